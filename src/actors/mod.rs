@@ -1,0 +1,1 @@
+//! Actors: shells over plain minds.

@@ -1,0 +1,1 @@
+//! Every setting of every module, read from files and the environment.

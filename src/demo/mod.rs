@@ -1,0 +1,1 @@
+//! Simulated customers and merchants against a real hub.

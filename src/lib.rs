@@ -1,0 +1,25 @@
+//! Bellhop: a realtime order and notification hub.
+//!
+//! The map of the house. Imports go one way, and a test keeps it so:
+//! `domain ← protocol ← storage ← actors ← http ← config ← app ← demo ← main`; `telemetry` may be used by
+//! `storage` and everything after it.
+//!
+//! - [`domain`]: the rules, pure and synchronous: ids, money, orders, rooms, cursors.
+//! - [`protocol`]: what crosses a wire: frames, close codes, problem codes, views.
+//! - [`storage`]: the ports and their Postgres and SQLite implementations.
+//! - [`actors`]: sessions, rooms and persistence: shells over plain minds.
+//! - [`http`]: routes, extractors, problem+json, and the upgrade that makes sockets.
+//! - [`config`]: one [`config::Settings`] made of the modules' own settings.
+//! - [`telemetry`]: logs and every metric, in one place.
+//! - [`app`]: the composition root.
+//! - [`demo`]: simulated customers and merchants against a real hub.
+
+pub mod actors;
+pub mod app;
+pub mod config;
+pub mod demo;
+pub mod domain;
+pub mod http;
+pub mod protocol;
+pub mod storage;
+pub mod telemetry;

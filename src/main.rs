@@ -1,0 +1,3 @@
+//! Arguments, settings, telemetry, the application, an exit code.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Ports to the database and what stands behind them.
