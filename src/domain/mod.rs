@@ -1,1 +1,12 @@
-//! The rules of the house, pure and synchronous.
+//! The rules of the house, pure and synchronous: no runtime, no clock, no database.
+
+pub mod access;
+pub mod business;
+pub mod cursor;
+pub mod event;
+pub mod ids;
+pub mod money;
+pub mod order;
+pub mod room;
+pub mod text;
+pub mod time;

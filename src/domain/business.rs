@@ -1,0 +1,193 @@
+//! Businesses and their menus.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::ids::BusinessId;
+use super::money::Currency;
+use super::time::Timestamp;
+
+/// An IANA time zone that the built-in database knows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Zone {
+    name: String,
+    rules: TimeZone,
+}
+
+/// A name the built-in time zone database does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected an IANA time zone like Europe/Lisbon")]
+pub struct ZoneError;
+
+impl Zone {
+    /// Looks `name` up, case included.
+    pub fn parse(name: &str) -> Result<Self, ZoneError> {
+        let rules = TimeZone::get(name).map_err(|_| ZoneError)?;
+        match rules.iana_name() {
+            Some(known) if known == name => Ok(Self { name: name.to_owned(), rules }),
+            _ => Err(ZoneError),
+        }
+    }
+
+    /// Coordinated universal time, what a business has unless it says otherwise.
+    pub fn utc() -> Self {
+        Self { name: "UTC".to_owned(), rules: TimeZone::UTC }
+    }
+
+    /// The IANA name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The calendar day at `now` where the business is, as `YYYY-MM-DD`.
+    pub fn day(&self, now: Timestamp) -> String {
+        jiff::Timestamp::from_microsecond(now.as_micros())
+            .map(|t| t.to_zoned(self.rules.clone()).date().to_string())
+            .unwrap_or_else(|_| "1970-01-01".to_owned())
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+/// Whether a business takes orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusinessState {
+    /// Takes orders.
+    Open,
+    /// Takes orders and needs this much longer for each.
+    Busy {
+        /// Minutes added to the preparation time.
+        extra_minutes: u16,
+    },
+    /// Takes none until the time given, then resumes by itself.
+    Paused {
+        /// When it resumes.
+        until: Timestamp,
+    },
+    /// Takes none until somebody opens it.
+    Closed,
+}
+
+impl BusinessState {
+    /// The state at `now`: a pause that has run out counts as open.
+    pub fn at(self, now: Timestamp) -> Self {
+        match self {
+            Self::Paused { until } if until <= now => Self::Open,
+            other => other,
+        }
+    }
+}
+
+/// A point on the map.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    /// Degrees north, −90 to 90.
+    pub lat: f64,
+    /// Degrees east, −180 to 180.
+    pub lng: f64,
+}
+
+/// A place of business.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Business {
+    /// Its id.
+    pub id: BusinessId,
+    /// What customers call it.
+    pub name: String,
+    /// Where drivers pick up.
+    pub location: Location,
+    /// The delivery zone it belongs to.
+    pub zone: String,
+    /// Decides when its day begins.
+    pub timezone: Zone,
+    /// The currency of every price.
+    pub currency: Currency,
+    /// Minutes an order takes unless the merchant says otherwise.
+    pub prep_minutes: u16,
+    /// Tables are numbered from 1 to this; 0 means none.
+    pub tables: u16,
+    /// As stored; see [`BusinessState::at`].
+    pub state: BusinessState,
+    /// Counts changes.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Why a business takes no order now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTakingOrders {
+    /// Paused until then.
+    Paused(Timestamp),
+    /// Closed until somebody opens it.
+    Closed,
+}
+
+impl Business {
+    /// Whether an order placed at `now` is taken.
+    pub fn takes_orders(&self, now: Timestamp) -> Result<(), NotTakingOrders> {
+        match self.state.at(now) {
+            BusinessState::Open | BusinessState::Busy { .. } => Ok(()),
+            BusinessState::Paused { until } => Err(NotTakingOrders::Paused(until)),
+            BusinessState::Closed => Err(NotTakingOrders::Closed),
+        }
+    }
+
+    /// How long an order taken at `now` needs by default.
+    pub fn preparation(&self, now: Timestamp) -> Duration {
+        let extra = match self.state.at(now) {
+            BusinessState::Busy { extra_minutes } => extra_minutes,
+            _ => 0,
+        };
+        Duration::from_secs(60 * (u64::from(self.prep_minutes) + u64::from(extra)))
+    }
+}
+
+/// Something on a menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MenuItem {
+    /// The merchant's own code, unique in its business.
+    pub sku: String,
+    /// What customers see.
+    pub name: String,
+    /// Where on the menu it stands.
+    pub category: Option<String>,
+    /// Price of one, in minor units of the business's currency.
+    pub price_minor: i64,
+    /// Whether it can be ordered now.
+    pub available: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_ends_by_itself_and_a_closed_business_stays_closed() {
+        let until = Timestamp::from_unix_seconds(100);
+        let paused = BusinessState::Paused { until };
+        assert_eq!(paused.at(Timestamp::from_unix_seconds(99)), paused);
+        assert_eq!(paused.at(until), BusinessState::Open);
+        assert_eq!(BusinessState::Closed.at(until), BusinessState::Closed);
+    }
+
+    #[test]
+    fn the_day_is_the_one_where_the_business_is() {
+        let t = Timestamp::parse_rfc3339("2026-03-01T22:30:00Z").expect("a valid time");
+        assert_eq!(Zone::utc().day(t), "2026-03-01");
+        assert_eq!(Zone::parse("Asia/Tokyo").expect("Tokyo is known").day(t), "2026-03-02");
+        assert_eq!(Zone::parse("UTC").map(|z| z.day(t)), Ok("2026-03-01".to_owned()));
+        assert!(Zone::parse("Mars/Olympus").is_err());
+        assert!(Zone::parse("asia/tokyo").is_err());
+    }
+}

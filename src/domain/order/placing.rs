@@ -1,0 +1,137 @@
+//! Placing an order: prices come from the menu, never from the client.
+
+use crate::domain::business::{Business, MenuItem, NotTakingOrders};
+use crate::domain::ids::{BusinessId, OrderId, UserId};
+use crate::domain::money;
+use crate::domain::time::Timestamp;
+
+use super::{Address, Fulfilment, Order, OrderItem, PaymentMethod, PaymentStatus, Status};
+
+/// A line as the customer wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DraftItem {
+    /// The menu's code.
+    pub sku: String,
+    /// How many; at least 1.
+    pub qty: u32,
+}
+
+/// What a customer wants, its fields bounded and checked on their own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// The id the order will have.
+    pub id: OrderId,
+    /// Where.
+    pub business_id: BusinessId,
+    /// Who asks.
+    pub customer_id: UserId,
+    /// The name on the receipt.
+    pub customer_name: String,
+    /// How to reach the customer.
+    pub phone: Option<String>,
+    /// Where to take it; there for every delivery.
+    pub address: Option<Address>,
+    /// How the customer gets it.
+    pub fulfilment: Fulfilment,
+    /// What; at least one line.
+    pub items: Vec<DraftItem>,
+    /// For dine-in.
+    pub table: Option<u16>,
+    /// For the kitchen.
+    pub notes: Option<String>,
+    /// How it will be paid.
+    pub payment: PaymentMethod,
+}
+
+/// Why an order was not placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlaceRefusal {
+    /// There is no such business.
+    NoSuchBusiness,
+    /// The business takes none now.
+    NotTakingOrders(NotTakingOrders),
+    /// Lines whose sku is not on the menu.
+    UnknownItems(Vec<usize>),
+    /// Lines that cannot be ordered now.
+    UnavailableItems(Vec<usize>),
+    /// The business has no table of that number.
+    NoSuchTable,
+    /// The total is beyond what an order may cost.
+    TooExpensive,
+}
+
+/// An order about to be stored: everything but its number of the day.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewOrder {
+    /// The order; its `order_number` is 0 until the store gives one.
+    pub order: Order,
+    /// The day it is numbered in, where the business is.
+    pub day: String,
+}
+
+/// The most one order may cost, in minor units: far beyond any meal, far below what 64 bits hold.
+pub const MAX_TOTAL_MINOR: i64 = 1_000_000_000_000;
+
+/// Decides on a draft against the business and those of its menu items that the draft names.
+pub fn place(
+    draft: Draft,
+    business: Option<&Business>,
+    menu: &[MenuItem],
+    now: Timestamp,
+) -> Result<NewOrder, PlaceRefusal> {
+    let business = business.ok_or(PlaceRefusal::NoSuchBusiness)?;
+    business.takes_orders(now).map_err(PlaceRefusal::NotTakingOrders)?;
+    if draft.table.is_some_and(|t| t == 0 || t > business.tables) {
+        return Err(PlaceRefusal::NoSuchTable);
+    }
+    let (mut items, mut unknown, mut unavailable) =
+        (Vec::with_capacity(draft.items.len()), Vec::new(), Vec::new());
+    for (line, wanted) in draft.items.into_iter().enumerate() {
+        match menu.iter().find(|m| m.sku == wanted.sku) {
+            None => unknown.push(line),
+            Some(m) if !m.available => unavailable.push(line),
+            Some(m) => items.push(OrderItem {
+                sku: wanted.sku,
+                name: m.name.clone(),
+                qty: wanted.qty,
+                price_minor: m.price_minor,
+            }),
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(PlaceRefusal::UnknownItems(unknown));
+    }
+    if !unavailable.is_empty() {
+        return Err(PlaceRefusal::UnavailableItems(unavailable));
+    }
+    let total_minor = money::total_minor(items.iter().map(|i| (i.price_minor, i.qty)))
+        .filter(|total| *total <= MAX_TOTAL_MINOR)
+        .ok_or(PlaceRefusal::TooExpensive)?;
+    let status = match draft.payment {
+        PaymentMethod::Online => Status::PendingPayment,
+        PaymentMethod::Cash => Status::Placed,
+    };
+    let order = Order {
+        id: draft.id,
+        order_number: 0,
+        business_id: business.id,
+        customer_id: draft.customer_id,
+        customer_name: draft.customer_name,
+        phone: draft.phone,
+        address: draft.address,
+        fulfilment: draft.fulfilment,
+        status,
+        payment_method: draft.payment,
+        payment_status: PaymentStatus::Pending,
+        items,
+        total_minor,
+        currency: business.currency,
+        notes: draft.notes,
+        table: draft.table,
+        prep_minutes: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    Ok(NewOrder { order, day: business.timezone.day(now) })
+}
