@@ -1,1 +1,7 @@
-//! What crosses a wire.
+//! What crosses a wire: frames, close codes, problem codes, the shapes of answers.
+
+pub mod close;
+pub mod event;
+pub mod frames;
+pub mod problem;
+pub mod views;

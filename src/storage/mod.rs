@@ -1,1 +1,17 @@
-//! Ports to the database and what stands behind them.
+//! Ports to the database and what stands behind them: Postgres and SQLite, held to one contract.
+
+pub mod command;
+mod error;
+mod ports;
+
+pub use error::StoreError;
+pub use ports::{Attempt, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart, Store, User};
+
+/// The words an order is searched by: runs of letters and digits, in lower case, at most `max` of them.
+pub fn search_words(text: &str, max: usize) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .take(max)
+        .map(str::to_lowercase)
+        .collect()
+}

@@ -1,0 +1,25 @@
+//! What can go wrong with a database, told apart by what is known afterwards.
+
+/// Why the store did not answer. `Display` is for logs: it can hold the server's own words.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing has changed, and the same commands would fail again: a constraint, a bad value, a bug.
+    #[error("the store refused: {0}")]
+    NotHappened(String),
+    /// Nothing has changed; the database is away, busy or too slow. Worth trying again.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The connection was lost while COMMIT was under way: it may have happened.
+    #[error("the outcome of a commit is unknown: {0}")]
+    OutcomeUnknown(String),
+    /// What was read makes no sense: a value this version cannot read, or a key that is missing.
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(String),
+}
+
+impl StoreError {
+    /// Whether the same commands can succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::OutcomeUnknown(_))
+    }
+}

@@ -1,0 +1,212 @@
+//! What the rest of the house may ask of a database, and what it may rely on. Every promise here is tested by one
+//! suite against every implementation.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::domain::access::{MemberRole, Role};
+use crate::domain::business::{Business, MenuItem};
+use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::event::Notification;
+use crate::domain::ids::{BusinessId, OrderId, SessionId, UserId};
+use crate::domain::order::{Order, Status};
+use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
+use crate::protocol::event::RoomEvent;
+
+use super::command::{Approval, Command, Committed, DeviceAck, KeptAnswer};
+use super::error::StoreError;
+
+/// Whether a lane runs these commands for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// They cannot have happened.
+    First,
+    /// An earlier COMMIT had no answer: each command's id is claimed before anything else, waiting for a
+    /// transaction that may still be dying, and one that had happened is answered with its first outcome.
+    AfterUnknown,
+}
+
+/// One writer with a connection of its own. Dropping it in the middle of `run` leaves nothing behind but an
+/// unknown outcome, so callers let `run` finish.
+#[async_trait]
+pub trait Lane: Send {
+    /// Runs the commands in order as one transaction and answers each. Either all of them are committed or none.
+    ///
+    /// Room events get the next numbers of their rooms under the rooms' row locks, so that their order is commit
+    /// order and there are no holes. Errors say what is known: [`StoreError::NotHappened`] and
+    /// [`StoreError::Unavailable`] have changed nothing; after [`StoreError::OutcomeUnknown`] call again with
+    /// [`Attempt::AfterUnknown`]. A lane that lost its connection takes a new one at the next call.
+    async fn run(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, StoreError>;
+}
+
+/// An account as stored.
+#[derive(Clone)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// Lower case.
+    pub email: String,
+    /// PHC string.
+    pub password_hash: String,
+    /// What it is for.
+    pub role: Role,
+    /// What others call its owner.
+    pub name: Option<String>,
+    /// Whether it may be used.
+    pub approved: Approval,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User").field("id", &self.id).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// A member of a business.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Who.
+    pub user: UserId,
+    /// Their address.
+    pub email: String,
+    /// What others call them.
+    pub name: Option<String>,
+    /// What they may do.
+    pub role: MemberRole,
+}
+
+/// Whose orders a list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderScope {
+    /// Those a customer placed.
+    Customer(UserId),
+    /// Those of the businesses somebody is a member of.
+    Member(UserId),
+    /// All of them.
+    Everybody,
+}
+
+/// Where in a list a page begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageStart {
+    /// After so many orders; the total is counted.
+    Offset(u64),
+    /// After this order; nothing is counted.
+    After(Timestamp, OrderId),
+}
+
+/// Which orders a list shows, newest first.
+#[derive(Clone, Debug)]
+pub struct OrderQuery {
+    /// Whose.
+    pub scope: OrderScope,
+    /// Only of this business.
+    pub business: Option<BusinessId>,
+    /// Only in this status.
+    pub status: Option<Status>,
+    /// Words an order must all have at the beginning of its number, of a sku or of a word of its customer's name;
+    /// lower case letters and digits only (see [`super::search_words`]).
+    pub words: Vec<String>,
+    /// Where to begin.
+    pub start: PageStart,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A page of orders.
+#[derive(Clone, Debug)]
+pub struct OrderPage {
+    /// Newest first.
+    pub orders: Vec<Order>,
+    /// How many there are in all, when counted.
+    pub total: Option<u64>,
+    /// Whether more follow.
+    pub more: More,
+}
+
+/// Whether a page is the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum More {
+    /// More follow.
+    Follow,
+    /// It is the last.
+    End,
+}
+
+/// The database, for reading, and for opening lanes. Cheap to share. Reads see every commit that was answered
+/// before they began. All of them end within the configured time-outs, with [`StoreError::Unavailable`] when the
+/// database is away.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// A word for logs and health: `postgres` or `sqlite`.
+    fn name(&self) -> &'static str;
+    /// How many lanes it can use at once; 1 where there can be only one writer.
+    fn max_lanes(&self) -> usize;
+    /// Opens a writer.
+    async fn open_lane(&self) -> Result<Box<dyn Lane>, StoreError>;
+    /// Brings the schema up to date; safe to run on several nodes at once.
+    async fn migrate(&self) -> Result<(), StoreError>;
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+    /// Connections open and idle, for the metric.
+    fn pool_size(&self) -> (u32, u32);
+    /// Closes every connection, letting reads that run finish.
+    async fn close(&self);
+
+    /// The account with this address (lower case).
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
+    /// The account with this id.
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+    /// Sign-ins that were ended at or after `since`, so that their access tokens are refused after a restart.
+    async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError>;
+    /// The device somebody signed in on.
+    async fn session_device(&self, id: SessionId) -> Result<Option<String>, StoreError>;
+
+    /// A business.
+    async fn business(&self, id: BusinessId) -> Result<Option<Business>, StoreError>;
+    /// The businesses somebody is a member of, oldest first, at most `limit` after `after`.
+    async fn businesses_of(
+        &self,
+        user: UserId,
+        after: Option<BusinessId>,
+        limit: u32,
+    ) -> Result<Vec<Business>, StoreError>;
+    /// All businesses, oldest first, at most `limit` after `after`.
+    async fn businesses(&self, after: Option<BusinessId>, limit: u32) -> Result<Vec<Business>, StoreError>;
+    /// What somebody may do at a business; `None` when they are no member or there is no such business.
+    async fn membership(&self, business: BusinessId, user: UserId) -> Result<Option<MemberRole>, StoreError>;
+    /// Everybody who works for a business, owners first.
+    async fn members(&self, business: BusinessId) -> Result<Vec<Member>, StoreError>;
+    /// The menu, by category and name.
+    async fn menu(&self, business: BusinessId) -> Result<Vec<MenuItem>, StoreError>;
+
+    /// An order, phone and address in the clear.
+    async fn order(&self, id: OrderId) -> Result<Option<Order>, StoreError>;
+    /// A page of orders.
+    async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, StoreError>;
+    /// The first answer under an idempotency key.
+    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError>;
+    /// Notifications of a business, newest first, at most `limit` older than `before`.
+    async fn notifications(
+        &self,
+        business: BusinessId,
+        before: Option<crate::domain::ids::NotificationId>,
+        limit: u32,
+    ) -> Result<Vec<Notification>, StoreError>;
+
+    /// The epoch new rooms begin in.
+    async fn epoch(&self) -> Result<Epoch, StoreError>;
+    /// Where a room's history ends; sequence 0 of the present epoch for a room without events.
+    async fn head(&self, room: RoomId) -> Result<Cursor, StoreError>;
+    /// Where the histories of these rooms end, in any order; rooms without events are left out.
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Cursor)>, StoreError>;
+    /// Events of a room after `after` (a sequence number), in order without holes, at most `limit`. Empty when the
+    /// first of them is no longer kept.
+    async fn events_after(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<RoomEvent>, StoreError>;
+    /// How far a device has acknowledged a room.
+    async fn device_ack(&self, room: RoomId, device: &str) -> Result<Option<DeviceAck>, StoreError>;
+}
