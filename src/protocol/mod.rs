@@ -5,3 +5,5 @@ pub mod event;
 pub mod frames;
 pub mod problem;
 pub mod views;
+
+pub mod websocket;
