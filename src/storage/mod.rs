@@ -1,5 +1,6 @@
 //! Ports to the database and what stands behind them: Postgres and SQLite, held to one contract.
 
+pub mod cipher;
 pub mod command;
 mod error;
 mod ports;
