@@ -70,7 +70,7 @@ pub struct NewOrder {
 }
 
 /// The most one order may cost, in minor units: far beyond any meal, far below what 64 bits hold.
-pub const MAX_TOTAL_MINOR: i64 = 1_000_000_000_000;
+const MAX_TOTAL_MINOR: i64 = 1_000_000_000_000;
 
 /// Decides on a draft against the business and those of its menu items that the draft names.
 pub fn place(
