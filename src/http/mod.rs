@@ -1,1 +1,3 @@
 //! The HTTP interface and the upgrade to sockets.
+
+pub mod access;

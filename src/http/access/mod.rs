@@ -1,0 +1,5 @@
+//! Proof of who asks: passwords, access tokens, tickets and refresh tokens. No routes in here.
+
+pub mod password;
+pub mod refresh;
+pub mod token;

@@ -1,0 +1,365 @@
+//! Passwords: argon2id on the blocking pool, few at a time, so that sign-ins cannot take the machine from orders.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Least memory a hash may use: 19 MiB (requirement 1.5).
+const MIN_MEMORY_KIB: u32 = 19 * 1024;
+/// Least passes over that memory (requirement 1.5).
+const MIN_ITERATIONS: u32 = 2;
+
+const MIN_CHARACTERS: usize = 8;
+const MAX_CHARACTERS: usize = 200;
+
+/// What a hash costs, how many run at once, and how long others wait.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PasswordSettings {
+    /// KiB of memory a hash fills; at least 19456.
+    pub memory_kib: u32,
+    /// Passes over it; at least 2.
+    pub iterations: u32,
+    /// Lanes of argon2, computed one after the other.
+    pub parallelism: u32,
+    /// Hashes at once on this node; absent: half of the cores, at least 1.
+    pub concurrency: Option<usize>,
+    /// Requests that may wait for their turn; one more is answered `Busy` at once.
+    pub max_waiting: usize,
+    /// Milliseconds a request waits for its turn before it is answered `Busy`.
+    pub max_wait_ms: u64,
+}
+
+impl Default for PasswordSettings {
+    /// 20 ms a hash on the machine this was measured on, so 64 waiting behind one lane are done in 1.3 s.
+    fn default() -> Self {
+        Self {
+            memory_kib: MIN_MEMORY_KIB,
+            iterations: MIN_ITERATIONS,
+            parallelism: 1,
+            concurrency: None,
+            max_waiting: 64,
+            max_wait_ms: 3_000,
+        }
+    }
+}
+
+/// Settings that no hash should be made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordSettingsError {
+    /// Under 19 MiB or 2 passes.
+    #[error("password hashing needs memory_kib of at least 19456 and iterations of at least 2")]
+    TooCheap,
+    /// A combination argon2 refuses.
+    #[error("argon2 does not accept these values of memory_kib, iterations and parallelism")]
+    Refused,
+    /// Nothing could ever be hashed.
+    #[error("password hashing needs a concurrency of at least 1")]
+    NoConcurrency,
+}
+
+/// Why a password was neither hashed nor checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Too many wait, or it waited too long: to be tried again later. Nothing was computed.
+    #[error("too many passwords are being checked")]
+    Busy,
+    /// The stored text is not an argon2 hash.
+    #[error("the stored password hash is malformed")]
+    MalformedHash,
+    /// The computation was lost: no memory, no randomness, or the process is stopping.
+    #[error("the password could not be computed")]
+    Failed,
+}
+
+/// Why a password may not be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordPolicyError {
+    /// Under 8 characters.
+    #[error("must have at least 8 characters")]
+    TooShort,
+    /// Over 200 characters.
+    #[error("must have at most 200 characters")]
+    TooLong,
+    /// A character nobody can type on purpose.
+    #[error("must not contain control characters")]
+    ControlCharacter,
+}
+
+/// A password that may be chosen: 8 to 200 characters of any script, no control characters.
+#[derive(Debug)]
+pub struct NewPassword(SecretString);
+
+impl NewPassword {
+    /// Judges `text` by the policy. Existing passwords are not judged again when they sign in.
+    ///
+    /// # Errors
+    /// The first rule it breaks.
+    pub fn parse(text: SecretString) -> Result<Self, PasswordPolicyError> {
+        let exposed = text.expose_secret();
+        // One more than the maximum is enough to know; a megabyte is not counted.
+        match exposed.chars().take(MAX_CHARACTERS + 1).count() {
+            0..MIN_CHARACTERS => Err(PasswordPolicyError::TooShort),
+            MIN_CHARACTERS..=MAX_CHARACTERS if exposed.chars().any(char::is_control) => {
+                Err(PasswordPolicyError::ControlCharacter)
+            }
+            MIN_CHARACTERS..=MAX_CHARACTERS => Ok(Self(text)),
+            _ => Err(PasswordPolicyError::TooLong),
+        }
+    }
+}
+
+/// Hashes and checks passwords for the whole node: share one behind an `Arc`. At most `concurrency` run at once, on
+/// the blocking pool of the calling runtime; the others wait in order, bounded in number and time. A caller that
+/// goes away leaves its hash running, and its place taken until that ends.
+#[derive(Debug)]
+pub struct Passwords {
+    hasher: Argon2<'static>,
+    running: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    max_wait: Duration,
+    nobody: Arc<str>,
+}
+
+impl Passwords {
+    /// Checks the settings and hashes nothing.
+    ///
+    /// # Errors
+    /// Settings below the bounds of requirement 1.5, or that argon2 refuses.
+    pub fn new(settings: &PasswordSettings) -> Result<Self, PasswordSettingsError> {
+        if settings.memory_kib < MIN_MEMORY_KIB || settings.iterations < MIN_ITERATIONS {
+            return Err(PasswordSettingsError::TooCheap);
+        }
+        let (m, t, p) = (settings.memory_kib, settings.iterations, settings.parallelism);
+        let params = Params::new(m, t, p, None).map_err(|_| PasswordSettingsError::Refused)?;
+        let half = || thread::available_parallelism().map_or(1, |cores| cores.get() / 2).max(1);
+        let concurrency = settings.concurrency.unwrap_or_else(half).min(Semaphore::MAX_PERMITS);
+        if concurrency == 0 {
+            return Err(PasswordSettingsError::NoConcurrency);
+        }
+        // A hash of no known password with the parameters of a real one: checking it costs the same. Salt and
+        // output are zeros in base64.
+        let nobody = format!("$argon2id$v=19$m={m},t={t},p={p}${}${}", "A".repeat(22), "A".repeat(43));
+        Ok(Self {
+            hasher: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            running: Arc::new(Semaphore::new(concurrency)),
+            waiting: Arc::new(Semaphore::new(settings.max_waiting.min(Semaphore::MAX_PERMITS))),
+            max_wait: Duration::from_millis(settings.max_wait_ms),
+            nobody: nobody.into(),
+        })
+    }
+
+    /// A salted PHC string (`$argon2id$v=19$…`) for the store.
+    ///
+    /// # Errors
+    /// `Busy` when its turn does not come in time, `Failed` when the computation is lost.
+    pub async fn hash(&self, password: NewPassword) -> Result<String, PasswordError> {
+        let hasher = self.hasher.clone();
+        self.compute(move || {
+            let hash = hasher.hash_password(password.0.expose_secret().as_bytes());
+            hash.map(|hash| hash.to_string()).map_err(|_| PasswordError::Failed)
+        })
+        .await
+    }
+
+    /// Whether `password` is the one `stored` was made from, at the cost `stored` names.
+    ///
+    /// # Errors
+    /// As [`Passwords::hash`], and `MalformedHash` for a `stored` that is no argon2 hash.
+    pub async fn verify(&self, password: SecretString, stored: &str) -> Result<bool, PasswordError> {
+        self.check(password, stored.into()).await
+    }
+
+    /// Takes as long as [`Passwords::verify`] and finds nobody, so that time does not tell which accounts exist.
+    ///
+    /// # Errors
+    /// As [`Passwords::hash`].
+    pub async fn verify_unknown_user(&self, password: SecretString) -> Result<(), PasswordError> {
+        self.check(password, Arc::clone(&self.nobody)).await.map(drop)
+    }
+
+    async fn check(&self, password: SecretString, stored: Arc<str>) -> Result<bool, PasswordError> {
+        let hasher = self.hasher.clone();
+        self.compute(move || {
+            let stored = PasswordHash::new(&stored).map_err(|_| PasswordError::MalformedHash)?;
+            match hasher.verify_password(password.expose_secret().as_bytes(), &stored) {
+                Ok(()) => Ok(true),
+                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+                Err(argon2::password_hash::Error::OutOfMemory) => Err(PasswordError::Failed),
+                Err(_) => Err(PasswordError::MalformedHash),
+            }
+        })
+        .await
+    }
+
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let permit = self.turn().await?;
+        tokio::task::spawn_blocking(move || {
+            let outcome = work();
+            drop(permit);
+            outcome
+        })
+        .await
+        .unwrap_or(Err(PasswordError::Failed))
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, PasswordError> {
+        if let Ok(permit) = Arc::clone(&self.running).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _place = self.waiting.try_acquire().map_err(|_| PasswordError::Busy)?;
+        match timeout(self.max_wait, Arc::clone(&self.running).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(PasswordError::Busy),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn passwords(max_waiting: usize, max_wait_ms: u64) -> Passwords {
+        let settings = PasswordSettings {
+            concurrency: Some(1),
+            max_waiting,
+            max_wait_ms,
+            ..PasswordSettings::default()
+        };
+        Passwords::new(&settings).unwrap()
+    }
+
+    fn new_password(text: &str) -> Result<NewPassword, PasswordPolicyError> {
+        NewPassword::parse(text.into())
+    }
+
+    fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[tokio::test]
+    async fn a_hash_verifies_its_own_password_only_and_names_its_cost() {
+        let passwords = passwords(1, 3_000);
+        let stored = passwords.hash(new_password("correct horse").unwrap()).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert_eq!(passwords.verify("correct horse".into(), &stored).await, Ok(true));
+        assert_eq!(passwords.verify("correct horsf".into(), &stored).await, Ok(false));
+        assert_eq!(passwords.verify("".into(), &stored).await, Ok(false));
+        let again = passwords.hash(new_password("correct horse").unwrap()).await.unwrap();
+        assert_ne!(again, stored, "equal passwords must not look equal");
+    }
+
+    #[tokio::test]
+    async fn an_unknown_user_costs_what_a_real_one_costs() {
+        let passwords = passwords(1, 3_000);
+        let stored = passwords.hash(new_password("correct horse").unwrap()).await.unwrap();
+        let cost = |text: &str| {
+            let hash = PasswordHash::new(text).unwrap();
+            let output = hash.hash.unwrap().len();
+            (hash.algorithm, hash.version, hash.params, hash.salt.unwrap().len(), output)
+        };
+        assert_eq!(cost(&passwords.nobody), cost(&stored));
+        // `false` is only known once the whole hash was computed.
+        assert_eq!(passwords.verify("correct horse".into(), &passwords.nobody).await, Ok(false));
+        assert_eq!(passwords.verify_unknown_user("correct horse".into()).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_stored_text_that_is_no_hash_is_told_apart_from_a_wrong_password() {
+        let passwords = passwords(1, 3_000);
+        for bad in ["", "plain", "$2b$12$abc", "$argon2id$v=19$m=19456,t=2,p=1$AAAA"] {
+            assert_eq!(passwords.verify("x".into(), bad).await, Err(PasswordError::MalformedHash), "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whose_turn_does_not_come_in_time_is_told_so() {
+        let passwords = passwords(8, 0);
+        let taken = passwords.turn().await.unwrap();
+        assert_eq!(passwords.verify_unknown_user("x".into()).await, Err(PasswordError::Busy));
+        drop(taken);
+        assert_eq!(passwords.verify_unknown_user("x".into()).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn one_more_than_may_wait_is_refused_at_once_and_places_come_back() {
+        let passwords = passwords(2, 3_600_000);
+        let taken = passwords.turn().await.unwrap();
+        let mut first = pin!(passwords.turn());
+        assert!(poll_once(first.as_mut()).is_pending());
+        {
+            let mut second = pin!(passwords.turn());
+            assert!(poll_once(second.as_mut()).is_pending());
+            assert!(matches!(poll_once(pin!(passwords.turn())), Poll::Ready(Err(PasswordError::Busy))));
+        }
+        let mut third = pin!(passwords.turn());
+        assert!(poll_once(third.as_mut()).is_pending(), "who gave up gave the place back");
+        drop(taken);
+        let turn = first.await.unwrap();
+        assert!(poll_once(third.as_mut()).is_pending(), "one at a time, first come first served");
+        drop(turn);
+        assert!(third.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_goes_away_does_not_let_more_run_at_once() {
+        let passwords = passwords(1, 3_600_000);
+        {
+            let mut check = pin!(passwords.verify_unknown_user("x".into()));
+            assert!(poll_once(check.as_mut()).is_pending());
+        }
+        // The abandoned hash gives its permit back when it ends, not before.
+        assert!(passwords.turn().await.is_ok());
+        assert_eq!(passwords.running.available_permits(), 1);
+    }
+
+    #[test]
+    fn the_policy_counts_characters_of_any_script() {
+        use PasswordPolicyError::{ControlCharacter, TooLong, TooShort};
+        for (text, error) in [
+            (String::new(), TooShort),
+            ("1234567".to_owned(), TooShort),
+            ("пароль1".to_owned(), TooShort),
+            ("x".repeat(201), TooLong),
+            ("x".repeat(1_000_000), TooLong),
+            ("1234\u{0}5678".to_owned(), ControlCharacter),
+            ("1234\n5678".to_owned(), ControlCharacter),
+            ("1234\u{9b}5678".to_owned(), ControlCharacter),
+        ] {
+            assert_eq!(new_password(&text).err(), Some(error), "{text:.20?}");
+        }
+        for text in ["12345678", "        ", "пароль12", &"ß".repeat(200)] {
+            assert!(new_password(text).is_ok(), "{text}");
+        }
+        assert!(!format!("{:?}", new_password("12345678")).contains("1234"));
+    }
+
+    #[test]
+    fn settings_that_make_hashes_cheap_or_impossible_are_refused() {
+        use PasswordSettingsError::{NoConcurrency, Refused, TooCheap};
+        let good = PasswordSettings::default();
+        for (settings, error) in [
+            (PasswordSettings { memory_kib: 19_455, ..good.clone() }, TooCheap),
+            (PasswordSettings { iterations: 1, ..good.clone() }, TooCheap),
+            (PasswordSettings { parallelism: 0, ..good.clone() }, Refused),
+            (PasswordSettings { concurrency: Some(0), ..good.clone() }, NoConcurrency),
+        ] {
+            assert_eq!(Passwords::new(&settings).err(), Some(error));
+        }
+        assert!(Passwords::new(&good).is_ok());
+    }
+}
