@@ -5,6 +5,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::close::CloseReason;
+
 mod decoder;
 
 pub use decoder::{Decoder, Incoming};
@@ -67,13 +69,18 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
+    /// The named reason this ends the socket for: protocol error, not UTF-8, or too big.
+    pub const fn close_reason(&self) -> CloseReason {
+        match self {
+            Self::InvalidUtf8 => CloseReason::InvalidUtf8,
+            Self::TooBig { .. } => CloseReason::TooBig,
+            _ => CloseReason::ProtocolError,
+        }
+    }
+
     /// The close code that tells the peer: 1002 protocol, 1007 not UTF-8, 1009 too big.
     pub const fn close_code(&self) -> u16 {
-        match self {
-            Self::InvalidUtf8 => 1007,
-            Self::TooBig { .. } => 1009,
-            _ => 1002,
-        }
+        self.close_reason().code()
     }
 }
 
