@@ -11,6 +11,7 @@
 //! - [`http`]: routes, extractors, problem+json, and the upgrade that makes sockets.
 //! - [`config`]: one [`config::Settings`] made of the modules' own settings.
 //! - [`telemetry`]: logs and every metric, in one place.
+//! - [`settings`]: what the settings of every module share; below everything, like `domain`.
 //! - [`app`]: the composition root.
 //! - [`demo`]: simulated customers and merchants against a real hub.
 
@@ -21,5 +22,6 @@ pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod protocol;
+pub mod settings;
 pub mod storage;
 pub mod telemetry;

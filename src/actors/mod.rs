@@ -1,1 +1,10 @@
-//! Actors: shells over plain minds.
+//! Actors: shells over plain minds. Each is reached through its handle.
+
+mod fatal;
+mod mailbox;
+pub mod persistence;
+pub mod settings;
+
+pub use fatal::{FatalGuard, FatalSignal};
+pub use mailbox::NotTaken;
+pub use settings::Settings;

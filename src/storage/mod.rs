@@ -4,9 +4,11 @@ pub mod cipher;
 pub mod command;
 mod error;
 mod ports;
+pub mod settings;
 
 pub use error::StoreError;
 pub use ports::{Attempt, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart, Store, User};
+pub use settings::Settings;
 
 /// The words an order is searched by: runs of letters and digits, in lower case, at most `max` of them.
 pub fn search_words(text: &str, max: usize) -> Vec<String> {

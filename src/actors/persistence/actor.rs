@@ -1,0 +1,134 @@
+//! The persistence actor: a shell that hands batches from its queues to idle lanes.
+
+use std::time::{Duration, Instant};
+
+use actix::prelude::{Actor, ActorContext, AsyncContext, Context, Handler};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::telemetry::Metrics;
+
+use super::super::fatal::FatalGuard;
+use super::SubmitError;
+use super::messages::{Drain, Job, LaneIdle, Submit};
+use super::state::{LaneQueue, QueueLimits, Refusal, Waiting};
+
+/// How often commands whose callers have stopped waiting are answered while every lane is busy.
+const EXPIRY_TICK: Duration = Duration::from_millis(50);
+
+struct LaneSlot {
+    queue: LaneQueue<Job>,
+    batches: mpsc::Sender<Vec<Job>>,
+    busy: Busy,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Busy {
+    Running,
+    Idle,
+}
+
+pub(super) struct PersistenceActor {
+    lanes: Vec<LaneSlot>,
+    metrics: Metrics,
+    draining: Option<oneshot::Sender<()>>,
+    /// Raised when the actor goes without having been drained.
+    guard: Option<FatalGuard>,
+}
+
+impl PersistenceActor {
+    pub(super) fn new(
+        lanes: Vec<mpsc::Sender<Vec<Job>>>,
+        limits: QueueLimits,
+        metrics: Metrics,
+        guard: FatalGuard,
+    ) -> Self {
+        let slot = |batches| LaneSlot { queue: LaneQueue::new(limits), batches, busy: Busy::Idle };
+        Self { lanes: lanes.into_iter().map(slot).collect(), metrics, draining: None, guard: Some(guard) }
+    }
+
+    fn start_batch(&mut self, lane: usize) {
+        let Some(slot) = self.lanes.get_mut(lane) else { return };
+        if slot.busy == Busy::Idle && slot.queue.len() > 0 {
+            // An idle lane's channel has room for the one batch it is given.
+            match slot.batches.try_send(slot.queue.take_batch()) {
+                Ok(()) => slot.busy = Busy::Running,
+                Err(mpsc::error::TrySendError::Full(jobs) | mpsc::error::TrySendError::Closed(jobs)) => {
+                    for job in jobs {
+                        job.waiter.answer(Err(SubmitError::Unavailable));
+                    }
+                }
+            }
+        }
+        self.metrics.persistence_queue_depth.set(self.lanes.iter().map(|l| l.queue.len() as i64).sum());
+    }
+
+    fn stop_when_drained(&mut self, ctx: &mut Context<Self>) {
+        if self.draining.is_some() && self.lanes.iter().all(|l| l.busy == Busy::Idle && l.queue.len() == 0) {
+            if let Some(done) = self.draining.take() {
+                let _ = done.send(());
+            }
+            if let Some(guard) = self.guard.take() {
+                guard.disarm();
+            }
+            ctx.stop();
+        }
+    }
+}
+
+impl Actor for PersistenceActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(EXPIRY_TICK, |actor, ctx| {
+            let now = Instant::now();
+            for lane in &mut actor.lanes {
+                for job in lane.queue.expire(now) {
+                    job.waiter.answer(Err(SubmitError::Unavailable));
+                }
+            }
+            actor.stop_when_drained(ctx);
+        });
+    }
+}
+
+impl Handler<Submit> for PersistenceActor {
+    type Result = ();
+
+    fn handle(&mut self, submit: Submit, _: &mut Self::Context) {
+        let now = Instant::now();
+        let Submit { job, lane, class, key, bytes, deadline } = submit;
+        if self.draining.is_some() {
+            job.waiter.answer(Err(SubmitError::Unavailable));
+            return;
+        }
+        let lane = lane % self.lanes.len();
+        let waiting = Waiting { payload: job, class, key, bytes, queued_at: now, deadline };
+        match self.lanes[lane].queue.push(waiting, now) {
+            Ok(()) => self.start_batch(lane),
+            Err((job, Refusal::Full | Refusal::TooOld)) => {
+                job.waiter.answer(Err(SubmitError::Overloaded));
+            }
+        }
+    }
+}
+
+impl Handler<LaneIdle> for PersistenceActor {
+    type Result = ();
+
+    fn handle(&mut self, LaneIdle { lane }: LaneIdle, ctx: &mut Self::Context) {
+        if let Some(slot) = self.lanes.get_mut(lane) {
+            slot.busy = Busy::Idle;
+        }
+        self.start_batch(lane);
+        self.stop_when_drained(ctx);
+    }
+}
+
+impl Handler<Drain> for PersistenceActor {
+    type Result = ();
+
+    fn handle(&mut self, Drain { done }: Drain, ctx: &mut Self::Context) {
+        self.draining = Some(done);
+        self.stop_when_drained(ctx);
+    }
+}

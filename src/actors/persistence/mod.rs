@@ -1,0 +1,325 @@
+//! Persistence: the only door to writing. Commands wait in bounded queues, share transactions, and are answered
+//! after the commit.
+
+mod actor;
+mod lane;
+mod messages;
+mod state;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::{Actor, Arbiter};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::domain::access::MemberRole;
+use crate::domain::business::{Business, MenuItem};
+use crate::domain::event::Notification;
+use crate::domain::ids::{BusinessId, CommandId, SessionId, UserId};
+use crate::domain::order::Order;
+use crate::domain::time::Timestamp;
+use crate::protocol::event::RoomEvent;
+use crate::storage::command::{
+    Action, BusinessPatch, Command, Creation, DeviceAck, DeviceMark, ItemPatch, MemberRefusal, MoveError,
+    MoveOrder, NewSession, NewUser, Outcome, PlaceOrder, PlaceOutcome, Removal, RotateSession, Rotation,
+};
+use crate::storage::{Store, StoreError};
+use crate::telemetry::Metrics;
+
+use super::FatalSignal;
+use super::mailbox::Mailbox;
+use super::settings::PersistenceSettings;
+use actor::PersistenceActor;
+use messages::{Drain, Job, LaneIdle, Submit, Waiter};
+use state::{Class, QueueLimits};
+
+/// Why a command has no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// It did not happen: too much waits. Try again after [`RETRY_AFTER`].
+    #[error("too many commands wait for the store")]
+    Overloaded,
+    /// It did not happen: the store is away or too slow, or the hub is going down.
+    #[error("the store is not available")]
+    Unavailable,
+    /// It did not happen, and would not if tried again: the log has the cause.
+    #[error("the store refused the command")]
+    Refused,
+    /// The deadline passed while it was being written: it may have happened.
+    #[error("the deadline passed while the command was being written")]
+    OutcomeUnknown,
+}
+
+/// When to try again after [`SubmitError::Overloaded`] or [`SubmitError::Unavailable`].
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How long a caller waits for its outcome. A command still queued by then is taken out untried.
+pub const DEADLINE: Duration = Duration::from_secs(5);
+
+/// What the caller adds to [`DEADLINE`] so that the queue's own answer arrives first.
+const ANSWER_MARGIN: Duration = Duration::from_millis(200);
+
+/// Hears of every commit, in commit order for each lane, before the callers do. Must return soon: the lane waits.
+pub trait CommitObserver: Send + Sync + 'static {
+    /// These commands were committed with these outcomes, and rooms have these events to hear.
+    fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>);
+
+    /// This command will not be tried again and has not happened.
+    fn failed(&self, command: &Command);
+}
+
+/// The handle: cheap to clone, safe to use from any thread.
+#[derive(Clone)]
+pub struct Persistence {
+    mailbox: Mailbox<PersistenceActor>,
+    lanes: usize,
+    /// Commands that are queued or under way; what is beyond is refused before it reaches the mailbox.
+    permits: Arc<Semaphore>,
+}
+
+impl Persistence {
+    /// Opens `lanes` writers (never more than the store can use) on arbiters of their own and starts taking
+    /// commands. If a writer panics, `fatal` is raised: the process must end.
+    ///
+    /// # Errors
+    /// When a writer cannot be opened.
+    pub async fn start(
+        store: &Arc<dyn Store>,
+        lanes: usize,
+        settings: &PersistenceSettings,
+        observer: Arc<dyn CommitObserver>,
+        metrics: Metrics,
+        fatal: FatalSignal,
+    ) -> Result<Self, StoreError> {
+        let lanes = lanes.clamp(1, store.max_lanes());
+        let limits = QueueLimits {
+            batch_commands: settings.batch_commands,
+            batch_bytes: settings.batch_bytes,
+            queue_commands: settings.queue_commands,
+            queue_bytes: settings.queue_bytes,
+            max_age: Duration::from_millis(settings.queue_age_ms),
+        };
+        let capacity = (settings.queue_commands + settings.batch_commands) * lanes;
+        let mut senders = Vec::with_capacity(lanes);
+        let mut writers = Vec::with_capacity(lanes);
+        for _ in 0..lanes {
+            let (sender, receiver) = mpsc::channel(1);
+            senders.push(sender);
+            writers.push((store.open_lane().await?, receiver));
+        }
+        let arbiter = Arbiter::new();
+        let guard = fatal.guard("the persistence actor");
+        let actor = PersistenceActor::new(senders, limits, metrics.clone(), guard);
+        let address = PersistenceActor::start_in_arbiter(&arbiter.handle(), move |ctx| {
+            ctx.set_mailbox_capacity(capacity + lanes);
+            actor
+        });
+        let mailbox = Mailbox::new(address);
+        for (lane, (writer, receiver)) in writers.into_iter().enumerate() {
+            let (observer, metrics, back) = (observer.clone(), metrics.clone(), mailbox.clone());
+            let guard = fatal.guard("a writer lane");
+            Arbiter::new().spawn(async move {
+                let idle = move || {
+                    if let Err(error) = back.offer(LaneIdle { lane }) {
+                        tracing::error!(lane, %error, "a lane could not report");
+                    }
+                };
+                lane::run(writer, receiver, observer, metrics, idle).await;
+                guard.disarm();
+                actix::prelude::Arbiter::current().stop();
+            });
+        }
+        Ok(Self { mailbox, lanes, permits: Arc::new(Semaphore::new(capacity)) })
+    }
+
+    /// Takes no more commands, waits for those it has, and stops.
+    pub async fn drain(&self) {
+        let (done, drained) = oneshot::channel();
+        if self.mailbox.offer(Drain { done }).is_ok() {
+            // A sender that was dropped means the actor is gone, which is what was asked for.
+            let _ = drained.await;
+        }
+    }
+
+    async fn submit(
+        &self,
+        key: impl Hash,
+        class: Class,
+        bytes: usize,
+        action: Action,
+    ) -> Result<Outcome, SubmitError> {
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let key = hasher.finish();
+        let (reply, outcome) = oneshot::channel();
+        let command = Command { id: CommandId::generate(), at: Timestamp::now(), action };
+        let submit = Submit {
+            job: Job { command, waiter: Waiter { reply, permit } },
+            lane: (key % self.lanes as u64) as usize,
+            class,
+            key,
+            bytes,
+            deadline: Instant::now() + DEADLINE,
+        };
+        self.mailbox.offer(submit).map_err(|_| SubmitError::Overloaded)?;
+        let answer = tokio::time::timeout(DEADLINE + ANSWER_MARGIN, outcome).await;
+        match answer {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(SubmitError::OutcomeUnknown),
+        }
+    }
+
+    /// Places an order.
+    pub async fn place_order(&self, order: PlaceOrder) -> Result<PlaceOutcome, SubmitError> {
+        let bytes = 512 + order.draft.items.len() * 64 + order.draft.notes.as_ref().map_or(0, String::len);
+        let key = order.draft.business_id;
+        match self.submit(key, Class::NewWork, bytes, Action::PlaceOrder(Box::new(order))).await? {
+            Outcome::Placed(outcome) => Ok(outcome),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Moves an order of `business`.
+    pub async fn move_order(
+        &self,
+        business: BusinessId,
+        order: MoveOrder,
+    ) -> Result<Result<Order, MoveError>, SubmitError> {
+        match self.submit(business, Class::Finishing, 256, Action::MoveOrder(order)).await? {
+            Outcome::Moved(moved) => Ok(moved),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Stores a notification and tells the business's room.
+    pub async fn post_notification(&self, notification: Notification) -> Result<(), SubmitError> {
+        let bytes = 256 + notification.message.len() + notification.data.to_string().len();
+        let key = notification.business_id;
+        self.submit(key, Class::NewWork, bytes, Action::PostNotification(Box::new(notification)))
+            .await
+            .map(drop)
+    }
+
+    /// Makes an account.
+    pub async fn create_user(&self, user: NewUser) -> Result<Creation, SubmitError> {
+        match self.submit(user.id, Class::NewWork, 256, Action::CreateUser(Box::new(user))).await? {
+            Outcome::UserCreated(creation) => Ok(creation),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Starts a sign-in.
+    pub async fn open_session(&self, session: NewSession) -> Result<(), SubmitError> {
+        self.submit(session.id, Class::NewWork, 256, Action::OpenSession(Box::new(session))).await.map(drop)
+    }
+
+    /// Exchanges a refresh token.
+    pub async fn rotate_session(&self, rotate: RotateSession) -> Result<Rotation, SubmitError> {
+        match self.submit(rotate.session, Class::NewWork, 256, Action::RotateSession(rotate)).await? {
+            Outcome::Rotated(rotation) => Ok(rotation),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Ends a sign-in. The observer hears of it before this returns, so its tokens are refused by then.
+    pub async fn end_session(&self, session: SessionId) -> Result<Removal, SubmitError> {
+        self.removal(session, Action::EndSession { session }).await
+    }
+
+    /// Uses up a ticket; `AlreadyThere` when it was used before.
+    pub async fn redeem_ticket(&self, jti: String, expires_at: Timestamp) -> Result<Creation, SubmitError> {
+        let key = jti.clone();
+        match self.submit(key, Class::NewWork, 128, Action::RedeemTicket { jti, expires_at }).await? {
+            Outcome::TicketRedeemed(creation) => Ok(creation),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Makes a business.
+    pub async fn create_business(&self, business: Business, owner: UserId) -> Result<(), SubmitError> {
+        let action = Action::CreateBusiness { business: Box::new(business.clone()), owner };
+        self.submit(business.id, Class::NewWork, 512, action).await.map(drop)
+    }
+
+    /// Changes a business; `None` when there is no such.
+    pub async fn update_business(
+        &self,
+        business: BusinessId,
+        patch: BusinessPatch,
+    ) -> Result<Option<Business>, SubmitError> {
+        let action = Action::UpdateBusiness { business, patch: Box::new(patch) };
+        match self.submit(business, Class::Finishing, 256, action).await? {
+            Outcome::BusinessUpdated(business) => Ok(business.map(|b| *b)),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Puts an item on a menu.
+    pub async fn add_item(&self, business: BusinessId, item: MenuItem) -> Result<Creation, SubmitError> {
+        match self.submit(business, Class::NewWork, 256, Action::AddItem { business, item }).await? {
+            Outcome::ItemAdded(creation) => Ok(creation),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Changes an item; `None` when there is no such.
+    pub async fn update_item(
+        &self,
+        business: BusinessId,
+        sku: String,
+        patch: ItemPatch,
+    ) -> Result<Option<MenuItem>, SubmitError> {
+        match self.submit(business, Class::NewWork, 256, Action::UpdateItem { business, sku, patch }).await? {
+            Outcome::ItemUpdated(item) => Ok(item),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Takes an item off a menu.
+    pub async fn remove_item(&self, business: BusinessId, sku: String) -> Result<Removal, SubmitError> {
+        self.removal(business, Action::RemoveItem { business, sku }).await
+    }
+
+    /// Makes somebody a member.
+    pub async fn put_member(
+        &self,
+        business: BusinessId,
+        user: UserId,
+        role: MemberRole,
+    ) -> Result<Result<(), MemberRefusal>, SubmitError> {
+        match self.submit(business, Class::NewWork, 128, Action::PutMember { business, user, role }).await? {
+            Outcome::MemberPut(put) => Ok(put),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Ends a membership. The observer hears of it before this returns, so its sockets are being closed by then.
+    pub async fn remove_member(&self, business: BusinessId, user: UserId) -> Result<Removal, SubmitError> {
+        self.removal(business, Action::RemoveMember { business, user }).await
+    }
+
+    /// Stores acknowledgements.
+    pub async fn store_acks(&self, acks: Vec<DeviceAck>) -> Result<(), SubmitError> {
+        let bytes = 160 * acks.len();
+        self.submit("acks", Class::Finishing, bytes, Action::StoreAcks(acks)).await.map(drop)
+    }
+
+    /// Stores that an event was shown or acted upon.
+    pub async fn store_mark(&self, mark: DeviceMark) -> Result<(), SubmitError> {
+        self.submit(mark.room, Class::NewWork, 160, Action::StoreMark(mark)).await.map(drop)
+    }
+
+    async fn removal(&self, key: impl Hash, action: Action) -> Result<Removal, SubmitError> {
+        match self.submit(key, Class::Finishing, 128, action).await? {
+            Outcome::Removed(removal) => Ok(removal),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+fn unexpected(outcome: &Outcome) -> SubmitError {
+    tracing::error!(?outcome, "a command was answered with another command's outcome");
+    SubmitError::Refused
+}

@@ -1,0 +1,279 @@
+//! The mind of persistence: which commands wait, which go next, which are told no.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// What goes before what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Finishes what was begun: moves of orders, ends of sign-ins. Goes first.
+    Finishing,
+    /// Begins something, and is told no when the queue is too old.
+    NewWork,
+}
+
+/// Work that shares a key keeps its order and may fill no more than half a batch while other keys wait.
+pub(super) type FairnessKey = u64;
+
+/// A command that waits.
+#[derive(Debug)]
+pub(super) struct Waiting<T> {
+    pub(super) payload: T,
+    pub(super) class: Class,
+    pub(super) key: FairnessKey,
+    pub(super) bytes: usize,
+    pub(super) queued_at: Instant,
+    pub(super) deadline: Instant,
+}
+
+/// The bounds of one lane's queue and of what it takes at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct QueueLimits {
+    pub(super) batch_commands: usize,
+    pub(super) batch_bytes: usize,
+    pub(super) queue_commands: usize,
+    pub(super) queue_bytes: usize,
+    pub(super) max_age: Duration,
+}
+
+/// Why a command was not queued.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// As many commands or bytes wait as may.
+    Full,
+    /// The oldest command waits longer than new work may be let in behind.
+    TooOld,
+}
+
+/// One lane's queue: finishing work before new work, oldest first.
+pub(super) struct LaneQueue<T> {
+    limits: QueueLimits,
+    finishing: VecDeque<Waiting<T>>,
+    new_work: VecDeque<Waiting<T>>,
+    bytes: usize,
+}
+
+impl<T> LaneQueue<T> {
+    pub(super) fn new(limits: QueueLimits) -> Self {
+        Self { limits, finishing: VecDeque::new(), new_work: VecDeque::new(), bytes: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.finishing.len() + self.new_work.len()
+    }
+
+    /// Queues a command, or gives it back with the reason.
+    pub(super) fn push(&mut self, waiting: Waiting<T>, now: Instant) -> Result<(), (T, Refusal)> {
+        if self.len() >= self.limits.queue_commands || self.bytes + waiting.bytes > self.limits.queue_bytes {
+            return Err((waiting.payload, Refusal::Full));
+        }
+        if waiting.class == Class::NewWork && self.age(now) > self.limits.max_age {
+            return Err((waiting.payload, Refusal::TooOld));
+        }
+        self.bytes += waiting.bytes;
+        match waiting.class {
+            Class::Finishing => self.finishing.push_back(waiting),
+            Class::NewWork => self.new_work.push_back(waiting),
+        }
+        Ok(())
+    }
+
+    /// How long the oldest command has waited.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        let oldest =
+            [self.finishing.front(), self.new_work.front()].into_iter().flatten().map(|w| w.queued_at).min();
+        oldest.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+    }
+
+    /// Takes out every command whose caller has stopped waiting. None of them has been tried.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<T> {
+        let mut expired = Vec::new();
+        for queue in [&mut self.finishing, &mut self.new_work] {
+            if queue.iter().all(|w| w.deadline > now) {
+                continue;
+            }
+            for waiting in std::mem::take(queue) {
+                if waiting.deadline > now {
+                    queue.push_back(waiting);
+                } else {
+                    self.bytes -= waiting.bytes;
+                    expired.push(waiting.payload);
+                }
+            }
+        }
+        expired
+    }
+
+    /// Takes the next batch: finishing work first, each key in order and with at most half a batch while others
+    /// wait. Takes at least one command if any waits, however large.
+    pub(super) fn take_batch(&mut self) -> Vec<T> {
+        let mut taken = Taken { bytes: 0, batch: Vec::new(), limits: self.limits };
+        for queue in [&mut self.finishing, &mut self.new_work] {
+            let mut passed_over = VecDeque::new();
+            let mut per_key: HashMap<FairnessKey, usize> = HashMap::new();
+            let half = (self.limits.batch_commands / 2).max(1);
+            while let Some(waiting) = queue.pop_front() {
+                let of_key = per_key.entry(waiting.key).or_default();
+                if *of_key >= half {
+                    passed_over.push_back(waiting);
+                    continue;
+                }
+                *of_key += 1;
+                if let Some(back) = taken.add(waiting) {
+                    queue.push_front(back);
+                    break;
+                }
+            }
+            // No one else waits, so what was passed over for fairness may fill the rest.
+            if queue.is_empty() {
+                while let Some(waiting) = passed_over.pop_front() {
+                    if let Some(back) = taken.add(waiting) {
+                        passed_over.push_front(back);
+                        break;
+                    }
+                }
+            }
+            while let Some(waiting) = passed_over.pop_back() {
+                queue.push_front(waiting);
+            }
+        }
+        self.bytes -= taken.bytes;
+        taken.batch
+    }
+}
+
+struct Taken<T> {
+    limits: QueueLimits,
+    bytes: usize,
+    batch: Vec<T>,
+}
+
+impl<T> Taken<T> {
+    /// Adds to the batch, or gives back what does not fit any more.
+    fn add(&mut self, waiting: Waiting<T>) -> Option<Waiting<T>> {
+        let full = self.batch.len() >= self.limits.batch_commands
+            || (!self.batch.is_empty() && self.bytes + waiting.bytes > self.limits.batch_bytes);
+        if full {
+            return Some(waiting);
+        }
+        self.bytes += waiting.bytes;
+        self.batch.push(waiting.payload);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LIMITS: QueueLimits = QueueLimits {
+        batch_commands: 8,
+        batch_bytes: 100,
+        queue_commands: 40,
+        queue_bytes: 1000,
+        max_age: Duration::from_millis(250),
+    };
+
+    fn waiting(payload: u32, class: Class, key: u64, bytes: usize, at: Instant) -> Waiting<u32> {
+        Waiting { payload, class, key, bytes, queued_at: at, deadline: at + Duration::from_secs(5) }
+    }
+
+    #[test]
+    fn finishing_work_goes_before_new_work() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        queue.push(waiting(1, Class::NewWork, 1, 1, now), now).expect("there is room");
+        queue.push(waiting(2, Class::Finishing, 2, 1, now), now).expect("there is room");
+        assert_eq!(queue.take_batch(), [2, 1]);
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn one_key_fills_half_a_batch_while_others_wait_and_all_of_it_alone() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        for i in 0..10 {
+            queue.push(waiting(i, Class::NewWork, 7, 1, now), now).expect("there is room");
+        }
+        for i in 10..13 {
+            queue.push(waiting(i, Class::NewWork, 8, 1, now), now).expect("there is room");
+        }
+        assert_eq!(queue.take_batch(), [0, 1, 2, 3, 10, 11, 12, 4]);
+        assert_eq!(queue.take_batch(), [5, 6, 7, 8, 9], "alone, a key may fill the batch, in order");
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_bytes_but_never_stays_empty() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        for (i, bytes) in [500, 60, 60].into_iter().enumerate() {
+            queue.push(waiting(i as u32, Class::NewWork, i as u64, bytes, now), now).expect("there is room");
+        }
+        assert_eq!(queue.take_batch(), [0]);
+        assert_eq!(queue.take_batch(), [1]);
+        assert_eq!(queue.take_batch(), [2]);
+    }
+
+    #[test]
+    fn new_work_is_refused_behind_an_old_queue_and_finishing_work_is_not() {
+        let start = Instant::now();
+        let late = start + Duration::from_millis(300);
+        let mut queue = LaneQueue::new(LIMITS);
+        queue.push(waiting(1, Class::NewWork, 1, 1, start), start).expect("there is room");
+        assert_eq!(queue.push(waiting(2, Class::NewWork, 1, 1, late), late), Err((2, Refusal::TooOld)));
+        assert_eq!(queue.push(waiting(3, Class::Finishing, 1, 1, late), late), Ok(()));
+    }
+
+    #[test]
+    fn a_full_queue_refuses_by_count_and_by_bytes() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        assert_eq!(queue.push(waiting(1, Class::NewWork, 1, 1001, now), now), Err((1, Refusal::Full)));
+        for i in 0..40 {
+            queue.push(waiting(i, Class::NewWork, 1, 1, now), now).expect("there is room");
+        }
+        assert_eq!(queue.push(waiting(41, Class::Finishing, 1, 1, now), now), Err((41, Refusal::Full)));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_taken_out_untried() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        queue.push(waiting(1, Class::NewWork, 1, 10, now), now).expect("there is room");
+        queue
+            .push(waiting(2, Class::Finishing, 1, 10, now + Duration::from_secs(3)), now)
+            .expect("there is room");
+        assert_eq!(queue.expire(now + Duration::from_secs(6)), [1]);
+        assert_eq!(queue.take_batch(), [2]);
+        assert_eq!(queue.bytes, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn every_command_is_taken_once_and_each_key_in_order(commands in prop::collection::vec((0u64..4, 1usize..50, any::<bool>()), 0..40)) {
+            let now = Instant::now();
+            let mut queue = LaneQueue::new(QueueLimits { queue_bytes: usize::MAX, ..LIMITS });
+            for (i, (key, bytes, finishing)) in commands.iter().enumerate() {
+                let class = if *finishing { Class::Finishing } else { Class::NewWork };
+                queue.push(waiting(i as u32, class, *key, *bytes, now), now).expect("there is room");
+            }
+            let mut seen = Vec::new();
+            while queue.len() > 0 {
+                let batch = queue.take_batch();
+                prop_assert!(!batch.is_empty() && batch.len() <= LIMITS.batch_commands);
+                seen.extend(batch);
+            }
+            prop_assert_eq!(queue.bytes, 0);
+            for class in [true, false] {
+                for key in 0..4 {
+                    let of = |i: &u32| { let c = &commands[*i as usize]; c.0 == key && c.2 == class };
+                    let taken: Vec<u32> = seen.iter().copied().filter(of).collect();
+                    prop_assert!(taken.is_sorted());
+                }
+            }
+            seen.sort_unstable();
+            prop_assert_eq!(seen, (0..commands.len() as u32).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Settings of the actors: the bounds of every queue, ring and outbox.
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{Checks, Problem};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Everything the actors are told from outside.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Group commit.
+    pub persistence: PersistenceSettings,
+    /// What a room keeps in memory.
+    pub rooms: RoomSettings,
+    /// Bounds and clocks of one socket.
+    pub sessions: SessionSettings,
+}
+
+/// `[persistence]`: how many commands share a transaction, and how many may wait.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PersistenceSettings {
+    /// Most commands in one transaction, 1–1024.
+    pub batch_commands: usize,
+    /// Most bytes of commands in one transaction, 4 KiB–16 MiB.
+    pub batch_bytes: usize,
+    /// Most commands waiting, from one batch to 65536; further ones are refused at once.
+    pub queue_commands: usize,
+    /// Most bytes waiting, from one batch to 256 MiB; further ones are refused at once.
+    pub queue_bytes: usize,
+    /// New work is refused while the oldest command waits longer, milliseconds, 10–60000.
+    pub queue_age_ms: u64,
+}
+
+/// `[rooms]`: how far back a device resumes without the database.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RoomSettings {
+    /// Most events in a room's ring, 0–65536; older ones are read from the store.
+    pub ring_events: usize,
+    /// Most bytes in a room's ring, 0–64 MiB.
+    pub ring_bytes: usize,
+    /// A room without members is kept this long for those who come back, seconds, 0–3600.
+    pub linger_s: u64,
+}
+
+/// `[sessions]`: one socket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionSettings {
+    /// Most frames waiting for a device, 1–65536; then it lags and catches up from the log.
+    pub outbox_frames: usize,
+    /// Most bytes waiting for a device, 1 KiB–16 MiB; then it lags and catches up from the log.
+    pub outbox_bytes: usize,
+    /// Largest message from a device, 1–64 KiB; a larger one closes the socket with 1009 before it is collected.
+    pub frame_bytes: usize,
+    /// A ping after this much silence, seconds, 1–30.
+    pub ping_s: u64,
+    /// The socket closes (4009) when no pong came in this time, seconds, 1–20.
+    pub pong_s: u64,
+    /// The socket closes (4008) when a write moves nothing for this long, seconds, 1–45.
+    pub write_stall_s: u64,
+    /// Acknowledgements are stored at most this often per device and room, milliseconds, 10–10000.
+    pub ack_flush_ms: u64,
+    /// Sockets one user may hold on this node, 1–10000.
+    pub max_per_user: usize,
+    /// Sockets one address may hold on this node, 1–1000000.
+    pub max_per_ip: usize,
+    /// Rooms one socket may be in, 1–1000.
+    pub max_rooms: usize,
+}
+
+impl Default for PersistenceSettings {
+    fn default() -> Self {
+        Self {
+            batch_commands: 64,
+            batch_bytes: 256 * KIB,
+            queue_commands: 4096,
+            queue_bytes: 8 * MIB,
+            queue_age_ms: 250,
+        }
+    }
+}
+
+impl Default for RoomSettings {
+    fn default() -> Self {
+        Self { ring_events: 1024, ring_bytes: 2 * MIB, linger_s: 30 }
+    }
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            outbox_frames: 1024,
+            outbox_bytes: 256 * KIB,
+            frame_bytes: 64 * KIB,
+            ping_s: 25,
+            pong_s: 10,
+            write_stall_s: 10,
+            ack_flush_ms: 1000,
+            max_per_user: 20,
+            max_per_ip: 1000,
+            max_rooms: 32,
+        }
+    }
+}
+
+impl Settings {
+    /// Everything wrong with these settings.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = self.persistence.problems();
+        problems.extend(self.rooms.problems());
+        problems.extend(self.sessions.problems());
+        problems
+    }
+}
+
+impl PersistenceSettings {
+    fn problems(&self) -> Vec<Problem> {
+        let mut checks = Checks::of("persistence");
+        checks.range("batch_commands", self.batch_commands, 1..=1024);
+        checks.range("batch_bytes", self.batch_bytes, 4 * KIB..=16 * MIB);
+        checks.range("queue_commands", self.queue_commands, self.batch_commands..=65_536);
+        checks.range("queue_bytes", self.queue_bytes, self.batch_bytes..=256 * MIB);
+        checks.range("queue_age_ms", self.queue_age_ms, 10..=60_000);
+        checks.found()
+    }
+}
+
+impl RoomSettings {
+    fn problems(&self) -> Vec<Problem> {
+        let mut checks = Checks::of("rooms");
+        checks.range("ring_events", self.ring_events, 0..=65_536);
+        checks.range("ring_bytes", self.ring_bytes, 0..=64 * MIB);
+        checks.range("linger_s", self.linger_s, 0..=3600);
+        checks.found()
+    }
+}
+
+impl SessionSettings {
+    fn problems(&self) -> Vec<Problem> {
+        let mut checks = Checks::of("sessions");
+        checks.range("outbox_frames", self.outbox_frames, 1..=65_536);
+        checks.range("outbox_bytes", self.outbox_bytes, KIB..=16 * MIB);
+        checks.range("frame_bytes", self.frame_bytes, KIB..=64 * KIB);
+        checks.range("ping_s", self.ping_s, 1..=30);
+        checks.range("pong_s", self.pong_s, 1..=20);
+        checks.range("write_stall_s", self.write_stall_s, 1..=45);
+        checks.range("ack_flush_ms", self.ack_flush_ms, 10..=10_000);
+        checks.range("max_per_user", self.max_per_user, 1..=10_000);
+        checks.range("max_per_ip", self.max_per_ip, 1..=1_000_000);
+        checks.range("max_rooms", self.max_rooms, 1..=1000);
+        // The contract: no descriptor outlives its peer by more than 45 s.
+        if self.ping_s.saturating_add(self.pong_s) > 45 {
+            checks.refuse("pong_s", "sessions.ping_s and sessions.pong_s together must not pass 45 s");
+        }
+        checks.found()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_have_no_problems() {
+        assert_eq!(Settings::default().problems(), []);
+    }
+
+    #[test]
+    fn a_queue_smaller_than_one_batch_is_refused() {
+        let settings = PersistenceSettings { queue_commands: 63, queue_bytes: 1, ..Default::default() };
+        let keys: Vec<_> = settings.problems().into_iter().map(|problem| problem.key).collect();
+        assert_eq!(keys, ["persistence.queue_commands", "persistence.queue_bytes"]);
+    }
+
+    #[test]
+    fn a_dead_peer_is_never_held_longer_than_the_contract_says() {
+        let settings = SessionSettings { ping_s: 30, pong_s: 16, ..Default::default() };
+        assert_eq!(settings.problems().len(), 1);
+    }
+}

@@ -1,0 +1,232 @@
+//! Settings of the HTTP interface: the listener, sign-in, the documentation pages, drivers' accounts.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::network::Network;
+use crate::settings::{Checks, Problem, redacted};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Fewest bytes of `auth.secret_key`: as many as HS256 puts out (RFC 7518 §3.2).
+pub const SECRET_KEY_BYTES: usize = 32;
+
+/// Everything the HTTP interface is told from outside.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The listener.
+    pub server: ServerSettings,
+    /// Tokens and password hashes.
+    pub auth: AuthSettings,
+    /// The documentation pages.
+    pub docs: DocsSettings,
+    /// Drivers' accounts.
+    pub drivers: DriverSettings,
+}
+
+/// `[server]`: the listener.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSettings {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Worker threads, at most 256; 0 means one for each core.
+    pub workers: usize,
+    /// Origins of other sites whose pages may call the API and open sockets, as `https://host[:port]`.
+    pub allowed_origins: Vec<String>,
+    /// Addresses or ranges (`10.0.0.0/8`) whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// Largest request body, 1 KiB–16 MiB; more is 413.
+    pub body_bytes: usize,
+    /// Longest time a client may take for its request head, seconds, 1–60.
+    pub header_timeout_s: u64,
+    /// Longest time from the signal to stop until the exit, seconds, 0–28: supervisors kill after 30.
+    pub drain_s: u64,
+}
+
+/// `[auth]`: tokens and password hashes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthSettings {
+    /// Signs access tokens (HS256), at least 32 bytes.
+    #[serde(serialize_with = "redacted")]
+    pub secret_key: SecretString,
+    /// `iss` of our tokens; tokens of another issuer are refused.
+    pub issuer: String,
+    /// `aud` of our tokens; tokens for another audience are refused.
+    pub audience: String,
+    /// Life of an access token, seconds, 1 to a day.
+    pub access_ttl_s: u64,
+    /// Life of a session since its last refresh, seconds, longer than an access token's, at most a year.
+    pub refresh_ttl_s: u64,
+    /// Life of a one-time ticket for opening a socket, seconds, 1–300.
+    pub ticket_ttl_s: u64,
+    /// Memory of one argon2id hash, KiB, from 19456 (the least OWASP advises with two passes) to 1 GiB.
+    pub hash_memory_kib: u32,
+    /// Passes of one argon2id hash, 2–10.
+    pub hash_passes: u32,
+}
+
+/// `[docs]`: the documentation pages.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DocsSettings {
+    /// Whether `/docs` and `/openapi.json` are served.
+    pub enabled: bool,
+}
+
+/// `[drivers]`: drivers' accounts.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DriverSettings {
+    /// Whether a driver may work without an operator's approval.
+    pub auto_approve: bool,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 8000,
+            workers: 0,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            body_bytes: MIB,
+            header_timeout_s: 10,
+            drain_s: 25,
+        }
+    }
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            secret_key: SecretString::default(),
+            issuer: "bellhop".to_owned(),
+            audience: "bellhop".to_owned(),
+            access_ttl_s: 3600,
+            refresh_ttl_s: 30 * 86_400,
+            ticket_ttl_s: 30,
+            hash_memory_kib: 19_456,
+            hash_passes: 2,
+        }
+    }
+}
+
+impl Default for DocsSettings {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+impl Settings {
+    /// Everything wrong with these settings. A secret that is not set at all is not looked at here.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = self.server.problems();
+        problems.extend(self.auth.problems());
+        problems
+    }
+}
+
+impl ServerSettings {
+    /// The ranges of `trusted_proxies`; entries that are none are left out (they are problems at start).
+    pub fn trusted_networks(&self) -> Vec<Network> {
+        self.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let mut checks = Checks::of("server");
+        checks.range("workers", self.workers, 0..=256);
+        for origin in self.allowed_origins.iter().filter(|origin| !is_origin(origin)) {
+            checks.refuse(
+                "allowed_origins",
+                format!("'{origin}' is not https://host[:port] or http://host[:port]"),
+            );
+        }
+        for error in self.trusted_proxies.iter().filter_map(|text| text.parse::<Network>().err()) {
+            checks.refuse("trusted_proxies", error.to_string());
+        }
+        checks.range("body_bytes", self.body_bytes, KIB..=16 * MIB);
+        checks.range("header_timeout_s", self.header_timeout_s, 1..=60);
+        checks.range("drain_s", self.drain_s, 0..=28);
+        checks.found()
+    }
+}
+
+impl AuthSettings {
+    fn problems(&self) -> Vec<Problem> {
+        let mut checks = Checks::of("auth");
+        let length = self.secret_key.expose_secret().len();
+        if (1..SECRET_KEY_BYTES).contains(&length) {
+            checks.refuse("secret_key", format!("needs at least {SECRET_KEY_BYTES} bytes"));
+        }
+        for (name, value) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+            if value.is_empty() {
+                checks.refuse(name, "must not be empty");
+            }
+        }
+        checks.range("access_ttl_s", self.access_ttl_s, 1..=86_400);
+        checks.range("refresh_ttl_s", self.refresh_ttl_s, self.access_ttl_s.saturating_add(1)..=365 * 86_400);
+        checks.range("ticket_ttl_s", self.ticket_ttl_s, 1..=300);
+        checks.range("hash_memory_kib", self.hash_memory_kib, 19_456..=1_048_576);
+        checks.range("hash_passes", self.hash_passes, 2..=10);
+        checks.found()
+    }
+}
+
+/// An origin as browsers send it: scheme and authority in lower case, nothing after (RFC 6454 §6.2).
+fn is_origin(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|authority| {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
+        !authority.is_empty() && authority.chars().all(allowed)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_have_no_problems() {
+        assert_eq!(Settings::default().problems(), []);
+    }
+
+    #[test]
+    fn origins_are_scheme_and_authority_and_nothing_else() {
+        for good in ["https://shop.example", "http://localhost:3000", "http://[::1]:8000"] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in ["*", "null", "shop.example", "https://", "https://shop.example/", "https://Shop.example"]
+        {
+            assert!(!is_origin(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_entry_of_a_list_is_named() {
+        let server = ServerSettings {
+            trusted_proxies: vec!["10.0.0.0/8".to_owned(), "proxy".to_owned(), "::/200".to_owned()],
+            ..Default::default()
+        };
+        let problems = server.problems();
+        assert_eq!(problems.len(), 2);
+        assert!(problems[1].message.contains("::/200"));
+        assert_eq!(server.trusted_networks().len(), 1);
+    }
+
+    #[test]
+    fn a_short_key_is_a_problem_and_a_missing_one_is_left_to_the_loader() {
+        let short = AuthSettings { secret_key: "x".repeat(31).into(), ..Default::default() };
+        assert_eq!(short.problems().len(), 1);
+        let enough = AuthSettings { secret_key: "x".repeat(32).into(), ..Default::default() };
+        assert_eq!(enough.problems(), []);
+        assert_eq!(AuthSettings::default().problems(), []);
+    }
+}

@@ -1,0 +1,144 @@
+//! Logs, to standard error: what a command puts out on standard output stays clean.
+
+use std::io::{self, IsTerminal};
+
+use thiserror::Error;
+use tracing::Subscriber;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+use tracing_subscriber::{EnvFilter, fmt};
+
+use super::settings::{LogFormat, LogSettings};
+
+/// Logging could not be started.
+#[derive(Debug, Error)]
+pub enum LogError {
+    /// `log.level` is no level and no filter; settings that were loaded never are.
+    #[error("log.level '{level}' is not a level or filter")]
+    Filter {
+        /// What was given.
+        level: String,
+        /// What the filter's parser said.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// A process has one log, and it was started before.
+    #[error("logging was already started")]
+    Started(#[from] TryInitError),
+}
+
+/// Starts logging for the whole process, once. Lines are written as they come, without a queue: a stalled reader of
+/// standard error stalls whoever logs.
+pub fn init(settings: &LogSettings) -> Result<(), LogError> {
+    let colour = if io::stderr().is_terminal() { Colour::Terminal } else { Colour::None };
+    match settings.format {
+        LogFormat::Pretty => pretty(settings, colour, io::stderr)?.try_init()?,
+        LogFormat::Json => json(settings, io::stderr)?.try_init()?,
+    }
+    Ok(())
+}
+
+enum Colour {
+    Terminal,
+    None,
+}
+
+fn filter(settings: &LogSettings) -> Result<EnvFilter, LogError> {
+    let level = &settings.level;
+    EnvFilter::try_new(level).map_err(|source| LogError::Filter { level: level.clone(), source })
+}
+
+fn pretty<W>(
+    settings: &LogSettings,
+    colour: Colour,
+    writer: W,
+) -> Result<impl Subscriber + Send + Sync, LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = fmt().with_env_filter(filter(settings)?).with_writer(writer);
+    // An operator's NO_COLOR is heeded because nothing is forced on.
+    Ok(match colour {
+        Colour::Terminal => builder.finish(),
+        Colour::None => builder.with_ansi(false).finish(),
+    })
+}
+
+/// One object a line, the event's fields beside time, level and target, those of its innermost span under `span`.
+fn json<W>(settings: &LogSettings, writer: W) -> Result<impl Subscriber + Send + Sync, LogError>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let builder = fmt().with_env_filter(filter(settings)?).with_writer(writer).json();
+    Ok(builder.flatten_event(true).with_span_list(false).finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Captured {
+        fn writer(&self) -> impl for<'w> MakeWriter<'w> + Send + Sync + 'static {
+            let captured = self.clone();
+            move || captured.clone()
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn settings(level: &str) -> LogSettings {
+        LogSettings { level: level.to_owned(), ..Default::default() }
+    }
+
+    #[test]
+    fn a_json_line_holds_the_fields_of_the_event_and_of_its_span() {
+        let captured = Captured::default();
+        let subscriber = json(&settings("info"), captured.writer()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::info_span!("request", request_id = "r1").entered();
+            tracing::info!(status = 201, "done");
+        });
+        let line: serde_json::Value = serde_json::from_str(&captured.text()).unwrap();
+        assert_eq!(line["message"], "done");
+        assert_eq!(line["status"], 201);
+        assert_eq!(line["level"], "INFO");
+        assert_eq!(line["span"]["request_id"], "r1");
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
+    }
+
+    #[test]
+    fn the_filter_works_by_target() {
+        let captured = Captured::default();
+        let subscriber = pretty(&settings("warn,loud=debug"), Colour::None, captured.writer()).unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("not shown");
+            tracing::debug!(target: "loud", "shown");
+            tracing::warn!("also shown");
+        });
+        let text = captured.text();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(!text.contains("not shown") && !text.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_broken_filter_is_named() {
+        assert!(matches!(filter(&settings("info,bellhop=loudest")), Err(LogError::Filter { .. })));
+    }
+}

@@ -1,0 +1,51 @@
+//! Settings of the logs.
+
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::{Checks, Problem};
+
+/// Everything telemetry is told from outside.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// What is logged and how.
+    pub log: LogSettings,
+}
+
+/// `[log]`: what is logged and how.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// A level, or directives in `RUST_LOG` syntax such as `info,bellhop=debug`.
+    pub level: String,
+    /// For people or for machines.
+    pub format: LogFormat,
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Several columns, coloured on a terminal.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Json }
+    }
+}
+
+impl Settings {
+    /// Everything wrong with these settings.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut checks = Checks::of("log");
+        if let Err(error) = EnvFilter::try_new(&self.log.level) {
+            checks.refuse("level", format!("not a level or filter: {error}"));
+        }
+        checks.found()
+    }
+}
