@@ -1,1 +1,146 @@
 //! Every setting of every module, read from files and the environment.
+//!
+//! Later sources win, setting by setting:
+//! 1. `config/default.toml` and `config/<environment>.toml`, which are built in, each with the file of the same name in
+//!    `./config` or `--config DIR` laid over it;
+//! 2. the plain names other tools know: `PORT`, `DATABASE_URL`, `SECRET_KEY`, `RUST_LOG`, `LOG_LEVEL`;
+//! 3. `BELLHOP__SECTION__NAME`;
+//! 4. the command line.
+//!
+//! A secret can also come from a file: `BELLHOP__AUTH__SECRET_KEY_FILE`, `DATABASE_URL_FILE` and so on. An empty variable
+//! counts as not set. Every problem is found before any is told.
+
+mod environment;
+mod layers;
+mod secrets;
+mod sources;
+mod validation;
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Display};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use toml::Table;
+
+pub use crate::settings::Problem;
+pub use environment::Environment;
+pub use sources::Sources;
+
+use crate::{actors, http, storage, telemetry};
+
+/// Every setting, each module's own in one field. `Debug` shows no secret.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Where this runs; picks `config/<environment>.toml` and how strict the checks are.
+    pub environment: Environment,
+    /// Sections `data`, `database`, `encryption`.
+    pub storage: storage::Settings,
+    /// Sections `persistence`, `rooms`, `sessions`.
+    pub actors: actors::Settings,
+    /// Sections `server`, `auth`, `docs`, `drivers`.
+    pub http: http::Settings,
+    /// Section `log`.
+    pub telemetry: telemetry::Settings,
+}
+
+/// The settings cannot be used; the process ends with [`ConfigError::EXIT_CODE`].
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct ConfigError {
+    /// Everything that is wrong, never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// `EX_USAGE` of sysexits.h, so that a supervisor can tell a wrong setting from a crash.
+    pub const EXIT_CODE: u8 = 64;
+}
+
+impl Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let noun = if self.problems.len() == 1 { "problem" } else { "problems" };
+        write!(f, "{} {noun} in the settings:", self.problems.len())?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl Settings {
+    /// Reads and checks every setting. In development, secrets that are not given are taken from `<data>/secrets.toml`,
+    /// which is made on the first start; elsewhere they must be given. `Err` lists everything that is wrong.
+    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+        let (environment, mut problems) = sources.environment();
+        let layers = layers::read(sources, environment);
+        problems.extend(layers.problems);
+
+        let (mut settings, refused) = Self::from_leaves(&layers.leaves);
+        settings.environment = environment;
+        // A value that could not be read was replaced by its default, about which there is nothing to say.
+        let unread: BTreeSet<String> =
+            problems.iter().chain(&refused).map(|problem| problem.key.clone()).collect();
+        let wrong =
+            validation::problems(&settings).into_iter().filter(|problem| !unread.contains(&problem.key));
+        for mut problem in refused.into_iter().chain(wrong) {
+            let set = layers.leaves.get(&problem.key).filter(|leaf| leaf.origin != layers::BUILT_IN);
+            if let Some(leaf) = set {
+                problem.message.push_str(&format!(" (set by {})", leaf.origin));
+            }
+            problems.push(problem);
+        }
+
+        // Nothing is written to disk for settings that will be refused.
+        if problems.is_empty() && environment == Environment::Development {
+            problems.extend(secrets::fill_in(&mut settings).err());
+        }
+        if problems.is_empty() { Ok(settings) } else { Err(ConfigError { problems }) }
+    }
+
+    /// Every setting as `section.name = value`, secrets redacted: what `config check` shows.
+    pub fn to_table(&self) -> Table {
+        let modules = [
+            Table::try_from(&self.storage),
+            Table::try_from(&self.actors),
+            Table::try_from(&self.http),
+            Table::try_from(&self.telemetry),
+        ];
+        let sections = modules.map(|module| module.expect("settings are plain tables of plain values"));
+        sections.into_iter().flatten().collect()
+    }
+
+    /// Lays the leaves over the built-in defaults. One that does not fit its field is left out and told.
+    fn from_leaves(leaves: &layers::Leaves) -> (Self, Vec<Problem>) {
+        let defaults = Self::default().to_table();
+        let mut table = defaults.clone();
+        let mut problems = Vec::new();
+        for (key, leaf) in leaves {
+            let mut alone = defaults.clone();
+            layers::put(&mut alone, key, leaf.value.clone());
+            match Self::from_table(&alone) {
+                Ok(_) => layers::put(&mut table, key, leaf.value.clone()),
+                Err(error) => problems.push(secrets::mismatch(key, error.message())),
+            }
+        }
+        let settings = Self::from_table(&table).expect("every leaf was accepted on its own");
+        (settings, problems)
+    }
+
+    fn from_table(table: &Table) -> Result<Self, toml::de::Error> {
+        Ok(Self {
+            environment: Environment::default(),
+            storage: module(table)?,
+            actors: module(table)?,
+            http: module(table)?,
+            telemetry: module(table)?,
+        })
+    }
+}
+
+/// Reads one module's settings from those sections that are its own.
+fn module<M: Default + Serialize + DeserializeOwned>(table: &Table) -> Result<M, toml::de::Error> {
+    let sections = Table::try_from(M::default()).expect("settings are plain tables of plain values");
+    let own = sections.keys().filter_map(|section| Some((section.clone(), table.get(section)?.clone())));
+    Table::from_iter(own).try_into()
+}
+
+#[cfg(test)]
+mod tests;

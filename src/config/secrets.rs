@@ -1,0 +1,129 @@
+//! Which settings are secrets, and the secrets that development makes for itself.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{Problem, Settings};
+
+/// Settings that are never shown and may be read from a file.
+pub(super) const SECRETS: [&str; 3] = ["auth.secret_key", "database.url", "encryption.keys"];
+
+const FILE: &str = "secrets.toml";
+
+/// What `secrets.toml` holds.
+#[derive(Deserialize)]
+struct Generated {
+    auth: GeneratedAuth,
+    encryption: GeneratedEncryption,
+}
+
+#[derive(Deserialize)]
+struct GeneratedAuth {
+    secret_key: SecretString,
+}
+
+#[derive(Deserialize)]
+struct GeneratedEncryption {
+    keys: Vec<SecretString>,
+}
+
+/// Whether `section.name` is a secret.
+pub(super) fn is_secret(key: &str) -> bool {
+    SECRETS.contains(&key)
+}
+
+/// A value that does not fit its setting. What the parser says quotes the value, so secrets get a message of their own.
+pub(super) fn mismatch(key: &str, message: &str) -> Problem {
+    let message = match key {
+        "encryption.keys" => "must be a list of texts",
+        _ if is_secret(key) => "must be a text",
+        _ => message,
+    };
+    Problem { key: key.to_owned(), message: message.to_owned() }
+}
+
+/// Takes the secrets that are not set from `<data>/secrets.toml`, which is made (mode 0600, all or nothing) when absent.
+/// A file that is there is never changed: a lost encryption key cannot be made again.
+pub(super) fn fill_in(settings: &mut Settings) -> Result<(), Problem> {
+    let secret_key = &mut settings.http.auth.secret_key;
+    let keys = &mut settings.storage.encryption.keys;
+    if !secret_key.expose_secret().is_empty() && !keys.is_empty() {
+        return Ok(());
+    }
+    let path = settings.storage.data.dir.join(FILE);
+    let refuse = |message: String| Problem { key: path.display().to_string(), message };
+    if !path.exists() {
+        generate(&path).map_err(|error| refuse(format!("cannot be made: {error}")))?;
+    }
+    let text = read_private(&path).map_err(|error| refuse(format!("cannot be used: {error}")))?;
+    let generated: Generated = toml::from_str(&text)
+        .map_err(|_| refuse("is not complete: it needs auth.secret_key and encryption.keys".to_owned()))?;
+    if secret_key.expose_secret().is_empty() {
+        *secret_key = generated.auth.secret_key;
+    }
+    if keys.is_empty() {
+        *keys = generated.encryption.keys;
+    }
+    // What the file says passes the same checks as what anybody else says.
+    let mut found = settings.http.problems();
+    found.extend(settings.storage.problems());
+    match found.into_iter().next() {
+        Some(problem) => Err(refuse(problem.to_string())),
+        None => Ok(()),
+    }
+}
+
+fn read_private(path: &Path) -> io::Result<Zeroizing<String>> {
+    let mode = fs::metadata(path)?.mode();
+    if mode & 0o077 != 0 {
+        return Err(io::Error::new(
+            ErrorKind::PermissionDenied,
+            format!("others may read it (mode {:03o}); chmod 600 it", mode & 0o777),
+        ));
+    }
+    fs::read_to_string(path).map(Zeroizing::new)
+}
+
+/// Writes a new file beside `path` and links it there, so that of two processes starting at once one wins whole.
+fn generate(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let secret_key = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(random::<48>()?));
+    let encryption_key = Zeroizing::new(BASE64_STANDARD.encode(random::<32>()?));
+    let text = Zeroizing::new(format!(
+        "# Made on the first start in development. Without the encryption key, stored phone numbers and addresses are lost.\n\
+         [auth]\nsecret_key = \"{}\"\n\n[encryption]\nkeys = [\"k1:{}\"]\n",
+        *secret_key, *encryption_key
+    ));
+    let draft = path.with_extension(format!("{}.draft", Uuid::new_v4()));
+    let written = write_draft(&draft, &text).and_then(|()| match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    });
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != ErrorKind::NotFound => written.and(Err(error)),
+        _ => written,
+    }
+}
+
+fn write_draft(draft: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn random<const N: usize>() -> io::Result<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(io::Error::other)?;
+    Ok(bytes)
+}

@@ -1,0 +1,67 @@
+//! What is wrong with settings that could be read.
+
+use std::collections::BTreeSet;
+
+use secrecy::ExposeSecret;
+
+use super::{Environment, Problem, Settings};
+use crate::http::settings::SECRET_KEY_BYTES;
+use crate::settings::Checks;
+
+/// Words of keys that were copied from an example. 32 random bytes in base64 hold none of them by chance.
+const PLACEHOLDERS: [&str; 7] =
+    ["changeme", "change-me", "change_me", "change-in", "your-secret", "your_secret", "placeholder"];
+
+/// Fewer different bytes than this in a key mean that it was typed, not drawn: of 32 random bytes 8 or fewer
+/// differ once in 10^17 keys even when they are hexadecimal digits.
+const LEAST_DIFFERENT_BYTES: usize = 8;
+
+/// Everything wrong, of all modules; outside of development also secrets that are missing or weak.
+pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
+    let mut problems = settings.http.problems();
+    problems.extend(settings.storage.problems());
+    problems.extend(settings.actors.problems());
+    problems.extend(settings.telemetry.problems());
+    match settings.environment {
+        Environment::Development => {}
+        Environment::Staging | Environment::Production => problems.extend(weak_secrets(settings)),
+    }
+    problems
+}
+
+fn weak_secrets(settings: &Settings) -> Vec<Problem> {
+    let environment = settings.environment;
+    let mut auth = Checks::of("auth");
+    let secret_key = settings.http.auth.secret_key.expose_secret();
+    if secret_key.is_empty() {
+        auth.refuse("secret_key", format!("must be set in {environment}: try `openssl rand -base64 48`"));
+    } else if is_copied(secret_key) {
+        auth.refuse("secret_key", "was copied from an example: make one with `openssl rand -base64 48`");
+    } else if secret_key.len() >= SECRET_KEY_BYTES && is_typed(secret_key.as_bytes()) {
+        auth.refuse("secret_key", "repeats a few characters: make one with `openssl rand -base64 48`");
+    }
+
+    let mut encryption = Checks::of("encryption");
+    if settings.storage.encryption.keys.is_empty() {
+        let advice = "try `echo k1:$(openssl rand -base64 32)`";
+        encryption.refuse("keys", format!("must be set in {environment}: {advice}"));
+    }
+    for key in settings.storage.encryption.decoded().unwrap_or_default() {
+        if is_typed(key.key.expose_secret()) {
+            encryption.refuse("keys", format!("key {} is not random", key.id));
+        }
+    }
+
+    let mut problems = auth.found();
+    problems.extend(encryption.found());
+    problems
+}
+
+fn is_copied(secret: &str) -> bool {
+    let secret = secret.to_ascii_lowercase();
+    PLACEHOLDERS.iter().any(|placeholder| secret.contains(placeholder))
+}
+
+fn is_typed(secret: &[u8]) -> bool {
+    secret.iter().collect::<BTreeSet<_>>().len() < LEAST_DIFFERENT_BYTES
+}
