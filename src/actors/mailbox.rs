@@ -37,6 +37,11 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
             SendError::Closed(_) => NotTaken::Gone,
         })
     }
+
+    /// Whether the actor still runs.
+    pub(crate) fn is_open(&self) -> bool {
+        self.0.connected()
+    }
 }
 
 impl<A: Actor<Context = Context<A>>> Clone for Mailbox<A> {

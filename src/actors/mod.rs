@@ -3,6 +3,8 @@
 mod fatal;
 mod mailbox;
 pub mod persistence;
+pub mod room;
+pub mod session;
 pub mod settings;
 
 pub use fatal::{FatalGuard, FatalSignal};

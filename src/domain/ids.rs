@@ -97,6 +97,9 @@ id!(
     /// A room event; the same event in two rooms has two ids.
     EventId, "evt_");
 id!(
+    /// One open socket.
+    SocketId, "soc_");
+id!(
     /// One command to the store, run at most once however often it is tried.
     CommandId, "cmd_");
 

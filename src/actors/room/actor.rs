@@ -1,0 +1,265 @@
+//! The room's shell: reads its position from the store, then passes what its mind says to the workers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, Handler, WrapFuture,
+};
+
+use crate::actors::session::Postbox;
+use crate::actors::settings::RoomSettings;
+use crate::domain::room::RoomId;
+use crate::protocol::event::EncodedEvent;
+use crate::storage::Store;
+use crate::telemetry::Metrics;
+
+use super::messages::{Ask, Join, Leave, Publish, Watermark};
+use super::state::{Effects, Repair, RoomState};
+use super::{History, Published, Registry};
+
+/// An event that overtook another waits this long for it before the store is asked.
+const REORDER_WAIT: Duration = Duration::from_millis(20);
+
+/// Between two tries to read from a store that is away.
+const STORE_RETRY: Duration = Duration::from_millis(500);
+
+/// Most events read from the store at once.
+const REPAIR_PAGE: u32 = 256;
+
+/// How often a room looks for workers that missed something and for having been empty too long.
+const TICK: Duration = Duration::from_secs(1);
+
+struct Worker {
+    postbox: Postbox,
+    /// Its postbox was full: tell it the position until it takes it.
+    missed: Missed,
+}
+
+#[derive(PartialEq, Eq)]
+enum Missed {
+    Nothing,
+    Something,
+}
+
+#[derive(PartialEq, Eq)]
+enum Repairing {
+    Idle,
+    Waiting,
+    Reading,
+}
+
+pub(super) struct Room {
+    id: RoomId,
+    /// None until the position was read from the store; the mailbox waits so long.
+    state: Option<RoomState>,
+    settings: RoomSettings,
+    store: Arc<dyn Store>,
+    registry: Registry,
+    metrics: Metrics,
+    workers: Vec<Worker>,
+    repairing: Repairing,
+    empty_since: Option<Instant>,
+}
+
+impl Room {
+    pub(super) fn new(
+        id: RoomId,
+        settings: RoomSettings,
+        store: Arc<dyn Store>,
+        registry: Registry,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            id,
+            state: None,
+            settings,
+            store,
+            registry,
+            metrics,
+            workers: Vec::new(),
+            repairing: Repairing::Idle,
+            empty_since: Some(Instant::now()),
+        }
+    }
+
+    /// Reads the position, trying until the store answers; nothing else is handled before.
+    fn load(&self, ctx: &mut Context<Self>) {
+        let (store, id) = (self.store.clone(), self.id);
+        async move {
+            loop {
+                match store.head(id).await {
+                    Ok(head) => return head,
+                    Err(error) => tracing::warn!(room = %id, %error, "a room waits for the store"),
+                }
+                tokio::time::sleep(STORE_RETRY).await;
+            }
+        }
+        .into_actor(self)
+        .map(|head, room: &mut Self, _| room.state = Some(RoomState::new(head, &room.settings)))
+        .wait(ctx);
+    }
+
+    fn perform(&mut self, effects: Effects, ctx: &mut Context<Self>) {
+        for published in effects.deliver {
+            for worker in &mut self.workers {
+                if worker.missed == Missed::Nothing
+                    && worker.postbox.deliver(self.id, published.clone()).is_err()
+                {
+                    worker.missed = Missed::Something;
+                }
+            }
+        }
+        match effects.repair {
+            Some(Repair::Soon) if self.repairing == Repairing::Idle => {
+                self.repairing = Repairing::Waiting;
+                ctx.run_later(REORDER_WAIT, |room, ctx| {
+                    room.repairing = Repairing::Idle;
+                    if room.state.as_ref().is_some_and(RoomState::is_behind) {
+                        room.repair(ctx);
+                    }
+                });
+            }
+            Some(Repair::Now) => self.repair(ctx),
+            Some(Repair::Soon) | None => {}
+        }
+    }
+
+    /// Reads what follows the head; one read at a time, however many ask.
+    fn repair(&mut self, ctx: &mut Context<Self>) {
+        let Some(state) = &self.state else { return };
+        if self.repairing == Repairing::Reading {
+            return;
+        }
+        self.repairing = Repairing::Reading;
+        self.metrics.room_gap_repairs_total.inc();
+        let (store, id, after) = (self.store.clone(), self.id, state.head());
+        async move { store.events_after(id, after.seq, REPAIR_PAGE).await }
+            .into_actor(self)
+            .map(move |read, room: &mut Self, ctx| {
+                room.repairing = Repairing::Idle;
+                match read {
+                    Ok(events) => {
+                        let full_page = events.len() >= REPAIR_PAGE as usize;
+                        for event in events {
+                            let event = EncodedEvent::new(&event);
+                            room.hear(Published { event, committed_at: None }, ctx);
+                        }
+                        if full_page {
+                            room.repair(ctx);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(room = %room.id, %error, "a gap could not be read");
+                        ctx.run_later(STORE_RETRY, |room, ctx| room.repair(ctx));
+                    }
+                }
+            })
+            .spawn(ctx);
+    }
+
+    fn hear(&mut self, published: Published, ctx: &mut Context<Self>) {
+        let Some(state) = &mut self.state else { return };
+        let before = state.head().epoch;
+        let effects = state.hear(published);
+        self.tell_of_new_epoch(before);
+        self.perform(effects, ctx);
+    }
+
+    /// Members stand in a history that is no more: each finds out by comparing its position.
+    fn tell_of_new_epoch(&mut self, before: crate::domain::cursor::Epoch) {
+        let Some(state) = &self.state else { return };
+        if state.head().epoch != before {
+            for worker in &mut self.workers {
+                worker.missed = Missed::Something;
+            }
+            self.tell_who_missed();
+        }
+    }
+
+    fn tell_who_missed(&mut self) {
+        let Some(head) = self.state.as_ref().map(RoomState::head) else { return };
+        for worker in &mut self.workers {
+            if worker.missed == Missed::Something && worker.postbox.position(self.id, head).is_ok() {
+                worker.missed = Missed::Nothing;
+            }
+        }
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.tell_who_missed();
+        self.workers.retain(|w| w.postbox.is_open());
+        if !self.workers.is_empty() {
+            self.empty_since = None;
+            return;
+        }
+        let since = *self.empty_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= Duration::from_secs(self.settings.linger_s) {
+            self.registry.remove(&self.id);
+            ctx.stop();
+        }
+    }
+}
+
+impl Actor for Room {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.load(ctx);
+        ctx.run_interval(TICK, Self::tick);
+    }
+}
+
+impl Handler<Publish> for Room {
+    type Result = ();
+
+    fn handle(&mut self, Publish(published): Publish, ctx: &mut Self::Context) {
+        self.hear(published, ctx);
+    }
+}
+
+impl Handler<Watermark> for Room {
+    type Result = ();
+
+    fn handle(&mut self, Watermark(head): Watermark, ctx: &mut Self::Context) {
+        let Some(state) = &mut self.state else { return };
+        let before = state.head().epoch;
+        let effects = state.watermark(head);
+        self.tell_of_new_epoch(before);
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<Join> for Room {
+    type Result = ();
+
+    fn handle(&mut self, Join { worker, reply }: Join, _: &mut Self::Context) {
+        let Some(state) = &self.state else { return };
+        self.empty_since = None;
+        if !self.workers.iter().any(|w| w.postbox.worker() == worker.worker()) {
+            self.workers.push(Worker { postbox: worker, missed: Missed::Nothing });
+        }
+        // A joiner that has gone is taken out by its worker's own `Leave`.
+        let _ = reply.send(state.head());
+    }
+}
+
+impl Handler<Leave> for Room {
+    type Result = ();
+
+    fn handle(&mut self, Leave { worker }: Leave, _: &mut Self::Context) {
+        self.workers.retain(|w| w.postbox.worker() != worker);
+        if self.workers.is_empty() {
+            self.empty_since = Some(Instant::now());
+        }
+    }
+}
+
+impl Handler<Ask> for Room {
+    type Result = ();
+
+    fn handle(&mut self, Ask { after, limit, reply }: Ask, _: &mut Self::Context) {
+        let history = self.state.as_ref().map(|state| state.history(after, limit));
+        let _ = reply.send(history.unwrap_or(History::Events(Vec::new())));
+    }
+}

@@ -1,0 +1,425 @@
+//! The session's shell: owns the socket, reads when there is something, writes what waits, holds no buffer while
+//! idle.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::future::Future as _;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{self, Poll, ready};
+use std::time::{Duration, Instant};
+
+use actix::fut::ActorFuture;
+use actix::prelude::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use crate::actors::room::{History, RoomError};
+use crate::domain::cursor::Cursor;
+use crate::domain::ids::SocketId;
+use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
+use crate::protocol::close::CloseReason;
+use crate::protocol::websocket::{Decoder, Incoming, pong_frame};
+
+use super::access::{RoomAccess, room_access};
+use super::board::{Errand, Membership, SessionKey, Shared, Switchboard};
+use super::outbox::FRAMES_A_WRITE;
+use super::state::{Effect, Opening, Progress, SessionState};
+
+/// Bytes read at once, into a buffer that all sessions of a thread share.
+const SCRATCH: usize = 64 * 1024;
+
+/// Reads of one session before others get their turn.
+const READS_A_TURN: usize = 4;
+
+/// Events of history read at once.
+const HISTORY_PAGE: usize = 128;
+
+/// How long a closing socket may take for its last bytes and the peer's good-bye.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a session waits before it asks a room again that did not answer.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+thread_local! {
+    static SCRATCH_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
+}
+
+struct Session<S> {
+    stream: S,
+    decoder: Decoder,
+    shared: Rc<Shared>,
+    key: SessionKey,
+    board: Rc<Switchboard>,
+    reading_history: ReadingHistory,
+    /// Why it ended; a session that panics ends as it began.
+    reason: CloseReason,
+    /// Counts the socket towards its user's and address's limits.
+    _permit: Box<dyn Any>,
+}
+
+#[derive(PartialEq, Eq)]
+enum ReadingHistory {
+    No,
+    Yes,
+}
+
+pub(super) fn open<S>(
+    board: &Rc<Switchboard>,
+    stream: S,
+    early: Bytes,
+    opening: Opening,
+    permit: Box<dyn Any>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let now = Instant::now();
+    let (state, first) = SessionState::open(SocketId::generate(), opening, Timestamp::now(), now);
+    let shared = Rc::new(Shared::new(state, now));
+    let key = board.add(shared.clone());
+    board.deps.metrics.websocket_connections_active.inc();
+    board.deps.open.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let session = Session {
+        stream,
+        decoder: Decoder::new(board.deps.settings.frame_bytes),
+        shared,
+        key,
+        board: board.clone(),
+        reading_history: ReadingHistory::No,
+        reason: CloseReason::Internal,
+        _permit: permit,
+    };
+    Session::create(|ctx| {
+        let mut session = session;
+        if let Some(effect) = first {
+            session.perform(effect, ctx);
+        }
+        session.decode(&early, ctx);
+        ctx.spawn(Driver { closing: None });
+        session
+    });
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Actor for Session<S> {
+    type Context = Context<Self>;
+}
+
+impl<S> Drop for Session<S> {
+    fn drop(&mut self) {
+        let rooms: Vec<RoomId> = self.shared.state.borrow().rooms().collect();
+        for room in self.board.remove(self.key, rooms.into_iter()) {
+            self.board.deps.rooms.leave(room, self.board.postbox.worker());
+        }
+        let state = self.shared.state.borrow();
+        let metrics = &self.board.deps.metrics;
+        metrics.websocket_connections_active.dec();
+        metrics.websocket_closes_total.with_label_values(&[self.reason.as_str()]).inc();
+        self.board.deps.open.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        tracing::debug!(socket = %state.id, user = %state.principal.user, reason = %self.reason, "socket closed");
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
+    fn state<T>(&self, act: impl FnOnce(&mut SessionState) -> T) -> T {
+        act(&mut self.shared.state.borrow_mut())
+    }
+
+    /// Reads what is there, a bounded number of times; a client that does not take its answers is not read from.
+    fn read(&mut self, ctx: &mut Context<Self>, cx: &mut task::Context<'_>) {
+        for _ in 0..READS_A_TURN {
+            let settings = &self.board.deps.settings;
+            if self.state(|s| s.closing.is_some() || s.outbox.is_half_full(settings)) {
+                return;
+            }
+            let read = SCRATCH_BUFFER.with(|scratch| {
+                let mut scratch = scratch.borrow_mut();
+                let mut buffer = ReadBuf::new(&mut scratch);
+                match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Ready(Ok(())) => {
+                        let filled = buffer.filled();
+                        let len = filled.len();
+                        if len > 0 {
+                            Self::heard(&self.shared);
+                            self.decode(filled, ctx);
+                        }
+                        Poll::Ready(Ok(len))
+                    }
+                }
+            });
+            match read {
+                Poll::Pending => return,
+                Poll::Ready(Ok(0)) => return self.gone(CloseReason::ClientGone),
+                Poll::Ready(Err(error)) => return self.gone(reason_of(&error)),
+                Poll::Ready(Ok(_)) => {}
+            }
+        }
+        // There may be more, but it is the others' turn.
+        cx.waker().wake_by_ref();
+    }
+
+    fn heard(shared: &Shared) {
+        shared.state.borrow_mut().heard(Instant::now());
+    }
+
+    /// The peer is gone: there is nobody to send a close frame to.
+    fn gone(&mut self, reason: CloseReason) {
+        self.state(|s| {
+            s.closing.get_or_insert(reason);
+            s.outbox = super::outbox::Outbox::default();
+        });
+    }
+
+    fn decode(&mut self, mut input: &[u8], ctx: &mut Context<Self>) {
+        loop {
+            match self.decoder.decode(&mut input) {
+                Ok(None) => return,
+                Ok(Some(Incoming::Text(text))) => {
+                    let effect =
+                        self.state(|s| s.message(&text, Timestamp::now(), &self.board.deps.settings));
+                    if let Some(effect) = effect {
+                        self.perform(effect, ctx);
+                    }
+                }
+                Ok(Some(Incoming::Ping(payload))) => self.state(|s| {
+                    if s.closing.is_none() {
+                        s.outbox.push_answer(pong_frame(&payload));
+                    }
+                }),
+                Ok(Some(Incoming::Pong)) => {}
+                Ok(Some(Incoming::Close(_))) => return self.state(|s| s.close(CloseReason::ClientGone)),
+                Err(error) => return self.state(|s| s.close(error.close_reason())),
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        let deps = self.board.deps.clone();
+        match effect {
+            Effect::Authorize(room, cursor) => {
+                let who = self.state(|s| s.principal);
+                let asked = async move { room_access(deps.store.as_ref(), who, room).await };
+                ctx.spawn(asked.into_actor(self).map(move |access, session: &mut Self, ctx| match access {
+                    Ok(RoomAccess::Granted) => session.perform(Effect::Join(room, cursor), ctx),
+                    Ok(RoomAccess::NoSuchRoom) => session.state(|s| s.refused(room)),
+                    Err(error) => session.store_failed(&error),
+                }));
+            }
+            Effect::Join(room, cursor) => {
+                self.board.enter(room, self.key);
+                let postbox = self.board.postbox.clone();
+                let joined = async move { deps.rooms.join(room, postbox).await };
+                ctx.spawn(joined.into_actor(self).map(move |joined, session: &mut Self, _| match joined {
+                    Ok(head) => {
+                        let ping_s = session.board.deps.settings.ping_s;
+                        session.state(|s| s.joined(room, head, cursor.as_deref(), ping_s));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%room, %error, "a socket could not join");
+                        session.state(|s| s.close(CloseReason::Overloaded));
+                    }
+                }));
+            }
+            Effect::ReadHistory(room, after) => self.read_history(room, after, ctx),
+            Effect::Leave(room) => {
+                if self.board.leave(room, self.key) == Membership::Changed {
+                    deps.rooms.leave(room, self.board.postbox.worker());
+                }
+            }
+            Effect::Ack(ack, rings) => {
+                for committed_at in rings.iter().flatten() {
+                    deps.metrics.event_ack_seconds.observe(committed_at.elapsed().as_secs_f64());
+                }
+                if rings.is_empty() {
+                    self.board.keep_ack(ack);
+                    return;
+                }
+                let kept = ack.clone();
+                let stored = async move { deps.persistence.store_acks(vec![ack]).await };
+                ctx.spawn(stored.into_actor(self).map(move |stored, session: &mut Self, _| {
+                    if stored.is_err() {
+                        session.board.keep_ack(kept);
+                    }
+                }));
+            }
+            Effect::Mark(mark) => {
+                let stored = async move { deps.persistence.store_mark(mark).await };
+                ctx.spawn(stored.into_actor(self).map(|stored, session: &mut Self, _| {
+                    session.state(|s| s.mark_stored(stored.map_err(drop)));
+                }));
+            }
+            Effect::CheckToken(token) => {
+                let now = Timestamp::now();
+                let checked = deps.credentials.check(&token, now);
+                self.state(|s| s.token_checked(checked, now, Instant::now()));
+            }
+        }
+    }
+
+    fn store_failed(&self, error: &crate::storage::StoreError) {
+        tracing::warn!(%error, "a socket could not be given its room");
+        self.state(|s| s.close(CloseReason::Overloaded));
+    }
+
+    fn read_history(&mut self, room: RoomId, after: Cursor, ctx: &mut Context<Self>) {
+        if self.reading_history == ReadingHistory::Yes {
+            return;
+        }
+        self.reading_history = ReadingHistory::Yes;
+        let rooms = self.board.deps.rooms.clone();
+        let read = async move {
+            match rooms.history(room, after, HISTORY_PAGE).await {
+                Err(error) => {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                    Err(error)
+                }
+                read => read,
+            }
+        };
+        ctx.spawn(read.into_actor(self).map(
+            move |read: Result<History, RoomError>, session: &mut Self, _| {
+                session.reading_history = ReadingHistory::No;
+                let settings = session.board.deps.settings.clone();
+                match read {
+                    Ok(History::Events(events)) => {
+                        let sent = session.state(|s| s.history_read(room, &events, &settings));
+                        session.board.deps.history_deliveries.inc_by(sent as u64);
+                    }
+                    Ok(History::Gone(head) | History::InStore(head)) => {
+                        session.state(|s| s.history_gone(room, head))
+                    }
+                    Err(error) => tracing::warn!(%room, %error, "history could not be read; asking again"),
+                }
+                session.shared.wake();
+            },
+        ));
+    }
+
+    /// Asks again whether the user may be in each room of this session.
+    fn check_rooms(&mut self, ctx: &mut Context<Self>) {
+        let (who, rooms) = self.state(|s| (s.principal, s.rooms().collect::<Vec<_>>()));
+        let store = self.board.deps.store.clone();
+        let checked = async move {
+            for room in rooms {
+                if room_access(store.as_ref(), who, room).await? == RoomAccess::NoSuchRoom {
+                    return Ok(RoomAccess::NoSuchRoom);
+                }
+            }
+            Ok(RoomAccess::Granted)
+        };
+        ctx.spawn(checked.into_actor(self).map(|access, session: &mut Self, _| match access {
+            Ok(RoomAccess::Granted) => {}
+            Ok(RoomAccess::NoSuchRoom) => session.state(|s| s.close(CloseReason::AccessDenied)),
+            Err(error) => session.store_failed(&error),
+        }));
+    }
+
+    /// Writes what waits until it is out or the socket is full.
+    fn write(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.shared.state.borrow_mut();
+        while !state.outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); FRAMES_A_WRITE];
+            let count = state.outbox.slices(&mut slices);
+            match Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count]) {
+                Poll::Pending => {
+                    state.write_progress(Progress::Blocked, Instant::now());
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => {
+                    let now = Instant::now();
+                    let histogram = self.board.delivery_seconds.borrow_mut();
+                    state.outbox.advance(written, |committed_at| {
+                        histogram.observe(now.duration_since(committed_at).as_secs_f64());
+                    });
+                    drop(histogram);
+                    state.write_progress(Progress::Moved, now);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// After the close frame: says good-bye, then listens for the peer's, so that the frame is not lost to a reset.
+    fn say_goodbye(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        if ready!(Pin::new(&mut self.stream).poll_shutdown(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        loop {
+            let ended = SCRATCH_BUFFER.with(|scratch| {
+                let mut scratch = scratch.borrow_mut();
+                let mut buffer = ReadBuf::new(&mut scratch);
+                Pin::new(&mut self.stream)
+                    .poll_read(cx, &mut buffer)
+                    .map(|read| read.is_err() || buffer.filled().is_empty())
+            });
+            if ready!(ended) {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+/// Reads and writes in turn until the socket is closed.
+struct Driver {
+    closing: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> ActorFuture<Session<S>> for Driver {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        session: &mut Session<S>,
+        ctx: &mut Context<Session<S>>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        session.shared.remember(cx.waker());
+        let settings = session.board.deps.settings.clone();
+        match session.shared.errand.replace(Errand::None) {
+            Errand::None => {}
+            Errand::Tick => session.state(|s| s.tick(Instant::now(), &settings)),
+            Errand::CheckRooms => session.check_rooms(ctx),
+        }
+        session.read(ctx, cx);
+        let written = session.write(cx);
+        let next = session.state(|s| s.next_history());
+        if let Some(effect) = next {
+            session.perform(effect, ctx);
+        }
+        let now = Instant::now();
+        session.shared.next_tick.set(session.state(|s| s.next_tick(&settings)).max(now));
+        if let Poll::Ready(Err(error)) = &written {
+            session.gone(reason_of(error));
+        }
+        let Some(reason) = session.state(|s| s.closing) else { return Poll::Pending };
+        session.reason = reason;
+        // Outlives its usefulness quickly: whatever the peer does, the descriptor is free soon.
+        let deadline = self.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_WITHIN)));
+        let late = deadline.as_mut().poll(cx).is_ready();
+        let done = match session.write(cx) {
+            Poll::Ready(Ok(())) => session.say_goodbye(cx).is_ready(),
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        };
+        if done || late {
+            ctx.stop();
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}
+
+/// A peer that the kernel gave up (TCP_USER_TIMEOUT) missed its heartbeat; any other end is the client's own.
+fn reason_of(error: &io::Error) -> CloseReason {
+    if error.kind() == io::ErrorKind::TimedOut {
+        CloseReason::HeartbeatMissed
+    } else {
+        CloseReason::ClientGone
+    }
+}

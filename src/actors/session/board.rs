@@ -1,0 +1,244 @@
+//! The switchboard of one worker thread: which of its sessions hear which room, and the acknowledgements that wait
+//! for the next flush. Lives and dies on its thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Instant;
+
+use crate::actors::room::Published;
+use crate::domain::cursor::Cursor;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::room::RoomId;
+use crate::storage::command::DeviceAck;
+
+use super::state::{Delivery, SessionState};
+use super::{Postbox, SessionDeps};
+
+/// What a session shares with the switchboard of its thread.
+pub(super) struct Shared {
+    pub(super) state: RefCell<SessionState>,
+    waker: RefCell<Option<Waker>>,
+    /// When its next tick is worth anything.
+    pub(super) next_tick: Cell<Instant>,
+    /// What the switchboard asked of it since it last ran.
+    pub(super) errand: Cell<Errand>,
+}
+
+/// What a session is woken for besides its outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// Nothing.
+    None,
+    /// Look at the clock.
+    Tick,
+    /// Ask again whether its user may be in its rooms.
+    CheckRooms,
+}
+
+impl Shared {
+    pub(super) fn new(state: SessionState, now: Instant) -> Self {
+        Self {
+            state: RefCell::new(state),
+            waker: RefCell::new(None),
+            next_tick: Cell::new(now),
+            errand: Cell::new(Errand::None),
+        }
+    }
+
+    pub(super) fn remember(&self, waker: &Waker) {
+        let mut slot = self.waker.borrow_mut();
+        if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+/// A key of a session on its switchboard.
+pub(super) type SessionKey = u64;
+
+/// See the module's words.
+pub struct Switchboard {
+    pub(super) postbox: Postbox,
+    pub(super) deps: SessionDeps,
+    inner: RefCell<Inner>,
+    /// Observations of this thread, handed to the shared histogram by the tick.
+    pub(super) delivery_seconds: RefCell<prometheus::local::LocalHistogram>,
+}
+
+#[derive(Default)]
+struct Inner {
+    next_key: SessionKey,
+    sessions: HashMap<SessionKey, Rc<Shared>>,
+    rooms: HashMap<RoomId, Vec<(SessionKey, Rc<Shared>)>>,
+    acks: HashMap<(RoomId, String), DeviceAck>,
+}
+
+/// Whether a worker's part in a room has just begun or ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Membership {
+    /// The worker had members before, or still has.
+    Unchanged,
+    /// The first came, or the last went.
+    Changed,
+}
+
+impl Switchboard {
+    pub(super) fn new(postbox: Postbox, deps: SessionDeps) -> Self {
+        let delivery_seconds = RefCell::new(deps.metrics.event_delivery_seconds.local());
+        Self { postbox, deps, inner: RefCell::default(), delivery_seconds }
+    }
+
+    pub(super) fn add(&self, session: Rc<Shared>) -> SessionKey {
+        let mut inner = self.inner.borrow_mut();
+        let key = inner.next_key;
+        inner.next_key += 1;
+        inner.sessions.insert(key, session);
+        key
+    }
+
+    pub(super) fn enter(&self, room: RoomId, key: SessionKey) {
+        let mut inner = self.inner.borrow_mut();
+        let Some(session) = inner.sessions.get(&key).cloned() else { return };
+        let members = inner.rooms.entry(room).or_default();
+        if !members.iter().any(|(k, _)| *k == key) {
+            members.push((key, session));
+        }
+    }
+
+    pub(super) fn leave(&self, room: RoomId, key: SessionKey) -> Membership {
+        let mut inner = self.inner.borrow_mut();
+        let Some(members) = inner.rooms.get_mut(&room) else { return Membership::Unchanged };
+        if let Some(index) = members.iter().position(|(k, _)| *k == key) {
+            members.swap_remove(index);
+        }
+        if members.is_empty() {
+            inner.rooms.remove(&room);
+            return Membership::Changed;
+        }
+        Membership::Unchanged
+    }
+
+    /// Takes a session off the board and out of its rooms; gives the rooms that have nobody here any more.
+    pub(super) fn remove(&self, key: SessionKey, rooms: impl Iterator<Item = RoomId>) -> Vec<RoomId> {
+        let emptied = rooms.filter(|room| self.leave(*room, key) == Membership::Changed).collect();
+        self.inner.borrow_mut().sessions.remove(&key);
+        emptied
+    }
+
+    /// Puts an event into the outboxes of a room's members here.
+    pub(super) fn deliver(&self, room: RoomId, published: &Published) {
+        let now = Instant::now();
+        let inner = self.inner.borrow();
+        let Some(members) = inner.rooms.get(&room) else { return };
+        let mut queued = 0u64;
+        for (_, session) in members {
+            let delivery = session.state.borrow_mut().deliver(published, room, &self.deps.settings, now);
+            match delivery {
+                Delivery::Queued => {
+                    queued += 1;
+                    session.wake();
+                }
+                Delivery::Wake => session.wake(),
+                Delivery::Nothing => {}
+            }
+        }
+        self.deps.live_deliveries.inc_by(queued);
+    }
+
+    /// Tells a room's members here where it stands.
+    pub(super) fn position(&self, room: RoomId, head: Cursor) {
+        let inner = self.inner.borrow();
+        for (_, session) in inner.rooms.get(&room).into_iter().flatten() {
+            let delivery = session.state.borrow_mut().position(room, head);
+            if delivery != Delivery::Nothing {
+                session.wake();
+            }
+        }
+    }
+
+    /// Wakes sessions whose next tick has come.
+    pub(super) fn tick(&self, now: Instant) {
+        for session in self.inner.borrow().sessions.values() {
+            if session.next_tick.get() <= now {
+                if session.errand.get() == Errand::None {
+                    session.errand.set(Errand::Tick);
+                }
+                session.wake();
+            }
+        }
+        self.delivery_seconds.borrow_mut().flush();
+    }
+
+    /// Does something to every session that `wanted` picks, and wakes it.
+    fn each(&self, wanted: impl Fn(&SessionState) -> bool, mut act: impl FnMut(&Shared)) {
+        for session in self.inner.borrow().sessions.values() {
+            if wanted(&session.state.borrow()) {
+                act(session);
+                session.wake();
+            }
+        }
+    }
+
+    /// Closes the sockets of a sign-in that has ended.
+    pub(super) fn end_session(&self, ended: SessionId) {
+        use crate::protocol::close::CloseReason::SessionEnded;
+        self.each(|s| s.principal.session == ended, |s| s.state.borrow_mut().close(SessionEnded));
+    }
+
+    /// Lets the sockets of a user ask again whether they may be where they are.
+    pub(super) fn check_rooms(&self, user: UserId) {
+        self.each(|s| s.is_of(user), |s| s.errand.set(Errand::CheckRooms));
+    }
+
+    /// Tells every client to come back, spread over `spread`, and closes.
+    pub(super) fn restart(&self, spread: std::time::Duration) {
+        let count = u32::try_from(self.inner.borrow().sessions.len().max(1)).unwrap_or(u32::MAX);
+        let mut index = 0u32;
+        self.each(
+            |_| true,
+            |session| {
+                session.state.borrow_mut().restart(spread * index / count);
+                index += 1;
+            },
+        );
+    }
+
+    /// Rooms with members here.
+    pub(super) fn rooms(&self) -> Vec<RoomId> {
+        self.inner.borrow().rooms.keys().copied().collect()
+    }
+
+    /// Keeps an acknowledgement for the next flush; a newer one of the same device and room replaces it.
+    pub(super) fn keep_ack(&self, ack: DeviceAck) {
+        let mut inner = self.inner.borrow_mut();
+        match inner.acks.entry((ack.room, ack.device.clone())) {
+            std::collections::hash_map::Entry::Vacant(slot) => {
+                slot.insert(ack);
+            }
+            std::collections::hash_map::Entry::Occupied(mut slot) => {
+                let known = slot.get().cursor;
+                if known.epoch != ack.cursor.epoch || known.seq < ack.cursor.seq {
+                    slot.insert(ack);
+                }
+            }
+        }
+    }
+
+    /// Takes at most `max` of the acknowledgements that wait.
+    pub(super) fn take_acks(&self, max: usize) -> Vec<DeviceAck> {
+        let mut inner = self.inner.borrow_mut();
+        if inner.acks.len() <= max {
+            return std::mem::take(&mut inner.acks).into_values().collect();
+        }
+        let keys: Vec<_> = inner.acks.keys().take(max).cloned().collect();
+        keys.iter().filter_map(|key| inner.acks.remove(key)).collect()
+    }
+}

@@ -1,0 +1,154 @@
+//! Sessions: one actor for each socket, on the worker thread that owns the socket.
+
+mod access;
+mod actor;
+mod board;
+mod follow;
+mod outbox;
+mod postman;
+mod state;
+
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use prometheus::IntCounter;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+
+use crate::domain::access::Principal;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::time::Timestamp;
+use crate::storage::Store;
+use crate::telemetry::Metrics;
+
+use super::persistence::Persistence;
+use super::room::Rooms;
+use super::settings::SessionSettings;
+
+pub use access::{RoomAccess, room_access};
+pub use board::Switchboard;
+pub use postman::Postbox;
+pub use state::Opening;
+
+/// Checks access tokens that clients send over an open socket.
+pub trait Credentials: Send + Sync + 'static {
+    /// Whose token it is and until when it holds; `None` when it does not hold now.
+    fn check(&self, token: &str, now: Timestamp) -> Option<(Principal, Timestamp)>;
+}
+
+/// What sessions need of the rest of the house.
+#[derive(Clone)]
+pub struct SessionDeps {
+    rooms: Rooms,
+    persistence: Persistence,
+    store: Arc<dyn Store>,
+    credentials: Arc<dyn Credentials>,
+    settings: Arc<SessionSettings>,
+    metrics: Metrics,
+    live_deliveries: IntCounter,
+    history_deliveries: IntCounter,
+    open: Arc<AtomicUsize>,
+}
+
+/// The handle to every session of this node. Cheap to clone, safe to use from any thread.
+#[derive(Clone)]
+pub struct Sessions {
+    deps: SessionDeps,
+    workers: Arc<RwLock<Vec<Postbox>>>,
+    next_worker: Arc<AtomicUsize>,
+}
+
+impl Sessions {
+    /// No sessions yet; each worker thread calls [`Sessions::start_worker`].
+    pub fn new(
+        rooms: Rooms,
+        persistence: Persistence,
+        store: Arc<dyn Store>,
+        credentials: Arc<dyn Credentials>,
+        settings: SessionSettings,
+        metrics: Metrics,
+    ) -> Self {
+        let live_deliveries = metrics.deliveries_total.with_label_values(&["live"]);
+        let history_deliveries = metrics.deliveries_total.with_label_values(&["history"]);
+        let deps = SessionDeps {
+            rooms,
+            persistence,
+            store,
+            credentials,
+            settings: Arc::new(settings),
+            metrics,
+            live_deliveries,
+            history_deliveries,
+            open: Arc::new(AtomicUsize::new(0)),
+        };
+        Self { deps, workers: Arc::default(), next_worker: Arc::default() }
+    }
+
+    /// Starts the switchboard of the thread this is called on; its sessions are opened through it.
+    pub fn start_worker(&self) -> Rc<Switchboard> {
+        let worker = self.next_worker.fetch_add(1, Ordering::Relaxed);
+        let board = postman::Postman::start_here(worker, self.deps.clone());
+        self.workers.write().unwrap_or_else(PoisonError::into_inner).push(board.postbox.clone());
+        board
+    }
+
+    /// Closes every socket of a sign-in that has ended (4001).
+    pub fn end_session(&self, session: SessionId) {
+        self.tell_workers(|| postman::Post::EndSession(session));
+    }
+
+    /// Lets every socket of a user ask again whether it may be in its rooms; those that may not close (4003).
+    pub fn check_rooms(&self, user: UserId) {
+        self.tell_workers(|| postman::Post::CheckRooms(user));
+    }
+
+    /// Open sockets.
+    pub fn open(&self) -> usize {
+        self.deps.open.load(Ordering::Relaxed)
+    }
+
+    /// Tells every client to come back within `spread` and closes (1012); returns when all sockets are closed or
+    /// `within` has passed.
+    pub async fn drain(&self, spread: Duration, within: Duration) {
+        let deadline = Instant::now() + within;
+        let mut told = Vec::new();
+        self.tell_workers(|| {
+            let (done, answer) = oneshot::channel();
+            told.push(answer);
+            postman::Post::Restart(spread, done)
+        });
+        for answer in told {
+            // A worker that is gone has no sockets.
+            let _ = tokio::time::timeout_at(deadline.into(), answer).await;
+        }
+        while self.open() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn tell_workers(&self, mut post: impl FnMut() -> postman::Post) {
+        let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for worker in workers {
+            if let Err(error) = worker.offer(post()) {
+                tracing::error!(worker = worker.worker(), %error, "a worker thread could not be told");
+            }
+        }
+    }
+}
+
+/// Opens a session on a socket whose handshake has been answered. `early` is what the client sent right behind it.
+/// `permit` is held until the socket is closed.
+pub fn open<S>(
+    board: &Rc<Switchboard>,
+    stream: S,
+    early: Bytes,
+    opening: Opening,
+    permit: impl Sized + 'static,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    actor::open(board, stream, early, opening, Box::new(permit));
+}

@@ -1,0 +1,156 @@
+//! What waits to be written to one socket, bounded by frames and bytes.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::actors::settings::SessionSettings;
+
+/// The frame did not fit; nothing was queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+struct Queued {
+    bytes: Bytes,
+    committed_at: Option<Instant>,
+}
+
+/// Frames in the order they were queued. Owns no memory while it is empty.
+#[derive(Default)]
+pub(super) struct Outbox {
+    frames: VecDeque<Queued>,
+    bytes: usize,
+    /// Bytes of the first frame that are written already.
+    written: usize,
+}
+
+/// The most frames given to one write: what Linux takes in one call is 1024, and 64 already fill a socket buffer.
+pub(super) const FRAMES_A_WRITE: usize = 64;
+
+impl Outbox {
+    /// Queues an event, or says that the bound is reached.
+    pub(super) fn push_event(
+        &mut self,
+        frame: Bytes,
+        committed_at: Option<Instant>,
+        limits: &SessionSettings,
+    ) -> Result<(), Full> {
+        if self.frames.len() >= limits.outbox_frames || self.bytes + frame.len() > limits.outbox_bytes {
+            return Err(Full);
+        }
+        self.push(frame, committed_at);
+        Ok(())
+    }
+
+    /// Queues an answer to the client. Bounded because a client whose outbox is half full is not read from.
+    pub(super) fn push_answer(&mut self, frame: Bytes) {
+        self.push(frame, None);
+    }
+
+    fn push(&mut self, bytes: Bytes, committed_at: Option<Instant>) {
+        self.bytes += bytes.len();
+        self.frames.push_back(Queued { bytes, committed_at });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    pub(super) fn is_half_full(&self, limits: &SessionSettings) -> bool {
+        self.frames.len() > limits.outbox_frames / 2 || self.bytes > limits.outbox_bytes / 2
+    }
+
+    /// Forgets everything but the rest of a frame that is half written, so that a close frame can still follow.
+    pub(super) fn clear_unwritten(&mut self) {
+        self.frames.truncate(usize::from(self.written > 0));
+        self.bytes = self.frames.iter().map(|f| f.bytes.len()).sum::<usize>();
+    }
+
+    /// The next bytes to write, as many slices as fit.
+    pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; FRAMES_A_WRITE]) -> usize {
+        let mut count = 0;
+        for (slot, queued) in slices.iter_mut().zip(&self.frames) {
+            let from = if count == 0 { self.written } else { 0 };
+            *slot = IoSlice::new(&queued.bytes[from..]);
+            count += 1;
+        }
+        count
+    }
+
+    /// So many bytes were written; `sent` hears the commit time of each event that is out now.
+    pub(super) fn advance(&mut self, written: usize, mut sent: impl FnMut(Instant)) {
+        self.written += written;
+        while let Some(front) = self.frames.front() {
+            let len = front.bytes.len();
+            if self.written < len {
+                break;
+            }
+            if let Some(at) = front.committed_at {
+                sent(at);
+            }
+            self.written -= len;
+            self.bytes -= len;
+            self.frames.pop_front();
+        }
+        if self.frames.is_empty() {
+            self.frames = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> SessionSettings {
+        SessionSettings { outbox_frames: 4, outbox_bytes: 20, ..SessionSettings::default() }
+    }
+
+    fn frame(len: usize) -> Bytes {
+        Bytes::from(vec![7; len])
+    }
+
+    #[test]
+    fn it_is_full_by_frames_and_by_bytes() {
+        let mut outbox = Outbox::default();
+        for _ in 0..4 {
+            assert_eq!(outbox.push_event(frame(1), Some(Instant::now()), &limits()), Ok(()));
+        }
+        assert_eq!(outbox.push_event(frame(1), Some(Instant::now()), &limits()), Err(Full));
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.push_event(frame(21), Some(Instant::now()), &limits()), Err(Full));
+    }
+
+    #[test]
+    fn a_write_that_ends_within_a_frame_goes_on_there_and_an_empty_outbox_owns_nothing() {
+        let mut outbox = Outbox::default();
+        outbox.push_answer(Bytes::from_static(b"hello"));
+        outbox
+            .push_event(Bytes::from_static(b"world"), Some(Instant::now()), &limits())
+            .expect("there is room");
+        let mut out = 0;
+        outbox.advance(7, |_| out += 1);
+        assert_eq!(out, 0);
+        let mut slices = [IoSlice::new(&[]); FRAMES_A_WRITE];
+        assert_eq!(outbox.slices(&mut slices), 1);
+        assert_eq!(&*slices[0], b"rld");
+        outbox.advance(3, |_| out += 1);
+        assert_eq!(out, 1);
+        assert!(outbox.is_empty());
+        assert_eq!((outbox.bytes, outbox.written, outbox.frames.capacity()), (0, 0, 0));
+    }
+
+    #[test]
+    fn clearing_keeps_a_frame_that_is_half_written() {
+        let mut outbox = Outbox::default();
+        outbox.push_answer(frame(5));
+        outbox.push_answer(frame(5));
+        outbox.advance(2, |_| ());
+        outbox.clear_unwritten();
+        assert_eq!(outbox.bytes, 5);
+        outbox.advance(3, |_| ());
+        assert!(outbox.is_empty());
+    }
+}

@@ -1,0 +1,202 @@
+//! The postman of one worker thread: takes what rooms send and gives it to the switchboard; keeps the thread's
+//! clock.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::prelude::{
+    Actor, ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, Handler, Message, WrapFuture,
+};
+use tokio::sync::oneshot;
+
+use crate::actors::mailbox::{Mailbox, NotTaken};
+use crate::actors::persistence::SubmitError;
+use crate::actors::room::Published;
+use crate::domain::cursor::Cursor;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::room::RoomId;
+
+use super::SessionDeps;
+use super::board::Switchboard;
+
+/// Messages waiting for one worker thread before rooms are told that it is behind.
+const MAILBOX: usize = 8192;
+
+/// The thread's clock: heartbeats and expiries are this exact.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Most acknowledgements in one command.
+const ACKS_A_COMMAND: usize = 256;
+
+/// The handle to a worker thread's postman. Cheap to clone, safe to use from any thread.
+#[derive(Clone)]
+pub struct Postbox {
+    mailbox: Mailbox<Postman>,
+    worker: usize,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Postbox {
+    /// Which worker thread it belongs to.
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// Whether the thread still runs.
+    pub fn is_open(&self) -> bool {
+        self.mailbox.is_open()
+    }
+
+    /// Sends an event to the members of a room on this thread; refused when too much waits there.
+    pub(in crate::actors) fn deliver(&self, room: RoomId, published: Published) -> Result<(), NotTaken> {
+        self.offer(Post::Event(room, published))
+    }
+
+    /// Tells the members of a room on this thread where it stands.
+    pub(in crate::actors) fn position(&self, room: RoomId, head: Cursor) -> Result<(), NotTaken> {
+        self.offer(Post::Position(room, head))
+    }
+
+    pub(super) fn offer(&self, post: Post) -> Result<(), NotTaken> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAILBOX {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(NotTaken::Full);
+        }
+        self.mailbox.offer(post).inspect_err(|_| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        })
+    }
+}
+
+/// What a worker thread is told.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) enum Post {
+    /// An event of a room.
+    Event(RoomId, Published),
+    /// Where a room stands.
+    Position(RoomId, Cursor),
+    /// A sign-in has ended.
+    EndSession(SessionId),
+    /// A user may have lost the right to a room.
+    CheckRooms(UserId),
+    /// The node goes down: tell clients to come back within this time, flush, and say when that is done.
+    Restart(Duration, oneshot::Sender<()>),
+}
+
+pub(super) struct Postman {
+    board: Rc<Switchboard>,
+    waiting: Arc<AtomicUsize>,
+    flushing: Flushing,
+    last_flush: Instant,
+}
+
+#[derive(PartialEq, Eq)]
+enum Flushing {
+    Idle,
+    Under,
+}
+
+impl Postman {
+    /// Starts the postman of the thread this is called on, with its switchboard.
+    pub(super) fn start_here(worker: usize, deps: SessionDeps) -> Rc<Switchboard> {
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let mut board = None;
+        Self::create(|ctx| {
+            ctx.set_mailbox_capacity(MAILBOX);
+            let postbox = Postbox { mailbox: Mailbox::new(ctx.address()), worker, waiting: waiting.clone() };
+            let switchboard = Rc::new(Switchboard::new(postbox, deps));
+            board = Some(switchboard.clone());
+            Self { board: switchboard, waiting, flushing: Flushing::Idle, last_flush: Instant::now() }
+        });
+        board.expect("create runs its closure before it returns")
+    }
+
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        self.board.tick(now);
+        let depth = i64::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+        let worker = self.board.postbox.worker().to_string();
+        self.board.deps.metrics.mailbox_depth.with_label_values(&[&format!("postman_{worker}")]).set(depth);
+        if now.duration_since(self.last_flush) >= Duration::from_millis(self.board.deps.settings.ack_flush_ms)
+        {
+            self.last_flush = now;
+            self.flush(ctx);
+        }
+        self.rejoin(ctx);
+    }
+
+    /// Stores what devices have acknowledged, merged. What could not be stored waits for the next flush.
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        if self.flushing == Flushing::Under {
+            return;
+        }
+        let acks = self.board.take_acks(ACKS_A_COMMAND);
+        if acks.is_empty() {
+            return;
+        }
+        self.flushing = Flushing::Under;
+        let persistence = self.board.deps.persistence.clone();
+        async move { (persistence.store_acks(acks.clone()).await, acks) }
+            .into_actor(self)
+            .map(|(stored, acks), postman: &mut Self, ctx| {
+                postman.flushing = Flushing::Idle;
+                match stored {
+                    Ok(()) => postman.flush(ctx),
+                    // It would be refused again.
+                    Err(SubmitError::Refused) => {}
+                    Err(SubmitError::Overloaded | SubmitError::Unavailable | SubmitError::OutcomeUnknown) => {
+                        acks.into_iter().for_each(|ack| postman.board.keep_ack(ack));
+                    }
+                }
+            })
+            .spawn(ctx);
+    }
+
+    /// A room whose actor has ended is begun again from the store, and its members here compare positions.
+    fn rejoin(&self, ctx: &mut Context<Self>) {
+        for room in self.board.rooms() {
+            let deps = &self.board.deps;
+            if deps.rooms.is_running(&room) {
+                continue;
+            }
+            let (rooms, postbox) = (deps.rooms.clone(), self.board.postbox.clone());
+            async move { rooms.join(room, postbox).await }
+                .into_actor(self)
+                .map(move |joined, postman: &mut Self, _| match joined {
+                    Ok(head) => postman.board.position(room, head),
+                    Err(error) => tracing::warn!(%room, %error, "a room could not be begun again"),
+                })
+                .spawn(ctx);
+        }
+    }
+}
+
+impl Actor for Postman {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(TICK, Self::tick);
+    }
+}
+
+impl Handler<Post> for Postman {
+    type Result = ();
+
+    fn handle(&mut self, post: Post, ctx: &mut Self::Context) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        match post {
+            Post::Event(room, published) => self.board.deliver(room, &published),
+            Post::Position(room, head) => self.board.position(room, head),
+            Post::EndSession(session) => self.board.end_session(session),
+            Post::CheckRooms(user) => self.board.check_rooms(user),
+            Post::Restart(spread, done) => {
+                self.board.restart(spread);
+                self.flush(ctx);
+                let _ = done.send(());
+            }
+        }
+    }
+}
