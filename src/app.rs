@@ -1,1 +1,399 @@
-//! Composition root.
+//! The composition root: the only file that names concrete stores and actors together. Production, the demo and the
+//! tests enter by this door.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_server::{Server, ServerHandle};
+use actix_web::web;
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+use crate::actors::FatalSignal;
+use crate::actors::persistence::{CommitObserver, Persistence};
+use crate::actors::room::Rooms;
+use crate::actors::session::{Credentials, Sessions};
+use crate::config::Settings;
+use crate::domain::access::Principal;
+use crate::domain::order::Status;
+use crate::domain::time::Timestamp;
+use crate::http::access::password::{PasswordSettings, PasswordSettingsError, Passwords};
+use crate::http::access::refresh::RefreshTokens;
+use crate::http::access::revocations::Revocations;
+use crate::http::access::token::{TokenKey, TokenSettings, Tokens, WeakSecret};
+use crate::http::server::Listening;
+use crate::http::sockets::{Admission, SocketGate};
+use crate::http::state::{Api, Parts, Phase, Readiness};
+use crate::protocol::event::RoomEvent;
+use crate::storage::cipher::{Cipher, KeyId, KeysError};
+use crate::storage::command::{Action, Command, MoveError, Outcome, PlaceOutcome, Removal, Rotation};
+use crate::storage::settings::DatabaseLocation;
+use crate::storage::{Store, StoreError, postgres, sqlite};
+use crate::telemetry::Metrics;
+
+/// Clients that lose their node come back spread over this long.
+const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
+
+/// Share of the drain time that sockets get; the rest is for requests and writers.
+const SOCKETS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often ended sign-ins whose tokens have run out are forgotten.
+const PRUNE_EVERY: Duration = Duration::from_secs(60);
+
+/// Why the hub could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is in use, or the address is not of this machine.
+    #[error("could not listen on {address}: {cause}")]
+    Listen {
+        /// What was tried.
+        address: SocketAddr,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The database is away or its schema could not be brought up to date.
+    #[error("the database is not usable: {0}")]
+    Store(#[from] StoreError),
+    /// A setting that passed validation does not work here.
+    #[error("a setting does not work: {0}")]
+    Setting(String),
+}
+
+impl From<KeysError> for StartError {
+    fn from(error: KeysError) -> Self {
+        Self::Setting(error.to_string())
+    }
+}
+
+impl From<WeakSecret> for StartError {
+    fn from(error: WeakSecret) -> Self {
+        Self::Setting(error.to_string())
+    }
+}
+
+impl From<PasswordSettingsError> for StartError {
+    fn from(error: PasswordSettingsError) -> Self {
+        Self::Setting(error.to_string())
+    }
+}
+
+/// Why the hub ended otherwise than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A part died without which an order could be lost.
+    #[error("{0} died; the process has to be started again")]
+    Fatal(&'static str),
+    /// The server ended with an error.
+    #[error("the server ended: {0}")]
+    Server(#[from] io::Error),
+}
+
+/// Begins the clean stop of a hub. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Stopper(CancellationToken);
+
+impl Stopper {
+    /// Not ready, no new sockets, clients told when to come back, writers flushed. Calling it again changes nothing.
+    pub fn stop(&self) {
+        self.0.cancel();
+    }
+}
+
+/// A hub that listens, with everything behind it running.
+pub struct App {
+    server: Server,
+    handle: ServerHandle,
+    address: SocketAddr,
+    store: Arc<dyn Store>,
+    persistence: Persistence,
+    rooms: Rooms,
+    sessions: Sessions,
+    readiness: Readiness,
+    metrics: Metrics,
+    fatal: FatalSignal,
+    stop: CancellationToken,
+    drain_within: Duration,
+}
+
+/// Opens the database the settings name; nothing is migrated.
+///
+/// # Errors
+/// When it cannot be reached or a key does not work.
+pub async fn open_store(settings: &Settings) -> Result<(Arc<dyn Store>, Arc<Cipher>), StartError> {
+    let cipher = Arc::new(cipher(settings)?);
+    let location = settings.storage.location().map_err(|p| StartError::Setting(p.to_string()))?;
+    let database = &settings.storage.database;
+    let store = match location {
+        DatabaseLocation::Sqlite(path) => sqlite::connect(&path, cipher.clone()).await?,
+        DatabaseLocation::Postgres(url) => postgres::connect(&url, database, cipher.clone()).await?,
+    };
+    Ok((store, cipher))
+}
+
+fn cipher(settings: &Settings) -> Result<Cipher, StartError> {
+    let keys = settings.storage.encryption.decoded().map_err(|problems| {
+        StartError::Setting(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })?;
+    let mut ring = Vec::with_capacity(keys.len());
+    for key in keys {
+        let id: KeyId = key.id.parse().map_err(|_| StartError::Setting(format!("bad key id {}", key.id)))?;
+        ring.push((id, key.key));
+    }
+    let mac_secret = derive(settings.http.auth.secret_key.expose_secret().as_bytes(), b"bellhop idempotency");
+    Ok(Cipher::new(ring, mac_secret.into())?)
+}
+
+/// A secret of its own for each purpose, from the one the operator keeps.
+fn derive(secret: &[u8], purpose: &[u8]) -> Box<[u8; 32]> {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+    mac.update(purpose);
+    Box::new(mac.finalize().into_bytes().into())
+}
+
+impl App {
+    /// Opens and migrates the store, starts the actors, listens. Requests are taken once [`App::run`] is awaited.
+    /// Must be called inside an actix system.
+    ///
+    /// # Errors
+    /// When the port, the database or a setting does not work; nothing keeps running then.
+    pub async fn build(settings: Settings) -> Result<Self, StartError> {
+        let listening = Listening::bind(&settings.http.server).map_err(|cause| StartError::Listen {
+            address: SocketAddr::new(settings.http.server.host, settings.http.server.port),
+            cause,
+        })?;
+        let address = listening.address;
+        let (store, cipher) = open_store(&settings).await?;
+        store.migrate().await?;
+        let metrics = Metrics::new(&settings.storage.data.dir);
+        let auth = &settings.http.auth;
+        let secret = auth.secret_key.expose_secret().as_bytes();
+        let tokens = Arc::new(Tokens::new(
+            TokenKey::hs256(secret)?,
+            TokenSettings {
+                issuer: auth.issuer.clone(),
+                audience: auth.audience.clone(),
+                access_ttl_s: u32::try_from(auth.access_ttl_s).unwrap_or(u32::MAX),
+            },
+        ));
+        let revocations = Revocations::new();
+        let access_ttl = Duration::from_secs(auth.access_ttl_s);
+        let now = Timestamp::now();
+        for session in store.sessions_ended_since(now.minus(access_ttl)).await? {
+            revocations.insert(session, now.plus(access_ttl));
+        }
+        let fatal = FatalSignal::new();
+        let rooms = Rooms::start(store.clone(), 1, settings.actors.rooms.clone(), metrics.clone());
+        let announcer = Arc::new(Announcer {
+            rooms: rooms.clone(),
+            revocations: revocations.clone(),
+            access_ttl,
+            metrics: metrics.clone(),
+            sessions: arc_swap::ArcSwapOption::empty(),
+        });
+        let persistence = Persistence::start(
+            &store,
+            settings.storage.writer_lanes(),
+            &settings.actors.persistence,
+            announcer.clone(),
+            metrics.clone(),
+            fatal.clone(),
+        )
+        .await?;
+        let credentials = Arc::new(TokenCredentials { tokens: tokens.clone(), revocations: revocations.clone() });
+        let sessions = Sessions::new(
+            rooms.clone(),
+            persistence.clone(),
+            store.clone(),
+            credentials,
+            settings.actors.sessions.clone(),
+            metrics.clone(),
+        );
+        announcer.sessions.store(Some(Arc::new(sessions.clone())));
+        let readiness = Readiness::default();
+        let passwords = PasswordSettings {
+            memory_kib: auth.hash_memory_kib,
+            iterations: auth.hash_passes,
+            ..PasswordSettings::default()
+        };
+        let api = web::Data::new(Api::new(Parts {
+            store: store.clone(),
+            persistence: persistence.clone(),
+            tokens,
+            refresh_tokens: Arc::new(RefreshTokens::new(secret)),
+            passwords: Arc::new(Passwords::new(&passwords)?),
+            revocations: revocations.clone(),
+            cipher,
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
+            settings: settings.http.clone(),
+        }));
+        let limits = &settings.actors.sessions;
+        let admission = Admission::new(limits.max_per_user, limits.max_per_ip);
+        let gate = SocketGate::new(api.clone(), sessions.clone(), admission);
+        let (server, handle) = listening
+            .serve(&settings.http.server, api, gate)
+            .map_err(|cause| StartError::Listen { address, cause })?;
+        let stop = CancellationToken::new();
+        actix::spawn(prune(revocations, stop.clone()));
+        let drain_within = Duration::from_secs(settings.http.server.drain_s);
+        Ok(Self {
+            server,
+            handle,
+            address,
+            store,
+            persistence,
+            rooms,
+            sessions,
+            readiness,
+            metrics,
+            fatal,
+            stop,
+            drain_within,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Its sockets.
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The only door to writing, for what is not asked over HTTP.
+    pub fn persistence(&self) -> &Persistence {
+        &self.persistence
+    }
+
+    /// What stops it.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.stop.clone())
+    }
+
+    /// Serves until it is stopped, then drains: not ready, no new sockets, clients told when to come back,
+    /// requests under way answered, writers flushed, the database closed.
+    ///
+    /// # Errors
+    /// When a part died that must not, or the listener failed; the process should end non-zero.
+    pub async fn run(self) -> Result<(), RunError> {
+        self.readiness.set(Phase::Ready);
+        tracing::info!(address = %self.address, store = self.store.name(), "ready");
+        let mut server = actix::spawn(self.server);
+        let outcome = tokio::select! {
+            () = self.stop.cancelled() => Ok(()),
+            what = self.fatal.raised() => Err(RunError::Fatal(what)),
+            ended = &mut server => match ended {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(RunError::Server(error)),
+                Err(_) => Err(RunError::Fatal("the server")),
+            },
+        };
+        self.readiness.set(Phase::Draining);
+        tracing::info!(sockets = self.sessions.open(), "draining");
+        self.sessions.drain(RECONNECT_SPREAD, SOCKETS_WITHIN.min(self.drain_within)).await;
+        self.handle.stop(true).await;
+        if outcome.is_ok() && tokio::time::timeout(self.drain_within, self.persistence.drain()).await.is_err() {
+            tracing::error!("the writers did not finish in time");
+        }
+        self.stop.cancel();
+        self.rooms.stop();
+        self.store.close().await;
+        tracing::info!("stopped");
+        outcome
+    }
+}
+
+async fn prune(revocations: Revocations, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(PRUNE_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => revocations.prune(Timestamp::now()),
+        }
+    }
+}
+
+/// Tells everybody concerned of a commit.
+struct Announcer {
+    rooms: Rooms,
+    revocations: Revocations,
+    access_ttl: Duration,
+    metrics: Metrics,
+    /// Sessions need persistence, which needs this; so they are put in afterwards, before anything is served.
+    sessions: arc_swap::ArcSwapOption<Sessions>,
+}
+
+impl Announcer {
+    fn end_session(&self, session: crate::domain::ids::SessionId) {
+        self.revocations.insert(session, Timestamp::now().plus(self.access_ttl));
+        if let Some(sessions) = self.sessions.load().as_ref() {
+            sessions.end_session(session);
+        }
+    }
+}
+
+impl CommitObserver for Announcer {
+    fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>) {
+        self.rooms.publish(&events);
+        for (command, outcome) in commands.iter().zip(outcomes) {
+            match (&command.action, outcome) {
+                (_, Outcome::Placed(PlaceOutcome::Placed(order))) => {
+                    self.metrics.orders_created_total.inc();
+                    if order.status == Status::Placed {
+                        self.metrics.notifications_sent_total.with_label_values(&["NEW_ORDER"]).inc();
+                    }
+                }
+                (_, Outcome::Moved(Ok(order))) => {
+                    self.metrics.orders_processed_total.with_label_values(&[order.status.as_str()]).inc();
+                    if order.status == Status::Delivered {
+                        let total = u64::try_from(order.total_minor).unwrap_or(0);
+                        self.metrics.revenue_total_amount.with_label_values(&[order.currency.as_str()]).inc_by(total);
+                    }
+                }
+                (Action::PostNotification(_), Outcome::Done) => {
+                    self.metrics.notifications_sent_total.with_label_values(&["CUSTOM"]).inc();
+                }
+                (Action::EndSession { session }, Outcome::Removed(Removal::Removed)) => self.end_session(*session),
+                (Action::RotateSession(rotate), Outcome::Rotated(Rotation::Reused { .. })) => {
+                    self.metrics.security_events_total.with_label_values(&["refresh_reuse"]).inc();
+                    self.end_session(rotate.session);
+                }
+                (Action::RemoveMember { user, .. }, Outcome::Removed(Removal::Removed)) => {
+                    if let Some(sessions) = self.sessions.load().as_ref() {
+                        sessions.check_rooms(*user);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn failed(&self, command: &Command) {
+        if matches!(command.action, Action::PlaceOrder(_)) {
+            self.metrics.order_creation_errors_total.inc();
+        }
+    }
+}
+
+/// Access tokens sent over open sockets.
+struct TokenCredentials {
+    tokens: Arc<Tokens>,
+    revocations: Revocations,
+}
+
+impl Credentials for TokenCredentials {
+    fn check(&self, token: &str, now: Timestamp) -> Option<(Principal, Timestamp)> {
+        let claims = self.tokens.verify_access(token, now).ok()?;
+        (!self.revocations.contains(claims.principal.session)).then_some((claims.principal, claims.expires_at))
+    }
+}

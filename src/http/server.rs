@@ -1,0 +1,90 @@
+//! One port for the web application and the sockets.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_http::{HttpService, KeepAlive};
+use actix_server::{Server, ServerHandle};
+use actix_service::{fn_factory, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::web;
+
+use super::routes;
+use super::settings::ServerSettings;
+use super::sockets::SocketGate;
+use super::state::Api;
+
+/// A connection without a request is kept this long for the next one.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long a connection may take to end after its last answer.
+const DISCONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Connections waiting to be accepted; the kernel may have a lower bound.
+const BACKLOG: i32 = 4096;
+
+/// A listener that is bound but not served yet.
+pub struct Listening {
+    listener: TcpListener,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Listening {
+    /// Binds the configured address, so that a port in use is found before anything else is started.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn bind(settings: &ServerSettings) -> io::Result<Self> {
+        let wanted = SocketAddr::new(settings.host, settings.port);
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(wanted),
+            socket2::Type::STREAM,
+            Some(socket2::Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&wanted.into())?;
+        socket.listen(BACKLOG)?;
+        let listener = TcpListener::from(socket);
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
+
+    /// Serves the application and the sockets on worker threads. The server runs once it is awaited or spawned.
+    ///
+    /// # Errors
+    /// When the listener is not usable.
+    pub fn serve(self, settings: &ServerSettings, api: web::Data<Api>, gate: SocketGate) -> io::Result<(Server, ServerHandle)> {
+        let workers = match settings.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            configured => configured,
+        };
+        let header_timeout = Duration::from_secs(settings.header_timeout_s);
+        let builder = Server::build().workers(workers).shutdown_timeout(settings.drain_s).disable_signals();
+        let stopping = builder.graceful_shutdown_signal();
+        let server = builder
+            .listen("bellhop", self.listener, move || {
+                let (gate, stopping) = (gate.clone(), stopping.clone());
+                let sockets = fn_factory(move || {
+                    let worker = gate.clone().start_worker();
+                    std::future::ready(Ok::<_, ()>(fn_service(move |upgrade| worker.clone().upgrade(upgrade))))
+                });
+                HttpService::build()
+                    .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+                    .client_request_timeout(header_timeout)
+                    .client_disconnect_timeout(DISCONNECT_WITHIN)
+                    .tcp_nodelay(true)
+                    .graceful_shutdown_signal(move || {
+                        let stopping = stopping.clone();
+                        async move { stopping.notified().await }
+                    })
+                    .upgrade(sockets)
+                    .finish(map_config(routes::application(api.clone()), |()| AppConfig::default()))
+                    .tcp()
+            })?
+            .run();
+        let handle = server.handle();
+        Ok((server, handle))
+    }
+}

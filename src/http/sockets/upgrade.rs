@@ -1,0 +1,283 @@
+//! From an upgrade request to a session, or to a refusal with a problem body.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix_codec::Framed;
+use actix_http::body::BodySize;
+use actix_http::header::{self, HeaderMap};
+use actix_http::{ConnectionType, Request, Response, StatusCode, h1, ws};
+use actix_web::{ResponseError as _, web};
+use bytes::Bytes;
+use futures_util::SinkExt as _;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tracing::Instrument as _;
+
+use crate::actors::session::{self, Opening, RoomAccess, Sessions, Switchboard, room_access};
+use crate::domain::access::Principal;
+use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
+use crate::http::access::token::TokenError;
+use crate::http::client;
+use crate::http::observe::{REQUEST_ID, RequestId};
+use crate::http::problem::ApiError;
+use crate::http::state::{Api, Phase};
+use crate::protocol::problem::ProblemCode;
+use crate::storage::command::Creation;
+
+use super::admission::{Admission, Permit};
+
+/// The kernel gives a peer up when nothing it was sent has been acknowledged for so long: with the heartbeat this
+/// frees every descriptor within 45 s of its peer's end.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the kernel may hold for one socket. Bounded, so that a slow peer shows in its outbox and not in megabytes
+/// of kernel memory.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// What opening sockets needs; one for the whole node.
+#[derive(Clone)]
+pub struct SocketGate {
+    api: web::Data<Api>,
+    sessions: Sessions,
+    admission: Admission,
+}
+
+/// The gate of one worker thread.
+#[derive(Clone)]
+pub struct WorkerGate {
+    gate: SocketGate,
+    board: Rc<Switchboard>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct SocketQuery {
+    ticket: Option<String>,
+    token: Option<String>,
+    cursor: Option<String>,
+}
+
+/// The route of a socket, as the metric names it.
+struct Route {
+    pattern: &'static str,
+    /// `None` when the id in the path is no id.
+    room: Option<RoomId>,
+}
+
+/// Everything checked; what is left is to switch protocols.
+struct Admitted {
+    opening: Opening,
+    permit: Permit,
+}
+
+impl SocketGate {
+    /// A gate to these sessions.
+    pub fn new(api: web::Data<Api>, sessions: Sessions, admission: Admission) -> Self {
+        Self { api, sessions, admission }
+    }
+
+    /// The gate of the thread this is called on.
+    pub fn start_worker(self) -> WorkerGate {
+        let board = self.sessions.start_worker();
+        WorkerGate { gate: self, board }
+    }
+}
+
+fn route(path: &str) -> Option<Route> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    if let Some(id) = path.strip_prefix("/ws/notifications/") {
+        let room = id.parse().ok().map(RoomId::Business);
+        return Some(Route { pattern: "/ws/notifications/{business_id}", room });
+    }
+    let id = path.strip_prefix("/ws/orders/")?;
+    Some(Route { pattern: "/ws/orders/{order_id}", room: id.parse().ok().map(RoomId::Order) })
+}
+
+impl WorkerGate {
+    /// Answers one upgrade request. Returns as soon as the session owns the socket.
+    ///
+    /// # Errors
+    /// When the answer could not be written.
+    pub async fn upgrade(
+        self,
+        (request, framed): (Request, Framed<TcpStream, h1::Codec>),
+    ) -> Result<(), actix_http::Error> {
+        let began = Instant::now();
+        let id = RequestId::of(request.headers());
+        let found = route(request.path());
+        let pattern = found.as_ref().map_or("unmatched", |r| r.pattern);
+        let address = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| {
+            client::address(peer.ip(), request.headers(), &self.gate.api.trusted_proxies)
+        });
+        let span = tracing::info_span!("upgrade", request_id = id.as_str(), path = request.path(), client = %address);
+        let api = self.gate.api.clone();
+        let admitted = self.gate.admit(&request, found, address).instrument(span.clone()).await;
+        let status = match &admitted {
+            Ok(_) => StatusCode::SWITCHING_PROTOCOLS.as_u16(),
+            Err(error) => error.code().status(),
+        };
+        let labels = [request.method().as_str(), pattern, &status.to_string()];
+        api.metrics.http_requests_total.with_label_values(&labels).inc();
+        span.in_scope(|| tracing::info!(status, duration_ms = began.elapsed().as_millis() as u64, "upgrade request"));
+        match admitted {
+            Ok(admitted) => self.switch(&request, framed, admitted, &id).await,
+            Err(error) => refuse(framed, &error, &id).await,
+        }
+    }
+
+    async fn switch(
+        self,
+        request: &Request,
+        mut framed: Framed<TcpStream, h1::Codec>,
+        admitted: Admitted,
+        id: &RequestId,
+    ) -> Result<(), actix_http::Error> {
+        let mut answer = ws::handshake_response(request.head());
+        answer.insert_header((REQUEST_ID, id.as_str()));
+        let answer = answer.finish().drop_body();
+        framed.send(h1::Message::Item((answer, BodySize::None))).await?;
+        let parts = framed.into_parts();
+        tune(&parts.io);
+        session::open(&self.board, parts.io, parts.read_buf.freeze(), admitted.opening, admitted.permit);
+        Ok(())
+    }
+}
+
+impl SocketGate {
+    async fn admit(&self, request: &Request, route: Option<Route>, address: IpAddr) -> Result<Admitted, ApiError> {
+        let route = route.ok_or_else(ApiError::not_found)?;
+        ws::verify_handshake(request.head())
+            .map_err(|error| ApiError::new(ProblemCode::Malformed, format!("This is no WebSocket handshake: {error}.")))?;
+        if self.api.readiness.get() != Phase::Ready {
+            return Err(unavailable());
+        }
+        self.check_origin(request.headers())?;
+        let query = web::Query::<SocketQuery>::from_query(request.uri().query().unwrap_or_default())
+            .map_err(|_| ApiError::new(ProblemCode::Malformed, "The query of the address could not be read."))?
+            .into_inner();
+        let (principal, token_expires_at) = self.credentials(request.headers(), &query).await?;
+        let permit = self.admission.admit(principal.user, address).map_err(|_| {
+            ApiError::new(ProblemCode::TooManyRequests, "Close a socket before you open another.")
+                .retry_after(Duration::from_secs(5))
+        })?;
+        let room = match route.room {
+            None => None,
+            Some(room) => match room_access(self.api.store.as_ref(), principal, room).await? {
+                RoomAccess::Granted => Some(room),
+                RoomAccess::NoSuchRoom => None,
+            },
+        };
+        let device = self.api.store.session_device(principal.session).await?;
+        Ok(Admitted { opening: Opening { principal, token_expires_at, device, room, cursor: query.cursor }, permit })
+    }
+
+    /// Pages of this host and of the allowed origins may open sockets; programs send no Origin.
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+        let origin = origin.to_str().unwrap_or_default();
+        let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+        let own = origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
+        if own || self.api.settings.server.allowed_origins.iter().any(|o| o.eq_ignore_ascii_case(origin)) {
+            return Ok(());
+        }
+        Err(ApiError::new(ProblemCode::OriginRefused, "Pages of this origin may not open sockets here."))
+    }
+
+    /// Who asks, by header, one-time ticket or token in the address, in this order.
+    async fn credentials(&self, headers: &HeaderMap, query: &SocketQuery) -> Result<(Principal, Timestamp), ApiError> {
+        let now = Timestamp::now();
+        let bearer = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim());
+        match (bearer, &query.ticket, &query.token) {
+            (Some(token), _, _) => self.access_token(token, now),
+            (None, Some(ticket), _) => self.ticket(ticket, now).await,
+            (None, None, Some(token)) => self.access_token(token, now),
+            (None, None, None) => Err(ApiError::new(
+                ProblemCode::Unauthenticated,
+                "Send a token as Authorization: Bearer, or a one-time ?ticket= from POST /api/v1/auth/ticket.",
+            )),
+        }
+    }
+
+    fn access_token(&self, token: &str, now: Timestamp) -> Result<(Principal, Timestamp), ApiError> {
+        let claims = self.api.access_claims(token, now)?;
+        Ok((claims.principal, claims.expires_at))
+    }
+
+    async fn ticket(&self, ticket: &str, now: Timestamp) -> Result<(Principal, Timestamp), ApiError> {
+        let refused = || ApiError::new(ProblemCode::Unauthenticated, "The ticket does not hold; take a new one.");
+        let claims = self.api.tokens.verify_ticket(ticket, now).map_err(|error| match error {
+            TokenError::Expired => ApiError::new(ProblemCode::TokenExpired, "The ticket has expired; take a new one."),
+            _ => refused(),
+        })?;
+        if self.api.revocations.contains(claims.principal.session) {
+            return Err(refused());
+        }
+        match self.api.persistence.redeem_ticket(claims.ticket_id.to_string(), claims.expires_at).await? {
+            Creation::Created => Ok((claims.principal, claims.access_expires_at)),
+            Creation::AlreadyThere => Err(refused()),
+        }
+    }
+}
+
+fn unavailable() -> ApiError {
+    ApiError::new(ProblemCode::Unavailable, "This node takes no sockets now.").retry_after(Duration::from_secs(1))
+}
+
+/// None of this is needed for a socket to work, so a kernel that refuses only costs what it would have given.
+fn tune(stream: &TcpStream) {
+    let socket = socket2::SockRef::from(stream);
+    let tuned = socket
+        .set_tcp_nodelay(true)
+        .and_then(|()| socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)))
+        .and_then(|()| socket.set_send_buffer_size(SEND_BUFFER));
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "a socket option was refused");
+    }
+}
+
+async fn refuse(
+    mut framed: Framed<TcpStream, h1::Codec>,
+    error: &ApiError,
+    id: &RequestId,
+) -> Result<(), actix_http::Error> {
+    let mut problem = error.problem().clone();
+    id.as_str().clone_into(&mut problem.request_id);
+    let body = Bytes::from(serde_json::to_vec(&problem).expect("a problem is made of texts and numbers"));
+    let refusal = error.error_response();
+    let mut answer = Response::build(refusal.status());
+    for (name, value) in refusal.headers() {
+        answer.insert_header((name.clone(), value.clone()));
+    }
+    answer.insert_header((REQUEST_ID, id.as_str()));
+    let mut answer = answer.finish().drop_body();
+    answer.head_mut().set_connection_type(ConnectionType::Close);
+    framed.send(h1::Message::Item((answer, BodySize::Sized(body.len() as u64)))).await?;
+    framed.send(h1::Message::Chunk(Some(body))).await?;
+    framed.send(h1::Message::Chunk(None)).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_documented_paths_are_sockets() {
+        let business = crate::domain::ids::BusinessId::generate();
+        let order = crate::domain::ids::OrderId::generate();
+        let room = |path: &str| route(path).map(|r| r.room);
+        assert_eq!(room(&format!("/ws/notifications/{business}")), Some(Some(RoomId::Business(business))));
+        assert_eq!(room(&format!("/ws/orders/{order}/")), Some(Some(RoomId::Order(order))));
+        assert_eq!(room("/ws/orders/nonsense"), Some(None));
+        assert_eq!(room(&format!("/ws/notifications/{business}/x")), Some(None));
+        assert_eq!(room("/ws/elsewhere"), None);
+        assert_eq!(room("/api/v1/orders"), None);
+    }
+}
