@@ -29,6 +29,7 @@ use crate::http::state::{Api, Parts, Phase, Readiness};
 use crate::protocol::event::RoomEvent;
 use crate::storage::cipher::{Cipher, KeyId, KeysError};
 use crate::storage::command::{Action, Command, MoveError, Outcome, PlaceOutcome, Removal, Rotation};
+use crate::storage::postgres::PostgresOptions;
 use crate::storage::settings::DatabaseLocation;
 use crate::storage::{Store, StoreError, postgres, sqlite};
 use crate::telemetry::Metrics;
@@ -127,7 +128,19 @@ pub async fn open_store(settings: &Settings) -> Result<(Arc<dyn Store>, Arc<Ciph
     let database = &settings.storage.database;
     let store = match location {
         DatabaseLocation::Sqlite(path) => sqlite::connect(&path, cipher.clone()).await?,
-        DatabaseLocation::Postgres(url) => postgres::connect(&url, database, cipher.clone()).await?,
+        DatabaseLocation::Postgres(url) => {
+            let options = PostgresOptions {
+                url,
+                max_connections: database.max_connections,
+                acquire_timeout: Duration::from_secs(database.acquire_timeout_s),
+                connect_timeout: Duration::from_secs(database.connect_timeout_s),
+                idle_timeout: Duration::from_secs(database.idle_timeout_s),
+                max_lifetime: Duration::from_secs(database.max_lifetime_s),
+                statement_timeout: Duration::from_millis(database.statement_timeout_ms),
+                lock_timeout: Duration::from_millis(database.lock_timeout_ms),
+            };
+            postgres::connect(&options, cipher.clone())?
+        }
     };
     Ok((store, cipher))
 }
@@ -202,7 +215,8 @@ impl App {
             fatal.clone(),
         )
         .await?;
-        let credentials = Arc::new(TokenCredentials { tokens: tokens.clone(), revocations: revocations.clone() });
+        let credentials =
+            Arc::new(TokenCredentials { tokens: tokens.clone(), revocations: revocations.clone() });
         let sessions = Sessions::new(
             rooms.clone(),
             persistence.clone(),
@@ -302,7 +316,8 @@ impl App {
         tracing::info!(sockets = self.sessions.open(), "draining");
         self.sessions.drain(RECONNECT_SPREAD, SOCKETS_WITHIN.min(self.drain_within)).await;
         self.handle.stop(true).await;
-        if outcome.is_ok() && tokio::time::timeout(self.drain_within, self.persistence.drain()).await.is_err() {
+        if outcome.is_ok() && tokio::time::timeout(self.drain_within, self.persistence.drain()).await.is_err()
+        {
             tracing::error!("the writers did not finish in time");
         }
         self.stop.cancel();
@@ -357,13 +372,18 @@ impl CommitObserver for Announcer {
                     self.metrics.orders_processed_total.with_label_values(&[order.status.as_str()]).inc();
                     if order.status == Status::Delivered {
                         let total = u64::try_from(order.total_minor).unwrap_or(0);
-                        self.metrics.revenue_total_amount.with_label_values(&[order.currency.as_str()]).inc_by(total);
+                        self.metrics
+                            .revenue_total_amount
+                            .with_label_values(&[order.currency.as_str()])
+                            .inc_by(total);
                     }
                 }
                 (Action::PostNotification(_), Outcome::Done) => {
                     self.metrics.notifications_sent_total.with_label_values(&["CUSTOM"]).inc();
                 }
-                (Action::EndSession { session }, Outcome::Removed(Removal::Removed)) => self.end_session(*session),
+                (Action::EndSession { session }, Outcome::Removed(Removal::Removed)) => {
+                    self.end_session(*session)
+                }
                 (Action::RotateSession(rotate), Outcome::Rotated(Rotation::Reused { .. })) => {
                     self.metrics.security_events_total.with_label_values(&["refresh_reuse"]).inc();
                     self.end_session(rotate.session);
@@ -394,6 +414,7 @@ struct TokenCredentials {
 impl Credentials for TokenCredentials {
     fn check(&self, token: &str, now: Timestamp) -> Option<(Principal, Timestamp)> {
         let claims = self.tokens.verify_access(token, now).ok()?;
-        (!self.revocations.contains(claims.principal.session)).then_some((claims.principal, claims.expires_at))
+        (!self.revocations.contains(claims.principal.session))
+            .then_some((claims.principal, claims.expires_at))
     }
 }

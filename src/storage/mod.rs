@@ -1,10 +1,22 @@
 //! Ports to the database and what stands behind them: Postgres and SQLite, held to one contract.
 
+mod batch;
 pub mod cipher;
 pub mod command;
+mod connection;
+mod connector;
 mod error;
+mod failure;
+mod migrations;
 mod ports;
+pub mod postgres;
+mod reads;
+mod rows;
+mod search;
 pub mod settings;
+pub mod sqlite;
+mod statement;
+mod store;
 
 pub use error::StoreError;
 pub use ports::{Attempt, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart, Store, User};

@@ -1,0 +1,190 @@
+//! Accounts, sign-ins and tickets.
+
+use sqlx::FromRow;
+
+use crate::domain::ids::SessionId;
+use crate::domain::time::Timestamp;
+use crate::storage::command::{
+    Approval, Creation, NewSession, NewUser, Outcome, ROTATION_GRACE, Removal, RotateSession, Rotation,
+};
+use crate::storage::connection::Connection;
+use crate::storage::failure::Failure;
+use crate::storage::rows::{number, parse};
+use crate::storage::statement::{Arg, LazyStatement, Statement};
+
+static CREATE_USER: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "INSERT INTO users (id, email, password_hash, role, name, approved, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+    )
+});
+
+static OPEN_SESSION: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "INSERT INTO sessions (id, user_id, device_id, device_name, device_platform, generation, token_hash, \
+             rotated_at, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $7, $8)",
+    )
+});
+
+static LOCK_SESSION: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT s.user_id, (SELECT u.role FROM users u WHERE u.id = s.user_id) AS role, s.generation, s.token_hash, \
+             s.previous_hash, s.rotated_at, s.expires_at, s.ended_at FROM sessions s WHERE s.id = $1 {for_update}",
+    )
+});
+
+static ROTATE: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "UPDATE sessions SET generation = generation + 1, previous_hash = token_hash, token_hash = $2, \
+             rotated_at = $3, expires_at = $4 WHERE id = $1",
+    )
+});
+
+static END_SESSION: LazyStatement = LazyStatement::new(|| {
+    Statement::new("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL")
+});
+
+static REDEEM: LazyStatement = LazyStatement::new(|| {
+    Statement::new("INSERT INTO tickets (jti, expires_at) VALUES ($1, $2) ON CONFLICT (jti) DO NOTHING")
+});
+
+fn creation(changed: u64) -> Creation {
+    if changed == 0 { Creation::AlreadyThere } else { Creation::Created }
+}
+
+pub(super) async fn create_user(connection: &mut Connection, user: &NewUser) -> Result<Outcome, Failure> {
+    let args = [
+        Arg::text(user.id),
+        Arg::text(&user.email),
+        Arg::text(&user.password_hash),
+        Arg::text(user.role),
+        Arg::OptText(user.name.clone()),
+        Arg::Bool(user.approved == Approval::Approved),
+        Arg::Int(user.created_at.as_micros()),
+    ];
+    Ok(Outcome::UserCreated(creation(connection.execute(&CREATE_USER, &args).await?)))
+}
+
+pub(super) async fn open_session(
+    connection: &mut Connection,
+    session: &NewSession,
+) -> Result<Outcome, Failure> {
+    let device = session.device.as_ref();
+    let args = [
+        Arg::text(session.id),
+        Arg::text(session.user),
+        Arg::OptText(device.map(|d| d.id.clone())),
+        Arg::OptText(device.and_then(|d| d.name.clone())),
+        Arg::OptText(device.and_then(|d| d.platform.clone())),
+        Arg::text(&session.token_hash),
+        Arg::Int(session.created_at.as_micros()),
+        Arg::Int(session.expires_at.as_micros()),
+    ];
+    connection.execute(&OPEN_SESSION, &args).await?;
+    Ok(Outcome::Done)
+}
+
+#[derive(Debug, FromRow)]
+struct FamilyRow {
+    user_id: String,
+    role: String,
+    generation: i64,
+    token_hash: String,
+    previous_hash: Option<String>,
+    rotated_at: i64,
+    expires_at: i64,
+    ended_at: Option<i64>,
+}
+
+/// What a presented token means for its family.
+#[derive(Debug, PartialEq, Eq)]
+enum Presented {
+    /// The token that holds.
+    Current,
+    /// The one before, so soon after that the answer may have been lost.
+    JustRotated,
+    /// One that was rotated away.
+    Rotated,
+    /// None of this family's, or the family is over.
+    Nothing,
+}
+
+fn presented(family: &FamilyRow, rotate: &RotateSession, at: Timestamp) -> Presented {
+    if family.ended_at.is_some() || Timestamp::from_micros(family.expires_at) <= at {
+        return Presented::Nothing;
+    }
+    let presented = i64::from(rotate.generation);
+    if presented == family.generation {
+        let holds = rotate.presented_hash == family.token_hash;
+        return if holds { Presented::Current } else { Presented::Nothing };
+    }
+    // Newer than any: from a history this store does not have.
+    if presented > family.generation {
+        return Presented::Nothing;
+    }
+    if presented + 1 == family.generation {
+        if family.previous_hash.as_ref() != Some(&rotate.presented_hash) {
+            return Presented::Nothing;
+        }
+        if at.since(Timestamp::from_micros(family.rotated_at)) <= ROTATION_GRACE {
+            return Presented::JustRotated;
+        }
+    }
+    Presented::Rotated
+}
+
+pub(super) async fn rotate_session(
+    connection: &mut Connection,
+    rotate: &RotateSession,
+    at: Timestamp,
+) -> Result<Outcome, Failure> {
+    let id = Arg::text(rotate.session);
+    let family: Option<FamilyRow> = connection.fetch_first(&LOCK_SESSION, &[id.clone()]).await?;
+    let Some(family) = family else { return Ok(Outcome::Rotated(Rotation::Refused)) };
+    let user = parse("sessions.user_id", &family.user_id)?;
+    let role = parse("users.role", &family.role)?;
+    let generation: u32 = number("sessions.generation", family.generation)?;
+    let rotation = match presented(&family, rotate, at) {
+        Presented::Nothing => Rotation::Refused,
+        Presented::JustRotated => Rotation::Continued {
+            generation,
+            user,
+            role,
+            expires_at: Timestamp::from_micros(family.expires_at),
+        },
+        Presented::Rotated => {
+            connection.execute(&END_SESSION, &[id, Arg::Int(at.as_micros())]).await?;
+            Rotation::Reused { user }
+        }
+        Presented::Current => {
+            let expires_at = at.plus(rotate.lifetime);
+            let args = [
+                id,
+                Arg::text(&rotate.successor_hash),
+                Arg::Int(at.as_micros()),
+                Arg::Int(expires_at.as_micros()),
+            ];
+            connection.execute(&ROTATE, &args).await?;
+            Rotation::Continued { generation: generation + 1, user, role, expires_at }
+        }
+    };
+    Ok(Outcome::Rotated(rotation))
+}
+
+pub(super) async fn end_session(
+    connection: &mut Connection,
+    session: SessionId,
+    at: Timestamp,
+) -> Result<Outcome, Failure> {
+    let ended = connection.execute(&END_SESSION, &[Arg::text(session), Arg::Int(at.as_micros())]).await?;
+    Ok(Outcome::Removed(if ended == 0 { Removal::NotThere } else { Removal::Removed }))
+}
+
+pub(super) async fn redeem_ticket(
+    connection: &mut Connection,
+    jti: &str,
+    expires_at: Timestamp,
+) -> Result<Outcome, Failure> {
+    let args = [Arg::text(jti), Arg::Int(expires_at.as_micros())];
+    Ok(Outcome::TicketRedeemed(creation(connection.execute(&REDEEM, &args).await?)))
+}

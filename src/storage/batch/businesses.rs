@@ -1,0 +1,238 @@
+//! Businesses, their menus and their members.
+
+use sqlx::FromRow;
+
+use crate::domain::access::MemberRole;
+use crate::domain::business::{Business, MenuItem};
+use crate::domain::ids::{BusinessId, UserId};
+use crate::domain::time::Timestamp;
+use crate::storage::command::{BusinessPatch, Creation, ItemPatch, MemberRefusal, Outcome, Removal};
+use crate::storage::connection::Connection;
+use crate::storage::failure::Failure;
+use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, state_columns};
+use crate::storage::statement::{Arg, LazyStatement, Statement};
+
+static CREATE: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "INSERT INTO businesses (id, name, lat, lng, zone, timezone, currency, prep_minutes, tables, state, \
+             extra_minutes, paused_until, version, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING",
+    )
+});
+
+static UPDATE: LazyStatement = LazyStatement::new(|| {
+    Statement::new(&format!(
+        "UPDATE businesses AS b SET name = COALESCE($2, name), lat = COALESCE($3, lat), lng = COALESCE($4, lng), \
+             zone = COALESCE($5, zone), timezone = COALESCE($6, timezone), \
+             prep_minutes = COALESCE($7, prep_minutes), tables = COALESCE($8, tables), \
+             extra_minutes = CASE WHEN $9 IS NULL THEN extra_minutes ELSE $10 END, \
+             paused_until = CASE WHEN $9 IS NULL THEN paused_until ELSE $11 END, \
+             state = COALESCE($9, state), version = version + 1, updated_at = $12 \
+         WHERE b.id = $1 RETURNING {}",
+        // SQLite gives the columns of RETURNING no alias.
+        BUSINESS_COLUMNS.replace("b.", "")
+    ))
+});
+
+static ADD_ITEM: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "INSERT INTO menu_items (business_id, sku, name, category, price_minor, available) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (business_id, sku) DO NOTHING",
+    )
+});
+
+static UPDATE_ITEM: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "UPDATE menu_items SET name = COALESCE($3, name), \
+             category = CASE WHEN $4 THEN $5 ELSE category END, \
+             price_minor = COALESCE($6, price_minor), available = COALESCE($7, available) \
+         WHERE business_id = $1 AND sku = $2 \
+         RETURNING business_id, sku, name, category, price_minor, available",
+    )
+});
+
+static REMOVE_ITEM: LazyStatement =
+    LazyStatement::new(|| Statement::new("DELETE FROM menu_items WHERE business_id = $1 AND sku = $2"));
+
+// Changes of one business's members go one after the other, or two owners could remove each other.
+static LOCK: LazyStatement =
+    LazyStatement::new(|| Statement::new("SELECT id FROM businesses WHERE id = $1 {for_update}"));
+
+static STANDING: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT (SELECT count(*) FROM users WHERE id = $2) AS users, \
+             (SELECT role FROM members WHERE business_id = $1 AND user_id = $2) AS role, \
+             (SELECT count(*) FROM members WHERE business_id = $1 AND role = 'owner') AS owners",
+    )
+});
+
+static PUT_MEMBER: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "INSERT INTO members (business_id, user_id, role) VALUES ($1, $2, $3) \
+         ON CONFLICT (business_id, user_id) DO UPDATE SET role = excluded.role",
+    )
+});
+
+static REMOVE_MEMBER: LazyStatement =
+    LazyStatement::new(|| Statement::new("DELETE FROM members WHERE business_id = $1 AND user_id = $2"));
+
+pub(super) async fn create(
+    connection: &mut Connection,
+    business: &Business,
+    owner: UserId,
+) -> Result<Outcome, Failure> {
+    let (state, extra_minutes, paused_until) = state_columns(business.state);
+    // Bound one by one: SQLite reads a fraction out of JSON with less care than the bound number.
+    let args = [
+        Arg::text(business.id),
+        Arg::text(&business.name),
+        Arg::OptFloat(Some(business.location.lat)),
+        Arg::OptFloat(Some(business.location.lng)),
+        Arg::text(&business.zone),
+        Arg::text(business.timezone.name()),
+        Arg::text(business.currency),
+        Arg::Int(business.prep_minutes.into()),
+        Arg::Int(business.tables.into()),
+        Arg::text(state),
+        Arg::OptInt(extra_minutes),
+        Arg::OptInt(paused_until),
+        Arg::Int(business.version),
+        Arg::Int(business.created_at.as_micros()),
+        Arg::Int(business.updated_at.as_micros()),
+    ];
+    if connection.execute(&CREATE, &args).await? > 0 {
+        let owner = [Arg::text(business.id), Arg::text(owner), Arg::text(MemberRole::Owner.as_str())];
+        connection.execute(&PUT_MEMBER, &owner).await?;
+    }
+    Ok(Outcome::Done)
+}
+
+pub(super) async fn update(
+    connection: &mut Connection,
+    business: BusinessId,
+    patch: &BusinessPatch,
+    at: Timestamp,
+) -> Result<Outcome, Failure> {
+    let state = patch.state.map(state_columns);
+    let args = [
+        Arg::text(business),
+        Arg::OptText(patch.name.clone()),
+        Arg::OptFloat(patch.location.map(|l| l.lat)),
+        Arg::OptFloat(patch.location.map(|l| l.lng)),
+        Arg::OptText(patch.zone.clone()),
+        Arg::OptText(patch.timezone.as_ref().map(|zone| zone.name().to_owned())),
+        Arg::OptInt(patch.prep_minutes.map(Into::into)),
+        Arg::OptInt(patch.tables.map(Into::into)),
+        Arg::OptText(state.map(|(word, _, _)| word.to_owned())),
+        Arg::OptInt(state.and_then(|(_, extra, _)| extra)),
+        Arg::OptInt(state.and_then(|(_, _, until)| until)),
+        Arg::Int(at.as_micros()),
+    ];
+    let row: Option<BusinessRow> = connection.fetch_first(&UPDATE, &args).await?;
+    Ok(Outcome::BusinessUpdated(row.map(BusinessRow::into_business).transpose()?.map(Box::new)))
+}
+
+pub(super) async fn add_item(
+    connection: &mut Connection,
+    business: BusinessId,
+    item: &MenuItem,
+) -> Result<Outcome, Failure> {
+    let args = [
+        Arg::text(business),
+        Arg::text(&item.sku),
+        Arg::text(&item.name),
+        Arg::OptText(item.category.clone()),
+        Arg::Int(item.price_minor),
+        Arg::Bool(item.available),
+    ];
+    let added = connection.execute(&ADD_ITEM, &args).await?;
+    Ok(Outcome::ItemAdded(if added == 0 { Creation::AlreadyThere } else { Creation::Created }))
+}
+
+pub(super) async fn update_item(
+    connection: &mut Connection,
+    business: BusinessId,
+    sku: &str,
+    patch: &ItemPatch,
+) -> Result<Outcome, Failure> {
+    let args = [
+        Arg::text(business),
+        Arg::text(sku),
+        Arg::OptText(patch.name.clone()),
+        Arg::Bool(patch.category.is_some()),
+        Arg::OptText(patch.category.clone().flatten()),
+        Arg::OptInt(patch.price_minor),
+        Arg::OptBool(patch.available),
+    ];
+    let row: Option<MenuItemRow> = connection.fetch_first(&UPDATE_ITEM, &args).await?;
+    Ok(Outcome::ItemUpdated(row.map(Into::into)))
+}
+
+pub(super) async fn remove_item(
+    connection: &mut Connection,
+    business: BusinessId,
+    sku: &str,
+) -> Result<Outcome, Failure> {
+    let removed = connection.execute(&REMOVE_ITEM, &[Arg::text(business), Arg::text(sku)]).await?;
+    Ok(Outcome::Removed(if removed == 0 { Removal::NotThere } else { Removal::Removed }))
+}
+
+#[derive(FromRow)]
+struct StandingRow {
+    users: i64,
+    role: Option<String>,
+    owners: i64,
+}
+
+impl StandingRow {
+    fn is_last_owner(&self) -> bool {
+        self.role.as_deref() == Some(MemberRole::Owner.as_str()) && self.owners <= 1
+    }
+}
+
+#[derive(FromRow)]
+struct IdRow {
+    #[expect(dead_code, reason = "the row is read for its lock")]
+    id: String,
+}
+
+async fn standing(
+    connection: &mut Connection,
+    business: BusinessId,
+    user: UserId,
+) -> Result<StandingRow, Failure> {
+    let _: Option<IdRow> = connection.fetch_first(&LOCK, &[Arg::text(business)]).await?;
+    let row = connection.fetch_first(&STANDING, &[Arg::text(business), Arg::text(user)]).await?;
+    Ok(row.expect("a select without a table has one row"))
+}
+
+pub(super) async fn put_member(
+    connection: &mut Connection,
+    business: BusinessId,
+    user: UserId,
+    role: MemberRole,
+) -> Result<Outcome, Failure> {
+    let standing = standing(connection, business, user).await?;
+    if standing.users == 0 {
+        return Ok(Outcome::MemberPut(Err(MemberRefusal::NoSuchUser)));
+    }
+    if role != MemberRole::Owner && standing.is_last_owner() {
+        return Ok(Outcome::MemberPut(Err(MemberRefusal::LastOwner)));
+    }
+    let args = [Arg::text(business), Arg::text(user), Arg::text(role.as_str())];
+    connection.execute(&PUT_MEMBER, &args).await?;
+    Ok(Outcome::MemberPut(Ok(())))
+}
+
+pub(super) async fn remove_member(
+    connection: &mut Connection,
+    business: BusinessId,
+    user: UserId,
+) -> Result<Outcome, Failure> {
+    let standing = standing(connection, business, user).await?;
+    if standing.is_last_owner() {
+        return Ok(Outcome::Removed(Removal::LastOwner));
+    }
+    let removed = connection.execute(&REMOVE_MEMBER, &[Arg::text(business), Arg::text(user)]).await?;
+    Ok(Outcome::Removed(if removed == 0 { Removal::NotThere } else { Removal::Removed }))
+}

@@ -1,0 +1,279 @@
+//! What a transaction does, in the order that keeps lanes from waiting on each other in a circle: commands, keys,
+//! orders, everything single, counters, rows, and the rooms last.
+
+use crate::domain::ids::{EventId, NotificationId};
+use crate::domain::order::{self, Moved, Party, Status};
+use crate::protocol::views::{self, Contact, OrderView};
+use crate::storage::cipher::Cipher;
+use crate::storage::command::{
+    Action, Command, Committed, DeviceAck, KeptAnswer, MoveError, MoveOrder, Outcome, PlaceOrder,
+    PlaceOutcome,
+};
+use crate::storage::connection::Connection;
+use crate::storage::failure::Failure;
+use crate::storage::ports::Attempt;
+
+use super::catalog::Catalog;
+use super::keys::{Keys, Verdict};
+use super::orders::{Orders, Step};
+use super::rooms::{self, Announced};
+use super::{acks, commands};
+
+/// An answer, or where it will come from once orders have their numbers.
+pub(super) enum Answer {
+    Final(Box<Outcome>),
+    Placed {
+        step: usize,
+    },
+    Moved {
+        step: usize,
+    },
+    /// The answer that the step's order gives under this request's key.
+    Replayed {
+        step: usize,
+        request_mac: String,
+    },
+}
+
+impl From<Outcome> for Answer {
+    fn from(outcome: Outcome) -> Self {
+        Self::Final(Box::new(outcome))
+    }
+}
+
+/// What rooms will hear of, in the order of the commands.
+enum Told {
+    Step(usize),
+    Notification(Box<crate::domain::event::Notification>),
+}
+
+/// The kept answer to a placed order: status and body.
+pub(super) const CREATED: u16 = 201;
+
+pub(super) struct Batch<'a> {
+    connection: &'a mut Connection,
+    cipher: &'a Cipher,
+    commands: &'a [Command],
+    orders: Orders,
+    catalog: Catalog,
+    keys: Keys,
+    acks: Vec<DeviceAck>,
+    told: Vec<Told>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(connection: &'a mut Connection, cipher: &'a Cipher, commands: &'a [Command]) -> Self {
+        Self {
+            connection,
+            cipher,
+            commands,
+            orders: Orders::default(),
+            catalog: Catalog::default(),
+            keys: Keys::default(),
+            acks: Vec::new(),
+            told: Vec::new(),
+        }
+    }
+
+    /// Everything between BEGIN and COMMIT.
+    pub(super) async fn run(mut self, attempt: Attempt) -> Result<Committed, Failure> {
+        let mut answers: Vec<Option<Answer>> = match attempt {
+            Attempt::First => self.commands.iter().map(|_| None).collect(),
+            Attempt::AfterUnknown => commands::claim(self.connection, self.cipher, self.commands).await?,
+        };
+        let open: Vec<usize> = (0..answers.len()).filter(|&i| answers[i].is_none()).collect();
+        self.load(&open).await?;
+        for &i in &open {
+            let command = &self.commands[i];
+            answers[i] = Some(self.act(command).await?);
+        }
+        self.orders.number(self.connection).await?;
+        let outcomes: Vec<Outcome> = answers
+            .into_iter()
+            .map(|answer| self.outcome(answer.expect("every command was answered above")))
+            .collect();
+        let announced = self.announced();
+        self.write(&announced).await?;
+        commands::record(self.connection, self.commands, &open, &outcomes, attempt).await?;
+        let events = rooms::number(self.connection, announced.events).await?;
+        Ok(Committed { outcomes, events })
+    }
+
+    async fn load(&mut self, open: &[usize]) -> Result<(), Failure> {
+        let (mut places, mut moves) = (Vec::new(), Vec::new());
+        for &i in open {
+            match &self.commands[i].action {
+                Action::PlaceOrder(place) => places.push((&**place, self.commands[i].at)),
+                Action::MoveOrder(request) => moves.push(request.order),
+                _ => {}
+            }
+        }
+        let wanted = places.iter().filter_map(|(place, at)| Some((place.idempotency.as_ref()?, *at)));
+        self.keys.claim(self.connection, self.cipher, wanted).await?;
+        self.orders.lock(self.connection, self.cipher, moves).await?;
+        self.catalog.load(self.connection, places.iter().map(|(place, _)| &place.draft)).await
+    }
+
+    async fn act(&mut self, command: &Command) -> Result<Answer, Failure> {
+        let at = command.at;
+        Ok(match &command.action {
+            Action::PlaceOrder(place) => self.place(command, place).await?,
+            Action::MoveOrder(request) => self.move_order(command, request),
+            Action::PostNotification(notification) => {
+                self.told.push(Told::Notification(notification.clone()));
+                Outcome::Done.into()
+            }
+            Action::StoreAcks(acks) => {
+                self.acks.extend_from_slice(acks);
+                Outcome::Done.into()
+            }
+            Action::StoreMark(mark) => acks::store_mark(self.connection, mark).await?.into(),
+            Action::CreateUser(user) => super::accounts::create_user(self.connection, user).await?.into(),
+            Action::OpenSession(session) => {
+                super::accounts::open_session(self.connection, session).await?.into()
+            }
+            Action::RotateSession(rotate) => {
+                super::accounts::rotate_session(self.connection, rotate, at).await?.into()
+            }
+            Action::EndSession { session } => {
+                super::accounts::end_session(self.connection, *session, at).await?.into()
+            }
+            Action::RedeemTicket { jti, expires_at } => {
+                super::accounts::redeem_ticket(self.connection, jti, *expires_at).await?.into()
+            }
+            Action::CreateBusiness { business, owner } => {
+                self.catalog.changed(business.id);
+                super::businesses::create(self.connection, business, *owner).await?.into()
+            }
+            Action::UpdateBusiness { business, patch } => {
+                self.catalog.changed(*business);
+                super::businesses::update(self.connection, *business, patch, at).await?.into()
+            }
+            Action::AddItem { business, item } => {
+                self.catalog.changed(*business);
+                super::businesses::add_item(self.connection, *business, item).await?.into()
+            }
+            Action::UpdateItem { business, sku, patch } => {
+                self.catalog.changed(*business);
+                super::businesses::update_item(self.connection, *business, sku, patch).await?.into()
+            }
+            Action::RemoveItem { business, sku } => {
+                self.catalog.changed(*business);
+                super::businesses::remove_item(self.connection, *business, sku).await?.into()
+            }
+            Action::PutMember { business, user, role } => {
+                super::businesses::put_member(self.connection, *business, *user, *role).await?.into()
+            }
+            Action::RemoveMember { business, user } => {
+                super::businesses::remove_member(self.connection, *business, *user).await?.into()
+            }
+        })
+    }
+
+    async fn place(&mut self, command: &Command, place: &PlaceOrder) -> Result<Answer, Failure> {
+        if let Some(key) = &place.idempotency {
+            match self.keys.verdict(key) {
+                Verdict::Free => {}
+                Verdict::Kept(kept) => return Ok(Outcome::Placed(PlaceOutcome::Replayed(kept)).into()),
+                Verdict::Answered { step } => {
+                    return Ok(Answer::Replayed { step, request_mac: key.request_mac.clone() });
+                }
+                Verdict::Reused => return Ok(Outcome::Placed(PlaceOutcome::KeyReused).into()),
+            }
+        }
+        let draft = &place.draft;
+        if self.catalog.is_stale(draft.business_id) {
+            let drafts = self.commands.iter().filter_map(|c| match &c.action {
+                Action::PlaceOrder(place) => Some(&place.draft),
+                _ => None,
+            });
+            self.catalog.load(self.connection, drafts).await?;
+        }
+        let (business, menu) = self.catalog.of(draft.business_id);
+        let new = match order::place(draft.clone(), business, menu, command.at) {
+            Ok(new) => new,
+            Err(refusal) => return Ok(Outcome::Placed(PlaceOutcome::Refused(refusal)).into()),
+        };
+        let step = self.orders.add(new, command.at);
+        self.told.push(Told::Step(step));
+        if let Some(key) = &place.idempotency {
+            self.keys.answered(key, step);
+        }
+        Ok(Answer::Placed { step })
+    }
+
+    fn move_order(&mut self, command: &Command, wish: &MoveOrder) -> Answer {
+        let Some(order) = self.orders.get_mut(wish.order) else {
+            return Outcome::Moved(Err(MoveError::NoSuchOrder)).into();
+        };
+        let from = order.status;
+        match order.apply(wish.request, command.at) {
+            Err(refusal) => Outcome::Moved(Err(MoveError::Refused(refusal))).into(),
+            // A copy of its own, since the order's number may be still to come.
+            Ok(Moved::Unchanged) => Answer::Moved { step: self.orders.look(wish.order) },
+            Ok(Moved::Changed(_)) => {
+                let party = wish.request.party;
+                let step = self.orders.moved(wish, from, party, command.at);
+                self.told.push(Told::Step(step));
+                Answer::Moved { step }
+            }
+        }
+    }
+
+    fn outcome(&self, answer: Answer) -> Outcome {
+        let order = |step: usize| self.orders.step(step).order.clone();
+        match answer {
+            Answer::Final(outcome) => *outcome,
+            Answer::Placed { step } => Outcome::Placed(PlaceOutcome::Placed(Box::new(order(step)))),
+            Answer::Moved { step } => Outcome::Moved(Ok(order(step))),
+            Answer::Replayed { step, request_mac } => Outcome::Placed(PlaceOutcome::Replayed(KeptAnswer {
+                request_mac,
+                status: CREATED,
+                body: body(self.orders.step(step)),
+            })),
+        }
+    }
+
+    /// Notifications and events of everything that happened, in the order of the commands.
+    fn announced(&self) -> Announced {
+        let mut announced = Announced::default();
+        for told in &self.told {
+            match told {
+                Told::Step(step) => {
+                    let Step { order, at, .. } = self.orders.step(*step);
+                    let notification = (order.status == Status::Placed)
+                        .then(|| views::new_order_notification(order, NotificationId::generate(), *at));
+                    let ids = [EventId::generate(), EventId::generate()];
+                    for event in views::order_events(order, notification.as_ref(), ids, *at) {
+                        announced.events.push((event, Some(order.id)));
+                    }
+                    announced.notifications.extend(notification);
+                }
+                Told::Notification(notification) => {
+                    announced
+                        .events
+                        .push((views::notification_event(notification, EventId::generate()), None));
+                    announced.notifications.push((**notification).clone());
+                }
+            }
+        }
+        announced
+    }
+
+    async fn write(&mut self, announced: &Announced) -> Result<(), Failure> {
+        self.orders.write(self.connection, self.cipher).await?;
+        rooms::write_notifications(self.connection, &announced.notifications).await?;
+        let orders = &self.orders;
+        self.keys.finish(self.connection, self.cipher, |step| body(orders.step(step))).await?;
+        acks::store(self.connection, &self.acks).await
+    }
+}
+
+/// The answer to the customer who placed it, byte for byte.
+fn body(step: &Step) -> String {
+    serde_json::to_string(&OrderView::new(&step.order, Contact::Shown))
+        .expect("a view is made of texts and numbers")
+}
+
+/// Who an order is placed by: its customer, whichever way they came.
+pub(super) const PLACED_BY: Party = Party::Customer;

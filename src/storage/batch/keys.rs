@@ -1,0 +1,245 @@
+//! Idempotency keys: the first request under a key decides, everybody else gets its answer.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx::FromRow;
+
+use crate::domain::time::Timestamp;
+use crate::storage::cipher::{Aad, Cipher};
+use crate::storage::command::{IdempotencyKey, KeptAnswer};
+use crate::storage::connection::Connection;
+use crate::storage::error::StoreError;
+use crate::storage::failure::Failure;
+use crate::storage::rows::{number, open, seal};
+use crate::storage::statement::{Arg, LazyStatement, Statement};
+
+use super::decide::CREATED;
+
+/// How long the first answer stands (requirement 3.2); an older key counts as absent.
+pub(in crate::storage) const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+// In order, so that lanes with several keys wait for each other in one direction only. A key that another
+// transaction is claiming makes this wait until that one has ended.
+static CLAIM: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "scope text, key text, request_mac text, at int",
+        "INSERT INTO idempotency_keys (scope, key, request_mac, created_at) \
+         SELECT r.scope, r.key, r.request_mac, r.at FROM {rows} WHERE true ORDER BY r.scope, r.key \
+         ON CONFLICT (scope, key) DO UPDATE SET request_mac = excluded.request_mac, status = NULL, body = NULL, \
+             created_at = excluded.created_at \
+             WHERE idempotency_keys.created_at <= excluded.created_at - $2 \
+         RETURNING scope, key",
+    )
+});
+
+static READ: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "scope text, key text",
+        "SELECT k.scope, k.key, k.request_mac, k.status, k.body FROM {rows} \
+         JOIN idempotency_keys k ON k.scope = r.scope AND k.key = r.key",
+    )
+});
+
+static ANSWER: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "scope text, key text, request_mac text, status int, body text",
+        "UPDATE idempotency_keys SET request_mac = r.request_mac, status = r.status, body = r.body FROM {rows} \
+         WHERE idempotency_keys.scope = r.scope AND idempotency_keys.key = r.key",
+    )
+});
+
+static FREE: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "scope text, key text",
+        "DELETE FROM idempotency_keys WHERE (scope, key) IN (SELECT r.scope, r.key FROM {rows})",
+    )
+});
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, FromRow)]
+struct Name {
+    scope: String,
+    key: String,
+}
+
+impl Name {
+    fn of(key: &IdempotencyKey) -> Self {
+        Self { scope: key.scope.clone(), key: key.key.clone() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ClaimRow<'a> {
+    scope: &'a str,
+    key: &'a str,
+    request_mac: &'a str,
+    at: i64,
+}
+
+/// A key with its answer, as stored.
+#[derive(Debug, Serialize, FromRow)]
+pub(in crate::storage) struct KeptRow {
+    scope: String,
+    key: String,
+    request_mac: String,
+    status: Option<i64>,
+    body: Option<String>,
+}
+
+// Scopes and keys are the client's words: the length keeps two pairs from sharing a place.
+fn row_name(scope: &str, key: &str) -> String {
+    format!("{}:{scope}:{key}", scope.len())
+}
+
+impl KeptRow {
+    /// The answer, opened; `None` while there is none.
+    pub(in crate::storage) fn into_kept(self, cipher: &Cipher) -> Result<Option<KeptAnswer>, StoreError> {
+        let (Some(status), Some(body)) = (self.status, self.body) else { return Ok(None) };
+        let row = row_name(&self.scope, &self.key);
+        let body = open(cipher, Aad { table: "idempotency_keys", column: "body", row: &row }, &body)?;
+        let status = number("idempotency_keys.status", status)?;
+        Ok(Some(KeptAnswer { request_mac: self.request_mac, status, body }))
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    /// Claimed by this batch and not answered yet.
+    Free,
+    /// Answered before.
+    Kept(KeptAnswer),
+    /// Answered in this batch, by the order of this step.
+    Answered { request_mac: String, step: usize },
+}
+
+/// What a key says about a request.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// The request decides.
+    Free,
+    /// It was answered before.
+    Kept(KeptAnswer),
+    /// It is answered by an order of this batch.
+    Answered { step: usize },
+    /// The key belongs to another request.
+    Reused,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    states: HashMap<Name, State>,
+}
+
+impl Keys {
+    /// Makes every wanted key this transaction's own, or finds its answer.
+    pub(super) async fn claim<'k>(
+        &mut self,
+        connection: &mut Connection,
+        cipher: &Cipher,
+        wanted: impl Iterator<Item = (&'k IdempotencyKey, Timestamp)>,
+    ) -> Result<(), Failure> {
+        let mut rows: Vec<ClaimRow<'_>> = wanted
+            .map(|(key, at)| ClaimRow {
+                scope: &key.scope,
+                key: &key.key,
+                request_mac: &key.request_mac,
+                at: at.as_micros(),
+            })
+            .collect();
+        // Stable: of two requests under one key the first makes the claim.
+        rows.sort_by_key(|row| (row.scope, row.key));
+        rows.dedup_by_key(|row| (row.scope, row.key));
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let kept_for = i64::try_from(KEPT_FOR.as_micros()).expect("a day fits");
+        let claimed: Vec<Name> = connection.fetch(&CLAIM, &[Arg::rows(&rows), Arg::Int(kept_for)]).await?;
+        self.states.extend(claimed.into_iter().map(|name| (name, State::Free)));
+        let taken: Vec<Name> = rows
+            .iter()
+            .map(|row| Name { scope: row.scope.to_owned(), key: row.key.to_owned() })
+            .filter(|name| !self.states.contains_key(name))
+            .collect();
+        for (name, kept) in read(connection, cipher, &taken).await? {
+            self.states.insert(name, State::Kept(kept));
+        }
+        Ok(())
+    }
+
+    pub(super) fn verdict(&self, key: &IdempotencyKey) -> Verdict {
+        match self.states.get(&Name::of(key)) {
+            Some(State::Kept(kept)) if kept.request_mac == key.request_mac => Verdict::Kept(kept.clone()),
+            Some(State::Answered { request_mac, step }) if *request_mac == key.request_mac => {
+                Verdict::Answered { step: *step }
+            }
+            Some(State::Kept(_) | State::Answered { .. }) => Verdict::Reused,
+            Some(State::Free) | None => Verdict::Free,
+        }
+    }
+
+    /// The request under `key` was answered by the order of `step`.
+    pub(super) fn answered(&mut self, key: &IdempotencyKey, step: usize) {
+        let state = State::Answered { request_mac: key.request_mac.clone(), step };
+        self.states.insert(Name::of(key), state);
+    }
+
+    /// Keeps the answers, and frees the keys whose requests were refused.
+    pub(super) async fn finish(
+        &mut self,
+        connection: &mut Connection,
+        cipher: &Cipher,
+        body: impl Fn(usize) -> String,
+    ) -> Result<(), Failure> {
+        let (mut answers, mut free) = (Vec::new(), Vec::new());
+        for (name, state) in self.states.drain() {
+            match state {
+                State::Kept(_) => {}
+                State::Free => free.push(name),
+                State::Answered { request_mac, step } => {
+                    let row = row_name(&name.scope, &name.key);
+                    let aad = Aad { table: "idempotency_keys", column: "body", row: &row };
+                    let body = Some(seal(cipher, aad, &body(step))?);
+                    let Name { scope, key } = name;
+                    answers.push(KeptRow { scope, key, request_mac, status: Some(CREATED.into()), body });
+                }
+            }
+        }
+        if !answers.is_empty() {
+            connection.execute(&ANSWER, &[Arg::rows(&answers)]).await?;
+        }
+        if !free.is_empty() {
+            connection.execute(&FREE, &[Arg::rows(&free)]).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn read(
+    connection: &mut Connection,
+    cipher: &Cipher,
+    names: &[Name],
+) -> Result<Vec<(Name, KeptAnswer)>, Failure> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut kept = Vec::new();
+    for row in connection.fetch::<KeptRow>(&READ, &[Arg::rows(names)]).await? {
+        let name = Name { scope: row.scope.clone(), key: row.key.clone() };
+        if let Some(answer) = row.into_kept(cipher)? {
+            kept.push((name, answer));
+        }
+    }
+    Ok(kept)
+}
+
+/// The answer under one key, whatever its age: a command that was answered with it is asked again.
+pub(super) async fn kept_under(
+    connection: &mut Connection,
+    cipher: &Cipher,
+    scope: &str,
+    key: &str,
+) -> Result<Option<KeptAnswer>, Failure> {
+    let name = Name { scope: scope.to_owned(), key: key.to_owned() };
+    Ok(read(connection, cipher, &[name]).await?.pop().map(|(_, kept)| kept))
+}

@@ -1,0 +1,327 @@
+//! The orders of a batch: locked, decided upon, numbered and written together.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Serialize;
+use sqlx::FromRow;
+
+use crate::domain::ids::{BusinessId, OrderId};
+use crate::domain::order::{NewOrder, Order, Party, Status};
+use crate::domain::time::Timestamp;
+use crate::storage::cipher::Cipher;
+use crate::storage::command::MoveOrder;
+use crate::storage::connection::Connection;
+use crate::storage::failure::Failure;
+use crate::storage::rows::{
+    NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble, corrupt, number, parse,
+};
+use crate::storage::statement::{Arg, Dialect, LazyStatement, Statement};
+
+use super::decide::PLACED_BY;
+
+static LOCK: LazyStatement = LazyStatement::new(|| {
+    Statement::new(&format!(
+        "SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = {{any}} ORDER BY o.id {{for_update}}"
+    ))
+});
+
+static READ: LazyStatement = LazyStatement::new(|| {
+    Statement::new(&format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = {{any}}"))
+});
+
+/// The lines of the orders whose ids are given.
+pub(in crate::storage) static ITEMS_OF_ORDERS: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT order_id, line, sku, name, qty, price_minor FROM order_items WHERE order_id = {any} \
+         ORDER BY order_id, line",
+    )
+});
+
+static NUMBER: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "business_id text, day text, n int",
+        "INSERT INTO order_counters (business_id, day, last) \
+         SELECT r.business_id, r.day, r.n FROM {rows} WHERE true ORDER BY r.business_id, r.day \
+         ON CONFLICT (business_id, day) DO UPDATE SET last = order_counters.last + excluded.last \
+         RETURNING business_id, day, last",
+    )
+});
+
+const ROW: &str = "id text, order_number int, business_id text, customer_id text, customer_name text, phone text, \
+     address text, fulfilment text, status text, payment_method text, payment_status text, total_minor int, \
+     currency text, notes text, table_no int, prep_minutes int, version int, created_at int, updated_at int, \
+     words text";
+
+static INSERT: LazyStatement = LazyStatement::new(|| {
+    let into = "id, order_number, business_id, customer_id, customer_name, phone, address, fulfilment, status, \
+         payment_method, payment_status, total_minor, currency, notes, table_no, prep_minutes, version, created_at, \
+         updated_at";
+    let from: Vec<String> = into.split(", ").map(|column| format!("r.{}", column.trim())).collect();
+    let from = from.join(", ");
+    Statement::apart(
+        ROW,
+        &format!(
+            "INSERT INTO orders ({into}, search) \
+             SELECT {from}, array_to_tsvector(string_to_array(r.words, ' ')) FROM {{rows}}"
+        ),
+        &format!("INSERT INTO orders ({into}) SELECT {from} FROM {{rows}}"),
+    )
+});
+
+// SQLite only: Postgres keeps the words in the order's own row.
+static INSERT_WORDS: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "id text, words text",
+        "INSERT INTO orders_search (order_id, words) SELECT r.id, r.words FROM {rows}",
+    )
+});
+
+static INSERT_ITEMS: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "order_id text, line int, sku text, name text, qty int, price_minor int",
+        "INSERT INTO order_items (order_id, line, sku, name, qty, price_minor) \
+         SELECT r.order_id, r.line, r.sku, r.name, r.qty, r.price_minor FROM {rows}",
+    )
+});
+
+static UPDATE: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "id text, status text, payment_status text, prep_minutes int, version int, updated_at int",
+        "UPDATE orders SET status = r.status, payment_status = r.payment_status, prep_minutes = r.prep_minutes, \
+             version = r.version, updated_at = r.updated_at FROM {rows} WHERE orders.id = r.id",
+    )
+});
+
+static INSERT_EVENTS: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "order_id text, version int, from_status text, to_status text, party text, user_id text, reason text, \
+         at int",
+        "INSERT INTO order_events (order_id, version, from_status, to_status, party, user_id, reason, at) \
+         SELECT r.order_id, r.version, r.from_status, r.to_status, r.party, r.user_id, r.reason, r.at FROM {rows}",
+    )
+});
+
+#[derive(Serialize)]
+struct CounterRow<'a> {
+    business_id: BusinessId,
+    day: &'a str,
+    n: usize,
+}
+
+#[derive(FromRow)]
+struct CounterRead {
+    business_id: String,
+    day: String,
+    last: i64,
+}
+
+#[derive(Serialize)]
+struct MovedRow {
+    id: OrderId,
+    status: Status,
+    payment_status: &'static str,
+    prep_minutes: Option<u16>,
+    version: i64,
+    updated_at: i64,
+}
+
+#[derive(Serialize)]
+struct OrderEventRow {
+    order_id: OrderId,
+    version: i64,
+    from_status: Option<Status>,
+    to_status: Status,
+    party: &'static str,
+    user_id: Option<String>,
+    reason: Option<String>,
+    at: i64,
+}
+
+/// An order as it was after one command.
+pub(super) struct Step {
+    pub(super) order: Order,
+    pub(super) at: Timestamp,
+    event: Option<OrderEventRow>,
+}
+
+#[derive(Default)]
+pub(super) struct Orders {
+    /// Every order of the batch as it is now.
+    present: HashMap<OrderId, Order>,
+    /// Those placed in this batch, in the order of the commands, with the day they are numbered in.
+    placed: Vec<(OrderId, String)>,
+    /// Those that were there and have been moved.
+    moved: BTreeSet<OrderId>,
+    steps: Vec<Step>,
+}
+
+impl Orders {
+    /// Reads these orders and keeps everybody else from moving them until the transaction ends.
+    pub(super) async fn lock(
+        &mut self,
+        connection: &mut Connection,
+        cipher: &Cipher,
+        ids: Vec<OrderId>,
+    ) -> Result<(), Failure> {
+        let ids: BTreeSet<OrderId> = ids.into_iter().collect();
+        self.present = select(connection, cipher, &LOCK, &ids).await?;
+        Ok(())
+    }
+
+    pub(super) fn get_mut(&mut self, id: OrderId) -> Option<&mut Order> {
+        self.present.get_mut(&id)
+    }
+
+    pub(super) fn step(&self, step: usize) -> &Step {
+        &self.steps[step]
+    }
+
+    /// Takes in a new order; its number comes later.
+    pub(super) fn add(&mut self, new: NewOrder, at: Timestamp) -> usize {
+        let NewOrder { order, day } = new;
+        let event = OrderEventRow {
+            order_id: order.id,
+            version: order.version,
+            from_status: None,
+            to_status: order.status,
+            party: PLACED_BY.as_str(),
+            user_id: Some(order.customer_id.to_string()),
+            reason: None,
+            at: at.as_micros(),
+        };
+        self.placed.push((order.id, day));
+        self.present.insert(order.id, order.clone());
+        self.push(Step { order, at, event: Some(event) })
+    }
+
+    /// Notes that the order has been moved to where it is now.
+    pub(super) fn moved(&mut self, wish: &MoveOrder, from: Status, party: Party, at: Timestamp) -> usize {
+        let order = self.present[&wish.order].clone();
+        if !self.placed.iter().any(|(id, _)| *id == order.id) {
+            self.moved.insert(order.id);
+        }
+        let event = OrderEventRow {
+            order_id: order.id,
+            version: order.version,
+            from_status: Some(from),
+            to_status: order.status,
+            party: party.as_str(),
+            user_id: wish.user.map(|user| user.to_string()),
+            reason: wish.reason.clone(),
+            at: at.as_micros(),
+        };
+        self.push(Step { order, at, event: Some(event) })
+    }
+
+    /// The order as it is now, without anything having happened.
+    pub(super) fn look(&mut self, id: OrderId) -> usize {
+        let order = self.present[&id].clone();
+        let at = order.updated_at;
+        self.push(Step { order, at, event: None })
+    }
+
+    fn push(&mut self, step: Step) -> usize {
+        self.steps.push(step);
+        self.steps.len() - 1
+    }
+
+    /// Gives the new orders the next numbers of their businesses' days.
+    pub(super) async fn number(&mut self, connection: &mut Connection) -> Result<(), Failure> {
+        if self.placed.is_empty() {
+            return Ok(());
+        }
+        let mut days: BTreeMap<(BusinessId, &str), Vec<OrderId>> = BTreeMap::new();
+        for (id, day) in &self.placed {
+            days.entry((self.present[id].business_id, day)).or_default().push(*id);
+        }
+        let rows: Vec<CounterRow<'_>> = days
+            .iter()
+            .map(|((business_id, day), ids)| CounterRow { business_id: *business_id, day, n: ids.len() })
+            .collect();
+        let counters: Vec<CounterRead> = connection.fetch(&NUMBER, &[Arg::rows(&rows)]).await?;
+        let mut numbers: HashMap<OrderId, u32> = HashMap::new();
+        for counter in counters {
+            let business = parse("order_counters.business_id", &counter.business_id)?;
+            let ids =
+                days.get(&(business, counter.day.as_str())).ok_or_else(|| corrupt("order_counters.day"))?;
+            let last: u32 = number("order_counters.last", counter.last)?;
+            let count = u32::try_from(ids.len()).map_err(|_| corrupt("order_counters.last"))?;
+            let first = last.checked_sub(count).ok_or_else(|| corrupt("order_counters.last"))? + 1;
+            numbers.extend(ids.iter().copied().zip(first..));
+        }
+        for order in self.present.values_mut().chain(self.steps.iter_mut().map(|step| &mut step.order)) {
+            if let Some(given) = numbers.get(&order.id) {
+                order.order_number = *given;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes orders, lines and the log of their transitions, whatever their number in at most five statements.
+    pub(super) async fn write(
+        &mut self,
+        connection: &mut Connection,
+        cipher: &Cipher,
+    ) -> Result<(), Failure> {
+        let dialect = connection.dialect();
+        let placed: Vec<&Order> = self.placed.iter().map(|(id, _)| &self.present[id]).collect();
+        if !placed.is_empty() {
+            let rows: Vec<NewOrderRow> = placed
+                .iter()
+                .map(|order| NewOrderRow::of(order, cipher, dialect))
+                .collect::<Result<_, _>>()?;
+            let rows = [Arg::rows(&rows)];
+            connection.execute(&INSERT, &rows).await?;
+            if dialect == Dialect::Sqlite {
+                connection.execute(&INSERT_WORDS, &rows).await?;
+            }
+            let items: Vec<OrderItemRow> =
+                placed.iter().flat_map(|order| OrderItemRow::all_of(order)).collect();
+            connection.execute(&INSERT_ITEMS, &[Arg::rows(&items)]).await?;
+        }
+        let moved: Vec<MovedRow> = self.moved.iter().map(|id| moved_row(&self.present[id])).collect();
+        if !moved.is_empty() {
+            connection.execute(&UPDATE, &[Arg::rows(&moved)]).await?;
+        }
+        let events: Vec<&OrderEventRow> = self.steps.iter().filter_map(|step| step.event.as_ref()).collect();
+        if !events.is_empty() {
+            connection.execute(&INSERT_EVENTS, &[Arg::rows(&events)]).await?;
+        }
+        Ok(())
+    }
+}
+
+fn moved_row(order: &Order) -> MovedRow {
+    MovedRow {
+        id: order.id,
+        status: order.status,
+        payment_status: order.payment_status.as_str(),
+        prep_minutes: order.prep_minutes,
+        version: order.version,
+        updated_at: order.updated_at.as_micros(),
+    }
+}
+
+/// Orders as stored, without locking them.
+pub(super) async fn read(
+    connection: &mut Connection,
+    cipher: &Cipher,
+    ids: &BTreeSet<OrderId>,
+) -> Result<HashMap<OrderId, Order>, Failure> {
+    select(connection, cipher, &READ, ids).await
+}
+
+async fn select(
+    connection: &mut Connection,
+    cipher: &Cipher,
+    statement: &Statement,
+    ids: &BTreeSet<OrderId>,
+) -> Result<HashMap<OrderId, Order>, Failure> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids = [Arg::texts(ids)];
+    let rows: Vec<OrderRow> = connection.fetch(statement, &ids).await?;
+    let lines = connection.fetch(&ITEMS_OF_ORDERS, &ids).await?;
+    Ok(assemble(rows, lines, cipher)?.into_iter().map(|order| (order.id, order)).collect())
+}

@@ -1,0 +1,246 @@
+//! Outcomes as the `commands` table keeps them: enough to give the first answer again, and nothing that names a
+//! person. What an order held when it was answered is rebuilt from its row, since only a few columns ever change.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::access::Role;
+use crate::domain::business::MenuItem;
+use crate::domain::ids::{OrderId, UserId};
+use crate::domain::order::{MoveRefusal, Order, PaymentStatus, PlaceRefusal, Status};
+use crate::domain::time::Timestamp;
+
+use crate::domain::business::NotTakingOrders;
+use crate::storage::command::{
+    Action, Command, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
+};
+use crate::storage::rows::BusinessRow;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StoredOutcome {
+    Placed(OrderState),
+    Replayed { scope: String, key: String },
+    KeyReused,
+    Refused(StoredRefusal),
+    Moved(OrderState),
+    NoSuchOrder,
+    MoveStale { current: i64 },
+    NotTheirMove,
+    MoveForbidden { from: Status, allowed: Vec<Status> },
+    UserCreated(bool),
+    Continued { generation: u32, user: UserId, role: Role, expires_at: i64 },
+    Reused { user: UserId },
+    RotationRefused,
+    TicketRedeemed(bool),
+    BusinessUpdated(Option<BusinessRow>),
+    ItemAdded(bool),
+    ItemUpdated(Option<StoredItem>),
+    Removed,
+    NotThere,
+    RemovalOfLastOwner,
+    MemberPut,
+    NoSuchUser,
+    DemotionOfLastOwner,
+    Done,
+}
+
+/// What of an order changes after it was placed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct OrderState {
+    pub(super) order: OrderId,
+    status: Status,
+    payment_status: PaymentStatus,
+    prep_minutes: Option<u16>,
+    version: i64,
+    updated_at: i64,
+}
+
+impl OrderState {
+    fn of(order: &Order) -> Self {
+        Self {
+            order: order.id,
+            status: order.status,
+            payment_status: order.payment_status,
+            prep_minutes: order.prep_minutes,
+            version: order.version,
+            updated_at: order.updated_at.as_micros(),
+        }
+    }
+
+    fn put_back(&self, mut order: Order) -> Order {
+        order.status = self.status;
+        order.payment_status = self.payment_status;
+        order.prep_minutes = self.prep_minutes;
+        order.version = self.version;
+        order.updated_at = Timestamp::from_micros(self.updated_at);
+        order
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StoredRefusal {
+    NoSuchBusiness,
+    Paused(i64),
+    Closed,
+    UnknownItems(Vec<usize>),
+    UnavailableItems(Vec<usize>),
+    NoSuchTable,
+    TooExpensive,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredItem {
+    sku: String,
+    name: String,
+    category: Option<String>,
+    price_minor: i64,
+    available: bool,
+}
+
+impl From<&PlaceRefusal> for StoredRefusal {
+    fn from(refusal: &PlaceRefusal) -> Self {
+        match refusal {
+            PlaceRefusal::NoSuchBusiness => Self::NoSuchBusiness,
+            PlaceRefusal::NotTakingOrders(NotTakingOrders::Paused(until)) => Self::Paused(until.as_micros()),
+            PlaceRefusal::NotTakingOrders(NotTakingOrders::Closed) => Self::Closed,
+            PlaceRefusal::UnknownItems(lines) => Self::UnknownItems(lines.clone()),
+            PlaceRefusal::UnavailableItems(lines) => Self::UnavailableItems(lines.clone()),
+            PlaceRefusal::NoSuchTable => Self::NoSuchTable,
+            PlaceRefusal::TooExpensive => Self::TooExpensive,
+        }
+    }
+}
+
+impl From<StoredRefusal> for PlaceRefusal {
+    fn from(stored: StoredRefusal) -> Self {
+        match stored {
+            StoredRefusal::NoSuchBusiness => Self::NoSuchBusiness,
+            StoredRefusal::Paused(until) => {
+                Self::NotTakingOrders(NotTakingOrders::Paused(Timestamp::from_micros(until)))
+            }
+            StoredRefusal::Closed => Self::NotTakingOrders(NotTakingOrders::Closed),
+            StoredRefusal::UnknownItems(lines) => Self::UnknownItems(lines),
+            StoredRefusal::UnavailableItems(lines) => Self::UnavailableItems(lines),
+            StoredRefusal::NoSuchTable => Self::NoSuchTable,
+            StoredRefusal::TooExpensive => Self::TooExpensive,
+        }
+    }
+}
+
+impl StoredOutcome {
+    /// What is kept of `outcome`, the answer to `command`.
+    pub(super) fn of(outcome: &Outcome, command: &Command) -> Self {
+        let created = |creation: &Creation| *creation == Creation::Created;
+        match outcome {
+            Outcome::Placed(PlaceOutcome::Placed(order)) => Self::Placed(OrderState::of(order)),
+            Outcome::Placed(PlaceOutcome::Replayed(_)) => match &command.action {
+                Action::PlaceOrder(place) => {
+                    let key = place.idempotency.as_ref().expect("only a request with a key is replayed");
+                    Self::Replayed { scope: key.scope.clone(), key: key.key.clone() }
+                }
+                _ => unreachable!("only placing an order is replayed"),
+            },
+            Outcome::Placed(PlaceOutcome::KeyReused) => Self::KeyReused,
+            Outcome::Placed(PlaceOutcome::Refused(refusal)) => Self::Refused(refusal.into()),
+            Outcome::Moved(Ok(order)) => Self::Moved(OrderState::of(order)),
+            Outcome::Moved(Err(MoveError::NoSuchOrder)) => Self::NoSuchOrder,
+            Outcome::Moved(Err(MoveError::Refused(refusal))) => match refusal {
+                MoveRefusal::Stale { current } => Self::MoveStale { current: *current },
+                MoveRefusal::NotTheirMove => Self::NotTheirMove,
+                MoveRefusal::Forbidden { from, allowed } => {
+                    Self::MoveForbidden { from: *from, allowed: allowed.clone() }
+                }
+            },
+            Outcome::UserCreated(creation) => Self::UserCreated(created(creation)),
+            Outcome::Rotated(Rotation::Continued { generation, user, role, expires_at }) => Self::Continued {
+                generation: *generation,
+                user: *user,
+                role: *role,
+                expires_at: expires_at.as_micros(),
+            },
+            Outcome::Rotated(Rotation::Reused { user }) => Self::Reused { user: *user },
+            Outcome::Rotated(Rotation::Refused) => Self::RotationRefused,
+            Outcome::TicketRedeemed(creation) => Self::TicketRedeemed(created(creation)),
+            Outcome::BusinessUpdated(business) => {
+                Self::BusinessUpdated(business.as_deref().map(BusinessRow::of))
+            }
+            Outcome::ItemAdded(creation) => Self::ItemAdded(created(creation)),
+            Outcome::ItemUpdated(item) => Self::ItemUpdated(item.clone().map(|item| StoredItem {
+                sku: item.sku,
+                name: item.name,
+                category: item.category,
+                price_minor: item.price_minor,
+                available: item.available,
+            })),
+            Outcome::Removed(Removal::Removed) => Self::Removed,
+            Outcome::Removed(Removal::NotThere) => Self::NotThere,
+            Outcome::Removed(Removal::LastOwner) => Self::RemovalOfLastOwner,
+            Outcome::MemberPut(Ok(())) => Self::MemberPut,
+            Outcome::MemberPut(Err(MemberRefusal::NoSuchUser)) => Self::NoSuchUser,
+            Outcome::MemberPut(Err(MemberRefusal::LastOwner)) => Self::DemotionOfLastOwner,
+            Outcome::Done => Self::Done,
+        }
+    }
+
+    /// The order whose row the outcome is rebuilt from.
+    pub(super) fn order(&self) -> Option<OrderId> {
+        match self {
+            Self::Placed(state) | Self::Moved(state) => Some(state.order),
+            _ => None,
+        }
+    }
+
+    /// The outcome again. `order` is the row that [`Self::order`] asked for, `kept` the answer under the key of
+    /// [`Self::Replayed`]; `None` when what it needs is not there any more.
+    pub(super) fn into_outcome(
+        self,
+        order: Option<Order>,
+        kept: Option<crate::storage::command::KeptAnswer>,
+    ) -> Option<Outcome> {
+        let creation = |created: bool| if created { Creation::Created } else { Creation::AlreadyThere };
+        Some(match self {
+            Self::Placed(state) => Outcome::Placed(PlaceOutcome::Placed(Box::new(state.put_back(order?)))),
+            Self::Replayed { .. } => Outcome::Placed(PlaceOutcome::Replayed(kept?)),
+            Self::KeyReused => Outcome::Placed(PlaceOutcome::KeyReused),
+            Self::Refused(refusal) => Outcome::Placed(PlaceOutcome::Refused(refusal.into())),
+            Self::Moved(state) => Outcome::Moved(Ok(state.put_back(order?))),
+            Self::NoSuchOrder => Outcome::Moved(Err(MoveError::NoSuchOrder)),
+            Self::MoveStale { current } => {
+                Outcome::Moved(Err(MoveError::Refused(MoveRefusal::Stale { current })))
+            }
+            Self::NotTheirMove => Outcome::Moved(Err(MoveError::Refused(MoveRefusal::NotTheirMove))),
+            Self::MoveForbidden { from, allowed } => {
+                Outcome::Moved(Err(MoveError::Refused(MoveRefusal::Forbidden { from, allowed })))
+            }
+            Self::UserCreated(created) => Outcome::UserCreated(creation(created)),
+            Self::Continued { generation, user, role, expires_at } => Outcome::Rotated(Rotation::Continued {
+                generation,
+                user,
+                role,
+                expires_at: Timestamp::from_micros(expires_at),
+            }),
+            Self::Reused { user } => Outcome::Rotated(Rotation::Reused { user }),
+            Self::RotationRefused => Outcome::Rotated(Rotation::Refused),
+            Self::TicketRedeemed(created) => Outcome::TicketRedeemed(creation(created)),
+            Self::BusinessUpdated(row) => {
+                Outcome::BusinessUpdated(row.map(BusinessRow::into_business).transpose().ok()?.map(Box::new))
+            }
+            Self::ItemAdded(created) => Outcome::ItemAdded(creation(created)),
+            Self::ItemUpdated(item) => Outcome::ItemUpdated(item.map(|item| MenuItem {
+                sku: item.sku,
+                name: item.name,
+                category: item.category,
+                price_minor: item.price_minor,
+                available: item.available,
+            })),
+            Self::Removed => Outcome::Removed(Removal::Removed),
+            Self::NotThere => Outcome::Removed(Removal::NotThere),
+            Self::RemovalOfLastOwner => Outcome::Removed(Removal::LastOwner),
+            Self::MemberPut => Outcome::MemberPut(Ok(())),
+            Self::NoSuchUser => Outcome::MemberPut(Err(MemberRefusal::NoSuchUser)),
+            Self::DemotionOfLastOwner => Outcome::MemberPut(Err(MemberRefusal::LastOwner)),
+            Self::Done => Outcome::Done,
+        })
+    }
+}

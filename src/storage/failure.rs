@@ -1,0 +1,143 @@
+//! What a database's error says about what has happened.
+
+use std::borrow::Cow;
+
+use sqlx::Error;
+
+use super::error::StoreError;
+
+/// An error inside a transaction: what the caller is told, and whether trying once more may help at once.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: StoreError,
+    pub(super) retry: Retry,
+}
+
+/// Whether a transaction lost against another that has ended by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// Deadlock or serialization failure: the winner is through.
+    Now,
+    Never,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self { error, retry: Retry::Never }
+    }
+}
+
+/// How an SQLSTATE or SQLite code is to be taken before COMMIT was sent.
+enum Class {
+    Conflict,
+    Away,
+    Refused,
+}
+
+// SQLSTATE classes and codes: PostgreSQL documentation, appendix A.
+fn postgres_class(code: &str) -> Class {
+    match code {
+        "40P01" | "40001" => Class::Conflict,
+        // Lock and statement time-outs, a standby that was not promoted yet, an idle transaction that was ended.
+        "55P03" | "57014" | "25006" | "25P03" => Class::Away,
+        // Connection, insufficient resources, operator intervention, system error.
+        _ if ["08", "53", "57", "58"].contains(&&code[..2.min(code.len())]) => Class::Away,
+        _ => Class::Refused,
+    }
+}
+
+// Primary result codes, the low byte of an extended one: BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL.
+fn sqlite_class(code: i64) -> Class {
+    match code & 0xFF {
+        5 | 6 | 7 | 8 | 10 | 13 | 14 | 15 => Class::Away,
+        _ => Class::Refused,
+    }
+}
+
+fn class(database: &dyn sqlx::error::DatabaseError) -> Class {
+    let code = database.code().unwrap_or(Cow::Borrowed(""));
+    if database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
+        postgres_class(&code)
+    } else {
+        code.parse().map_or(Class::Refused, sqlite_class)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let text = error.to_string();
+        let (error, retry) = match &error {
+            Error::Database(database) => match class(&**database) {
+                Class::Conflict => (StoreError::Unavailable(text), Retry::Now),
+                Class::Away => (StoreError::Unavailable(text), Retry::Never),
+                Class::Refused => (StoreError::NotHappened(text), Retry::Never),
+            },
+            Error::Io(_)
+            | Error::Tls(_)
+            | Error::Protocol(_)
+            | Error::PoolTimedOut
+            | Error::PoolClosed
+            | Error::WorkerCrashed
+            | Error::BeginFailed => (StoreError::Unavailable(text), Retry::Never),
+            Error::ColumnDecode { .. }
+            | Error::Decode(_)
+            | Error::ColumnNotFound(_)
+            | Error::ColumnIndexOutOfBounds { .. }
+            | Error::TypeNotFound { .. }
+            | Error::RowNotFound => (StoreError::Corrupt(text), Retry::Never),
+            _ => (StoreError::NotHappened(text), Retry::Never),
+        };
+        Self { error, retry }
+    }
+}
+
+impl Failure {
+    /// An error that came while COMMIT was under way. Only what the database says when it is alive and has decided
+    /// against the transaction is certain; a back end that was ended says so in a `Database` error of its own.
+    pub(super) fn at_commit(error: Error) -> Self {
+        let decided = match &error {
+            Error::Database(database) => {
+                let code = database.code().unwrap_or(Cow::Borrowed(""));
+                match class(&**database) {
+                    Class::Conflict => true,
+                    // SQLite keeps the transaction open when it could not get the lock in time.
+                    Class::Away => matches!(&*code, "5" | "261" | "517"),
+                    Class::Refused => {
+                        code.starts_with("23") || code.parse().is_ok_and(|c: i64| c & 0xFF == 19)
+                    }
+                }
+            }
+            _ => false,
+        };
+        if decided { error.into() } else { StoreError::OutcomeUnknown(error.to_string()).into() }
+    }
+
+    /// COMMIT was sent and nothing came back in time.
+    pub(super) fn commit_timed_out() -> Self {
+        StoreError::OutcomeUnknown("no answer to commit in time".to_owned()).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_told_apart_by_what_is_known_afterwards() {
+        assert!(matches!(postgres_class("40P01"), Class::Conflict));
+        for away in ["57P01", "57014", "55P03", "08006", "53300", "25006"] {
+            assert!(matches!(postgres_class(away), Class::Away), "{away}");
+        }
+        for refused in ["23505", "23503", "22021", "42601", ""] {
+            assert!(matches!(postgres_class(refused), Class::Refused), "{refused}");
+        }
+        assert!(matches!(sqlite_class(517), Class::Away) && matches!(sqlite_class(2067), Class::Refused));
+    }
+
+    #[test]
+    fn a_connection_lost_during_commit_leaves_the_outcome_unknown() {
+        let lost = || Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert!(matches!(Failure::from(lost()).error, StoreError::Unavailable(_)));
+        assert!(matches!(Failure::at_commit(lost()).error, StoreError::OutcomeUnknown(_)));
+    }
+}

@@ -1,0 +1,90 @@
+//! Postgres 15 or later: many lanes, many nodes.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection as _};
+
+use super::cipher::Cipher;
+use super::connection::Pool;
+use super::connector::{Connector, connect_postgres};
+use super::error::StoreError;
+use super::failure::Failure;
+use super::migrations::failed;
+use super::ports::Store;
+use super::store::{SqlStore, TRANSACTION_LIMIT};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// More lanes than this only wait for each other: commits share the log's disk.
+const MAX_LANES: usize = 4;
+
+/// How to reach Postgres, and how long to wait for what.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// `postgres://…`; may hold a password.
+    pub url: SecretString,
+    /// Connections for reading; each lane has its own besides.
+    pub max_connections: u32,
+    /// The longest wait for one of them.
+    pub acquire_timeout: Duration,
+    /// The longest wait for a new one.
+    pub connect_timeout: Duration,
+    /// One that was idle for this long is closed.
+    pub idle_timeout: Duration,
+    /// Each is replaced after this, so that a moved primary is found.
+    pub max_lifetime: Duration,
+    /// The longest a statement may run; set on the server's side.
+    pub statement_timeout: Duration,
+    /// The longest wait for a row; below the statement's, so that the lock is what is blamed.
+    pub lock_timeout: Duration,
+}
+
+/// The store behind `options`. Nothing is connected yet: a database that is away makes every call
+/// [`StoreError::Unavailable`] until it is there. Has to be called inside a runtime.
+///
+/// # Errors
+/// [`StoreError::NotHappened`] for a URL that is none; the URL is not repeated.
+pub fn connect(options: &PostgresOptions, cipher: Arc<Cipher>) -> Result<Arc<dyn Store>, StoreError> {
+    let plain = PgConnectOptions::from_str(options.url.expose_secret())
+        .map_err(|_| StoreError::NotHappened("the database url is not one of postgres".to_owned()))?
+        .application_name("bellhop")
+        .disable_statement_logging();
+    let millis = |limit: Duration| limit.as_millis().to_string();
+    let bounded = plain.clone().options([
+        ("statement_timeout", millis(options.statement_timeout)),
+        ("lock_timeout", millis(options.lock_timeout)),
+        ("idle_in_transaction_session_timeout", millis(TRANSACTION_LIMIT)),
+        ("synchronous_commit", "on".to_owned()),
+    ]);
+    let pool = PgPoolOptions::new()
+        .max_connections(options.max_connections)
+        .acquire_timeout(options.acquire_timeout)
+        .idle_timeout(options.idle_timeout)
+        .max_lifetime(options.max_lifetime)
+        .test_before_acquire(true)
+        .connect_lazy_with(bounded.clone());
+    let timeout = options.connect_timeout;
+    Ok(Arc::new(SqlStore {
+        name: "postgres",
+        max_lanes: MAX_LANES,
+        connector: Connector::Postgres { options: Box::new(bounded), timeout },
+        // A migration may take longer than any statement of daily life.
+        migrations: Connector::Postgres { options: Box::new(plain), timeout },
+        pool: Pool::Postgres(pool),
+        // The server ends a statement by itself; this is for a server that has gone silent.
+        read_limit: options.acquire_timeout + options.statement_timeout + Duration::from_secs(1),
+        cipher,
+    }))
+}
+
+/// Runs what is missing under the database's advisory lock, so that one node does it and the others wait.
+pub(super) async fn migrate(options: &PgConnectOptions, timeout: Duration) -> Result<(), StoreError> {
+    let mut connection = connect_postgres(options, timeout).await?;
+    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(failed)?;
+    connection.close().await.map_err(|e| Failure::from(e).error)
+}

@@ -1,0 +1,113 @@
+//! Accounts, sign-ins and kept answers.
+
+use sqlx::FromRow;
+
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::time::Timestamp;
+use crate::storage::batch::{KEPT_FOR, KeptRow};
+use crate::storage::command::{Approval, KeptAnswer};
+use crate::storage::error::StoreError;
+use crate::storage::ports::User;
+use crate::storage::rows::parse;
+use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::store::SqlStore;
+
+static USER: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT id, email, password_hash, role, name, approved, created_at FROM users WHERE id = $1",
+    )
+});
+
+static USER_BY_EMAIL: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT id, email, password_hash, role, name, approved, created_at FROM users WHERE email = $1",
+    )
+});
+
+static ENDED: LazyStatement =
+    LazyStatement::new(|| Statement::new("SELECT id FROM sessions WHERE ended_at >= $1 ORDER BY id"));
+
+static DEVICE: LazyStatement =
+    LazyStatement::new(|| Statement::new("SELECT device_id FROM sessions WHERE id = $1"));
+
+static KEPT: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT scope, key, request_mac, status, body FROM idempotency_keys \
+         WHERE scope = $1 AND key = $2 AND created_at > $3",
+    )
+});
+
+#[derive(FromRow)]
+struct UserRow {
+    id: String,
+    email: String,
+    password_hash: String,
+    role: String,
+    name: Option<String>,
+    approved: bool,
+    created_at: i64,
+}
+
+impl UserRow {
+    fn into_user(self) -> Result<User, StoreError> {
+        Ok(User {
+            id: parse("users.id", &self.id)?,
+            email: self.email,
+            password_hash: self.password_hash,
+            role: parse("users.role", &self.role)?,
+            name: self.name,
+            approved: if self.approved { Approval::Approved } else { Approval::Pending },
+            created_at: Timestamp::from_micros(self.created_at),
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct IdRow {
+    id: String,
+}
+
+#[derive(FromRow)]
+struct DeviceRow {
+    device_id: Option<String>,
+}
+
+pub(in crate::storage) async fn user(store: &SqlStore, id: UserId) -> Result<Option<User>, StoreError> {
+    store.fetch_first::<UserRow>(&USER, &[Arg::text(id)]).await?.map(UserRow::into_user).transpose()
+}
+
+pub(in crate::storage) async fn user_by_email(
+    store: &SqlStore,
+    email: &str,
+) -> Result<Option<User>, StoreError> {
+    let row: Option<UserRow> = store.fetch_first(&USER_BY_EMAIL, &[Arg::text(email)]).await?;
+    row.map(UserRow::into_user).transpose()
+}
+
+pub(in crate::storage) async fn sessions_ended_since(
+    store: &SqlStore,
+    since: Timestamp,
+) -> Result<Vec<SessionId>, StoreError> {
+    let rows: Vec<IdRow> = store.fetch(&ENDED, &[Arg::Int(since.as_micros())]).await?;
+    rows.iter().map(|row| parse("sessions.id", &row.id)).collect()
+}
+
+pub(in crate::storage) async fn session_device(
+    store: &SqlStore,
+    id: SessionId,
+) -> Result<Option<String>, StoreError> {
+    Ok(store.fetch_first::<DeviceRow>(&DEVICE, &[Arg::text(id)]).await?.and_then(|row| row.device_id))
+}
+
+pub(in crate::storage) async fn kept_answer(
+    store: &SqlStore,
+    scope: &str,
+    key: &str,
+) -> Result<Option<KeptAnswer>, StoreError> {
+    let oldest = Timestamp::now().minus(KEPT_FOR);
+    let args = [Arg::text(scope), Arg::text(key), Arg::Int(oldest.as_micros())];
+    match store.fetch_first::<KeptRow>(&KEPT, &args).await? {
+        Some(row) => row.into_kept(&store.cipher),
+        None => Ok(None),
+    }
+}

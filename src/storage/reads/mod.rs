@@ -1,0 +1,6 @@
+//! What is read, statement by statement. Every list goes through an index.
+
+pub(super) mod accounts;
+pub(super) mod businesses;
+pub(super) mod orders;
+pub(super) mod rooms;

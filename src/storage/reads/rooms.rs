@@ -1,0 +1,123 @@
+//! Histories of rooms and the positions of devices in them.
+
+use sqlx::FromRow;
+
+use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
+use crate::protocol::event::RoomEvent;
+use crate::storage::command::DeviceAck;
+use crate::storage::error::StoreError;
+use crate::storage::rows::{RoomEventRow, corrupt, cursor, number, parse, seq_column};
+use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::store::SqlStore;
+
+static EPOCH: LazyStatement = LazyStatement::new(|| Statement::new("SELECT epoch FROM hub WHERE id = 1"));
+
+static HEAD: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT COALESCE(s.epoch, h.epoch) AS epoch, COALESCE(s.seq, 0) AS seq FROM hub h \
+         LEFT JOIN room_seq s ON s.room = $1 WHERE h.id = 1",
+    )
+});
+
+static HEADS: LazyStatement =
+    LazyStatement::new(|| Statement::new("SELECT room, epoch, seq FROM room_seq WHERE room = {any}"));
+
+// Only of the room's present epoch: numbers of another one count something else.
+static EVENTS: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT e.room, e.epoch, e.seq, e.id, e.kind, e.at, e.data, e.order_id FROM room_seq s \
+         JOIN room_events e ON e.room = s.room AND e.epoch = s.epoch \
+         WHERE s.room = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3",
+    )
+});
+
+static ACK: LazyStatement = LazyStatement::new(|| {
+    Statement::new("SELECT user_id, epoch, seq, at FROM device_acks WHERE room = $1 AND device = $2")
+});
+
+#[derive(FromRow)]
+struct EpochRow {
+    epoch: i64,
+}
+
+#[derive(FromRow)]
+struct CursorRow {
+    epoch: i64,
+    seq: i64,
+}
+
+#[derive(FromRow)]
+struct HeadRow {
+    room: String,
+    epoch: i64,
+    seq: i64,
+}
+
+#[derive(FromRow)]
+struct AckRead {
+    user_id: String,
+    epoch: i64,
+    seq: i64,
+    at: i64,
+}
+
+pub(in crate::storage) async fn epoch(store: &SqlStore) -> Result<Epoch, StoreError> {
+    let row: Option<EpochRow> = store.fetch_first(&EPOCH, &[]).await?;
+    let row = row.ok_or_else(|| corrupt("hub"))?;
+    Ok(Epoch::new(number("hub.epoch", row.epoch)?))
+}
+
+pub(in crate::storage) async fn head(store: &SqlStore, room: RoomId) -> Result<Cursor, StoreError> {
+    let row: Option<CursorRow> = store.fetch_first(&HEAD, &[Arg::text(room)]).await?;
+    let row = row.ok_or_else(|| corrupt("hub"))?;
+    cursor(row.epoch, row.seq)
+}
+
+pub(in crate::storage) async fn heads(
+    store: &SqlStore,
+    rooms: &[RoomId],
+) -> Result<Vec<(RoomId, Cursor)>, StoreError> {
+    if rooms.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<HeadRow> = store.fetch(&HEADS, &[Arg::texts(rooms)]).await?;
+    rows.into_iter()
+        .map(|row| Ok((parse("room_seq.room", &row.room)?, cursor(row.epoch, row.seq)?)))
+        .collect()
+}
+
+pub(in crate::storage) async fn events_after(
+    store: &SqlStore,
+    room: RoomId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<RoomEvent>, StoreError> {
+    let args = [Arg::text(room), Arg::Int(seq_column(after)), Arg::Int(limit.into())];
+    let rows: Vec<RoomEventRow> = store.fetch(&EVENTS, &args).await?;
+    // Retention takes the oldest: what does not follow on `after` has a hole before it.
+    (after.saturating_add(1)..)
+        .zip(rows)
+        .take_while(|(expected, row)| row.seq == seq_column(*expected))
+        .map(|(_, row)| row.into_event())
+        .collect()
+}
+
+pub(in crate::storage) async fn device_ack(
+    store: &SqlStore,
+    room: RoomId,
+    device: &str,
+) -> Result<Option<DeviceAck>, StoreError> {
+    let row: Option<AckRead> = store.fetch_first(&ACK, &[Arg::text(room), Arg::text(device)]).await?;
+    row.map(|row| {
+        Ok(DeviceAck {
+            room,
+            device: device.to_owned(),
+            user: parse("device_acks.user_id", &row.user_id)?,
+            cursor: cursor(row.epoch, row.seq)?,
+            at: Timestamp::from_micros(row.at),
+        })
+    })
+    .transpose()
+}

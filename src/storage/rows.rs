@@ -1,0 +1,395 @@
+//! Rows as both databases keep them, and the way into the domain and back.
+
+use std::str::FromStr;
+
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use sqlx::FromRow;
+
+use crate::domain::business::{Business, BusinessState, Location, MenuItem, Zone};
+use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::event::Notification;
+use crate::domain::order::{Order, OrderItem, PaymentMethod, PaymentStatus};
+use crate::domain::time::Timestamp;
+use crate::protocol::event::RoomEvent;
+
+use super::cipher::{Aad, Cipher, Nonce};
+use super::error::StoreError;
+use super::search;
+
+/// A column that does not hold what this version writes there. The value itself stays out of the logs.
+pub(super) fn corrupt(column: &str) -> StoreError {
+    StoreError::Corrupt(format!("unexpected value in {column}"))
+}
+
+pub(super) fn parse<T: FromStr>(column: &str, text: &str) -> Result<T, StoreError> {
+    text.parse().map_err(|_| corrupt(column))
+}
+
+pub(super) fn number<T: TryFrom<i64>>(column: &str, value: i64) -> Result<T, StoreError> {
+    value.try_into().map_err(|_| corrupt(column))
+}
+
+pub(super) fn cursor(epoch: i64, seq: i64) -> Result<Cursor, StoreError> {
+    Ok(Cursor::new(Epoch::new(number("epoch", epoch)?), number("seq", seq)?))
+}
+
+/// Numbers of rooms start at 1 and grow by 1: none comes near the end of 63 bits.
+pub(super) fn seq_column(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+/// Seals `plain` for its place.
+pub(super) fn seal(cipher: &Cipher, aad: Aad<'_>, plain: &str) -> Result<String, StoreError> {
+    let nonce = Nonce::generate().map_err(|e| StoreError::Unavailable(format!("no random numbers: {e}")))?;
+    cipher.seal(aad, plain, nonce).map_err(|e| StoreError::NotHappened(e.to_string()))
+}
+
+/// Opens what [`seal`] wrote at the same place.
+pub(super) fn open(cipher: &Cipher, aad: Aad<'_>, sealed: &str) -> Result<String, StoreError> {
+    let plain = cipher
+        .open(aad, sealed)
+        .map_err(|e| StoreError::Corrupt(format!("{}.{}: {e}", aad.table, aad.column)))?;
+    Ok(plain.expose_secret().to_owned())
+}
+
+/// The columns of [`OrderRow`], of `orders o`.
+pub(super) const ORDER_COLUMNS: &str = "o.id, o.order_number, o.business_id, o.customer_id, o.customer_name, o.phone, \
+     o.address, o.fulfilment, o.status, o.payment_method, o.payment_status, o.total_minor, o.currency, o.notes, \
+     o.table_no, o.prep_minutes, o.version, o.created_at, o.updated_at";
+
+#[derive(Debug, Serialize, FromRow)]
+pub(super) struct OrderRow {
+    pub(super) id: String,
+    order_number: i64,
+    business_id: String,
+    customer_id: String,
+    customer_name: String,
+    phone: Option<String>,
+    address: Option<String>,
+    fulfilment: String,
+    status: String,
+    payment_method: String,
+    payment_status: String,
+    total_minor: i64,
+    currency: String,
+    notes: Option<String>,
+    table_no: Option<i64>,
+    prep_minutes: Option<i64>,
+    version: i64,
+    created_at: i64,
+    updated_at: i64,
+}
+
+fn order_aad<'a>(column: &'static str, row: &'a str) -> Aad<'a> {
+    Aad { table: "orders", column, row }
+}
+
+impl OrderRow {
+    /// The row of `order`, phone and address sealed.
+    pub(super) fn of(order: &Order, cipher: &Cipher) -> Result<Self, StoreError> {
+        let id = order.id.to_string();
+        let phone =
+            order.phone.as_ref().map(|phone| seal(cipher, order_aad("phone", &id), phone)).transpose()?;
+        let address = order
+            .address
+            .as_ref()
+            .map(|address| {
+                let json = serde_json::to_string(address).expect("an address is a text and two numbers");
+                seal(cipher, order_aad("address", &id), &json)
+            })
+            .transpose()?;
+        Ok(Self {
+            order_number: order.order_number.into(),
+            business_id: order.business_id.to_string(),
+            customer_id: order.customer_id.to_string(),
+            customer_name: order.customer_name.clone(),
+            phone,
+            address,
+            fulfilment: order.fulfilment.as_str().to_owned(),
+            status: order.status.as_str().to_owned(),
+            payment_method: order.payment_method.as_str().to_owned(),
+            payment_status: order.payment_status.as_str().to_owned(),
+            total_minor: order.total_minor,
+            currency: order.currency.to_string(),
+            notes: order.notes.clone(),
+            table_no: order.table.map(Into::into),
+            prep_minutes: order.prep_minutes.map(Into::into),
+            version: order.version,
+            created_at: order.created_at.as_micros(),
+            updated_at: order.updated_at.as_micros(),
+            id,
+        })
+    }
+
+    /// The order with `items`, phone and address opened.
+    pub(super) fn into_order(self, items: Vec<OrderItem>, cipher: &Cipher) -> Result<Order, StoreError> {
+        let phone =
+            self.phone.map(|sealed| open(cipher, order_aad("phone", &self.id), &sealed)).transpose()?;
+        let address = self
+            .address
+            .map(|sealed| open(cipher, order_aad("address", &self.id), &sealed))
+            .transpose()?
+            .map(|json| serde_json::from_str(&json).map_err(|_| corrupt("orders.address")))
+            .transpose()?;
+        Ok(Order {
+            id: parse("orders.id", &self.id)?,
+            order_number: number("orders.order_number", self.order_number)?,
+            business_id: parse("orders.business_id", &self.business_id)?,
+            customer_id: parse("orders.customer_id", &self.customer_id)?,
+            customer_name: self.customer_name,
+            phone,
+            address,
+            fulfilment: parse("orders.fulfilment", &self.fulfilment)?,
+            status: parse("orders.status", &self.status)?,
+            payment_method: [PaymentMethod::Online, PaymentMethod::Cash]
+                .into_iter()
+                .find(|m| m.as_str() == self.payment_method)
+                .ok_or_else(|| corrupt("orders.payment_method"))?,
+            payment_status: [PaymentStatus::Pending, PaymentStatus::Paid, PaymentStatus::RefundDue]
+                .into_iter()
+                .find(|s| s.as_str() == self.payment_status)
+                .ok_or_else(|| corrupt("orders.payment_status"))?,
+            items,
+            total_minor: self.total_minor,
+            currency: parse("orders.currency", &self.currency)?,
+            notes: self.notes,
+            table: self.table_no.map(|n| number("orders.table_no", n)).transpose()?,
+            prep_minutes: self.prep_minutes.map(|n| number("orders.prep_minutes", n)).transpose()?,
+            version: self.version,
+            created_at: Timestamp::from_micros(self.created_at),
+            updated_at: Timestamp::from_micros(self.updated_at),
+        })
+    }
+}
+
+/// An order about to be inserted, with the words it is found by.
+#[derive(Debug, Serialize)]
+pub(super) struct NewOrderRow {
+    #[serde(flatten)]
+    pub(super) row: OrderRow,
+    pub(super) words: String,
+}
+
+impl NewOrderRow {
+    pub(super) fn of(
+        order: &Order,
+        cipher: &Cipher,
+        dialect: super::statement::Dialect,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { row: OrderRow::of(order, cipher)?, words: search::document(order, dialect) })
+    }
+}
+
+#[derive(Debug, Serialize, FromRow)]
+pub(super) struct OrderItemRow {
+    pub(super) order_id: String,
+    pub(super) line: i64,
+    sku: String,
+    name: String,
+    qty: i64,
+    price_minor: i64,
+}
+
+impl OrderItemRow {
+    /// The lines of `order`, in order.
+    pub(super) fn all_of(order: &Order) -> impl Iterator<Item = Self> + '_ {
+        (0..).zip(&order.items).map(|(line, item)| Self {
+            order_id: order.id.to_string(),
+            line,
+            sku: item.sku.clone(),
+            name: item.name.clone(),
+            qty: item.qty.into(),
+            price_minor: item.price_minor,
+        })
+    }
+
+    pub(super) fn into_item(self) -> Result<OrderItem, StoreError> {
+        let qty = number("order_items.qty", self.qty)?;
+        Ok(OrderItem { sku: self.sku, name: self.name, qty, price_minor: self.price_minor })
+    }
+}
+
+/// Puts orders and their lines together; lines come in order within each order. Keeps the order of `rows`.
+pub(super) fn assemble(
+    rows: Vec<OrderRow>,
+    lines: Vec<OrderItemRow>,
+    cipher: &Cipher,
+) -> Result<Vec<Order>, StoreError> {
+    let mut items: std::collections::HashMap<String, Vec<OrderItem>> = std::collections::HashMap::new();
+    for line in lines {
+        items.entry(line.order_id.clone()).or_default().push(line.into_item()?);
+    }
+    rows.into_iter()
+        .map(|row| {
+            let items = items.remove(&row.id).unwrap_or_default();
+            row.into_order(items, cipher)
+        })
+        .collect()
+}
+
+/// The columns of [`BusinessRow`], of `businesses b`.
+pub(super) const BUSINESS_COLUMNS: &str = "b.id, b.name, b.lat, b.lng, b.zone, b.timezone, b.currency, \
+     b.prep_minutes, b.tables, b.state, b.extra_minutes, b.paused_until, b.version, b.created_at, b.updated_at";
+
+#[derive(Debug, Serialize, Deserialize, FromRow)]
+pub(super) struct BusinessRow {
+    id: String,
+    name: String,
+    lat: f64,
+    lng: f64,
+    zone: String,
+    timezone: String,
+    currency: String,
+    prep_minutes: i64,
+    tables: i64,
+    state: String,
+    extra_minutes: Option<i64>,
+    paused_until: Option<i64>,
+    version: i64,
+    created_at: i64,
+    updated_at: i64,
+}
+
+/// A state as its three columns.
+pub(super) fn state_columns(state: BusinessState) -> (&'static str, Option<i64>, Option<i64>) {
+    match state {
+        BusinessState::Open => ("open", None, None),
+        BusinessState::Busy { extra_minutes } => ("busy", Some(extra_minutes.into()), None),
+        BusinessState::Paused { until } => ("paused", None, Some(until.as_micros())),
+        BusinessState::Closed => ("closed", None, None),
+    }
+}
+
+impl BusinessRow {
+    pub(super) fn of(business: &Business) -> Self {
+        let (state, extra_minutes, paused_until) = state_columns(business.state);
+        Self {
+            id: business.id.to_string(),
+            name: business.name.clone(),
+            lat: business.location.lat,
+            lng: business.location.lng,
+            zone: business.zone.clone(),
+            timezone: business.timezone.name().to_owned(),
+            currency: business.currency.to_string(),
+            prep_minutes: business.prep_minutes.into(),
+            tables: business.tables.into(),
+            state: state.to_owned(),
+            extra_minutes,
+            paused_until,
+            version: business.version,
+            created_at: business.created_at.as_micros(),
+            updated_at: business.updated_at.as_micros(),
+        }
+    }
+
+    pub(super) fn into_business(self) -> Result<Business, StoreError> {
+        let state = match (self.state.as_str(), self.extra_minutes, self.paused_until) {
+            ("open", None, None) => BusinessState::Open,
+            ("busy", Some(extra), None) => {
+                BusinessState::Busy { extra_minutes: number("businesses.extra_minutes", extra)? }
+            }
+            ("paused", None, Some(until)) => BusinessState::Paused { until: Timestamp::from_micros(until) },
+            ("closed", None, None) => BusinessState::Closed,
+            _ => return Err(corrupt("businesses.state")),
+        };
+        Ok(Business {
+            id: parse("businesses.id", &self.id)?,
+            name: self.name,
+            location: Location { lat: self.lat, lng: self.lng },
+            zone: self.zone,
+            timezone: Zone::parse(&self.timezone).map_err(|_| corrupt("businesses.timezone"))?,
+            currency: parse("businesses.currency", &self.currency)?,
+            prep_minutes: number("businesses.prep_minutes", self.prep_minutes)?,
+            tables: number("businesses.tables", self.tables)?,
+            state,
+            version: self.version,
+            created_at: Timestamp::from_micros(self.created_at),
+            updated_at: Timestamp::from_micros(self.updated_at),
+        })
+    }
+}
+
+/// An item of a menu, in the menu it belongs to.
+#[derive(Debug, FromRow)]
+pub(super) struct MenuItemRow {
+    pub(super) business_id: String,
+    sku: String,
+    name: String,
+    category: Option<String>,
+    price_minor: i64,
+    available: bool,
+}
+
+impl From<MenuItemRow> for MenuItem {
+    fn from(row: MenuItemRow) -> Self {
+        let MenuItemRow { sku, name, category, price_minor, available, .. } = row;
+        Self { sku, name, category, price_minor, available }
+    }
+}
+
+#[derive(Debug, Serialize, FromRow)]
+pub(super) struct NotificationRow {
+    id: String,
+    business_id: String,
+    kind: String,
+    title: String,
+    message: String,
+    data: String,
+    priority: String,
+    created_at: i64,
+}
+
+impl NotificationRow {
+    pub(super) fn of(notification: &Notification) -> Self {
+        Self {
+            id: notification.id.to_string(),
+            business_id: notification.business_id.to_string(),
+            kind: notification.kind.clone(),
+            title: notification.title.clone(),
+            message: notification.message.clone(),
+            data: notification.data.to_string(),
+            priority: notification.priority.as_str().to_owned(),
+            created_at: notification.created_at.as_micros(),
+        }
+    }
+
+    pub(super) fn into_notification(self) -> Result<Notification, StoreError> {
+        Ok(Notification {
+            id: parse("notifications.id", &self.id)?,
+            business_id: parse("notifications.business_id", &self.business_id)?,
+            kind: self.kind,
+            title: self.title,
+            message: self.message,
+            data: serde_json::from_str(&self.data).map_err(|_| corrupt("notifications.data"))?,
+            priority: parse("notifications.priority", &self.priority)?,
+            created_at: Timestamp::from_micros(self.created_at),
+        })
+    }
+}
+
+#[derive(Debug, Serialize, FromRow)]
+pub(super) struct RoomEventRow {
+    pub(super) room: String,
+    pub(super) epoch: i64,
+    pub(super) seq: i64,
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) at: i64,
+    pub(super) data: String,
+    pub(super) order_id: Option<String>,
+}
+
+impl RoomEventRow {
+    pub(super) fn into_event(self) -> Result<RoomEvent, StoreError> {
+        Ok(RoomEvent {
+            room: parse("room_events.room", &self.room)?,
+            cursor: cursor(self.epoch, self.seq)?,
+            id: parse("room_events.id", &self.id)?,
+            kind: parse("room_events.kind", &self.kind)?,
+            at: Timestamp::from_micros(self.at),
+            data: serde_json::value::RawValue::from_string(self.data)
+                .map_err(|_| corrupt("room_events.data"))?,
+        })
+    }
+}

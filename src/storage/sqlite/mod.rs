@@ -1,0 +1,85 @@
+//! SQLite: one shop, one process, one file.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection as _};
+
+use super::cipher::Cipher;
+use super::connection::Pool;
+use super::connector::{Connector, connect_sqlite};
+use super::error::StoreError;
+use super::failure::Failure;
+use super::migrations::failed;
+use super::ports::Store;
+use super::store::SqlStore;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Readers never wait for the writer in WAL mode; a few keep slow lists from delaying single orders.
+const READERS: u32 = 4;
+
+/// The longest wait for another process that writes, such as a backup or a command line tool.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The store in the file at `path`, which is made when absent, readable by its owner only, with its folder. One
+/// lane at a time.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when the file cannot be made or opened.
+pub async fn connect(path: &Path, cipher: Arc<Cipher>) -> Result<Arc<dyn Store>, StoreError> {
+    make_file(path).await.map_err(|e| StoreError::Unavailable(format!("the database file: {e}")))?;
+    let writer = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .disable_statement_logging();
+    // Turns the file to WAL before the first reader opens it.
+    let first = connect_sqlite(&writer).await?;
+    first.close().await.map_err(|e| Failure::from(e).error)?;
+    let reader = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("query_only", "ON")
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .connect_lazy_with(reader);
+    let connector = Connector::Sqlite { options: Box::new(writer) };
+    Ok(Arc::new(SqlStore {
+        name: "sqlite",
+        max_lanes: 1,
+        migrations: connector.clone(),
+        connector,
+        pool: Pool::Sqlite(pool),
+        read_limit: 2 * BUSY_TIMEOUT,
+        cipher,
+    }))
+}
+
+async fn make_file(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        tokio::fs::create_dir_all(folder).await?;
+    }
+    let mut open = tokio::fs::OpenOptions::new();
+    open.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    open.mode(0o600);
+    open.open(path).await.map(drop)
+}
+
+/// Runs what is missing as the writer, so that a second process waits and then finds it done.
+pub(super) async fn migrate(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let unavailable = |e| Failure::from(e).error;
+    let mut connection = connect_sqlite(options).await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
+    MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(failed)?;
+    transaction.commit().await.map_err(unavailable)?;
+    connection.close().await.map_err(unavailable)
+}

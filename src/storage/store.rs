@@ -1,0 +1,192 @@
+//! The store both databases share: reads over a pool, lanes over connections of their own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::FromRow;
+
+use crate::domain::access::MemberRole;
+use crate::domain::business::{Business, MenuItem};
+use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::event::Notification;
+use crate::domain::ids::{BusinessId, NotificationId, OrderId, SessionId, UserId};
+use crate::domain::order::Order;
+use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
+use crate::protocol::event::RoomEvent;
+
+use super::batch::SqlLane;
+use super::cipher::Cipher;
+use super::command::{DeviceAck, KeptAnswer};
+use super::connection::{Pool, SharedRow};
+use super::connector::Connector;
+use super::error::StoreError;
+use super::ports::{Lane, Member, OrderPage, OrderQuery, Store, User};
+use super::reads::{accounts, businesses, orders, rooms};
+use super::statement::{Arg, LazyStatement, Statement};
+use super::{postgres, sqlite};
+
+/// The longest a transaction may take before COMMIT, and COMMIT itself: beyond every statement's own limit, so that
+/// it is only met when the other side has gone silent.
+pub(super) const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
+
+static PING: LazyStatement = LazyStatement::new(|| Statement::new("SELECT CAST(1 AS BIGINT) AS one"));
+
+/// A database behind the ports.
+#[derive(Debug)]
+pub(super) struct SqlStore {
+    pub(super) name: &'static str,
+    pub(super) max_lanes: usize,
+    pub(super) connector: Connector,
+    pub(super) migrations: Connector,
+    pub(super) pool: Pool,
+    /// The longest a read may take, waiting for a connection included.
+    pub(super) read_limit: Duration,
+    pub(super) cipher: Arc<Cipher>,
+}
+
+#[derive(FromRow)]
+struct PingRow {
+    #[expect(dead_code, reason = "that there is a row is the answer")]
+    one: i64,
+}
+
+impl SqlStore {
+    pub(super) async fn fetch<T: SharedRow>(
+        &self,
+        statement: &Statement,
+        args: &[Arg],
+    ) -> Result<Vec<T>, StoreError> {
+        self.pool.fetch(statement.text(self.pool.dialect()), args, self.read_limit).await
+    }
+
+    pub(super) async fn fetch_first<T: SharedRow>(
+        &self,
+        statement: &Statement,
+        args: &[Arg],
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.fetch(statement, args).await?.into_iter().next())
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn max_lanes(&self) -> usize {
+        self.max_lanes
+    }
+
+    async fn open_lane(&self) -> Result<Box<dyn Lane>, StoreError> {
+        let lane = SqlLane::open(self.connector.clone(), Arc::clone(&self.cipher), TRANSACTION_LIMIT).await?;
+        Ok(Box::new(lane))
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        match &self.migrations {
+            Connector::Postgres { options, timeout } => postgres::migrate(options, *timeout).await,
+            Connector::Sqlite { options } => sqlite::migrate(options).await,
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.fetch::<PingRow>(&PING, &[]).await.map(drop)
+    }
+
+    fn pool_size(&self) -> (u32, u32) {
+        self.pool.size()
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        accounts::user_by_email(self, email).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        accounts::user(self, id).await
+    }
+
+    async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+        accounts::sessions_ended_since(self, since).await
+    }
+
+    async fn session_device(&self, id: SessionId) -> Result<Option<String>, StoreError> {
+        accounts::session_device(self, id).await
+    }
+
+    async fn business(&self, id: BusinessId) -> Result<Option<Business>, StoreError> {
+        businesses::business(self, id).await
+    }
+
+    async fn businesses_of(
+        &self,
+        user: UserId,
+        after: Option<BusinessId>,
+        limit: u32,
+    ) -> Result<Vec<Business>, StoreError> {
+        businesses::businesses_of(self, user, after, limit).await
+    }
+
+    async fn businesses(&self, after: Option<BusinessId>, limit: u32) -> Result<Vec<Business>, StoreError> {
+        businesses::businesses(self, after, limit).await
+    }
+
+    async fn membership(&self, business: BusinessId, user: UserId) -> Result<Option<MemberRole>, StoreError> {
+        businesses::membership(self, business, user).await
+    }
+
+    async fn members(&self, business: BusinessId) -> Result<Vec<Member>, StoreError> {
+        businesses::members(self, business).await
+    }
+
+    async fn menu(&self, business: BusinessId) -> Result<Vec<MenuItem>, StoreError> {
+        businesses::menu(self, business).await
+    }
+
+    async fn order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        orders::order(self, id).await
+    }
+
+    async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, StoreError> {
+        orders::page(self, query).await
+    }
+
+    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError> {
+        accounts::kept_answer(self, scope, key).await
+    }
+
+    async fn notifications(
+        &self,
+        business: BusinessId,
+        before: Option<NotificationId>,
+        limit: u32,
+    ) -> Result<Vec<Notification>, StoreError> {
+        businesses::notifications(self, business, before, limit).await
+    }
+
+    async fn epoch(&self) -> Result<Epoch, StoreError> {
+        rooms::epoch(self).await
+    }
+
+    async fn head(&self, room: RoomId) -> Result<Cursor, StoreError> {
+        rooms::head(self, room).await
+    }
+
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Cursor)>, StoreError> {
+        rooms::heads(self, rooms).await
+    }
+
+    async fn events_after(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<RoomEvent>, StoreError> {
+        rooms::events_after(self, room, after, limit).await
+    }
+
+    async fn device_ack(&self, room: RoomId, device: &str) -> Result<Option<DeviceAck>, StoreError> {
+        rooms::device_ack(self, room, device).await
+    }
+}
