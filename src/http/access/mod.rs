@@ -2,4 +2,6 @@
 
 pub mod password;
 pub mod refresh;
+pub mod revocations;
+pub mod throttle;
 pub mod token;

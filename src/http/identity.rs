@@ -1,0 +1,126 @@
+//! Who asks: a checked bearer token, and what its holder may do where.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::{FromRequest, HttpRequest, web};
+
+use crate::domain::access::{MemberRole, Principal, Role};
+use crate::domain::ids::BusinessId;
+use crate::domain::time::Timestamp;
+use crate::protocol::problem::ProblemCode;
+
+use super::access::token::{AccessClaims, TokenError};
+use super::problem::ApiError;
+use super::state::Api;
+
+/// The roles that may use a route.
+pub trait Audience {
+    /// All of them.
+    const ROLES: &'static [Role];
+}
+
+/// Every role.
+#[derive(Debug)]
+pub enum Anyone {}
+
+impl Audience for Anyone {
+    const ROLES: &'static [Role] = &Role::ALL;
+}
+
+/// Those who work for businesses, and operators.
+#[derive(Debug)]
+pub enum Merchants {}
+
+impl Audience for Merchants {
+    const ROLES: &'static [Role] = &[Role::Merchant, Role::Admin];
+}
+
+/// Those who place orders: customers, and merchants for their tables.
+#[derive(Debug)]
+pub enum Orderers {}
+
+impl Audience for Orderers {
+    const ROLES: &'static [Role] = &[Role::Customer, Role::Merchant];
+}
+
+/// Somebody whose token holds, whose sign-in was not ended, and whose role may use the route: 401 without the first
+/// two, 403 without the last. Put it before other extractors, so that its answer wins.
+#[derive(Debug)]
+pub struct SignedIn<A = Anyone> {
+    /// Who.
+    pub principal: Principal,
+    /// What the token said.
+    pub claims: AccessClaims,
+    audience: PhantomData<A>,
+}
+
+impl<A: Audience + 'static> FromRequest for SignedIn<A> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(signed_in(request))
+    }
+}
+
+fn signed_in<A: Audience>(request: &HttpRequest) -> Result<SignedIn<A>, ApiError> {
+    let api = request.app_data::<web::Data<Api>>().expect("the routes are mounted together with their state");
+    let token = bearer(request).ok_or_else(|| {
+        ApiError::new(ProblemCode::Unauthenticated, "Send an access token as Authorization: Bearer.")
+    })?;
+    let claims = api.access_claims(token, Timestamp::now())?;
+    if !A::ROLES.contains(&claims.principal.role) {
+        return Err(ApiError::new(
+            ProblemCode::Forbidden,
+            format!("This is not for the role {}.", claims.principal.role),
+        ));
+    }
+    Ok(SignedIn { principal: claims.principal, claims, audience: PhantomData })
+}
+
+/// The token of the `Authorization` header, if it is one of a bearer and comes once.
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let mut values = request.headers().get_all(AUTHORIZATION);
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+impl Api {
+    /// Checks an access token and that its sign-in was not ended.
+    ///
+    /// # Errors
+    /// 401 `token_expired` or `unauthenticated`.
+    pub fn access_claims(&self, token: &str, now: Timestamp) -> Result<AccessClaims, ApiError> {
+        let claims = self.tokens.verify_access(token, now).map_err(|error| match error {
+            TokenError::Expired => {
+                ApiError::new(ProblemCode::TokenExpired, "Refresh the access token and try again.")
+            }
+            _ => ApiError::new(ProblemCode::Unauthenticated, "The access token does not hold."),
+        })?;
+        if self.revocations.contains(claims.principal.session) {
+            return Err(ApiError::new(ProblemCode::Unauthenticated, "This sign-in was ended."));
+        }
+        Ok(claims)
+    }
+
+    /// What `principal` may do at a business: operators act as owners everywhere.
+    ///
+    /// # Errors
+    /// 404 for everybody else, whether or not the business exists.
+    pub async fn membership(
+        &self,
+        principal: Principal,
+        business: BusinessId,
+    ) -> Result<MemberRole, ApiError> {
+        let role = match principal.role {
+            Role::Admin => self.store.business(business).await?.map(|_| MemberRole::Owner),
+            Role::Merchant => self.store.membership(business, principal.user).await?,
+            Role::Customer | Role::Driver => None,
+        };
+        role.ok_or_else(ApiError::not_found)
+    }
+}

@@ -1,0 +1,135 @@
+//! JSON bodies: bounded, typed, every field checked.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::error::Category;
+
+use crate::http::problem::ApiError;
+use crate::http::state::Api;
+use crate::protocol::problem::ProblemCode;
+
+use super::{check, wrong_field};
+
+/// So much of an oversized body is read and dropped, as a multiple of the limit, before it is refused: a client that
+/// is still writing when the connection closes sees a reset instead of the answer.
+const READ_AND_DROPPED: usize = 8;
+
+/// A JSON body as `T`, all of whose fields were checked.
+#[derive(Debug)]
+pub struct Body<T>(
+    /// The value.
+    pub T,
+);
+
+impl<T> FromRequest for Body<T>
+where
+    T: DeserializeOwned + garde::Validate + 'static,
+    T::Context: Default,
+{
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let limit = request.app_data::<web::Data<Api>>().map(|api| api.settings.server.body_bytes);
+        let is_json = request.mime_type().is_ok_and(|mime| {
+            mime.is_some_and(|mime| mime.subtype() == "json" || mime.suffix().is_some_and(|s| s == "json"))
+        });
+        let encoded = request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity");
+        let payload = payload.take();
+        Box::pin(async move {
+            let limit = limit.expect("the routes are mounted together with their state");
+            let bytes = collect(payload, limit).await?;
+            if !is_json || encoded {
+                return Err(ApiError::new(
+                    ProblemCode::UnsupportedMediaType,
+                    "The body must be JSON, not compressed, with the content type application/json.",
+                ));
+            }
+            let value = read(&bytes)?;
+            check(&value)?;
+            Ok(Self(value))
+        })
+    }
+}
+
+async fn collect(mut payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
+    let mut bytes = BytesMut::new();
+    let mut seen = 0usize;
+    while let Some(chunk) = payload.next().await {
+        let chunk =
+            chunk.map_err(|_| ApiError::new(ProblemCode::Malformed, "The body did not arrive whole."))?;
+        seen = seen.saturating_add(chunk.len());
+        if seen <= limit {
+            bytes.extend_from_slice(&chunk);
+        } else if seen > limit.saturating_mul(READ_AND_DROPPED) {
+            break;
+        }
+    }
+    if seen > limit {
+        return Err(ApiError::new(ProblemCode::TooLarge, format!("At most {limit} bytes are taken.")));
+    }
+    Ok(bytes)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let malformed = |error: &serde_json::Error| {
+        let (line, column) = (error.line(), error.column());
+        ApiError::new(
+            ProblemCode::Malformed,
+            format!("The body is not JSON: see line {line}, column {column}."),
+        )
+    };
+    // Serde would also read an object from a list of its fields.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return match json.into_iter::<IgnoredAny>().find_map(Result::err) {
+            Some(error) => Err(malformed(&error)),
+            None if bytes.trim_ascii().is_empty() => {
+                Err(ApiError::new(ProblemCode::Malformed, "The body is empty, send a JSON object."))
+            }
+            None => Err(ApiError::invalid_field("body", "expected an object")),
+        };
+    }
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        match error.inner().classify() {
+            Category::Data => wrong_field(&error),
+            Category::Syntax | Category::Eof | Category::Io => malformed(error.inner()),
+        }
+    })?;
+    json.end().map_err(|error| malformed(&error))?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Greeting {
+        name: String,
+    }
+
+    #[test]
+    fn broken_syntax_is_malformed_and_a_wrong_type_is_invalid() {
+        let code = |body: &[u8]| read::<Greeting>(body).map(|g| g.name).map_err(|e| e.code());
+        assert_eq!(code(br#"{"name":"Zo\u00eb"}"#), Ok("Zoë".to_owned()));
+        for malformed in
+            [&b""[..], b"{", b"{\"name\":\"x\"} x", b"{name:1}", b"\xff", b"{\"name\":\"\xff\"}", b"nul"]
+        {
+            assert_eq!(code(malformed), Err(ProblemCode::Malformed), "{malformed:?}");
+        }
+        for invalid in [&b"{\"name\":1}"[..], b"[]", b"{}", b"null", b"{\"name\":\"x\",\"y\":1}"] {
+            assert_eq!(code(invalid), Err(ProblemCode::Invalid), "{invalid:?}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Rules for single fields, in the form garde calls them.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use crate::domain::text;
+use crate::http::access::password::NewPassword;
+use crate::http::idempotency;
+
+/// The longest e-mail address that can be delivered to (RFC 5321 §4.5.3.1.3, less the brackets).
+pub const MAX_EMAIL: usize = 254;
+
+/// The longest password that is looked at when somebody signs in.
+const MAX_PASSWORD: usize = 1024;
+
+/// Bytes of the data of a notification, as JSON: an event with it stays far below the largest frame.
+const MAX_DATA: usize = 4096;
+
+/// One line of 1 to `MAX` characters.
+pub fn line<const MAX: usize>(value: &str, (): &()) -> garde::Result {
+    text::check_line(value, MAX).map_err(garde::Error::new)
+}
+
+/// Several lines of 1 to `MAX` characters in all.
+pub fn block<const MAX: usize>(value: &str, (): &()) -> garde::Result {
+    text::check_block(value, MAX).map_err(garde::Error::new)
+}
+
+/// The code of a menu item: 1 to 64 characters without white space or control characters.
+pub fn sku(value: &str, (): &()) -> garde::Result {
+    text::check_line(value, 64).map_err(garde::Error::new)?;
+    refuse_if(value.chars().any(char::is_whitespace), "must not contain white space")
+}
+
+/// A telephone number as people write it: 3 to 32 digits, spaces, `+`, `-` and brackets.
+pub fn phone(value: &str, (): &()) -> garde::Result {
+    let written = value.bytes().all(|b| b.is_ascii_digit() || b" +-()".contains(&b));
+    let digits = value.bytes().any(|b| b.is_ascii_digit());
+    let good = written && digits && (3..=32).contains(&value.len());
+    refuse_if(!good, "expected 3 to 32 digits, spaces, +, - and brackets")
+}
+
+/// A word programs act on: 1 to 64 letters, digits, `_`, `-` and `.`.
+pub fn word(value: &str, (): &()) -> garde::Result {
+    let written = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+    refuse_if(!written || !(1..=64).contains(&value.len()), "expected 1 to 64 letters, digits, _, - and .")
+}
+
+/// An idempotency key.
+pub fn idempotency_key(value: &str, (): &()) -> garde::Result {
+    refuse_if(!idempotency::is_key(value), "expected 1 to 64 visible ASCII characters")
+}
+
+/// A password somebody chooses.
+pub fn new_password(value: &SecretString, (): &()) -> garde::Result {
+    NewPassword::parse(value.clone()).map(drop).map_err(garde::Error::new)
+}
+
+/// A password somebody shows: only its length is looked at.
+pub fn shown_password(value: &SecretString, (): &()) -> garde::Result {
+    refuse_if(value.expose_secret().len() > MAX_PASSWORD, "must have at most 1024 bytes")
+}
+
+/// Degrees north.
+pub fn latitude(value: &f64, (): &()) -> garde::Result {
+    refuse_if(!(-90.0..=90.0).contains(value), "expected -90 to 90")
+}
+
+/// Degrees east.
+pub fn longitude(value: &f64, (): &()) -> garde::Result {
+    refuse_if(!(-180.0..=180.0).contains(value), "expected -180 to 180")
+}
+
+/// Data for programs: a JSON object of at most 4096 bytes whose texts hold no control characters.
+pub fn data(value: &Value, (): &()) -> garde::Result {
+    refuse_if(!value.is_object(), "expected an object")?;
+    refuse_if(value.to_string().len() > MAX_DATA, "must be at most 4096 bytes long")?;
+    refuse_if(has_control(value), "must not contain control characters")
+}
+
+fn has_control(value: &Value) -> bool {
+    let control = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    match value {
+        Value::String(text) => control(text),
+        Value::Array(values) => values.iter().any(has_control),
+        Value::Object(fields) => fields.iter().any(|(name, value)| control(name) || has_control(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn refuse_if(wrong: bool, message: &str) -> garde::Result {
+    if wrong { Err(garde::Error::new(message)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn codes_numbers_and_words_are_held_to_their_letters() {
+        for good in ["P-1", "p/1", "寿司", &"x".repeat(64)] {
+            assert!(sku(good, &()).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a\u{0}", "a\u{a0}b", &"x".repeat(65)] {
+            assert!(sku(bad, &()).is_err(), "{bad:?}");
+        }
+        assert!(phone("+351 (21) 000-00", &()).is_ok());
+        for bad in ["12", "+()", "0800 CALL", &"1".repeat(33)] {
+            assert!(phone(bad, &()).is_err(), "{bad}");
+        }
+        assert!(word("NEW_ORDER", &()).is_ok());
+        assert!(word("new order", &()).is_err());
+    }
+
+    #[test]
+    fn a_place_lies_on_the_earth() {
+        assert!(latitude(&-90.0, &()).is_ok());
+        assert!(longitude(&180.0, &()).is_ok());
+        for bad in [90.1, f64::NAN, f64::INFINITY] {
+            assert!(latitude(&bad, &()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn data_is_a_small_object_without_control_characters_at_any_depth() {
+        assert!(data(&json!({"a": ["line\nline"]}), &()).is_ok());
+        for bad in [json!([]), json!({"a": [{"b": "\u{0}"}]}), json!({"\u{7}": 1}), json!({"a": "x".repeat(4096)})]
+        {
+            assert!(data(&bad, &()).is_err());
+        }
+    }
+}

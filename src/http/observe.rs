@@ -1,0 +1,205 @@
+//! What happens around every request: its id, its line in the log, its metrics, and the form of its refusal.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::uri::PathAndQuery;
+use actix_web::http::{Method, StatusCode, Uri};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpResponse, web};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use crate::protocol::problem::{Problem, ProblemCode};
+
+use super::client;
+use super::problem::{PROBLEM_JSON, to_body};
+use super::state::Api;
+
+/// Carries the request id in and out.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id taken from a client.
+const MAX_REQUEST_ID: usize = 64;
+
+/// From here on a request is logged as slow (requirement 10.3).
+const SLOW: Duration = Duration::from_secs(1);
+
+/// The endpoint label of requests that no route matched.
+const UNMATCHED: &str = "unmatched";
+
+/// Names a request in logs and answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// The client's own id if it is 1 to 64 visible ASCII characters, else a new one.
+    pub fn of(headers: &header::HeaderMap) -> Self {
+        let sane = |text: &&str| {
+            (1..=MAX_REQUEST_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+        };
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(sane);
+        Self(given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).expect("a request id is visible ASCII")
+    }
+}
+
+/// The outermost layer. Counts, times and logs each request, gives every refusal its problem body and request id,
+/// takes a trailing slash off and answers HEAD as GET without a body.
+pub async fn observe(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let api = request
+        .app_data::<web::Data<Api>>()
+        .expect("the routes are mounted together with their state")
+        .clone();
+    let id = RequestId::of(request.headers());
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let client = client::address(peer, request.headers(), &api.trusted_proxies);
+    let method = request.method().clone();
+    // The path as it came and without its query, where tickets and tokens can stand.
+    let path = request.path().to_owned();
+    trim_slash(&mut request);
+    if method == Method::HEAD {
+        // The connection's codec remembers HEAD and sends no body.
+        request.head_mut().method = Method::GET;
+    }
+    request.extensions_mut().insert(id.clone());
+    let span = tracing::info_span!("request", request_id = id.as_str());
+    let response = next.call(request).instrument(span.clone()).await?;
+    let mut response = with_problem(response.map_into_boxed_body(), &id);
+    response.headers_mut().insert(REQUEST_ID, id.header());
+
+    let elapsed = started.elapsed();
+    let status = response.status();
+    let endpoint = response.request().match_pattern().unwrap_or_else(|| UNMATCHED.to_owned());
+    let verb = known_method(&method);
+    api.metrics.http_requests_total.with_label_values(&[verb, &endpoint, status.as_str()]).inc();
+    api.metrics
+        .http_request_duration_seconds
+        .with_label_values(&[verb, &endpoint])
+        .observe(elapsed.as_secs_f64());
+    span.in_scope(|| {
+        let (status, duration_ms) = (status.as_u16(), elapsed.as_secs_f64() * 1000.0);
+        if elapsed > SLOW {
+            tracing::warn!(%method, path, status, duration_ms, %client, "slow request");
+        } else {
+            tracing::info!(%method, path, status, duration_ms, %client, "request");
+        }
+    });
+    Ok(response)
+}
+
+/// Label values are few: a method nobody knows is not one of them.
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// `/orders/` is `/orders`. Only the documentation is a folder.
+fn trim_slash(request: &mut ServiceRequest) {
+    let path = request.path();
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.len() == path.len() || trimmed.is_empty() || trimmed == "/docs" {
+        return;
+    }
+    let target = match request.uri().query() {
+        Some(query) => format!("{trimmed}?{query}"),
+        None => trimmed.to_owned(),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    let Ok(target) = PathAndQuery::try_from(target) else { return };
+    parts.path_and_query = Some(target);
+    let Ok(uri) = Uri::from_parts(parts) else { return };
+    request.match_info_mut().get_mut().update(&uri);
+    request.head_mut().uri = uri;
+}
+
+/// Gives a refusal its body: ours get their request id, the framework's own become problems.
+fn with_problem(response: ServiceResponse<BoxBody>, id: &RequestId) -> ServiceResponse<BoxBody> {
+    let ours = response.response().extensions().get::<Problem>().cloned();
+    let problem = match ours {
+        Some(problem) => problem,
+        None if is_bare_refusal(response.response()) => {
+            Problem::new(code_for(response.status()), "The request could not be answered.")
+        }
+        None => return response,
+    };
+    let body = to_body(&Problem { request_id: id.0.clone(), ..problem });
+    let mut response = response.map_body(|_, _| BoxBody::new(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    response
+}
+
+fn is_bare_refusal(response: &HttpResponse) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    (response.status().is_client_error() || response.status().is_server_error())
+        && !kind.is_some_and(|kind| kind.contains("json"))
+}
+
+fn code_for(status: StatusCode) -> ProblemCode {
+    match status {
+        StatusCode::NOT_FOUND => ProblemCode::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => ProblemCode::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => ProblemCode::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => ProblemCode::UnsupportedMediaType,
+        status if status.is_client_error() => ProblemCode::Malformed,
+        _ => ProblemCode::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_sane_request_id_is_kept_and_any_other_replaced() {
+        let id = |given: &[u8]| {
+            let mut headers = header::HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_bytes(given).unwrap());
+            RequestId::of(&headers).0
+        };
+        assert_eq!(id(b"abc-123"), "abc-123");
+        for bad in [&b""[..], b"two words", b"\xff", &[b'x'; 65]] {
+            assert_eq!(id(bad).len(), 36, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_trailing_slash_goes_and_the_query_stays() {
+        let trimmed = |uri: &str| {
+            let mut request = TestRequest::with_uri(uri).to_srv_request();
+            trim_slash(&mut request);
+            assert_eq!(request.uri().path(), request.path());
+            request.uri().to_string()
+        };
+        assert_eq!(trimmed("/api/v1/orders/?q=a/"), "/api/v1/orders?q=a/");
+        assert_eq!(trimmed("/health//"), "/health");
+        for same in ["/", "/docs/", "/health", "/health?x=/"] {
+            assert_eq!(trimmed(same), same);
+        }
+    }
+}

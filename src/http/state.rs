@@ -1,0 +1,126 @@
+//! What every request handler may use.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::actors::persistence::Persistence;
+use crate::storage::Store;
+use crate::storage::cipher::Cipher;
+use crate::telemetry::Metrics;
+
+use super::access::password::Passwords;
+use super::access::refresh::RefreshTokens;
+use super::access::revocations::Revocations;
+use super::access::throttle::Throttle;
+use super::access::token::Tokens;
+use super::idempotency::Gate;
+use super::network::Network;
+use super::settings::Settings;
+
+/// Whether new work should come here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not all parts run yet.
+    Starting,
+    /// Work is welcome.
+    Ready,
+    /// The hub is going down.
+    Draining,
+}
+
+/// The present [`Phase`], shared by everybody who asks. Begins as starting.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness(Arc<AtomicU8>);
+
+impl Readiness {
+    /// Enters a phase.
+    pub fn set(&self, phase: Phase) {
+        self.0.store(phase as u8, Ordering::Release);
+    }
+
+    /// The present phase.
+    pub fn get(&self) -> Phase {
+        match self.0.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Ready,
+            _ => Phase::Draining,
+        }
+    }
+}
+
+/// The parts the composition root hands over.
+pub struct Parts {
+    /// For reading.
+    pub store: Arc<dyn Store>,
+    /// The only door to writing.
+    pub persistence: Persistence,
+    /// Signs and checks access tokens and tickets.
+    pub tokens: Arc<Tokens>,
+    /// Derives and checks refresh tokens.
+    pub refresh_tokens: Arc<RefreshTokens>,
+    /// Hashes passwords.
+    pub passwords: Arc<Passwords>,
+    /// Which sign-ins were ended.
+    pub revocations: Revocations,
+    /// Fingerprints requests that have an idempotency key.
+    pub cipher: Arc<Cipher>,
+    /// Counts everything.
+    pub metrics: Metrics,
+    /// Whether new work should come.
+    pub readiness: Readiness,
+    /// What an operator decided.
+    pub settings: Settings,
+}
+
+/// What every request handler may use; one for the whole node, shared by all worker threads.
+pub struct Api {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) persistence: Persistence,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) refresh_tokens: Arc<RefreshTokens>,
+    pub(super) passwords: Arc<Passwords>,
+    pub(super) revocations: Revocations,
+    pub(super) cipher: Arc<Cipher>,
+    pub(super) metrics: Metrics,
+    pub(super) readiness: Readiness,
+    pub(super) settings: Settings,
+    pub(super) throttle: Mutex<Throttle>,
+    pub(super) gate: Gate,
+    pub(super) trusted_proxies: Vec<Network>,
+}
+
+impl Api {
+    /// Puts the parts together; nothing starts.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            store: parts.store,
+            persistence: parts.persistence,
+            tokens: parts.tokens,
+            refresh_tokens: parts.refresh_tokens,
+            passwords: parts.passwords,
+            revocations: parts.revocations,
+            cipher: parts.cipher,
+            metrics: parts.metrics,
+            readiness: parts.readiness,
+            trusted_proxies: parts.settings.server.trusted_networks(),
+            settings: parts.settings,
+            throttle: Mutex::default(),
+            gate: Gate::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_sees_the_same_phase() {
+        let readiness = Readiness::default();
+        assert_eq!(readiness.get(), Phase::Starting);
+        for phase in [Phase::Ready, Phase::Draining] {
+            readiness.clone().set(phase);
+            assert_eq!(readiness.get(), phase);
+        }
+    }
+}
