@@ -80,15 +80,20 @@ impl Gate {
         let place = self.place((scope.to_owned(), key.to_owned()))?;
         match tokio::time::timeout(patience, Arc::clone(&place.lock).lock_owned()).await {
             Ok(open) => Ok(Passage { _open: open, _place: place }),
-            Err(_) => Err(ApiError::new(ProblemCode::InFlight, "Ask again for its answer with the same key.")
-                .retry_after(Duration::from_secs(1))),
+            Err(_) => {
+                Err(ApiError::new(ProblemCode::InFlight, "Ask again for its answer with the same key.")
+                    .retry_after(Duration::from_secs(1)))
+            }
         }
     }
 
     fn place(&self, key: Key) -> Result<Place, ApiError> {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= MAX_KEYS && !keys.contains_key(&key) {
-            return Err(ApiError::new(ProblemCode::Unavailable, "Too many requests at once; nothing happened."));
+            return Err(ApiError::new(
+                ProblemCode::Unavailable,
+                "Too many requests at once; nothing happened.",
+            ));
         }
         let lock = Arc::clone(keys.entry(key.clone()).or_default());
         Ok(Place { gate: self.clone(), key, lock })

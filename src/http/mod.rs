@@ -9,6 +9,7 @@ pub mod network;
 pub mod observe;
 pub mod problem;
 pub mod settings;
+pub mod sockets;
 pub mod state;
 
 pub use settings::Settings;

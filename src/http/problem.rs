@@ -193,8 +193,7 @@ mod tests {
         };
         assert_eq!(wait(SubmitError::Overloaded.into()), Some("1".to_owned()));
         assert_eq!(wait(SubmitError::OutcomeUnknown.into()), Some("1".to_owned()));
-        let slow =
-            ApiError::new(ProblemCode::TooManyRequests, "").retry_after(Duration::from_millis(1001));
+        let slow = ApiError::new(ProblemCode::TooManyRequests, "").retry_after(Duration::from_millis(1001));
         assert_eq!(wait(slow), Some("2".to_owned()));
         assert_eq!(wait(ApiError::not_found()), None);
     }

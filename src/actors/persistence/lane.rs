@@ -109,3 +109,6 @@ async fn run_to_an_end(
 fn mismatch(commands: &[Command], outcomes: &[Outcome]) -> String {
     format!("{} commands got {} outcomes", commands.len(), outcomes.len())
 }
+
+#[cfg(test)]
+mod tests;

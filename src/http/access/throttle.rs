@@ -70,7 +70,8 @@ impl Throttle {
         if self.failures.len() < MAX_ACCOUNTS {
             return;
         }
-        let least = self.failures.iter().min_by_key(|(_, failures)| (failures.len(), failures.back().copied()));
+        let least =
+            self.failures.iter().min_by_key(|(_, failures)| (failures.len(), failures.back().copied()));
         if let Some(account) = least.map(|(account, _)| account.clone()) {
             self.failures.remove(&account);
         }

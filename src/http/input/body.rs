@@ -97,12 +97,11 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             None => Err(ApiError::invalid_field("body", "expected an object")),
         };
     }
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        match error.inner().classify() {
+    let value =
+        serde_path_to_error::deserialize(&mut json).map_err(|error| match error.inner().classify() {
             Category::Data => wrong_field(&error),
             Category::Syntax | Category::Eof | Category::Io => malformed(error.inner()),
-        }
-    })?;
+        })?;
     json.end().map_err(|error| malformed(&error))?;
     Ok(value)
 }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::access::MemberRole;
@@ -62,12 +62,7 @@ impl<T> Serialize for Parsed<T> {
 impl<T> Validate for Parsed<T> {
     type Context = ();
 
-    fn validate_into(
-        &self,
-        (): &(),
-        parent: &mut dyn FnMut() -> garde::Path,
-        report: &mut garde::Report,
-    ) {
+    fn validate_into(&self, (): &(), parent: &mut dyn FnMut() -> garde::Path, report: &mut garde::Report) {
         if let Err(problem) = &self.value {
             report.append(parent(), garde::Error::new(problem));
         }

@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn data_is_a_small_object_without_control_characters_at_any_depth() {
         assert!(data(&json!({"a": ["line\nline"]}), &()).is_ok());
-        for bad in [json!([]), json!({"a": [{"b": "\u{0}"}]}), json!({"\u{7}": 1}), json!({"a": "x".repeat(4096)})]
+        for bad in
+            [json!([]), json!({"a": [{"b": "\u{0}"}]}), json!({"\u{7}": 1}), json!({"a": "x".repeat(4096)})]
         {
             assert!(data(&bad, &()).is_err());
         }

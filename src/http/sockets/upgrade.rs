@@ -103,13 +103,13 @@ impl WorkerGate {
     pub async fn upgrade(
         self,
         (request, framed): (Request, Framed<TcpStream, h1::Codec>),
-    ) -> Result<(), actix_http::Error> {
+    ) -> std::io::Result<()> {
         let began = Instant::now();
-        let id = RequestId::of(request.headers());
+        let id = RequestId::of(request.head().headers());
         let found = route(request.path());
         let pattern = found.as_ref().map_or("unmatched", |r| r.pattern);
         let address = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| {
-            client::address(peer.ip(), request.headers(), &self.gate.api.trusted_proxies)
+            client::address(peer.ip(), request.head().headers(), &self.gate.api.trusted_proxies)
         });
         let span = tracing::info_span!("upgrade", request_id = id.as_str(), path = request.path(), client = %address);
         let api = self.gate.api.clone();
@@ -120,7 +120,9 @@ impl WorkerGate {
         };
         let labels = [request.method().as_str(), pattern, &status.to_string()];
         api.metrics.http_requests_total.with_label_values(&labels).inc();
-        span.in_scope(|| tracing::info!(status, duration_ms = began.elapsed().as_millis() as u64, "upgrade request"));
+        span.in_scope(|| {
+            tracing::info!(status, duration_ms = began.elapsed().as_millis() as u64, "upgrade request")
+        });
         match admitted {
             Ok(admitted) => self.switch(&request, framed, admitted, &id).await,
             Err(error) => refuse(framed, &error, &id).await,
@@ -133,7 +135,7 @@ impl WorkerGate {
         mut framed: Framed<TcpStream, h1::Codec>,
         admitted: Admitted,
         id: &RequestId,
-    ) -> Result<(), actix_http::Error> {
+    ) -> std::io::Result<()> {
         let mut answer = ws::handshake_response(request.head());
         answer.insert_header((REQUEST_ID, id.as_str()));
         let answer = answer.finish().drop_body();
@@ -146,18 +148,26 @@ impl WorkerGate {
 }
 
 impl SocketGate {
-    async fn admit(&self, request: &Request, route: Option<Route>, address: IpAddr) -> Result<Admitted, ApiError> {
+    async fn admit(
+        &self,
+        request: &Request,
+        route: Option<Route>,
+        address: IpAddr,
+    ) -> Result<Admitted, ApiError> {
         let route = route.ok_or_else(ApiError::not_found)?;
-        ws::verify_handshake(request.head())
-            .map_err(|error| ApiError::new(ProblemCode::Malformed, format!("This is no WebSocket handshake: {error}.")))?;
+        ws::verify_handshake(request.head()).map_err(|error| {
+            ApiError::new(ProblemCode::Malformed, format!("This is no WebSocket handshake: {error}."))
+        })?;
         if self.api.readiness.get() != Phase::Ready {
             return Err(unavailable());
         }
-        self.check_origin(request.headers())?;
+        self.check_origin(request.head().headers())?;
         let query = web::Query::<SocketQuery>::from_query(request.uri().query().unwrap_or_default())
-            .map_err(|_| ApiError::new(ProblemCode::Malformed, "The query of the address could not be read."))?
+            .map_err(|_| {
+                ApiError::new(ProblemCode::Malformed, "The query of the address could not be read.")
+            })?
             .into_inner();
-        let (principal, token_expires_at) = self.credentials(request.headers(), &query).await?;
+        let (principal, token_expires_at) = self.credentials(request.head().headers(), &query).await?;
         let permit = self.admission.admit(principal.user, address).map_err(|_| {
             ApiError::new(ProblemCode::TooManyRequests, "Close a socket before you open another.")
                 .retry_after(Duration::from_secs(5))
@@ -170,7 +180,10 @@ impl SocketGate {
             },
         };
         let device = self.api.store.session_device(principal.session).await?;
-        Ok(Admitted { opening: Opening { principal, token_expires_at, device, room, cursor: query.cursor }, permit })
+        Ok(Admitted {
+            opening: Opening { principal, token_expires_at, device, room, cursor: query.cursor },
+            permit,
+        })
     }
 
     /// Pages of this host and of the allowed origins may open sockets; programs send no Origin.
@@ -186,7 +199,11 @@ impl SocketGate {
     }
 
     /// Who asks, by header, one-time ticket or token in the address, in this order.
-    async fn credentials(&self, headers: &HeaderMap, query: &SocketQuery) -> Result<(Principal, Timestamp), ApiError> {
+    async fn credentials(
+        &self,
+        headers: &HeaderMap,
+        query: &SocketQuery,
+    ) -> Result<(Principal, Timestamp), ApiError> {
         let now = Timestamp::now();
         let bearer = headers
             .get(header::AUTHORIZATION)
@@ -211,9 +228,12 @@ impl SocketGate {
     }
 
     async fn ticket(&self, ticket: &str, now: Timestamp) -> Result<(Principal, Timestamp), ApiError> {
-        let refused = || ApiError::new(ProblemCode::Unauthenticated, "The ticket does not hold; take a new one.");
+        let refused =
+            || ApiError::new(ProblemCode::Unauthenticated, "The ticket does not hold; take a new one.");
         let claims = self.api.tokens.verify_ticket(ticket, now).map_err(|error| match error {
-            TokenError::Expired => ApiError::new(ProblemCode::TokenExpired, "The ticket has expired; take a new one."),
+            TokenError::Expired => {
+                ApiError::new(ProblemCode::TokenExpired, "The ticket has expired; take a new one.")
+            }
             _ => refused(),
         })?;
         if self.api.revocations.contains(claims.principal.session) {
@@ -227,7 +247,8 @@ impl SocketGate {
 }
 
 fn unavailable() -> ApiError {
-    ApiError::new(ProblemCode::Unavailable, "This node takes no sockets now.").retry_after(Duration::from_secs(1))
+    ApiError::new(ProblemCode::Unavailable, "This node takes no sockets now.")
+        .retry_after(Duration::from_secs(1))
 }
 
 /// None of this is needed for a socket to work, so a kernel that refuses only costs what it would have given.
@@ -246,7 +267,7 @@ async fn refuse(
     mut framed: Framed<TcpStream, h1::Codec>,
     error: &ApiError,
     id: &RequestId,
-) -> Result<(), actix_http::Error> {
+) -> std::io::Result<()> {
     let mut problem = error.problem().clone();
     id.as_str().clone_into(&mut problem.request_id);
     let body = Bytes::from(serde_json::to_vec(&problem).expect("a problem is made of texts and numbers"));

@@ -1,0 +1,150 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::*;
+use crate::actors::persistence::messages::Waiter;
+use crate::domain::ids::{CommandId, SessionId};
+use crate::domain::time::Timestamp;
+use crate::protocol::event::RoomEvent;
+use crate::storage::command::{Action, Removal};
+
+/// A store that fails as it is told, and whose poison command fails every batch it is in.
+#[derive(Default)]
+struct FaultyLane {
+    faults: VecDeque<Fault>,
+    poison: Option<CommandId>,
+    happened: Arc<Mutex<Vec<CommandId>>>,
+    attempts: Arc<Mutex<Vec<Attempt>>>,
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    Unavailable,
+    /// COMMIT happens and its answer is lost.
+    AnswerLost,
+    /// The connection dies before COMMIT takes hold, and nobody knows.
+    CommitLost,
+}
+
+#[async_trait]
+impl Lane for FaultyLane {
+    async fn run(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, StoreError> {
+        self.attempts.lock().unwrap().push(attempt);
+        if commands.iter().any(|c| Some(c.id) == self.poison) {
+            return Err(StoreError::NotHappened("poison".to_owned()));
+        }
+        let fault = self.faults.pop_front();
+        if matches!(fault, Some(Fault::Unavailable)) {
+            return Err(StoreError::Unavailable("away".to_owned()));
+        }
+        if !matches!(fault, Some(Fault::CommitLost)) {
+            let mut happened = self.happened.lock().unwrap();
+            for command in commands {
+                let again = happened.contains(&command.id);
+                assert!(
+                    !again || attempt == Attempt::AfterUnknown,
+                    "a command ran twice without being claimed"
+                );
+                if !again {
+                    happened.push(command.id);
+                }
+            }
+        }
+        match fault {
+            Some(_) => Err(StoreError::OutcomeUnknown("the connection was lost".to_owned())),
+            None => Ok(Committed {
+                outcomes: commands.iter().map(|_| Outcome::Removed(Removal::Removed)).collect(),
+                events: Vec::new(),
+            }),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Heard {
+    committed: Mutex<Vec<CommandId>>,
+    failed: Mutex<Vec<CommandId>>,
+}
+
+impl CommitObserver for Heard {
+    fn committed(&self, commands: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {
+        self.committed.lock().unwrap().extend(commands.iter().map(|c| c.id));
+    }
+
+    fn failed(&self, command: &Command) {
+        self.failed.lock().unwrap().push(command.id);
+    }
+}
+
+struct Run {
+    ids: Vec<CommandId>,
+    answers: Vec<Result<(), SubmitError>>,
+    heard: Heard,
+}
+
+async fn run_batch_of(count: usize, mut lane: FaultyLane, poison: Option<usize>) -> Run {
+    let permits = Arc::new(Semaphore::new(count));
+    let (mut jobs, mut receivers, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..count {
+        let command = Command {
+            id: CommandId::generate(),
+            at: Timestamp::default(),
+            action: Action::EndSession { session: SessionId::generate() },
+        };
+        let (reply, receiver) = oneshot::channel();
+        let permit = permits.clone().try_acquire_owned().unwrap();
+        ids.push(command.id);
+        receivers.push(receiver);
+        jobs.push(Job { command, waiter: Waiter { reply, permit } });
+    }
+    lane.poison = poison.map(|index| ids[index]);
+    let heard = Heard::default();
+    let metrics = Metrics::new(std::path::Path::new("."));
+    super::run_batch(&mut lane, jobs, &heard, &metrics).await;
+    let mut answers = Vec::new();
+    for receiver in receivers {
+        answers.push(receiver.await.expect("every command is answered").map(drop));
+    }
+    assert_eq!(permits.available_permits(), count, "every share of the queue is given back");
+    Run { ids, answers, heard }
+}
+
+#[tokio::test]
+async fn a_poison_command_is_answered_alone_and_the_others_commit() {
+    let run = run_batch_of(9, FaultyLane::default(), Some(4)).await;
+    for (index, answer) in run.answers.iter().enumerate() {
+        assert_eq!(*answer, if index == 4 { Err(SubmitError::Refused) } else { Ok(()) });
+    }
+    assert_eq!(*run.heard.failed.lock().unwrap(), [run.ids[4]]);
+    let mut others = run.ids.clone();
+    others.remove(4);
+    assert_eq!(*run.heard.committed.lock().unwrap(), others, "in their order");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_whose_answer_was_lost_is_asked_about_until_it_is_known() {
+    for fault in [Fault::AnswerLost, Fault::CommitLost] {
+        let lane = FaultyLane { faults: [fault, Fault::Unavailable, fault].into(), ..FaultyLane::default() };
+        let (happened, attempts) = (lane.happened.clone(), lane.attempts.clone());
+        let run = run_batch_of(3, lane, None).await;
+        assert_eq!(run.answers, [Ok(()), Ok(()), Ok(())]);
+        assert_eq!(*happened.lock().unwrap(), run.ids, "each once");
+        let attempts = attempts.lock().unwrap();
+        assert_eq!(attempts[0], Attempt::First);
+        assert!(attempts[1..].iter().all(|a| *a == Attempt::AfterUnknown) && attempts.len() == 4);
+        assert_eq!(*run.heard.committed.lock().unwrap(), run.ids, "the rooms hear of it once");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_said_so_and_nothing_has_happened() {
+    let lane = FaultyLane { faults: [Fault::Unavailable].into(), ..FaultyLane::default() };
+    let happened = lane.happened.clone();
+    let run = run_batch_of(2, lane, None).await;
+    assert_eq!(run.answers, [Err(SubmitError::Unavailable), Err(SubmitError::Unavailable)]);
+    assert!(happened.lock().unwrap().is_empty());
+    assert_eq!(*run.heard.failed.lock().unwrap(), run.ids);
+}

@@ -1,0 +1,193 @@
+//! The command line: what each command is told and what it answers.
+
+mod admin;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::config::{ConfigError, Settings, Sources};
+use crate::{app, demo, http, telemetry};
+
+/// An order rings every device of the merchant until somebody answers.
+///
+/// Settings come from config files, then the environment (BELLHOP__SECTION__NAME), then these options; see
+/// .env.example for all of them. Without any, Bellhop keeps its data in ./data and listens on 127.0.0.1:8000.
+#[derive(Debug, Parser)]
+#[command(name = "bellhop", version, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where settings and data are.
+#[derive(Debug, Args)]
+struct Place {
+    /// Folder of default.toml and <environment>.toml to lay over the built-in ones
+    #[arg(long, value_name = "DIR", global = true)]
+    config: Option<PathBuf>,
+    /// Folder for the SQLite file and, in development, the generated secrets
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the hub
+    Serve {
+        /// Port to listen on; 0 takes a free one
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Run a hub of its own with simulated customers and merchants, and count what becomes of every order
+    Demo(demo::Options),
+    /// Bring the database's schema up to date and exit
+    Migrate,
+    /// Manage operators
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Ask a hub that runs here whether it is ready: exit status 0 if it is, 1 if not
+    Healthcheck {
+        /// Port of the hub; the configured one unless given
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Look at the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Check every setting; print them without secrets, or every problem (exit status 64)
+    Check,
+}
+
+/// Runs the command and gives the process's exit status: 0 done, 1 failed, 64 wrong settings, 70 a part died.
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "bellhop", &mut std::io::stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Openapi => {
+            say(&http::openapi::openapi_json());
+            ExitCode::SUCCESS
+        }
+        Command::Demo(mut options) => {
+            options.data = options.data.or(cli.place.data);
+            in_system(async {
+                match demo::run(options).await {
+                    Ok(verdict) if verdict.is_good() => ExitCode::SUCCESS,
+                    Ok(_) => ExitCode::FAILURE,
+                    Err(error) => fail(&error),
+                }
+            })
+        }
+        command => with_settings(command, cli.place),
+    }
+}
+
+fn with_settings(command: Command, place: Place) -> ExitCode {
+    let mut sources = Sources::process(place.config);
+    if let Some(data) = place.data {
+        sources = sources.with("data.dir", data.to_string_lossy());
+    }
+    if let Command::Serve { port: Some(port) } | Command::Healthcheck { port: Some(port) } = command {
+        sources = sources.with("server.port", port.to_string());
+    }
+    let settings = match Settings::load(&sources) {
+        Ok(settings) => settings,
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(ConfigError::EXIT_CODE);
+        }
+    };
+    if let Command::Config(ConfigCommand::Check) = command {
+        say(&settings.to_table().to_string());
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = telemetry::logs::init(&settings.telemetry.log) {
+        return fail(&error);
+    }
+    in_system(async move {
+        match command {
+            Command::Serve { .. } => serve::serve(settings).await,
+            Command::Healthcheck { .. } => serve::healthcheck(&settings).await,
+            Command::Migrate => migrate(&settings).await,
+            Command::Admin(admin::Admin::Create(create)) => admin::create(&settings, create).await,
+            Command::Demo(_) | Command::Openapi | Command::Config(_) | Command::Completions { .. } => {
+                ExitCode::SUCCESS
+            }
+        }
+    })
+}
+
+async fn migrate(settings: &Settings) -> ExitCode {
+    let migrated = async {
+        let (store, _) = app::open_store(settings).await?;
+        store.migrate().await?;
+        store.close().await;
+        Ok::<_, app::StartError>(store.name())
+    };
+    match migrated.await {
+        Ok(name) => {
+            say(&format!("the {name} schema is up to date"));
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn in_system(work: impl Future<Output = ExitCode>) -> ExitCode {
+    actix_rt::System::new().block_on(work)
+}
+
+#[allow(clippy::print_stdout)]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[allow(clippy::print_stderr)]
+fn complain(error: &dyn std::error::Error) {
+    eprintln!("bellhop: {error}");
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    complain(error);
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_every_command_has_help() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            assert!(sub.get_about().is_some(), "{} has no help", sub.get_name());
+        }
+    }
+
+    #[test]
+    fn data_may_stand_before_or_after_the_command() {
+        for line in [["bellhop", "--data", "d", "serve"], ["bellhop", "serve", "--data", "d"]] {
+            let cli = Cli::try_parse_from(line).expect("it parses");
+            assert_eq!(cli.place.data, Some(PathBuf::from("d")));
+        }
+    }
+}
