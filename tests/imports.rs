@@ -1,0 +1,146 @@
+//! Imports go one way, as the map in `src/lib.rs` says.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each module with those it may import from. `settings` and `telemetry` stand beside the line.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("settings", &[]),
+    ("protocol", &["domain"]),
+    ("telemetry", &["settings"]),
+    ("storage", &["domain", "protocol", "settings", "telemetry"]),
+    ("actors", &["domain", "protocol", "settings", "storage", "telemetry"]),
+    ("http", &["domain", "protocol", "settings", "storage", "actors", "telemetry"]),
+    ("config", &["settings", "storage", "actors", "http", "telemetry"]),
+    ("app", &["domain", "protocol", "settings", "storage", "actors", "http", "config", "telemetry"]),
+    ("demo", &["domain", "protocol", "settings", "config", "app", "telemetry"]),
+    ("cli", &["domain", "settings", "storage", "http", "config", "app", "demo", "telemetry"]),
+];
+
+/// What the pure modules do not know.
+const IMPURE: &[&str] = &["tokio", "actix", "actix_web", "actix_rt", "actix_http", "sqlx", "redis", "tracing", "reqwest"];
+const PURE: &[&str] = &["domain", "protocol"];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the folder can be read") {
+        let path = entry.expect("the entry can be read").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The module of the house a file belongs to: the first folder below `src`, or the file's own name.
+fn module_of(path: &Path) -> String {
+    let below = path.strip_prefix("src").expect("it is below src");
+    let first = below.components().next().expect("it has a name").as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The code of a file without comments; a `//` in a text only hides what follows it on its line.
+fn code(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The names that follow `prefix::`, also those of a group like `crate::{app, http}`.
+fn names_after<'a>(text: &'a str, prefix: &str) -> Vec<&'a str> {
+    let mut names = Vec::new();
+    for (at, found) in text.match_indices(&format!("{prefix}::")) {
+        if text[..at].chars().next_back().is_some_and(is_name) {
+            continue;
+        }
+        let rest = &text[at + found.len()..];
+        if let Some(group) = rest.strip_prefix('{') {
+            let end = group.find("};").unwrap_or(group.len());
+            let mut depth = 0;
+            let mut start = 0;
+            for (index, c) in group[..end].char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => start = index + 1,
+                    c if depth == 0 && start <= index && !c.is_whitespace() && is_name(c) => {
+                        let name = group[index..].split(|c| !is_name(c)).next().unwrap_or_default();
+                        if group[start..index].trim().is_empty() {
+                            names.push(name);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        } else {
+            names.push(rest.split(|c| !is_name(c)).next().unwrap_or_default());
+        }
+    }
+    names
+}
+
+/// Everything in `text`, a file of `module`, that goes against the rule.
+fn violations(module: &str, text: &str, allowed: &BTreeMap<&str, &[&str]>) -> Vec<String> {
+    let text = code(text);
+    let may = allowed[module];
+    let mut found: Vec<String> = names_after(&text, "crate")
+        .into_iter()
+        .filter(|name| allowed.contains_key(name) && *name != module && !may.contains(name))
+        .map(|name| format!("{module} imports {name}"))
+        .collect();
+    if PURE.contains(&module) {
+        for name in IMPURE {
+            if text.match_indices(&format!("{name}::")).any(|(at, _)| !text[..at].chars().next_back().is_some_and(is_name)) {
+                found.push(format!("{module} knows {name}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_go_one_way() {
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    let mut found = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    for file in &files {
+        let module = module_of(file);
+        if module == "lib" || module == "main" {
+            continue;
+        }
+        assert!(allowed.contains_key(module.as_str()), "{module} has no place in the rule");
+        let text = fs::read_to_string(file).expect("the file can be read");
+        found.extend(violations(&module, &text, &allowed).into_iter().map(|v| format!("{}: {v}", file.display())));
+        seen.insert(module);
+    }
+    assert_eq!(seen.len(), ALLOWED.len(), "every module of the rule exists");
+    assert!(found.is_empty(), "imports against the rule:\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_wrong_import_is_found_however_it_is_written() {
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
+    for (module, text) in [
+        ("domain", "use crate::protocol::close::CloseReason;"),
+        ("domain", "fn f() { tokio::spawn(async {}); }"),
+        ("protocol", "use crate::{\n    domain::ids::OrderId,\n    storage::Store,\n};"),
+        ("storage", "use crate::actors::room::Rooms;"),
+        ("actors", "let x = crate::http::problem::ApiError::not_found();"),
+        ("http", "use crate::app::App;"),
+    ] {
+        assert_eq!(violations(module, text, &allowed).len(), 1, "{text}");
+    }
+    for (module, text) in [
+        ("actors", "use crate::{domain, storage::Store};"),
+        ("domain", "// use crate::http::Api;\nuse crate::domain::ids::OrderId;"),
+        ("protocol", "use crate::domain::time::Timestamp; use tungstenite::protocol;"),
+    ] {
+        assert_eq!(violations(module, text, &allowed), Vec::<String>::new(), "{text}");
+    }
+}
