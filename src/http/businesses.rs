@@ -18,7 +18,7 @@ use crate::protocol::problem::FieldError;
 use crate::storage::command::BusinessPatch;
 
 use super::identity::{Merchants, SignedIn};
-use super::input::{Body, FromText, Parsed, PathId, Query, one_of, rules};
+use super::input::{Body, FromText, Parsed, PathId, Query, one_of, rules, schema_of};
 use super::paging::Limit;
 use super::problem::ApiError;
 use super::state::Api;
@@ -112,11 +112,11 @@ pub struct NewBusiness {
     zone: Option<String>,
     /// IANA; `UTC` unless given. Decides when the business's day begins.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<Zone>)]
     timezone: Option<Parsed<Zone>>,
     /// ISO 4217, of every price. It stays as it is.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<Currency>)]
     currency: Parsed<Currency>,
     /// Minutes an order takes; 20 unless given.
     #[garde(range(min = 1, max = 600))]
@@ -128,7 +128,7 @@ pub struct NewBusiness {
     tables: Option<i64>,
     /// `open` unless given.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<StateWord>)]
     state: Option<Parsed<StateWord>>,
     /// With `busy`: minutes added to the preparation time.
     #[garde(range(min = 1, max = 600))]
@@ -136,7 +136,7 @@ pub struct NewBusiness {
     extra_minutes: Option<i64>,
     /// With `paused`: when it takes orders again by itself, at most 30 days ahead.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<Timestamp>)]
     paused_until: Option<Parsed<Timestamp>>,
 }
 
@@ -157,7 +157,7 @@ pub struct BusinessChanges {
     zone: Option<String>,
     /// IANA.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<Zone>)]
     timezone: Option<Parsed<Zone>>,
     /// Minutes an order takes.
     #[garde(range(min = 1, max = 600))]
@@ -169,7 +169,7 @@ pub struct BusinessChanges {
     tables: Option<i64>,
     /// Whether it takes orders.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<StateWord>)]
     state: Option<Parsed<StateWord>>,
     /// With `busy`: minutes added to the preparation time.
     #[garde(range(min = 1, max = 600))]
@@ -177,7 +177,7 @@ pub struct BusinessChanges {
     extra_minutes: Option<i64>,
     /// With `paused`: when it takes orders again by itself, at most 30 days ahead.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<Timestamp>)]
     paused_until: Option<Parsed<Timestamp>>,
 }
 
@@ -335,11 +335,11 @@ async fn create(
 pub struct BusinessFilter {
     /// At most so many, 1 to 50; 20 unless given.
     #[garde(dive)]
-    #[param(inline)]
+    #[param(schema_with = schema_of::<Limit>)]
     limit: Option<Parsed<Limit>>,
     /// The `next_cursor` of the page before.
     #[garde(dive)]
-    #[param(inline)]
+    #[param(schema_with = schema_of::<BusinessId>)]
     cursor: Option<Parsed<BusinessId>>,
 }
 

@@ -13,7 +13,7 @@ use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{MemberRefusal, Removal};
 
 use super::identity::{Merchants, SignedIn};
-use super::input::{Body, Parsed, PathId, path_text, rules};
+use super::input::{Body, Parsed, PathId, path_text, rules, schema_of};
 use super::problem::ApiError;
 use super::state::Api;
 
@@ -75,11 +75,11 @@ pub struct NewMember {
     email: Option<String>,
     /// The id of a merchant's account.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<UserId>)]
     user_id: Option<Parsed<UserId>>,
     /// `staff` unless given.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<MemberRole>)]
     role: Option<Parsed<MemberRole>>,
 }
 

@@ -12,7 +12,7 @@ use crate::domain::ids::{BusinessId, NotificationId};
 use crate::domain::time::Timestamp;
 
 use super::identity::{Merchants, SignedIn};
-use super::input::{Body, Parsed, PathId, Query, rules};
+use super::input::{Body, Parsed, PathId, Query, rules, schema_of};
 use super::paging::Limit;
 use super::problem::ApiError;
 use super::state::Api;
@@ -45,7 +45,7 @@ pub struct NewNotification {
     data: Option<Value>,
     /// `NORMAL` unless given.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<Priority>)]
     priority: Option<Parsed<Priority>>,
 }
 
@@ -124,11 +124,11 @@ async fn post_one(
 pub struct NotificationFilter {
     /// At most so many, 1 to 50; 20 unless given.
     #[garde(dive)]
-    #[param(inline)]
+    #[param(schema_with = schema_of::<Limit>)]
     limit: Option<Parsed<Limit>>,
     /// Only those older than this one: the `next_before` of the page before.
     #[garde(dive)]
-    #[param(inline)]
+    #[param(schema_with = schema_of::<NotificationId>)]
     before: Option<Parsed<NotificationId>>,
 }
 

@@ -12,7 +12,7 @@ use crate::protocol::views::OrderView;
 use crate::storage::{More, OrderPage, OrderQuery, OrderScope, PageStart, search_words};
 
 use super::super::identity::SignedIn;
-use super::super::input::{Parsed, Query, rules};
+use super::super::input::{Parsed, Query, rules, schema_of};
 use super::super::paging::{Limit, OrderCursor, Page};
 use super::super::problem::ApiError;
 use super::super::state::Api;
@@ -28,7 +28,7 @@ const MAX_WORDS: usize = 8;
 pub(super) struct OrderFilter {
     /// Only in this status.
     #[garde(dive)]
-    #[param(inline)]
+    #[param(schema_with = schema_of::<Status>)]
     status: Option<Parsed<Status>>,
     /// Words an order has at the beginning of its number, of a sku or of a word of its customer's name.
     #[garde(inner(custom(rules::line::<100>)))]
@@ -36,19 +36,19 @@ pub(super) struct OrderFilter {
     q: Option<String>,
     /// Only of this business.
     #[garde(dive)]
-    #[param(inline)]
+    #[param(schema_with = schema_of::<BusinessId>)]
     business_id: Option<Parsed<BusinessId>>,
     /// Which page, from 1; not together with `cursor`.
     #[garde(dive)]
-    #[param(inline)]
+    #[param(schema_with = schema_of::<Page>)]
     page: Option<Parsed<Page>>,
     /// At most so many, 1 to 50; 20 unless given.
     #[garde(dive)]
-    #[param(inline)]
+    #[param(schema_with = schema_of::<Limit>)]
     limit: Option<Parsed<Limit>>,
     /// The `next_cursor` of the page before; then nothing is counted.
     #[garde(dive)]
-    #[param(inline)]
+    #[param(schema_with = schema_of::<OrderCursor>)]
     cursor: Option<Parsed<OrderCursor>>,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct OrdersView {
     (status = 200, description = "A page", body = OrdersView),
 ))]
 #[get("/orders")]
-async fn list(
+pub(super) async fn list(
     api: web::Data<Api>,
     who: SignedIn,
     query: Query<OrderFilter>,

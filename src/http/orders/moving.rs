@@ -14,7 +14,7 @@ use crate::protocol::views::OrderView;
 use crate::storage::command::{MoveError, MoveOrder};
 
 use super::super::identity::SignedIn;
-use super::super::input::{Body, Parsed, PathId, rules};
+use super::super::input::{Body, Parsed, PathId, rules, schema_of};
 use super::super::problem::ApiError;
 use super::super::state::Api;
 use super::{etag, view_for};
@@ -25,7 +25,7 @@ use super::{etag, view_for};
 pub(super) struct StatusChange {
     /// Where to.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<Status>)]
     status: Parsed<Status>,
     /// The version this was decided on; or send `If-Match`.
     #[garde(range(min = 1))]
@@ -68,7 +68,7 @@ enum Precondition {
         (status = 428, description = "`version_required`"),
     ))]
 #[patch("/orders/{id}/status")]
-async fn change_status(
+pub(super) async fn change_status(
     api: web::Data<Api>,
     who: SignedIn,
     id: PathId<OrderId>,

@@ -17,7 +17,7 @@ use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutco
 
 use super::super::idempotency::{REPLAYED, WAIT, key_of};
 use super::super::identity::{Orderers, SignedIn};
-use super::super::input::{Body, Parsed, rules};
+use super::super::input::{Body, Parsed, rules, schema_of};
 use super::super::problem::ApiError;
 use super::super::state::Api;
 use super::etag;
@@ -34,11 +34,11 @@ const MAC_DOMAIN: &str = "idempotent order v1";
 pub(super) struct NewOrder {
     /// Where.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<BusinessId>)]
     business_id: Parsed<BusinessId>,
     /// How the customer gets it.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<Fulfilment>)]
     fulfilment: Parsed<Fulfilment>,
     /// 1 to 100 lines.
     #[garde(length(min = 1, max = 100), dive)]
@@ -60,7 +60,7 @@ pub(super) struct NewOrder {
     notes: Option<String>,
     /// How it will be paid.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<PaymentMethod>)]
     payment: Parsed<PaymentMethod>,
     /// The same as the header `Idempotency-Key`, for clients that cannot set one.
     #[garde(inner(custom(rules::idempotency_key)))]
@@ -131,7 +131,7 @@ pub(super) struct NewOrderAddress {
         (status = 409, description = "`business_paused`, `business_closed` or `request_in_flight`"),
     ))]
 #[post("/orders")]
-async fn place(
+pub(super) async fn place(
     api: web::Data<Api>,
     who: SignedIn<Orderers>,
     request: HttpRequest,

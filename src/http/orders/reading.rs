@@ -24,7 +24,7 @@ use super::{etag, view_for};
         (status = 304, description = "You have the present version"),
     ))]
 #[get("/orders/{id}")]
-async fn read(
+pub(super) async fn read(
     api: web::Data<Api>,
     who: SignedIn,
     id: PathId<OrderId>,
