@@ -28,7 +28,7 @@ use crate::http::sockets::{Admission, SocketGate};
 use crate::http::state::{Api, Parts, Phase, Readiness};
 use crate::protocol::event::RoomEvent;
 use crate::storage::cipher::{Cipher, KeyId, KeysError};
-use crate::storage::command::{Action, Command, MoveError, Outcome, PlaceOutcome, Removal, Rotation};
+use crate::storage::command::{Action, Command, Outcome, PlaceOutcome, Removal, Rotation};
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::settings::DatabaseLocation;
 use crate::storage::{Store, StoreError, postgres, sqlite};

@@ -17,8 +17,8 @@
 //! - [`demo`]: simulated customers and merchants against a real hub.
 
 pub mod actors;
-//pub mod app;
-//pub mod cli;
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;

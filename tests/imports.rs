@@ -20,7 +20,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 ];
 
 /// What the pure modules do not know.
-const IMPURE: &[&str] = &["tokio", "actix", "actix_web", "actix_rt", "actix_http", "sqlx", "redis", "tracing", "reqwest"];
+const IMPURE: &[&str] =
+    &["tokio", "actix", "actix_web", "actix_rt", "actix_http", "sqlx", "redis", "tracing", "reqwest"];
 const PURE: &[&str] = &["domain", "protocol"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -94,7 +95,10 @@ fn violations(module: &str, text: &str, allowed: &BTreeMap<&str, &[&str]>) -> Ve
         .collect();
     if PURE.contains(&module) {
         for name in IMPURE {
-            if text.match_indices(&format!("{name}::")).any(|(at, _)| !text[..at].chars().next_back().is_some_and(is_name)) {
+            if text
+                .match_indices(&format!("{name}::"))
+                .any(|(at, _)| !text[..at].chars().next_back().is_some_and(is_name))
+            {
                 found.push(format!("{module} knows {name}"));
             }
         }
@@ -116,7 +120,9 @@ fn imports_go_one_way() {
         }
         assert!(allowed.contains_key(module.as_str()), "{module} has no place in the rule");
         let text = fs::read_to_string(file).expect("the file can be read");
-        found.extend(violations(&module, &text, &allowed).into_iter().map(|v| format!("{}: {v}", file.display())));
+        found.extend(
+            violations(&module, &text, &allowed).into_iter().map(|v| format!("{}: {v}", file.display())),
+        );
         seen.insert(module);
     }
     assert_eq!(seen.len(), ALLOWED.len(), "every module of the rule exists");

@@ -21,7 +21,8 @@ pub(super) async fn serve(settings: Settings) -> ExitCode {
         Err(error) => return super::fail(&error),
     };
     let stopper = app.stopper();
-    let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    let signals =
+        signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
     match signals {
         Ok((mut term, mut interrupt)) => {
             actix::spawn(async move {

@@ -17,14 +17,12 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::User;
-use crate::storage::command::{
-    Approval, Creation, Device, NewSession, NewUser, RotateSession, Rotation,
-};
+use crate::storage::command::{Approval, Creation, Device, NewSession, NewUser, RotateSession, Rotation};
 
 use super::access::password::NewPassword;
 use super::access::refresh::RefreshTokens;
 use super::identity::SignedIn;
-use super::input::{Body, FromText, Parsed, one_of, rules};
+use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
 use super::problem::ApiError;
 use super::state::Api;
 
@@ -63,7 +61,7 @@ pub struct Signup {
     password: SecretString,
     /// `customer` unless given.
     #[garde(dive)]
-    #[schema(inline)]
+    #[schema(schema_with = schema_of::<SignupRole>)]
     role: Option<Parsed<SignupRole>>,
     /// What others call its owner.
     #[garde(inner(custom(rules::line::<100>)))]

@@ -1,13 +1,24 @@
 //! The HTTP interface and the upgrade to sockets.
 
 pub mod access;
+pub mod accounts;
+pub mod businesses;
 pub mod client;
+pub mod health;
 pub mod idempotency;
 pub mod identity;
 pub mod input;
+pub mod members;
+pub mod menu;
 pub mod network;
+pub mod notifications;
 pub mod observe;
+pub mod openapi;
+pub mod orders;
+pub mod paging;
 pub mod problem;
+pub mod routes;
+pub mod server;
 pub mod settings;
 pub mod sockets;
 pub mod state;

@@ -55,7 +55,12 @@ impl Listening {
     ///
     /// # Errors
     /// When the listener is not usable.
-    pub fn serve(self, settings: &ServerSettings, api: web::Data<Api>, gate: SocketGate) -> io::Result<(Server, ServerHandle)> {
+    pub fn serve(
+        self,
+        settings: &ServerSettings,
+        api: web::Data<Api>,
+        gate: SocketGate,
+    ) -> io::Result<(Server, ServerHandle)> {
         let workers = match settings.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             configured => configured,
@@ -68,7 +73,9 @@ impl Listening {
                 let (gate, stopping) = (gate.clone(), stopping.clone());
                 let sockets = fn_factory(move || {
                     let worker = gate.clone().start_worker();
-                    std::future::ready(Ok::<_, ()>(fn_service(move |upgrade| worker.clone().upgrade(upgrade))))
+                    std::future::ready(Ok::<_, ()>(fn_service(move |upgrade| {
+                        worker.clone().upgrade(upgrade)
+                    })))
                 });
                 HttpService::build()
                     .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))

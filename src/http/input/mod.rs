@@ -8,7 +8,7 @@ mod query;
 pub mod rules;
 
 pub use body::Body;
-pub use parsed::{FromText, Parsed, one_of};
+pub use parsed::{FromText, Parsed, one_of, schema_of};
 pub use path::{PathId, path_text};
 pub use query::Query;
 

@@ -7,7 +7,6 @@ use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::Zone;
@@ -69,14 +68,10 @@ impl<T> Validate for Parsed<T> {
     }
 }
 
-impl<T: FromText> PartialSchema for Parsed<T> {
-    fn schema() -> RefOr<Schema> {
-        let schema = ObjectBuilder::new().schema_type(Type::String).examples([T::EXAMPLE]);
-        schema.enum_values(T::words()).into()
-    }
+/// The schema of a field that is a [`Parsed`].
+pub fn schema_of<T: FromText>() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).examples([T::EXAMPLE]).enum_values(T::words()).into()
 }
-
-impl<T: FromText> ToSchema for Parsed<T> {}
 
 macro_rules! by_from_str {
     ($($type:ty: $example:literal;)*) => {

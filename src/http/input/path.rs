@@ -27,12 +27,36 @@ impl<T: FromText> FromRequest for PathId<T> {
     }
 }
 
+/// What the router leaves encoded, the per cent sign last: decoding it makes new ones.
+const PROTECTED: [(&str, &str); 5] = [("%2F", "/"), ("%2f", "/"), ("%2B", "+"), ("%2b", "+"), ("%25", "%")];
+
 /// A part of the path as text, percent-decoded.
 ///
 /// # Errors
 /// 404 for bytes that are no text.
 pub fn path_text(request: &HttpRequest, name: &str) -> Result<String, ApiError> {
     let raw = request.match_info().get(name).ok_or_else(ApiError::not_found)?;
-    // The router has decoded what it may; a `%2F` or `%25` is still as it was sent.
-    Ok(raw.replace("%2F", "/").replace("%2f", "/").replace("%25", "%"))
+    Ok(PROTECTED.iter().fold(raw.to_owned(), |text, (code, plain)| text.replace(code, plain)))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use actix_web::{App, HttpResponse, test, web};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_part_of_a_path_is_decoded_once() {
+        let route = web::get().to(|request: HttpRequest| async move {
+            path_text(&request, "sku").map(|sku| HttpResponse::Ok().body(sku))
+        });
+        let app = test::init_service(App::new().route("/{sku}", route)).await;
+        for (sent, meant) in
+            [("a-1", "a-1"), ("a%2Fb", "a/b"), ("a%252Fb", "a%2Fb"), ("a%2bb", "a+b"), ("%E5%AF%BF", "寿")]
+        {
+            let request = TestRequest::with_uri(&format!("/{sent}")).to_request();
+            assert_eq!(test::call_and_read_body(&app, request).await, meant, "{sent}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_codec::Framed;
-use actix_http::body::BodySize;
+use actix_http::body::{BodySize, BoxBody};
 use actix_http::header::{self, HeaderMap};
 use actix_http::{ConnectionType, Request, Response, StatusCode, h1, ws};
 use actix_web::{ResponseError as _, web};
@@ -85,6 +85,17 @@ impl SocketGate {
     }
 }
 
+/// The answer to an upgrade request could not be written: the client is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("an upgrade request could not be answered: {0}")]
+pub struct UpgradeError(#[from] std::io::Error);
+
+impl From<UpgradeError> for Response<BoxBody> {
+    fn from(_: UpgradeError) -> Self {
+        Self::internal_server_error()
+    }
+}
+
 fn route(path: &str) -> Option<Route> {
     let path = path.strip_suffix('/').unwrap_or(path);
     if let Some(id) = path.strip_prefix("/ws/notifications/") {
@@ -103,7 +114,7 @@ impl WorkerGate {
     pub async fn upgrade(
         self,
         (request, framed): (Request, Framed<TcpStream, h1::Codec>),
-    ) -> std::io::Result<()> {
+    ) -> Result<(), UpgradeError> {
         let began = Instant::now();
         let id = RequestId::of(request.head().headers());
         let found = route(request.path());
@@ -135,7 +146,7 @@ impl WorkerGate {
         mut framed: Framed<TcpStream, h1::Codec>,
         admitted: Admitted,
         id: &RequestId,
-    ) -> std::io::Result<()> {
+    ) -> Result<(), UpgradeError> {
         let mut answer = ws::handshake_response(request.head());
         answer.insert_header((REQUEST_ID, id.as_str()));
         let answer = answer.finish().drop_body();
@@ -267,7 +278,7 @@ async fn refuse(
     mut framed: Framed<TcpStream, h1::Codec>,
     error: &ApiError,
     id: &RequestId,
-) -> std::io::Result<()> {
+) -> Result<(), UpgradeError> {
     let mut problem = error.problem().clone();
     id.as_str().clone_into(&mut problem.request_id);
     let body = Bytes::from(serde_json::to_vec(&problem).expect("a problem is made of texts and numbers"));

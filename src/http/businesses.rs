@@ -1,0 +1,460 @@
+//! Businesses (requirement 2.1).
+
+use std::time::Duration;
+
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpResponse, get, patch, post, web};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::domain::access::Role;
+use crate::domain::business::{Business, BusinessState, Location, Zone};
+use crate::domain::ids::BusinessId;
+use crate::domain::money::Currency;
+use crate::domain::time::Timestamp;
+use crate::protocol::problem::FieldError;
+use crate::storage::command::BusinessPatch;
+
+use super::identity::{Merchants, SignedIn};
+use super::input::{Body, FromText, Parsed, PathId, Query, one_of, rules, schema_of};
+use super::paging::Limit;
+use super::problem::ApiError;
+use super::state::Api;
+
+/// Minutes an order takes where the merchant does not say.
+const DEFAULT_PREP_MINUTES: u16 = 20;
+
+/// The zone of a business that names none.
+const DEFAULT_ZONE: &str = "default";
+
+/// The longest pause; a business that rests longer is closed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 86_400);
+
+/// Mounts the routes.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(create).service(list).service(read).service(update);
+}
+
+/// Whether a business takes orders, without the details.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateWord {
+    /// Takes orders.
+    Open,
+    /// Takes orders and needs longer; with `extra_minutes`.
+    Busy,
+    /// Takes none for now; with `paused_until`.
+    Paused,
+    /// Takes none.
+    Closed,
+}
+
+impl StateWord {
+    const ALL: [Self; 4] = [Self::Open, Self::Busy, Self::Paused, Self::Closed];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Busy => "busy",
+            Self::Paused => "paused",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl FromText for StateWord {
+    const EXAMPLE: &'static str = "open";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        one_of(&Self::ALL, Self::as_str, text)
+    }
+
+    fn words() -> Option<Vec<&'static str>> {
+        Some(Self::ALL.iter().map(|word| word.as_str()).collect())
+    }
+}
+
+/// A point on the map.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LocationBody {
+    /// Degrees north.
+    #[garde(custom(rules::latitude))]
+    #[schema(minimum = -90, maximum = 90, example = 38.7223)]
+    lat: f64,
+    /// Degrees east.
+    #[garde(custom(rules::longitude))]
+    #[schema(minimum = -180, maximum = 180, example = -9.1393)]
+    lng: f64,
+}
+
+impl From<LocationBody> for Location {
+    fn from(body: LocationBody) -> Self {
+        Self { lat: body.lat, lng: body.lng }
+    }
+}
+
+/// A new business; whoever makes it becomes its owner.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBusiness {
+    /// What customers call it.
+    #[garde(custom(rules::line::<100>))]
+    #[schema(min_length = 1, max_length = 100, example = "Pastéis da Rua")]
+    name: String,
+    /// Where drivers pick up.
+    #[garde(dive)]
+    location: LocationBody,
+    /// The delivery zone; `default` unless given.
+    #[garde(inner(custom(rules::line::<64>)))]
+    #[schema(min_length = 1, max_length = 64, example = "lisbon-centre")]
+    zone: Option<String>,
+    /// IANA; `UTC` unless given. Decides when the business's day begins.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<Zone>)]
+    timezone: Option<Parsed<Zone>>,
+    /// ISO 4217, of every price. It stays as it is.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<Currency>)]
+    currency: Parsed<Currency>,
+    /// Minutes an order takes; 20 unless given.
+    #[garde(range(min = 1, max = 600))]
+    #[schema(minimum = 1, maximum = 600, example = 20)]
+    prep_minutes: Option<i64>,
+    /// Tables are numbered from 1 to this; 0, none, unless given.
+    #[garde(range(min = 0, max = 1000))]
+    #[schema(minimum = 0, maximum = 1000, example = 12)]
+    tables: Option<i64>,
+    /// `open` unless given.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<StateWord>)]
+    state: Option<Parsed<StateWord>>,
+    /// With `busy`: minutes added to the preparation time.
+    #[garde(range(min = 1, max = 600))]
+    #[schema(minimum = 1, maximum = 600, example = 15)]
+    extra_minutes: Option<i64>,
+    /// With `paused`: when it takes orders again by itself, at most 30 days ahead.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<Timestamp>)]
+    paused_until: Option<Parsed<Timestamp>>,
+}
+
+/// Changes to a business; what is left out stays.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BusinessChanges {
+    /// What customers call it.
+    #[garde(inner(custom(rules::line::<100>)))]
+    #[schema(min_length = 1, max_length = 100, example = "Pastéis da Rua")]
+    name: Option<String>,
+    /// Where drivers pick up.
+    #[garde(dive)]
+    location: Option<LocationBody>,
+    /// The delivery zone.
+    #[garde(inner(custom(rules::line::<64>)))]
+    #[schema(min_length = 1, max_length = 64, example = "lisbon-centre")]
+    zone: Option<String>,
+    /// IANA.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<Zone>)]
+    timezone: Option<Parsed<Zone>>,
+    /// Minutes an order takes.
+    #[garde(range(min = 1, max = 600))]
+    #[schema(minimum = 1, maximum = 600, example = 20)]
+    prep_minutes: Option<i64>,
+    /// Tables are numbered from 1 to this.
+    #[garde(range(min = 0, max = 1000))]
+    #[schema(minimum = 0, maximum = 1000, example = 12)]
+    tables: Option<i64>,
+    /// Whether it takes orders.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<StateWord>)]
+    state: Option<Parsed<StateWord>>,
+    /// With `busy`: minutes added to the preparation time.
+    #[garde(range(min = 1, max = 600))]
+    #[schema(minimum = 1, maximum = 600, example = 15)]
+    extra_minutes: Option<i64>,
+    /// With `paused`: when it takes orders again by itself, at most 30 days ahead.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<Timestamp>)]
+    paused_until: Option<Parsed<Timestamp>>,
+}
+
+/// A business as it is now.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BusinessView {
+    /// `biz_…`
+    #[schema(example = "biz_0190f3c1a2b37d4e8f00112233445566")]
+    id: String,
+    /// What customers call it.
+    name: String,
+    /// Where drivers pick up.
+    location: LocationBody,
+    /// The delivery zone.
+    zone: String,
+    /// IANA.
+    #[schema(example = "Europe/Lisbon")]
+    timezone: String,
+    /// ISO 4217.
+    #[schema(example = "EUR")]
+    currency: String,
+    /// Minutes an order takes.
+    prep_minutes: u16,
+    /// How many tables.
+    tables: u16,
+    /// `open`, `busy`, `paused` or `closed`.
+    #[schema(example = "open")]
+    state: &'static str,
+    /// While `busy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_minutes: Option<u16>,
+    /// While `paused`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_until: Option<String>,
+    /// Counts changes.
+    version: i64,
+    /// RFC 3339.
+    created_at: String,
+    /// RFC 3339.
+    updated_at: String,
+}
+
+impl BusinessView {
+    fn new(business: &Business, now: Timestamp) -> Self {
+        let (state, extra_minutes, paused_until) = match business.state.at(now) {
+            BusinessState::Open => (StateWord::Open, None, None),
+            BusinessState::Busy { extra_minutes } => (StateWord::Busy, Some(extra_minutes), None),
+            BusinessState::Paused { until } => (StateWord::Paused, None, Some(until.to_rfc3339())),
+            BusinessState::Closed => (StateWord::Closed, None, None),
+        };
+        Self {
+            id: business.id.to_string(),
+            name: business.name.clone(),
+            location: LocationBody { lat: business.location.lat, lng: business.location.lng },
+            zone: business.zone.clone(),
+            timezone: business.timezone.name().to_owned(),
+            currency: business.currency.to_string(),
+            prep_minutes: business.prep_minutes,
+            tables: business.tables,
+            state: state.as_str(),
+            extra_minutes,
+            paused_until,
+            version: business.version,
+            created_at: business.created_at.to_rfc3339(),
+            updated_at: business.updated_at.to_rfc3339(),
+        }
+    }
+}
+
+/// The three fields of a state as one; a detail without its state, or a state without its detail, is refused.
+fn state(
+    word: Option<StateWord>,
+    extra_minutes: Option<i64>,
+    paused_until: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Option<BusinessState>, ApiError> {
+    let mut wrong = Vec::new();
+    let mut refuse = |field: &str, message: &str| {
+        wrong.push(FieldError { field: field.to_owned(), message: message.to_owned() });
+    };
+    if extra_minutes.is_some() && word != Some(StateWord::Busy) {
+        refuse("extra_minutes", "goes with the state busy only");
+    }
+    if paused_until.is_some() && word != Some(StateWord::Paused) {
+        refuse("paused_until", "goes with the state paused only");
+    }
+    let state = match (word, extra_minutes, paused_until) {
+        (Some(StateWord::Busy), None, _) => {
+            refuse("extra_minutes", "is required with the state busy");
+            None
+        }
+        (Some(StateWord::Paused), _, None) => {
+            refuse("paused_until", "is required with the state paused");
+            None
+        }
+        (Some(StateWord::Paused), _, Some(until)) if until <= now || until > now.plus(LONGEST_PAUSE) => {
+            refuse("paused_until", "must lie ahead, by at most 30 days");
+            None
+        }
+        (Some(StateWord::Paused), _, Some(until)) => Some(BusinessState::Paused { until }),
+        (Some(StateWord::Busy), Some(minutes), _) => {
+            Some(BusinessState::Busy { extra_minutes: bounded(minutes) })
+        }
+        (Some(StateWord::Open), ..) => Some(BusinessState::Open),
+        (Some(StateWord::Closed), ..) => Some(BusinessState::Closed),
+        (None, ..) => None,
+    };
+    if wrong.is_empty() { Ok(state) } else { Err(ApiError::invalid(wrong)) }
+}
+
+/// A number whose range was checked with its field.
+fn bounded(number: i64) -> u16 {
+    u16::try_from(number).expect("the range of the field lies within 16 bits")
+}
+
+/// Make a business.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = NewBusiness, responses(
+    (status = 201, description = "The business; you are its owner", body = BusinessView,
+     headers(("Location" = String, description = "Its address"))),
+))]
+#[post("/businesses")]
+async fn create(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    body: Body<NewBusiness>,
+) -> Result<HttpResponse, ApiError> {
+    let now = Timestamp::now();
+    let new = body.0;
+    let paused_until = new.paused_until.map(Parsed::into_inner);
+    let state = state(new.state.map(Parsed::into_inner), new.extra_minutes, paused_until, now)?;
+    let business = Business {
+        id: BusinessId::generate(),
+        name: new.name,
+        location: new.location.into(),
+        zone: new.zone.unwrap_or_else(|| DEFAULT_ZONE.to_owned()),
+        timezone: new.timezone.map_or_else(Zone::utc, Parsed::into_inner),
+        currency: new.currency.into_inner(),
+        prep_minutes: new.prep_minutes.map_or(DEFAULT_PREP_MINUTES, bounded),
+        tables: new.tables.map_or(0, bounded),
+        state: state.unwrap_or(BusinessState::Open),
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    let view = BusinessView::new(&business, now);
+    api.persistence.create_business(business, who.principal.user).await?;
+    let address = format!("/api/v1/businesses/{}", view.id);
+    Ok(HttpResponse::Created().insert_header((LOCATION, address)).json(view))
+}
+
+/// Which businesses a list shows.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct BusinessFilter {
+    /// At most so many, 1 to 50; 20 unless given.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<Limit>)]
+    limit: Option<Parsed<Limit>>,
+    /// The `next_cursor` of the page before.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<BusinessId>)]
+    cursor: Option<Parsed<BusinessId>>,
+}
+
+/// A page of businesses, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BusinessesView {
+    /// Oldest first.
+    items: Vec<BusinessView>,
+    /// How many at most.
+    limit: u32,
+    /// Whether more follow.
+    has_more: bool,
+    /// For the next page.
+    next_cursor: Option<String>,
+}
+
+/// List businesses: merchants see those they are a member of, others all.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])), params(BusinessFilter), responses(
+    (status = 200, description = "A page", body = BusinessesView),
+))]
+#[get("/businesses")]
+async fn list(
+    api: web::Data<Api>,
+    who: SignedIn,
+    query: Query<BusinessFilter>,
+) -> Result<HttpResponse, ApiError> {
+    let limit = query.0.limit.map_or(Limit::DEFAULT, Parsed::into_inner).get();
+    let after = query.0.cursor.map(Parsed::into_inner);
+    let mut businesses = match who.principal.role {
+        Role::Merchant => api.store.businesses_of(who.principal.user, after, limit + 1).await?,
+        Role::Customer | Role::Driver | Role::Admin => api.store.businesses(after, limit + 1).await?,
+    };
+    let has_more = businesses.len() > limit as usize;
+    businesses.truncate(limit as usize);
+    let next_cursor = businesses.last().filter(|_| has_more).map(|last| last.id.to_string());
+    let now = Timestamp::now();
+    let items = businesses.iter().map(|business| BusinessView::new(business, now)).collect();
+    Ok(HttpResponse::Ok().json(BusinessesView { items, limit, has_more, next_cursor }))
+}
+
+/// Read a business.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+    params(("id" = String, Path, description = "`biz_…`")),
+    responses((status = 200, description = "The business", body = BusinessView)))]
+#[get("/businesses/{id}")]
+async fn read(api: web::Data<Api>, _who: SignedIn, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
+    let business = api.store.business(id.0).await?.ok_or_else(ApiError::not_found)?;
+    Ok(HttpResponse::Ok().json(BusinessView::new(&business, Timestamp::now())))
+}
+
+/// Change a business you are a member of.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = BusinessChanges,
+    params(("id" = String, Path, description = "`biz_…`")),
+    responses((status = 200, description = "The business as it is now", body = BusinessView)))]
+#[patch("/businesses/{id}")]
+async fn update(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<BusinessId>,
+    body: Body<BusinessChanges>,
+) -> Result<HttpResponse, ApiError> {
+    api.membership(who.principal, id.0).await?;
+    let now = Timestamp::now();
+    let changes = body.0;
+    let paused_until = changes.paused_until.map(Parsed::into_inner);
+    let patch = BusinessPatch {
+        state: state(changes.state.map(Parsed::into_inner), changes.extra_minutes, paused_until, now)?,
+        name: changes.name,
+        location: changes.location.map(Location::from),
+        zone: changes.zone,
+        timezone: changes.timezone.map(Parsed::into_inner),
+        prep_minutes: changes.prep_minutes.map(bounded),
+        tables: changes.tables.map(bounded),
+    };
+    let business = api.persistence.update_business(id.0, patch).await?.ok_or_else(ApiError::not_found)?;
+    Ok(HttpResponse::Ok().json(BusinessView::new(&business, now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(result: Result<Option<BusinessState>, ApiError>) -> Vec<String> {
+        result.unwrap_err().problem().errors.iter().map(|e| e.field.clone()).collect()
+    }
+
+    #[test]
+    fn a_state_and_its_detail_come_together() {
+        let now = Timestamp::from_unix_seconds(1_000);
+        let soon = now.plus(Duration::from_secs(60));
+        let read = |word, minutes, until| state(word, minutes, until, now);
+        assert_eq!(read(None, None, None).unwrap(), None);
+        assert_eq!(
+            read(Some(StateWord::Busy), Some(10), None).unwrap(),
+            Some(BusinessState::Busy { extra_minutes: 10 })
+        );
+        assert_eq!(
+            read(Some(StateWord::Paused), None, Some(soon)).unwrap(),
+            Some(BusinessState::Paused { until: soon })
+        );
+        assert_eq!(fields(read(Some(StateWord::Busy), None, None)), ["extra_minutes"]);
+        assert_eq!(fields(read(Some(StateWord::Paused), None, None)), ["paused_until"]);
+        assert_eq!(
+            fields(read(Some(StateWord::Open), Some(5), Some(soon))),
+            ["extra_minutes", "paused_until"]
+        );
+        assert_eq!(fields(read(None, Some(5), None)), ["extra_minutes"]);
+    }
+
+    #[test]
+    fn a_pause_lies_ahead_by_at_most_thirty_days() {
+        let now = Timestamp::from_unix_seconds(1_000);
+        let read = |until| state(Some(StateWord::Paused), None, Some(until), now);
+        assert!(read(now.plus(LONGEST_PAUSE)).is_ok());
+        assert_eq!(fields(read(now)), ["paused_until"]);
+        assert_eq!(fields(read(now.plus(LONGEST_PAUSE + Duration::from_secs(1)))), ["paused_until"]);
+    }
+}

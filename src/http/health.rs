@@ -1,0 +1,244 @@
+//! Health and metrics (requirements 10.1 and 10.2): what supervisors, load balancers and Prometheus ask.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, get, web};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::domain::time::Timestamp;
+use crate::telemetry::Metrics;
+
+use super::state::{Api, Phase};
+
+/// How long a check may take.
+const CHECK_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the readiness probe waits for the database: less than the usual second of the one who asks.
+const PROBE_WITHIN: Duration = Duration::from_millis(800);
+
+/// Mounts the routes.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(health)
+        .service(live)
+        .service(ready)
+        .service(detailed)
+        .service(version)
+        .service(health_metrics)
+        .service(metrics);
+}
+
+/// The process answers.
+#[derive(Serialize, ToSchema)]
+pub struct HealthView {
+    /// Always `alive`.
+    #[schema(example = "alive")]
+    status: &'static str,
+    /// RFC 3339.
+    timestamp: String,
+}
+
+/// Whether the process answers.
+#[utoipa::path(tag = "operations", responses((status = 200, description = "It does", body = HealthView)))]
+#[get("/health")]
+async fn health() -> HttpResponse {
+    HttpResponse::Ok().json(HealthView { status: "alive", timestamp: Timestamp::now().to_rfc3339() })
+}
+
+/// The process answers.
+#[derive(Serialize, ToSchema)]
+pub struct LiveView {
+    /// Always `alive`.
+    #[schema(example = "alive")]
+    status: &'static str,
+}
+
+/// Whether the process answers; if not, start it again.
+#[utoipa::path(tag = "operations", responses((status = 200, description = "It does", body = LiveView)))]
+#[get("/health/live")]
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(LiveView { status: "alive" })
+}
+
+/// Whether new work should come here.
+#[derive(Serialize, ToSchema)]
+pub struct ReadyView {
+    /// `ready`, `not_ready` or `draining`.
+    #[schema(example = "ready")]
+    status: &'static str,
+    /// `ok` or `unavailable`; it does not decide, so that an outage does not take every node out.
+    #[schema(example = "ok")]
+    database: &'static str,
+    /// `not_configured`.
+    #[schema(example = "not_configured")]
+    redis: &'static str,
+}
+
+/// Whether new work should come here; if not, send it elsewhere.
+#[utoipa::path(tag = "operations", responses(
+    (status = 200, description = "It should", body = ReadyView),
+    (status = 503, description = "The hub is starting or draining", body = ReadyView),
+))]
+#[get("/health/ready")]
+async fn ready(api: web::Data<Api>) -> HttpResponse {
+    let (code, status) = match api.readiness.get() {
+        Phase::Ready => (StatusCode::OK, "ready"),
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+        Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+    };
+    let database = if api.database_answers(PROBE_WITHIN).await { "ok" } else { "unavailable" };
+    HttpResponse::build(code).json(ReadyView { status, database, redis: "not_configured" })
+}
+
+/// How one part is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CheckView {
+    /// `healthy`, `unhealthy` or `not_configured`.
+    #[schema(example = "healthy")]
+    status: &'static str,
+    /// Milliseconds.
+    #[schema(example = 0.4)]
+    response_time: f64,
+    /// Figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    details: Option<Value>,
+    /// What is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+}
+
+/// How every part is.
+#[derive(Serialize, ToSchema)]
+pub struct DetailedView {
+    /// `healthy`, `degraded` while fewer than half of the checks fail, else `unhealthy`.
+    #[schema(example = "healthy")]
+    status: &'static str,
+    /// RFC 3339.
+    timestamp: String,
+    /// By name.
+    checks: BTreeMap<&'static str, CheckView>,
+}
+
+/// How every part is.
+#[utoipa::path(tag = "operations", responses(
+    (status = 200, description = "Healthy or degraded", body = DetailedView),
+    (status = 503, description = "Unhealthy", body = DetailedView),
+))]
+#[get("/health/detailed")]
+async fn detailed(api: web::Data<Api>) -> HttpResponse {
+    let started = Instant::now();
+    let answers = api.database_answers(CHECK_WITHIN).await;
+    let (open, idle) = api.store.pool_size();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let checks = BTreeMap::from([
+        (
+            "database",
+            CheckView {
+                status: if answers { "healthy" } else { "unhealthy" },
+                response_time: started.elapsed().as_secs_f64() * 1000.0,
+                details: Some(json!({ "store": api.store.name() })),
+                error: (!answers).then_some("it does not answer"),
+            },
+        ),
+        ("pools", at_once("healthy", Some(json!({ "open": open, "idle": idle })))),
+        ("system", at_once("healthy", Some(json!({ "cpus": cpus })))),
+        ("redis", at_once("not_configured", None)),
+        ("payment_provider", at_once("not_configured", None)),
+        ("smtp", at_once("not_configured", None)),
+    ]);
+    let status = overall(&checks);
+    let code = if status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let timestamp = Timestamp::now().to_rfc3339();
+    HttpResponse::build(code).json(DetailedView { status, timestamp, checks })
+}
+
+fn at_once(status: &'static str, details: Option<Value>) -> CheckView {
+    CheckView { status, response_time: 0.0, details, error: None }
+}
+
+fn overall(checks: &BTreeMap<&'static str, CheckView>) -> &'static str {
+    let failed = checks.values().filter(|check| check.status == "unhealthy").count();
+    match failed {
+        0 => "healthy",
+        _ if failed * 2 < checks.len() => "degraded",
+        _ => "unhealthy",
+    }
+}
+
+/// What runs here.
+#[derive(Serialize, ToSchema)]
+pub struct VersionView {
+    /// `bellhop`.
+    #[schema(example = "bellhop")]
+    name: &'static str,
+    /// Semantic.
+    #[schema(example = "0.1.0")]
+    version: &'static str,
+}
+
+/// What runs here.
+#[utoipa::path(tag = "operations", responses((status = 200, description = "Its version", body = VersionView)))]
+#[get("/health/version")]
+async fn version() -> HttpResponse {
+    HttpResponse::Ok().json(VersionView { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") })
+}
+
+/// The same as `/metrics`.
+#[utoipa::path(tag = "operations", responses(
+    (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
+))]
+#[get("/health/metrics")]
+async fn health_metrics(api: web::Data<Api>) -> HttpResponse {
+    api.render_metrics()
+}
+
+/// Every metric.
+#[utoipa::path(tag = "operations", responses(
+    (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
+))]
+#[get("/metrics")]
+async fn metrics(api: web::Data<Api>) -> HttpResponse {
+    api.render_metrics()
+}
+
+impl Api {
+    async fn database_answers(&self, within: Duration) -> bool {
+        match tokio::time::timeout(within, self.store.ping()).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the database failed its check");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn render_metrics(&self) -> HttpResponse {
+        let (open, idle) = self.store.pool_size();
+        let connections = &self.metrics.database_pool_connections;
+        connections.with_label_values(&["idle"]).set(i64::from(idle));
+        connections.with_label_values(&["used"]).set(i64::from(open.saturating_sub(idle)));
+        HttpResponse::Ok().content_type(Metrics::content_type()).body(self.metrics.render())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_than_half_failing_is_degraded() {
+        let with = |failing: usize| {
+            let names = ["a", "b", "c", "d"];
+            let check = |i| at_once(if i < failing { "unhealthy" } else { "not_configured" }, None);
+            overall(&names.iter().enumerate().map(|(i, name)| (*name, check(i))).collect())
+        };
+        assert_eq!([0, 1, 2, 4].map(with), ["healthy", "degraded", "unhealthy", "unhealthy"]);
+    }
+}

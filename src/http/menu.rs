@@ -1,0 +1,224 @@
+//! Menus (requirement 2.2): everybody reads, members write.
+
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
+use garde::Validate;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::domain::business::MenuItem;
+use crate::domain::ids::BusinessId;
+use crate::protocol::problem::ProblemCode;
+use crate::storage::command::{Creation, ItemPatch, Removal};
+
+use super::identity::{Merchants, SignedIn};
+use super::input::{Body, PathId, path_text, rules};
+use super::problem::ApiError;
+use super::state::Api;
+
+/// Mounts the routes.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(read).service(add).service(update).service(remove);
+}
+
+/// Something on a menu.
+#[derive(Deserialize, Serialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ItemBody {
+    /// The merchant's own code, unique in the business.
+    #[garde(custom(rules::sku))]
+    #[schema(min_length = 1, max_length = 64, example = "pastel")]
+    sku: String,
+    /// What customers see.
+    #[garde(custom(rules::line::<100>))]
+    #[schema(min_length = 1, max_length = 100, example = "Pastel de nata")]
+    name: String,
+    /// Where on the menu it stands.
+    #[garde(inner(custom(rules::line::<100>)))]
+    #[schema(min_length = 1, max_length = 100, example = "Sweets")]
+    category: Option<String>,
+    /// Price of one, in minor units of the business's currency.
+    #[garde(range(min = 0, max = 100_000_000))]
+    #[schema(minimum = 0, maximum = 100_000_000, example = 130)]
+    price_minor: i64,
+    /// Whether it can be ordered now; it can unless this is false.
+    #[garde(skip)]
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    available: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl From<MenuItem> for ItemBody {
+    fn from(item: MenuItem) -> Self {
+        let MenuItem { sku, name, category, price_minor, available } = item;
+        Self { sku, name, category, price_minor, available }
+    }
+}
+
+/// What a business sells.
+#[derive(Serialize, ToSchema)]
+pub struct MenuView {
+    /// `biz_…`
+    business_id: String,
+    /// Of every price.
+    #[schema(example = "EUR")]
+    currency: String,
+    /// In the order of the menu.
+    categories: Vec<String>,
+    /// By category and name.
+    items: Vec<ItemBody>,
+}
+
+/// Read a menu.
+#[utoipa::path(tag = "menu", params(("id" = String, Path, description = "`biz_…`")),
+    responses((status = 200, description = "The menu", body = MenuView)))]
+#[get("/businesses/{id}/menu")]
+async fn read(api: web::Data<Api>, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
+    let business = api.store.business(id.0).await?.ok_or_else(ApiError::not_found)?;
+    let items: Vec<ItemBody> = api.store.menu(id.0).await?.into_iter().map(ItemBody::from).collect();
+    let mut categories: Vec<String> = items.iter().filter_map(|item| item.category.clone()).collect();
+    categories.dedup();
+    let (business_id, currency) = (business.id.to_string(), business.currency.to_string());
+    Ok(HttpResponse::Ok().json(MenuView { business_id, currency, categories, items }))
+}
+
+/// Put a new item on the menu.
+#[utoipa::path(tag = "menu", security(("bearer" = [])), request_body = ItemBody,
+    params(("id" = String, Path, description = "`biz_…`")),
+    responses(
+        (status = 201, description = "The item", body = ItemBody,
+         headers(("Location" = String, description = "Its address"))),
+        (status = 409, description = "`already_exists`: the sku is on the menu"),
+    ))]
+#[post("/businesses/{id}/menu/items")]
+async fn add(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<BusinessId>,
+    body: Body<ItemBody>,
+) -> Result<HttpResponse, ApiError> {
+    api.membership(who.principal, id.0).await?;
+    let view = body.0;
+    let item = MenuItem {
+        sku: view.sku.clone(),
+        name: view.name.clone(),
+        category: view.category.clone(),
+        price_minor: view.price_minor,
+        available: view.available,
+    };
+    match api.persistence.add_item(id.0, item).await? {
+        Creation::Created => {
+            let address = format!("/api/v1/businesses/{}/menu/items/{}", id.0, in_path(&view.sku));
+            Ok(HttpResponse::Created().insert_header((LOCATION, address)).json(view))
+        }
+        Creation::AlreadyThere => {
+            Err(ApiError::new(ProblemCode::AlreadyExists, "An item with this sku is on the menu."))
+        }
+    }
+}
+
+/// A text as a part of a path.
+fn in_path(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut path, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                path.push(char::from(byte))
+            }
+            _ => path.push_str(&format!("%{byte:02X}")),
+        }
+        path
+    })
+}
+
+/// Changes to an item; what is left out stays.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ItemChanges {
+    /// What customers see.
+    #[garde(inner(custom(rules::line::<100>)))]
+    #[schema(min_length = 1, max_length = 100, example = "Pastel de nata")]
+    name: Option<String>,
+    /// Where on the menu it stands; `null` takes it out of its category.
+    #[garde(inner(inner(custom(rules::line::<100>))))]
+    #[serde(default, deserialize_with = "null_is_a_value")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100, example = "Sweets")]
+    category: Option<Option<String>>,
+    /// Price of one, in minor units.
+    #[garde(range(min = 0, max = 100_000_000))]
+    #[schema(minimum = 0, maximum = 100_000_000, example = 130)]
+    price_minor: Option<i64>,
+    /// Whether it can be ordered now.
+    #[garde(skip)]
+    available: Option<bool>,
+}
+
+fn null_is_a_value<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(d).map(Some)
+}
+
+/// Change an item.
+#[utoipa::path(tag = "menu", security(("bearer" = [])), request_body = ItemChanges,
+    params(
+        ("id" = String, Path, description = "`biz_…`"),
+        ("sku" = String, Path, description = "The merchant's own code"),
+    ),
+    responses((status = 200, description = "The item as it is now", body = ItemBody)))]
+#[patch("/businesses/{id}/menu/items/{sku}")]
+async fn update(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<BusinessId>,
+    request: HttpRequest,
+    body: Body<ItemChanges>,
+) -> Result<HttpResponse, ApiError> {
+    api.membership(who.principal, id.0).await?;
+    let ItemChanges { name, category, price_minor, available } = body.0;
+    let patch = ItemPatch { name, category, price_minor, available };
+    let item = api.persistence.update_item(id.0, path_text(&request, "sku")?, patch).await?;
+    Ok(HttpResponse::Ok().json(ItemBody::from(item.ok_or_else(ApiError::not_found)?)))
+}
+
+/// Take an item off the menu; orders keep what they have.
+#[utoipa::path(tag = "menu", security(("bearer" = [])),
+    params(
+        ("id" = String, Path, description = "`biz_…`"),
+        ("sku" = String, Path, description = "The merchant's own code"),
+    ),
+    responses((status = 204, description = "Not on the menu any more")))]
+#[delete("/businesses/{id}/menu/items/{sku}")]
+async fn remove(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<BusinessId>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    api.membership(who.principal, id.0).await?;
+    match api.persistence.remove_item(id.0, path_text(&request, "sku")?).await? {
+        Removal::Removed => Ok(HttpResponse::NoContent().finish()),
+        Removal::NotThere | Removal::LastOwner => Err(ApiError::not_found()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_category_that_is_null_is_told_from_one_that_is_left_out() {
+        let category = |json: &str| serde_json::from_str::<ItemChanges>(json).unwrap().category;
+        assert_eq!(category("{}"), None);
+        assert_eq!(category(r#"{"category":null}"#), Some(None));
+        assert_eq!(category(r#"{"category":"Sweets"}"#), Some(Some("Sweets".to_owned())));
+    }
+
+    #[test]
+    fn a_sku_of_any_letters_has_an_address() {
+        assert_eq!(in_path("a-1_~."), "a-1_~.");
+        assert_eq!(in_path("a/b%寿"), "a%2Fb%25%E5%AF%BF");
+    }
+}

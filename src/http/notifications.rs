@@ -1,0 +1,168 @@
+//! Notifications of a business (requirement 4.5).
+
+use actix_web::{HttpResponse, get, post, web};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::domain::event::{Notification, Priority};
+use crate::domain::ids::{BusinessId, NotificationId};
+use crate::domain::time::Timestamp;
+
+use super::identity::{Merchants, SignedIn};
+use super::input::{Body, Parsed, PathId, Query, rules, schema_of};
+use super::paging::Limit;
+use super::problem::ApiError;
+use super::state::Api;
+
+/// Mounts the routes.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(post_one).service(list);
+}
+
+/// A notification to be stored and shown on every device of the business.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewNotification {
+    /// A word programs act on.
+    #[garde(custom(rules::word))]
+    #[serde(rename = "type")]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_.-]+$", example = "STOCK_LOW")]
+    kind: String,
+    /// One line.
+    #[garde(custom(rules::line::<200>))]
+    #[schema(min_length = 1, max_length = 200, example = "Running out of custard")]
+    title: String,
+    /// The text; new lines are fine.
+    #[garde(custom(rules::block::<2000>))]
+    #[schema(min_length = 1, max_length = 2000, example = "About 20 portions are left.")]
+    message: String,
+    /// What programs need besides: an object of at most 4096 bytes.
+    #[garde(inner(custom(rules::data)))]
+    #[schema(value_type = Option<Object>, example = json!({"left": 20}))]
+    data: Option<Value>,
+    /// `NORMAL` unless given.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<Priority>)]
+    priority: Option<Parsed<Priority>>,
+}
+
+/// A stored notification.
+#[derive(Serialize, ToSchema)]
+pub struct NotificationView {
+    /// `ntf_…`
+    #[schema(example = "ntf_0190f3c1a2b37d4e8f00112233445566")]
+    id: String,
+    /// `biz_…`
+    business_id: String,
+    /// A word programs act on.
+    #[serde(rename = "type")]
+    #[schema(example = "NEW_ORDER")]
+    kind: String,
+    /// One line.
+    title: String,
+    /// The text.
+    message: String,
+    /// What programs need besides.
+    #[schema(value_type = Object)]
+    data: Value,
+    /// `LOW`, `NORMAL` or `HIGH`.
+    #[schema(example = "HIGH")]
+    priority: &'static str,
+    /// RFC 3339.
+    created_at: String,
+}
+
+impl From<Notification> for NotificationView {
+    fn from(n: Notification) -> Self {
+        Self {
+            id: n.id.to_string(),
+            business_id: n.business_id.to_string(),
+            kind: n.kind,
+            title: n.title,
+            message: n.message,
+            data: n.data,
+            priority: n.priority.as_str(),
+            created_at: n.created_at.to_rfc3339(),
+        }
+    }
+}
+
+/// Post a notification to a business you are a member of.
+#[utoipa::path(tag = "notifications", security(("bearer" = [])), request_body = NewNotification,
+    params(("id" = String, Path, description = "`biz_…`")),
+    responses((status = 201, description = "Stored, and on its way to every device", body = NotificationView)))]
+#[post("/businesses/{id}/notifications")]
+async fn post_one(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<BusinessId>,
+    body: Body<NewNotification>,
+) -> Result<HttpResponse, ApiError> {
+    api.membership(who.principal, id.0).await?;
+    let NewNotification { kind, title, message, data, priority } = body.0;
+    let notification = Notification {
+        id: NotificationId::generate(),
+        business_id: id.0,
+        kind,
+        title,
+        message,
+        data: data.unwrap_or_else(|| json!({})),
+        priority: priority.map_or(Priority::Normal, Parsed::into_inner),
+        created_at: Timestamp::now(),
+    };
+    api.persistence.post_notification(notification.clone()).await?;
+    Ok(HttpResponse::Created().json(NotificationView::from(notification)))
+}
+
+/// Which notifications a list shows.
+#[derive(Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct NotificationFilter {
+    /// At most so many, 1 to 50; 20 unless given.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<Limit>)]
+    limit: Option<Parsed<Limit>>,
+    /// Only those older than this one: the `next_before` of the page before.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<NotificationId>)]
+    before: Option<Parsed<NotificationId>>,
+}
+
+/// A page of notifications.
+#[derive(Serialize, ToSchema)]
+pub struct NotificationsView {
+    /// Newest first.
+    items: Vec<NotificationView>,
+    /// How many at most.
+    limit: u32,
+    /// Whether more follow.
+    has_more: bool,
+    /// For the next page.
+    next_before: Option<String>,
+}
+
+/// List the notifications of a business you are a member of, newest first.
+#[utoipa::path(tag = "notifications", security(("bearer" = [])),
+    params(("id" = String, Path, description = "`biz_…`"), NotificationFilter),
+    responses((status = 200, description = "A page", body = NotificationsView)))]
+#[get("/businesses/{id}/notifications")]
+async fn list(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<BusinessId>,
+    query: Query<NotificationFilter>,
+) -> Result<HttpResponse, ApiError> {
+    api.membership(who.principal, id.0).await?;
+    let limit = query.0.limit.map_or(Limit::DEFAULT, Parsed::into_inner).get();
+    let before = query.0.before.map(Parsed::into_inner);
+    let mut found = api.store.notifications(id.0, before, limit + 1).await?;
+    let has_more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next_before = found.last().filter(|_| has_more).map(|last| last.id.to_string());
+    let items = found.into_iter().map(NotificationView::from).collect();
+    Ok(HttpResponse::Ok().json(NotificationsView { items, limit, has_more, next_before }))
+}

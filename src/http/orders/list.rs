@@ -1,0 +1,134 @@
+//! Lists of orders (requirement 3.4).
+
+use actix_web::{HttpResponse, get, web};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::domain::access::{Principal, Role};
+use crate::domain::ids::BusinessId;
+use crate::domain::order::{Party, Status};
+use crate::protocol::views::OrderView;
+use crate::storage::{More, OrderPage, OrderQuery, OrderScope, PageStart, search_words};
+
+use super::super::identity::SignedIn;
+use super::super::input::{Parsed, Query, rules, schema_of};
+use super::super::paging::{Limit, OrderCursor, Page};
+use super::super::problem::ApiError;
+use super::super::state::Api;
+use super::view_for;
+
+/// Words of a search that are looked at; nobody types more to find an order.
+const MAX_WORDS: usize = 8;
+
+/// Which orders a list shows.
+#[derive(Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OrderFilter {
+    /// Only in this status.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<Status>)]
+    status: Option<Parsed<Status>>,
+    /// Words an order has at the beginning of its number, of a sku or of a word of its customer's name.
+    #[garde(inner(custom(rules::line::<100>)))]
+    #[param(min_length = 1, max_length = 100, example = "zoë")]
+    q: Option<String>,
+    /// Only of this business.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<BusinessId>)]
+    business_id: Option<Parsed<BusinessId>>,
+    /// Which page, from 1; not together with `cursor`.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<Page>)]
+    page: Option<Parsed<Page>>,
+    /// At most so many, 1 to 50; 20 unless given.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<Limit>)]
+    limit: Option<Parsed<Limit>>,
+    /// The `next_cursor` of the page before; then nothing is counted.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<OrderCursor>)]
+    cursor: Option<Parsed<OrderCursor>>,
+}
+
+/// A page of orders.
+#[derive(Serialize, ToSchema)]
+pub(super) struct OrdersView {
+    /// Newest first.
+    items: Vec<OrderView>,
+    /// How many there are in all; `null` with `cursor`.
+    #[schema(example = 41)]
+    total: Option<u64>,
+    /// Which page; `null` with `cursor`.
+    #[schema(example = 1)]
+    page: Option<u32>,
+    /// How many at most.
+    #[schema(example = 20)]
+    limit: u32,
+    /// How many pages there are; `null` with `cursor`.
+    #[schema(example = 3)]
+    pages: Option<u64>,
+    /// Whether more follow.
+    has_more: bool,
+    /// For the next page, without counting.
+    next_cursor: Option<String>,
+}
+
+/// List orders, newest first: customers see their own, merchants those of their businesses, operators all.
+#[utoipa::path(tag = "orders", security(("bearer" = [])), params(OrderFilter), responses(
+    (status = 200, description = "A page", body = OrdersView),
+))]
+#[get("/orders")]
+pub(super) async fn list(
+    api: web::Data<Api>,
+    who: SignedIn,
+    query: Query<OrderFilter>,
+) -> Result<HttpResponse, ApiError> {
+    let filter = query.0;
+    if filter.cursor.is_some() && filter.page.is_some() {
+        return Err(ApiError::invalid_field("cursor", "does not go together with page"));
+    }
+    let business = filter.business_id.map(Parsed::into_inner);
+    if let (Some(business), Role::Merchant) = (business, who.principal.role) {
+        api.membership(who.principal, business).await?;
+    }
+    let limit = filter.limit.map_or(Limit::DEFAULT, Parsed::into_inner).get();
+    let cursor = filter.cursor.map(Parsed::into_inner);
+    let page = filter.page.map_or(Page::FIRST, Parsed::into_inner).get();
+    let start = match cursor {
+        Some(cursor) => PageStart::After(cursor.created_at, cursor.id),
+        None => PageStart::Offset(u64::from(page - 1) * u64::from(limit)),
+    };
+    let (scope, party) = scope_of(who.principal);
+    let query = OrderQuery {
+        scope,
+        business,
+        status: filter.status.map(Parsed::into_inner),
+        words: filter.q.map_or_else(Vec::new, |text| search_words(&text, MAX_WORDS)),
+        start,
+        limit,
+    };
+    let OrderPage { orders, total, more } = api.store.orders(&query).await?;
+    let has_more = more == More::Follow;
+    let last = orders.last().filter(|_| has_more);
+    Ok(HttpResponse::Ok().json(OrdersView {
+        next_cursor: last.map(|o| OrderCursor { created_at: o.created_at, id: o.id }.to_text()),
+        items: orders.iter().map(|order| view_for(order, party)).collect(),
+        total,
+        page: cursor.is_none().then_some(page),
+        limit,
+        pages: total.map(|total| total.div_ceil(u64::from(limit))),
+        has_more,
+    }))
+}
+
+/// Whose orders somebody sees, and in which capacity. Drivers place none and have none assigned yet, so that theirs
+/// is an empty list.
+fn scope_of(who: Principal) -> (OrderScope, Party) {
+    match who.role {
+        Role::Customer | Role::Driver => (OrderScope::Customer(who.user), Party::Customer),
+        Role::Merchant => (OrderScope::Member(who.user), Party::Member),
+        Role::Admin => (OrderScope::Everybody, Party::Admin),
+    }
+}

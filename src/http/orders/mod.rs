@@ -1,0 +1,55 @@
+//! Orders (requirements 3.1 to 3.5): placing, listing, reading, moving.
+
+mod list;
+mod moving;
+mod placing;
+mod reading;
+
+use actix_web::http::header::HeaderValue;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::domain::access::{Principal, Role};
+use crate::domain::ids::OrderId;
+use crate::domain::order::{Order, Party};
+use crate::protocol::views::{Contact, OrderView};
+
+use super::problem::ApiError;
+use super::state::Api;
+
+/// Mounts the routes.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(placing::place).service(list::list).service(reading::read).service(moving::change_status);
+}
+
+impl Api {
+    /// An order and in which capacity somebody may deal with it.
+    ///
+    /// # Errors
+    /// 404 for whoever has nothing to do with it, whether or not it exists.
+    async fn order_for(&self, principal: Principal, id: OrderId) -> Result<(Order, Party), ApiError> {
+        let order = self.store.order(id).await?.ok_or_else(ApiError::not_found)?;
+        let party = match principal.role {
+            Role::Admin => Some(Party::Admin),
+            Role::Customer => (order.customer_id == principal.user).then_some(Party::Customer),
+            Role::Merchant => {
+                let membership = self.store.membership(order.business_id, principal.user).await?;
+                membership.map(|_| Party::Member)
+            }
+            // Deliveries are not assigned to anybody yet.
+            Role::Driver => None,
+        };
+        party.map(|party| (order, party)).ok_or_else(ApiError::not_found)
+    }
+}
+
+/// The order as `party` sees it: phone and address stay with the customer, others see them until the order ends
+/// (requirement 3.3).
+fn view_for(order: &Order, party: Party) -> OrderView {
+    let shown = party == Party::Customer || !order.status.is_end();
+    OrderView::new(order, if shown { Contact::Shown } else { Contact::Hidden })
+}
+
+/// The version as an entity tag.
+fn etag(version: i64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).expect("digits are a header value")
+}

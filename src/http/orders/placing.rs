@@ -1,0 +1,346 @@
+//! Placing an order (requirements 3.1 and 3.2).
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ETAG, LOCATION};
+use actix_web::{HttpRequest, HttpResponse, post, web};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::access::{Principal, Role};
+use crate::domain::business::{Location, NotTakingOrders};
+use crate::domain::ids::{BusinessId, OrderId};
+use crate::domain::order::{Address, Draft, DraftItem, Fulfilment, PaymentMethod, PlaceRefusal};
+use crate::protocol::problem::{FieldError, ProblemCode};
+use crate::protocol::views::{Contact, OrderView};
+use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutcome};
+
+use super::super::idempotency::{REPLAYED, WAIT, key_of};
+use super::super::identity::{Orderers, SignedIn};
+use super::super::input::{Body, Parsed, rules, schema_of};
+use super::super::problem::ApiError;
+use super::super::state::Api;
+use super::etag;
+
+/// The name on a receipt when nobody gave one.
+const NO_NAME: &str = "Guest";
+
+/// Keeps fingerprints of orders apart from everything else that is fingerprinted.
+const MAC_DOMAIN: &str = "idempotent order v1";
+
+/// What a customer wants. Prices come from the menu.
+#[derive(Deserialize, Serialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewOrder {
+    /// Where.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<BusinessId>)]
+    business_id: Parsed<BusinessId>,
+    /// How the customer gets it.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<Fulfilment>)]
+    fulfilment: Parsed<Fulfilment>,
+    /// 1 to 100 lines.
+    #[garde(length(min = 1, max = 100), dive)]
+    #[schema(min_items = 1, max_items = 100)]
+    items: Vec<NewOrderItem>,
+    /// Who gets it; the account's own name unless given.
+    #[garde(dive)]
+    customer: Option<NewOrderCustomer>,
+    /// Where to take it: with `delivery`, and only then.
+    #[garde(dive)]
+    address: Option<NewOrderAddress>,
+    /// The number of the table: with `dine_in`, and only then.
+    #[garde(range(min = 1, max = 1000))]
+    #[schema(minimum = 1, maximum = 1000, example = 4)]
+    table: Option<i64>,
+    /// For the kitchen; new lines are fine.
+    #[garde(inner(custom(rules::block::<500>)))]
+    #[schema(min_length = 1, max_length = 500, example = "No cinnamon, please")]
+    notes: Option<String>,
+    /// How it will be paid.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<PaymentMethod>)]
+    payment: Parsed<PaymentMethod>,
+    /// The same as the header `Idempotency-Key`, for clients that cannot set one.
+    #[garde(inner(custom(rules::idempotency_key)))]
+    #[serde(skip_serializing)]
+    #[schema(min_length = 1, max_length = 64, example = "6f1c5f9e-order-1")]
+    client_token: Option<String>,
+}
+
+/// A line of an order.
+#[derive(Deserialize, Serialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewOrderItem {
+    /// The menu's code.
+    #[garde(custom(rules::sku))]
+    #[schema(min_length = 1, max_length = 64, example = "pastel")]
+    sku: String,
+    /// How many.
+    #[garde(range(min = 1, max = 999))]
+    #[schema(minimum = 1, maximum = 999, example = 2)]
+    qty: i64,
+}
+
+/// Who gets the order.
+#[derive(Deserialize, Serialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewOrderCustomer {
+    /// The name on the receipt.
+    #[garde(custom(rules::line::<100>))]
+    #[schema(min_length = 1, max_length = 100, example = "Zoë")]
+    name: String,
+    /// Digits, spaces, `+`, `-` and brackets.
+    #[garde(inner(custom(rules::phone)))]
+    #[schema(min_length = 3, max_length = 32, pattern = "^[0-9 +()-]+$", example = "+351 21 000 00 00")]
+    phone: Option<String>,
+}
+
+/// Where a delivery is taken.
+#[derive(Deserialize, Serialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewOrderAddress {
+    /// As a person would write it; new lines are fine.
+    #[garde(custom(rules::block::<300>))]
+    #[schema(min_length = 1, max_length = 300, example = "Rua Augusta 1, 3rd floor")]
+    text: String,
+    /// Degrees north.
+    #[garde(custom(rules::latitude))]
+    #[schema(minimum = -90, maximum = 90, example = 38.7101)]
+    lat: f64,
+    /// Degrees east.
+    #[garde(custom(rules::longitude))]
+    #[schema(minimum = -180, maximum = 180, example = -9.1366)]
+    lng: f64,
+}
+
+/// Place an order.
+///
+/// Customers order anything; members of the business order for its tables. With an idempotency key, in the header
+/// `Idempotency-Key` or as `client_token`, the request may be repeated for 24 hours and happens once: the first
+/// answer is given again, byte for byte, with `Idempotency-Replayed: true`.
+#[utoipa::path(tag = "orders", security(("bearer" = [])), request_body = NewOrder,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters")),
+    responses(
+        (status = 201, description = "The order", body = OrderView, headers(
+            ("Location" = String, description = "Its address"),
+            ("ETag" = String, description = "Its version"),
+            ("Idempotency-Replayed" = bool, description = "`true` when the answer was given before"),
+        )),
+        (status = 409, description = "`business_paused`, `business_closed` or `request_in_flight`"),
+    ))]
+#[post("/orders")]
+pub(super) async fn place(
+    api: web::Data<Api>,
+    who: SignedIn<Orderers>,
+    request: HttpRequest,
+    body: Body<NewOrder>,
+) -> Result<HttpResponse, ApiError> {
+    let order = body.0;
+    let key = one_key(key_of(&request)?, order.client_token.clone())?;
+    order.check_whole()?;
+    let business = order.business_id.clone().into_inner();
+    if who.principal.role == Role::Merchant {
+        api.membership(who.principal, business).await?;
+        if order.fulfilment.clone().into_inner() != Fulfilment::DineIn {
+            return Err(ApiError::new(ProblemCode::Forbidden, "Members order for their tables only."));
+        }
+    }
+    let idempotency = key.map(|key| IdempotencyKey {
+        scope: format!("{} POST /orders", who.principal.user),
+        key,
+        request_mac: api.fingerprint(&order),
+    });
+    // Held until the answer is known, so that a duplicate finds it.
+    let _passage = match &idempotency {
+        Some(key) => Some(api.gate.enter(&key.scope, &key.key, WAIT).await?),
+        None => None,
+    };
+    if let Some(key) = &idempotency
+        && let Some(kept) = api.store.kept_answer(&key.scope, &key.key).await?
+    {
+        return if kept.request_mac == key.request_mac { Ok(replay(kept)) } else { Err(key_reused()) };
+    }
+    let draft = api.draft(who.principal, order).await?;
+    match api.persistence.place_order(PlaceOrder { draft, idempotency }).await? {
+        PlaceOutcome::Placed(order) => {
+            let view = OrderView::new(&order, Contact::Shown);
+            let body = serde_json::to_string(&view).expect("an order is made of texts and numbers");
+            Ok(placed(&view.id, view.version).body(body))
+        }
+        PlaceOutcome::Replayed(kept) => Ok(replay(kept)),
+        PlaceOutcome::KeyReused => Err(key_reused()),
+        PlaceOutcome::Refused(refusal) => Err(refused(refusal)),
+    }
+}
+
+impl NewOrder {
+    /// What only all fields together can tell.
+    fn check_whole(&self) -> Result<(), ApiError> {
+        let fulfilment = self.fulfilment.clone().into_inner();
+        let (delivery, dine_in) = (fulfilment == Fulfilment::Delivery, fulfilment == Fulfilment::DineIn);
+        let mut wrong = Vec::new();
+        for (field, given, wanted) in
+            [("address", self.address.is_some(), delivery), ("table", self.table.is_some(), dine_in)]
+        {
+            if given != wanted {
+                let message = if wanted { "is required with" } else { "does not go with" };
+                let message = format!("{message} this fulfilment");
+                wrong.push(FieldError { field: field.to_owned(), message });
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid(wrong)) }
+    }
+}
+
+impl Api {
+    /// The same for requests that mean the same, however they are spaced and whichever way the key came.
+    fn fingerprint(&self, order: &NewOrder) -> String {
+        let canonical = serde_json::to_vec(order).expect("an order is made of texts and numbers");
+        self.cipher.mac(MAC_DOMAIN, &canonical).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    async fn draft(&self, who: Principal, order: NewOrder) -> Result<Draft, ApiError> {
+        let (name, phone) = match order.customer {
+            Some(customer) => (customer.name, customer.phone),
+            None => {
+                let own = self.store.user(who.user).await?.and_then(|user| user.name);
+                (own.unwrap_or_else(|| NO_NAME.to_owned()), None)
+            }
+        };
+        let line = |item: NewOrderItem| DraftItem {
+            sku: item.sku,
+            qty: u32::try_from(item.qty).expect("the range of the field lies within 32 bits"),
+        };
+        Ok(Draft {
+            id: OrderId::generate(),
+            business_id: order.business_id.into_inner(),
+            customer_id: who.user,
+            customer_name: name,
+            phone,
+            address: order
+                .address
+                .map(|a| Address { text: a.text, location: Location { lat: a.lat, lng: a.lng } }),
+            fulfilment: order.fulfilment.into_inner(),
+            items: order.items.into_iter().map(line).collect(),
+            table: order
+                .table
+                .map(|table| u16::try_from(table).expect("the range of the field lies within 16 bits")),
+            notes: order.notes,
+            payment: order.payment.into_inner(),
+        })
+    }
+}
+
+/// The key, wherever it stands.
+fn one_key(header: Option<String>, body: Option<String>) -> Result<Option<String>, ApiError> {
+    match (header, body) {
+        (Some(header), Some(body)) if header != body => {
+            Err(ApiError::invalid_field("client_token", "differs from the header Idempotency-Key"))
+        }
+        (header, body) => Ok(header.or(body)),
+    }
+}
+
+/// The head of the answer to an order that was placed.
+fn placed(id: &str, version: i64) -> actix_web::HttpResponseBuilder {
+    let mut response = HttpResponse::Created();
+    response
+        .content_type("application/json")
+        .insert_header((LOCATION, format!("/api/v1/orders/{id}")))
+        .insert_header((ETAG, etag(version)));
+    response
+}
+
+/// The first answer again: the same body byte for byte, and the headers that follow from it.
+fn replay(kept: KeptAnswer) -> HttpResponse {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+        version: i64,
+    }
+    let status = StatusCode::from_u16(kept.status).expect("the store keeps statuses that were answered");
+    let mut response = match serde_json::from_str::<Named>(&kept.body) {
+        Ok(order) => placed(&order.id, order.version),
+        Err(_) => HttpResponse::Created(),
+    };
+    response.status(status).content_type("application/json").insert_header((REPLAYED, "true")).body(kept.body)
+}
+
+fn key_reused() -> ApiError {
+    ApiError::new(ProblemCode::IdempotencyMismatch, "Take a new key for a new order.")
+}
+
+fn refused(refusal: PlaceRefusal) -> ApiError {
+    let lines = |lines: Vec<usize>, message: &str| {
+        let named = |line| FieldError { field: format!("items[{line}].sku"), message: message.to_owned() };
+        ApiError::invalid(lines.into_iter().map(named).collect())
+    };
+    match refusal {
+        PlaceRefusal::NoSuchBusiness => ApiError::not_found(),
+        PlaceRefusal::NotTakingOrders(NotTakingOrders::Paused(until)) => ApiError::new(
+            ProblemCode::BusinessPaused,
+            format!("It takes orders again at {}.", until.to_rfc3339()),
+        ),
+        PlaceRefusal::NotTakingOrders(NotTakingOrders::Closed) => {
+            ApiError::new(ProblemCode::BusinessClosed, "It takes no orders until somebody opens it.")
+        }
+        PlaceRefusal::UnknownItems(unknown) => lines(unknown, "is not on the menu"),
+        PlaceRefusal::UnavailableItems(unavailable) => lines(unavailable, "is not available now"),
+        PlaceRefusal::NoSuchTable => ApiError::invalid_field("table", "the business has no such table"),
+        PlaceRefusal::TooExpensive => ApiError::invalid_field("items", "cost more than an order may"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn order(fields: serde_json::Value) -> NewOrder {
+        let mut order = json!({
+            "business_id": BusinessId::generate(), "fulfilment": "pickup", "payment": "cash",
+            "items": [{"sku": "a", "qty": 1}],
+        });
+        order.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        serde_json::from_value(order).unwrap()
+    }
+
+    #[test]
+    fn an_address_goes_with_a_delivery_and_a_table_with_dining_in() {
+        let wrong = |fields| match order(fields).check_whole() {
+            Ok(()) => Vec::new(),
+            Err(error) => error.problem().errors.iter().map(|e| e.field.clone()).collect::<Vec<_>>(),
+        };
+        let address = json!({"text": "x", "lat": 0, "lng": 0});
+        assert!(wrong(json!({})).is_empty());
+        assert!(wrong(json!({"fulfilment": "delivery", "address": address})).is_empty());
+        assert!(wrong(json!({"fulfilment": "dine_in", "table": 1})).is_empty());
+        assert_eq!(wrong(json!({"fulfilment": "delivery", "table": 1})), ["address", "table"]);
+        assert_eq!(wrong(json!({"address": address, "table": 1})), ["address", "table"]);
+        assert_eq!(wrong(json!({"fulfilment": "dine_in"})), ["table"]);
+    }
+
+    #[test]
+    fn the_key_may_come_both_ways_but_not_two_keys() {
+        let key = |header: Option<&str>, body: Option<&str>| {
+            one_key(header.map(str::to_owned), body.map(str::to_owned)).map_err(|e| e.code())
+        };
+        assert_eq!(key(None, None), Ok(None));
+        assert_eq!(key(Some("a"), None), Ok(Some("a".to_owned())));
+        assert_eq!(key(Some("a"), Some("a")), Ok(Some("a".to_owned())));
+        assert_eq!(key(None, Some("b")), Ok(Some("b".to_owned())));
+        assert_eq!(key(Some("a"), Some("b")), Err(ProblemCode::Invalid));
+    }
+
+    #[test]
+    fn the_key_itself_is_no_part_of_what_is_fingerprinted() {
+        let business = BusinessId::generate();
+        let text = |token: Option<&str>| {
+            serde_json::to_string(&order(json!({"business_id": business, "client_token": token}))).unwrap()
+        };
+        assert_eq!(text(Some("a")), text(None));
+    }
+}

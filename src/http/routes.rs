@@ -1,0 +1,104 @@
+//! The route table and everything around it.
+
+use actix_cors::Cors;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
+use actix_web::http::{Method, header};
+use actix_web::middleware::from_fn;
+use actix_web::{App, Error, HttpRequest, web};
+use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa_actix_web::{AppExt, scope};
+
+use crate::protocol::problem::ProblemCode;
+
+use super::observe::{REQUEST_ID, observe};
+use super::problem::ApiError;
+use super::settings::ServerSettings;
+use super::state::Api;
+use super::{accounts, businesses, health, idempotency, members, menu, notifications, openapi, orders};
+
+/// How long a browser may remember what another site's page may send, seconds.
+const CORS_MAX_AGE: usize = 3600;
+
+/// The whole web application with its middleware, for one worker thread. Sockets by-pass it.
+pub fn application(
+    api: web::Data<Api>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let cors = cors(&api.settings.server);
+    let pages = api.settings.docs.enabled;
+    App::new()
+        .app_data(api)
+        .into_utoipa_app()
+        .configure(documented)
+        .into_app()
+        .configure(|config| {
+            if pages {
+                openapi::pages(config);
+            }
+        })
+        .default_service(web::to(elsewhere))
+        .wrap(cors)
+        .wrap(from_fn(observe))
+}
+
+/// Every route that is in the OpenAPI document.
+pub(super) fn documented(config: &mut ServiceConfig) {
+    health::routes(config);
+    config.service(
+        scope("/api/v1")
+            .configure(accounts::routes)
+            .configure(businesses::routes)
+            .configure(members::routes)
+            .configure(menu::routes)
+            .configure(notifications::routes)
+            .configure(orders::routes),
+    );
+}
+
+/// What no route takes: a path that is none of ours, or a method that is not for this path.
+async fn elsewhere(request: HttpRequest) -> Result<&'static str, ApiError> {
+    let mut methods = openapi::methods_of(request.path());
+    if methods.is_empty() {
+        return Err(ApiError::not_found());
+    }
+    if methods.contains(&Method::GET) {
+        methods.push(Method::HEAD);
+    }
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
+    let allow = HeaderValue::from_str(&names.join(", ")).expect("methods are header values");
+    Err(ApiError::new(ProblemCode::MethodNotAllowed, "See Allow for those that are.")
+        .with_header(ALLOW, allow))
+}
+
+/// What pages of other sites may do: only those of the allowed origins, and with a bearer token only, since there are
+/// no cookies to ride on.
+fn cors(settings: &ServerSettings) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allowed_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static(idempotency::HEADER),
+            REQUEST_ID,
+        ])
+        .expose_headers([
+            header::ETAG,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            HeaderName::from_static(idempotency::REPLAYED),
+            REQUEST_ID,
+        ])
+        .max_age(CORS_MAX_AGE);
+    settings.allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
