@@ -203,17 +203,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
             Effect::Authorize(room, cursor) => {
                 let who = self.state(|s| s.principal);
                 let asked = async move { room_access(deps.store.as_ref(), who, room).await };
-                ctx.spawn(asked.into_actor(self).map(move |access, session: &mut Self, ctx| match access {
+                self.later(ctx, asked, move |session, access, ctx| match access {
                     Ok(RoomAccess::Granted) => session.perform(Effect::Join(room, cursor), ctx),
                     Ok(RoomAccess::NoSuchRoom) => session.state(|s| s.refused(room)),
                     Err(error) => session.store_failed(&error),
-                }));
+                });
             }
             Effect::Join(room, cursor) => {
                 self.board.enter(room, self.key);
                 let postbox = self.board.postbox.clone();
                 let joined = async move { deps.rooms.join(room, postbox).await };
-                ctx.spawn(joined.into_actor(self).map(move |joined, session: &mut Self, _| match joined {
+                self.later(ctx, joined, move |session, joined, _| match joined {
                     Ok(head) => {
                         let ping_s = session.board.deps.settings.ping_s;
                         session.state(|s| s.joined(room, head, cursor.as_deref(), ping_s));
@@ -222,7 +222,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
                         tracing::warn!(%room, %error, "a socket could not join");
                         session.state(|s| s.close(CloseReason::Overloaded));
                     }
-                }));
+                });
             }
             Effect::ReadHistory(room, after) => self.read_history(room, after, ctx),
             Effect::Leave(room) => {
@@ -240,17 +240,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
                 }
                 let kept = ack.clone();
                 let stored = async move { deps.persistence.store_acks(vec![ack]).await };
-                ctx.spawn(stored.into_actor(self).map(move |stored, session: &mut Self, _| {
+                self.later(ctx, stored, move |session, stored, _| {
                     if stored.is_err() {
                         session.board.keep_ack(kept);
                     }
-                }));
+                });
             }
             Effect::Mark(mark) => {
                 let stored = async move { deps.persistence.store_mark(mark).await };
-                ctx.spawn(stored.into_actor(self).map(|stored, session: &mut Self, _| {
+                self.later(ctx, stored, |session, stored, _| {
                     session.state(|s| s.mark_stored(stored.map_err(drop)));
-                }));
+                });
             }
             Effect::CheckToken(token) => {
                 let now = Timestamp::now();
@@ -258,6 +258,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
                 self.state(|s| s.token_checked(checked, now, Instant::now()));
             }
         }
+    }
+
+    /// Runs `work` beside the driver and then `act` on its outcome; the driver is woken to write what came of it.
+    fn later<T: 'static>(
+        &self,
+        ctx: &mut Context<Self>,
+        work: impl Future<Output = T> + 'static,
+        act: impl FnOnce(&mut Self, T, &mut Context<Self>) + 'static,
+    ) {
+        ctx.spawn(work.into_actor(self).map(move |outcome, session: &mut Self, ctx| {
+            act(session, outcome, ctx);
+            session.shared.wake();
+        }));
     }
 
     fn store_failed(&self, error: &crate::storage::StoreError) {
@@ -311,11 +324,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
             }
             Ok(RoomAccess::Granted)
         };
-        ctx.spawn(checked.into_actor(self).map(|access, session: &mut Self, _| match access {
+        self.later(ctx, checked, |session, access, _| match access {
             Ok(RoomAccess::Granted) => {}
             Ok(RoomAccess::NoSuchRoom) => session.state(|s| s.close(CloseReason::AccessDenied)),
             Err(error) => session.store_failed(&error),
-        }));
+        });
     }
 
     /// Writes what waits until it is out or the socket is full.

@@ -290,9 +290,10 @@ async fn refuse(
     answer.insert_header((REQUEST_ID, id.as_str()));
     let mut answer = answer.finish().drop_body();
     answer.head_mut().set_connection_type(ConnectionType::Close);
-    framed.send(h1::Message::Item((answer, BodySize::Sized(body.len() as u64)))).await?;
-    framed.send(h1::Message::Chunk(Some(body))).await?;
-    framed.send(h1::Message::Chunk(None)).await?;
+    framed.feed(h1::Message::Item((answer, BodySize::Sized(body.len() as u64)))).await?;
+    framed.feed(h1::Message::Chunk(Some(body))).await?;
+    framed.feed(h1::Message::Chunk(None)).await?;
+    framed.flush().await?;
     Ok(())
 }
 

@@ -1,0 +1,69 @@
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    Sqlite,
+    Postgres,
+}
+
+/// A database of its own for one test, gone when it is dropped. Also holds the data folder.
+pub struct Database {
+    pub folder: TempDir,
+    pub postgres: Option<PostgresDatabase>,
+}
+
+pub struct PostgresDatabase {
+    admin_url: String,
+    name: String,
+    pub url: String,
+}
+
+impl Database {
+    pub async fn create(kind: StoreKind) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let postgres = match kind {
+            StoreKind::Sqlite => None,
+            StoreKind::Postgres => Some(PostgresDatabase::create().await),
+        };
+        Self { folder, postgres }
+    }
+}
+
+impl PostgresDatabase {
+    async fn create() -> Self {
+        let admin_url = std::env::var("BELLHOP_TEST_POSTGRES").expect(
+            "BELLHOP_TEST_POSTGRES must hold the URL of a Postgres where databases may be created; \
+             ./scripts/test starts one and sets it",
+        );
+        let name = format!("bellhop_test_{}", Uuid::new_v4().simple());
+        let mut admin = PgConnection::connect(&admin_url).await.expect("the test Postgres answers");
+        admin
+            .execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .await
+            .expect("a database is created");
+        let (server, _) = admin_url.rsplit_once('/').expect("a URL with a database");
+        let url = format!("{server}/{name}");
+        Self { admin_url, name, url }
+    }
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        let (url, name) = (self.admin_url.clone(), self.name.clone());
+        // Dropped inside a runtime that must not be blocked on: a thread with one of its own.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut admin = PgConnection::connect(&url).await?;
+                admin.execute(sqlx::AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await?;
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            })
+        });
+        let dropped = dropped.join();
+        if !std::thread::panicking() {
+            dropped.expect("the thread ends").expect("the test's database is dropped");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, Response};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::app::TestApp;
+use super::person::Person;
+
+/// Nothing on a healthy machine takes this long; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A socket of somebody, as a device would hold it.
+pub struct Device {
+    pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub hello: Value,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Closed {
+    pub code: u16,
+    pub reason: String,
+}
+
+impl Device {
+    /// Opens a socket and waits for its hello.
+    pub async fn open(app: &TestApp, person: &Person, path: &str) -> Self {
+        let mut device = Self::dial(app, Some(&person.token), path, &[]).await.expect("the socket opens");
+        device.hello = device.next().await;
+        assert_eq!(device.hello["type"], "hello", "{}", device.hello);
+        device
+    }
+
+    /// The socket of a business's room, going on from a cursor if one is given.
+    pub async fn of_business(app: &TestApp, person: &Person, business: &str, cursor: Option<&str>) -> Self {
+        let query = cursor.map(|c| format!("?cursor={c}")).unwrap_or_default();
+        Self::open(app, person, &format!("/ws/notifications/{business}{query}")).await
+    }
+
+    /// Opens a socket without waiting for anything; an error holds the HTTP answer.
+    pub async fn dial(
+        app: &TestApp,
+        token: Option<&str>,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Box<Response<Option<Vec<u8>>>>> {
+        let mut request =
+            format!("ws://{}{path}", app.address()).into_client_request().expect("a valid address");
+        if let Some(token) = token {
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header value");
+            request.headers_mut().insert("authorization", value);
+        }
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, HeaderValue::from_str(value).expect("a header value"));
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(Self { socket, hello: Value::Null }),
+            Err(Error::Http(response)) => Err(response),
+            Err(error) => panic!("the socket could not be opened: {error}"),
+        }
+    }
+
+    async fn message(&mut self) -> Message {
+        loop {
+            let next =
+                tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a frame arrives in time");
+            match next {
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                Some(Ok(message)) => return message,
+                Some(Err(error)) => panic!("the socket broke: {error}"),
+                None => panic!("the socket ended without a close frame"),
+            }
+        }
+    }
+
+    /// The next JSON frame.
+    pub async fn next(&mut self) -> Value {
+        match self.message().await {
+            Message::Text(text) => serde_json::from_str(&text).expect("frames are JSON"),
+            other => panic!("expected a text frame, got {other:?}"),
+        }
+    }
+
+    /// The next `count` events.
+    pub async fn events(&mut self, count: usize) -> Vec<Value> {
+        let mut events = Vec::with_capacity(count);
+        while events.len() < count {
+            let frame = self.next().await;
+            assert_eq!(frame["type"], "event", "{frame}");
+            events.push(frame);
+        }
+        events
+    }
+
+    pub async fn send(&mut self, frame: Value) {
+        self.send_raw(Message::text(frame.to_string())).await;
+    }
+
+    pub async fn send_raw(&mut self, message: Message) {
+        self.socket.send(message).await.expect("the socket takes it");
+    }
+
+    /// Everything up to the close frame is passed over.
+    pub async fn closed(&mut self) -> Closed {
+        loop {
+            match self.message().await {
+                Message::Close(Some(frame)) => {
+                    return Closed { code: frame.code.into(), reason: frame.reason.to_string() };
+                }
+                Message::Close(None) => panic!("a close frame without a code"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Sends a frame and waits for the `alive` that answers the ping behind it: by then the frame was handled.
+    pub async fn settle(&mut self) {
+        self.send(json!({"type": "ping"})).await;
+        loop {
+            if self.next().await["type"] == "alive" {
+                return;
+            }
+        }
+    }
+
+    pub async fn close(mut self) {
+        let _ = self.socket.close(None).await;
+        // The hub's own close frame, then the end.
+        while let Some(Ok(_)) = self.socket.next().await {}
+    }
+}
+
+/// The sequence number of an event frame, or of any frame with a cursor.
+pub fn seq(frame: &Value) -> u64 {
+    let cursor = frame["cursor"].as_str().unwrap_or_else(|| panic!("no cursor in {frame}"));
+    cursor.split_once('.').expect("an epoch and a number").1.parse().expect("a number")
+}

@@ -1,0 +1,25 @@
+//! A real hub for tests: the same door as production, over real sockets and a real database.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+
+mod app;
+mod database;
+mod device;
+mod person;
+
+pub use app::TestApp;
+pub use database::StoreKind;
+pub use device::{Closed, Device, seq};
+pub use person::{Answer, PASSWORD, Person, order_body};
+
+/// Runs each test once over SQLite and once over Postgres.
+#[macro_export]
+macro_rules! on_both_stores {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name($crate::support::StoreKind::Sqlite).await; })*
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $name() { super::$name($crate::support::StoreKind::Postgres).await; })*
+        }
+    };
+}

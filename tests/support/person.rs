@@ -1,0 +1,130 @@
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use super::app::TestApp;
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// Somebody signed in.
+#[derive(Clone)]
+pub struct Person {
+    pub id: String,
+    pub email: String,
+    pub token: String,
+    pub refresh_token: String,
+}
+
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub async fn of(request: RequestBuilder) -> Self {
+        let response = request.send().await.expect("the hub answers");
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, text: response.text().await.expect("the body arrives") }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text))
+    }
+
+    /// The status, or the whole answer in the panic.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+
+    /// A problem of this code.
+    #[track_caller]
+    pub fn expect_problem(self, status: u16, code: &str) -> Value {
+        let answer = self.expect(status);
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        let problem = answer.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert!(problem["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{problem}");
+        problem
+    }
+}
+
+impl Person {
+    pub(super) async fn new(app: &TestApp, role: &str, name: &str) -> Self {
+        let email = format!("{}-{}@example.org", name.to_lowercase(), uuid::Uuid::new_v4().simple());
+        let body = json!({"email": email, "password": PASSWORD, "role": role, "name": name});
+        let made =
+            Answer::of(app.http.post(app.url("/api/v1/auth/signup")).json(&body)).await.expect(201).json();
+        let id = made["id"].as_str().expect("an id").to_owned();
+        let mut person = Self { id, email, token: String::new(), refresh_token: String::new() };
+        person.sign_in(app, None).await;
+        person
+    }
+
+    /// Signs in again, on a device if one is named.
+    pub async fn sign_in(&mut self, app: &TestApp, device: Option<&str>) {
+        let mut body = json!({"email": self.email, "password": PASSWORD});
+        if let Some(device) = device {
+            body["device"] = json!({"id": device, "name": device, "platform": "test"});
+        }
+        let answer =
+            Answer::of(app.http.post(app.url("/api/v1/auth/login")).json(&body)).await.expect(200).json();
+        self.token = answer["access_token"].as_str().expect("a token").to_owned();
+        self.refresh_token = answer["refresh_token"].as_str().expect("a token").to_owned();
+    }
+
+    pub fn request(&self, app: &TestApp, method: Method, path: &str) -> RequestBuilder {
+        app.http.request(method, app.url(&format!("/api/v1{path}"))).bearer_auth(&self.token)
+    }
+
+    pub async fn get(&self, app: &TestApp, path: &str) -> Answer {
+        Answer::of(self.request(app, Method::GET, path)).await
+    }
+
+    pub async fn post(&self, app: &TestApp, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(app, Method::POST, path).json(body)).await
+    }
+
+    pub async fn patch(&self, app: &TestApp, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(app, Method::PATCH, path).json(body)).await
+    }
+
+    pub async fn delete(&self, app: &TestApp, path: &str) -> Answer {
+        Answer::of(self.request(app, Method::DELETE, path)).await
+    }
+
+    /// A business of this merchant with soup (250) and bread (100) on the menu, in EUR, with 20 tables.
+    pub async fn business(&self, app: &TestApp) -> String {
+        let body = json!({
+            "name": "Soup Kitchen", "location": {"lat": 38.7, "lng": -9.1}, "zone": "lisbon", "currency": "EUR", "tables": 20,
+        });
+        let business = self.post(app, "/businesses", &body).await.expect(201).json();
+        let id = business["id"].as_str().expect("an id").to_owned();
+        for (sku, price) in [("soup", 250), ("bread", 100)] {
+            let item = json!({"sku": sku, "name": sku, "price_minor": price, "available": true});
+            self.post(app, &format!("/businesses/{id}/menu/items"), &item).await.expect(201);
+        }
+        id
+    }
+
+    /// A cash order of one soup for pickup.
+    pub async fn order(&self, app: &TestApp, business: &str) -> Value {
+        self.post(app, "/orders", &order_body(business)).await.expect(201).json()
+    }
+
+    /// Moves an order; the answer is the order as it is then.
+    pub async fn move_order(&self, app: &TestApp, order: &Value, status: &str) -> Value {
+        let path = format!("/orders/{}/status", order["id"].as_str().expect("an id"));
+        self.patch(app, &path, &json!({"status": status, "version": order["version"]}))
+            .await
+            .expect(200)
+            .json()
+    }
+}
+
+pub fn order_body(business: &str) -> Value {
+    json!({"business_id": business, "fulfilment": "pickup", "items": [{"sku": "soup", "qty": 1}], "payment": "cash"})
+}
