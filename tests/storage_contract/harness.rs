@@ -107,6 +107,21 @@ impl TestStore {
         }
     }
 
+    /// Where the Postgres database is.
+    pub(crate) fn url(&self) -> &str {
+        match &self.place {
+            Place::Postgres { url, .. } => url,
+            Place::Sqlite { .. } => panic!("a file has no URL"),
+        }
+    }
+
+    /// The same Postgres database through a store that waits for no row.
+    pub(crate) fn impatient(&self) -> Arc<dyn Store> {
+        let options =
+            PostgresOptions { lock_timeout: Duration::from_millis(50), ..postgres_options(self.url()) };
+        postgres::connect(&options, cipher()).unwrap()
+    }
+
     pub(crate) async fn lane(&self) -> Box<dyn Lane> {
         self.store.open_lane().await.unwrap()
     }

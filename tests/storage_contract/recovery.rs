@@ -112,6 +112,24 @@ on_every_store! {
         assert_eq!(store.peek("SELECT count(*) FROM orders").await, 3);
     }
 
+    async fn commands_tried_again_by_several_lanes_at_once_happen_once(store) {
+        let (world, _lane) = World::new(&store).await;
+        let commands = std::sync::Arc::new(vec![command(place(world.draft())), command(place(world.draft()))]);
+        let lanes = store.lanes().await;
+        let tasks: Vec<_> = (0..8).map(|i| {
+            let (lane, commands) = (lanes[i % lanes.len()].clone(), commands.clone());
+            tokio::spawn(async move {
+                words(&lane.lock().await.run(&commands, Attempt::AfterUnknown).await.unwrap().outcomes)
+            })
+        }).collect();
+        let mut answers = Vec::new();
+        for task in tasks {
+            answers.push(task.await.unwrap());
+        }
+        assert!(answers.iter().all(|answer| *answer == answers[0]));
+        assert_eq!(store.peek("SELECT count(*) FROM orders").await, 2);
+    }
+
     async fn one_poisonous_command_undoes_its_transaction_and_the_lane_goes_on(store) {
         let (world, mut lane) = World::new(&store).await;
         let stray = Notification {
@@ -150,7 +168,7 @@ on_every_store! {
         let epoch = store.store.epoch().await.unwrap();
         let (one, two, three) = (store.again().await, store.again().await, store.again().await);
         let (a, b, c) = tokio::join!(one.migrate(), two.migrate(), three.migrate());
-        (a.unwrap(), b.unwrap(), c.unwrap());
+        a.and(b).and(c).unwrap();
         assert_eq!(one.epoch().await.unwrap(), epoch);
         assert!(two.business(world.business.id).await.unwrap().is_some());
     }
@@ -218,6 +236,25 @@ async fn on_postgres_a_commit_cut_short_is_unknown_and_its_commands_happen_once(
 }
 
 #[tokio::test]
+async fn on_postgres_a_row_somebody_holds_too_long_is_unavailable_and_nothing_changes() {
+    use sqlx::{Connection, Executor};
+    check(TestStore::postgres().await, |store| async move {
+        let (world, mut lane) = World::new(&store).await;
+        let order = place_one(&mut *lane, world.draft()).await;
+        let mut impatient = store.impatient().open_lane().await.unwrap();
+        let mut holder = sqlx::PgConnection::connect(store.url()).await.unwrap();
+        holder.execute("BEGIN; SELECT * FROM orders FOR UPDATE").await.unwrap();
+        let commands = [command(place(world.draft())), command(move_to(&order, Status::Accepted))];
+        let held = impatient.run(&commands, Attempt::First).await;
+        assert!(matches!(held, Err(StoreError::Unavailable(_))), "{held:?}");
+        holder.execute("ROLLBACK").await.unwrap();
+        assert_eq!(store.peek("SELECT count(*) FROM orders").await, 1);
+        impatient.run(&commands, Attempt::First).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn on_postgres_a_deadlock_is_tried_again_at_once() {
     check(TestStore::postgres().await, |store| async move {
         let mut lane = store.lane().await;
@@ -231,7 +268,7 @@ async fn on_postgres_a_deadlock_is_tried_again_at_once() {
         for _ in 0..10 {
             let (ahead, back) = ([rename(&one), rename(&two)], [rename(&two), rename(&one)]);
             let (a, b) = tokio::join!(lane.run(&ahead, Attempt::First), other.run(&back, Attempt::First));
-            (a.unwrap(), b.unwrap());
+            a.and(b).unwrap();
         }
     })
     .await;
