@@ -25,8 +25,8 @@ pub use settings::Settings;
 /// The words an order is searched by: runs of letters and digits, in lower case, at most `max` of them.
 pub fn search_words(text: &str, max: usize) -> Vec<String> {
     text.split(|c: char| !c.is_alphanumeric())
+        .map(search::normalised)
         .filter(|w| !w.is_empty())
         .take(max)
-        .map(str::to_lowercase)
         .collect()
 }

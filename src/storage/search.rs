@@ -30,12 +30,14 @@ pub(super) fn document(order: &Order, dialect: Dialect) -> String {
 /// The query for orders that have a word with each of `words` at its beginning. `None` when there is nothing to
 /// look for.
 pub(super) fn query(words: &[String], dialect: Dialect) -> Option<String> {
-    // What is not a letter or digit cannot be in a word, so quoting is complete without escapes.
-    let lawful = words.iter().filter(|word| !word.is_empty() && word.chars().all(char::is_alphanumeric));
-    let terms: Vec<String> = lawful
+    // What is left has only letters and digits in it, so quoting is complete without escapes.
+    let terms: Vec<String> = words
+        .iter()
+        .map(|word| normalised(word))
+        .filter(|word| !word.is_empty())
         .map(|word| match dialect {
             Dialect::Postgres => format!("'{word}':*"),
-            Dialect::Sqlite => format!("\"{}\"*", hexadecimal(word)),
+            Dialect::Sqlite => format!("\"{}\"*", hexadecimal(&word)),
         })
         .collect();
     let and = match dialect {
@@ -43,6 +45,12 @@ pub(super) fn query(words: &[String], dialect: Dialect) -> Option<String> {
         Dialect::Sqlite => " AND ",
     };
     (!terms.is_empty()).then(|| terms.join(and))
+}
+
+/// The letters and digits of `word` in lower case. Lower case can bring new marks with it (`İ` becomes `i` and a dot
+/// of its own), which nobody types.
+pub(super) fn normalised(word: &str) -> String {
+    word.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 /// UTF-8 in hexadecimal: prefixes stay prefixes, and no tokenizer has an opinion about the characters.
@@ -56,9 +64,12 @@ mod tests {
 
     #[test]
     fn a_query_is_made_of_letters_and_digits_only() {
-        let words = ["ana".to_owned(), "o'x".to_owned(), String::new(), "王".to_owned()];
-        assert_eq!(query(&words, Dialect::Postgres).as_deref(), Some("'ana':* & '王':*"));
-        assert_eq!(query(&words, Dialect::Sqlite).as_deref(), Some("\"616e61\"* AND \"e78e8b\"*"));
+        let words = ["ana", "o'x", "'' |", "", "王"].map(str::to_owned);
+        assert_eq!(query(&words, Dialect::Postgres).as_deref(), Some("'ana':* & 'ox':* & '王':*"));
+        assert_eq!(
+            query(&words, Dialect::Sqlite).as_deref(),
+            Some("\"616e61\"* AND \"6f78\"* AND \"e78e8b\"*")
+        );
         assert_eq!(query(&[], Dialect::Sqlite), None);
     }
 }

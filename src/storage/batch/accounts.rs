@@ -138,8 +138,8 @@ pub(super) async fn rotate_session(
     rotate: &RotateSession,
     at: Timestamp,
 ) -> Result<Outcome, Failure> {
-    let id = Arg::text(rotate.session);
-    let family: Option<FamilyRow> = connection.fetch_first(&LOCK_SESSION, &[id.clone()]).await?;
+    let id = || Arg::text(rotate.session);
+    let family: Option<FamilyRow> = connection.fetch_first(&LOCK_SESSION, &[id()]).await?;
     let Some(family) = family else { return Ok(Outcome::Rotated(Rotation::Refused)) };
     let user = parse("sessions.user_id", &family.user_id)?;
     let role = parse("users.role", &family.role)?;
@@ -153,13 +153,13 @@ pub(super) async fn rotate_session(
             expires_at: Timestamp::from_micros(family.expires_at),
         },
         Presented::Rotated => {
-            connection.execute(&END_SESSION, &[id, Arg::Int(at.as_micros())]).await?;
+            connection.execute(&END_SESSION, &[id(), Arg::Int(at.as_micros())]).await?;
             Rotation::Reused { user }
         }
         Presented::Current => {
             let expires_at = at.plus(rotate.lifetime);
             let args = [
-                id,
+                id(),
                 Arg::text(&rotate.successor_hash),
                 Arg::Int(at.as_micros()),
                 Arg::Int(expires_at.as_micros()),

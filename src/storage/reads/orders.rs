@@ -129,3 +129,52 @@ pub(in crate::storage) async fn page(store: &SqlStore, query: &OrderQuery) -> Re
     };
     Ok(OrderPage { orders: with_lines(store, rows).await?, total, more })
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, Row, SqliteConnection};
+
+    use super::*;
+    use crate::domain::ids::{BusinessId, UserId};
+    use crate::domain::order::Status;
+    use crate::domain::time::Timestamp;
+
+    fn every_query() -> Vec<OrderQuery> {
+        let mut queries = Vec::new();
+        let user = UserId::generate();
+        for scope in [OrderScope::Customer(user), OrderScope::Member(user), OrderScope::Everybody] {
+            for business in [None, Some(BusinessId::generate())] {
+                for status in [None, Some(Status::Placed)] {
+                    for words in [Vec::new(), vec!["ana".to_owned()]] {
+                        for start in [
+                            PageStart::Offset(0),
+                            PageStart::After(Timestamp::default(), OrderId::generate()),
+                        ] {
+                            let words = words.clone();
+                            queries.push(OrderQuery { scope, business, status, words, start, limit: 20 });
+                        }
+                    }
+                }
+            }
+        }
+        queries
+    }
+
+    #[tokio::test]
+    async fn every_list_goes_through_an_index() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::migrate!("migrations/sqlite").run_direct(None, &mut connection, false).await.unwrap();
+        for query in every_query() {
+            for (statement, _) in [list(&query, Dialect::Sqlite), count(&query, Dialect::Sqlite)] {
+                let text = format!("EXPLAIN QUERY PLAN {}", statement.text(Dialect::Sqlite).as_str());
+                let plan = sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(&mut connection).await.unwrap();
+                for step in plan {
+                    let step: String = step.get("detail");
+                    // Whoever may see everything walks along an index; everybody else enters one.
+                    let walks = query.scope == OrderScope::Everybody && step.contains("USING");
+                    assert!(walks || !step.starts_with("SCAN o "), "{query:?}: {step}");
+                }
+            }
+        }
+    }
+}

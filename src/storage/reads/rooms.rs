@@ -97,10 +97,10 @@ pub(in crate::storage) async fn events_after(
     let args = [Arg::text(room), Arg::Int(seq_column(after)), Arg::Int(limit.into())];
     let rows: Vec<RoomEventRow> = store.fetch(&EVENTS, &args).await?;
     // Retention takes the oldest: what does not follow on `after` has a hole before it.
-    (after.saturating_add(1)..)
-        .zip(rows)
-        .take_while(|(expected, row)| row.seq == seq_column(*expected))
-        .map(|(_, row)| row.into_event())
+    rows.into_iter()
+        .zip(after.saturating_add(1)..)
+        .take_while(|(row, expected)| row.seq == seq_column(*expected))
+        .map(|(row, _)| row.into_event())
         .collect()
 }
 

@@ -1,0 +1,166 @@
+//! Accounts, sign-ins and tickets.
+
+use std::time::Duration;
+
+use bellhop::domain::access::Role;
+use bellhop::domain::ids::{SessionId, UserId};
+use bellhop::domain::time::Timestamp;
+use bellhop::storage::command::{
+    Action, Approval, Command, Creation, Device, NewSession, Outcome, Removal, RotateSession, Rotation,
+};
+use bellhop::storage::{Attempt, Lane};
+
+use crate::fixtures::{command, now, run, run_one, user};
+
+const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+async fn sign_in(lane: &mut dyn Lane, at: Timestamp) -> (SessionId, UserId) {
+    let account = user(Role::Merchant);
+    let session = NewSession {
+        id: SessionId::generate(),
+        user: account.id,
+        device: Some(Device { id: "till".to_owned(), name: Some("Till".to_owned()), platform: None }),
+        token_hash: "h0".to_owned(),
+        created_at: at,
+        expires_at: at.plus(LIFETIME),
+    };
+    let ids = (session.id, session.user);
+    let actions = vec![Action::CreateUser(Box::new(account)), Action::OpenSession(Box::new(session))];
+    run(lane, actions).await;
+    ids
+}
+
+/// Presents the token of `generation` at `at`.
+async fn present(lane: &mut dyn Lane, session: SessionId, generation: u32, at: Timestamp) -> Rotation {
+    present_hash(lane, session, generation, &format!("h{generation}"), at).await
+}
+
+async fn present_hash(
+    lane: &mut dyn Lane,
+    session: SessionId,
+    generation: u32,
+    hash: &str,
+    at: Timestamp,
+) -> Rotation {
+    let rotate = RotateSession {
+        session,
+        generation,
+        presented_hash: hash.to_owned(),
+        successor_hash: format!("h{}", generation + 1),
+        lifetime: LIFETIME,
+    };
+    let command = Command { at, ..command(Action::RotateSession(rotate)) };
+    match lane.run(&[command], Attempt::First).await.unwrap().outcomes.pop() {
+        Some(Outcome::Rotated(rotation)) => rotation,
+        other => panic!("expected a rotation, got {other:?}"),
+    }
+}
+
+fn after(at: Timestamp, seconds: u64) -> Timestamp {
+    at.plus(Duration::from_secs(seconds))
+}
+
+on_every_store! {
+    async fn an_account_is_found_by_id_and_address_and_exists_once(store) {
+        let mut lane = store.lane().await;
+        let mut driver = user(Role::Driver);
+        driver.approved = Approval::Pending;
+        driver.name = None;
+        let created = run_one(&mut *lane, Action::CreateUser(Box::new(driver.clone()))).await;
+        assert!(matches!(created, Outcome::UserCreated(Creation::Created)));
+        let mut double = user(Role::Customer);
+        double.email = driver.email.clone();
+        let double_id = double.id;
+        let again = run_one(&mut *lane, Action::CreateUser(Box::new(double))).await;
+        assert!(matches!(again, Outcome::UserCreated(Creation::AlreadyThere)));
+        let found = store.store.user_by_email(&driver.email).await.unwrap().unwrap();
+        assert_eq!((found.id, found.role, found.approved), (driver.id, Role::Driver, Approval::Pending));
+        assert_eq!((found.name, found.created_at), (None, driver.created_at));
+        assert_eq!(found.password_hash, driver.password_hash);
+        assert!(store.store.user(driver.id).await.unwrap().is_some());
+        assert!(store.store.user(double_id).await.unwrap().is_none());
+        assert!(store.store.user_by_email("nobody@example.test").await.unwrap().is_none());
+    }
+
+    async fn a_rotation_continues_the_family_and_slides_its_end(store) {
+        let mut lane = store.lane().await;
+        let start = now();
+        let (session, account) = sign_in(&mut *lane, start).await;
+        let at = after(start, 60);
+        let first = present(&mut *lane, session, 0, at).await;
+        let continued = |generation, at: Timestamp| Rotation::Continued {
+            generation, user: account, role: Role::Merchant, expires_at: at.plus(LIFETIME),
+        };
+        assert_eq!(first, continued(1, at));
+        let later = after(at, 3_600);
+        assert_eq!(present(&mut *lane, session, 1, later).await, continued(2, later));
+        assert_eq!(store.store.session_device(session).await.unwrap().as_deref(), Some("till"));
+    }
+
+    async fn a_token_rotated_a_moment_ago_yields_the_same_successor(store) {
+        let mut lane = store.lane().await;
+        let start = now();
+        let (session, _) = sign_in(&mut *lane, start).await;
+        let first = present(&mut *lane, session, 0, start).await;
+        assert_eq!(present(&mut *lane, session, 0, after(start, 10)).await, first);
+        assert!(matches!(present(&mut *lane, session, 1, after(start, 11)).await,
+            Rotation::Continued { generation: 2, .. }));
+    }
+
+    async fn a_rotated_token_used_again_ends_the_family(store) {
+        let mut lane = store.lane().await;
+        let start = now();
+        let (session, account) = sign_in(&mut *lane, start).await;
+        present(&mut *lane, session, 0, start).await;
+        let late = after(start, 11);
+        assert_eq!(present(&mut *lane, session, 0, late).await, Rotation::Reused { user: account });
+        assert_eq!(present(&mut *lane, session, 1, late).await, Rotation::Refused);
+        assert_eq!(store.store.sessions_ended_since(late).await.unwrap(), [session]);
+        assert!(store.store.sessions_ended_since(after(late, 1)).await.unwrap().is_empty());
+    }
+
+    async fn a_token_two_generations_old_ends_the_family_even_at_once(store) {
+        let mut lane = store.lane().await;
+        let start = now();
+        let (session, account) = sign_in(&mut *lane, start).await;
+        present(&mut *lane, session, 0, start).await;
+        present(&mut *lane, session, 1, start).await;
+        assert_eq!(present(&mut *lane, session, 0, start).await, Rotation::Reused { user: account });
+    }
+
+    async fn wrong_unknown_ended_and_expired_tokens_are_refused(store) {
+        let mut lane = store.lane().await;
+        let start = now();
+        let (session, _) = sign_in(&mut *lane, start).await;
+        assert_eq!(present_hash(&mut *lane, session, 0, "forged", start).await, Rotation::Refused);
+        assert_eq!(present(&mut *lane, session, 5, start).await, Rotation::Refused);
+        assert_eq!(present(&mut *lane, SessionId::generate(), 0, start).await, Rotation::Refused);
+        assert_eq!(present(&mut *lane, session, 0, start.plus(LIFETIME)).await, Rotation::Refused);
+        let end = || Action::EndSession { session };
+        let outcomes = run(&mut *lane, vec![end(), end()]).await.outcomes;
+        assert!(matches!(outcomes[..], [Outcome::Removed(Removal::Removed), Outcome::Removed(Removal::NotThere)]));
+        assert_eq!(present(&mut *lane, session, 0, start).await, Rotation::Refused);
+    }
+
+    async fn a_family_ended_twice_keeps_the_first_moment(store) {
+        let mut lane = store.lane().await;
+        let start = now();
+        let (session, _) = sign_in(&mut *lane, start).await;
+        for seconds in [0, 100] {
+            let command = Command { at: after(start, seconds), ..command(Action::EndSession { session }) };
+            lane.run(&[command], Attempt::First).await.unwrap();
+        }
+        assert!(store.store.sessions_ended_since(after(start, 1)).await.unwrap().is_empty());
+        assert_eq!(store.store.sessions_ended_since(start).await.unwrap(), [session]);
+    }
+
+    async fn a_ticket_is_good_once(store) {
+        let mut lane = store.lane().await;
+        let redeem = || Action::RedeemTicket { jti: "t1".to_owned(), expires_at: now() };
+        let first = run(&mut *lane, vec![redeem(), redeem()]).await.outcomes;
+        assert!(matches!(first[..], [
+            Outcome::TicketRedeemed(Creation::Created), Outcome::TicketRedeemed(Creation::AlreadyThere),
+        ]));
+        assert!(matches!(run_one(&mut *lane, redeem()).await, Outcome::TicketRedeemed(Creation::AlreadyThere)));
+    }
+}

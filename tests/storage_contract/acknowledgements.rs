@@ -1,0 +1,72 @@
+//! How far devices are.
+
+use bellhop::domain::cursor::{Cursor, Epoch};
+use bellhop::domain::room::RoomId;
+use bellhop::storage::command::{Action, DeviceAck, DeviceMark, MarkKind};
+
+use crate::fixtures::{World, now, place, run, run_one};
+
+on_every_store! {
+    async fn a_position_only_moves_forward_within_an_epoch(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let room = RoomId::Business(world.business.id);
+        let epoch = store.store.epoch().await.unwrap();
+        let ack = |epoch: Epoch, seq| DeviceAck {
+            room, device: "till".to_owned(), user: world.owner, cursor: Cursor::new(epoch, seq), at: now(),
+        };
+        assert_eq!(store.store.device_ack(room, "till").await.unwrap(), None);
+        let first = ack(epoch, 5);
+        run_one(&mut *lane, Action::StoreAcks(vec![ack(epoch, 3), first.clone(), ack(epoch, 4)])).await;
+        assert_eq!(store.store.device_ack(room, "till").await.unwrap(), Some(first.clone()));
+        run_one(&mut *lane, Action::StoreAcks(vec![ack(epoch, 4)])).await;
+        assert_eq!(store.store.device_ack(room, "till").await.unwrap(), Some(first));
+        let next = Epoch::new(epoch.value() ^ 1);
+        run_one(&mut *lane, Action::StoreAcks(vec![ack(next, 1)])).await;
+        assert_eq!(store.store.device_ack(room, "till").await.unwrap().unwrap().cursor, Cursor::new(next, 1));
+        run_one(&mut *lane, Action::StoreAcks(Vec::new())).await;
+    }
+
+    async fn the_first_acknowledgement_of_each_order_by_each_device_is_kept(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let room = RoomId::Business(world.business.id);
+        let orders = (0..4).map(|_| place(world.draft())).collect();
+        let events = run(&mut *lane, orders).await.events;
+        let cursor = |seq| events.iter().find(|e| e.room == room && e.cursor.seq == seq).unwrap().cursor;
+        let ack = |device: &str, seq, at| Action::StoreAcks(vec![DeviceAck {
+            room, device: device.to_owned(), user: world.owner, cursor: cursor(seq),
+            at: bellhop::domain::time::Timestamp::from_micros(at),
+        }]);
+        run_one(&mut *lane, ack("till", 2, 100)).await;
+        assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 2);
+        run_one(&mut *lane, ack("till", 4, 200)).await;
+        run_one(&mut *lane, ack("phone", 4, 300)).await;
+        run_one(&mut *lane, ack("till", 4, 400)).await;
+        assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'till' AND at = 100").await, 2);
+        assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'till' AND at = 200").await, 2);
+        assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'phone' AND at = 300").await, 4);
+        assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 8);
+    }
+
+    async fn acknowledgements_of_an_orders_own_room_are_not_the_merchants(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let events = run(&mut *lane, vec![place(world.draft())]).await.events;
+        let own = &events[1];
+        let ack = DeviceAck {
+            room: own.room, device: "customer".to_owned(), user: world.customer, cursor: own.cursor, at: now(),
+        };
+        run_one(&mut *lane, Action::StoreAcks(vec![ack.clone()])).await;
+        assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 0);
+        assert_eq!(store.store.device_ack(own.room, "customer").await.unwrap(), Some(ack));
+    }
+
+    async fn a_mark_is_kept_once_for_each_kind(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let event = run(&mut *lane, vec![place(world.draft())]).await.events.remove(0);
+        let mark = |kind| Action::StoreMark(DeviceMark {
+            room: event.room, device: "till".to_owned(), user: world.owner, cursor: event.cursor, kind, at: now(),
+        });
+        run(&mut *lane, vec![mark(MarkKind::Shown), mark(MarkKind::Shown), mark(MarkKind::Acted)]).await;
+        run_one(&mut *lane, mark(MarkKind::Shown)).await;
+        assert_eq!(store.peek("SELECT count(*) FROM device_marks").await, 2);
+    }
+}

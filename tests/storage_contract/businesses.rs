@@ -1,0 +1,159 @@
+//! Businesses, menus and members.
+
+use std::sync::Arc;
+
+use bellhop::domain::access::{MemberRole, Role};
+use bellhop::domain::business::{BusinessState, Location, MenuItem, Zone};
+use bellhop::domain::ids::{BusinessId, UserId};
+use bellhop::storage::command::{
+    Action, BusinessPatch, Creation, ItemPatch, MemberRefusal, Outcome, Removal,
+};
+
+use crate::fixtures::{World, item, now, run, run_one, user, world};
+
+fn put(world: &World, user: UserId, role: MemberRole) -> Action {
+    Action::PutMember { business: world.business.id, user, role }
+}
+
+fn remove(world: &World, user: UserId) -> Action {
+    Action::RemoveMember { business: world.business.id, user }
+}
+
+on_every_store! {
+    async fn a_business_comes_back_exactly(store) {
+        let (world, _lane) = World::new(&store).await;
+        assert_eq!(store.store.business(world.business.id).await.unwrap(), Some(world.business));
+        assert_eq!(store.store.business(BusinessId::generate()).await.unwrap(), None);
+    }
+
+    async fn an_update_changes_only_what_is_given(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let update = |patch| Action::UpdateBusiness { business: world.business.id, patch: Box::new(patch) };
+        let mut expected = world.business.clone();
+        let until = now();
+        for state in [
+            BusinessState::Busy { extra_minutes: 15 }, BusinessState::Paused { until }, BusinessState::Closed,
+            BusinessState::Open,
+        ] {
+            let patch = BusinessPatch { state: Some(state), ..BusinessPatch::default() };
+            let Outcome::BusinessUpdated(Some(updated)) = run_one(&mut *lane, update(patch)).await else { panic!() };
+            expected.version += 1;
+            (expected.state, expected.updated_at) = (state, updated.updated_at);
+            assert_eq!(*updated, expected);
+        }
+        let patch = BusinessPatch {
+            name: Some("Новое".to_owned()), location: Some(Location { lat: -0.1, lng: 179.999_999_9 }),
+            zone: Some("north".to_owned()), timezone: Some(Zone::utc()), prep_minutes: Some(5), tables: Some(0),
+            state: None,
+        };
+        let Outcome::BusinessUpdated(Some(updated)) = run_one(&mut *lane, update(patch)).await else { panic!() };
+        assert_eq!((&*updated.name, updated.location.lng, updated.tables), ("Новое", 179.999_999_9, 0));
+        assert_eq!(store.store.business(world.business.id).await.unwrap(), Some(*updated));
+        let absent = Action::UpdateBusiness {
+            business: BusinessId::generate(), patch: Box::new(BusinessPatch::default()),
+        };
+        assert!(matches!(run_one(&mut *lane, absent).await, Outcome::BusinessUpdated(None)));
+    }
+
+    async fn businesses_are_listed_oldest_first_from_anywhere(store) {
+        let mut lane = store.lane().await;
+        let worlds = [world(&mut *lane).await, world(&mut *lane).await, world(&mut *lane).await];
+        let ids = |list: Vec<bellhop::domain::business::Business>| list.into_iter().map(|b| b.id).collect::<Vec<_>>();
+        let all: Vec<_> = worlds.iter().map(|w| w.business.id).collect();
+        assert_eq!(ids(store.store.businesses(None, 10).await.unwrap()), all);
+        assert_eq!(ids(store.store.businesses(Some(all[0]), 1).await.unwrap()), [all[1]]);
+        let staff = worlds[0].owner;
+        run_one(&mut *lane, put(&worlds[2], staff, MemberRole::Staff)).await;
+        assert_eq!(ids(store.store.businesses_of(staff, None, 10).await.unwrap()), [all[0], all[2]]);
+        assert_eq!(ids(store.store.businesses_of(staff, Some(all[0]), 10).await.unwrap()), [all[2]]);
+        assert!(store.store.businesses_of(worlds[0].customer, None, 10).await.unwrap().is_empty());
+    }
+
+    async fn a_menu_is_kept_by_category_and_name(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let business = world.business.id;
+        let water = MenuItem { category: Some("Drinks".to_owned()), ..item("WATER", 100) };
+        let loose = MenuItem { category: None, ..item("A", 1) };
+        let add = |item: &MenuItem| Action::AddItem { business, item: item.clone() };
+        let added = run(&mut *lane, vec![add(&water), add(&loose), add(&water)]).await.outcomes;
+        assert!(matches!(added[..], [
+            Outcome::ItemAdded(Creation::Created), Outcome::ItemAdded(Creation::Created),
+            Outcome::ItemAdded(Creation::AlreadyThere),
+        ]));
+        let skus = async || {
+            let menu = store.store.menu(business).await.unwrap();
+            menu.into_iter().map(|i| i.sku).collect::<Vec<_>>()
+        };
+        assert_eq!(skus().await, ["WATER", "GONE", "PIZZA-1", "SOUP", "A"]);
+        let update = |patch| Action::UpdateItem { business, sku: "WATER".to_owned(), patch };
+        let patch = ItemPatch { category: Some(None), available: Some(false), ..ItemPatch::default() };
+        let Outcome::ItemUpdated(Some(changed)) = run_one(&mut *lane, update(patch)).await else { panic!() };
+        assert_eq!(changed, MenuItem { category: None, available: false, ..water.clone() });
+        let patch = ItemPatch {
+            name: Some("Wasser".to_owned()), price_minor: Some(0), category: Some(Some("Z".to_owned())),
+            available: None,
+        };
+        run_one(&mut *lane, update(patch)).await;
+        let menu = store.store.menu(business).await.unwrap();
+        let stored = menu.iter().find(|i| i.sku == "WATER").unwrap();
+        assert_eq!((&*stored.name, stored.price_minor, stored.category.as_deref(), stored.available),
+            ("Wasser", 0, Some("Z"), false));
+        let gone = |sku: &str| Action::RemoveItem { business, sku: sku.to_owned() };
+        let removed = run(&mut *lane, vec![gone("WATER"), gone("WATER")]).await.outcomes;
+        assert!(matches!(removed[..], [Outcome::Removed(Removal::Removed), Outcome::Removed(Removal::NotThere)]));
+        let absent = Action::UpdateItem { business, sku: "NO".to_owned(), patch: ItemPatch::default() };
+        assert!(matches!(run_one(&mut *lane, absent).await, Outcome::ItemUpdated(None)));
+    }
+
+    async fn members_come_and_go_and_owners_are_listed_first(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let staff = user(Role::Merchant);
+        let id = staff.id;
+        run(&mut *lane, vec![Action::CreateUser(Box::new(staff)), put(&world, id, MemberRole::Staff)]).await;
+        let business = world.business.id;
+        assert_eq!(store.store.membership(business, id).await.unwrap(), Some(MemberRole::Staff));
+        assert_eq!(store.store.membership(business, world.customer).await.unwrap(), None);
+        let members = store.store.members(business).await.unwrap();
+        let listed: Vec<_> = members.iter().map(|m| (m.user, m.role, m.name.as_deref())).collect();
+        assert_eq!(listed, [
+            (world.owner, MemberRole::Owner, Some("Zoë Ünal")), (id, MemberRole::Staff, Some("Zoë Ünal")),
+        ]);
+        let gone = run(&mut *lane, vec![remove(&world, id), remove(&world, id)]).await.outcomes;
+        assert!(matches!(gone[..], [Outcome::Removed(Removal::Removed), Outcome::Removed(Removal::NotThere)]));
+        let nobody = run_one(&mut *lane, put(&world, UserId::generate(), MemberRole::Staff)).await;
+        assert!(matches!(nobody, Outcome::MemberPut(Err(MemberRefusal::NoSuchUser))));
+    }
+
+    async fn the_last_owner_is_neither_removed_nor_demoted(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let outcomes = run(&mut *lane, vec![
+            remove(&world, world.owner), put(&world, world.owner, MemberRole::Staff),
+            put(&world, world.owner, MemberRole::Owner),
+        ]).await.outcomes;
+        assert!(matches!(outcomes[..], [
+            Outcome::Removed(Removal::LastOwner), Outcome::MemberPut(Err(MemberRefusal::LastOwner)),
+            Outcome::MemberPut(Ok(())),
+        ]));
+        run_one(&mut *lane, put(&world, world.customer, MemberRole::Owner)).await;
+        assert!(matches!(run_one(&mut *lane, remove(&world, world.owner)).await, Outcome::Removed(Removal::Removed)));
+    }
+
+    async fn two_owners_who_remove_each_other_at_once_leave_one(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let world = Arc::new(world);
+        let lanes = store.lanes().await;
+        for _ in 0..20 {
+            for owner in [world.owner, world.customer] {
+                run_one(&mut *lane, put(&world, owner, MemberRole::Owner)).await;
+            }
+            let tasks: Vec<_> = [world.owner, world.customer].into_iter().enumerate().map(|(i, who)| {
+                let (lane, world) = (Arc::clone(&lanes[i % lanes.len()]), Arc::clone(&world));
+                tokio::spawn(async move { run_one(&mut **lane.lock().await, remove(&world, who)).await })
+            }).collect();
+            for task in tasks {
+                task.await.unwrap();
+            }
+            assert_eq!(store.store.members(world.business.id).await.unwrap().len(), 1);
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Businesses, customers and commands to test with.
+
+use bellhop::domain::access::Role;
+use bellhop::domain::business::{Business, BusinessState, Location, MenuItem, Zone};
+use bellhop::domain::ids::{BusinessId, CommandId, OrderId, UserId};
+use bellhop::domain::order::{
+    Address, Draft, DraftItem, Fulfilment, MoveRequest, Order, Party, PaymentMethod, Status,
+};
+use bellhop::domain::time::Timestamp;
+use bellhop::protocol::event::RoomEvent;
+use bellhop::storage::command::{
+    Action, Approval, Command, Committed, IdempotencyKey, MoveOrder, NewUser, Outcome, PlaceOrder,
+    PlaceOutcome,
+};
+use bellhop::storage::{Attempt, Lane};
+
+use crate::harness::TestStore;
+
+/// Not a round number, so that a store that drops digits is found out.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_micros(Timestamp::now().as_micros() / 1_000 * 1_000 + 123)
+}
+
+pub(crate) fn command(action: Action) -> Command {
+    Command { id: CommandId::generate(), at: now(), action }
+}
+
+/// Runs the actions as one transaction.
+pub(crate) async fn run(lane: &mut dyn Lane, actions: Vec<Action>) -> Committed {
+    let commands: Vec<Command> = actions.into_iter().map(command).collect();
+    lane.run(&commands, Attempt::First).await.unwrap()
+}
+
+pub(crate) async fn run_one(lane: &mut dyn Lane, action: Action) -> Outcome {
+    run(lane, vec![action]).await.outcomes.pop().unwrap()
+}
+
+pub(crate) fn user(role: Role) -> NewUser {
+    let id = UserId::generate();
+    NewUser {
+        id,
+        email: format!("{id}@example.test"),
+        password_hash: "$argon2id$test".to_owned(),
+        role,
+        name: Some("Zoë Ünal".to_owned()),
+        approved: Approval::Approved,
+        created_at: now(),
+    }
+}
+
+pub(crate) fn business() -> Business {
+    Business {
+        id: BusinessId::generate(),
+        name: "Trattoria Ærø".to_owned(),
+        location: Location { lat: 52.520_006_599_999_99, lng: -13.404_954_000_000_01 },
+        zone: "centre".to_owned(),
+        timezone: Zone::parse("Asia/Tokyo").unwrap(),
+        currency: "JPY".parse().unwrap(),
+        prep_minutes: 20,
+        tables: 12,
+        state: BusinessState::Open,
+        version: 1,
+        created_at: now(),
+        updated_at: now(),
+    }
+}
+
+pub(crate) fn item(sku: &str, price_minor: i64) -> MenuItem {
+    MenuItem {
+        sku: sku.to_owned(),
+        name: format!("Dish {sku}"),
+        category: Some("Mains".to_owned()),
+        price_minor,
+        available: true,
+    }
+}
+
+/// A business with an owner, a customer, and a menu: `SOUP` 350, `PIZZA-1` 1200, `GONE` that is not available.
+pub(crate) struct World {
+    pub(crate) business: Business,
+    pub(crate) owner: UserId,
+    pub(crate) customer: UserId,
+}
+
+pub(crate) async fn world(lane: &mut dyn Lane) -> World {
+    let (owner, customer, business) = (user(Role::Merchant), user(Role::Customer), business());
+    let world = World { owner: owner.id, customer: customer.id, business: business.clone() };
+    let mut actions = vec![
+        Action::CreateUser(Box::new(owner)),
+        Action::CreateUser(Box::new(customer)),
+        Action::CreateBusiness { business: Box::new(business), owner: world.owner },
+    ];
+    let gone = MenuItem { available: false, ..item("GONE", 100) };
+    for item in [item("SOUP", 350), item("PIZZA-1", 1200), gone] {
+        actions.push(Action::AddItem { business: world.business.id, item });
+    }
+    run(lane, actions).await;
+    world
+}
+
+impl World {
+    pub(crate) async fn new(store: &TestStore) -> (Self, Box<dyn Lane>) {
+        let mut lane = store.lane().await;
+        (world(&mut *lane).await, lane)
+    }
+
+    /// Two soups and a pizza to be brought, paid in cash.
+    pub(crate) fn draft(&self) -> Draft {
+        Draft {
+            id: OrderId::generate(),
+            business_id: self.business.id,
+            customer_id: self.customer,
+            customer_name: "王小明 Müller".to_owned(),
+            phone: Some("+49 30 5550123".to_owned()),
+            address: Some(Address {
+                text: "Unter den Linden 77".to_owned(),
+                location: Location { lat: 52.5, lng: 13.25 },
+            }),
+            fulfilment: Fulfilment::Delivery,
+            items: vec![
+                DraftItem { sku: "SOUP".to_owned(), qty: 2 },
+                DraftItem { sku: "PIZZA-1".to_owned(), qty: 1 },
+            ],
+            table: None,
+            notes: Some("ring twice\n\"please\"".to_owned()),
+            payment: PaymentMethod::Cash,
+        }
+    }
+}
+
+pub(crate) fn place(draft: Draft) -> Action {
+    Action::PlaceOrder(Box::new(PlaceOrder { draft, idempotency: None }))
+}
+
+pub(crate) fn place_once(draft: Draft, key: &str, mac: &str) -> Action {
+    let idempotency = Some(IdempotencyKey {
+        scope: format!("{}:POST /orders", draft.customer_id),
+        key: key.to_owned(),
+        request_mac: mac.to_owned(),
+    });
+    Action::PlaceOrder(Box::new(PlaceOrder { draft, idempotency }))
+}
+
+pub(crate) fn placed(outcome: &Outcome) -> Order {
+    match outcome {
+        Outcome::Placed(PlaceOutcome::Placed(order)) => (**order).clone(),
+        other => panic!("expected a placed order, got {other:?}"),
+    }
+}
+
+pub(crate) async fn place_one(lane: &mut dyn Lane, draft: Draft) -> Order {
+    placed(&run_one(lane, place(draft)).await)
+}
+
+pub(crate) fn move_to(order: &Order, to: Status) -> Action {
+    let request = MoveRequest { party: Party::Member, to, version: order.version, prep_minutes: Some(25) };
+    Action::MoveOrder(MoveOrder { order: order.id, user: None, request, reason: Some("because".to_owned()) })
+}
+
+/// What can be compared of an event.
+pub(crate) fn essence(event: &RoomEvent) -> (String, String, String, i64, String) {
+    (
+        event.room.to_string(),
+        event.cursor.to_string(),
+        format!("{} {}", event.id, event.kind.as_str()),
+        event.at.as_micros(),
+        event.data.get().to_owned(),
+    )
+}

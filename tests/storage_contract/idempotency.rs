@@ -1,0 +1,128 @@
+//! One key, one order, one answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellhop::domain::business::BusinessState;
+use bellhop::protocol::views::{Contact, OrderView};
+use bellhop::storage::Attempt;
+use bellhop::storage::command::{Action, BusinessPatch, KeptAnswer, Outcome, PlaceOutcome};
+
+use crate::fixtures::{World, command, place_once, placed, run, run_one};
+
+fn replayed(outcome: &Outcome) -> KeptAnswer {
+    match outcome {
+        Outcome::Placed(PlaceOutcome::Replayed(kept)) => kept.clone(),
+        other => panic!("expected a replay, got {other:?}"),
+    }
+}
+
+fn body(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Placed(PlaceOutcome::Placed(order)) => {
+            serde_json::to_string(&OrderView::new(order, Contact::Shown)).unwrap()
+        }
+        other => replayed(other).body,
+    }
+}
+
+fn is_reused(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Placed(PlaceOutcome::KeyReused))
+}
+
+on_every_store! {
+    async fn the_same_request_gets_the_first_answer_in_the_same_transaction_and_later(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let same = || place_once(world.draft(), "k", "m1");
+        let outcomes = run(&mut *lane, vec![same(), same()]).await.outcomes;
+        let first = body(&outcomes[0]);
+        assert_eq!(replayed(&outcomes[1]), KeptAnswer { request_mac: "m1".to_owned(), status: 201, body: first.clone() });
+        assert_eq!(replayed(&run_one(&mut *lane, same()).await).body, first);
+        let scope = format!("{}:POST /orders", world.customer);
+        assert_eq!(store.store.kept_answer(&scope, "k").await.unwrap().unwrap().body, first);
+        assert_eq!(store.store.kept_answer(&scope, "other").await.unwrap(), None);
+        assert_eq!(store.peek("SELECT count(*) FROM orders").await, 1);
+    }
+
+    async fn another_request_under_the_key_is_told_so(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let (one, other) = (place_once(world.draft(), "k", "m1"), place_once(world.draft(), "k", "m2"));
+        let outcomes = run(&mut *lane, vec![one, other.clone()]).await.outcomes;
+        assert!(is_reused(&outcomes[1]));
+        assert!(is_reused(&run_one(&mut *lane, other).await));
+        let elsewhere = place_once(world.draft(), "another", "m2");
+        placed(&run_one(&mut *lane, elsewhere).await);
+    }
+
+    async fn a_refused_request_frees_its_key(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let state = |state| {
+            let patch = Box::new(BusinessPatch { state: Some(state), ..BusinessPatch::default() });
+            Action::UpdateBusiness { business: world.business.id, patch }
+        };
+        let ask = |mac| place_once(world.draft(), "k", mac);
+        let closed = run(&mut *lane, vec![state(BusinessState::Closed), ask("m1")]).await.outcomes;
+        assert!(matches!(closed[1], Outcome::Placed(PlaceOutcome::Refused(_))));
+        assert_eq!(store.peek("SELECT count(*) FROM idempotency_keys").await, 0);
+        // Refused and then answered to another request, within one transaction.
+        let opened = run(&mut *lane, vec![ask("m1"), state(BusinessState::Open), ask("m2"), ask("m1")]).await;
+        assert!(matches!(opened.outcomes[0], Outcome::Placed(PlaceOutcome::Refused(_))));
+        placed(&opened.outcomes[2]);
+        assert!(is_reused(&opened.outcomes[3]));
+        assert_eq!(replayed(&run_one(&mut *lane, ask("m2")).await).request_mac, "m2");
+    }
+
+    async fn a_key_older_than_a_day_counts_as_absent(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let mut old = command(place_once(world.draft(), "k", "m1"));
+        old.at = old.at.minus(Duration::from_secs(24 * 60 * 60 + 1));
+        placed(&lane.run(&[old], Attempt::First).await.unwrap().outcomes[0]);
+        let scope = format!("{}:POST /orders", world.customer);
+        assert_eq!(store.store.kept_answer(&scope, "k").await.unwrap(), None);
+        let second = placed(&run_one(&mut *lane, place_once(world.draft(), "k", "m2")).await);
+        let kept = store.store.kept_answer(&scope, "k").await.unwrap().unwrap();
+        assert!(kept.request_mac == "m2" && kept.body.contains(&second.id.to_string()));
+    }
+
+    async fn a_hundred_at_once_make_one_order_and_a_hundred_equal_answers(store) {
+        let (world, _lane) = World::new(&store).await;
+        let world = Arc::new(world);
+        let lanes = store.lanes().await;
+        let tasks: Vec<_> = (0..100).map(|i| {
+            let (lane, world) = (Arc::clone(&lanes[i % lanes.len()]), Arc::clone(&world));
+            tokio::spawn(async move {
+                let action = place_once(world.draft(), "k", "m");
+                body(&run_one(&mut **lane.lock().await, action).await)
+            })
+        }).collect();
+        let mut answers = Vec::new();
+        for task in tasks {
+            answers.push(task.await.unwrap());
+        }
+        assert_eq!(answers.len(), 100);
+        assert!(answers.iter().all(|answer| *answer == answers[0]));
+        assert_eq!(store.peek("SELECT count(*) FROM orders").await, 1);
+        assert_eq!(store.peek("SELECT count(*) FROM room_events").await, 2);
+    }
+
+    async fn lanes_that_share_several_keys_do_not_wait_in_a_circle(store) {
+        let (world, _lane) = World::new(&store).await;
+        let world = Arc::new(world);
+        let lanes = store.lanes().await;
+        let tasks: Vec<_> = lanes.into_iter().enumerate().map(|(i, lane)| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move {
+                for round in 0..10 {
+                    let mut keys: Vec<_> = (0..8).map(|k| format!("{round}-{k}")).collect();
+                    if i % 2 == 1 { keys.reverse(); }
+                    let batch = keys.iter().map(|key| place_once(world.draft(), key, "m")).collect();
+                    run(&mut **lane.lock().await, batch).await;
+                }
+            })
+        }).collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!(store.peek("SELECT count(*) FROM orders").await, 80);
+    }
+}

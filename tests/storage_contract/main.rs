@@ -1,0 +1,22 @@
+//! What a store promises, tested on every store by the same tests.
+//!
+//! The Postgres half needs `BELLHOP_TEST_POSTGRES`, the URL of a server on which it may create databases; without
+//! it those tests fail. `scripts/test` starts one.
+
+#![allow(clippy::unwrap_used)]
+
+#[macro_use]
+mod harness;
+mod fixtures;
+
+mod accounts;
+mod acknowledgements;
+mod businesses;
+mod idempotency;
+mod lists;
+mod moves;
+mod orders;
+mod recovery;
+mod rooms;
+mod secrecy;
+mod throughput;

@@ -1,0 +1,104 @@
+//! Moving orders.
+
+use std::sync::Arc;
+
+use bellhop::domain::event::EventType;
+use bellhop::domain::order::{MoveRefusal, MoveRequest, Party, Status};
+use bellhop::storage::command::{Action, MoveError, MoveOrder, Outcome};
+
+use crate::fixtures::{World, move_to, place_one, run, run_one};
+
+fn moved(outcome: Outcome) -> Result<bellhop::domain::order::Order, MoveError> {
+    match outcome {
+        Outcome::Moved(result) => result,
+        other => panic!("expected a move, got {other:?}"),
+    }
+}
+
+on_every_store! {
+    async fn a_move_changes_the_order_and_tells_both_rooms(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let order = place_one(&mut *lane, world.draft()).await;
+        let committed = run(&mut *lane, vec![move_to(&order, Status::Accepted)]).await;
+        let accepted = moved(committed.outcomes.into_iter().next().unwrap()).unwrap();
+        assert_eq!((accepted.status, accepted.version, accepted.prep_minutes), (Status::Accepted, 2, Some(25)));
+        assert_eq!(store.store.order(order.id).await.unwrap(), Some(accepted));
+        assert!(committed.events.iter().all(|e| e.kind == EventType::OrderUpdated && e.cursor.seq == 2));
+        assert_eq!(committed.events.len(), 2);
+        let written = "SELECT count(*) FROM order_events WHERE from_status = 'placed' AND to_status = 'accepted' \
+                       AND reason = 'because' AND party = 'member' AND version = 2";
+        assert_eq!(store.peek(written).await, 1);
+    }
+
+    async fn several_moves_of_one_order_in_a_transaction_see_each_other(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let mut order = place_one(&mut *lane, world.draft()).await;
+        let mut actions = Vec::new();
+        for to in [Status::Accepted, Status::Preparing, Status::Ready] {
+            actions.push(move_to(&order, to));
+            order.version += 1;
+        }
+        let committed = run(&mut *lane, actions).await;
+        let versions: Vec<_> = committed.outcomes.into_iter().map(|o| moved(o).unwrap().version).collect();
+        assert_eq!(versions, [2, 3, 4]);
+        let stored = store.store.order(order.id).await.unwrap().unwrap();
+        assert_eq!((stored.status, stored.version), (Status::Ready, 4));
+        assert_eq!(store.peek("SELECT count(*) FROM order_events").await, 4);
+    }
+
+    async fn refused_moves_change_nothing(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let order = place_one(&mut *lane, world.draft()).await;
+        let mut stale = order.clone();
+        stale.version = 7;
+        let request = MoveRequest { party: Party::Customer, to: Status::Accepted, version: 1, prep_minutes: None };
+        let theirs = Action::MoveOrder(MoveOrder { order: order.id, user: None, request, reason: None });
+        let mut absent = order.clone();
+        absent.id = bellhop::domain::ids::OrderId::generate();
+        let committed = run(&mut *lane, vec![
+            move_to(&stale, Status::Accepted), move_to(&order, Status::Ready), theirs,
+            move_to(&absent, Status::Accepted),
+        ]).await;
+        assert!(committed.events.is_empty());
+        let answers: Vec<_> = committed.outcomes.into_iter().map(|o| moved(o).unwrap_err()).collect();
+        assert_eq!(answers, [
+            MoveError::Refused(MoveRefusal::Stale { current: 1 }),
+            MoveError::Refused(MoveRefusal::Forbidden {
+                from: Status::Placed,
+                allowed: vec![Status::Accepted, Status::Rejected, Status::Cancelled],
+            }),
+            MoveError::Refused(MoveRefusal::NotTheirMove),
+            MoveError::NoSuchOrder,
+        ]);
+        assert_eq!(store.store.order(order.id).await.unwrap(), Some(order));
+    }
+
+    async fn a_move_to_where_it_is_answers_the_order_and_announces_nothing(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let order = place_one(&mut *lane, world.draft()).await;
+        let accepted = moved(run_one(&mut *lane, move_to(&order, Status::Accepted)).await).unwrap();
+        let again = run(&mut *lane, vec![move_to(&accepted, Status::Accepted)]).await;
+        assert!(again.events.is_empty());
+        assert_eq!(moved(again.outcomes.into_iter().next().unwrap()).unwrap(), accepted);
+    }
+
+    async fn of_racing_moves_exactly_one_wins(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let order = Arc::new(place_one(&mut *lane, world.draft()).await);
+        let lanes = store.lanes().await;
+        let tasks: Vec<_> = (0..40).map(|i| {
+            let (lane, order) = (Arc::clone(&lanes[i % lanes.len()]), Arc::clone(&order));
+            let to = if i % 2 == 0 { Status::Accepted } else { Status::Rejected };
+            tokio::spawn(async move { moved(run_one(&mut **lane.lock().await, move_to(&order, to)).await) })
+        }).collect();
+        let mut won = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(_) => won += 1,
+                Err(error) => assert_eq!(error, MoveError::Refused(MoveRefusal::Stale { current: 2 })),
+            }
+        }
+        assert_eq!(won, 1);
+        assert_eq!(store.store.order(order.id).await.unwrap().unwrap().version, 2);
+    }
+}
