@@ -430,31 +430,31 @@ mod tests {
     fn a_state_and_its_detail_come_together() {
         let now = Timestamp::from_unix_seconds(1_000);
         let soon = now.plus(Duration::from_secs(60));
-        let read = |word, minutes, until| state(word, minutes, until, now);
-        assert_eq!(read(None, None, None).unwrap(), None);
+        let parse = |word, minutes, until| state(word, minutes, until, now);
+        assert_eq!(parse(None, None, None).unwrap(), None);
         assert_eq!(
-            read(Some(StateWord::Busy), Some(10), None).unwrap(),
+            parse(Some(StateWord::Busy), Some(10), None).unwrap(),
             Some(BusinessState::Busy { extra_minutes: 10 })
         );
         assert_eq!(
-            read(Some(StateWord::Paused), None, Some(soon)).unwrap(),
+            parse(Some(StateWord::Paused), None, Some(soon)).unwrap(),
             Some(BusinessState::Paused { until: soon })
         );
-        assert_eq!(fields(read(Some(StateWord::Busy), None, None)), ["extra_minutes"]);
-        assert_eq!(fields(read(Some(StateWord::Paused), None, None)), ["paused_until"]);
+        assert_eq!(fields(parse(Some(StateWord::Busy), None, None)), ["extra_minutes"]);
+        assert_eq!(fields(parse(Some(StateWord::Paused), None, None)), ["paused_until"]);
         assert_eq!(
-            fields(read(Some(StateWord::Open), Some(5), Some(soon))),
+            fields(parse(Some(StateWord::Open), Some(5), Some(soon))),
             ["extra_minutes", "paused_until"]
         );
-        assert_eq!(fields(read(None, Some(5), None)), ["extra_minutes"]);
+        assert_eq!(fields(parse(None, Some(5), None)), ["extra_minutes"]);
     }
 
     #[test]
     fn a_pause_lies_ahead_by_at_most_thirty_days() {
         let now = Timestamp::from_unix_seconds(1_000);
-        let read = |until| state(Some(StateWord::Paused), None, Some(until), now);
-        assert!(read(now.plus(LONGEST_PAUSE)).is_ok());
-        assert_eq!(fields(read(now)), ["paused_until"]);
-        assert_eq!(fields(read(now.plus(LONGEST_PAUSE + Duration::from_secs(1)))), ["paused_until"]);
+        let parse = |until| state(Some(StateWord::Paused), None, Some(until), now);
+        assert!(parse(now.plus(LONGEST_PAUSE)).is_ok());
+        assert_eq!(fields(parse(now)), ["paused_until"]);
+        assert_eq!(fields(parse(now.plus(LONGEST_PAUSE + Duration::from_secs(1)))), ["paused_until"]);
     }
 }

@@ -140,7 +140,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use actix_web::http::StatusCode;
-    use actix_web::test;
+    use actix_web::test::{TestRequest, init_service, try_call_service};
     use serde_json::Value;
 
     use super::*;
@@ -164,13 +164,13 @@ mod tests {
         let described: BTreeSet<(String, String)> = described().into_iter().collect();
         let app = App::new().into_utoipa_app().configure(routes::documented);
         // Mounted without state, a handler that is reached fails; what no route takes is 404.
-        let app = test::init_service(app.into_app()).await;
+        let app = init_service(app.into_app()).await;
         let paths: BTreeSet<&String> = described.iter().map(|(_, path)| path).collect();
         for path in paths {
             for verb in ["get", "post", "put", "patch", "delete"] {
                 let method = Method::from_bytes(verb.to_uppercase().as_bytes()).unwrap();
-                let request = test::TestRequest::with_uri(path.as_str()).method(method).to_request();
-                let reached = std::panic::AssertUnwindSafe(test::try_call_service(&app, request));
+                let request = TestRequest::with_uri(path.as_str()).method(method).to_request();
+                let reached = std::panic::AssertUnwindSafe(try_call_service(&app, request));
                 let reached = match futures_util::FutureExt::catch_unwind(reached).await {
                     Ok(Ok(response)) => response.status() != StatusCode::NOT_FOUND,
                     Ok(Err(_)) | Err(_) => true,
@@ -180,7 +180,7 @@ mod tests {
         }
     }
 
-    #[::core::prelude::v1::test]
+    #[test]
     fn every_reference_leads_somewhere() {
         fn references(value: &Value, found: &mut BTreeSet<String>) {
             match value {
@@ -204,7 +204,7 @@ mod tests {
         }
     }
 
-    #[::core::prelude::v1::test]
+    #[test]
     fn every_route_says_what_it_refuses_and_who_may_use_it() {
         let document = document();
         for (verb, path) in described() {
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
     }
 
-    #[::core::prelude::v1::test]
+    #[test]
     fn the_methods_of_a_path_are_known() {
         assert_eq!(methods_of("/api/v1/orders"), [Method::GET, Method::POST]);
         assert_eq!(methods_of("/api/v1/orders/x/status"), [Method::PATCH]);

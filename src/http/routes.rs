@@ -5,7 +5,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::http::{Method, header};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, Error, HttpRequest, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
@@ -34,6 +34,7 @@ pub fn application(
     >,
 > {
     let cors = cors(&api.settings.server);
+    let foreign_pages = !api.settings.server.allowed_origins.is_empty();
     let pages = api.settings.docs.enabled;
     App::new()
         .app_data(api)
@@ -46,7 +47,7 @@ pub fn application(
             }
         })
         .default_service(web::to(elsewhere))
-        .wrap(cors)
+        .wrap(Condition::new(foreign_pages, cors))
         .wrap(from_fn(observe))
 }
 
