@@ -368,7 +368,10 @@ impl CommitObserver for Announcer {
                         self.metrics.notifications_sent_total.with_label_values(&["NEW_ORDER"]).inc();
                     }
                 }
-                (_, Outcome::Moved(Ok(order))) => {
+                // A move to where the order stood already has kept its version.
+                (Action::MoveOrder(wanted), Outcome::Moved(Ok(order)))
+                    if order.version > wanted.request.version =>
+                {
                     self.metrics.orders_processed_total.with_label_values(&[order.status.as_str()]).inc();
                     if order.status == Status::Delivered {
                         let total = u64::try_from(order.total_minor).unwrap_or(0);

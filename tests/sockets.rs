@@ -1,5 +1,7 @@
 //! Sockets from the outside: joining, resuming, acknowledging, and every way they end.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use futures_util::SinkExt as _;
@@ -206,7 +208,7 @@ async fn before_the_upgrade_refusals_are_problems_and_foreign_rooms_close_with_4
     let mut absent =
         Device::dial(&app, Some(&stranger.token), "/ws/orders/ord_x", &[]).await.expect("it is upgraded");
     assert_eq!(absent.closed().await.code, 4004);
-    let own = app.address().to_string();
+    let own = app.address.to_string();
     let origin = format!("http://{own}");
     let first =
         Device::dial(&app, Some(&merchant.token), &path, &[("origin", &origin)]).await.expect("its own page");

@@ -9,16 +9,45 @@ use bellhop::telemetry::Metrics;
 use super::database::{Database, StoreKind};
 use super::person::Person;
 
+/// Where a hub answers, and a client to ask it.
+#[derive(Clone)]
+pub struct Endpoint {
+    pub address: SocketAddr,
+    pub http: reqwest::Client,
+}
+
+impl Endpoint {
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, http: reqwest::Client::builder().no_proxy().build().expect("a client") }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Signs somebody up and in.
+    pub async fn person(&self, role: &str, name: &str) -> Person {
+        Person::new(self, role, name).await
+    }
+}
+
 /// A running hub on a free port. Dropping it stops it cleanly and fails the test if a socket was left open.
 pub struct TestApp {
     database: Option<Database>,
     overrides: Vec<(String, String)>,
     running: Option<Running>,
-    pub http: reqwest::Client,
+    endpoint: Endpoint,
+}
+
+impl std::ops::Deref for TestApp {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        &self.endpoint
+    }
 }
 
 struct Running {
-    address: SocketAddr,
     stopper: Stopper,
     sessions: Sessions,
     metrics: Metrics,
@@ -34,8 +63,8 @@ impl TestApp {
     pub async fn start_with(kind: StoreKind, overrides: &[(&str, &str)]) -> Self {
         let database = Database::create(kind).await;
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let mut app = Self { database: Some(database), overrides, running: None, http };
+        let endpoint = Endpoint::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let mut app = Self { database: Some(database), overrides, running: None, endpoint };
         app.run().await;
         app
     }
@@ -64,7 +93,8 @@ impl TestApp {
             })
         });
         let (address, stopper, sessions, metrics) = start.await.expect("the hub says that it listens");
-        self.running = Some(Running { address, stopper, sessions, metrics, thread });
+        self.running = Some(Running { stopper, sessions, metrics, thread });
+        self.endpoint.address = address;
         // It listens before it is ready; requests wait in the backlog until then.
         loop {
             let ready =
@@ -96,14 +126,6 @@ impl TestApp {
         self.running.as_ref().expect("the hub runs")
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.running().address
-    }
-
-    pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address())
-    }
-
     pub fn sessions(&self) -> &Sessions {
         &self.running().sessions
     }
@@ -120,11 +142,6 @@ impl TestApp {
     pub fn postgres_url(&self) -> Option<&str> {
         let database = self.database.as_ref().expect("the database lives as long as the app");
         database.postgres.as_ref().map(|p| p.url.as_str())
-    }
-
-    /// Signs somebody up and in.
-    pub async fn person(&self, role: &str, name: &str) -> Person {
-        Person::new(self, role, name).await
     }
 }
 

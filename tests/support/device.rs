@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, Response};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::app::TestApp;
+use super::app::Endpoint;
 use super::person::Person;
 
 /// Nothing on a healthy machine takes this long; a test that waits so long has failed.
@@ -28,7 +28,7 @@ pub struct Closed {
 
 impl Device {
     /// Opens a socket and waits for its hello.
-    pub async fn open(app: &TestApp, person: &Person, path: &str) -> Self {
+    pub async fn open(app: &Endpoint, person: &Person, path: &str) -> Self {
         let mut device = Self::dial(app, Some(&person.token), path, &[]).await.expect("the socket opens");
         device.hello = device.next().await;
         assert_eq!(device.hello["type"], "hello", "{}", device.hello);
@@ -36,20 +36,20 @@ impl Device {
     }
 
     /// The socket of a business's room, going on from a cursor if one is given.
-    pub async fn of_business(app: &TestApp, person: &Person, business: &str, cursor: Option<&str>) -> Self {
+    pub async fn of_business(app: &Endpoint, person: &Person, business: &str, cursor: Option<&str>) -> Self {
         let query = cursor.map(|c| format!("?cursor={c}")).unwrap_or_default();
         Self::open(app, person, &format!("/ws/notifications/{business}{query}")).await
     }
 
     /// Opens a socket without waiting for anything; an error holds the HTTP answer.
     pub async fn dial(
-        app: &TestApp,
+        app: &Endpoint,
         token: Option<&str>,
         path: &str,
         headers: &[(&'static str, &str)],
     ) -> Result<Self, Box<Response<Option<Vec<u8>>>>> {
         let mut request =
-            format!("ws://{}{path}", app.address()).into_client_request().expect("a valid address");
+            format!("ws://{}{path}", app.address).into_client_request().expect("a valid address");
         if let Some(token) = token {
             let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header value");
             request.headers_mut().insert("authorization", value);
@@ -62,6 +62,19 @@ impl Device {
             Err(Error::Http(response)) => Err(response),
             Err(error) => panic!("the socket could not be opened: {error}"),
         }
+    }
+
+    /// Opens a socket of a hub that may be down.
+    pub async fn try_dial(
+        app: &Endpoint,
+        token: &str,
+        path: &str,
+    ) -> Option<WebSocketStream<MaybeTlsStream<TcpStream>>> {
+        let mut request =
+            format!("ws://{}{path}", app.address).into_client_request().expect("a valid address");
+        let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header value");
+        request.headers_mut().insert("authorization", value);
+        connect_async(request).await.ok().map(|(socket, _)| socket)
     }
 
     async fn message(&mut self) -> Message {

@@ -1,13 +1,13 @@
 //! A real hub for tests: the same door as production, over real sockets and a real database.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod app;
 mod database;
 mod device;
 mod person;
 
-pub use app::TestApp;
-pub use database::StoreKind;
+pub use app::{Endpoint, TestApp};
+pub use database::{Database as TestDatabase, StoreKind};
 pub use device::{Closed, Device, seq};
 pub use person::{Answer, PASSWORD, Person, order_body};
 

@@ -2,7 +2,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use super::app::TestApp;
+use super::app::Endpoint;
 
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -53,7 +53,7 @@ impl Answer {
 }
 
 impl Person {
-    pub(super) async fn new(app: &TestApp, role: &str, name: &str) -> Self {
+    pub(super) async fn new(app: &Endpoint, role: &str, name: &str) -> Self {
         let email = format!("{}-{}@example.org", name.to_lowercase(), uuid::Uuid::new_v4().simple());
         let body = json!({"email": email, "password": PASSWORD, "role": role, "name": name});
         let made =
@@ -65,7 +65,7 @@ impl Person {
     }
 
     /// Signs in again, on a device if one is named.
-    pub async fn sign_in(&mut self, app: &TestApp, device: Option<&str>) {
+    pub async fn sign_in(&mut self, app: &Endpoint, device: Option<&str>) {
         let mut body = json!({"email": self.email, "password": PASSWORD});
         if let Some(device) = device {
             body["device"] = json!({"id": device, "name": device, "platform": "test"});
@@ -76,28 +76,28 @@ impl Person {
         self.refresh_token = answer["refresh_token"].as_str().expect("a token").to_owned();
     }
 
-    pub fn request(&self, app: &TestApp, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, app: &Endpoint, method: Method, path: &str) -> RequestBuilder {
         app.http.request(method, app.url(&format!("/api/v1{path}"))).bearer_auth(&self.token)
     }
 
-    pub async fn get(&self, app: &TestApp, path: &str) -> Answer {
+    pub async fn get(&self, app: &Endpoint, path: &str) -> Answer {
         Answer::of(self.request(app, Method::GET, path)).await
     }
 
-    pub async fn post(&self, app: &TestApp, path: &str, body: &Value) -> Answer {
+    pub async fn post(&self, app: &Endpoint, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(app, Method::POST, path).json(body)).await
     }
 
-    pub async fn patch(&self, app: &TestApp, path: &str, body: &Value) -> Answer {
+    pub async fn patch(&self, app: &Endpoint, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(app, Method::PATCH, path).json(body)).await
     }
 
-    pub async fn delete(&self, app: &TestApp, path: &str) -> Answer {
+    pub async fn delete(&self, app: &Endpoint, path: &str) -> Answer {
         Answer::of(self.request(app, Method::DELETE, path)).await
     }
 
     /// A business of this merchant with soup (250) and bread (100) on the menu, in EUR, with 20 tables.
-    pub async fn business(&self, app: &TestApp) -> String {
+    pub async fn business(&self, app: &Endpoint) -> String {
         let body = json!({
             "name": "Soup Kitchen", "location": {"lat": 38.7, "lng": -9.1}, "zone": "lisbon", "currency": "EUR", "tables": 20,
         });
@@ -111,12 +111,12 @@ impl Person {
     }
 
     /// A cash order of one soup for pickup.
-    pub async fn order(&self, app: &TestApp, business: &str) -> Value {
+    pub async fn order(&self, app: &Endpoint, business: &str) -> Value {
         self.post(app, "/orders", &order_body(business)).await.expect(201).json()
     }
 
     /// Moves an order; the answer is the order as it is then.
-    pub async fn move_order(&self, app: &TestApp, order: &Value, status: &str) -> Value {
+    pub async fn move_order(&self, app: &Endpoint, order: &Value, status: &str) -> Value {
         let path = format!("/orders/{}/status", order["id"].as_str().expect("an id"));
         self.patch(app, &path, &json!({"status": status, "version": order["version"]}))
             .await
