@@ -150,6 +150,12 @@ async fn two_devices_one_of_which_acknowledges_see_the_same_order(kind: StoreKin
     first.send(json!({"type": "ack", "room": seen_first["room"], "cursor": seen_first["cursor"]})).await;
     first.settle().await;
     assert_eq!(app.metrics().event_ack_seconds.get_sample_count(), acks + 1);
+    let room = seen_first["room"].as_str().unwrap();
+    assert_eq!(
+        app.stored_acks(room).await,
+        [("till-1".to_owned(), 1)],
+        "the first of an order is stored at once"
+    );
     // The other one still stands where it stood, and both see what comes next.
     merchant.move_order(&app, &order, "accepted").await;
     assert_eq!(first.next().await, second.next().await);

@@ -1,10 +1,14 @@
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
 
+use std::time::Duration;
+
 use bellhop::actors::session::Sessions;
 use bellhop::app::{App, RunError, Stopper};
 use bellhop::config::{Settings, Sources};
 use bellhop::telemetry::Metrics;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use super::database::{Database, StoreKind};
 use super::person::Person;
@@ -124,6 +128,35 @@ impl TestApp {
 
     fn running(&self) -> &Running {
         self.running.as_ref().expect("the hub runs")
+    }
+
+    /// The devices that have acknowledged something in a room, and how far; waits until there is one.
+    pub async fn stored_acks(&self, room: &str) -> Vec<(String, i64)> {
+        const ACKS: &str = "SELECT device, seq FROM device_acks WHERE room = $1 ORDER BY device";
+        let mut polls = tokio::time::interval(Duration::from_millis(5));
+        let stored = async {
+            loop {
+                polls.tick().await;
+                let rows = match self.postgres_url() {
+                    Some(url) => {
+                        let mut connection = PgConnection::connect(url).await.expect("Postgres answers");
+                        sqlx::query_as(ACKS).bind(room).fetch_all(&mut connection).await
+                    }
+                    None => {
+                        let file = self.data_folder().join("bellhop.sqlite");
+                        let options = SqliteConnectOptions::new().filename(file).read_only(true);
+                        let mut connection =
+                            SqliteConnection::connect_with(&options).await.expect("it opens");
+                        sqlx::query_as(ACKS).bind(room).fetch_all(&mut connection).await
+                    }
+                };
+                let rows: Vec<(String, i64)> = rows.expect("the table is there");
+                if !rows.is_empty() {
+                    return rows;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), stored).await.expect("an acknowledgement is stored")
     }
 
     pub fn sessions(&self) -> &Sessions {
