@@ -52,7 +52,8 @@ impl Row {
         self
     }
 
-    async fn check(self, app: &TestApp) {
+    /// What is wrong with the answer, if anything.
+    async fn check(self, app: &TestApp) -> Option<String> {
         let mut request = app.http.request(self.method, app.url(&self.path)).bearer_auth(&self.token);
         for (name, value) in &self.headers {
             request = request.header(*name, *value);
@@ -65,10 +66,13 @@ impl Row {
             Sent::SaidToBe(kind, body) => request.header("content-type", kind).body(body.to_string()),
         };
         let answer = Answer::of(request).await;
-        let got = (answer.status.as_u16(), answer.json()["code"].as_str().unwrap_or_default().to_owned());
-        assert_eq!(got, (self.status, self.code.to_owned()), "{}: {}", self.name, answer.text);
-        assert_eq!(answer.headers["content-type"], "application/problem+json", "{}", self.name);
-        assert_eq!(fields(&answer.json()), self.fields, "{}: {}", self.name, answer.text);
+        let expected = (self.status, self.code, self.fields.to_vec());
+        let problem = answer.json();
+        let named = fields(&problem);
+        let code = problem["code"].as_str().unwrap_or_default();
+        let got = (answer.status.as_u16(), code, named.iter().map(String::as_str).collect());
+        let is_problem = answer.headers["content-type"] == "application/problem+json";
+        (got != expected || !is_problem).then(|| format!("{}: {}", self.name, answer.text))
     }
 }
 
@@ -166,7 +170,7 @@ async fn bad_input_gets_its_answer_row_by_row() {
         row(name, Method::PATCH, &format!("/orders/{placed}/status"), &mia, Sent::Json(body), status, code)
     };
     let items = |sku: &str, qty: Value| json!({"items": [{"sku": sku, "qty": qty}]});
-    let nested = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
+    let nested = format!("{{\"data\":{}{}}}", "[".repeat(200), "]".repeat(200)).into_bytes();
     let large = json!({"notes": "a".repeat(2 * 1024 * 1024)}).to_string().into_bytes();
     let address = json!({"text": "x", "lat": 91, "lng": 181});
 
@@ -176,7 +180,15 @@ async fn bad_input_gets_its_answer_row_by_row() {
         raw("no UTF-8", b"{\"notes\":\"\xff\"}", 400, "malformed"),
         raw("an empty body", b"", 400, "malformed"),
         raw("a number too large for any number", b"{\"table\":1e999}", 400, "malformed"),
-        raw("JSON too deep", &nested, 400, "malformed"),
+        row(
+            "JSON too deep",
+            Method::POST,
+            &format!("/businesses/{business}/notifications"),
+            &mia,
+            Sent::Bytes(nested),
+            400,
+            "malformed",
+        ),
         raw("a list for an object", b"[]", 422, "invalid").naming(&["body"]),
         raw("null for an object", b"null", 422, "invalid").naming(&["body"]),
         raw("a field given twice", b"{\"notes\":\"a\",\"notes\":\"b\"}", 422, "invalid").naming(&["notes"]),
@@ -287,8 +299,7 @@ async fn bad_input_gets_its_answer_row_by_row() {
             "invalid",
         )
         .naming(&["currency"]),
-        row("another's role", Method::POST, "/businesses", &zoe, Sent::Json(json!({})), 422, "invalid")
-            .naming(&["name"]),
+        row("another's role", Method::POST, "/businesses", &zoe, Sent::Json(json!({})), 403, "forbidden"),
         shop("no currency of this world", json!({"currency": "XXX"})).naming(&["currency"]),
         shop("no time zone of this world", json!({"timezone": "Mars/Olympus"})).naming(&["timezone"]),
         shop("a name in control characters", json!({"name": "a\u{7}"})).naming(&["name"]),
@@ -349,7 +360,9 @@ async fn bad_input_gets_its_answer_row_by_row() {
             .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
     socket.path = format!("/ws/notifications/{business}");
     rows.push(socket);
+    let mut wrong = Vec::new();
     for row in rows {
-        row.check(&app).await;
+        wrong.extend(row.check(&app).await);
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

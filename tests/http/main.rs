@@ -1,5 +1,6 @@
 //! The HTTP API over real connections.
 
+#[allow(unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 
