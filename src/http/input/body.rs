@@ -97,11 +97,14 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             None => Err(ApiError::invalid_field("body", "expected an object")),
         };
     }
-    let value =
-        serde_path_to_error::deserialize(&mut json).map_err(|error| match error.inner().classify() {
-            Category::Data => wrong_field(&error),
-            Category::Syntax | Category::Eof | Category::Io => malformed(error.inner()),
-        })?;
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let broken = match error.inner().classify() {
+            // A wrong field may stand before broken syntax, which is the greater fault.
+            Category::Data => serde_json::from_slice::<IgnoredAny>(bytes).err(),
+            Category::Syntax | Category::Eof | Category::Io => return malformed(error.inner()),
+        };
+        broken.map_or_else(|| wrong_field(&error), |broken| malformed(&broken))
+    })?;
     json.end().map_err(|error| malformed(&error))?;
     Ok(value)
 }
@@ -122,9 +125,16 @@ mod tests {
     fn broken_syntax_is_malformed_and_a_wrong_type_is_invalid() {
         let code = |body: &[u8]| read::<Greeting>(body).map(|g| g.name).map_err(|e| e.code());
         assert_eq!(code(br#"{"name":"Zo\u00eb"}"#), Ok("Zoë".to_owned()));
-        for malformed in
-            [&b""[..], b"{", b"{\"name\":\"x\"} x", b"{name:1}", b"\xff", b"{\"name\":\"\xff\"}", b"nul"]
-        {
+        for malformed in [
+            &b""[..],
+            b"{",
+            b"{\"name\":\"x\"} x",
+            b"{} {}",
+            b"{name:1}",
+            b"\xff",
+            b"{\"name\":\"\xff\"}",
+            b"nul",
+        ] {
             assert_eq!(code(malformed), Err(ProblemCode::Malformed), "{malformed:?}");
         }
         for invalid in [&b"{\"name\":1}"[..], b"[]", b"{}", b"null", b"{\"name\":\"x\",\"y\":1}"] {

@@ -1,0 +1,111 @@
+//! Accounts and sign-ins (requirements 1.1 to 1.6).
+
+use serde_json::{Value, json};
+
+use crate::support::{PASSWORD, Person, StoreKind, TestApp};
+use crate::{anonymous, header, login};
+
+crate::on_both_stores!(
+    an_account_is_made_once_whatever_the_case_of_its_address,
+    a_refresh_token_is_exchanged_and_repeating_the_last_exchange_gives_the_same_successor,
+    a_rotated_token_used_again_ends_the_family,
+    signing_out_ends_this_sign_in_at_once_and_no_other,
+);
+
+async fn an_account_is_made_once_whatever_the_case_of_its_address(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let body = json!({"email": "Zoe@Example.com", "password": PASSWORD, "name": "Zoë"});
+    let user = anonymous(&app, "/auth/signup", &body).await.expect(201).json();
+    assert_eq!((&user["email"], &user["role"]), (&json!("zoe@example.com"), &json!("customer")));
+    assert!(user.get("access_token").is_none());
+    anonymous(&app, "/auth/signup", &body).await.expect_problem(409, "already_exists");
+    let answer = anonymous(&app, "/auth/login", &login("ZOE@example.com", PASSWORD)).await.expect(200);
+    assert_eq!(header(&answer, "cache-control"), "no-store");
+    let tokens = answer.json();
+    assert_eq!((&tokens["token_type"], &tokens["expires_in"]), (&json!("bearer"), &json!(3600)));
+    assert_eq!(tokens["role"], "customer");
+}
+
+#[tokio::test]
+async fn drivers_wait_for_approval_unless_the_settings_say_otherwise() {
+    for (auto_approve, approved) in [("true", true), ("false", false)] {
+        let app = TestApp::start_with(StoreKind::Sqlite, &[("drivers.auto_approve", auto_approve)]).await;
+        let body = json!({"email": "d@example.com", "password": PASSWORD, "role": "driver"});
+        let driver = anonymous(&app, "/auth/signup", &body).await.expect(201).json();
+        assert_eq!(driver["approved"], approved);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_address_and_a_wrong_password_look_the_same_and_are_slowed_down_alike() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let known = app.person("customer", "Zoe").await;
+    for email in [known.email.as_str(), "nobody@example.com"] {
+        let body = login(email, "wrong password");
+        for _ in 0..5 {
+            anonymous(&app, "/auth/login", &body).await.expect_problem(401, "bad_credentials");
+        }
+        let slowed = anonymous(&app, "/auth/login", &body).await;
+        assert_eq!(header(&slowed, "retry-after"), "1");
+        slowed.expect_problem(429, "too_many_requests");
+    }
+}
+
+fn exchange(token: &Value) -> Value {
+    json!({"refresh_token": token})
+}
+
+async fn a_refresh_token_is_exchanged_and_repeating_the_last_exchange_gives_the_same_successor(
+    kind: StoreKind,
+) {
+    let app = TestApp::start(kind).await;
+    let zoe = app.person("customer", "Zoe").await;
+    let rotated = exchange(&json!(zoe.refresh_token));
+    let first = anonymous(&app, "/auth/refresh", &rotated).await.expect(200);
+    assert_eq!(header(&first, "cache-control"), "no-store");
+    let again = anonymous(&app, "/auth/refresh", &rotated).await.expect(200).json();
+    assert_ne!(first.json()["refresh_token"], zoe.refresh_token.as_str());
+    assert_eq!(first.json()["refresh_token"], again["refresh_token"]);
+    let token = again["access_token"].as_str().unwrap().to_owned();
+    Person { token, ..zoe }.get(&app, "/orders").await.expect(200);
+}
+
+async fn a_rotated_token_used_again_ends_the_family(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let zoe = app.person("customer", "Zoe").await;
+    let first = exchange(&json!(zoe.refresh_token));
+    let second = anonymous(&app, "/auth/refresh", &first).await.expect(200).json();
+    let third =
+        anonymous(&app, "/auth/refresh", &exchange(&second["refresh_token"])).await.expect(200).json();
+    // Two generations back is beyond any answer that was lost.
+    anonymous(&app, "/auth/refresh", &first).await.expect_problem(401, "refresh_refused");
+    let last = exchange(&third["refresh_token"]);
+    anonymous(&app, "/auth/refresh", &last).await.expect_problem(401, "refresh_refused");
+    zoe.get(&app, "/orders").await.expect_problem(401, "unauthenticated");
+}
+
+async fn signing_out_ends_this_sign_in_at_once_and_no_other(kind: StoreKind) {
+    let mut app = TestApp::start(kind).await;
+    let zoe = app.person("customer", "Zoe").await;
+    let mut elsewhere = zoe.clone();
+    elsewhere.sign_in(&app, Some("phone")).await;
+    zoe.post(&app, "/auth/logout", &json!({})).await.expect(204);
+    zoe.get(&app, "/orders").await.expect_problem(401, "unauthenticated");
+    let last = exchange(&json!(zoe.refresh_token));
+    anonymous(&app, "/auth/refresh", &last).await.expect_problem(401, "refresh_refused");
+    elsewhere.get(&app, "/orders").await.expect(200);
+    app.restart().await;
+    zoe.get(&app, "/orders").await.expect_problem(401, "unauthenticated");
+    elsewhere.get(&app, "/orders").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_ticket_is_no_access_token() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let zoe = app.person("customer", "Zoe").await;
+    let answer = zoe.post(&app, "/auth/ticket", &json!({})).await.expect(200);
+    assert_eq!(header(&answer, "cache-control"), "no-store");
+    assert_eq!(answer.json()["expires_in"], 30);
+    let token = answer.json()["ticket"].as_str().unwrap().to_owned();
+    Person { token, ..zoe }.get(&app, "/orders").await.expect_problem(401, "unauthenticated");
+}

@@ -1,0 +1,56 @@
+//! The HTTP API over real connections.
+
+#[allow(unused_imports)]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accounts;
+mod bad_input;
+mod businesses;
+mod documentation;
+mod idempotency;
+mod orders;
+mod surroundings;
+
+use serde_json::{Value, json};
+use support::{Answer, TestApp};
+
+/// The fields a problem names.
+fn fields(problem: &Value) -> Vec<String> {
+    let errors = problem["errors"].as_array().into_iter().flatten();
+    errors.map(|error| error["field"].as_str().expect("a field has a name").to_owned()).collect()
+}
+
+/// One field of each entry of a list.
+fn each(list: &Value, field: &str) -> Vec<String> {
+    let items = list["items"].as_array().expect("a list has items");
+    items.iter().map(|item| item[field].as_str().expect("a text").to_owned()).collect()
+}
+
+/// A header as text; empty when it is absent.
+fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
+    answer.headers.get(name).map_or("", |value| value.to_str().expect("a header of the hub is ASCII"))
+}
+
+/// `base` with the fields of `changes` put in; `null` takes a field out.
+fn with(mut base: Value, changes: Value) -> Value {
+    let (Value::Object(fields), Value::Object(changes)) = (&mut base, changes) else { return base };
+    for (name, value) in changes {
+        if value.is_null() {
+            fields.remove(&name)
+        } else {
+            fields.insert(name, value)
+        };
+    }
+    base
+}
+
+/// Sends a body without signing in.
+async fn anonymous(app: &TestApp, path: &str, body: &Value) -> Answer {
+    Answer::of(app.http.post(app.url(&format!("/api/v1{path}"))).json(body)).await
+}
+
+/// A body for `POST /auth/login`.
+fn login(email: &str, password: &str) -> Value {
+    json!({"email": email, "password": password})
+}

@@ -1,0 +1,76 @@
+//! What happens around every request: ids, slashes, methods, health, metrics, other sites' pages.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::header;
+use crate::support::{Answer, StoreKind, TestApp};
+
+#[tokio::test]
+async fn a_request_keeps_its_sane_id_and_gets_one_otherwise() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let with_id = |id: &'static str| app.http.get(app.url("/api/v1/nowhere")).header("x-request-id", id);
+    let kept = Answer::of(with_id("trace-1")).await;
+    assert_eq!(header(&kept, "x-request-id"), "trace-1");
+    assert_eq!(kept.expect_problem(404, "not_found")["request_id"], "trace-1");
+    let replaced = Answer::of(with_id("two words")).await;
+    assert_eq!(header(&replaced, "x-request-id").len(), 36);
+}
+
+#[tokio::test]
+async fn a_trailing_slash_and_head_lead_to_the_same_route() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    assert_eq!(Answer::of(app.http.get(app.url("/health/"))).await.expect(200).json()["status"], "alive");
+    let head = Answer::of(app.http.head(app.url("/health"))).await.expect(200);
+    assert_eq!(head.text, "");
+    let wrong = Answer::of(app.http.request(Method::PUT, app.url("/api/v1/orders/"))).await;
+    assert_eq!(header(&wrong, "allow"), "GET, POST, HEAD");
+    wrong.expect_problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn health_says_what_supervisors_ask() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let get = async |path: &str| Answer::of(app.http.get(app.url(path))).await.expect(200).json();
+    assert_eq!(get("/health/live").await, json!({"status": "alive"}));
+    let ready = json!({"status": "ready", "database": "ok", "redis": "not_configured"});
+    assert_eq!(get("/health/ready").await, ready);
+    let detailed = get("/health/detailed").await;
+    assert_eq!(detailed["status"], "healthy");
+    assert_eq!(detailed["checks"]["database"]["details"]["store"], "sqlite");
+    assert_eq!(get("/health/version").await["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route_and_not_by_address() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let owner = app.person("merchant", "Olga").await;
+    let business = owner.business(&app).await;
+    owner.get(&app, &format!("/businesses/{business}/")).await.expect(200);
+    Answer::of(app.http.get(app.url("/wp-admin.php"))).await.expect(404);
+    let metrics = Answer::of(app.http.get(app.url("/metrics"))).await.expect(200).text;
+    for line in [
+        "http_requests_total{endpoint=\"/api/v1/businesses/{id}\",method=\"GET\",status=\"200\"} 1",
+        "http_requests_total{endpoint=\"unmatched\",method=\"GET\",status=\"404\"} 1",
+        "http_request_duration_seconds_count{endpoint=\"/api/v1/businesses\",method=\"POST\"} 1",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line} is missing in\n{metrics}");
+    }
+    assert!(!metrics.contains(&business) && !metrics.contains("wp-admin"));
+}
+
+#[tokio::test]
+async fn pages_of_allowed_origins_may_call_and_others_are_not_told_that_they_may() {
+    let setting = ("server.allowed_origins", "https://shop.example");
+    let app = TestApp::start_with(StoreKind::Sqlite, &[setting]).await;
+    let preflight = |origin: &'static str| {
+        let request = app.http.request(Method::OPTIONS, app.url("/api/v1/orders"));
+        let request = request.header("origin", origin).header("access-control-request-method", "POST");
+        request.header("access-control-request-headers", "authorization,content-type,idempotency-key")
+    };
+    let allowed = Answer::of(preflight("https://shop.example")).await.expect(200);
+    assert_eq!(header(&allowed, "access-control-allow-origin"), "https://shop.example");
+    assert_eq!(header(&allowed, "access-control-allow-credentials"), "");
+    let refused = Answer::of(preflight("https://evil.example")).await;
+    assert_eq!(header(&refused, "access-control-allow-origin"), "");
+}
