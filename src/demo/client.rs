@@ -257,6 +257,8 @@ impl Account {
 }
 
 fn read<T: serde::de::DeserializeOwned>(call: &Call, body: Value) -> Result<T, CallError> {
-    serde_json::from_value(body)
-        .map_err(|error| CallError::Unanswered { what: call.what(), cause: format!("unexpected answer: {error}") })
+    serde_json::from_value(body).map_err(|error| CallError::Unanswered {
+        what: call.what(),
+        cause: format!("unexpected answer: {error}"),
+    })
 }

@@ -332,7 +332,10 @@ impl Ledger {
     /// Lets go of the oldest orders once there are too many, as long as nothing is left to find out about them.
     fn forget(&mut self) {
         while self.orders.len() > MAX_KEPT {
-            let Some(oldest) = self.orders.first_entry().filter(|entry| entry.get().may_be_forgotten()) else { return };
+            let Some(oldest) = self.orders.first_entry().filter(|entry| entry.get().may_be_forgotten())
+            else {
+                return;
+            };
             let record = oldest.remove();
             if let Some(key) = record.key {
                 self.keys.remove(&key);

@@ -265,7 +265,8 @@ async fn push(account: &Account, order: &OrderEvent, to: Status) -> Result<Order
         Status::Cancelled => change["reason"] = json!("The oven broke"),
         _ => {}
     }
-    let moved: Result<View, _> = account.ask(&Call::patch(format!("/orders/{}/status", order.id), change)).await;
+    let moved: Result<View, _> =
+        account.ask(&Call::patch(format!("/orders/{}/status", order.id), change)).await;
     match moved {
         Ok(view) => Ok(view.into()),
         // Somebody else was faster: a customer who cancelled, or a visitor.
@@ -311,7 +312,10 @@ mod tests {
                 let mut status = Status::Placed;
                 while let Some(next) = course.next(status, fulfilment) {
                     let allowed = verdict(status, next, fulfilment, Party::Member);
-                    assert!(matches!(allowed, Verdict::Allowed(_)), "{course:?} {fulfilment:?} {status:?} to {next:?}");
+                    assert!(
+                        matches!(allowed, Verdict::Allowed(_)),
+                        "{course:?} {fulfilment:?} {status:?} to {next:?}"
+                    );
                     status = next;
                 }
                 assert!(status.is_end(), "{course:?} {fulfilment:?} stops at {status:?}");

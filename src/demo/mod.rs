@@ -6,8 +6,8 @@ mod customer;
 mod ledger;
 mod merchant;
 mod report;
-mod screen;
 mod scratch;
+mod screen;
 mod seed;
 mod simulation;
 mod socket;
@@ -35,8 +35,8 @@ pub use report::{Quantiles, Verdict};
 use chance::Chance;
 use client::Client;
 use ledger::{Audit, Ledger};
-use screen::Screen;
 use scratch::Folder;
+use screen::Screen;
 use simulation::Plan;
 
 /// What the demo is told.
@@ -158,7 +158,8 @@ async fn start_hub(data: &Path, port: u16) -> Result<App, DemoError> {
 /// The first signal closes the town, a second one hurries.
 async fn heed_signals(closing: CancellationToken, hurry: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return;
     };
@@ -182,8 +183,10 @@ fn simulate(
     [closing, hurry]: [CancellationToken; 2],
 ) -> Result<oneshot::Receiver<Played>, DemoError> {
     let refused = |error: &dyn std::error::Error| DemoError::Simulation(error.to_string());
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| refused(&error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| refused(&error))?;
     let client = Client::new(address.to_string()).map_err(|error| refused(&error))?;
     let businesses = usize::from(options.businesses);
     let run = Uuid::now_v7();
@@ -199,7 +202,8 @@ fn simulate(
         say(&welcome(address, seed));
         let books: Books = Arc::new(Mutex::new(Ledger::new(OrderId::from_uuid(run))));
         let names = town.places.iter().map(|place| place.name.clone()).collect();
-        let screen = Screen::start(books.clone(), metrics, names).map_err(|e| DemoError::Simulation(e.to_string()))?;
+        let screen =
+            Screen::start(books.clone(), metrics, names).map_err(|e| DemoError::Simulation(e.to_string()))?;
         let audit = simulation::play(town, run, books.clone(), Chance::new(seed), plan).await;
         screen.finish();
         Ok((books, audit?))
@@ -264,10 +268,14 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them_and_nothing_else() {
-        for (text, millis) in [("20s", 20_000), ("2m", 120_000), ("1m30s", 90_000), ("500ms", 500), ("1h", 3_600_000)] {
+        for (text, millis) in
+            [("20s", 20_000), ("2m", 120_000), ("1m30s", 90_000), ("500ms", 500), ("1h", 3_600_000)]
+        {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for bad in ["", "20", "s", "0s", "-1s", "1.5s", "20 s", "1d", "20S", "99999999999999999999s", "5000000h"] {
+        for bad in
+            ["", "20", "s", "0s", "-1s", "1.5s", "20 s", "1d", "20S", "99999999999999999999s", "5000000h"]
+        {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }
@@ -284,7 +292,9 @@ mod tests {
     #[test]
     fn the_welcome_says_where_to_look_and_how_to_sign_in() {
         let text = welcome(SocketAddr::from(([127, 0, 0, 1], 8000)), 7);
-        for part in ["http://127.0.0.1:8000/docs/", "customer1@bellhop.example", "owner1@bellhop.example", "seed 7"] {
+        for part in
+            ["http://127.0.0.1:8000/docs/", "customer1@bellhop.example", "owner1@bellhop.example", "seed 7"]
+        {
             assert!(text.contains(part), "{text}");
         }
     }

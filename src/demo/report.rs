@@ -155,6 +155,8 @@ mod tests {
         }
         assert!(!table.contains("refused") && !table.contains("unexpected"), "{table}");
         let odd = Verdict { odd: (2, Some("POST /orders: 500".to_owned())), lost: 1, ..good() };
-        assert!(odd.to_string().contains("the last: POST /orders: 500") && odd.to_string().contains("NOT GOOD"));
+        assert!(
+            odd.to_string().contains("the last: POST /orders: 500") && odd.to_string().contains("NOT GOOD")
+        );
     }
 }

@@ -97,10 +97,16 @@ pub(super) struct Screen {
 
 impl Screen {
     /// Starts drawing on standard output.
-    pub(super) fn start(ledger: Arc<Mutex<Ledger>>, metrics: Metrics, businesses: Vec<String>) -> io::Result<Self> {
+    pub(super) fn start(
+        ledger: Arc<Mutex<Ledger>>,
+        metrics: Metrics,
+        businesses: Vec<String>,
+    ) -> io::Result<Self> {
         let (stop, stopped) = channel();
         let smart = io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-        let work = move || draw(&ledger, &metrics, &businesses, if smart { Style::Redrawn } else { Style::Lines }, &stopped);
+        let work = move || {
+            draw(&ledger, &metrics, &businesses, if smart { Style::Redrawn } else { Style::Lines }, &stopped)
+        };
         let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(work)?;
         Ok(Self { stop, thread })
     }
@@ -119,7 +125,13 @@ enum Style {
     Lines,
 }
 
-fn draw(ledger: &Mutex<Ledger>, metrics: &Metrics, businesses: &[String], style: Style, stopped: &Receiver<()>) {
+fn draw(
+    ledger: &Mutex<Ledger>,
+    metrics: &Metrics,
+    businesses: &[String],
+    style: Style,
+    stopped: &Receiver<()>,
+) {
     let began = Instant::now();
     let mut pace = Pace::default();
     let mut drawn = 0;
@@ -200,7 +212,10 @@ mod tests {
     #[test]
     fn a_line_tells_it_all_at_once() {
         let line = snapshot().line();
-        assert!(line.contains("placed 60") && line.contains("open 20") && line.contains("sockets 40"), "{line}");
+        assert!(
+            line.contains("placed 60") && line.contains("open 20") && line.contains("sockets 40"),
+            "{line}"
+        );
         assert!(!line.contains('\n') && !line.contains('\x1b'));
     }
 

@@ -125,11 +125,21 @@ pub(super) async fn build(client: &Client, businesses: usize) -> Result<Town, Ca
 }
 
 fn owner(n: usize) -> Person {
-    person(format!("owner{}", n + 1), "merchant", format!("Owner {}", n + 1), Some(format!("counter-{}", n + 1)))
+    person(
+        format!("owner{}", n + 1),
+        "merchant",
+        format!("Owner {}", n + 1),
+        Some(format!("counter-{}", n + 1)),
+    )
 }
 
 fn staff(n: usize) -> Person {
-    person(format!("staff{}", n + 1), "merchant", format!("Staff {}", n + 1), Some(format!("kitchen-{}", n + 1)))
+    person(
+        format!("staff{}", n + 1),
+        "merchant",
+        format!("Staff {}", n + 1),
+        Some(format!("kitchen-{}", n + 1)),
+    )
 }
 
 fn customer(n: usize) -> Person {

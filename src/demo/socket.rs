@@ -212,7 +212,8 @@ mod tests {
             at: Timestamp::from_micros(0),
             data: RawValue::from_string(r#"{"a":1}"#.to_owned()).unwrap(),
         };
-        let expected = Frame::Event { cursor: at(8), kind: "order_created".to_owned(), data: json!({"a": 1}) };
+        let expected =
+            Frame::Event { cursor: at(8), kind: "order_created".to_owned(), data: json!({"a": 1}) };
         assert_eq!(Frame::read(std::str::from_utf8(&EncodedEvent::new(&event).json()).unwrap()), expected);
     }
 
