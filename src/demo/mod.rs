@@ -1,25 +1,301 @@
-//! Simulated customers and merchants against a real hub.
+//! Simulated customers and merchants against a real hub: everything over its own port, nothing behind its back.
+
+mod chance;
+mod client;
+mod customer;
+mod ledger;
+mod merchant;
+mod report;
+mod scratch;
+mod screen;
+mod seed;
+mod simulation;
+mod socket;
+mod track;
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::app::{App, RunError, StartError};
+use crate::config::{ConfigError, Settings, Sources};
+use crate::domain::ids::OrderId;
+use crate::telemetry::{Metrics, logs};
+
+pub use client::CallError;
+pub use report::{Quantiles, Verdict};
+
+use chance::Chance;
+use client::Client;
+use ledger::{Audit, Ledger};
+use scratch::Folder;
+use screen::Screen;
+use simulation::Plan;
 
 /// What the demo is told.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Folder for the data
+    /// Stop taking orders after this long (20s, 2m, 1m30s), let what is open run to its end and print a table;
+    /// without it, until Ctrl-C
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    pub run_for: Option<Duration>,
+    /// Port to listen on; a free one is taken when it is in use, or 0
+    #[arg(long, default_value_t = 8000)]
+    pub port: u16,
+    /// Where the database is kept; a temporary folder that is removed at the end unless given.
     #[arg(skip)]
-    pub data: Option<std::path::PathBuf>,
+    pub data: Option<PathBuf>,
+    /// Orders a second, on average
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub orders_per_second: u32,
+    /// How many businesses there are, each with two devices
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub businesses: u16,
+    /// Makes the same choices again; drawn unless given
+    #[arg(long)]
+    pub seed: Option<u64>,
 }
 
-/// What became of the orders.
-#[derive(Debug)]
-pub struct Verdict;
-
-impl Verdict {
-    /// Whether none was lost or doubled.
-    pub fn is_good(&self) -> bool {
-        false
+impl Default for Options {
+    fn default() -> Self {
+        Self { run_for: None, port: 8000, data: None, orders_per_second: 20, businesses: 20, seed: None }
     }
 }
 
-/// Runs the demo.
-pub async fn run(_: Options) -> Result<Verdict, std::io::Error> {
-    Ok(Verdict)
+/// Why the demo could not be played to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The folder for the data could not be made.
+    #[error("no folder for the data: {0}")]
+    Folder(io::Error),
+    /// The hub's settings were refused.
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
+    /// The hub did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The hub ended before the demo did, or badly.
+    #[error("the hub ended: {0}")]
+    Hub(#[from] RunError),
+    /// The hub ended without a fault before it was told to.
+    #[error("the hub ended early")]
+    HubGone,
+    /// The system gave no thread, signal handler or HTTP client.
+    #[error("the simulation could not be started: {0}")]
+    Simulation(String),
+    /// The town could not be built, or the lists at the end not be read.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Starts a hub with an embedded database of its own, plays customers and merchants against it, prints what happens and
+/// what it came to. Reads no environment variables and no configuration files. Ctrl-C ends it like `run_for`; a second
+/// one waits for nothing. Must be called inside an actix system.
+///
+/// # Errors
+/// When the hub or the simulation could not run; lost orders are no error but in the [`Verdict`].
+pub async fn run(options: Options) -> Result<Verdict, DemoError> {
+    let folder = match &options.data {
+        Some(path) => Folder::kept(path.clone()),
+        None => Folder::temporary().map_err(DemoError::Folder)?,
+    };
+    let began = Instant::now();
+    let app = start_hub(folder.path(), options.port).await?;
+    let (address, metrics, stopper) = (app.address(), app.metrics().clone(), app.stopper());
+    let mut hub = actix::spawn(app.run());
+
+    let (closing, hurry) = (CancellationToken::new(), CancellationToken::new());
+    let signals = actix::spawn(heed_signals(closing.clone(), hurry.clone()));
+    let simulated = simulate(&options, address, metrics.clone(), [closing.clone(), hurry.clone()])?;
+    let played = tokio::select! {
+        played = simulated => played.unwrap_or_else(|_| Err(DemoError::Simulation("it panicked".to_owned()))),
+        ended = &mut hub => {
+            closing.cancel();
+            hurry.cancel();
+            return Err(match ended {
+                Ok(Err(error)) => error.into(),
+                Ok(Ok(())) | Err(_) => DemoError::HubGone,
+            });
+        }
+    };
+    stopper.stop();
+    let stopped = hub.await;
+    signals.abort();
+    let (books, audit) = played?;
+    stopped.map_err(|_| DemoError::HubGone)??;
+    let books = books.lock().unwrap_or_else(PoisonError::into_inner);
+    let verdict = Verdict::new(&books, audit, &metrics, began.elapsed());
+    say(&format!("\n{verdict}"));
+    Ok(verdict)
+}
+
+/// Only warnings are logged: a line for each request would bury the screen. Limits of requests are not in force.
+async fn start_hub(data: &Path, port: u16) -> Result<App, DemoError> {
+    let sources = |port: u16| {
+        let sources = Sources::bare(data).with("server.port", port.to_string());
+        sources.with("server.drain_s", "5").with("log.level", "warn")
+    };
+    let settings = Settings::load(&sources(port))?;
+    // Whoever started logging before, as tests do, keeps it as it is.
+    let _ = logs::init(&settings.telemetry.log);
+    match App::build(settings).await {
+        Err(StartError::Listen { cause, .. }) if cause.kind() == io::ErrorKind::AddrInUse => {
+            let app = App::build(Settings::load(&sources(0))?).await?;
+            say(&format!("port {port} is in use; taking {}\n", app.address().port()));
+            Ok(app)
+        }
+        built => Ok(built?),
+    }
+}
+
+/// The first signal closes the town, a second one hurries.
+async fn heed_signals(closing: CancellationToken, hurry: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    for told in [closing, hurry] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        told.cancel();
+    }
+}
+
+type Books = Arc<Mutex<Ledger>>;
+type Played = Result<(Books, Audit), DemoError>;
+
+/// Plays the town on a thread of its own, so that clients and hub share nothing but the machine.
+fn simulate(
+    options: &Options,
+    address: SocketAddr,
+    metrics: Metrics,
+    [closing, hurry]: [CancellationToken; 2],
+) -> Result<oneshot::Receiver<Played>, DemoError> {
+    let refused = |error: &dyn std::error::Error| DemoError::Simulation(error.to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| refused(&error))?;
+    let client = Client::new(address.to_string()).map_err(|error| refused(&error))?;
+    let businesses = usize::from(options.businesses);
+    let run = Uuid::now_v7();
+    // The last bits of a UUIDv7 are drawn at random.
+    let seed = options.seed.unwrap_or(run.as_u64_pair().1);
+    let plan = Plan { pace: f64::from(options.orders_per_second), run_for: options.run_for, closing, hurry };
+    let (done, played) = oneshot::channel();
+    let work = async move {
+        let town = tokio::select! {
+            town = seed::build(&client, businesses) => town?,
+            () = plan.closing.cancelled() => return Err(DemoError::Simulation("it was stopped before it began".to_owned())),
+        };
+        say(&welcome(address, seed));
+        let books: Books = Arc::new(Mutex::new(Ledger::new(OrderId::from_uuid(run))));
+        let names = town.places.iter().map(|place| place.name.clone()).collect();
+        let screen =
+            Screen::start(books.clone(), metrics, names).map_err(|e| DemoError::Simulation(e.to_string()))?;
+        let audit = simulation::play(town, run, books.clone(), Chance::new(seed), plan).await;
+        screen.finish();
+        Ok((books, audit?))
+    };
+    // Who no longer waits for the outcome has heard that the hub is gone.
+    let thread = move || drop(done.send(runtime.block_on(work)));
+    thread::Builder::new().name("demo".to_owned()).spawn(thread).map_err(|error| refused(&error))?;
+    Ok(played)
+}
+
+fn welcome(address: SocketAddr, seed: u64) -> String {
+    let (customer, owner, password) = (seed::customer_email(), seed::owner_email(), seed::PASSWORD);
+    format!(
+        "Bellhop is taking orders at http://{address}\n\
+         \x20 API documentation   http://{address}/docs/\n\
+         \x20 sign in as customer {customer}  password {password}\n\
+         \x20 sign in as merchant {owner}     password {password}\n\
+         \x20 seed {seed}; Ctrl-C stops taking orders and counts\n"
+    )
+}
+
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    // Nobody reads any more: the exit status still tells.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Reads `90s`, `2m`, `1m30s`, `500ms`: whole numbers with ms, s, m or h, the larger units first or not.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("expected a duration like 20s, 2m or 1m30s, not '{text}'");
+    let (mut rest, mut total) = (text, Duration::ZERO);
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = rest.split_at(digits);
+        let letters = unit.bytes().take_while(u8::is_ascii_lowercase).count();
+        let (unit, after) = unit.split_at(letters);
+        let millis: u64 = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(wrong()),
+        };
+        let part = number.parse::<u64>().ok().and_then(|n| n.checked_mul(millis)).ok_or_else(wrong)?;
+        total = total.checked_add(Duration::from_millis(part)).ok_or_else(wrong)?;
+        rest = after;
+    }
+    if total.is_zero() || total > Duration::from_secs(30 * 86_400) { Err(wrong()) } else { Ok(total) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn durations_are_read_as_people_write_them_and_nothing_else() {
+        for (text, millis) in
+            [("20s", 20_000), ("2m", 120_000), ("1m30s", 90_000), ("500ms", 500), ("1h", 3_600_000)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in
+            ["", "20", "s", "0s", "-1s", "1.5s", "20 s", "1d", "20S", "99999999999999999999s", "5000000h"]
+        {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_the_command_line_are_the_defaults() {
+        let parsed = Line::try_parse_from(["demo"]).unwrap().options;
+        assert_eq!(format!("{parsed:?}"), format!("{:?}", Options::default()));
+        let parsed = Line::try_parse_from(["demo", "--for", "20s", "--businesses", "3"]).unwrap().options;
+        assert_eq!((parsed.run_for, parsed.businesses), (Some(Duration::from_secs(20)), 3));
+        assert!(Line::try_parse_from(["demo", "--businesses", "0"]).is_err());
+    }
+
+    #[test]
+    fn the_welcome_says_where_to_look_and_how_to_sign_in() {
+        let text = welcome(SocketAddr::from(([127, 0, 0, 1], 8000)), 7);
+        for part in
+            ["http://127.0.0.1:8000/docs/", "customer1@bellhop.example", "owner1@bellhop.example", "seed 7"]
+        {
+            assert!(text.contains(part), "{text}");
+        }
+    }
 }

@@ -1,0 +1,491 @@
+//! What became of every order: placed, rung, acknowledged, completed; and what must not happen: lost or doubled. Pure.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use serde::Deserialize;
+
+use crate::domain::ids::OrderId;
+use crate::domain::order::{Fulfilment, Status};
+
+/// Devices of each business; every one of them has to ring.
+pub(super) const DEVICES: usize = 2;
+
+/// Finished orders remembered for the last check; some 150 bytes each. A run of a day at twenty a second is checked
+/// for its last hour and a half.
+const MAX_KEPT: usize = 100_000;
+
+/// Orders that may be open at once; customers wait beyond it.
+const MAX_OPEN: u64 = 2_000;
+
+/// Orders shown as the latest.
+const RECENT: usize = 6;
+
+/// The data of an order's event, as far as devices need it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct OrderEvent {
+    #[serde(rename = "order_id")]
+    pub(super) id: OrderId,
+    pub(super) order_number: String,
+    pub(super) status: Status,
+    pub(super) version: i64,
+    pub(super) fulfilment: Fulfilment,
+}
+
+/// An order as the hub lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub(super) id: OrderId,
+    /// The number of the order's key, if this run placed it.
+    pub(super) key: Option<u64>,
+    pub(super) status: Status,
+    pub(super) version: i64,
+}
+
+/// How many orders came how far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    /// Answered with 201.
+    pub(super) placed: u64,
+    /// Heard by every device of the business.
+    pub(super) rung: u64,
+    /// Acknowledged by every device of the business.
+    pub(super) acked: u64,
+    /// In a status that is an end.
+    pub(super) completed: u64,
+    /// All of it, and every device heard of the end.
+    pub(super) settled: u64,
+}
+
+/// What was found wrong at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Audit {
+    /// Orders that were answered with 201 and then missing in the list, not rung or not completed.
+    pub(super) lost: u64,
+    /// Second orders of one key, and events that a device got twice.
+    pub(super) doubled: u64,
+    /// Events that a device never got.
+    pub(super) missed: u64,
+}
+
+/// A line about one of the latest orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Recent {
+    pub(super) number: String,
+    pub(super) business: usize,
+    pub(super) status: Status,
+}
+
+#[derive(Debug)]
+struct Record {
+    /// Known once a customer of this run got a 201.
+    key: Option<u64>,
+    business: usize,
+    number: String,
+    status: Status,
+    version: i64,
+    taken: Taken,
+    rung: [bool; DEVICES],
+    acked: [bool; DEVICES],
+    seen: [i64; DEVICES],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    Waiting,
+    InHand,
+}
+
+impl Record {
+    fn stages(&self) -> [bool; 5] {
+        if self.key.is_none() {
+            return [false; 5];
+        }
+        let (rung, acked) = (self.rung == [true; DEVICES], self.acked == [true; DEVICES]);
+        let completed = self.status.is_end();
+        let told = self.seen.iter().all(|seen| *seen >= self.version);
+        [true, rung, acked, completed, rung && acked && completed && told]
+    }
+
+    fn may_be_forgotten(&self) -> bool {
+        self.stages()[4] || (self.key.is_none() && self.status.is_end())
+    }
+}
+
+/// The books of one run.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// Orders before it are not of this run, or were forgotten.
+    floor: OrderId,
+    orders: BTreeMap<OrderId, Record>,
+    keys: HashMap<u64, OrderId>,
+    totals: Totals,
+    recent: VecDeque<OrderId>,
+    second_orders: HashSet<OrderId>,
+    repeated: u64,
+    missed: u64,
+    under_way: u64,
+    refused: u64,
+    faults: u64,
+    last_fault: Option<String>,
+}
+
+impl Ledger {
+    /// Books of a run whose orders all have ids after `floor`.
+    pub(super) fn new(floor: OrderId) -> Self {
+        Self {
+            floor,
+            orders: BTreeMap::new(),
+            keys: HashMap::new(),
+            totals: Totals::default(),
+            recent: VecDeque::with_capacity(RECENT),
+            second_orders: HashSet::new(),
+            repeated: 0,
+            missed: 0,
+            under_way: 0,
+            refused: 0,
+            faults: 0,
+            last_fault: None,
+        }
+    }
+
+    /// A customer sends an order.
+    pub(super) fn ask(&mut self) {
+        self.under_way += 1;
+    }
+
+    /// A customer has an answer, or waits no longer.
+    pub(super) fn answered(&mut self) {
+        self.under_way -= 1;
+    }
+
+    /// Customers that wait for an answer.
+    pub(super) fn under_way(&self) -> u64 {
+        self.under_way
+    }
+
+    /// A customer got 201 for the order with this key.
+    pub(super) fn placed(&mut self, key: u64, business: usize, order: &OrderEvent) {
+        match self.keys.insert(key, order.id) {
+            Some(first) if first != order.id => {
+                self.second_orders.insert(order.id);
+                self.keys.insert(key, first);
+            }
+            _ => {}
+        }
+        self.change(business, order, |record| record.key = Some(key));
+    }
+
+    /// A device got an event that it had not seen by its cursor.
+    pub(super) fn heard(&mut self, device: usize, business: usize, order: &OrderEvent) {
+        let mut repeated = false;
+        self.change(business, order, |record| {
+            repeated = order.version <= record.seen[device];
+            record.seen[device] = record.seen[device].max(order.version);
+            record.rung[device] |= order.status == Status::Placed;
+        });
+        self.repeated += u64::from(repeated);
+    }
+
+    /// A device found the order in the list of what is `placed`, after its history was gone.
+    pub(super) fn found(&mut self, device: usize, business: usize, order: &OrderEvent) {
+        self.change(business, order, |record| {
+            record.seen[device] = record.seen[device].max(order.version);
+            record.rung[device] = true;
+        });
+    }
+
+    /// A device acknowledged an event of this order.
+    pub(super) fn acked(&mut self, device: usize, business: usize, order: &OrderEvent) {
+        self.change(business, order, |record| record.acked[device] |= record.rung[device]);
+    }
+
+    /// The hub answered a move with this.
+    pub(super) fn moved(&mut self, business: usize, order: &OrderEvent) {
+        self.change(business, order, |_| ());
+    }
+
+    /// Whether the caller is the first to take this order in hand.
+    pub(super) fn claim(&mut self, id: OrderId) -> bool {
+        match self.orders.get_mut(&id) {
+            Some(record) if record.taken == Taken::Waiting => {
+                record.taken = Taken::InHand;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A device did not get so many events and was not told so.
+    pub(super) fn missed(&mut self, events: u64) {
+        self.missed += events;
+    }
+
+    /// A customer was refused or had no answer within patience.
+    pub(super) fn refused(&mut self, why: String) {
+        self.refused += 1;
+        self.fault(why);
+    }
+
+    /// Something went otherwise than it should; the last one is shown.
+    pub(super) fn fault(&mut self, what: String) {
+        self.faults += 1;
+        self.last_fault = Some(what);
+    }
+
+    /// Whether customers may place more: neither is too much open nor would the books grow without bound.
+    pub(super) fn has_room(&self) -> bool {
+        let open = self.totals.placed - self.totals.completed;
+        open < MAX_OPEN && self.orders.len() < 2 * MAX_KEPT
+    }
+
+    /// Whether no customer waits, every order placed has run to its end and everybody heard of it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.under_way == 0 && self.totals.settled == self.totals.placed
+    }
+
+    pub(super) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    pub(super) fn recent(&self) -> Vec<Recent> {
+        let line = |id: &OrderId| {
+            let Record { number, business, status, .. } = self.orders.get(id)?;
+            Some(Recent { number: number.clone(), business: *business, status: *status })
+        };
+        self.recent.iter().filter_map(line).collect()
+    }
+
+    /// How many customers were refused, how much else was odd, and the last of it.
+    pub(super) fn odd(&self) -> (u64, u64, Option<&str>) {
+        (self.refused, self.faults, self.last_fault.as_deref())
+    }
+
+    /// The oldest order that is still checked at the end.
+    pub(super) fn floor(&self) -> OrderId {
+        self.floor
+    }
+
+    /// Compares the books with everything the hub lists from [`Ledger::floor`] on.
+    pub(super) fn audit(&self, listed: &[Listed]) -> Audit {
+        let by_id: HashMap<OrderId, &Listed> = listed.iter().map(|order| (order.id, order)).collect();
+        let mut audit = Audit { doubled: self.repeated, missed: self.missed, ..Audit::default() };
+        for (id, record) in self.orders.iter().filter(|(_, record)| record.key.is_some()) {
+            let entry = by_id.get(id);
+            let ended = entry.is_some_and(|order| order.status.is_end());
+            if !ended || record.rung != [true; DEVICES] {
+                audit.lost += 1;
+            } else if let Some(order) = entry {
+                audit.missed += record.seen.iter().filter(|seen| **seen < order.version).count() as u64;
+            }
+        }
+        let mut second = self.second_orders.clone();
+        let mut first = self.keys.clone();
+        for order in listed {
+            if let Some(key) = order.key
+                && *first.entry(key).or_insert(order.id) != order.id
+            {
+                second.insert(order.id);
+            }
+        }
+        audit.doubled += second.len() as u64;
+        audit
+    }
+
+    fn change(&mut self, business: usize, order: &OrderEvent, change: impl FnOnce(&mut Record)) {
+        if order.id < self.floor {
+            return;
+        }
+        let recent = &mut self.recent;
+        let record = self.orders.entry(order.id).or_insert_with(|| {
+            if recent.len() == RECENT {
+                recent.pop_front();
+            }
+            recent.push_back(order.id);
+            Record {
+                key: None,
+                business,
+                number: order.order_number.clone(),
+                status: order.status,
+                version: order.version,
+                taken: Taken::Waiting,
+                rung: [false; DEVICES],
+                acked: [false; DEVICES],
+                seen: [0; DEVICES],
+            }
+        });
+        let before = record.stages();
+        if order.version > record.version {
+            record.version = order.version;
+            record.status = order.status;
+        }
+        change(record);
+        let gained = |stage: usize, after: [bool; 5]| u64::from(after[stage] && !before[stage]);
+        let after = record.stages();
+        self.totals.placed += gained(0, after);
+        self.totals.rung += gained(1, after);
+        self.totals.acked += gained(2, after);
+        self.totals.completed += gained(3, after);
+        self.totals.settled += gained(4, after);
+        self.forget();
+    }
+
+    /// Lets go of the oldest orders once there are too many, as long as nothing is left to find out about them.
+    fn forget(&mut self) {
+        while self.orders.len() > MAX_KEPT {
+            let Some(oldest) = self.orders.first_entry().filter(|entry| entry.get().may_be_forgotten())
+            else {
+                return;
+            };
+            let record = oldest.remove();
+            if let Some(key) = record.key {
+                self.keys.remove(&key);
+            }
+            if let Some(next) = self.orders.first_key_value() {
+                self.floor = *next.0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn id(n: u128) -> OrderId {
+        OrderId::from_uuid(Uuid::from_u128(n))
+    }
+
+    fn order(n: u128, status: Status, version: i64) -> OrderEvent {
+        let fulfilment = Fulfilment::Pickup;
+        OrderEvent { id: id(n), order_number: format!("{n:03}"), status, version, fulfilment }
+    }
+
+    fn listed(n: u128, key: u64, status: Status, version: i64) -> Listed {
+        Listed { id: id(n), key: Some(key), status, version }
+    }
+
+    fn ledger() -> Ledger {
+        Ledger::new(id(0))
+    }
+
+    /// An order that went all the way.
+    fn run_through(books: &mut Ledger, n: u128, key: u64) {
+        books.placed(key, 0, &order(n, Status::Placed, 1));
+        for device in 0..DEVICES {
+            books.heard(device, 0, &order(n, Status::Placed, 1));
+            books.acked(device, 0, &order(n, Status::Placed, 1));
+            books.heard(device, 0, &order(n, Status::Rejected, 2));
+        }
+    }
+
+    #[test]
+    fn an_order_is_rung_when_every_device_heard_it_and_settled_when_all_heard_its_end() {
+        let mut books = ledger();
+        books.placed(1, 0, &order(5, Status::Placed, 1));
+        books.heard(0, 0, &order(5, Status::Placed, 1));
+        books.acked(0, 0, &order(5, Status::Placed, 1));
+        assert_eq!(books.totals(), Totals { placed: 1, ..Totals::default() });
+        books.heard(1, 0, &order(5, Status::Placed, 1));
+        books.acked(1, 0, &order(5, Status::Placed, 1));
+        assert_eq!((books.totals().rung, books.totals().acked), (1, 1));
+        books.moved(0, &order(5, Status::Rejected, 2));
+        assert_eq!((books.totals().completed, books.is_settled()), (1, false));
+        books.heard(0, 0, &order(5, Status::Rejected, 2));
+        books.heard(1, 0, &order(5, Status::Rejected, 2));
+        assert!(books.is_settled());
+        assert_eq!(books.audit(&[listed(5, 1, Status::Rejected, 2)]), Audit::default());
+    }
+
+    #[test]
+    fn it_does_not_matter_whether_the_customer_or_the_devices_hear_first() {
+        let (mut early, mut late) = (ledger(), ledger());
+        let placed = order(5, Status::Placed, 1);
+        early.placed(1, 0, &placed);
+        (0..DEVICES).for_each(|device| early.heard(device, 0, &placed));
+        (0..DEVICES).for_each(|device| late.heard(device, 0, &placed));
+        assert_eq!(late.totals(), Totals::default());
+        late.placed(1, 0, &placed);
+        assert_eq!(early.totals(), late.totals());
+    }
+
+    #[test]
+    fn an_order_that_is_not_listed_not_rung_or_not_ended_is_lost_once() {
+        let mut books = ledger();
+        run_through(&mut books, 5, 1);
+        assert_eq!(books.audit(&[]).lost, 1);
+        assert_eq!(books.audit(&[listed(5, 1, Status::Ready, 2)]).lost, 1);
+        books.placed(2, 0, &order(6, Status::Placed, 1));
+        let list = [listed(5, 1, Status::Rejected, 2), listed(6, 2, Status::Cancelled, 2)];
+        assert_eq!(books.audit(&list), Audit { lost: 1, ..Audit::default() });
+    }
+
+    #[test]
+    fn one_key_with_two_orders_is_doubled_whoever_shows_it() {
+        let mut books = ledger();
+        run_through(&mut books, 5, 1);
+        let both = [listed(5, 1, Status::Rejected, 2), listed(6, 1, Status::Placed, 1)];
+        assert_eq!(books.audit(&both), Audit { doubled: 1, ..Audit::default() });
+        books.placed(1, 0, &order(6, Status::Placed, 1));
+        assert_eq!(books.audit(&both).doubled, 1, "the same second order counts once");
+        books.placed(1, 0, &order(5, Status::Placed, 1));
+        assert_eq!(books.audit(&both).doubled, 1, "the first answer again is no double");
+    }
+
+    #[test]
+    fn an_event_heard_twice_and_one_never_heard_are_told() {
+        let mut books = ledger();
+        run_through(&mut books, 5, 1);
+        books.heard(1, 0, &order(5, Status::Placed, 1));
+        books.missed(3);
+        let audit = books.audit(&[listed(5, 1, Status::Rejected, 3)]);
+        assert_eq!(audit, Audit { lost: 0, doubled: 1, missed: 3 + DEVICES as u64 });
+    }
+
+    #[test]
+    fn one_device_takes_an_order_in_hand() {
+        let mut books = ledger();
+        assert!(!books.claim(id(5)), "nobody heard of it");
+        books.heard(0, 0, &order(5, Status::Placed, 1));
+        assert!(books.claim(id(5)));
+        assert!(!books.claim(id(5)));
+    }
+
+    #[test]
+    fn nothing_is_settled_while_a_customer_waits_for_an_answer() {
+        let mut books = ledger();
+        books.ask();
+        assert!(!books.is_settled());
+        books.answered();
+        assert!(books.is_settled());
+    }
+
+    #[test]
+    fn orders_of_visitors_are_shown_and_not_counted() {
+        let mut books = ledger();
+        books.heard(0, 3, &order(5, Status::Placed, 1));
+        books.heard(0, 3, &order(5, Status::Accepted, 2));
+        assert_eq!(books.totals(), Totals::default());
+        let shown = Recent { number: "005".to_owned(), business: 3, status: Status::Accepted };
+        assert_eq!(books.recent(), [shown]);
+        assert_eq!(books.audit(&[]), Audit::default());
+    }
+
+    #[test]
+    fn only_settled_orders_are_forgotten_and_the_books_stay_bounded() {
+        let mut books = ledger();
+        for n in 1..=(MAX_KEPT as u64 + 10) {
+            run_through(&mut books, u128::from(n), n);
+        }
+        assert_eq!(books.orders.len(), MAX_KEPT);
+        assert_eq!((books.keys.len(), books.floor()), (MAX_KEPT, id(11)));
+        assert!(books.is_settled() && books.has_room());
+        books.heard(0, 0, &order(5, Status::Rejected, 2));
+        assert_eq!(books.orders.len(), MAX_KEPT, "a forgotten order does not come back");
+        for n in 0..MAX_OPEN {
+            books.placed(1_000_000 + n, 0, &order(1_000_000 + u128::from(n), Status::Placed, 1));
+        }
+        assert!(!books.has_room());
+    }
+}

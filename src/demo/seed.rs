@@ -1,0 +1,198 @@
+//! The town of the demo: businesses with menus, the people who work there, and customers. Made over HTTP like any other.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::domain::ids::BusinessId;
+
+use super::client::{Account, Call, CallError, Client, Person};
+
+/// Everybody's password; the hub listens on loopback only.
+pub(super) const PASSWORD: &str = "ring-until-answered";
+
+/// Customers who order. Each costs two password hashes before the first order.
+const CUSTOMERS: usize = 10;
+
+/// Pairs of an owner and a staff member; more businesses than that share them.
+const TEAMS: usize = 20;
+
+/// Requests under way at once while the town is built: passwords are hashed one or two at a time anyway.
+const AT_ONCE: usize = 4;
+
+/// Tables in each business.
+pub(super) const TABLES: u16 = 12;
+
+/// A dish: sku, name, category, price in cents.
+type Dish = (&'static str, &'static str, &'static str, u32);
+
+/// Houses of the town: name and menu.
+const HOUSES: [(&str, &[Dish]); 10] = [
+    ("Pastelaria Aurora", &BAKERY),
+    ("Trattoria Nonna Pia", &TRATTORIA),
+    ("Sushi Kaze", &SUSHI),
+    ("Taquería El Farol", &TACOS),
+    ("Bombay Lantern", &CURRY),
+    ("Boulangerie Lune", &BAKERY),
+    ("Pizzeria Da Gino", &TRATTORIA),
+    ("Izakaya Hoshi", &SUSHI),
+    ("Cantina La Luz", &TACOS),
+    ("Tandoor House", &CURRY),
+];
+
+const BAKERY: [Dish; 4] = [
+    ("nata", "Pastel de nata", "Sweets", 130),
+    ("croissant", "Croissant", "Sweets", 180),
+    ("tosta", "Tosta mista", "Savoury", 450),
+    ("galao", "Galão", "Drinks", 190),
+];
+const TRATTORIA: [Dish; 4] = [
+    ("margherita", "Pizza Margherita", "Pizza", 890),
+    ("diavola", "Pizza Diavola", "Pizza", 1_090),
+    ("lasagne", "Lasagne al forno", "Pasta", 1_150),
+    ("tiramisu", "Tiramisù", "Sweets", 550),
+];
+const SUSHI: [Dish; 4] = [
+    ("maki", "Maki, 8 pieces", "Rolls", 720),
+    ("nigiri", "Nigiri 握り, 6 pieces", "Nigiri", 990),
+    ("ramen", "Shoyu ramen", "Noodles", 1_240),
+    ("mochi", "Mochi", "Sweets", 420),
+];
+const TACOS: [Dish; 4] = [
+    ("pastor", "Tacos al pastor", "Tacos", 850),
+    ("veg", "Tacos de verduras", "Tacos", 790),
+    ("quesadilla", "Quesadilla", "Tacos", 680),
+    ("horchata", "Horchata", "Drinks", 320),
+];
+const CURRY: [Dish; 4] = [
+    ("masala", "Chicken tikka masala", "Curry", 1_190),
+    ("dal", "Dal makhani", "Curry", 940),
+    ("naan", "Garlic naan", "Bread", 290),
+    ("lassi", "Mango lassi", "Drinks", 380),
+];
+
+const CUSTOMER_NAMES: [&str; CUSTOMERS] =
+    ["Zoë", "Amir", "Chiara", "Yuki", "Olá Silva", "Nadia", "Søren", "Lucía", "Kwame", "Привет Анна"];
+
+/// A business and the two devices' owners.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) id: BusinessId,
+    pub(super) name: String,
+    pub(super) skus: Vec<&'static str>,
+    /// The owner at the counter and the staff member in the kitchen.
+    pub(super) team: [Arc<Account>; 2],
+}
+
+/// Everybody and everything there is before the first order.
+#[derive(Debug)]
+pub(super) struct Town {
+    pub(super) places: Vec<Place>,
+    pub(super) customers: Vec<Arc<Account>>,
+}
+
+/// The address of the first customer, to sign in with.
+pub(super) fn customer_email() -> String {
+    format!("customer{}@bellhop.example", 1)
+}
+
+/// The address of the first owner, to sign in with.
+pub(super) fn owner_email() -> String {
+    format!("owner{}@bellhop.example", 1)
+}
+
+/// Builds the town, or finds what is left of it from an earlier run on the same data.
+pub(super) async fn build(client: &Client, businesses: usize) -> Result<Town, CallError> {
+    let teams = businesses.min(TEAMS);
+    let people = (0..teams).flat_map(|n| [owner(n), staff(n)]).chain((0..CUSTOMERS).map(customer));
+    let accounts: Vec<Arc<Account>> = stream::iter(people)
+        .map(|person| async { Account::enter(client, person).await.map(Arc::new) })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let (merchants, customers) = accounts.split_at(teams * 2);
+    let places = stream::iter(0..businesses)
+        .map(|n| {
+            let team = (n % TEAMS) * 2;
+            open(n, [merchants[team].clone(), merchants[team + 1].clone()])
+        })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(Town { places, customers: customers.to_vec() })
+}
+
+fn owner(n: usize) -> Person {
+    person(
+        format!("owner{}", n + 1),
+        "merchant",
+        format!("Owner {}", n + 1),
+        Some(format!("counter-{}", n + 1)),
+    )
+}
+
+fn staff(n: usize) -> Person {
+    person(
+        format!("staff{}", n + 1),
+        "merchant",
+        format!("Staff {}", n + 1),
+        Some(format!("kitchen-{}", n + 1)),
+    )
+}
+
+fn customer(n: usize) -> Person {
+    person(format!("customer{}", n + 1), "customer", CUSTOMER_NAMES[n].to_owned(), None)
+}
+
+fn person(mailbox: String, role: &'static str, name: String, device: Option<String>) -> Person {
+    Person { email: format!("{mailbox}@bellhop.example"), password: PASSWORD, role, name, device }
+}
+
+#[derive(Deserialize)]
+struct Identified {
+    id: BusinessId,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<Identified>,
+}
+
+/// Opens a business with its menu and its staff.
+async fn open(n: usize, team: [Arc<Account>; 2]) -> Result<Place, CallError> {
+    let (house, menu) = HOUSES[n % HOUSES.len()];
+    let name = if n < HOUSES.len() { house.to_owned() } else { format!("{house} {}", n / HOUSES.len() + 1) };
+    let owner = &team[0];
+    let owned: Page = owner.ask(&Call::get("/businesses?limit=50")).await?;
+    let id = match owned.items.into_iter().find(|business| business.name == name) {
+        Some(found) => found.id,
+        None => {
+            // Around the centre of Lisbon, a few streets apart.
+            let (east, north) = ((n % 10) as f64 * 0.004, (n / 10) as f64 * 0.004);
+            let business = json!({
+                "name": name,
+                "location": {"lat": 38.71 + north, "lng": -9.15 + east},
+                "zone": "lisbon-centre",
+                "timezone": "Europe/Lisbon",
+                "currency": "EUR",
+                "prep_minutes": 15,
+                "tables": TABLES,
+            });
+            owner.ask::<Identified>(&Call::post("/businesses", business)).await?.id
+        }
+    };
+    for (sku, name, category, price) in menu {
+        let item = json!({"sku": sku, "name": name, "category": category, "price_minor": price});
+        match owner.call(&Call::post(format!("/businesses/{id}/menu/items"), item)).await {
+            Ok(_) => {}
+            Err(error) if error.status() == Some(409) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let staff = json!({"email": team[1].email, "role": "staff"});
+    owner.call(&Call::post(format!("/businesses/{id}/members"), staff)).await?;
+    Ok(Place { id, name, skus: menu.iter().map(|dish| dish.0).collect(), team })
+}
