@@ -48,7 +48,7 @@ pub struct Families {
     pub deliveries_total: IntCounterVec,
     /// From commit to the write on a socket, seconds.
     pub event_delivery_seconds: Histogram,
-    /// From commit to the first acknowledgement of each device, seconds.
+    /// From commit to the first acknowledgement of each device that was there, seconds.
     pub event_ack_seconds: Histogram,
     /// Database operations done, by operation and table.
     pub database_operations_total: IntCounterVec,
@@ -160,7 +160,7 @@ impl Families {
             )?,
             event_ack_seconds: add.histogram(
                 "event_ack_seconds",
-                "From commit to the first acknowledgement of each device.",
+                "From commit to the first acknowledgement of each device that was there.",
                 &FINE_SECONDS,
             )?,
             database_operations_total: add.counters(

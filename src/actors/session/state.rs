@@ -286,7 +286,9 @@ impl SessionState {
                 }
                 self.outbox.push_answer(frame);
             }
-            self.follows[index].sent_event(cursor, rings(published));
+            // The device was away: how long says nothing about the hub.
+            let ring = rings(published).map(|_| Ring { committed_at: None });
+            self.follows[index].sent_event(cursor, ring);
             sent += 1;
         }
         self.follows[index].page_sent();
