@@ -52,7 +52,7 @@ impl FromText for SignupRole {
 #[serde(deny_unknown_fields)]
 pub struct Signup {
     /// Unique, whatever its case.
-    #[garde(email, length(max = rules::MAX_EMAIL))]
+    #[garde(custom(rules::email))]
     #[schema(format = "email", max_length = 254, example = "zoe@example.com")]
     email: String,
     /// 8 to 200 characters of any script.
@@ -133,7 +133,7 @@ async fn signup(api: web::Data<Api>, body: Body<Signup>) -> Result<HttpResponse,
 #[serde(deny_unknown_fields)]
 pub struct Login {
     /// Whatever its case.
-    #[garde(length(chars, min = 1, max = rules::MAX_EMAIL))]
+    #[garde(custom(rules::line::<{ rules::MAX_EMAIL }>))]
     #[schema(format = "email", min_length = 1, max_length = 254, example = "zoe@example.com")]
     email: String,
     /// As it was chosen.

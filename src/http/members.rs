@@ -70,7 +70,7 @@ async fn list(
 #[serde(deny_unknown_fields)]
 pub struct NewMember {
     /// The address of a merchant's account.
-    #[garde(email, length(max = rules::MAX_EMAIL))]
+    #[garde(inner(custom(rules::email)))]
     #[schema(format = "email", max_length = 254, example = "zoe@example.com")]
     email: Option<String>,
     /// The id of a merchant's account.

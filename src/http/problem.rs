@@ -33,11 +33,9 @@ impl ApiError {
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         let error =
             Self(Box::new(Refusal { code, problem: Problem::new(code, detail), headers: Vec::new() }));
-        match code {
-            ProblemCode::Unauthenticated | ProblemCode::TokenExpired => {
-                error.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-            }
-            ProblemCode::Unavailable | ProblemCode::OutcomeUnknown => error.retry_after(RETRY_AFTER),
+        match code.status() {
+            401 => error.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            503 => error.retry_after(RETRY_AFTER),
             _ => error,
         }
     }

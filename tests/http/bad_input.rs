@@ -5,17 +5,14 @@ use std::time::Duration;
 use bellhop::domain::access::{Principal, Role};
 use bellhop::domain::ids::SessionId;
 use bellhop::domain::time::Timestamp;
-use bellhop::http::access::token::{TokenKey, TokenSettings, Tokens};
+use bellhop::http::access::token::{TokenSettings, Tokens};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::{Answer, Person, StoreKind, TestApp, order_body};
-use crate::{fields, with};
-
-/// Signs the tokens of the hub under test, so that it can be shown tokens it would not make.
-const SECRET: &str = "a secret of the tests, 32 bytes at least";
+use crate::{SECRET, fields, tokens, with};
 
 /// What a request carries.
 enum Sent {
@@ -81,7 +78,6 @@ fn bad_tokens(person: &Person, revoked: &Person) -> Vec<(&'static str, String, &
     let now = Timestamp::now();
     let principal =
         Principal { user: person.id.parse().unwrap(), session: SessionId::generate(), role: Role::Customer };
-    let tokens = |secret: &str, settings| Tokens::new(TokenKey::hs256(secret.as_bytes()).unwrap(), settings);
     let ours = tokens(SECRET, TokenSettings::default());
     let issue = |tokens: &Tokens, at| tokens.issue_access(principal, Uuid::now_v7(), at).text;
     let elsewhere = TokenSettings { audience: "elsewhere".to_owned(), ..TokenSettings::default() };
@@ -119,9 +115,10 @@ fn bad_tokens(person: &Person, revoked: &Person) -> Vec<(&'static str, String, &
     ]
 }
 
-#[tokio::test]
-async fn bad_input_gets_its_answer_row_by_row() {
-    let app = TestApp::start_with(StoreKind::Sqlite, &[("auth.secret_key", SECRET)]).await;
+crate::on_both_stores!(bad_input_gets_its_answer_row_by_row);
+
+async fn bad_input_gets_its_answer_row_by_row(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &[("auth.secret_key", SECRET)]).await;
     let (mia, zoe) = (app.person("merchant", "Mia").await, app.person("customer", "Zoe").await);
     let (otto, gone) = (app.person("merchant", "Otto").await, app.person("customer", "Eve").await);
     gone.post(&app, "/auth/logout", &json!({})).await.expect(204);
@@ -311,6 +308,37 @@ async fn bad_input_gets_its_answer_row_by_row() {
         signup("an operator by signing up", json!({"role": "admin"})).naming(&["role"]),
         signup("no address and a short password", json!({"email": "x", "password": "short"}))
             .naming(&["email", "password"]),
+        signup("NUL in an address", json!({"email": "a\u{0}@example.com"})).naming(&["email"]),
+        row(
+            "NUL in an address that signs in",
+            Method::POST,
+            "/auth/login",
+            &zoe,
+            Sent::Json(json!({"email": "a\u{0}@example.com", "password": "x"})),
+            422,
+            "invalid",
+        )
+        .naming(&["email"]),
+        row(
+            "NUL in a path",
+            Method::DELETE,
+            &format!("/businesses/{business}/menu/items/%00"),
+            &mia,
+            Sent::Nothing,
+            404,
+            "not_found",
+        ),
+        row(
+            "NUL in the data of a notification",
+            Method::POST,
+            &format!("/businesses/{business}/notifications"),
+            &mia,
+            Sent::Json(json!({"type": "X", "title": "x", "message": "x", "data": {"a": "\u{0}"}})),
+            422,
+            "invalid",
+        )
+        .naming(&["data"]),
+        list("NUL in a search", "q=%00", &["q"]),
         signup("NUL in a password", json!({"password": "long \u{0} enough"})).naming(&["password"]),
         change("no version", json!({"status": "accepted"}), 428, "version_required"),
         change("a stale version", json!({"status": "accepted", "version": 7}), 409, "stale_version"),

@@ -1,4 +1,5 @@
 //! The HTTP API over real connections.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[allow(unused_imports)]
 #[path = "../support/mod.rs"]
@@ -12,8 +13,16 @@ mod idempotency;
 mod orders;
 mod surroundings;
 
+use bellhop::http::access::token::{TokenKey, TokenSettings, Tokens};
 use serde_json::{Value, json};
 use support::{Answer, TestApp};
+
+/// Signs the tokens of hubs that are to be shown tokens they did not make.
+const SECRET: &str = "a secret of the tests, 32 bytes at least";
+
+fn tokens(secret: &str, settings: TokenSettings) -> Tokens {
+    Tokens::new(TokenKey::hs256(secret.as_bytes()).unwrap(), settings)
+}
 
 /// The fields a problem names.
 fn fields(problem: &Value) -> Vec<String> {

@@ -1,10 +1,14 @@
 //! Orders: who may do what, which answer wins, lists (requirements 3.1 and 3.3 to 3.5).
 
+use bellhop::domain::access::{Principal, Role};
+use bellhop::domain::ids::{SessionId, UserId};
+use bellhop::domain::time::Timestamp;
+use bellhop::http::access::token::TokenSettings;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Person, StoreKind, TestApp, order_body};
-use crate::{each, fields, header, with};
+use crate::{SECRET, each, fields, header, tokens, with};
 
 crate::on_both_stores!(
     of_several_refusals_the_one_that_says_least_wins,
@@ -13,6 +17,7 @@ crate::on_both_stores!(
     members_order_for_their_tables_only,
     lists_are_paged_filtered_and_searched_by_role,
     an_order_that_has_not_changed_is_not_sent_again,
+    operators_see_and_move_every_order_and_place_none,
 );
 
 async fn change(app: &TestApp, who: &Person, order: &Value, body: Value) -> Answer {
@@ -191,4 +196,30 @@ async fn an_order_that_has_not_changed_is_not_sent_again(kind: StoreKind) {
     assert_eq!((header(&same, "etag"), same.text.as_str()), ("\"1\"", ""));
     merchant.move_order(&app, &order, "accepted").await;
     assert_eq!(header(&having("\"1\"").await.expect(200), "etag"), "\"2\"");
+}
+
+async fn operators_see_and_move_every_order_and_place_none(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &[("auth.secret_key", SECRET)]).await;
+    let (merchant, zoe) = (app.person("merchant", "Mia").await, app.person("customer", "Zoe").await);
+    let business = merchant.business(&app).await;
+    let operator = Principal { user: UserId::generate(), session: SessionId::generate(), role: Role::Admin };
+    let token = tokens(SECRET, TokenSettings::default()).issue_access(
+        operator,
+        uuid::Uuid::now_v7(),
+        Timestamp::now(),
+    );
+    let operator = Person { token: token.text, ..zoe.clone() };
+    operator.post(&app, "/orders", &order_body(&business)).await.expect_problem(403, "forbidden");
+    let body = with(order_body(&business), json!({"customer": {"name": "Zoe", "phone": "0800 1"}}));
+    let order = zoe.post(&app, "/orders", &body).await.expect(201).json();
+    let listed = operator.get(&app, "/orders").await.expect(200).json();
+    assert_eq!(listed["items"][0], order);
+    let cancelled = json!({"status": "cancelled", "version": 1, "reason": "fraud"});
+    let cancelled = change(&app, &operator, &order, cancelled).await.expect(200).json();
+    assert_eq!(cancelled["status"], "cancelled");
+    assert!(cancelled["customer"].get("phone").is_none());
+    let members = format!("/businesses/{business}/members");
+    operator.post(&app, &members, &json!({"user_id": merchant.id, "role": "owner"})).await.expect(201);
+    let absent = "/businesses/biz_00000000000000000000000000000000/members";
+    operator.get(&app, absent).await.expect_problem(404, "not_found");
 }

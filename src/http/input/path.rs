@@ -33,10 +33,11 @@ const PROTECTED: [(&str, &str); 5] = [("%2F", "/"), ("%2f", "/"), ("%2B", "+"), 
 /// A part of the path as text, percent-decoded.
 ///
 /// # Errors
-/// 404 for bytes that are no text.
+/// 404 for control characters: nothing is called by them, and not every database can be asked for them.
 pub fn path_text(request: &HttpRequest, name: &str) -> Result<String, ApiError> {
     let raw = request.match_info().get(name).ok_or_else(ApiError::not_found)?;
-    Ok(PROTECTED.iter().fold(raw.to_owned(), |text, (code, plain)| text.replace(code, plain)))
+    let text = PROTECTED.iter().fold(raw.to_owned(), |text, (code, plain)| text.replace(code, plain));
+    if text.chars().any(char::is_control) { Err(ApiError::not_found()) } else { Ok(text) }
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ pub fn block<const MAX: usize>(value: &str, (): &()) -> garde::Result {
     text::check_block(value, MAX).map_err(garde::Error::new)
 }
 
+/// An e-mail address that can be delivered to.
+pub fn email(value: &str, (): &()) -> garde::Result {
+    text::check_line(value, MAX_EMAIL).map_err(garde::Error::new)?;
+    garde::rules::email::apply(&value, ())
+}
+
 /// The code of a menu item: 1 to 64 characters without white space or control characters.
 pub fn sku(value: &str, (): &()) -> garde::Result {
     text::check_line(value, 64).map_err(garde::Error::new)?;

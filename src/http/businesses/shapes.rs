@@ -1,27 +1,19 @@
-//! Businesses (requirement 2.1).
+//! The shapes of businesses: made, changed, shown.
 
 use std::time::Duration;
 
-use actix_web::http::header::LOCATION;
-use actix_web::{HttpResponse, get, patch, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
+use utoipa::ToSchema;
 
-use crate::domain::access::Role;
 use crate::domain::business::{Business, BusinessState, Location, Zone};
 use crate::domain::ids::BusinessId;
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
+use crate::http::input::{FromText, Parsed, one_of, rules, schema_of};
+use crate::http::problem::ApiError;
 use crate::protocol::problem::FieldError;
 use crate::storage::command::BusinessPatch;
-
-use super::identity::{Merchants, SignedIn};
-use super::input::{Body, FromText, Parsed, PathId, Query, one_of, rules, schema_of};
-use super::paging::Limit;
-use super::problem::ApiError;
-use super::state::Api;
 
 /// Minutes an order takes where the merchant does not say.
 const DEFAULT_PREP_MINUTES: u16 = 20;
@@ -32,14 +24,9 @@ const DEFAULT_ZONE: &str = "default";
 /// The longest pause; a business that rests longer is closed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 86_400);
 
-/// Mounts the routes.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(create).service(list).service(read).service(update);
-}
-
 /// Whether a business takes orders, without the details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateWord {
+pub(super) enum StateWord {
     /// Takes orders.
     Open,
     /// Takes orders and needs longer; with `extra_minutes`.
@@ -78,7 +65,7 @@ impl FromText for StateWord {
 /// A point on the map.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct LocationBody {
+pub(super) struct LocationBody {
     /// Degrees north.
     #[garde(custom(rules::latitude))]
     #[schema(minimum = -90, maximum = 90, example = 38.7223)]
@@ -98,7 +85,7 @@ impl From<LocationBody> for Location {
 /// A new business; whoever makes it becomes its owner.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct NewBusiness {
+pub(super) struct NewBusiness {
     /// What customers call it.
     #[garde(custom(rules::line::<100>))]
     #[schema(min_length = 1, max_length = 100, example = "Pastéis da Rua")]
@@ -143,7 +130,7 @@ pub struct NewBusiness {
 /// Changes to a business; what is left out stays.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct BusinessChanges {
+pub(super) struct BusinessChanges {
     /// What customers call it.
     #[garde(inner(custom(rules::line::<100>)))]
     #[schema(min_length = 1, max_length = 100, example = "Pastéis da Rua")]
@@ -183,7 +170,7 @@ pub struct BusinessChanges {
 
 /// A business as it is now.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct BusinessView {
+pub(super) struct BusinessView {
     /// `biz_…`
     #[schema(example = "biz_0190f3c1a2b37d4e8f00112233445566")]
     id: String,
@@ -221,7 +208,7 @@ pub struct BusinessView {
 }
 
 impl BusinessView {
-    fn new(business: &Business, now: Timestamp) -> Self {
+    pub(super) fn new(business: &Business, now: Timestamp) -> Self {
         let (state, extra_minutes, paused_until) = match business.state.at(now) {
             BusinessState::Open => (StateWord::Open, None, None),
             BusinessState::Busy { extra_minutes } => (StateWord::Busy, Some(extra_minutes), None),
@@ -244,6 +231,50 @@ impl BusinessView {
             created_at: business.created_at.to_rfc3339(),
             updated_at: business.updated_at.to_rfc3339(),
         }
+    }
+}
+
+impl NewBusiness {
+    /// The business these fields describe.
+    ///
+    /// # Errors
+    /// 422 for a state without its detail or a detail without its state.
+    pub(super) fn into_business(self, id: BusinessId, now: Timestamp) -> Result<Business, ApiError> {
+        let paused_until = self.paused_until.map(Parsed::into_inner);
+        let state = state(self.state.map(Parsed::into_inner), self.extra_minutes, paused_until, now)?;
+        Ok(Business {
+            id,
+            name: self.name,
+            location: self.location.into(),
+            zone: self.zone.unwrap_or_else(|| DEFAULT_ZONE.to_owned()),
+            timezone: self.timezone.map_or_else(Zone::utc, Parsed::into_inner),
+            currency: self.currency.into_inner(),
+            prep_minutes: self.prep_minutes.map_or(DEFAULT_PREP_MINUTES, bounded),
+            tables: self.tables.map_or(0, bounded),
+            state: state.unwrap_or(BusinessState::Open),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+}
+
+impl BusinessChanges {
+    /// The changes these fields describe.
+    ///
+    /// # Errors
+    /// As [`NewBusiness::into_business`].
+    pub(super) fn into_patch(self, now: Timestamp) -> Result<BusinessPatch, ApiError> {
+        let paused_until = self.paused_until.map(Parsed::into_inner);
+        Ok(BusinessPatch {
+            state: state(self.state.map(Parsed::into_inner), self.extra_minutes, paused_until, now)?,
+            name: self.name,
+            location: self.location.map(Location::from),
+            zone: self.zone,
+            timezone: self.timezone.map(Parsed::into_inner),
+            prep_minutes: self.prep_minutes.map(bounded),
+            tables: self.tables.map(bounded),
+        })
     }
 }
 
@@ -291,131 +322,6 @@ fn state(
 /// A number whose range was checked with its field.
 fn bounded(number: i64) -> u16 {
     u16::try_from(number).expect("the range of the field lies within 16 bits")
-}
-
-/// Make a business.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = NewBusiness, responses(
-    (status = 201, description = "The business; you are its owner", body = BusinessView,
-     headers(("Location" = String, description = "Its address"))),
-))]
-#[post("/businesses")]
-async fn create(
-    api: web::Data<Api>,
-    who: SignedIn<Merchants>,
-    body: Body<NewBusiness>,
-) -> Result<HttpResponse, ApiError> {
-    let now = Timestamp::now();
-    let new = body.0;
-    let paused_until = new.paused_until.map(Parsed::into_inner);
-    let state = state(new.state.map(Parsed::into_inner), new.extra_minutes, paused_until, now)?;
-    let business = Business {
-        id: BusinessId::generate(),
-        name: new.name,
-        location: new.location.into(),
-        zone: new.zone.unwrap_or_else(|| DEFAULT_ZONE.to_owned()),
-        timezone: new.timezone.map_or_else(Zone::utc, Parsed::into_inner),
-        currency: new.currency.into_inner(),
-        prep_minutes: new.prep_minutes.map_or(DEFAULT_PREP_MINUTES, bounded),
-        tables: new.tables.map_or(0, bounded),
-        state: state.unwrap_or(BusinessState::Open),
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    };
-    let view = BusinessView::new(&business, now);
-    api.persistence.create_business(business, who.principal.user).await?;
-    let address = format!("/api/v1/businesses/{}", view.id);
-    Ok(HttpResponse::Created().insert_header((LOCATION, address)).json(view))
-}
-
-/// Which businesses a list shows.
-#[derive(Debug, Deserialize, Validate, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct BusinessFilter {
-    /// At most so many, 1 to 50; 20 unless given.
-    #[garde(dive)]
-    #[param(schema_with = schema_of::<Limit>)]
-    limit: Option<Parsed<Limit>>,
-    /// The `next_cursor` of the page before.
-    #[garde(dive)]
-    #[param(schema_with = schema_of::<BusinessId>)]
-    cursor: Option<Parsed<BusinessId>>,
-}
-
-/// A page of businesses, oldest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct BusinessesView {
-    /// Oldest first.
-    items: Vec<BusinessView>,
-    /// How many at most.
-    limit: u32,
-    /// Whether more follow.
-    has_more: bool,
-    /// For the next page.
-    next_cursor: Option<String>,
-}
-
-/// List businesses: merchants see those they are a member of, others all.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])), params(BusinessFilter), responses(
-    (status = 200, description = "A page", body = BusinessesView),
-))]
-#[get("/businesses")]
-async fn list(
-    api: web::Data<Api>,
-    who: SignedIn,
-    query: Query<BusinessFilter>,
-) -> Result<HttpResponse, ApiError> {
-    let limit = query.0.limit.map_or(Limit::DEFAULT, Parsed::into_inner).get();
-    let after = query.0.cursor.map(Parsed::into_inner);
-    let mut businesses = match who.principal.role {
-        Role::Merchant => api.store.businesses_of(who.principal.user, after, limit + 1).await?,
-        Role::Customer | Role::Driver | Role::Admin => api.store.businesses(after, limit + 1).await?,
-    };
-    let has_more = businesses.len() > limit as usize;
-    businesses.truncate(limit as usize);
-    let next_cursor = businesses.last().filter(|_| has_more).map(|last| last.id.to_string());
-    let now = Timestamp::now();
-    let items = businesses.iter().map(|business| BusinessView::new(business, now)).collect();
-    Ok(HttpResponse::Ok().json(BusinessesView { items, limit, has_more, next_cursor }))
-}
-
-/// Read a business.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])),
-    params(("id" = String, Path, description = "`biz_…`")),
-    responses((status = 200, description = "The business", body = BusinessView)))]
-#[get("/businesses/{id}")]
-async fn read(api: web::Data<Api>, _who: SignedIn, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
-    let business = api.store.business(id.0).await?.ok_or_else(ApiError::not_found)?;
-    Ok(HttpResponse::Ok().json(BusinessView::new(&business, Timestamp::now())))
-}
-
-/// Change a business you are a member of.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = BusinessChanges,
-    params(("id" = String, Path, description = "`biz_…`")),
-    responses((status = 200, description = "The business as it is now", body = BusinessView)))]
-#[patch("/businesses/{id}")]
-async fn update(
-    api: web::Data<Api>,
-    who: SignedIn<Merchants>,
-    id: PathId<BusinessId>,
-    body: Body<BusinessChanges>,
-) -> Result<HttpResponse, ApiError> {
-    api.membership(who.principal, id.0).await?;
-    let now = Timestamp::now();
-    let changes = body.0;
-    let paused_until = changes.paused_until.map(Parsed::into_inner);
-    let patch = BusinessPatch {
-        state: state(changes.state.map(Parsed::into_inner), changes.extra_minutes, paused_until, now)?,
-        name: changes.name,
-        location: changes.location.map(Location::from),
-        zone: changes.zone,
-        timezone: changes.timezone.map(Parsed::into_inner),
-        prep_minutes: changes.prep_minutes.map(bounded),
-        tables: changes.tables.map(bounded),
-    };
-    let business = api.persistence.update_business(id.0, patch).await?.ok_or_else(ApiError::not_found)?;
-    Ok(HttpResponse::Ok().json(BusinessView::new(&business, now)))
 }
 
 #[cfg(test)]

@@ -1,0 +1,125 @@
+//! Businesses (requirement 2.1).
+
+mod shapes;
+
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpResponse, get, patch, post, web};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::domain::access::Role;
+use crate::domain::ids::BusinessId;
+use crate::domain::time::Timestamp;
+
+use super::identity::{Merchants, SignedIn};
+use super::input::{Body, Parsed, PathId, Query, schema_of};
+use super::paging::Limit;
+use super::problem::ApiError;
+use super::state::Api;
+use shapes::{BusinessChanges, BusinessView, NewBusiness};
+
+/// Mounts the routes.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(create).service(list).service(read).service(update);
+}
+
+/// Make a business.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = NewBusiness, responses(
+    (status = 201, description = "The business; you are its owner", body = BusinessView,
+     headers(("Location" = String, description = "Its address"))),
+))]
+#[post("/businesses")]
+async fn create(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    body: Body<NewBusiness>,
+) -> Result<HttpResponse, ApiError> {
+    let (id, now) = (BusinessId::generate(), Timestamp::now());
+    let business = body.0.into_business(id, now)?;
+    let view = BusinessView::new(&business, now);
+    api.persistence.create_business(business, who.principal.user).await?;
+    let address = format!("/api/v1/businesses/{id}");
+    Ok(HttpResponse::Created().insert_header((LOCATION, address)).json(view))
+}
+
+/// Which businesses a list shows.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct BusinessFilter {
+    /// At most so many, 1 to 50; 20 unless given.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<Limit>)]
+    limit: Option<Parsed<Limit>>,
+    /// The `next_cursor` of the page before.
+    #[garde(dive)]
+    #[param(schema_with = schema_of::<BusinessId>)]
+    cursor: Option<Parsed<BusinessId>>,
+}
+
+/// A page of businesses, oldest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BusinessesView {
+    /// Oldest first.
+    items: Vec<BusinessView>,
+    /// How many at most.
+    limit: u32,
+    /// Whether more follow.
+    has_more: bool,
+    /// For the next page.
+    next_cursor: Option<String>,
+}
+
+/// List businesses: merchants see those they are a member of, others all.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])), params(BusinessFilter), responses(
+    (status = 200, description = "A page", body = BusinessesView),
+))]
+#[get("/businesses")]
+async fn list(
+    api: web::Data<Api>,
+    who: SignedIn,
+    query: Query<BusinessFilter>,
+) -> Result<HttpResponse, ApiError> {
+    let limit = query.0.limit.map_or(Limit::DEFAULT, Parsed::into_inner).get();
+    let after = query.0.cursor.map(Parsed::into_inner);
+    let mut businesses = match who.principal.role {
+        Role::Merchant => api.store.businesses_of(who.principal.user, after, limit + 1).await?,
+        Role::Customer | Role::Driver | Role::Admin => api.store.businesses(after, limit + 1).await?,
+    };
+    let has_more = businesses.len() > limit as usize;
+    businesses.truncate(limit as usize);
+    let next_cursor = businesses.last().filter(|_| has_more).map(|last| last.id.to_string());
+    let now = Timestamp::now();
+    let items = businesses.iter().map(|business| BusinessView::new(business, now)).collect();
+    Ok(HttpResponse::Ok().json(BusinessesView { items, limit, has_more, next_cursor }))
+}
+
+/// Read a business.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+    params(("id" = String, Path, description = "`biz_…`")),
+    responses((status = 200, description = "The business", body = BusinessView)))]
+#[get("/businesses/{id}")]
+async fn read(api: web::Data<Api>, _who: SignedIn, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
+    let business = api.store.business(id.0).await?.ok_or_else(ApiError::not_found)?;
+    Ok(HttpResponse::Ok().json(BusinessView::new(&business, Timestamp::now())))
+}
+
+/// Change a business you are a member of.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = BusinessChanges,
+    params(("id" = String, Path, description = "`biz_…`")),
+    responses((status = 200, description = "The business as it is now", body = BusinessView)))]
+#[patch("/businesses/{id}")]
+async fn update(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<BusinessId>,
+    body: Body<BusinessChanges>,
+) -> Result<HttpResponse, ApiError> {
+    api.membership(who.principal, id.0).await?;
+    let now = Timestamp::now();
+    let patch = body.0.into_patch(now)?;
+    let business = api.persistence.update_business(id.0, patch).await?.ok_or_else(ApiError::not_found)?;
+    Ok(HttpResponse::Ok().json(BusinessView::new(&business, now)))
+}
