@@ -1,7 +1,6 @@
 //! The HTTP API over real connections.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-#[allow(unused_imports)]
 #[path = "../support/mod.rs"]
 mod support;
 
