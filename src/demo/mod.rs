@@ -204,9 +204,11 @@ fn simulate(
         let names = town.places.iter().map(|place| place.name.clone()).collect();
         let screen =
             Screen::start(books.clone(), metrics, names).map_err(|e| DemoError::Simulation(e.to_string()))?;
-        let audit = simulation::play(town, run, books.clone(), Chance::new(seed), plan).await;
+        let played = simulation::play(town, run, books.clone(), Chance::new(seed), plan).await;
         screen.finish();
-        Ok((books, audit?))
+        let (stage, audit) = played?;
+        stage.go_home().await;
+        Ok((books, audit))
     };
     // Who no longer waits for the outcome has heard that the hub is gone.
     let thread = move || drop(done.send(runtime.block_on(work)));
@@ -215,7 +217,7 @@ fn simulate(
 }
 
 fn welcome(address: SocketAddr, seed: u64) -> String {
-    let (customer, owner, password) = (seed::customer_email(), seed::owner_email(), seed::PASSWORD);
+    let (customer, owner, password) = (seed::CUSTOMER_EMAIL, seed::OWNER_EMAIL, seed::PASSWORD);
     format!(
         "Bellhop is taking orders at http://{address}\n\
          \x20 API documentation   http://{address}/docs/\n\

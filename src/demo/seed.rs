@@ -13,6 +13,12 @@ use super::client::{Account, Call, CallError, Client, Person};
 /// Everybody's password; the hub listens on loopback only.
 pub(super) const PASSWORD: &str = "ring-until-answered";
 
+/// The address of the first customer, to sign in with.
+pub(super) const CUSTOMER_EMAIL: &str = "customer1@bellhop.example";
+
+/// The address of the first owner, to sign in with.
+pub(super) const OWNER_EMAIL: &str = "owner1@bellhop.example";
+
 /// Customers who order. Each costs two password hashes before the first order.
 const CUSTOMERS: usize = 10;
 
@@ -91,16 +97,6 @@ pub(super) struct Place {
 pub(super) struct Town {
     pub(super) places: Vec<Place>,
     pub(super) customers: Vec<Arc<Account>>,
-}
-
-/// The address of the first customer, to sign in with.
-pub(super) fn customer_email() -> String {
-    format!("customer{}@bellhop.example", 1)
-}
-
-/// The address of the first owner, to sign in with.
-pub(super) fn owner_email() -> String {
-    format!("owner{}@bellhop.example", 1)
 }
 
 /// Builds the town, or finds what is left of it from an earlier run on the same data.
@@ -195,4 +191,22 @@ async fn open(n: usize, team: [Arc<Account>; 2]) -> Result<Place, CallError> {
     let staff = json!({"email": team[1].email, "role": "staff"});
     owner.call(&Call::post(format!("/businesses/{id}/members"), staff)).await?;
     Ok(Place { id, name, skus: menu.iter().map(|dish| dish.0).collect(), team })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sign_ins_that_are_printed_are_those_of_people_in_town() {
+        assert_eq!((customer(0).email.as_str(), owner(0).email.as_str()), (CUSTOMER_EMAIL, OWNER_EMAIL));
+    }
+
+    #[test]
+    fn no_menu_has_a_sku_twice() {
+        for (house, menu) in HOUSES {
+            let skus: std::collections::HashSet<_> = menu.iter().map(|dish| dish.0).collect();
+            assert_eq!(skus.len(), menu.len(), "{house}");
+        }
+    }
 }

@@ -57,6 +57,14 @@ impl Stage {
         format!("{}{n}", key_prefix(self.run))
     }
 
+    /// Closes every socket and drops what is under way, within five seconds.
+    pub(super) async fn go_home(&self) {
+        self.over.cancel();
+        self.tasks.close();
+        // Whoever is still waiting for an answer does not hold up the end.
+        let _ = tokio::time::timeout(FAREWELL, self.tasks.wait()).await;
+    }
+
     fn key_number(&self, notes: &str) -> Option<u64> {
         notes.strip_prefix(&key_prefix(self.run))?.parse().ok()
     }
@@ -79,7 +87,8 @@ pub(super) struct Plan {
     pub(super) hurry: CancellationToken,
 }
 
-/// Plays the town until it closes and everything has run to its end, at most thirty seconds later; then audits.
+/// Plays the town until it closes and everything has run to its end, at most thirty seconds later; then audits. The
+/// devices are still there afterwards, until [`Stage::go_home`].
 ///
 /// # Errors
 /// When the hub's lists could not be read at the end.
@@ -89,7 +98,7 @@ pub(super) async fn play(
     ledger: Arc<Mutex<Ledger>>,
     mut chance: Chance,
     plan: Plan,
-) -> Result<Audit, CallError> {
+) -> Result<(Arc<Stage>, Audit), CallError> {
     let stage = Arc::new(Stage {
         town,
         run,
@@ -119,11 +128,7 @@ pub(super) async fn play(
     }
     let listed = list_everything(&stage).await?;
     let audit = stage.books(|books| books.audit(&listed));
-    stage.over.cancel();
-    stage.tasks.close();
-    // Whoever is still waiting for an answer does not hold up the end.
-    let _ = tokio::time::timeout(FAREWELL, stage.tasks.wait()).await;
-    Ok(audit)
+    Ok((stage, audit))
 }
 
 async fn customers_order(stage: &Arc<Stage>, chance: Chance, plan: &Plan) {

@@ -1,0 +1,141 @@
+//! What the books count, and what they find.
+
+use uuid::Uuid;
+
+use super::*;
+
+fn id(n: u128) -> OrderId {
+    OrderId::from_uuid(Uuid::from_u128(n))
+}
+
+fn order(n: u128, status: Status, version: i64) -> OrderEvent {
+    let fulfilment = Fulfilment::Pickup;
+    OrderEvent { id: id(n), order_number: format!("{n:03}"), status, version, fulfilment }
+}
+
+fn listed(n: u128, key: u64, status: Status, version: i64) -> Listed {
+    Listed { id: id(n), key: Some(key), status, version }
+}
+
+fn ledger() -> Ledger {
+    Ledger::new(id(0))
+}
+
+/// An order that went all the way.
+fn run_through(books: &mut Ledger, n: u128, key: u64) {
+    books.placed(key, 0, &order(n, Status::Placed, 1));
+    for device in 0..DEVICES {
+        books.heard(device, 0, &order(n, Status::Placed, 1));
+        books.acked(device, 0, &order(n, Status::Placed, 1));
+        books.heard(device, 0, &order(n, Status::Rejected, 2));
+    }
+}
+
+#[test]
+fn an_order_is_rung_when_every_device_heard_it_and_settled_when_all_heard_its_end() {
+    let mut books = ledger();
+    books.placed(1, 0, &order(5, Status::Placed, 1));
+    books.heard(0, 0, &order(5, Status::Placed, 1));
+    books.acked(0, 0, &order(5, Status::Placed, 1));
+    assert_eq!(books.totals(), Totals { placed: 1, ..Totals::default() });
+    books.heard(1, 0, &order(5, Status::Placed, 1));
+    books.acked(1, 0, &order(5, Status::Placed, 1));
+    assert_eq!((books.totals().rung, books.totals().acked), (1, 1));
+    books.moved(0, &order(5, Status::Rejected, 2));
+    assert_eq!((books.totals().completed, books.is_settled()), (1, false));
+    books.heard(0, 0, &order(5, Status::Rejected, 2));
+    books.heard(1, 0, &order(5, Status::Rejected, 2));
+    assert!(books.is_settled());
+    assert_eq!(books.audit(&[listed(5, 1, Status::Rejected, 2)]), Audit::default());
+}
+
+#[test]
+fn it_does_not_matter_whether_the_customer_or_the_devices_hear_first() {
+    let (mut early, mut late) = (ledger(), ledger());
+    let placed = order(5, Status::Placed, 1);
+    early.placed(1, 0, &placed);
+    (0..DEVICES).for_each(|device| early.heard(device, 0, &placed));
+    (0..DEVICES).for_each(|device| late.heard(device, 0, &placed));
+    assert_eq!(late.totals(), Totals::default());
+    late.placed(1, 0, &placed);
+    assert_eq!(early.totals(), late.totals());
+}
+
+#[test]
+fn an_order_that_is_not_listed_not_rung_or_not_ended_is_lost_once() {
+    let mut books = ledger();
+    run_through(&mut books, 5, 1);
+    assert_eq!(books.audit(&[]).lost, 1);
+    assert_eq!(books.audit(&[listed(5, 1, Status::Ready, 2)]).lost, 1);
+    books.placed(2, 0, &order(6, Status::Placed, 1));
+    let list = [listed(5, 1, Status::Rejected, 2), listed(6, 2, Status::Cancelled, 2)];
+    assert_eq!(books.audit(&list), Audit { lost: 1, ..Audit::default() });
+}
+
+#[test]
+fn one_key_with_two_orders_is_doubled_whoever_shows_it() {
+    let mut books = ledger();
+    run_through(&mut books, 5, 1);
+    let both = [listed(5, 1, Status::Rejected, 2), listed(6, 1, Status::Placed, 1)];
+    assert_eq!(books.audit(&both), Audit { doubled: 1, ..Audit::default() });
+    books.placed(1, 0, &order(6, Status::Placed, 1));
+    assert_eq!(books.audit(&both).doubled, 1, "the same second order counts once");
+    books.placed(1, 0, &order(5, Status::Placed, 1));
+    assert_eq!(books.audit(&both).doubled, 1, "the first answer again is no double");
+}
+
+#[test]
+fn an_event_heard_twice_and_one_never_heard_are_told() {
+    let mut books = ledger();
+    run_through(&mut books, 5, 1);
+    books.heard(1, 0, &order(5, Status::Placed, 1));
+    books.missed(3);
+    let audit = books.audit(&[listed(5, 1, Status::Rejected, 3)]);
+    assert_eq!(audit, Audit { lost: 0, doubled: 1, missed: 3 + DEVICES as u64 });
+}
+
+#[test]
+fn one_device_takes_an_order_in_hand() {
+    let mut books = ledger();
+    assert!(!books.claim(id(5)), "nobody heard of it");
+    books.heard(0, 0, &order(5, Status::Placed, 1));
+    assert!(books.claim(id(5)));
+    assert!(!books.claim(id(5)));
+}
+
+#[test]
+fn nothing_is_settled_while_a_customer_waits_for_an_answer() {
+    let mut books = ledger();
+    books.ask();
+    assert!(!books.is_settled());
+    books.answered();
+    assert!(books.is_settled());
+}
+
+#[test]
+fn orders_of_visitors_are_shown_and_not_counted() {
+    let mut books = ledger();
+    books.heard(0, 3, &order(5, Status::Placed, 1));
+    books.heard(0, 3, &order(5, Status::Accepted, 2));
+    assert_eq!(books.totals(), Totals::default());
+    let shown = Recent { number: "005".to_owned(), business: 3, status: Status::Accepted };
+    assert_eq!(books.recent(), [shown]);
+    assert_eq!(books.audit(&[]), Audit::default());
+}
+
+#[test]
+fn only_settled_orders_are_forgotten_and_the_books_stay_bounded() {
+    let mut books = ledger();
+    for n in 1..=(MAX_KEPT as u64 + 10) {
+        run_through(&mut books, u128::from(n), n);
+    }
+    assert_eq!(books.orders.len(), MAX_KEPT);
+    assert_eq!((books.keys.len(), books.floor()), (MAX_KEPT, id(11)));
+    assert!(books.is_settled() && books.has_room());
+    books.heard(0, 0, &order(5, Status::Rejected, 2));
+    assert_eq!(books.orders.len(), MAX_KEPT, "a forgotten order does not come back");
+    for n in 0..MAX_OPEN {
+        books.placed(1_000_000 + n, 0, &order(1_000_000 + u128::from(n), Status::Placed, 1));
+    }
+    assert!(!books.has_room());
+}
