@@ -66,7 +66,6 @@ pub struct AuthSettings {
     /// Life of a session since its last refresh, seconds, longer than an access token's, at most a year.
     pub refresh_ttl_s: u64,
     /// Life of a one-time ticket for opening a socket, seconds, 1–300.
-    pub ticket_ttl_s: u64,
     /// Memory of one argon2id hash, KiB, from 19456 (the least OWASP advises with two passes) to 1 GiB.
     pub hash_memory_kib: u32,
     /// Passes of one argon2id hash, 2–10.
@@ -112,7 +111,6 @@ impl Default for AuthSettings {
             audience: "bellhop".to_owned(),
             access_ttl_s: 3600,
             refresh_ttl_s: 30 * 86_400,
-            ticket_ttl_s: 30,
             hash_memory_kib: 19_456,
             hash_passes: 2,
         }
@@ -173,7 +171,6 @@ impl AuthSettings {
         }
         checks.range("access_ttl_s", self.access_ttl_s, 1..=86_400);
         checks.range("refresh_ttl_s", self.refresh_ttl_s, self.access_ttl_s.saturating_add(1)..=365 * 86_400);
-        checks.range("ticket_ttl_s", self.ticket_ttl_s, 1..=300);
         checks.range("hash_memory_kib", self.hash_memory_kib, 19_456..=1_048_576);
         checks.range("hash_passes", self.hash_passes, 2..=10);
         checks.found()
