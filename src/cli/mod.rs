@@ -18,6 +18,9 @@ use crate::{app, demo, http, telemetry};
 /// .env.example for all of them. Without any, Bellhop keeps its data in ./data and listens on 127.0.0.1:8000.
 #[derive(Debug, Parser)]
 #[command(name = "bellhop", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit status: 0 done, 1 failed, 2 not understood, 64 wrong settings, 70 a part died: start again."
+)]
 pub struct Cli {
     #[command(flatten)]
     place: Place,
@@ -28,7 +31,7 @@ pub struct Cli {
 /// Where settings and data are.
 #[derive(Debug, Args)]
 struct Place {
-    /// Folder of default.toml and <environment>.toml to lay over the built-in ones
+    /// Folder whose default.toml and <environment>.toml are laid over the built-in ones; ./config where there is one
     #[arg(long, value_name = "DIR", global = true)]
     config: Option<PathBuf>,
     /// Folder for the SQLite file and, in development, the generated secrets
@@ -53,7 +56,7 @@ enum Command {
     Admin(admin::Admin),
     /// Print the OpenAPI document
     Openapi,
-    /// Ask a hub that runs here whether it is ready: exit status 0 if it is, 1 if not
+    /// Ask the hub on this machine whether it is ready: exit status 0 if it is, 1 if not
     Healthcheck {
         /// Port of the hub; the configured one unless given
         #[arg(long)]
