@@ -226,6 +226,22 @@ async fn before_the_upgrade_refusals_are_problems_and_foreign_rooms_close_with_4
 }
 
 #[tokio::test]
+async fn hello_is_the_first_frame_even_for_a_client_that_speaks_at_once() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let business = merchant.business(&app).await;
+    for _ in 0..20 {
+        let path = format!("/ws/notifications/{business}");
+        let mut device =
+            Device::dial(&app, Some(&merchant.token), &path, &[]).await.expect("the socket opens");
+        device.send(json!({"type": "ping"})).await;
+        assert_eq!(device.next().await["type"], "hello");
+        assert_eq!(device.next().await["type"], "alive");
+        device.close().await;
+    }
+}
+
+#[tokio::test]
 async fn every_breach_of_the_protocol_has_its_close_code() {
     let app = TestApp::start(StoreKind::Sqlite).await;
     let merchant = app.person("merchant", "Mia").await;

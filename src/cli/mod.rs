@@ -3,6 +3,7 @@
 mod admin;
 mod serve;
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -111,6 +112,9 @@ fn with_settings(command: Command, place: Place) -> ExitCode {
     if let Command::Serve { port: Some(port) } | Command::Healthcheck { port: Some(port) } = command {
         sources = sources.with("server.port", port.to_string());
     }
+    if matches!(command, Command::Healthcheck { .. } | Command::Config(_)) {
+        sources = sources.only_looking();
+    }
     let settings = match Settings::load(&sources) {
         Ok(settings) => settings,
         Err(error) => {
@@ -158,14 +162,25 @@ fn in_system(work: impl Future<Output = ExitCode>) -> ExitCode {
     actix_rt::System::new().block_on(work)
 }
 
-#[allow(clippy::print_stdout)]
+/// Writes a line of output. A reader that has seen enough and closed the pipe is no error.
 fn say(text: &str) {
-    println!("{text}");
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
-#[allow(clippy::print_stderr)]
+/// Says what went wrong, with every cause.
 fn complain(error: &dyn std::error::Error) {
-    eprintln!("bellhop: {error}");
+    let mut line = format!("bellhop: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some errors repeat their cause in their own words.
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = error.source();
+    }
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {

@@ -26,7 +26,7 @@ use toml::Table;
 
 pub use crate::settings::Problem;
 pub use environment::Environment;
-pub use sources::Sources;
+pub use sources::{MissingSecrets, Sources};
 
 use crate::{actors, http, storage, telemetry};
 
@@ -90,7 +90,7 @@ impl Settings {
 
         // Nothing is written to disk for settings that will be refused.
         if problems.is_empty() && environment == Environment::Development {
-            problems.extend(secrets::fill_in(&mut settings).err());
+            problems.extend(secrets::fill_in(&mut settings, sources.secrets).err());
         }
         if problems.is_empty() { Ok(settings) } else { Err(ConfigError { problems }) }
     }

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Problem, Settings};
+use super::{MissingSecrets, Problem, Settings};
 
 /// Settings that are never shown and may be read from a file.
 pub(super) const SECRETS: [&str; 3] = ["auth.secret_key", "database.url", "encryption.keys"];
@@ -53,7 +53,7 @@ pub(super) fn mismatch(key: &str, message: &str) -> Problem {
 
 /// Takes the secrets that are not set from `<data>/secrets.toml`, which is made (mode 0600, all or nothing) when absent.
 /// A file that is there is never changed: a lost encryption key cannot be made again.
-pub(super) fn fill_in(settings: &mut Settings) -> Result<(), Problem> {
+pub(super) fn fill_in(settings: &mut Settings, missing: MissingSecrets) -> Result<(), Problem> {
     let secret_key = &mut settings.http.auth.secret_key;
     let keys = &mut settings.storage.encryption.keys;
     if !secret_key.expose_secret().is_empty() && !keys.is_empty() {
@@ -62,6 +62,9 @@ pub(super) fn fill_in(settings: &mut Settings) -> Result<(), Problem> {
     let path = settings.storage.data.dir.join(FILE);
     let refuse = |message: String| Problem { key: path.display().to_string(), message };
     if !path.exists() {
+        if missing == MissingSecrets::LeaveEmpty {
+            return Ok(());
+        }
         generate(&path).map_err(|error| refuse(format!("cannot be made: {error}")))?;
     }
     let text = read_private(&path).map_err(|error| refuse(format!("cannot be used: {error}")))?;

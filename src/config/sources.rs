@@ -17,6 +17,18 @@ pub struct Sources {
     pub folder: Option<PathBuf>,
     /// Settings from the command line, `section.name` to text.
     pub overrides: BTreeMap<String, String>,
+    /// What becomes of secrets that development has not made yet.
+    pub secrets: MissingSecrets,
+}
+
+/// What becomes of secrets that development has not made yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingSecrets {
+    /// They are made and kept in the data folder.
+    #[default]
+    Make,
+    /// They stay empty: whoever only looks writes nothing.
+    LeaveEmpty,
 }
 
 impl Sources {
@@ -28,7 +40,7 @@ impl Sources {
             })
             .collect();
         let beside = || Some(PathBuf::from("config")).filter(|path| path.is_dir());
-        Self { variables, folder: folder.or_else(beside), overrides: BTreeMap::new() }
+        Self { variables, folder: folder.or_else(beside), ..Self::default() }
     }
 
     /// Only what is built in, with files kept in `data`: what tests start from, and go on through the usual door.
@@ -40,6 +52,13 @@ impl Sources {
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.overrides.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Leaves missing secrets empty instead of making them, for commands that only look.
+    #[must_use]
+    pub fn only_looking(mut self) -> Self {
+        self.secrets = MissingSecrets::LeaveEmpty;
         self
     }
 

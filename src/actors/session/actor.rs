@@ -50,6 +50,8 @@ thread_local! {
 
 struct Session<S> {
     stream: S,
+    /// What came right behind the handshake, until `hello` is out.
+    early: Bytes,
     decoder: Decoder,
     shared: Rc<Shared>,
     key: SessionKey,
@@ -84,6 +86,7 @@ pub(super) fn open<S>(
     board.deps.open.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let session = Session {
         stream,
+        early,
         decoder: Decoder::new(board.deps.settings.frame_bytes),
         shared,
         key,
@@ -97,7 +100,6 @@ pub(super) fn open<S>(
         if let Some(effect) = first {
             session.perform(effect, ctx);
         }
-        session.decode(&early, ctx);
         ctx.spawn(Driver { closing: None });
         session
     });
@@ -127,12 +129,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
         act(&mut self.shared.state.borrow_mut())
     }
 
-    /// Reads what is there, a bounded number of times; a client that does not take its answers is not read from.
+    /// Reads what is there, a bounded number of times.
     fn read(&mut self, ctx: &mut Context<Self>, cx: &mut task::Context<'_>) {
         for _ in 0..READS_A_TURN {
             let settings = &self.board.deps.settings;
-            if self.state(|s| s.closing.is_some() || s.outbox.is_half_full(settings)) {
+            if !self.state(|s| s.listens(settings)) {
                 return;
+            }
+            if !self.early.is_empty() {
+                let early = std::mem::take(&mut self.early);
+                self.decode(&early, ctx);
+                continue;
             }
             let read = SCRATCH_BUFFER.with(|scratch| {
                 let mut scratch = scratch.borrow_mut();
@@ -191,7 +198,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
                     }
                 }),
                 Ok(Some(Incoming::Pong)) => {}
-                Ok(Some(Incoming::Close(_))) => return self.state(|s| s.close(CloseReason::ClientGone)),
+                Ok(Some(Incoming::Close(close))) => {
+                    return self.state(|s| s.client_closed(close.map(|(code, _)| code)));
+                }
                 Err(error) => return self.state(|s| s.close(error.close_reason())),
             }
         }

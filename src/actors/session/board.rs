@@ -61,6 +61,9 @@ impl Shared {
     }
 }
 
+/// Acknowledgements that may wait on one thread: 10,000 sockets in a few rooms each.
+const MAX_ACKS: usize = 65_536;
+
 /// A key of a session on its switchboard.
 pub(super) type SessionKey = u64;
 
@@ -205,7 +208,8 @@ impl Switchboard {
         self.each(
             |_| true,
             |session| {
-                session.state.borrow_mut().restart(spread * index / count);
+                // The middle of each one's share, so that even a single client does not come back at once.
+                session.state.borrow_mut().restart(spread * (2 * index + 1) / (2 * count));
                 index += 1;
             },
         );
@@ -219,6 +223,10 @@ impl Switchboard {
     /// Keeps an acknowledgement for the next flush; a newer one of the same device and room replaces it.
     pub(super) fn keep_ack(&self, ack: DeviceAck) {
         let mut inner = self.inner.borrow_mut();
+        // With the store away for long; the device's next acknowledgement says the same and more.
+        if inner.acks.len() >= MAX_ACKS {
+            return;
+        }
         match inner.acks.entry((ack.room, ack.device.clone())) {
             std::collections::hash_map::Entry::Vacant(slot) => {
                 slot.insert(ack);

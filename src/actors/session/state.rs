@@ -30,6 +30,9 @@ const LAG_WINDOW: Duration = Duration::from_secs(60);
 /// Marks of one session that may be on their way to the store at once.
 const MAX_MARKS: u8 = 8;
 
+/// What answers a close frame without a code.
+const NORMAL_CLOSURE: u16 = 1000;
+
 /// The longest device id.
 const MAX_DEVICE: usize = 64;
 
@@ -91,11 +94,13 @@ pub(super) struct SessionState {
     pub(super) id: SocketId,
     pub(super) principal: Principal,
     device: Option<Box<str>>,
+    named: Named,
     follows: Vec<Follow>,
     token_expires: Instant,
     expiry: Expiry,
     bad_frames: u8,
     marks: u8,
+    greeted: Greeted,
     last_heard: Instant,
     ping_sent: Option<Instant>,
     stalled_since: Option<Instant>,
@@ -110,6 +115,20 @@ enum Expiry {
     Announced,
 }
 
+/// Whether the device has told its own id over this socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    NotYet,
+    Yes,
+}
+
+/// Whether the first `hello` is in the outbox.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Greeted {
+    NotYet,
+    Yes,
+}
+
 impl SessionState {
     /// A session that has just been opened, and what to do first.
     pub(super) fn open(
@@ -122,11 +141,13 @@ impl SessionState {
             id,
             principal: opening.principal,
             device: opening.device.map(String::into_boxed_str),
+            named: Named::NotYet,
             follows: Vec::new(),
             token_expires: instant_of(opening.token_expires_at, wall, now),
             expiry: Expiry::Far,
             bad_frames: 0,
             marks: 0,
+            greeted: Greeted::NotYet,
             last_heard: now,
             ping_sent: None,
             stalled_since: None,
@@ -169,6 +190,16 @@ impl SessionState {
             self.closing = Some(reason);
             self.outbox.clear_unwritten();
             self.outbox.push_answer(crate::protocol::websocket::close_frame(reason.code(), reason.as_str()));
+        }
+    }
+
+    /// The client says good-bye: its own code goes back, as RFC 6455 §5.5.1 has it.
+    pub(super) fn client_closed(&mut self, code: Option<u16>) {
+        if self.closing.is_none() {
+            self.closing = Some(CloseReason::ClientGone);
+            self.outbox.clear_unwritten();
+            self.outbox
+                .push_answer(crate::protocol::websocket::close_frame(code.unwrap_or(NORMAL_CLOSURE), ""));
         }
     }
 
@@ -238,6 +269,7 @@ impl SessionState {
         let start = follow.joined(head, wanted.map(|text| text.parse().ok()));
         let joined = JoinedRoom { room, cursor: follow.sent(), recovered: start == Start::Resumed };
         let session = self.id.to_string();
+        self.greeted = Greeted::Yes;
         self.say(&ServerFrame::Hello { session: &session, rooms: &[joined], ping_s });
         if start == Start::Lost {
             self.say(&ServerFrame::Resync { room, cursor: head });
@@ -301,6 +333,12 @@ impl SessionState {
             follow.skip_to(head);
             self.say(&ServerFrame::Resync { room, cursor: head });
         }
+    }
+
+    /// Whether the client is read from: not before `hello`, which is the first frame, nor while it does not take its
+    /// answers, nor once the session ends.
+    pub(super) fn listens(&self, limits: &SessionSettings) -> bool {
+        self.greeted == Greeted::Yes && self.closing.is_none() && !self.outbox.is_half_full(limits)
     }
 
     /// Something came from the peer.
@@ -421,8 +459,11 @@ impl SessionState {
             ClientFrame::Device { id, can_ring: _ } => {
                 if id.is_empty() || id.len() > MAX_DEVICE || !id.bytes().all(|b| b.is_ascii_graphic()) {
                     self.error("bad_device", "A device id is 1 to 64 visible ASCII characters.");
+                } else if self.named == Named::Yes && self.device.as_deref() != Some(id.as_str()) {
+                    self.error("bad_device", "A socket belongs to one device; open another for another.");
                 } else {
                     self.device = Some(id.into_boxed_str());
+                    self.named = Named::Yes;
                     self.say(&ServerFrame::Alive {});
                 }
                 None

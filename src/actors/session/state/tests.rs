@@ -120,6 +120,18 @@ fn hello_comes_before_history_and_says_where_the_client_stands() {
 }
 
 #[test]
+fn nothing_is_read_before_hello_nor_while_answers_wait() {
+    let mut f = Fixture::opened(Some("biz"));
+    assert!(!f.state.listens(&f.limits));
+    f.state.joined(f.room, at(10), None, 25);
+    assert!(f.state.listens(&f.limits));
+    f.limits.outbox_frames = 1;
+    assert!(!f.state.listens(&f.limits), "hello waits and fills more than half");
+    f.written();
+    assert!(f.state.listens(&f.limits));
+}
+
+#[test]
 fn a_cursor_that_means_nothing_here_is_told_to_resync() {
     for cursor in ["00000007.11", "00000008.1", "nonsense", ""] {
         let mut f = Fixture::opened(Some("biz"));
@@ -272,6 +284,30 @@ fn an_ack_is_stored_with_its_device_and_refused_beyond_what_was_sent() {
     };
     assert_eq!((ack.device.as_str(), ack.cursor, rings.len()), ("till-1", at(11), 1));
     assert_eq!(f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.11"}"#), None, "nothing new");
+}
+
+#[test]
+fn a_socket_belongs_to_the_device_that_named_itself_first() {
+    let mut f = Fixture::joined();
+    f.say(r#"{"type":"device","id":"till-9","can_ring":true}"#);
+    f.say(r#"{"type":"device","id":"till-9","can_ring":false}"#);
+    assert_eq!(f.written().join("").matches("alive").count(), 2);
+    f.say(r#"{"type":"device","id":"till-10","can_ring":true}"#);
+    f.say(r#"{"type":"device","id":"","can_ring":true}"#);
+    assert_eq!(f.written().join("").matches("bad_device").count(), 2);
+    assert_eq!(f.state.device(), "till-9");
+}
+
+#[test]
+fn a_clients_own_close_code_goes_back_to_it() {
+    for (code, expected) in [(Some(1000u16), 1000u16), (Some(4321), 4321), (None, 1000)] {
+        let mut f = Fixture::joined();
+        f.state.client_closed(code);
+        assert_eq!(f.state.closing, Some(CloseReason::ClientGone));
+        let mut slices = [std::io::IoSlice::new(&[]); super::super::outbox::FRAMES_A_WRITE];
+        f.state.outbox.slices(&mut slices);
+        assert_eq!(slices[0][2..4], expected.to_be_bytes());
+    }
 }
 
 #[test]
