@@ -15,7 +15,7 @@ use crate::actors::FatalSignal;
 use crate::actors::persistence::{CommitObserver, Persistence};
 use crate::actors::room::Rooms;
 use crate::actors::session::{Credentials, Sessions};
-use crate::config::Settings;
+use crate::config::{Environment, Settings};
 use crate::domain::access::Principal;
 use crate::domain::order::Status;
 use crate::domain::time::Timestamp;
@@ -23,9 +23,10 @@ use crate::http::access::password::{PasswordSettings, PasswordSettingsError, Pas
 use crate::http::access::refresh::RefreshTokens;
 use crate::http::access::revocations::Revocations;
 use crate::http::access::token::{TokenKey, TokenSettings, Tokens, WeakSecret};
+use crate::http::limits::{LimitSettings, LocalLimits, RateLimits};
 use crate::http::server::Listening;
 use crate::http::sockets::{Admission, SocketGate};
-use crate::http::state::{Api, Parts, Phase, Readiness};
+use crate::http::state::{Api, Deployment, Parts, Phase, Readiness};
 use crate::protocol::event::RoomEvent;
 use crate::storage::cipher::{Cipher, KeyId, KeysError};
 use crate::storage::command::{Action, Command, Outcome, PlaceOutcome, Removal, Rotation};
@@ -107,6 +108,7 @@ pub struct App {
     server: Server,
     handle: ServerHandle,
     address: SocketAddr,
+    ops_address: Option<SocketAddr>,
     store: Arc<dyn Store>,
     persistence: Persistence,
     rooms: Rooms,
@@ -173,11 +175,10 @@ impl App {
     /// # Errors
     /// When the port, the database or a setting does not work; nothing keeps running then.
     pub async fn build(settings: Settings) -> Result<Self, StartError> {
-        let listening = Listening::bind(&settings.http.server).map_err(|cause| StartError::Listen {
-            address: SocketAddr::new(settings.http.server.host, settings.http.server.port),
-            cause,
-        })?;
-        let address = listening.address;
+        let bind = |address| Listening::bind(address).map_err(|cause| StartError::Listen { address, cause });
+        let listening = bind(SocketAddr::new(settings.http.server.host, settings.http.server.port))?;
+        let ops = settings.http.ops.address().map(bind).transpose()?;
+        let (address, ops_address) = (listening.address, ops.as_ref().map(|ops| ops.address));
         let (store, cipher) = open_store(&settings).await?;
         store.migrate().await?;
         let metrics = Metrics::new(&settings.storage.data.dir);
@@ -242,13 +243,18 @@ impl App {
             cipher,
             metrics: metrics.clone(),
             readiness: readiness.clone(),
+            limits: limits_of(&settings.http.limits),
+            deployment: match settings.environment {
+                Environment::Production => Deployment::Production,
+                Environment::Development | Environment::Staging => Deployment::Trial,
+            },
             settings: settings.http.clone(),
         }));
         let limits = &settings.actors.sessions;
         let admission = Admission::new(limits.max_per_user, limits.max_per_ip);
         let gate = SocketGate::new(api.clone(), sessions.clone(), admission);
         let (server, handle) = listening
-            .serve(&settings.http.server, api, gate)
+            .serve(ops, &settings.http.server, api, gate)
             .map_err(|cause| StartError::Listen { address, cause })?;
         let stop = CancellationToken::new();
         actix::spawn(prune(revocations, stop.clone()));
@@ -257,6 +263,7 @@ impl App {
             server,
             handle,
             address,
+            ops_address,
             store,
             persistence,
             rooms,
@@ -272,6 +279,11 @@ impl App {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where operators find what is theirs, if that has a listener of its own.
+    pub fn ops_address(&self) -> Option<SocketAddr> {
+        self.ops_address
     }
 
     /// Its metrics.
@@ -301,7 +313,7 @@ impl App {
     /// When a part died that must not, or the listener failed; the process should end non-zero.
     pub async fn run(self) -> Result<(), RunError> {
         self.readiness.set(Phase::Ready);
-        tracing::info!(address = %self.address, store = self.store.name(), "ready");
+        tracing::info!(address = %self.address, ops = ?self.ops_address, store = self.store.name(), "ready");
         let mut server = actix::spawn(self.server);
         let outcome = tokio::select! {
             () = self.stop.cancelled() => Ok(()),
@@ -326,6 +338,10 @@ impl App {
         tracing::info!("stopped");
         outcome
     }
+}
+
+fn limits_of(settings: &LimitSettings) -> Option<Arc<dyn RateLimits>> {
+    settings.enabled.then(|| Arc::new(LocalLimits::new(settings.clone())) as Arc<dyn RateLimits>)
 }
 
 async fn prune(revocations: Revocations, stop: CancellationToken) {

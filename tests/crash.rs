@@ -40,7 +40,11 @@ impl Hub {
             "--port",
             &port.to_string(),
         ]);
-        command.env_clear().env("RUST_LOG", "info").env("BELLHOP__DATABASE__LANES", "2");
+        command
+            .env_clear()
+            .env("RUST_LOG", "info")
+            .env("BELLHOP__DATABASE__LANES", "2")
+            .env("BELLHOP__LIMITS__ENABLED", "false");
         if let Some(postgres) = &database.postgres {
             command.env("DATABASE_URL", &postgres.url);
         }

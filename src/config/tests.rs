@@ -212,7 +212,7 @@ fn every_problem_is_listed_with_where_it_was_set() {
         ("BELLHOP__SESSIONS__PING_S", "31"),
         ("BELLHOP__DOCS__ENABLED", "maybe"),
         ("BELLHOP__SERVER__TRUSTED_PROXIES", "10.0.0.0/8,proxy,::/200"),
-        ("BELLHOP__LIMITS__ENABLED", "true"),
+        ("BELLHOP__WEATHER__ENABLED", "true"),
         ("DATABASE_URL", "mysql://root:hunter2@host/db"),
     ];
     let sources = Sources { folder: Some(config.path().to_owned()), ..sources(data.path(), &variables) };
@@ -222,7 +222,6 @@ fn every_problem_is_listed_with_where_it_was_set() {
     let expected = [
         "database.url",
         "docs.enabled",
-        "limits.enabled",
         "log.format",
         "rooms.linger_s",
         "server.hots",
@@ -230,6 +229,7 @@ fn every_problem_is_listed_with_where_it_was_set() {
         "server.trusted_proxies",
         "server.trusted_proxies",
         "sessions.ping_s",
+        "weather.enabled",
     ];
     assert_eq!(found, expected);
     let text = error.to_string();

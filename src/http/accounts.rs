@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpResponse, post, web};
+use actix_web::{HttpRequest, HttpResponse, post, web};
 use garde::Validate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,10 @@ use crate::storage::command::{Approval, Creation, Device, NewSession, NewUser, R
 
 use super::access::password::NewPassword;
 use super::access::refresh::RefreshTokens;
+use super::guard::client_of;
 use super::identity::SignedIn;
 use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
+use super::limits::{Class, Subject};
 use super::problem::ApiError;
 use super::state::Api;
 
@@ -228,11 +230,19 @@ pub struct Refresh {
     (status = 401, description = "`refresh_refused`: sign in again"),
 ))]
 #[post("/auth/refresh")]
-async fn refresh(api: web::Data<Api>, body: Body<Refresh>) -> Result<HttpResponse, ApiError> {
+async fn refresh(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    body: Body<Refresh>,
+) -> Result<HttpResponse, ApiError> {
     let refused = || ApiError::new(ProblemCode::RefreshRefused, "Sign in again.");
     let token = body.0.refresh_token;
     let token = token.expose_secret();
-    let (session, generation) = api.refresh_tokens.parse_and_check(token).map_err(|_| refused())?;
+    let Ok((session, generation)) = api.refresh_tokens.parse_and_check(token) else {
+        api.spend(Class::Public, client_of(&request)).await?;
+        return Err(refused());
+    };
+    let spent = api.spend(Class::Refresh, Subject::Family(session)).await?;
     let next = generation.checked_add(1).ok_or_else(refused)?;
     let rotate = RotateSession {
         session,
@@ -244,10 +254,14 @@ async fn refresh(api: web::Data<Api>, body: Body<Refresh>) -> Result<HttpRespons
     match api.persistence.rotate_session(rotate).await? {
         Rotation::Continued { generation, user, role, .. } => {
             let successor = api.refresh_tokens.derive(session, generation);
-            Ok(api.tokens_for(Principal { user, session, role }, successor, Timestamp::now()))
+            let principal = Principal { user, session, role };
+            let mut answer = api.tokens_for(principal, successor, Timestamp::now());
+            if let Some(spent) = spent {
+                spent.tell(answer.headers_mut());
+            }
+            Ok(answer)
         }
         Rotation::Reused { user } => {
-            api.metrics.security_events_total.with_label_values(&["refresh_reused"]).inc();
             tracing::warn!(%user, %session, "a rotated refresh token was used again; the sign-in was ended");
             Err(refused())
         }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 
 use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::ids::BusinessId;
@@ -38,6 +38,14 @@ impl Audience for Merchants {
     const ROLES: &'static [Role] = &[Role::Merchant, Role::Admin];
 }
 
+/// Operators.
+#[derive(Debug)]
+pub enum Operators {}
+
+impl Audience for Operators {
+    const ROLES: &'static [Role] = &[Role::Admin];
+}
+
 /// Those who place orders: customers, and merchants for their tables.
 #[derive(Debug)]
 pub enum Orderers {}
@@ -68,10 +76,9 @@ impl<A: Audience + 'static> FromRequest for SignedIn<A> {
 
 fn signed_in<A: Audience>(request: &HttpRequest) -> Result<SignedIn<A>, ApiError> {
     let api = request.app_data::<web::Data<Api>>().expect("the routes are mounted together with their state");
-    let token = bearer(request).ok_or_else(|| {
+    let claims = shown(request, api).ok_or_else(|| {
         ApiError::new(ProblemCode::Unauthenticated, "Send an access token as Authorization: Bearer.")
-    })?;
-    let claims = api.access_claims(token, Timestamp::now())?;
+    })??;
     if !A::ROLES.contains(&claims.principal.role) {
         return Err(ApiError::new(
             ProblemCode::Forbidden,
@@ -79,6 +86,20 @@ fn signed_in<A: Audience>(request: &HttpRequest) -> Result<SignedIn<A>, ApiError
         ));
     }
     Ok(SignedIn { principal: claims.principal, claims, audience: PhantomData })
+}
+
+/// What came of checking the bearer token; it is checked once for each request.
+#[derive(Clone)]
+struct Shown(Option<Result<AccessClaims, ApiError>>);
+
+/// What the request's bearer token says, or why it does not hold; `None` without one.
+pub(super) fn shown(request: &HttpRequest, api: &Api) -> Option<Result<AccessClaims, ApiError>> {
+    if let Some(known) = request.extensions().get::<Shown>() {
+        return known.0.clone();
+    }
+    let checked = bearer(request).map(|token| api.access_claims(token, Timestamp::now()));
+    request.extensions_mut().insert(Shown(checked.clone()));
+    checked
 }
 
 /// The token of the `Authorization` header, if it is one of a bearer and comes once.

@@ -2,12 +2,15 @@
 
 pub mod access;
 pub mod accounts;
+pub mod admin;
 pub mod businesses;
 pub mod client;
+pub mod guard;
 pub mod health;
 pub mod idempotency;
 pub mod identity;
 pub mod input;
+pub mod limits;
 pub mod members;
 pub mod menu;
 pub mod network;
@@ -17,6 +20,7 @@ pub mod openapi;
 pub mod orders;
 pub mod paging;
 pub mod problem;
+pub mod protection;
 pub mod routes;
 pub mod server;
 pub mod settings;

@@ -9,15 +9,16 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpResponse, ResponseError as _, web};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::protocol::problem::{Problem, ProblemCode};
 
-use super::client;
+use super::guard::ClientAddress;
 use super::problem::{PROBLEM_JSON, to_body};
 use super::state::Api;
+use super::{client, protection};
 
 /// Carries the request id in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -30,6 +31,10 @@ const SLOW: Duration = Duration::from_secs(1);
 
 /// The endpoint label of requests that no route matched.
 const UNMATCHED: &str = "unmatched";
+
+/// Marks the application of the operators' own listener, which Prometheus asks by address and not by name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ForOperators;
 
 /// Names a request in logs and answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,10 +83,24 @@ pub async fn observe(
         request.head_mut().method = Method::GET;
     }
     request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(ClientAddress(client));
     let span = tracing::info_span!("request", request_id = id.as_str());
-    let response = next.call(request).instrument(span.clone()).await?;
-    let mut response = with_problem(response.map_into_boxed_body(), &id);
-    response.headers_mut().insert(REQUEST_ID, id.header());
+    let trusted = match request.app_data::<ForOperators>() {
+        Some(ForOperators) => Ok(()),
+        None => api.check_host(request.uri(), request.headers()),
+    };
+    let response = match trusted {
+        Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),
+        Err(error) => request.into_response(error.error_response()),
+    };
+    let mut response = with_problem(response, &id);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id.header());
+    protection::fields(api.deployment, &path).for_each(|(name, value)| drop(headers.insert(name, value)));
+    // What kept an answer from being compressed on its way here is of no use to the client.
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding == "identity") {
+        headers.remove(header::CONTENT_ENCODING);
+    }
 
     let elapsed = started.elapsed();
     let status = response.status();

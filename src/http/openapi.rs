@@ -108,7 +108,12 @@ fn add_refusals(path: &str, operation: &mut Operation) {
         codes.extend([ProblemCode::Unauthenticated, ProblemCode::Forbidden]);
     }
     if operation.request_body.is_some() {
-        codes.extend([ProblemCode::Malformed, ProblemCode::TooLarge, ProblemCode::UnsupportedMediaType]);
+        codes.extend([
+            ProblemCode::Malformed,
+            ProblemCode::RequestTimeout,
+            ProblemCode::TooLarge,
+            ProblemCode::UnsupportedMediaType,
+        ]);
     }
     if in_path {
         codes.push(ProblemCode::NotFound);
@@ -117,7 +122,12 @@ fn add_refusals(path: &str, operation: &mut Operation) {
         codes.push(ProblemCode::Invalid);
     }
     if path.starts_with("/api/") {
-        codes.extend([ProblemCode::Internal, ProblemCode::Unavailable]);
+        codes.extend([
+            ProblemCode::Misdirected,
+            ProblemCode::TooManyRequests,
+            ProblemCode::Internal,
+            ProblemCode::Unavailable,
+        ]);
     }
     let responses = &mut operation.responses.responses;
     for code in codes {

@@ -5,18 +5,22 @@ use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::http::{Method, header};
-use actix_web::middleware::{Condition, from_fn};
+use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, Error, HttpRequest, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
 use crate::protocol::problem::ProblemCode;
 
-use super::observe::{REQUEST_ID, observe};
+use super::guard::guard;
+use super::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
+use super::observe::{ForOperators, REQUEST_ID, observe};
 use super::problem::ApiError;
 use super::settings::ServerSettings;
 use super::state::Api;
-use super::{accounts, businesses, health, idempotency, members, menu, notifications, openapi, orders};
+use super::{
+    accounts, admin, businesses, health, idempotency, members, menu, notifications, openapi, orders,
+};
 
 /// How long a browser may remember what another site's page may send, seconds.
 const CORS_MAX_AGE: usize = 3600;
@@ -47,7 +51,31 @@ pub fn application(
             }
         })
         .default_service(web::to(elsewhere))
+        .wrap(from_fn(guard))
+        .wrap(Compress::default())
         .wrap(Condition::new(foreign_pages, cors))
+        .wrap(from_fn(observe))
+}
+
+/// What is for operators, for the listener of its own. Whoever reaches it may see it.
+pub fn operations(
+    api: web::Data<Api>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(api)
+        .app_data(ForOperators)
+        .into_utoipa_app()
+        .configure(health::routes)
+        .into_app()
+        .default_service(web::to(nowhere))
         .wrap(from_fn(observe))
 }
 
@@ -57,12 +85,18 @@ pub(super) fn documented(config: &mut ServiceConfig) {
     config.service(
         scope("/api/v1")
             .configure(accounts::routes)
+            .configure(admin::routes)
             .configure(businesses::routes)
             .configure(members::routes)
             .configure(menu::routes)
             .configure(notifications::routes)
             .configure(orders::routes),
     );
+}
+
+/// The operators' own listener has few paths, and says nothing of those it has not.
+async fn nowhere() -> Result<&'static str, ApiError> {
+    Err(ApiError::not_found())
 }
 
 /// What no route takes: a path that is none of ours, or a method that is not for this path.
@@ -97,6 +131,8 @@ fn cors(settings: &ServerSettings) -> Cors {
             header::ETAG,
             header::LOCATION,
             header::RETRY_AFTER,
+            RATE_LIMIT,
+            RATE_LIMIT_POLICY,
             HeaderName::from_static(idempotency::REPLAYED),
             REQUEST_ID,
         ])

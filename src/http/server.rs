@@ -32,12 +32,11 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Binds the configured address, so that a port in use is found before anything else is started.
+    /// Binds an address, so that a port in use is found before anything else is started.
     ///
     /// # Errors
     /// When the address cannot be bound.
-    pub fn bind(settings: &ServerSettings) -> io::Result<Self> {
-        let wanted = SocketAddr::new(settings.host, settings.port);
+    pub fn bind(wanted: SocketAddr) -> io::Result<Self> {
         let socket = socket2::Socket::new(
             socket2::Domain::for_address(wanted),
             socket2::Type::STREAM,
@@ -51,12 +50,14 @@ impl Listening {
         Ok(Self { listener, address })
     }
 
-    /// Serves the application and the sockets on worker threads. The server runs once it is awaited or spawned.
+    /// Serves the application and the sockets on worker threads, and what is for operators on `ops`, where there is
+    /// such a listener. The server runs once it is awaited or spawned.
     ///
     /// # Errors
-    /// When the listener is not usable.
+    /// When a listener is not usable.
     pub fn serve(
         self,
+        ops: Option<Self>,
         settings: &ServerSettings,
         api: web::Data<Api>,
         gate: SocketGate,
@@ -66,8 +67,25 @@ impl Listening {
             configured => configured,
         };
         let header_timeout = Duration::from_secs(settings.header_timeout_s);
-        let builder = Server::build().workers(workers).shutdown_timeout(settings.drain_s).disable_signals();
+        let mut builder =
+            Server::build().workers(workers).shutdown_timeout(settings.drain_s).disable_signals();
         let stopping = builder.graceful_shutdown_signal();
+        if let Some(ops) = ops {
+            let (api, stopping) = (api.clone(), stopping.clone());
+            builder = builder.listen("bellhop-ops", ops.listener, move || {
+                let stopping = stopping.clone();
+                HttpService::build()
+                    .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
+                    .client_request_timeout(header_timeout)
+                    .client_disconnect_timeout(DISCONNECT_WITHIN)
+                    .graceful_shutdown_signal(move || {
+                        let stopping = stopping.clone();
+                        async move { stopping.notified().await }
+                    })
+                    .finish(map_config(routes::operations(api.clone()), |()| AppConfig::default()))
+                    .tcp()
+            })?;
+        }
         let server = builder
             .listen("bellhop", self.listener, move || {
                 let (gate, stopping) = (gate.clone(), stopping.clone());

@@ -1,10 +1,11 @@
 //! Settings of the HTTP interface: the listener, sign-in, the documentation pages, drivers' accounts.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::limits::LimitSettings;
 use super::network::Network;
 use crate::settings::{Checks, Problem, redacted};
 
@@ -26,6 +27,10 @@ pub struct Settings {
     pub docs: DocsSettings,
     /// Drivers' accounts.
     pub drivers: DriverSettings,
+    /// How often who may ask for what.
+    pub limits: LimitSettings,
+    /// What only operators see.
+    pub ops: OpsSettings,
 }
 
 /// `[server]`: the listener.
@@ -42,10 +47,14 @@ pub struct ServerSettings {
     pub allowed_origins: Vec<String>,
     /// Addresses or ranges (`10.0.0.0/8`) whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<String>,
+    /// Names this hub is asked by, without a port; requests for another one are refused with 421. Empty takes any.
+    pub trusted_hosts: Vec<String>,
     /// Largest request body, 1 KiB–16 MiB; more is 413.
     pub body_bytes: usize,
     /// Longest time a client may take for its request head, seconds, 1–60.
     pub header_timeout_s: u64,
+    /// Longest time a client may take for its request body, seconds, 1–300; more is 408.
+    pub body_timeout_s: u64,
     /// Longest time from the signal to stop until the exit, seconds, 0–28: supervisors kill after 30.
     pub drain_s: u64,
 }
@@ -88,6 +97,30 @@ pub struct DriverSettings {
     pub auto_approve: bool,
 }
 
+/// `[ops]`: what only operators see.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OpsSettings {
+    /// `address:port` of a listener for `/metrics` and `/health/detailed` alone, which are then nowhere else. Empty:
+    /// they are on the main one, in production for loopback and `server.trusted_proxies` only.
+    pub bind: String,
+}
+
+impl OpsSettings {
+    /// Where the listener of its own is; `None` without one (an address that is none is a problem at start).
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.bind.parse().ok()
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let mut checks = Checks::of("ops");
+        if !self.bind.is_empty() && self.address().is_none() {
+            checks.refuse("bind", format!("'{}' is not address:port", self.bind));
+        }
+        checks.found()
+    }
+}
+
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
@@ -96,8 +129,10 @@ impl Default for ServerSettings {
             workers: 0,
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            trusted_hosts: Vec::new(),
             body_bytes: MIB,
             header_timeout_s: 10,
+            body_timeout_s: 30,
             drain_s: 25,
         }
     }
@@ -128,6 +163,8 @@ impl Settings {
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = self.server.problems();
         problems.extend(self.auth.problems());
+        problems.extend(self.limits.problems());
+        problems.extend(self.ops.problems());
         problems
     }
 }
@@ -152,6 +189,10 @@ impl ServerSettings {
         }
         checks.range("body_bytes", self.body_bytes, KIB..=16 * MIB);
         checks.range("header_timeout_s", self.header_timeout_s, 1..=60);
+        checks.range("body_timeout_s", self.body_timeout_s, 1..=300);
+        for host in self.trusted_hosts.iter().filter(|host| !is_host(host)) {
+            checks.refuse("trusted_hosts", format!("'{host}' is not a lower-case name without a port"));
+        }
         checks.range("drain_s", self.drain_s, 0..=28);
         checks.found()
     }
@@ -184,6 +225,12 @@ fn is_origin(text: &str) -> bool {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
         !authority.is_empty() && authority.chars().all(allowed)
     })
+}
+
+/// A host as [`super::protection::host_of`] reads it: lower case, without a port.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_'))
+        || text.strip_prefix('[').is_some_and(|rest| rest.ends_with(']'))
 }
 
 #[cfg(test)]

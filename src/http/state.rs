@@ -13,7 +13,9 @@ use super::access::refresh::RefreshTokens;
 use super::access::revocations::Revocations;
 use super::access::throttle::Throttle;
 use super::access::token::Tokens;
+use super::guard::Denials;
 use super::idempotency::Gate;
+use super::limits::RateLimits;
 use super::network::Network;
 use super::settings::Settings;
 
@@ -48,6 +50,15 @@ impl Readiness {
     }
 }
 
+/// How much the surroundings are to be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deployment {
+    /// The outside world is there: what is meant for operators is for them only, browsers are held to HTTPS.
+    Production,
+    /// Development and staging.
+    Trial,
+}
+
 /// The parts the composition root hands over.
 pub struct Parts {
     /// For reading.
@@ -68,6 +79,10 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Whether new work should come.
     pub readiness: Readiness,
+    /// Where quotas are kept; `None` switches limits off.
+    pub limits: Option<Arc<dyn RateLimits>>,
+    /// How much the surroundings are to be trusted.
+    pub deployment: Deployment,
     /// What an operator decided.
     pub settings: Settings,
 }
@@ -83,6 +98,9 @@ pub struct Api {
     pub(super) cipher: Arc<Cipher>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Readiness,
+    pub(super) limits: Option<Arc<dyn RateLimits>>,
+    pub(super) denials: Denials,
+    pub(super) deployment: Deployment,
     pub(super) settings: Settings,
     pub(super) throttle: Mutex<Throttle>,
     pub(super) gate: Gate,
@@ -104,6 +122,9 @@ impl Api {
             readiness: parts.readiness,
             trusted_proxies: parts.settings.server.trusted_networks(),
             settings: parts.settings,
+            limits: parts.limits,
+            denials: Denials::default(),
+            deployment: parts.deployment,
             throttle: Mutex::default(),
             gate: Gate::default(),
         }

@@ -55,6 +55,8 @@ problems! {
     NotFound => 404, "not_found", "There is no such thing here";
     /// The path exists, the method does not.
     MethodNotAllowed => 405, "method_not_allowed", "This method is not for this path";
+    /// The body took too long.
+    RequestTimeout => 408, "request_timeout", "The request took too long to arrive";
     /// Something with this name exists.
     AlreadyExists => 409, "already_exists", "It exists already";
     /// The state table forbids the move.
@@ -75,6 +77,8 @@ problems! {
     TooLarge => 413, "too_large", "The body is too large";
     /// Not JSON.
     UnsupportedMediaType => 415, "unsupported_media_type", "Send application/json";
+    /// Asked for by a name that is not this hub's.
+    Misdirected => 421, "misdirected", "This hub has another name";
     /// Fields with bad values, all of them named.
     Invalid => 422, "invalid", "Some fields are not acceptable";
     /// The key was used for another request.

@@ -9,7 +9,9 @@ mod bad_input;
 mod businesses;
 mod documentation;
 mod idempotency;
+mod limits;
 mod orders;
+mod protection;
 mod surroundings;
 
 use bellhop::http::access::token::{TokenKey, TokenSettings, Tokens};

@@ -4,14 +4,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bellhop::actors::session::Sessions;
-use bellhop::app::{App, RunError, Stopper};
+use bellhop::app::{App, RunError, Stopper, open_store};
 use bellhop::config::{Settings, Sources};
+use bellhop::domain::access::Role;
+use bellhop::domain::ids::{CommandId, UserId};
+use bellhop::domain::time::Timestamp;
+use bellhop::http::access::password::{NewPassword, PasswordSettings, Passwords};
+use bellhop::storage::Attempt;
+use bellhop::storage::command::{Action, Approval, Command, NewUser};
 use bellhop::telemetry::Metrics;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use super::database::{Database, StoreKind};
-use super::person::Person;
+use super::person::{PASSWORD, Person};
 
 /// Where a hub answers, and a client to ask it.
 #[derive(Clone)]
@@ -55,6 +61,7 @@ struct Running {
     stopper: Stopper,
     sessions: Sessions,
     metrics: Metrics,
+    ops_address: Option<SocketAddr>,
     thread: JoinHandle<Result<(), RunError>>,
 }
 
@@ -63,7 +70,7 @@ impl TestApp {
         Self::start_with(kind, &[]).await
     }
 
-    /// With settings other than the defaults, like `("sessions.outbox_frames", "4")`.
+    /// With settings other than the defaults, like `("sessions.outbox_frames", "4")` or `("environment", "production")`.
     pub async fn start_with(kind: StoreKind, overrides: &[(&str, &str)]) -> Self {
         let database = Database::create(kind).await;
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -75,12 +82,18 @@ impl TestApp {
 
     fn settings(&self) -> Settings {
         let database = self.database.as_ref().expect("the database lives as long as the app");
-        let mut sources = Sources::bare(database.folder.path()).with("server.port", "0");
+        // Tests that are not about limits ask more often than anybody may.
+        let mut sources =
+            Sources::bare(database.folder.path()).with("server.port", "0").with("limits.enabled", "false");
         if let Some(postgres) = &database.postgres {
             sources = sources.with("database.url", postgres.url.clone()).with("database.lanes", "2");
         }
         for (key, value) in &self.overrides {
-            sources = sources.with(key, value.clone());
+            if key == "environment" {
+                sources.variables.insert("BELLHOP_ENV".to_owned(), value.clone());
+            } else {
+                sources = sources.with(key, value.clone());
+            }
         }
         Settings::load(&sources).expect("the test's settings are good")
     }
@@ -91,13 +104,16 @@ impl TestApp {
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
                 let app = App::build(settings).await.expect("the hub starts");
-                let handles = (app.address(), app.stopper(), app.sessions().clone(), app.metrics().clone());
+                let (address, ops_address) = (app.address(), app.ops_address());
+                let handles =
+                    (address, ops_address, app.stopper(), app.sessions().clone(), app.metrics().clone());
                 let _ = started.send(handles);
                 app.run().await
             })
         });
-        let (address, stopper, sessions, metrics) = start.await.expect("the hub says that it listens");
-        self.running = Some(Running { stopper, sessions, metrics, thread });
+        let (address, ops_address, stopper, sessions, metrics) =
+            start.await.expect("the hub says that it listens");
+        self.running = Some(Running { stopper, sessions, metrics, ops_address, thread });
         self.endpoint.address = address;
         // It listens before it is ready; requests wait in the backlog until then.
         loop {
@@ -107,6 +123,37 @@ impl TestApp {
                 break;
             }
         }
+    }
+
+    /// Makes an operator, as the command line would, and signs in.
+    pub async fn operator(&self, name: &str) -> Person {
+        let settings = self.settings();
+        let passwords = Passwords::new(&PasswordSettings::default()).expect("the defaults work");
+        let password = NewPassword::parse(PASSWORD.into()).expect("it is long enough");
+        let user = NewUser {
+            id: UserId::generate(),
+            email: format!("{}@ops.example.org", name.to_lowercase()),
+            password_hash: passwords.hash(password).await.expect("it is hashed"),
+            role: Role::Admin,
+            name: Some(name.to_owned()),
+            approved: Approval::Approved,
+            created_at: Timestamp::now(),
+        };
+        let mut person = Person {
+            id: user.id.to_string(),
+            email: user.email.clone(),
+            token: String::new(),
+            refresh_token: String::new(),
+        };
+        let action = Action::CreateUser(Box::new(user));
+        let command = Command { id: CommandId::generate(), at: Timestamp::now(), action };
+        let (store, _) = open_store(&settings).await.expect("the database answers");
+        let mut lane = store.open_lane().await.expect("a writer is opened");
+        lane.run(&[command], Attempt::First).await.expect("the account is stored");
+        drop(lane);
+        store.close().await;
+        person.sign_in(self, None).await;
+        person
     }
 
     /// Stops the hub cleanly and starts another on the same data (and another port).
@@ -161,6 +208,11 @@ impl TestApp {
 
     pub fn sessions(&self) -> &Sessions {
         &self.running().sessions
+    }
+
+    /// Where operators find what is theirs, with `ops.bind`.
+    pub fn ops(&self) -> Endpoint {
+        Endpoint::new(self.running().ops_address.expect("ops.bind is set"))
     }
 
     pub fn metrics(&self) -> &Metrics {

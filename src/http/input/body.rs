@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -37,15 +38,22 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let limit = request.app_data::<web::Data<Api>>().map(|api| api.settings.server.body_bytes);
+        let server = &request
+            .app_data::<web::Data<Api>>()
+            .expect("the routes are mounted together with their state")
+            .settings
+            .server;
+        let (limit, within) = (server.body_bytes, Duration::from_secs(server.body_timeout_s));
         let is_json = request.mime_type().is_ok_and(|mime| {
             mime.is_some_and(|mime| mime.subtype() == "json" || mime.suffix().is_some_and(|s| s == "json"))
         });
         let encoded = request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity");
         let payload = payload.take();
         Box::pin(async move {
-            let limit = limit.expect("the routes are mounted together with their state");
-            let bytes = collect(payload, limit).await?;
+            let bytes = tokio::time::timeout(within, collect(payload, limit)).await.map_err(|_| {
+                let wait = within.as_secs();
+                ApiError::new(ProblemCode::RequestTimeout, format!("The body has to arrive within {wait} s."))
+            })??;
             if !is_json || encoded {
                 return Err(ApiError::new(
                     ProblemCode::UnsupportedMediaType,

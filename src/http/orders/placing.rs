@@ -18,6 +18,7 @@ use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutco
 use super::super::idempotency::{REPLAYED, WAIT, key_of};
 use super::super::identity::{Orderers, SignedIn};
 use super::super::input::{Body, Parsed, rules, schema_of};
+use super::super::limits::{Class, Subject};
 use super::super::problem::ApiError;
 use super::super::state::Api;
 use super::etag;
@@ -135,11 +136,18 @@ pub(super) async fn place(
     api: web::Data<Api>,
     who: SignedIn<Orderers>,
     request: HttpRequest,
-    body: Body<NewOrder>,
+    body: Result<Body<NewOrder>, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
-    let order = body.0;
-    let key = one_key(key_of(&request)?, order.client_token.clone())?;
-    order.check_whole()?;
+    let subject = Subject::User(who.principal.user);
+    let readable = body.and_then(|body| {
+        let key = one_key(key_of(&request)?, body.0.client_token.clone())?;
+        body.0.check_whole().map(|()| (body.0, key))
+    });
+    let (order, key) = match readable {
+        Ok(readable) => readable,
+        // Nonsense is not free, or it would be the one thing without a limit.
+        Err(error) => return Err(api.spend(Class::Orders, subject).await.err().unwrap_or(error)),
+    };
     let business = order.business_id.clone().into_inner();
     if who.principal.role == Role::Merchant {
         api.membership(who.principal, business).await?;
@@ -162,12 +170,17 @@ pub(super) async fn place(
     {
         return if kept.request_mac == key.request_mac { Ok(replay(kept)) } else { Err(key_reused()) };
     }
+    let spent = api.spend(Class::Orders, subject).await?;
     let draft = api.draft(who.principal, order).await?;
     match api.persistence.place_order(PlaceOrder { draft, idempotency }).await? {
         PlaceOutcome::Placed(order) => {
             let view = OrderView::new(&order, Contact::Shown);
             let body = serde_json::to_string(&view).expect("an order is made of texts and numbers");
-            Ok(placed(&view.id, view.version).body(body))
+            let mut answer = placed(&view.id, view.version).body(body);
+            if let Some(spent) = spent {
+                spent.tell(answer.headers_mut());
+            }
+            Ok(answer)
         }
         PlaceOutcome::Replayed(kept) => Ok(replay(kept)),
         PlaceOutcome::KeyReused => Err(key_reused()),

@@ -21,9 +21,11 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::http::access::token::TokenError;
 use crate::http::client;
+use crate::http::limits::{Class, Subject};
 use crate::http::observe::{REQUEST_ID, RequestId};
 use crate::http::problem::ApiError;
-use crate::http::state::{Api, Phase};
+use crate::http::protection;
+use crate::http::state::{Api, Deployment, Phase};
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::Creation;
 
@@ -136,7 +138,7 @@ impl WorkerGate {
         });
         match admitted {
             Ok(admitted) => self.switch(&request, framed, admitted, &id).await,
-            Err(error) => refuse(framed, &error, &id).await,
+            Err(error) => refuse(framed, &error, &id, api.deployment).await,
         }
     }
 
@@ -149,6 +151,9 @@ impl WorkerGate {
     ) -> Result<(), UpgradeError> {
         let mut answer = ws::handshake_response(request.head());
         answer.insert_header((REQUEST_ID, id.as_str()));
+        protection::fields(self.gate.api.deployment, request.path()).for_each(|field| {
+            answer.insert_header(field);
+        });
         let answer = answer.finish().drop_body();
         framed.send(h1::Message::Item((answer, BodySize::None))).await?;
         let parts = framed.into_parts();
@@ -165,6 +170,7 @@ impl SocketGate {
         route: Option<Route>,
         address: IpAddr,
     ) -> Result<Admitted, ApiError> {
+        self.api.check_host(request.uri(), request.head().headers())?;
         let route = route.ok_or_else(ApiError::not_found)?;
         ws::verify_handshake(request.head()).map_err(|error| {
             ApiError::new(ProblemCode::Malformed, format!("This is no WebSocket handshake: {error}."))
@@ -178,7 +184,17 @@ impl SocketGate {
                 ApiError::new(ProblemCode::Malformed, "The query of the address could not be read.")
             })?
             .into_inner();
-        let (principal, token_expires_at) = self.credentials(request.head().headers(), &query).await?;
+        let (principal, token_expires_at) = match self.credentials(request.head().headers(), &query).await {
+            Ok(shown) => shown,
+            Err(error) => {
+                if error.code().status() == 401 {
+                    let client = Subject::address(address);
+                    self.api.denied(client);
+                    self.api.spend(Class::Public, client).await?;
+                }
+                return Err(error);
+            }
+        };
         let permit = self.admission.admit(principal.user, address).map_err(|_| {
             ApiError::new(ProblemCode::TooManyRequests, "Close a socket before you open another.")
                 .retry_after(Duration::from_secs(5))
@@ -206,6 +222,7 @@ impl SocketGate {
         if own || self.api.settings.server.allowed_origins.iter().any(|o| o.eq_ignore_ascii_case(origin)) {
             return Ok(());
         }
+        self.api.metrics.security_events_total.with_label_values(&["origin_refused"]).inc();
         Err(ApiError::new(ProblemCode::OriginRefused, "Pages of this origin may not open sockets here."))
     }
 
@@ -278,6 +295,7 @@ async fn refuse(
     mut framed: Framed<TcpStream, h1::Codec>,
     error: &ApiError,
     id: &RequestId,
+    deployment: Deployment,
 ) -> Result<(), UpgradeError> {
     let mut problem = error.problem().clone();
     id.as_str().clone_into(&mut problem.request_id);
@@ -288,6 +306,10 @@ async fn refuse(
         answer.insert_header((name.clone(), value.clone()));
     }
     answer.insert_header((REQUEST_ID, id.as_str()));
+    // Sockets are nowhere near the documentation, the only place with rules of its own.
+    protection::fields(deployment, "").for_each(|field| {
+        answer.insert_header(field);
+    });
     let mut answer = answer.finish().drop_body();
     answer.head_mut().set_connection_type(ConnectionType::Close);
     framed.feed(h1::Message::Item((answer, BodySize::Sized(body.len() as u64)))).await?;

@@ -1,0 +1,172 @@
+//! What stands before every route: limits by class, what only operators may see, the count of denials, and what of
+//! an answer is worth compressing.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, X_FORWARDED_FOR};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, web};
+
+use crate::domain::time::Timestamp;
+
+use super::identity;
+use super::limits::{Buckets, Class, Decision, Quota, RATE_LIMIT, Subject};
+use super::problem::ApiError;
+use super::state::{Api, Deployment};
+
+/// Smaller bodies would grow or hardly shrink.
+const WORTH_COMPRESSING: u64 = 1024;
+
+/// Denials in a minute by one user or address beyond which they count as a burst: more than a person clicks.
+const DENIALS_A_MINUTE: u32 = 20;
+
+/// Users and addresses whose denials are counted at once.
+const DENIED_SUBJECTS: usize = 10_000;
+
+/// The client's address, for whoever handles the request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientAddress(pub(super) IpAddr);
+
+/// Whose public quota a request spends.
+pub(super) fn client_of(request: &HttpRequest) -> Subject {
+    let known = request.extensions().get::<ClientAddress>().map(|client| client.0);
+    Subject::address(known.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+}
+
+/// Denials of late, for telling bursts of them.
+#[derive(Debug)]
+pub(super) struct Denials(Mutex<Buckets<Subject>>);
+
+impl Default for Denials {
+    fn default() -> Self {
+        Self(Mutex::new(Buckets::new(DENIED_SUBJECTS)))
+    }
+}
+
+impl Api {
+    /// Counts that somebody was denied something, and whether it was one time too many.
+    pub(super) fn denied(&self, subject: Subject) {
+        let quota = Quota::new(DENIALS_A_MINUTE, Duration::from_secs(60), DENIALS_A_MINUTE);
+        let mut denials = self.denials.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let events = &self.metrics.security_events_total;
+        events.with_label_values(&["access_denied"]).inc();
+        if let Decision::Refused { .. } = denials.spend(subject, quota, Timestamp::now()) {
+            events.with_label_values(&["access_denied_burst"]).inc();
+        }
+    }
+
+    /// Whether what is meant for operators may be shown on the main listener.
+    fn shows_operations(&self, client: IpAddr, headers: &HeaderMap) -> bool {
+        if self.settings.ops.address().is_some() {
+            return false;
+        }
+        // A proxy on this machine that is not trusted speaks for the whole world.
+        let from_here = client.is_loopback() && !headers.contains_key(X_FORWARDED_FOR);
+        self.deployment != Deployment::Production
+            || from_here
+            || self.trusted_proxies.iter().any(|network| network.contains(client))
+    }
+}
+
+/// Which quota a request spends before it is handled; `None` for those that spend theirs where it is known, and for
+/// what supervisors ask.
+fn class_of(
+    method: &Method,
+    path: &str,
+    signed_in: Option<Subject>,
+    client: Subject,
+) -> Option<(Class, Subject)> {
+    match (path, signed_in) {
+        ("/api/v1/auth/signup" | "/api/v1/auth/login", _) => Some((Class::Auth, client)),
+        ("/api/v1/auth/refresh", _) => None,
+        ("/metrics" | "/health", _) => None,
+        (path, _) if path.starts_with("/health/") => None,
+        ("/api/v1/orders", Some(_)) if method == Method::POST => None,
+        (_, Some(user)) => Some((Class::Api, user)),
+        (_, None) => Some((Class::Public, client)),
+    }
+}
+
+fn is_for_operators(path: &str) -> bool {
+    matches!(path, "/metrics" | "/health/metrics" | "/health/detailed")
+}
+
+/// The innermost layer.
+pub(super) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let api = request
+        .app_data::<web::Data<Api>>()
+        .expect("the routes are mounted together with their state")
+        .clone();
+    let client = client_of(request.request());
+    // As the router reads it: what is percent-encoded by choice leads to the same route.
+    let path = request.match_info().as_str().to_owned();
+    if is_for_operators(&path) {
+        let address = request.extensions().get::<ClientAddress>().map(|client| client.0);
+        if !address.is_some_and(|address| api.shows_operations(address, request.headers())) {
+            return Ok(request.into_response(ApiError::not_found().error_response()));
+        }
+    }
+    let shown = identity::shown(request.request(), &api);
+    let claims = shown.as_ref().and_then(|shown| shown.as_ref().ok());
+    let user = claims.map(|claims| Subject::User(claims.principal.user));
+    let spent = match class_of(request.method(), &path, user, client) {
+        None => None,
+        Some((class, subject)) => match api.spend(class, subject).await {
+            Ok(spent) => spent,
+            Err(error) => return Ok(request.into_response(error.error_response())),
+        },
+    };
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let status = response.status();
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        api.denied(user.unwrap_or(client));
+    }
+    if let Some(spent) = spent.filter(|_| !response.headers().contains_key(RATE_LIMIT)) {
+        spent.tell(response.headers_mut());
+    }
+    if !is_worth_compressing(&response) {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    Ok(response)
+}
+
+/// Refusals get their bodies after this, streams have to flow, and what is small stays as it is.
+fn is_worth_compressing(response: &ServiceResponse<BoxBody>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let small =
+        matches!(response.response().body().size(), BodySize::None | BodySize::Sized(..WORTH_COMPRESSING));
+    let refused = response.status().is_client_error() || response.status().is_server_error();
+    !(small || refused || kind.starts_with("text/event-stream"))
+        || response.headers().contains_key(CONTENT_ENCODING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::UserId;
+
+    #[test]
+    fn each_route_spends_one_quota_of_the_user_or_else_of_the_address() {
+        let user = Subject::User(UserId::generate());
+        let client = Subject::address(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let spends = |method, path, signed_in| class_of(&method, path, signed_in, client);
+        for signed_in in [None, Some(user)] {
+            let login = spends(Method::POST, "/api/v1/auth/login", signed_in);
+            assert_eq!(login, Some((Class::Auth, client)), "also of those signed in");
+            assert_eq!(spends(Method::POST, "/api/v1/auth/refresh", signed_in), None, "spent by the family");
+            assert_eq!(spends(Method::GET, "/health/live", signed_in), None);
+        }
+        assert_eq!(spends(Method::POST, "/api/v1/orders", Some(user)), None, "spent where replays are known");
+        assert_eq!(spends(Method::POST, "/api/v1/orders", None), Some((Class::Public, client)));
+        assert_eq!(spends(Method::GET, "/api/v1/orders", Some(user)), Some((Class::Api, user)));
+        assert_eq!(spends(Method::GET, "/docs/", None), Some((Class::Public, client)));
+    }
+}

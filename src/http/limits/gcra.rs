@@ -1,0 +1,183 @@
+//! The rule of the limits, pure: the generic cell rate algorithm, which is a leaky bucket kept as one time a key.
+//! Written here because time has to be passed in, the number of keys bounded and the whole cleared at once.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use crate::domain::time::Timestamp;
+
+/// How often a full table is searched for keys that are as good as absent, at most.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// So many requests at once, and one more with each interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// At least 1.
+    pub burst: u32,
+    /// How long one request takes to be given back.
+    pub interval: Duration,
+}
+
+impl Quota {
+    /// `count` requests in each `window`, of which at most `burst` at once. All are taken as at least 1.
+    pub fn new(count: u32, window: Duration, burst: u32) -> Self {
+        Self { burst: burst.max(1), interval: (window / count.max(1)).max(Duration::from_micros(1)) }
+    }
+
+    fn span(self) -> Duration {
+        self.interval.saturating_mul(self.burst)
+    }
+}
+
+/// What spending came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It was spent.
+    Admitted {
+        /// How many more could be spent now.
+        remaining: u32,
+        /// Until nothing is spent any more.
+        reset: Duration,
+    },
+    /// Nothing was spent.
+    Refused {
+        /// Until one can be spent.
+        wait: Duration,
+    },
+}
+
+/// What each key has spent of one quota. Holds at most `max` keys: beyond it, keys that have everything back are
+/// forgotten, and when there are none, new keys share one bucket. So a flood of keys is limited and never lets through.
+#[derive(Debug)]
+pub struct Buckets<K> {
+    /// When each key has everything back.
+    whole_at: HashMap<K, Timestamp>,
+    shared: Timestamp,
+    swept_at: Timestamp,
+    max: usize,
+}
+
+impl<K: Eq + Hash> Buckets<K> {
+    /// Nothing is spent.
+    pub fn new(max: usize) -> Self {
+        let never = Timestamp::from_micros(0);
+        Self { whole_at: HashMap::new(), shared: never, swept_at: never, max }
+    }
+
+    /// Spends one, or says how long to wait.
+    pub fn spend(&mut self, key: K, quota: Quota, now: Timestamp) -> Decision {
+        if self.whole_at.len() >= self.max && !self.whole_at.contains_key(&key) {
+            if now.since(self.swept_at) >= SWEEP_EVERY {
+                self.swept_at = now;
+                self.whole_at.retain(|_, whole_at| *whole_at > now);
+            }
+            if self.whole_at.len() >= self.max {
+                return spend(&mut self.shared, quota, now);
+            }
+        }
+        spend(self.whole_at.entry(key).or_insert(now), quota, now)
+    }
+
+    /// Forgets everything that was spent.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.max);
+    }
+}
+
+fn spend(whole_at: &mut Timestamp, quota: Quota, now: Timestamp) -> Decision {
+    let full = now.plus(quota.span());
+    // A clock that was set back must not lock anybody out for longer than the quota can.
+    let spent_until = (*whole_at).clamp(now, full).plus(quota.interval);
+    if spent_until > full {
+        return Decision::Refused { wait: spent_until.since(full) };
+    }
+    *whole_at = spent_until;
+    let left = full.since(spent_until).as_micros() / quota.interval.as_micros();
+    Decision::Admitted { remaining: u32::try_from(left).unwrap_or(u32::MAX), reset: spent_until.since(now) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEN_IN_FIVE_MINUTES: fn() -> Quota = || Quota::new(10, Duration::from_secs(300), 10);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_seconds(1_000_000 + seconds)
+    }
+
+    #[test]
+    fn a_quota_can_be_spent_at_once_and_comes_back_one_by_one() {
+        let mut buckets = Buckets::new(8);
+        let mut spend = |seconds| buckets.spend("a", TEN_IN_FIVE_MINUTES(), at(seconds));
+        for remaining in (0..10).rev() {
+            let reset = Duration::from_secs(30 * (10 - u64::from(remaining)));
+            assert_eq!(spend(0), Decision::Admitted { remaining, reset });
+        }
+        assert_eq!(spend(0), Decision::Refused { wait: Duration::from_secs(30) });
+        assert_eq!(spend(29), Decision::Refused { wait: Duration::from_secs(1) });
+        assert!(matches!(spend(30), Decision::Admitted { remaining: 0, .. }));
+        assert!(matches!(spend(30), Decision::Refused { .. }));
+        assert!(matches!(spend(10_000), Decision::Admitted { remaining: 9, .. }));
+    }
+
+    #[test]
+    fn a_burst_may_be_larger_than_what_comes_back_in_a_window() {
+        let quota = Quota::new(100, Duration::from_secs(60), 200);
+        let mut buckets = Buckets::new(8);
+        let mut admitted = |seconds, tries| {
+            let spent = (0..tries).map(|_| buckets.spend("a", quota, at(seconds)));
+            spent.filter(|decision| matches!(decision, Decision::Admitted { .. })).count()
+        };
+        assert_eq!(admitted(0, 300), 200);
+        assert_eq!(admitted(60, 300), 100);
+    }
+
+    #[test]
+    fn a_flood_of_keys_neither_grows_the_table_nor_is_let_through_nor_frees_a_key_that_has_spent() {
+        let quota = Quota::new(2, Duration::from_secs(60), 2);
+        let mut buckets = Buckets::new(4);
+        for _ in 0..2 {
+            buckets.spend(0, quota, at(0));
+        }
+        let admitted = (1..1000)
+            .filter(|key| matches!(buckets.spend(*key, quota, at(1)), Decision::Admitted { .. }))
+            .count();
+        assert_eq!(admitted, 3 + 2, "three keys of their own and what the rest share");
+        assert_eq!(buckets.whole_at.len(), 4);
+        assert!(matches!(buckets.spend(0, quota, at(1)), Decision::Refused { .. }));
+        assert!(matches!(buckets.spend(1000, quota, at(100)), Decision::Admitted { remaining: 1, .. }));
+        assert_eq!(buckets.whole_at.len(), 1, "those that have everything back are forgotten");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_locks_nobody_out_for_longer_than_the_quota() {
+        let quota = Quota::new(1, Duration::from_secs(60), 1);
+        let mut buckets = Buckets::new(4);
+        buckets.spend("a", quota, at(100_000));
+        assert_eq!(buckets.spend("a", quota, at(0)), Decision::Refused { wait: Duration::from_secs(60) });
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_admits_more_than_the_burst_and_what_comes_back(
+            count in 1u32..50, window_s in 1u64..100, burst in 1u32..50, mut times in prop::collection::vec(0i64..1000, 1..200),
+        ) {
+            times.sort_unstable();
+            let quota = Quota::new(count, Duration::from_secs(window_s), burst);
+            let mut buckets = Buckets::new(4);
+            let admitted: Vec<i64> = times.into_iter()
+                .filter(|t| matches!(buckets.spend((), quota, at(*t)), Decision::Admitted { .. }))
+                .collect();
+            for (i, from) in admitted.iter().enumerate() {
+                for (j, to) in admitted.iter().enumerate().skip(i) {
+                    let back = Duration::from_secs((to - from) as u64).as_micros() / quota.interval.as_micros();
+                    prop_assert!((j - i) as u128 <= back + u128::from(burst));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! How often who may ask for what (requirement 9.2).
+
+use serde_json::json;
+
+use crate::support::{Answer, Device, PASSWORD, StoreKind, TestApp, order_body};
+use crate::{anonymous, header, login};
+
+const ON: (&str, &str) = ("limits.enabled", "true");
+
+#[tokio::test]
+async fn sign_ins_are_limited_by_address_and_told_when_to_come_back() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.auth", "2")]).await;
+    let body = json!({"email": "zoe@example.com", "password": PASSWORD});
+    let first = anonymous(&app, "/auth/signup", &body).await.expect(201);
+    assert_eq!(header(&first, "ratelimit"), "\"auth\";r=1;t=150");
+    assert_eq!(header(&first, "ratelimit-policy"), "\"auth\";q=2;w=300");
+    anonymous(&app, "/auth/login", &login("zoe@example.com", PASSWORD)).await.expect(200);
+    // However the path is written.
+    for path in ["/auth/login", "/auth/l%6Fgin", "/auth/login/"] {
+        let refused = anonymous(&app, path, &login("zoe@example.com", PASSWORD)).await;
+        let wait: u32 = header(&refused, "retry-after").parse().unwrap();
+        assert!((140..=150).contains(&wait), "{wait}");
+        assert_eq!(header(&refused, "ratelimit"), format!("\"auth\";r=0;t={wait}"));
+        refused.expect_problem(429, "too_many_requests");
+    }
+    Answer::of(app.http.get(app.url("/health"))).await.expect(200);
+}
+
+#[tokio::test]
+async fn orders_are_limited_by_user_and_neither_replays_nor_other_requests_spend_them() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.orders", "2")]).await;
+    let (owner, zoe) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
+    let business = owner.business(&app).await;
+    let keyed = |key: &str| {
+        let mut body = order_body(&business);
+        body["client_token"] = json!(key);
+        body
+    };
+    let first = zoe.post(&app, "/orders", &keyed("one")).await.expect(201);
+    assert_eq!(header(&first, "ratelimit"), "\"orders\";r=1;t=30");
+    for _ in 0..5 {
+        let replayed = zoe.post(&app, "/orders", &keyed("one")).await.expect(201);
+        assert_eq!(header(&replayed, "idempotency-replayed"), "true");
+        zoe.get(&app, "/orders").await.expect(200);
+    }
+    zoe.post(&app, "/orders", &json!({"nonsense": 1})).await.expect_problem(422, "invalid");
+    let refused = zoe.post(&app, "/orders", &keyed("two")).await;
+    assert_ne!(header(&refused, "retry-after"), "");
+    refused.expect_problem(429, "too_many_requests");
+    zoe.post(&app, "/orders", &json!({"nonsense": 1})).await.expect_problem(429, "too_many_requests");
+    zoe.post(&app, "/orders", &keyed("one")).await.expect(201);
+    app.person("customer", "Yan").await.order(&app, &business).await;
+}
+
+#[tokio::test]
+async fn placing_orders_spends_nothing_of_the_rest() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.api_burst", "12")]).await;
+    let (owner, zoe) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
+    let business = owner.business(&app).await;
+    for _ in 0..5 {
+        zoe.order(&app, &business).await;
+    }
+    let list = zoe.get(&app, "/orders").await.expect(200);
+    assert!(header(&list, "ratelimit").starts_with("\"api\";r=11;"), "{}", header(&list, "ratelimit"));
+}
+
+#[tokio::test]
+async fn refreshes_are_limited_by_sign_in() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.refresh", "1")]).await;
+    let (zoe, yan) = (app.person("customer", "Zoe").await, app.person("customer", "Yan").await);
+    let refresh =
+        async |token: &str| anonymous(&app, "/auth/refresh", &json!({"refresh_token": token})).await;
+    refresh(&zoe.refresh_token).await.expect(200);
+    refresh(&zoe.refresh_token).await.expect_problem(429, "too_many_requests");
+    refresh(&yan.refresh_token).await.expect(200);
+}
+
+#[tokio::test]
+async fn who_is_not_signed_in_has_the_quota_of_an_address_on_every_door() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.public", "3")]).await;
+    let zoe = app.person("customer", "Zoe").await;
+    let nobody = async || Answer::of(app.http.get(app.url("/api/v1/orders"))).await;
+    nobody().await.expect_problem(401, "unauthenticated");
+    let path = format!("/ws/notifications/{}", bellhop::domain::ids::BusinessId::generate());
+    let dial = async |token| Device::dial(&app, token, &path, &[]).await.err().unwrap().status().as_u16();
+    assert_eq!(dial(Some("nonsense")).await, 401);
+    anonymous(&app, "/auth/refresh", &json!({"refresh_token": "rt_forged"})).await.expect(401);
+    nobody().await.expect_problem(429, "too_many_requests");
+    assert_eq!(dial(None).await, 429);
+    anonymous(&app, "/auth/refresh", &json!({"refresh_token": "rt_forged"})).await.expect(429);
+    zoe.get(&app, "/orders").await.expect(200);
+}
+
+#[tokio::test]
+async fn an_operator_gives_everybody_their_limits_back() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.orders", "1")]).await;
+    let (owner, zoe) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
+    let business = owner.business(&app).await;
+    zoe.order(&app, &business).await;
+    zoe.post(&app, "/orders", &order_body(&business)).await.expect(429);
+    zoe.delete(&app, "/admin/rate-limits").await.expect_problem(403, "forbidden");
+    let operator = app.operator("Ada").await;
+    operator.delete(&app, "/admin/rate-limits").await.expect(204);
+    zoe.order(&app, &business).await;
+}
