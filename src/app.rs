@@ -19,7 +19,8 @@ use crate::config::{Environment, Settings};
 use crate::domain::access::Principal;
 use crate::domain::order::Status;
 use crate::domain::time::Timestamp;
-use crate::http::access::password::{PasswordSettings, PasswordSettingsError, Passwords};
+use crate::http::access::activity::Activity;
+use crate::http::access::password::{HashGauges, PasswordSettings, PasswordSettingsError, Passwords};
 use crate::http::access::refresh::RefreshTokens;
 use crate::http::access::revocations::Revocations;
 use crate::http::access::token::{TokenKey, TokenSettings, Tokens, WeakSecret};
@@ -43,6 +44,12 @@ const SOCKETS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How often ended sign-ins whose tokens have run out are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
+
+/// Last activities are stored this often: what is told of them is for people.
+const STORE_ACTIVITY_EVERY: Duration = Duration::from_secs(60);
+
+/// How long worker threads may take to say whose sockets they have.
+const CENSUS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the hub could not start.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +120,7 @@ pub struct App {
     persistence: Persistence,
     rooms: Rooms,
     sessions: Sessions,
+    attendance: Attendance,
     readiness: Readiness,
     metrics: Metrics,
     fatal: FatalSignal,
@@ -228,6 +236,7 @@ impl App {
         );
         announcer.sessions.store(Some(Arc::new(sessions.clone())));
         let readiness = Readiness::default();
+        let activity = Activity::default();
         let passwords = PasswordSettings {
             memory_kib: auth.hash_memory_kib,
             iterations: auth.hash_passes,
@@ -238,8 +247,12 @@ impl App {
             persistence: persistence.clone(),
             tokens,
             refresh_tokens: Arc::new(RefreshTokens::new(secret)),
-            passwords: Arc::new(Passwords::new(&passwords)?),
+            passwords: Arc::new(Passwords::new(&passwords)?.counted_by(HashGauges {
+                running: metrics.password_hashes_running.clone(),
+                peak: metrics.password_hashes_peak.clone(),
+            })),
             revocations: revocations.clone(),
+            activity: activity.clone(),
             cipher,
             metrics: metrics.clone(),
             readiness: readiness.clone(),
@@ -258,6 +271,9 @@ impl App {
             .map_err(|cause| StartError::Listen { address, cause })?;
         let stop = CancellationToken::new();
         actix::spawn(prune(revocations, stop.clone()));
+        let attendance =
+            Attendance { activity, sessions: sessions.clone(), persistence: persistence.clone() };
+        actix::spawn(attendance.clone().keep(stop.clone()));
         let drain_within = Duration::from_secs(settings.http.server.drain_s);
         Ok(Self {
             server,
@@ -268,6 +284,7 @@ impl App {
             persistence,
             rooms,
             sessions,
+            attendance,
             readiness,
             metrics,
             fatal,
@@ -325,9 +342,11 @@ impl App {
             },
         };
         self.readiness.set(Phase::Draining);
+        self.attendance.ask_sockets().await;
         tracing::info!(sockets = self.sessions.open(), "draining");
         self.sessions.drain(RECONNECT_SPREAD, SOCKETS_WITHIN.min(self.drain_within)).await;
         self.handle.stop(true).await;
+        self.attendance.store().await;
         if outcome.is_ok() && tokio::time::timeout(self.drain_within, self.persistence.drain()).await.is_err()
         {
             tracing::error!("the writers did not finish in time");
@@ -342,6 +361,44 @@ impl App {
 
 fn limits_of(settings: &LimitSettings) -> Option<Arc<dyn RateLimits>> {
     settings.enabled.then(|| Arc::new(LocalLimits::new(settings.clone())) as Arc<dyn RateLimits>)
+}
+
+/// Who was seen, from everywhere to the store.
+#[derive(Clone)]
+struct Attendance {
+    activity: Activity,
+    sessions: Sessions,
+    persistence: Persistence,
+}
+
+impl Attendance {
+    async fn keep(self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(STORE_ACTIVITY_EVERY);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {
+                    self.ask_sockets().await;
+                    self.store().await;
+                }
+            }
+        }
+    }
+
+    /// Whoever has a socket open is there now.
+    async fn ask_sockets(&self) {
+        let now = Timestamp::now();
+        for session in self.sessions.signed_in(CENSUS_WITHIN).await {
+            self.activity.seen(session, now);
+        }
+    }
+
+    /// What cannot be stored now waits for the next time.
+    async fn store(&self) {
+        for left in self.persistence.store_activity(self.activity.take()).await {
+            self.activity.seen(left.session, left.at);
+        }
+    }
 }
 
 async fn prune(revocations: Revocations, stop: CancellationToken) {

@@ -116,6 +116,9 @@ pub(super) async fn guard(
     }
     let shown = identity::shown(request.request(), &api);
     let claims = shown.as_ref().and_then(|shown| shown.as_ref().ok());
+    if let Some(claims) = claims {
+        api.activity.seen(claims.principal.session, Timestamp::now());
+    }
     let user = claims.map(|claims| Subject::User(claims.principal.user));
     let spent = match class_of(request.method(), &path, user, client) {
         None => None,

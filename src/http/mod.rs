@@ -23,6 +23,7 @@ pub mod problem;
 pub mod protection;
 pub mod routes;
 pub mod server;
+pub mod sessions;
 pub mod settings;
 pub mod sockets;
 pub mod state;

@@ -19,7 +19,7 @@ use super::problem::ApiError;
 use super::settings::ServerSettings;
 use super::state::Api;
 use super::{
-    accounts, admin, businesses, health, idempotency, members, menu, notifications, openapi, orders,
+    accounts, admin, businesses, health, idempotency, members, menu, notifications, openapi, orders, sessions,
 };
 
 /// How long a browser may remember what another site's page may send, seconds.
@@ -90,7 +90,8 @@ pub(super) fn documented(config: &mut ServiceConfig) {
             .configure(members::routes)
             .configure(menu::routes)
             .configure(notifications::routes)
-            .configure(orders::routes),
+            .configure(orders::routes)
+            .configure(sessions::routes),
     );
 }
 

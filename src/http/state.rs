@@ -8,6 +8,7 @@ use crate::storage::Store;
 use crate::storage::cipher::Cipher;
 use crate::telemetry::Metrics;
 
+use super::access::activity::Activity;
 use super::access::password::Passwords;
 use super::access::refresh::RefreshTokens;
 use super::access::revocations::Revocations;
@@ -73,6 +74,8 @@ pub struct Parts {
     pub passwords: Arc<Passwords>,
     /// Which sign-ins were ended.
     pub revocations: Revocations,
+    /// When sign-ins were last seen.
+    pub activity: Activity,
     /// Fingerprints requests that have an idempotency key.
     pub cipher: Arc<Cipher>,
     /// Counts everything.
@@ -95,6 +98,7 @@ pub struct Api {
     pub(super) refresh_tokens: Arc<RefreshTokens>,
     pub(super) passwords: Arc<Passwords>,
     pub(super) revocations: Revocations,
+    pub(super) activity: Activity,
     pub(super) cipher: Arc<Cipher>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Readiness,
@@ -117,6 +121,7 @@ impl Api {
             refresh_tokens: parts.refresh_tokens,
             passwords: parts.passwords,
             revocations: parts.revocations,
+            activity: parts.activity,
             cipher: parts.cipher,
             metrics: parts.metrics,
             readiness: parts.readiness,

@@ -41,6 +41,8 @@ pub enum Action {
         /// Which.
         session: SessionId,
     },
+    /// Store when sign-ins were last seen. The time of one never goes back.
+    StoreActivity(Vec<SessionActivity>),
     /// Use up a one-time ticket.
     RedeemTicket {
         /// Its unique id.
@@ -211,6 +213,15 @@ pub struct NewSession {
     pub created_at: Timestamp,
     /// When it ends unless it is refreshed.
     pub expires_at: Timestamp,
+}
+
+/// A sign-in was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionActivity {
+    /// Which.
+    pub session: SessionId,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A refresh token presented for exchange; its signature was checked.

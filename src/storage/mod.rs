@@ -19,7 +19,9 @@ mod statement;
 mod store;
 
 pub use error::StoreError;
-pub use ports::{Attempt, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart, Store, User};
+pub use ports::{
+    Attempt, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart, Session, Store, User,
+};
 pub use settings::Settings;
 
 /// The words an order is searched by: runs of letters and digits, in lower case, at most `max` of them.

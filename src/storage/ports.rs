@@ -15,7 +15,7 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
-use super::command::{Approval, Command, Committed, DeviceAck, KeptAnswer};
+use super::command::{Approval, Command, Committed, Device, DeviceAck, KeptAnswer};
 use super::error::StoreError;
 
 /// Whether a lane runs these commands for the first time.
@@ -64,6 +64,21 @@ impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("User").field("id", &self.id).field("role", &self.role).finish_non_exhaustive()
     }
+}
+
+/// A sign-in that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Where it happened.
+    pub device: Option<Device>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last seen, as far as that is stored.
+    pub last_active_at: Timestamp,
+    /// When it ends unless it is refreshed.
+    pub expires_at: Timestamp,
 }
 
 /// A member of a business.
@@ -163,6 +178,11 @@ pub trait Store: Send + Sync + 'static {
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
     /// Sign-ins that were ended at or after `since`, so that their access tokens are refused after a restart.
     async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError>;
+    /// A user's sign-ins that have neither ended nor run out by `now`, the last active first, at most `limit`.
+    async fn sessions_of(&self, user: UserId, now: Timestamp, limit: u32)
+    -> Result<Vec<Session>, StoreError>;
+    /// Whose sign-in it is, also of one that has ended.
+    async fn session_owner(&self, id: SessionId) -> Result<Option<UserId>, StoreError>;
     /// The device somebody signed in on.
     async fn session_device(&self, id: SessionId) -> Result<Option<String>, StoreError>;
 

@@ -22,7 +22,7 @@ use super::command::{DeviceAck, KeptAnswer};
 use super::connection::{Pool, SharedRow};
 use super::connector::Connector;
 use super::error::StoreError;
-use super::ports::{Lane, Member, OrderPage, OrderQuery, Store, User};
+use super::ports::{Lane, Member, OrderPage, OrderQuery, Session, Store, User};
 use super::reads::{accounts, businesses, orders, rooms};
 use super::statement::{Arg, LazyStatement, Statement};
 use super::{postgres, sqlite};
@@ -114,6 +114,19 @@ impl Store for SqlStore {
 
     async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError> {
         accounts::sessions_ended_since(self, since).await
+    }
+
+    async fn sessions_of(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
+        accounts::sessions_of(self, user, now, limit).await
+    }
+
+    async fn session_owner(&self, id: SessionId) -> Result<Option<UserId>, StoreError> {
+        accounts::session_owner(self, id).await
     }
 
     async fn session_device(&self, id: SessionId) -> Result<Option<String>, StoreError> {

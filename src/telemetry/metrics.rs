@@ -76,6 +76,10 @@ pub struct Families {
     pub mailbox_depth: IntGaugeVec,
     /// Events of security, by kind.
     pub security_events_total: IntCounterVec,
+    /// Password hashes being computed.
+    pub password_hashes_running: IntGauge,
+    /// Most password hashes computed at once since the start.
+    pub password_hashes_peak: IntGauge,
 }
 
 /// What a metric is called and how it is read.
@@ -209,6 +213,10 @@ impl Families {
             )?,
             mailbox_depth: add.gauges("mailbox_depth", "Messages waiting.", &["actor"])?,
             security_events_total: add.counters("security_events_total", "Events of security.", &["kind"])?,
+            password_hashes_running: add
+                .gauge("password_hashes_running", "Password hashes being computed.")?,
+            password_hashes_peak: add
+                .gauge("password_hashes_peak", "Most password hashes computed at once since the start.")?,
             registry: add.registry,
             descriptions: add.descriptions,
         })

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{PASSWORD, Person, StoreKind, TestApp};
+use crate::support::{Answer, PASSWORD, Person, StoreKind, TestApp};
 use crate::{anonymous, header, login};
 
 crate::on_both_stores!(
@@ -97,6 +97,31 @@ async fn signing_out_ends_this_sign_in_at_once_and_no_other(kind: StoreKind) {
     app.restart().await;
     zoe.get(&app, "/orders").await.expect_problem(401, "unauthenticated");
     elsewhere.get(&app, "/orders").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_flood_of_sign_ins_hashes_no_more_at_once_than_allowed_and_orders_go_on() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let (owner, zoe) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
+    let business = owner.business(&app).await;
+    let flood: Vec<_> = (0..60)
+        .map(|n| {
+            let body = login(&format!("{n}@example.com"), "wrong password");
+            let request = app.http.post(app.url("/api/v1/auth/login")).json(&body);
+            tokio::spawn(Answer::of(request))
+        })
+        .collect();
+    for _ in 0..20 {
+        zoe.order(&app, &business).await;
+    }
+    for answer in flood {
+        let status = answer.await.unwrap().status.as_u16();
+        assert!([401, 503].contains(&status), "{status}");
+    }
+    let allowed = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+    let peak = app.metrics().password_hashes_peak.get();
+    assert!((1..=allowed as i64).contains(&peak), "{peak} at once, {allowed} allowed");
+    assert_eq!(app.metrics().password_hashes_running.get(), 0);
 }
 
 #[tokio::test]

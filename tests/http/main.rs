@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod accounts;
 mod bad_input;
 mod businesses;
@@ -12,6 +13,7 @@ mod idempotency;
 mod limits;
 mod orders;
 mod protection;
+mod sessions;
 mod surroundings;
 
 use bellhop::http::access::token::{TokenKey, TokenSettings, Tokens};

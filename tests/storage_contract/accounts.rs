@@ -7,6 +7,7 @@ use bellhop::domain::ids::{SessionId, UserId};
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::command::{
     Action, Approval, Command, Creation, Device, NewSession, Outcome, Removal, RotateSession, Rotation,
+    SessionActivity,
 };
 use bellhop::storage::{Attempt, Lane};
 
@@ -152,6 +153,43 @@ on_every_store! {
         }
         assert!(store.store.sessions_ended_since(after(start, 1)).await.unwrap().is_empty());
         assert_eq!(store.store.sessions_ended_since(start).await.unwrap(), [session]);
+    }
+
+    async fn a_users_sign_ins_are_listed_with_device_and_last_activity_until_they_end(store) {
+        let mut lane = store.lane().await;
+        let start = now();
+        let (first, account) = sign_in(&mut *lane, start).await;
+        let second = NewSession {
+            id: SessionId::generate(),
+            user: account,
+            device: None,
+            token_hash: "h0".to_owned(),
+            created_at: after(start, 1),
+            expires_at: start.plus(LIFETIME),
+        };
+        let second_id = second.id;
+        run_one(&mut *lane, Action::OpenSession(Box::new(second))).await;
+        let (stranger, _) = sign_in(&mut *lane, start).await;
+        let listed = async |now| {
+            let listed = store.store.sessions_of(account, now, 10).await.unwrap();
+            listed.into_iter().map(|s| (s.id, s.last_active_at)).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(start).await, [(second_id, after(start, 1)), (first, start)]);
+        let seen = |session, seconds| SessionActivity { session, at: after(start, seconds) };
+        let activity = vec![seen(first, 60), seen(stranger, 60)];
+        run_one(&mut *lane, Action::StoreActivity(activity)).await;
+        run_one(&mut *lane, Action::StoreActivity(vec![seen(first, 30), seen(SessionId::generate(), 30)])).await;
+        assert_eq!(listed(start).await, [(first, after(start, 60)), (second_id, after(start, 1))]);
+        present(&mut *lane, second_id, 0, after(start, 90)).await;
+        assert_eq!(listed(start).await, [(second_id, after(start, 90)), (first, after(start, 60))]);
+        let device = store.store.sessions_of(account, start, 10).await.unwrap().pop().unwrap().device;
+        assert_eq!(device.map(|d| (d.id, d.name)), Some(("till".to_owned(), Some("Till".to_owned()))));
+        assert_eq!(store.store.sessions_of(account, start, 1).await.unwrap().len(), 1);
+        run_one(&mut *lane, Action::EndSession { session: first }).await;
+        assert_eq!(listed(start).await, [(second_id, after(start, 90))]);
+        assert!(listed(after(start, 90).plus(LIFETIME)).await.is_empty());
+        assert_eq!(store.store.session_owner(first).await.unwrap(), Some(account));
+        assert_eq!(store.store.session_owner(SessionId::generate()).await.unwrap(), None);
     }
 
     async fn a_ticket_is_good_once(store) {

@@ -90,6 +90,17 @@ impl Device {
         }
     }
 
+    /// The first JSON frame, or how the socket was closed instead.
+    pub async fn first(&mut self) -> Result<Value, Closed> {
+        match self.message().await {
+            Message::Text(text) => Ok(serde_json::from_str(&text).expect("frames are JSON")),
+            Message::Close(Some(frame)) => {
+                Err(Closed { code: frame.code.into(), reason: frame.reason.to_string() })
+            }
+            other => panic!("expected a text frame or a close frame, got {other:?}"),
+        }
+    }
+
     /// The next JSON frame.
     pub async fn next(&mut self) -> Value {
         match self.message().await {

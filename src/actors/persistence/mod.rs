@@ -6,6 +6,7 @@ mod lane;
 mod messages;
 mod state;
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use crate::protocol::event::RoomEvent;
 use crate::storage::command::{
     Action, BusinessPatch, Command, Creation, DeviceAck, DeviceMark, ItemPatch, MemberRefusal, MoveError,
     MoveOrder, NewSession, NewUser, Outcome, PlaceOrder, PlaceOutcome, Removal, RotateSession, Rotation,
+    SessionActivity,
 };
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -33,6 +35,9 @@ use super::settings::PersistenceSettings;
 use actor::PersistenceActor;
 use messages::{Drain, Job, LaneIdle, Submit, Waiter};
 use state::{Class, QueueLimits};
+
+/// Most sign-ins in one command: a row of each is locked until the transaction ends.
+const ACTIVITY_A_COMMAND: usize = 256;
 
 /// Why a command has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -150,9 +155,7 @@ impl Persistence {
         action: Action,
     ) -> Result<Outcome, SubmitError> {
         let permit = self.permits.clone().try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        let key = hasher.finish();
+        let key = hash_of(key);
         let (reply, outcome) = oneshot::channel();
         let command = Command { id: CommandId::generate(), at: Timestamp::now(), action };
         let submit = Submit {
@@ -226,6 +229,32 @@ impl Persistence {
     /// Ends a sign-in. The observer hears of it before this returns, so its tokens are refused by then.
     pub async fn end_session(&self, session: SessionId) -> Result<Removal, SubmitError> {
         self.removal(session, Action::EndSession { session }).await
+    }
+
+    /// Stores when sign-ins were last seen; gives back those that could not be stored now.
+    pub async fn store_activity(&self, seen: Vec<SessionActivity>) -> Vec<SessionActivity> {
+        // A sign-in's row is locked by its own lane only, so that lanes never wait for each other in a circle.
+        let mut by_lane: BTreeMap<u64, Vec<SessionActivity>> = BTreeMap::new();
+        for seen in seen {
+            by_lane.entry(hash_of(seen.session) % self.lanes as u64).or_default().push(seen);
+        }
+        let mut left = Vec::new();
+        for chunk in by_lane.values().flat_map(|of_lane| of_lane.chunks(ACTIVITY_A_COMMAND)) {
+            // One wait for a store that is away is enough.
+            if !left.is_empty() {
+                left.extend_from_slice(chunk);
+                continue;
+            }
+            let (key, bytes) = (chunk[0].session, 64 * chunk.len());
+            match self.submit(key, Class::NewWork, bytes, Action::StoreActivity(chunk.to_vec())).await {
+                // It would be refused again.
+                Ok(_) | Err(SubmitError::Refused) => {}
+                Err(SubmitError::Overloaded | SubmitError::Unavailable | SubmitError::OutcomeUnknown) => {
+                    left.extend_from_slice(chunk);
+                }
+            }
+        }
+        left
     }
 
     /// Uses up a ticket; `AlreadyThere` when it was used before.
@@ -317,6 +346,13 @@ impl Persistence {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// Decides the lane, and is what makes commands of one key wait for each other.
+fn hash_of(key: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn unexpected(outcome: &Outcome) -> SubmitError {

@@ -215,6 +215,11 @@ impl Switchboard {
         );
     }
 
+    /// The sign-ins that have a socket open here, one for each socket.
+    pub(super) fn signed_in(&self) -> Vec<SessionId> {
+        self.inner.borrow().sessions.values().map(|s| s.state.borrow().principal.session).collect()
+    }
+
     /// Rooms with members here.
     pub(super) fn rooms(&self) -> Vec<RoomId> {
         self.inner.borrow().rooms.keys().copied().collect()

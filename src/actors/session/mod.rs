@@ -105,6 +105,25 @@ impl Sessions {
         self.tell_workers(|| postman::Post::CheckRooms(user));
     }
 
+    /// The sign-ins that have a socket open, one for each socket; those of a thread that does not answer within
+    /// `within` are left out.
+    pub async fn signed_in(&self, within: Duration) -> Vec<SessionId> {
+        let deadline = Instant::now() + within;
+        let mut asked = Vec::new();
+        self.tell_workers(|| {
+            let (answer, answered) = oneshot::channel();
+            asked.push(answered);
+            postman::Post::Census(answer)
+        });
+        let mut signed_in = Vec::new();
+        for answered in asked {
+            if let Ok(Ok(here)) = tokio::time::timeout_at(deadline.into(), answered).await {
+                signed_in.extend(here);
+            }
+        }
+        signed_in
+    }
+
     /// Open sockets.
     pub fn open(&self) -> usize {
         self.deps.open.load(Ordering::Relaxed)

@@ -82,6 +82,8 @@ pub(super) enum Post {
     EndSession(SessionId),
     /// A user may have lost the right to a room.
     CheckRooms(UserId),
+    /// Who has a socket open?
+    Census(oneshot::Sender<Vec<SessionId>>),
     /// The node goes down: tell clients to come back within this time, flush, and say when that is done.
     Restart(Duration, oneshot::Sender<()>),
 }
@@ -192,6 +194,9 @@ impl Handler<Post> for Postman {
             Post::Position(room, head) => self.board.position(room, head),
             Post::EndSession(session) => self.board.end_session(session),
             Post::CheckRooms(user) => self.board.check_rooms(user),
+            Post::Census(answer) => {
+                let _ = answer.send(self.board.signed_in());
+            }
             Post::Restart(spread, done) => {
                 self.board.restart(spread);
                 self.flush(ctx);

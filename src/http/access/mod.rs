@@ -1,5 +1,6 @@
 //! Proof of who asks: passwords, access tokens, tickets and refresh tokens. No routes in here.
 
+pub mod activity;
 pub mod password;
 pub mod refresh;
 pub mod revocations;

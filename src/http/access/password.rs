@@ -1,11 +1,13 @@
 //! Passwords: argon2id on the blocking pool, few at a time, so that sign-ins cannot take the machine from orders.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use prometheus::IntGauge;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -126,6 +128,43 @@ pub struct Passwords {
     waiting: Arc<Semaphore>,
     max_wait: Duration,
     nobody: Arc<str>,
+    count: Arc<RunningCount>,
+}
+
+/// How many hashes run, for the metrics.
+#[derive(Debug, Default)]
+struct RunningCount {
+    running: AtomicI64,
+    peak: AtomicI64,
+    gauges: Option<HashGauges>,
+}
+
+/// What tells others how many hashes run.
+#[derive(Debug, Clone)]
+pub struct HashGauges {
+    /// Now.
+    pub running: IntGauge,
+    /// At most, since the start.
+    pub peak: IntGauge,
+}
+
+impl RunningCount {
+    fn begin(&self) {
+        let now = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some(gauges) = &self.gauges {
+            gauges.running.inc();
+            if self.peak.fetch_max(now, Ordering::SeqCst) < now {
+                gauges.peak.set(self.peak.load(Ordering::SeqCst));
+            }
+        }
+    }
+
+    fn end(&self) {
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        if let Some(gauges) = &self.gauges {
+            gauges.running.dec();
+        }
+    }
 }
 
 impl Passwords {
@@ -153,7 +192,14 @@ impl Passwords {
             waiting: Arc::new(Semaphore::new(settings.max_waiting.min(Semaphore::MAX_PERMITS))),
             max_wait: Duration::from_millis(settings.max_wait_ms),
             nobody: nobody.into(),
+            count: Arc::default(),
         })
+    }
+
+    /// The same, telling `gauges` how many hashes run.
+    #[must_use]
+    pub fn counted_by(self, gauges: HashGauges) -> Self {
+        Self { count: Arc::new(RunningCount { gauges: Some(gauges), ..RunningCount::default() }), ..self }
     }
 
     /// A salted PHC string (`$argon2id$v=19$…`) for the store.
@@ -204,8 +250,11 @@ impl Passwords {
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let permit = self.turn().await?;
+        let count = Arc::clone(&self.count);
         tokio::task::spawn_blocking(move || {
+            count.begin();
             let outcome = work();
+            count.end();
             drop(permit);
             outcome
         })

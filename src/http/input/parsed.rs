@@ -11,7 +11,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use crate::domain::access::MemberRole;
 use crate::domain::business::Zone;
 use crate::domain::event::Priority;
-use crate::domain::ids::{BusinessId, NotificationId, OrderId, UserId};
+use crate::domain::ids::{BusinessId, NotificationId, OrderId, SessionId, UserId};
 use crate::domain::money::Currency;
 use crate::domain::order::{Fulfilment, PaymentMethod, Status};
 use crate::domain::time::Timestamp;
@@ -89,6 +89,7 @@ by_from_str! {
     BusinessId: "biz_0190f3c1a2b37d4e8f00112233445566";
     NotificationId: "ntf_0190f3c1a2b37d4e8f00112233445566";
     OrderId: "ord_0190f3c1a2b37d4e8f00112233445566";
+    SessionId: "ses_0190f3c1a2b37d4e8f00112233445566";
     UserId: "usr_0190f3c1a2b37d4e8f00112233445566";
     Currency: "EUR";
 }

@@ -5,4 +5,4 @@ mod admission;
 mod upgrade;
 
 pub use admission::{Admission, Permit, TooManySockets};
-pub use upgrade::{SocketGate, WorkerGate};
+pub use upgrade::{PATTERNS, SocketGate, WorkerGate};

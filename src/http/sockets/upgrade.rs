@@ -39,6 +39,9 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 /// of kernel memory.
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// Every path that is a socket.
+pub const PATTERNS: [&str; 2] = ["/ws/notifications/{business_id}", "/ws/orders/{order_id}"];
+
 /// What opening sockets needs; one for the whole node.
 #[derive(Clone)]
 pub struct SocketGate {
@@ -102,10 +105,10 @@ fn route(path: &str) -> Option<Route> {
     let path = path.strip_suffix('/').unwrap_or(path);
     if let Some(id) = path.strip_prefix("/ws/notifications/") {
         let room = id.parse().ok().map(RoomId::Business);
-        return Some(Route { pattern: "/ws/notifications/{business_id}", room });
+        return Some(Route { pattern: PATTERNS[0], room });
     }
     let id = path.strip_prefix("/ws/orders/")?;
-    Some(Route { pattern: "/ws/orders/{order_id}", room: id.parse().ok().map(RoomId::Order) })
+    Some(Route { pattern: PATTERNS[1], room: id.parse().ok().map(RoomId::Order) })
 }
 
 impl WorkerGate {
@@ -195,6 +198,7 @@ impl SocketGate {
                 return Err(error);
             }
         };
+        self.api.activity.seen(principal.session, Timestamp::now());
         let permit = self.admission.admit(principal.user, address).map_err(|_| {
             ApiError::new(ProblemCode::TooManyRequests, "Close a socket before you open another.")
                 .retry_after(Duration::from_secs(5))

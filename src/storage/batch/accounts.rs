@@ -1,11 +1,13 @@
 //! Accounts, sign-ins and tickets.
 
+use serde::Serialize;
 use sqlx::FromRow;
 
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::command::{
     Approval, Creation, NewSession, NewUser, Outcome, ROTATION_GRACE, Removal, RotateSession, Rotation,
+    SessionActivity,
 };
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
@@ -42,6 +44,14 @@ static ROTATE: LazyStatement = LazyStatement::new(|| {
 
 static END_SESSION: LazyStatement = LazyStatement::new(|| {
     Statement::new("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL")
+});
+
+static SEEN: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "id text, at int",
+        "UPDATE sessions SET last_active_at = r.at FROM {rows} \
+         WHERE sessions.id = r.id AND ended_at IS NULL AND (last_active_at IS NULL OR last_active_at < r.at)",
+    )
 });
 
 static REDEEM: LazyStatement = LazyStatement::new(|| {
@@ -178,6 +188,23 @@ pub(super) async fn end_session(
 ) -> Result<Outcome, Failure> {
     let ended = connection.execute(&END_SESSION, &[Arg::text(session), Arg::Int(at.as_micros())]).await?;
     Ok(Outcome::Removed(if ended == 0 { Removal::NotThere } else { Removal::Removed }))
+}
+
+#[derive(Serialize)]
+struct ActivityRow {
+    id: SessionId,
+    at: i64,
+}
+
+/// Each sign-in may stand in the list once.
+pub(super) async fn store_activity(
+    connection: &mut Connection,
+    seen: &[SessionActivity],
+) -> Result<Outcome, Failure> {
+    let row = |seen: &SessionActivity| ActivityRow { id: seen.session, at: seen.at.as_micros() };
+    let rows: Vec<ActivityRow> = seen.iter().map(row).collect();
+    connection.execute(&SEEN, &[Arg::rows(&rows)]).await?;
+    Ok(Outcome::Done)
 }
 
 pub(super) async fn redeem_ticket(

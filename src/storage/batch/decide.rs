@@ -138,6 +138,9 @@ impl<'a> Batch<'a> {
             Action::EndSession { session } => {
                 super::accounts::end_session(self.connection, *session, at).await?.into()
             }
+            Action::StoreActivity(seen) => {
+                super::accounts::store_activity(self.connection, seen).await?.into()
+            }
             Action::RedeemTicket { jti, expires_at } => {
                 super::accounts::redeem_ticket(self.connection, jti, *expires_at).await?.into()
             }

@@ -5,9 +5,9 @@ use sqlx::FromRow;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::storage::batch::{KEPT_FOR, KeptRow};
-use crate::storage::command::{Approval, KeptAnswer};
+use crate::storage::command::{Approval, Device, KeptAnswer};
 use crate::storage::error::StoreError;
-use crate::storage::ports::User;
+use crate::storage::ports::{Session, User};
 use crate::storage::rows::parse;
 use crate::storage::statement::{Arg, LazyStatement, Statement};
 use crate::storage::store::SqlStore;
@@ -29,6 +29,18 @@ static ENDED: LazyStatement =
 
 static DEVICE: LazyStatement =
     LazyStatement::new(|| Statement::new("SELECT device_id FROM sessions WHERE id = $1"));
+
+static SESSIONS: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT id, device_id, device_name, device_platform, created_at, expires_at, \
+             CASE WHEN last_active_at > rotated_at THEN last_active_at ELSE rotated_at END AS seen_at \
+         FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 \
+         ORDER BY seen_at DESC, id DESC LIMIT $3",
+    )
+});
+
+static OWNER: LazyStatement =
+    LazyStatement::new(|| Statement::new("SELECT user_id AS id FROM sessions WHERE id = $1"));
 
 static KEPT: LazyStatement = LazyStatement::new(|| {
     Statement::new(
@@ -68,6 +80,30 @@ struct IdRow {
 }
 
 #[derive(FromRow)]
+struct SessionRow {
+    id: String,
+    device_id: Option<String>,
+    device_name: Option<String>,
+    device_platform: Option<String>,
+    created_at: i64,
+    expires_at: i64,
+    seen_at: i64,
+}
+
+impl SessionRow {
+    fn into_session(self) -> Result<Session, StoreError> {
+        let (name, platform) = (self.device_name, self.device_platform);
+        Ok(Session {
+            id: parse("sessions.id", &self.id)?,
+            device: self.device_id.map(|id| Device { id, name, platform }),
+            created_at: Timestamp::from_micros(self.created_at),
+            last_active_at: Timestamp::from_micros(self.seen_at),
+            expires_at: Timestamp::from_micros(self.expires_at),
+        })
+    }
+}
+
+#[derive(FromRow)]
 struct DeviceRow {
     device_id: Option<String>,
 }
@@ -90,6 +126,25 @@ pub(in crate::storage) async fn sessions_ended_since(
 ) -> Result<Vec<SessionId>, StoreError> {
     let rows: Vec<IdRow> = store.fetch(&ENDED, &[Arg::Int(since.as_micros())]).await?;
     rows.iter().map(|row| parse("sessions.id", &row.id)).collect()
+}
+
+pub(in crate::storage) async fn sessions_of(
+    store: &SqlStore,
+    user: UserId,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<Session>, StoreError> {
+    let args = [Arg::text(user), Arg::Int(now.as_micros()), Arg::Int(limit.into())];
+    let rows: Vec<SessionRow> = store.fetch(&SESSIONS, &args).await?;
+    rows.into_iter().map(SessionRow::into_session).collect()
+}
+
+pub(in crate::storage) async fn session_owner(
+    store: &SqlStore,
+    id: SessionId,
+) -> Result<Option<UserId>, StoreError> {
+    let row: Option<IdRow> = store.fetch_first(&OWNER, &[Arg::text(id)]).await?;
+    row.map(|row| parse("sessions.user_id", &row.id)).transpose()
 }
 
 pub(in crate::storage) async fn session_device(

@@ -1,0 +1,365 @@
+//! Who may do what (requirement 1.7): every registered route, every role, and whose object it is about, in one table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bellhop::domain::ids::{BusinessId, OrderId, SessionId, UserId};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Device, PASSWORD, Person, StoreKind, TestApp, order_body};
+
+/// Method, path, whose object (`-` where there is none), and the answers to the six [`ROLES`].
+///
+/// An order of one's own is a customer's own, or one at a member's business; `other` is another customer's at that
+/// business; `foreign` is at another business. A business is `own` for its members; of what lies in it, `foreign` is
+/// what belongs to another business but is asked for under one's own. Sockets are `WS`: 101 when the room is open,
+/// else the HTTP status or the code they are closed with. Objects are made anew for every question.
+const TABLE: &str = "
+GET    /health                                        -             200 200 200 200 200 200
+GET    /health/live                                   -             200 200 200 200 200 200
+GET    /health/ready                                  -             200 200 200 200 200 200
+GET    /health/detailed                               -             200 200 200 200 200 200
+GET    /health/version                                -             200 200 200 200 200 200
+GET    /health/metrics                                -             200 200 200 200 200 200
+GET    /metrics                                       -             200 200 200 200 200 200
+POST   /api/v1/auth/signup                            -             201 201 201 201 201 201
+POST   /api/v1/auth/login                             -             200 200 200 200 200 200
+POST   /api/v1/auth/refresh                           -             200 200 200 200 200 200
+POST   /api/v1/auth/logout                            -             401 204 204 204 204 204
+POST   /api/v1/auth/ticket                            -             401 200 200 200 200 200
+GET    /api/v1/auth/sessions                          -             401 200 200 200 200 200
+DELETE /api/v1/auth/sessions/{id}                     own           401 204 204 204 204 204
+DELETE /api/v1/auth/sessions/{id}                     other,foreign 401 404 404 404 404 404
+DELETE /api/v1/auth/sessions/{id}                     absent        401 404 404 404 404 404
+DELETE /api/v1/admin/rate-limits                      -             401 403 403 403 403 204
+GET    /api/v1/businesses                             -             401 200 200 200 200 200
+POST   /api/v1/businesses                             -             401 403 403 201 201 201
+GET    /api/v1/businesses/{id}                        own           401 200 200 200 200 200
+GET    /api/v1/businesses/{id}                        other,foreign 401 200 200 200 200 200
+GET    /api/v1/businesses/{id}                        absent        401 404 404 404 404 404
+PATCH  /api/v1/businesses/{id}                        own           401 403 403 200 200 200
+PATCH  /api/v1/businesses/{id}                        other,foreign 401 403 403 404 404 200
+PATCH  /api/v1/businesses/{id}                        absent        401 403 403 404 404 404
+GET    /api/v1/businesses/{id}/members                own           401 403 403 200 200 200
+GET    /api/v1/businesses/{id}/members                other,foreign 401 403 403 404 404 200
+GET    /api/v1/businesses/{id}/members                absent        401 403 403 404 404 404
+POST   /api/v1/businesses/{id}/members                own           401 403 403 403 201 201
+POST   /api/v1/businesses/{id}/members                other,foreign 401 403 403 404 404 201
+POST   /api/v1/businesses/{id}/members                absent        401 403 403 404 404 404
+DELETE /api/v1/businesses/{id}/members/{user}         own           401 403 403 403 204 204
+DELETE /api/v1/businesses/{id}/members/{user}         other         401 403 403 404 404 204
+DELETE /api/v1/businesses/{id}/members/{user}         foreign       401 403 403 403 404 404
+DELETE /api/v1/businesses/{id}/members/{user}         absent        401 403 403 403 404 404
+GET    /api/v1/businesses/{id}/menu                   own           200 200 200 200 200 200
+GET    /api/v1/businesses/{id}/menu                   other,foreign 200 200 200 200 200 200
+GET    /api/v1/businesses/{id}/menu                   absent        404 404 404 404 404 404
+POST   /api/v1/businesses/{id}/menu/items             own           401 403 403 201 201 201
+POST   /api/v1/businesses/{id}/menu/items             other,foreign 401 403 403 404 404 201
+POST   /api/v1/businesses/{id}/menu/items             absent        401 403 403 404 404 404
+PATCH  /api/v1/businesses/{id}/menu/items/{sku}       own           401 403 403 200 200 200
+PATCH  /api/v1/businesses/{id}/menu/items/{sku}       other         401 403 403 404 404 200
+PATCH  /api/v1/businesses/{id}/menu/items/{sku}       foreign       401 403 403 404 404 404
+PATCH  /api/v1/businesses/{id}/menu/items/{sku}       absent        401 403 403 404 404 404
+DELETE /api/v1/businesses/{id}/menu/items/{sku}       own           401 403 403 204 204 204
+DELETE /api/v1/businesses/{id}/menu/items/{sku}       other         401 403 403 404 404 204
+DELETE /api/v1/businesses/{id}/menu/items/{sku}       foreign       401 403 403 404 404 404
+DELETE /api/v1/businesses/{id}/menu/items/{sku}       absent        401 403 403 404 404 404
+GET    /api/v1/businesses/{id}/notifications          own           401 403 403 200 200 200
+GET    /api/v1/businesses/{id}/notifications          other,foreign 401 403 403 404 404 200
+GET    /api/v1/businesses/{id}/notifications          absent        401 403 403 404 404 404
+POST   /api/v1/businesses/{id}/notifications          own           401 403 403 201 201 201
+POST   /api/v1/businesses/{id}/notifications          other,foreign 401 403 403 404 404 201
+POST   /api/v1/businesses/{id}/notifications          absent        401 403 403 404 404 404
+GET    /api/v1/orders                                 -             401 200 200 200 200 200
+POST   /api/v1/orders                                 own           401 201 403 201 201 403
+POST   /api/v1/orders                                 other,foreign 401 201 403 404 404 403
+POST   /api/v1/orders                                 absent        401 404 403 404 404 403
+GET    /api/v1/orders/{id}                            own           401 200 404 200 200 200
+GET    /api/v1/orders/{id}                            other         401 404 404 200 200 200
+GET    /api/v1/orders/{id}                            foreign       401 404 404 404 404 200
+GET    /api/v1/orders/{id}                            absent        401 404 404 404 404 404
+PATCH  /api/v1/orders/{id}/status                     own           401 200 404 200 200 200
+PATCH  /api/v1/orders/{id}/status                     other         401 404 404 200 200 200
+PATCH  /api/v1/orders/{id}/status                     foreign       401 404 404 404 404 200
+PATCH  /api/v1/orders/{id}/status                     absent        401 404 404 404 404 404
+WS     /ws/notifications/{business_id}                own           401 4004 4004 101 101 101
+WS     /ws/notifications/{business_id}                other,foreign 401 4004 4004 4004 4004 101
+WS     /ws/notifications/{business_id}                absent        401 4004 4004 4004 4004 4004
+WS     /ws/orders/{order_id}                          own           401 101 4004 101 101 101
+WS     /ws/orders/{order_id}                          other         401 4004 4004 101 101 101
+WS     /ws/orders/{order_id}                          foreign       401 4004 4004 4004 4004 101
+WS     /ws/orders/{order_id}                          absent        401 4004 4004 4004 4004 4004
+";
+
+const ROLES: [&str; 6] = ["nobody", "customer", "driver", "staff", "owner", "admin"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    Nobodys,
+    Own,
+    Other,
+    Foreign,
+    Absent,
+}
+
+struct Row {
+    method: &'static str,
+    path: &'static str,
+    whose: Vec<Whose>,
+    answers: Vec<u16>,
+}
+
+fn table() -> Vec<Row> {
+    let row = |line: &'static str| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let whose = |word: &str| match word {
+            "-" => Whose::Nobodys,
+            "own" => Whose::Own,
+            "other" => Whose::Other,
+            "foreign" => Whose::Foreign,
+            "absent" => Whose::Absent,
+            word => panic!("{word} in {line}"),
+        };
+        let answers: Vec<u16> = words[3..].iter().map(|word| word.parse().unwrap()).collect();
+        assert_eq!(answers.len(), ROLES.len(), "{line}");
+        Row { method: words[0], path: words[1], whose: words[2].split(',').map(whose).collect(), answers }
+    };
+    TABLE.lines().filter(|line| !line.is_empty()).map(row).collect()
+}
+
+/// Two businesses with their people, and one person of every role.
+struct World {
+    app: TestApp,
+    people: BTreeMap<&'static str, Person>,
+    /// Another customer.
+    yan: Person,
+    own: String,
+    /// The owner of another business.
+    otto: Person,
+    foreign: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let app = TestApp::start(StoreKind::Sqlite).await;
+        let (owner, otto) = (app.person("merchant", "Olga").await, app.person("merchant", "Otto").await);
+        let (own, foreign) = (owner.business(&app).await, otto.business(&app).await);
+        let staff = app.person("merchant", "Sam").await;
+        let member = json!({"user_id": staff.id, "role": "staff"});
+        owner.post(&app, &format!("/businesses/{own}/members"), &member).await.expect(201);
+        let people = BTreeMap::from([
+            ("customer", app.person("customer", "Zoe").await),
+            ("driver", app.person("driver", "Dora").await),
+            ("staff", staff),
+            ("owner", owner),
+            ("admin", app.operator("Ada").await),
+        ]);
+        let yan = app.person("customer", "Yan").await;
+        Self { app, people, yan, own, otto, foreign }
+    }
+
+    /// Which business is meant, and who owns it.
+    fn business(&self, whose: Whose) -> (String, &Person) {
+        match whose {
+            Whose::Nobodys | Whose::Own => (self.own.clone(), &self.people["owner"]),
+            Whose::Other | Whose::Foreign => (self.foreign.clone(), &self.otto),
+            Whose::Absent => (BusinessId::generate().to_string(), &self.otto),
+        }
+    }
+
+    async fn order(&self, whose: Whose) -> String {
+        let (customer, business) = match whose {
+            Whose::Nobodys | Whose::Own => (&self.people["customer"], &self.own),
+            Whose::Other => (&self.yan, &self.own),
+            Whose::Foreign => (&self.yan, &self.foreign),
+            Whose::Absent => return OrderId::generate().to_string(),
+        };
+        customer.order(&self.app, business).await["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn session(&self, whose: Whose, caller: &Person) -> String {
+        let owner = match whose {
+            Whose::Nobodys | Whose::Own => caller,
+            Whose::Other | Whose::Foreign => &self.yan,
+            Whose::Absent => return SessionId::generate().to_string(),
+        };
+        let mut again = owner.clone();
+        again.sign_in(&self.app, Some("made to be ended")).await;
+        let list = again.get(&self.app, "/auth/sessions").await.expect(200).json();
+        let current = list["items"].as_array().unwrap().iter().find(|session| session["current"] == true);
+        current.unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn merchant(&self) -> String {
+        let name = format!("m{}", uuid::Uuid::new_v4().simple());
+        let body = json!({"email": format!("{name}@example.org"), "password": PASSWORD, "role": "merchant"});
+        let made = Answer::of(self.app.http.post(self.app.url("/api/v1/auth/signup")).json(&body)).await;
+        made.expect(201).json()["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn member(&self, whose: Whose) -> String {
+        if whose == Whose::Absent {
+            return UserId::generate().to_string();
+        }
+        let (business, owner) = self.business(whose);
+        let user = self.merchant().await;
+        let member = json!({"user_id": user, "role": "staff"});
+        owner.post(&self.app, &format!("/businesses/{business}/members"), &member).await.expect(201);
+        user
+    }
+
+    async fn item(&self, whose: Whose) -> String {
+        let sku = format!("sku-{}", uuid::Uuid::new_v4().simple());
+        if whose != Whose::Absent {
+            let (business, owner) = self.business(whose);
+            let path = format!("/businesses/{business}/menu/items");
+            owner.post(&self.app, &path, &item_body(&sku)).await.expect(201);
+        }
+        sku
+    }
+
+    /// The path with objects of its own in it.
+    async fn address(&self, template: &str, whose: Whose, caller: &Person) -> String {
+        let inside = template.contains("{user}") || template.contains("{sku}");
+        let mut path = template.to_owned();
+        if template.contains("/orders/{") {
+            let order = self.order(whose).await;
+            path = path.replace("{id}", &order).replace("{order_id}", &order);
+        } else if template.contains("/sessions/{") {
+            path = path.replace("{id}", &self.session(whose, caller).await);
+        } else if path.contains("{id}") || path.contains("{business_id}") {
+            let of_business = match whose {
+                Whose::Foreign | Whose::Absent if inside => Whose::Own,
+                whose => whose,
+            };
+            let business = self.business(of_business).0;
+            path = path.replace("{id}", &business).replace("{business_id}", &business);
+        }
+        if path.contains("{user}") {
+            path = path.replace("{user}", &self.member(whose).await);
+        }
+        if path.contains("{sku}") {
+            path = path.replace("{sku}", &self.item(whose).await);
+        }
+        assert!(!path.contains('{'), "{template} has a part this test knows nothing of");
+        path
+    }
+
+    /// A body that is right for the route.
+    async fn body(&self, method: &str, path: &str, whose: Whose) -> Option<Value> {
+        let name = uuid::Uuid::new_v4().simple();
+        Some(match (method, path) {
+            ("POST", "/api/v1/auth/signup") => {
+                json!({"email": format!("{name}@example.org"), "password": PASSWORD})
+            }
+            ("POST", "/api/v1/auth/login") => json!({"email": self.yan.email, "password": PASSWORD}),
+            ("POST", "/api/v1/auth/refresh") => {
+                let mut yan = self.yan.clone();
+                yan.sign_in(&self.app, None).await;
+                json!({"refresh_token": yan.refresh_token})
+            }
+            ("POST", "/api/v1/businesses") => json!({
+                "name": "New", "location": {"lat": 1, "lng": 1}, "zone": "z", "currency": "EUR",
+            }),
+            ("PATCH", "/api/v1/businesses/{id}") => json!({"name": "Renamed"}),
+            ("POST", "/api/v1/businesses/{id}/members") => json!({"user_id": self.merchant().await}),
+            ("POST", "/api/v1/businesses/{id}/menu/items") => item_body(&format!("sku-{name}")),
+            ("PATCH", "/api/v1/businesses/{id}/menu/items/{sku}") => json!({"price_minor": 5}),
+            ("POST", "/api/v1/businesses/{id}/notifications") => {
+                json!({"type": "NOTE", "title": "Note", "message": "Read this"})
+            }
+            ("POST", "/api/v1/orders") => {
+                let mut order = order_body(&self.business(whose).0);
+                order["fulfilment"] = json!("dine_in");
+                order["table"] = json!(3);
+                order
+            }
+            ("PATCH", "/api/v1/orders/{id}/status") => {
+                json!({"status": "cancelled", "version": 1, "reason": "a test"})
+            }
+            _ => return None,
+        })
+    }
+
+    async fn ask(&self, row: &Row, whose: Whose, role: &'static str) -> u16 {
+        let mut caller = self.people.get(role).unwrap_or(&self.yan).clone();
+        if row.path.ends_with("/logout") {
+            caller.sign_in(&self.app, None).await;
+        }
+        let path = self.address(row.path, whose, &caller).await;
+        let token = (role != "nobody").then_some(caller.token.as_str());
+        if row.method == "WS" {
+            return self.open(token, &path).await;
+        }
+        let method = Method::from_bytes(row.method.as_bytes()).unwrap();
+        let mut request = self.app.http.request(method, self.app.url(&path));
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = self.body(row.method, row.path, whose).await {
+            request = request.json(&body);
+        }
+        Answer::of(request).await.status.as_u16()
+    }
+
+    async fn open(&self, token: Option<&str>, path: &str) -> u16 {
+        let mut device = match Device::dial(&self.app, token, path, &[]).await {
+            Ok(device) => device,
+            Err(refused) => return refused.status().as_u16(),
+        };
+        // A room there is comes in the hello; one there is not closes the socket at once.
+        match device.first().await {
+            Ok(hello) => {
+                assert_eq!(hello["type"], "hello", "{hello}");
+                device.close().await;
+                101
+            }
+            Err(closed) => closed.code,
+        }
+    }
+}
+
+fn item_body(sku: &str) -> Value {
+    json!({"sku": sku, "name": sku, "price_minor": 100, "available": true})
+}
+
+#[test]
+fn every_registered_route_is_in_the_table_for_every_object_and_no_other() {
+    let document: Value = serde_json::from_str(&bellhop::http::openapi::openapi_json()).unwrap();
+    let mut registered: BTreeSet<(String, String)> = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        registered.extend(item.as_object().unwrap().keys().map(|verb| (verb.to_uppercase(), path.clone())));
+    }
+    let sockets = bellhop::http::sockets::PATTERNS;
+    registered.extend(sockets.iter().map(|path| ("WS".to_owned(), (*path).to_owned())));
+    let mut tabled: BTreeMap<(String, String), BTreeSet<Whose>> = BTreeMap::new();
+    for row in table() {
+        let asked = tabled.entry((row.method.to_owned(), row.path.to_owned())).or_default();
+        for whose in row.whose {
+            assert!(asked.insert(whose), "{} {} twice for {whose:?}", row.method, row.path);
+        }
+    }
+    assert_eq!(tabled.keys().cloned().collect::<BTreeSet<_>>(), registered);
+    for ((method, path), asked) in tabled {
+        let objects = [Whose::Own, Whose::Other, Whose::Foreign, Whose::Absent];
+        let all = path.contains('{').then(|| BTreeSet::from(objects));
+        assert!(all.is_none_or(|all| all == asked), "{method} {path} is asked for {asked:?} only");
+    }
+}
+
+#[tokio::test]
+async fn every_route_answers_every_role_as_the_table_says() {
+    let world = World::new().await;
+    let mut wrong = Vec::new();
+    for row in table() {
+        for whose in &row.whose {
+            for (role, wanted) in ROLES.into_iter().zip(&row.answers) {
+                let got = world.ask(&row, *whose, role).await;
+                if got != *wanted {
+                    wrong.push(format!("{} {} {whose:?} {role}: {got}, not {wanted}", row.method, row.path));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
