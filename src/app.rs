@@ -1,6 +1,8 @@
 //! The composition root: the only file that names concrete stores and actors together. Production, the demo and the
 //! tests enter by this door.
 
+mod attendance;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,6 +38,8 @@ use crate::storage::settings::DatabaseLocation;
 use crate::storage::{Store, StoreError, postgres, sqlite};
 use crate::telemetry::Metrics;
 
+use attendance::Attendance;
+
 /// Clients that lose their node come back spread over this long.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
@@ -44,12 +48,6 @@ const SOCKETS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How often ended sign-ins whose tokens have run out are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
-
-/// Last activities are stored this often: what is told of them is for people.
-const STORE_ACTIVITY_EVERY: Duration = Duration::from_secs(60);
-
-/// How long worker threads may take to say whose sockets they have.
-const CENSUS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the hub could not start.
 #[derive(Debug, thiserror::Error)]
@@ -361,44 +359,6 @@ impl App {
 
 fn limits_of(settings: &LimitSettings) -> Option<Arc<dyn RateLimits>> {
     settings.enabled.then(|| Arc::new(LocalLimits::new(settings.clone())) as Arc<dyn RateLimits>)
-}
-
-/// Who was seen, from everywhere to the store.
-#[derive(Clone)]
-struct Attendance {
-    activity: Activity,
-    sessions: Sessions,
-    persistence: Persistence,
-}
-
-impl Attendance {
-    async fn keep(self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(STORE_ACTIVITY_EVERY);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = ticks.tick() => {
-                    self.ask_sockets().await;
-                    self.store().await;
-                }
-            }
-        }
-    }
-
-    /// Whoever has a socket open is there now.
-    async fn ask_sockets(&self) {
-        let now = Timestamp::now();
-        for session in self.sessions.signed_in(CENSUS_WITHIN).await {
-            self.activity.seen(session, now);
-        }
-    }
-
-    /// What cannot be stored now waits for the next time.
-    async fn store(&self) {
-        for left in self.persistence.store_activity(self.activity.take()).await {
-            self.activity.seen(left.session, left.at);
-        }
-    }
 }
 
 async fn prune(revocations: Revocations, stop: CancellationToken) {
