@@ -1,15 +1,13 @@
-//! A network and a database that fail at the worst moment: what was promised is kept, and it goes on by itself.
-#![allow(clippy::unwrap_used)]
-
-mod support;
+//! A database and a network before it that fail at the worst moment: what was promised is kept, and it goes on by
+//! itself.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use crate::support::{Answer, Device, Person, Spoiled, TestApp, Weather, order_body, seq};
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::Value;
-use support::{Answer, Device, Person, Spoiled, TestApp, Weather, order_body, seq};
 
 /// Businesses, each with two devices, and who orders there.
 struct Town {
