@@ -49,6 +49,14 @@ stop() {
   # To both servers SIGINT means: drop the clients, write what is to be written, stop.
   for pid in ${servers[@]+"${servers[@]}"}; do kill -INT "$pid" 2>/dev/null || true; done
   for pid in ${servers[@]+"${servers[@]}"}; do wait "$pid" 2>/dev/null || true; done
+  # A Postgres that was restarted meanwhile is another process.
+  if read -r pid 2>/dev/null <"$folder/postgres/postmaster.pid"; then
+    kill -INT "$pid" 2>/dev/null || true
+    for _ in $(seq 100); do
+      [ -e "$folder/postgres/postmaster.pid" ] || break
+      sleep 0.1
+    done
+  fi
   rm -rf "$folder"
   say "servers stopped"
   exit "$status"

@@ -131,7 +131,8 @@ async fn ready(hub: &Endpoint) {
 async fn stored_rooms(database: &TestDatabase) -> Vec<StoredRoom> {
     const ROOMS: &str = "SELECT room, seq FROM room_seq ORDER BY room";
     const EVENTS: &str = "SELECT room, seq FROM room_events ORDER BY room, epoch, seq";
-    let (rooms, events): (Vec<(String, i64)>, Vec<(String, i64)>) = match &database.postgres {
+    type Positions = Vec<(String, i64)>;
+    let (rooms, events): (Positions, Positions) = match &database.postgres {
         Some(postgres) => {
             let mut connection = PgConnection::connect(&postgres.url).await.unwrap();
             let rooms = sqlx::query_as(ROOMS).fetch_all(&mut connection).await.unwrap();

@@ -4,5 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod longer;
 mod peers;
 mod postgres;
+mod town;

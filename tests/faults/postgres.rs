@@ -4,85 +4,10 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use crate::support::{Answer, Device, Person, Spoiled, TestApp, Weather, order_body, seq};
 use futures_util::future::join_all;
-use reqwest::Method;
-use serde_json::Value;
 
-/// Businesses, each with two devices, and who orders there.
-struct Town {
-    merchant: Person,
-    customers: Vec<Person>,
-    businesses: Vec<String>,
-    devices: Vec<(usize, Device)>,
-}
-
-impl Town {
-    async fn new(app: &TestApp, businesses: usize, customers: usize) -> Self {
-        let merchant = app.person("merchant", "Mia").await;
-        let mut town = Self { merchant, customers: Vec::new(), businesses: Vec::new(), devices: Vec::new() };
-        for n in 0..customers {
-            town.customers.push(app.person("customer", &format!("Carl{n}")).await);
-        }
-        for n in 0..businesses {
-            let business = town.merchant.business(app).await;
-            for _ in 0..2 {
-                town.devices.push((n, Device::of_business(app, &town.merchant, &business, None).await));
-            }
-            town.businesses.push(business);
-        }
-        town
-    }
-
-    fn business_of(&self, customer: usize) -> &str {
-        &self.businesses[customer % self.businesses.len()]
-    }
-
-    /// Asks for the order of this key once.
-    async fn order(&self, app: &TestApp, customer: usize, key: &str) -> Answer {
-        let request = self.customers[customer]
-            .request(app, Method::POST, "/orders")
-            .header("idempotency-key", key)
-            .json(&order_body(self.business_of(customer)));
-        Answer::of(request).await
-    }
-
-    /// Every order of every business, after seeing that each device got one event for each, in order.
-    async fn settle(mut self, app: &TestApp) -> HashSet<String> {
-        let mut all = HashSet::new();
-        for (n, business) in self.businesses.iter().enumerate() {
-            let path = format!("/orders?business_id={business}&limit=50");
-            let mut orders = Vec::new();
-            let mut cursor = String::new();
-            loop {
-                let page = self.merchant.get(app, &format!("{path}{cursor}")).await.expect(200).json();
-                orders.extend(page["items"].as_array().unwrap().iter().map(|o| text(o, "id")));
-                let Some(next) = page["next_cursor"].as_str() else { break };
-                cursor = format!("&cursor={next}");
-            }
-            let stored: HashSet<String> = orders.iter().cloned().collect();
-            assert_eq!(stored.len(), orders.len());
-            for (_, device) in self.devices.iter_mut().filter(|(of, _)| *of == n) {
-                let events = device.events(orders.len()).await;
-                let seqs: Vec<u64> = events.iter().map(seq).collect();
-                assert_eq!(seqs, (1..=orders.len() as u64).collect::<Vec<_>>(), "no hole, none twice");
-                let told: HashSet<String> =
-                    events.iter().map(|e| text(&e["event"]["data"], "order_id")).collect();
-                assert_eq!(told, stored, "an event for each order");
-                device.settle().await;
-            }
-            all.extend(stored);
-        }
-        for (_, device) in self.devices {
-            device.close().await;
-        }
-        all
-    }
-}
-
-fn text(value: &Value, field: &str) -> String {
-    value[field].as_str().unwrap_or_else(|| panic!("no {field} in {value}")).to_owned()
-}
+use crate::support::{Device, Spoiled, TestApp, Weather};
+use crate::town::{Town, an_order_each, order_until_placed, settled, text};
 
 /// 200 orders of 20 customers while every COMMIT that carries work is spoiled.
 async fn two_hundred_orders_while_commits_are(spoiled: Spoiled) {
@@ -125,28 +50,6 @@ async fn a_commit_that_never_arrives_happens_once_and_its_callers_hear_so() {
     two_hundred_orders_while_commits_are(Spoiled::NeverArrives).await;
 }
 
-/// Asks with one key until it is answered with 201; every other answer has to be a 503.
-async fn order_until_placed(app: &TestApp, town: &Town, customer: usize, key: &str) -> String {
-    let mut pace = tokio::time::interval(Duration::from_millis(20));
-    loop {
-        pace.tick().await;
-        let answer = town.order(app, customer, key).await;
-        match answer.status.as_u16() {
-            201 => return text(&answer.json(), "id"),
-            503 => assert!(answer.headers.contains_key("retry-after"), "{}", answer.text),
-            _ => panic!("{} {}", answer.status, answer.text),
-        }
-    }
-}
-
-/// An order of every customer, each under a key of its own.
-async fn an_order_each(app: &TestApp, town: &Town, round: &str) -> Vec<String> {
-    let orders = (0..town.customers.len()).map(|customer| async move {
-        order_until_placed(app, town, customer, &format!("{round}-{customer}")).await
-    });
-    join_all(orders).await
-}
-
 #[tokio::test]
 async fn while_postgres_is_stalled_writes_are_refused_in_time_and_afterwards_nothing_is_lost_or_doubled() {
     let (app, proxy) = TestApp::start_behind_proxy(&[]).await;
@@ -179,13 +82,6 @@ async fn while_postgres_is_stalled_writes_are_refused_in_time_and_afterwards_not
     eprintln!("stalled: the slowest 503 after {slowest:?}; all written {:?} after the stall", fair.elapsed());
     placed.extend(an_order_each(&app, &town, "after").await);
     settled(town, &app, placed).await;
-}
-
-/// The devices have seen, and the store holds, exactly what was acknowledged.
-async fn settled(town: Town, app: &TestApp, placed: Vec<String>) {
-    let acknowledged: HashSet<String> = placed.iter().cloned().collect();
-    assert_eq!(acknowledged.len(), placed.len(), "two keys were answered with one order");
-    assert_eq!(town.settle(app).await, acknowledged);
 }
 
 #[tokio::test]
