@@ -3,18 +3,66 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Answer, Device, Person, TestApp, order_body, seq};
+
+/// How long a device may take to catch up in the end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A device that reads all the time, as real ones do.
+pub(crate) struct Watcher {
+    business: usize,
+    /// How many events there are in all, once that is known.
+    until: watch::Sender<Option<usize>>,
+    events: JoinHandle<Vec<Value>>,
+}
+
+impl Watcher {
+    fn new(business: usize, device: Device) -> Self {
+        let (until, known) = watch::channel(None);
+        Self { business, until, events: tokio::spawn(watch_until(device, known)) }
+    }
+}
+
+/// Everything the socket brings. It may not end by itself, and after the last event there may be none.
+async fn watch_until(mut device: Device, mut until: watch::Receiver<Option<usize>>) -> Vec<Value> {
+    let mut events = Vec::new();
+    loop {
+        let known = *until.borrow_and_update();
+        if known.is_some_and(|count| events.len() >= count) {
+            device.send(json!({"type": "ping"})).await;
+            assert_eq!(device.next().await["type"], "alive");
+            device.close().await;
+            return events;
+        }
+        tokio::select! {
+            message = device.socket.next() => match message {
+                Some(Ok(Message::Text(text))) => {
+                    let frame: Value = serde_json::from_str(&text).unwrap();
+                    assert_eq!(frame["type"], "event", "{frame}");
+                    events.push(frame);
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("a socket ended: {other:?}"),
+            },
+            changed = until.changed() => if changed.is_err() { return events; },
+        }
+    }
+}
 
 /// Businesses, each with two devices, and who orders there.
 pub(crate) struct Town {
     pub(crate) merchant: Person,
     pub(crate) customers: Vec<Person>,
     businesses: Vec<String>,
-    pub(crate) devices: Vec<(usize, Device)>,
+    pub(crate) devices: Vec<Watcher>,
 }
 
 impl Town {
@@ -27,7 +75,8 @@ impl Town {
         for n in 0..businesses {
             let business = town.merchant.business(app).await;
             for _ in 0..2 {
-                town.devices.push((n, Device::of_business(app, &town.merchant, &business, None).await));
+                let device = Device::of_business(app, &town.merchant, &business, None).await;
+                town.devices.push(Watcher::new(n, device));
             }
             town.businesses.push(business);
         }
@@ -62,19 +111,17 @@ impl Town {
             }
             let stored: HashSet<String> = orders.iter().cloned().collect();
             assert_eq!(stored.len(), orders.len());
-            for (_, device) in self.devices.iter_mut().filter(|(of, _)| *of == n) {
-                let events = device.events(orders.len()).await;
+            for watcher in self.devices.iter_mut().filter(|watcher| watcher.business == n) {
+                watcher.until.send(Some(orders.len())).unwrap();
+                let events = tokio::time::timeout(PATIENCE, &mut watcher.events);
+                let events = events.await.expect("devices catch up").expect("its socket stays open");
                 let seqs: Vec<u64> = events.iter().map(seq).collect();
                 assert_eq!(seqs, (1..=orders.len() as u64).collect::<Vec<_>>(), "no hole, none twice");
                 let told: HashSet<String> =
                     events.iter().map(|e| text(&e["event"]["data"], "order_id")).collect();
                 assert_eq!(told, stored, "an event for each order");
-                device.settle().await;
             }
             all.extend(stored);
-        }
-        for (_, device) in self.devices {
-            device.close().await;
         }
         all
     }
