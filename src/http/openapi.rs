@@ -231,6 +231,15 @@ mod tests {
     }
 
     #[test]
+    fn orders_of_a_business_that_is_not_there_are_described_as_not_found() {
+        let document = document();
+        for verb in ["get", "post"] {
+            let refusal = &document["paths"]["/api/v1/orders"][verb]["responses"]["404"];
+            assert!(refusal["content"][PROBLEM_JSON].is_object(), "{verb}");
+        }
+    }
+
+    #[test]
     fn the_methods_of_a_path_are_known() {
         assert_eq!(methods_of("/api/v1/orders"), [Method::GET, Method::POST]);
         assert_eq!(methods_of("/api/v1/orders/x/status"), [Method::PATCH]);

@@ -18,6 +18,7 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use super::database::{Database, StoreKind};
 use super::person::{PASSWORD, Person};
+use super::proxy::Proxy;
 
 /// Where a hub answers, and a client to ask it.
 #[derive(Clone)]
@@ -72,7 +73,19 @@ impl TestApp {
 
     /// With settings other than the defaults, like `("sessions.outbox_frames", "4")` or `("environment", "production")`.
     pub async fn start_with(kind: StoreKind, overrides: &[(&str, &str)]) -> Self {
-        let database = Database::create(kind).await;
+        Self::start_on(Database::create(kind).await, overrides).await
+    }
+
+    /// On Postgres with a proxy between.
+    pub async fn start_behind_proxy(overrides: &[(&str, &str)]) -> (Self, Proxy) {
+        let database = Database::create(StoreKind::Postgres).await;
+        let proxy = Proxy::before(&database.postgres.as_ref().expect("it is Postgres").url).await;
+        let mut overrides = overrides.to_vec();
+        overrides.push(("database.url", proxy.url()));
+        (Self::start_on(database, &overrides).await, proxy)
+    }
+
+    async fn start_on(database: Database, overrides: &[(&str, &str)]) -> Self {
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let endpoint = Endpoint::new(SocketAddr::from(([127, 0, 0, 1], 0)));
         let mut app = Self { database: Some(database), overrides, running: None, endpoint };

@@ -78,6 +78,7 @@ pub(super) struct OrdersView {
 /// List orders, newest first: customers see their own, merchants those of their businesses, operators all.
 #[utoipa::path(tag = "orders", security(("bearer" = [])), params(OrderFilter), responses(
     (status = 200, description = "A page", body = OrdersView),
+    (status = 404, description = "`not_found`: there is no such business for you"),
 ))]
 #[get("/orders")]
 pub(super) async fn list(

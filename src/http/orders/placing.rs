@@ -129,6 +129,7 @@ pub(super) struct NewOrderAddress {
             ("ETag" = String, description = "Its version"),
             ("Idempotency-Replayed" = bool, description = "`true` when the answer was given before"),
         )),
+        (status = 404, description = "`not_found`: there is no such business for you"),
         (status = 409, description = "`business_paused`, `business_closed` or `request_in_flight`"),
     ))]
 #[post("/orders")]

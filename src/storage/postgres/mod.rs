@@ -76,8 +76,10 @@ pub fn connect(options: &PostgresOptions, cipher: Arc<Cipher>) -> Result<Arc<dyn
         // A migration may take longer than any statement of daily life.
         migrations: Connector::Postgres { options: Box::new(plain), timeout },
         pool: Pool::Postgres(pool),
-        // The server ends a statement by itself; this is for a server that has gone silent.
-        read_limit: options.acquire_timeout + options.statement_timeout + Duration::from_secs(1),
+        // The server ends a statement by itself; this is for a server that has gone silent. The wait for a connection
+        // is part of it, so that a request that reads before it writes is refused in about the time of one that
+        // only writes.
+        read_limit: options.acquire_timeout.max(options.statement_timeout + Duration::from_secs(1)),
         cipher,
     }))
 }

@@ -1,0 +1,10 @@
+//! What is outside fails: databases, networks, peers.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod longer;
+mod peers;
+mod postgres;
+mod town;

@@ -1,0 +1,118 @@
+//! A database and a network before it that fail at the worst moment: what was promised is kept, and it goes on by
+//! itself.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use crate::support::{Device, Spoiled, TestApp, Weather};
+use crate::town::{Town, an_order_each, order_until_placed, settled, text};
+
+/// 200 orders of 20 customers while every COMMIT that carries work is spoiled.
+async fn two_hundred_orders_while_commits_are(spoiled: Spoiled) {
+    // One lane, so that the COMMIT that asks again is always the next one; nothing is shed for waiting meanwhile.
+    let settings = [("database.lanes", "1"), ("persistence.queue_age_ms", "60000")];
+    let (app, proxy) = TestApp::start_behind_proxy(&settings).await;
+    let town = Town::new(&app, 4, 20).await;
+    proxy.spoil_every_other_commit(spoiled);
+    let began = Instant::now();
+    let placed = join_all((0..town.customers.len()).map(|customer| {
+        let (app, town) = (&app, &town);
+        async move {
+            let mut placed = Vec::new();
+            for n in 0..10 {
+                let answer = town.order(app, customer, &format!("{customer}-{n}")).await.expect(201);
+                placed.push(text(&answer.json(), "id"));
+            }
+            placed
+        }
+    }))
+    .await
+    .concat();
+    let took = began.elapsed();
+    let count = proxy.spare_commits();
+    let acknowledged: HashSet<String> = placed.iter().cloned().collect();
+    assert_eq!((placed.len(), acknowledged.len()), (200, 200));
+    assert!(count >= 10, "each round of orders needs a COMMIT at least: {count}");
+    let told = Instant::now();
+    assert_eq!(town.settle(&app).await, acknowledged);
+    eprintln!("{spoiled:?}: {count} COMMITs; 200 orders in {took:?}, all events {:?} later", told.elapsed());
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_eaten_happens_once_and_its_callers_hear_so() {
+    two_hundred_orders_while_commits_are(Spoiled::AnswerEaten).await;
+}
+
+#[tokio::test]
+async fn a_commit_that_never_arrives_happens_once_and_its_callers_hear_so() {
+    two_hundred_orders_while_commits_are(Spoiled::NeverArrives).await;
+}
+
+#[tokio::test]
+async fn while_postgres_is_stalled_writes_are_refused_in_time_and_afterwards_nothing_is_lost_or_doubled() {
+    let (app, proxy) = TestApp::start_behind_proxy(&[]).await;
+    let town = Town::new(&app, 3, 12).await;
+    let quiet = town.merchant.business(&app).await;
+    let mut quiet = Device::of_business(&app, &town.merchant, &quiet, None).await;
+    let mut placed = an_order_each(&app, &town, "before").await;
+    proxy.set(Weather::Stalled);
+    let began = Instant::now();
+    let refused = join_all((0..town.customers.len()).map(|customer| {
+        let (app, town) = (&app, &town);
+        async move {
+            let answer = town.order(app, customer, &format!("during-{customer}")).await;
+            (answer, began.elapsed())
+        }
+    }))
+    .await;
+    let slowest = refused.iter().map(|(_, took)| *took).max().unwrap();
+    for (answer, took) in refused {
+        let answer = answer.expect(503);
+        assert!(answer.headers.contains_key("retry-after"), "{}", answer.text);
+        assert!(took < Duration::from_secs(6), "{took:?}");
+    }
+    quiet.settle().await;
+    assert_eq!(app.sessions().open(), town.devices.len() + 1, "sockets stay open");
+    quiet.close().await;
+    proxy.set(Weather::Fair);
+    let fair = Instant::now();
+    placed.extend(an_order_each(&app, &town, "during").await);
+    eprintln!("stalled: the slowest 503 after {slowest:?}; all written {:?} after the stall", fair.elapsed());
+    placed.extend(an_order_each(&app, &town, "after").await);
+    settled(town, &app, placed).await;
+}
+
+#[tokio::test]
+async fn cut_and_refused_for_a_while_writes_resume_by_themselves() {
+    let (app, proxy) = TestApp::start_behind_proxy(&[]).await;
+    let town = Town::new(&app, 3, 12).await;
+    let mut placed = an_order_each(&app, &town, "before").await;
+    // Cut in the middle of orders.
+    let (during, ()) = tokio::join!(an_order_each(&app, &town, "cut"), async { proxy.cut() });
+    placed.extend(during);
+    proxy.set(Weather::Refusing);
+    for attempt in 0..20 {
+        let answer = town.order(&app, attempt % town.customers.len(), "refused").await;
+        answer.expect(503);
+    }
+    assert_eq!(app.sessions().open(), town.devices.len(), "sockets stay open");
+    proxy.set(Weather::Fair);
+    let fair = Instant::now();
+    placed.push(order_until_placed(&app, &town, 0, "first").await);
+    eprintln!("refused: the first order {:?} after Postgres was back", fair.elapsed());
+    placed.extend(an_order_each(&app, &town, "after").await);
+    settled(town, &app, placed).await;
+}
+
+#[tokio::test]
+async fn a_slow_road_to_postgres_shares_transactions_and_loses_nothing() {
+    let (app, proxy) = TestApp::start_behind_proxy(&[("persistence.queue_age_ms", "5000")]).await;
+    let town = Town::new(&app, 2, 12).await;
+    proxy.set(Weather::Slow(Duration::from_millis(5)));
+    let mut placed = an_order_each(&app, &town, "slow").await;
+    proxy.set(Weather::Fair);
+    placed.extend(an_order_each(&app, &town, "after").await);
+    settled(town, &app, placed).await;
+}

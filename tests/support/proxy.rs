@@ -1,0 +1,247 @@
+//! A TCP proxy before Postgres, for what networks and servers do at the worst moment.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// What becomes of bytes and connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weather {
+    /// Everything passes.
+    Fair,
+    /// Every message passes after this long.
+    Slow(Duration),
+    /// Connections are accepted, nothing passes, nothing is lost.
+    Stalled,
+    /// Every connection is reset, also every new one.
+    Refusing,
+}
+
+/// What becomes of a COMMIT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoiled {
+    /// It happens, and the connection is reset in place of the answer.
+    AnswerEaten,
+    /// The connection is reset before the server has heard of it.
+    NeverArrives,
+}
+
+/// Which COMMITs are spoiled.
+struct Plan {
+    spoiled: Spoiled,
+    next: Turn,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Spoil,
+    Pass,
+}
+
+struct Shared {
+    weather: watch::Sender<Weather>,
+    /// How often everything was cut.
+    cuts: watch::Sender<usize>,
+    plan: Mutex<Option<Plan>>,
+    spoiled: AtomicUsize,
+}
+
+/// Stands between the hub and its Postgres. Ends with its value.
+pub struct Proxy {
+    shared: Arc<Shared>,
+    url: String,
+    _tasks: JoinSet<()>,
+}
+
+impl Proxy {
+    /// Before the Postgres of this URL, which speaks without TLS.
+    pub async fn before(url: &str) -> Self {
+        let (credentials, place) = url.rsplit_once('@').expect("a URL with a user");
+        let (server, database) = place.split_once('/').expect("a URL with a database");
+        let server: SocketAddr = tokio::net::lookup_host(server)
+            .await
+            .expect("the host is known")
+            .next()
+            .expect("the host has an address");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let own = listener.local_addr().expect("it is bound");
+        let shared = Arc::new(Shared {
+            weather: watch::Sender::new(Weather::Fair),
+            cuts: watch::Sender::new(0),
+            plan: Mutex::new(None),
+            spoiled: AtomicUsize::new(0),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, server, shared.clone()));
+        Self { shared, url: format!("{credentials}@{own}/{database}?sslmode=disable"), _tasks: tasks }
+    }
+
+    /// Where the hub finds its Postgres.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn set(&self, weather: Weather) {
+        self.shared.weather.send_replace(weather);
+        if weather == Weather::Refusing {
+            self.cut();
+        }
+    }
+
+    /// Resets every connection there is.
+    pub fn cut(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// From now on every other COMMIT is spoiled, the next one first: with one lane that is each that carries work,
+    /// while the one that asks again passes.
+    pub fn spoil_every_other_commit(&self, spoiled: Spoiled) {
+        *self.shared.plan.lock().unwrap() = Some(Plan { spoiled, next: Turn::Spoil });
+    }
+
+    /// Lets every COMMIT pass again; how many were spoiled so far.
+    pub fn spare_commits(&self) -> usize {
+        *self.shared.plan.lock().unwrap() = None;
+        self.shared.spoiled.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    /// What is to become of a COMMIT that has come.
+    fn verdict(&self) -> Option<Spoiled> {
+        let mut plan = self.plan.lock().unwrap();
+        let plan = plan.as_mut()?;
+        let turn = plan.next;
+        plan.next = if turn == Turn::Spoil { Turn::Pass } else { Turn::Spoil };
+        (turn == Turn::Spoil).then(|| {
+            self.spoiled.fetch_add(1, Ordering::Relaxed);
+            plan.spoiled
+        })
+    }
+
+    /// Holds a message for as long as the weather says.
+    async fn hold(&self) {
+        let now = *self.weather.borrow();
+        if let Weather::Slow(delay) = now {
+            tokio::time::sleep(delay).await;
+        }
+        let mut weather = self.weather.subscribe();
+        let _ = weather.wait_for(|weather| *weather != Weather::Stalled).await;
+    }
+}
+
+async fn accept(listener: TcpListener, server: SocketAddr, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (client, _) = listener.accept().await.expect("the listener lives");
+        while connections.try_join_next().is_some() {}
+        connections.spawn(connection(client, server, shared.clone(), shared.cuts.subscribe()));
+    }
+}
+
+/// How a connection ends.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// One side closed it.
+    Closed,
+    /// Both sides get a reset.
+    Reset,
+}
+
+async fn connection(
+    mut client: TcpStream,
+    server: SocketAddr,
+    shared: Arc<Shared>,
+    mut cuts: watch::Receiver<usize>,
+) {
+    let refused = *shared.weather.borrow() == Weather::Refusing;
+    let server = if refused { None } else { TcpStream::connect(server).await.ok() };
+    let Some(mut server) = server else {
+        let _ = client.set_zero_linger();
+        return;
+    };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let eating = AtomicBool::new(false);
+    let end = tokio::select! {
+        end = upwards(from_client, to_server, &shared, &eating) => end,
+        end = downwards(from_server, to_client, &shared, &eating) => end,
+        _ = cuts.changed() => End::Reset,
+    };
+    if end == End::Reset {
+        let _ = (client.set_zero_linger(), server.set_zero_linger());
+    }
+}
+
+/// From the hub to the server.
+async fn upwards(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, shared: &Shared, eating: &AtomicBool) -> End {
+    // The first message of a connection has no type.
+    let mut typed = false;
+    while let Ok(message) = read(&mut from, typed).await {
+        if typed && is_commit(&message) {
+            match shared.verdict() {
+                None => {}
+                Some(Spoiled::NeverArrives) => return End::Reset,
+                Some(Spoiled::AnswerEaten) => eating.store(true, Ordering::Relaxed),
+            }
+        }
+        typed = true;
+        shared.hold().await;
+        if to.write_all(&message).await.is_err() {
+            return End::Reset;
+        }
+    }
+    End::Closed
+}
+
+/// From the server to the hub.
+async fn downwards(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    shared: &Shared,
+    eating: &AtomicBool,
+) -> End {
+    while let Ok(message) = read(&mut from, true).await {
+        if eating.load(Ordering::Relaxed) && message == COMMITTED {
+            return End::Reset;
+        }
+        shared.hold().await;
+        if to.write_all(&message).await.is_err() {
+            return End::Reset;
+        }
+    }
+    End::Closed
+}
+
+/// CommandComplete of a COMMIT (PostgreSQL documentation, 55.7 Message Formats).
+const COMMITTED: &[u8] = b"C\0\0\0\x0bCOMMIT\0";
+
+/// Query (simple) or Parse (extended) of a COMMIT; the name of the parsed statement does not matter.
+fn is_commit(message: &[u8]) -> bool {
+    let text = match message {
+        [b'Q', _, _, _, _, text @ ..] => text,
+        [b'P', _, _, _, _, rest @ ..] => rest.splitn(2, |byte| *byte == 0).nth(1).unwrap_or_default(),
+        _ => return false,
+    };
+    text.get(..7).is_some_and(|text| text.eq_ignore_ascii_case(b"COMMIT\0"))
+}
+
+/// One message: a type unless it is the first, a length that counts itself, the rest.
+async fn read(from: &mut ReadHalf<'_>, typed: bool) -> std::io::Result<Vec<u8>> {
+    let mut message = vec![0; usize::from(typed) + 4];
+    from.read_exact(&mut message).await?;
+    let length = &message[usize::from(typed)..];
+    let length = u32::from_be_bytes(length.try_into().expect("four bytes")) as usize;
+    let head = message.len();
+    message.resize(head - 4 + length.max(4), 0);
+    from.read_exact(&mut message[head..]).await?;
+    Ok(message)
+}
