@@ -17,6 +17,7 @@ pub mod openapi;
 pub mod orders;
 pub mod paging;
 pub mod problem;
+pub mod rooms;
 pub mod routes;
 pub mod server;
 pub mod settings;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
@@ -30,6 +30,10 @@ const SLOW: Duration = Duration::from_secs(1);
 
 /// The endpoint label of requests that no route matched.
 const UNMATCHED: &str = "unmatched";
+
+/// Put on an answer: how long the request waited because its client asked it to. No measure of the hub.
+#[derive(Clone, Copy, Debug)]
+pub struct Waited(pub Duration);
 
 /// Names a request in logs and answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +87,12 @@ pub async fn observe(
     let mut response = with_problem(response.map_into_boxed_body(), &id);
     response.headers_mut().insert(REQUEST_ID, id.header());
 
-    let elapsed = started.elapsed();
+    if method == Method::HEAD && response.response().body().size() == BodySize::Stream {
+        // Nobody would ever read it to its end.
+        response = response.map_body(|_, _| BoxBody::new(()));
+    }
+    let waited = response.response().extensions().get().map_or(Duration::ZERO, |Waited(time)| *time);
+    let elapsed = started.elapsed().saturating_sub(waited);
     let status = response.status();
     let endpoint = response.request().match_pattern().unwrap_or_else(|| UNMATCHED.to_owned());
     let verb = known_method(&method);

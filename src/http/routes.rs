@@ -15,8 +15,11 @@ use crate::protocol::problem::ProblemCode;
 use super::observe::{REQUEST_ID, observe};
 use super::problem::ApiError;
 use super::settings::ServerSettings;
+use super::sockets::WorkerGate;
 use super::state::Api;
-use super::{accounts, businesses, health, idempotency, members, menu, notifications, openapi, orders};
+use super::{
+    accounts, businesses, health, idempotency, members, menu, notifications, openapi, orders, rooms,
+};
 
 /// How long a browser may remember what another site's page may send, seconds.
 const CORS_MAX_AGE: usize = 3600;
@@ -24,6 +27,7 @@ const CORS_MAX_AGE: usize = 3600;
 /// The whole web application with its middleware, for one worker thread. Sockets by-pass it.
 pub fn application(
     api: web::Data<Api>,
+    gate: WorkerGate,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -38,6 +42,7 @@ pub fn application(
     let pages = api.settings.docs.enabled;
     App::new()
         .app_data(api)
+        .app_data(gate)
         .into_utoipa_app()
         .configure(documented)
         .into_app()
@@ -61,7 +66,8 @@ pub(super) fn documented(config: &mut ServiceConfig) {
             .configure(members::routes)
             .configure(menu::routes)
             .configure(notifications::routes)
-            .configure(orders::routes),
+            .configure(orders::routes)
+            .configure(rooms::routes),
     );
 }
 
@@ -91,6 +97,7 @@ fn cors(settings: &ServerSettings) -> Cors {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             HeaderName::from_static(idempotency::HEADER),
+            HeaderName::from_static(rooms::LAST_EVENT_ID),
             REQUEST_ID,
         ])
         .expose_headers([

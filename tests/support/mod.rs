@@ -5,11 +5,13 @@ mod app;
 mod database;
 mod device;
 mod person;
+mod stream;
 
 pub use app::{Endpoint, TestApp};
 pub use database::{Database as TestDatabase, StoreKind};
 pub use device::{Closed, Device, seq};
 pub use person::{Answer, PASSWORD, Person, order_body};
+pub use stream::{EventStream, StreamEvent};
 
 /// Runs each test once over SQLite and once over Postgres.
 #[macro_export]
