@@ -11,6 +11,7 @@ use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
+use crate::storage::command::Creation;
 
 use super::access::token::{AccessClaims, TokenError};
 use super::problem::ApiError;
@@ -126,6 +127,32 @@ impl Api {
             return Err(ApiError::new(ProblemCode::Unauthenticated, "This sign-in was ended."));
         }
         Ok(claims)
+    }
+
+    /// Takes a one-time ticket: whose it is, and until when their access token holds. It cannot be taken again.
+    ///
+    /// # Errors
+    /// 401 when it was taken before, has expired or its sign-in was ended; 503 when that cannot be written down.
+    pub async fn redeem_ticket(
+        &self,
+        ticket: &str,
+        now: Timestamp,
+    ) -> Result<(Principal, Timestamp), ApiError> {
+        let refused =
+            || ApiError::new(ProblemCode::Unauthenticated, "The ticket does not hold; take a new one.");
+        let claims = self.tokens.verify_ticket(ticket, now).map_err(|error| match error {
+            TokenError::Expired => {
+                ApiError::new(ProblemCode::TokenExpired, "The ticket has expired; take a new one.")
+            }
+            _ => refused(),
+        })?;
+        if self.revocations.contains(claims.principal.session) {
+            return Err(refused());
+        }
+        match self.persistence.redeem_ticket(claims.ticket_id.to_string(), claims.expires_at).await? {
+            Creation::Created => Ok((claims.principal, claims.access_expires_at)),
+            Creation::AlreadyThere => Err(refused()),
+        }
     }
 
     /// What `principal` may do at a business: operators act as owners everywhere.

@@ -21,6 +21,7 @@ pub mod orders;
 pub mod paging;
 pub mod problem;
 pub mod protection;
+pub mod rooms;
 pub mod routes;
 pub mod server;
 pub mod sessions;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
@@ -35,6 +35,9 @@ const UNMATCHED: &str = "unmatched";
 /// Marks the application of the operators' own listener, which Prometheus asks by address and not by name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ForOperators;
+/// Put on an answer: how long the request waited because its client asked it to. No measure of the hub.
+#[derive(Clone, Copy, Debug)]
+pub struct Waited(pub Duration);
 
 /// Names a request in logs and answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +105,12 @@ pub async fn observe(
         headers.remove(header::CONTENT_ENCODING);
     }
 
-    let elapsed = started.elapsed();
+    if method == Method::HEAD && response.response().body().size() == BodySize::Stream {
+        // Nobody would ever read it to its end.
+        response = response.map_body(|_, _| BoxBody::new(()));
+    }
+    let waited = response.response().extensions().get().map_or(Duration::ZERO, |Waited(time)| *time);
+    let elapsed = started.elapsed().saturating_sub(waited);
     let status = response.status();
     let endpoint = response.request().match_pattern().unwrap_or_else(|| UNMATCHED.to_owned());
     let verb = known_method(&method);

@@ -52,7 +52,8 @@ impl FromText for Page {
     }
 }
 
-fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, String> {
+/// A whole number in digits only, within `range`.
+pub(super) fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, String> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     text.parse()
         .ok()

@@ -9,6 +9,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
 use crate::actors::persistence::{RETRY_AFTER, SubmitError};
+use crate::actors::room::RoomError;
 use crate::protocol::problem::{FieldError, Problem, ProblemCode};
 use crate::storage::StoreError;
 
@@ -141,6 +142,15 @@ impl From<StoreError> for ApiError {
                 outcome_unknown()
             }
             StoreError::NotHappened(_) | StoreError::Corrupt(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<RoomError> for ApiError {
+    fn from(error: RoomError) -> Self {
+        match error {
+            RoomError::Busy => Self::new(ProblemCode::Unavailable, "The room does not answer; try again."),
+            RoomError::Store(error) => error.into(),
         }
     }
 }

@@ -17,9 +17,11 @@ use super::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::observe::{ForOperators, REQUEST_ID, observe};
 use super::problem::ApiError;
 use super::settings::ServerSettings;
+use super::sockets::WorkerGate;
 use super::state::Api;
 use super::{
-    accounts, admin, businesses, health, idempotency, members, menu, notifications, openapi, orders, sessions,
+    accounts, admin, businesses, health, idempotency, members, menu, notifications, openapi, orders, rooms,
+    sessions,
 };
 
 /// How long a browser may remember what another site's page may send, seconds.
@@ -28,6 +30,7 @@ const CORS_MAX_AGE: usize = 3600;
 /// The whole web application with its middleware, for one worker thread. Sockets by-pass it.
 pub fn application(
     api: web::Data<Api>,
+    gate: WorkerGate,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -42,6 +45,7 @@ pub fn application(
     let pages = api.settings.docs.enabled;
     App::new()
         .app_data(api)
+        .app_data(gate)
         .into_utoipa_app()
         .configure(documented)
         .into_app()
@@ -91,6 +95,7 @@ pub(super) fn documented(config: &mut ServiceConfig) {
             .configure(menu::routes)
             .configure(notifications::routes)
             .configure(orders::routes)
+            .configure(rooms::routes)
             .configure(sessions::routes),
     );
 }
@@ -126,6 +131,7 @@ fn cors(settings: &ServerSettings) -> Cors {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             HeaderName::from_static(idempotency::HEADER),
+            HeaderName::from_static(rooms::LAST_EVENT_ID),
             REQUEST_ID,
         ])
         .expose_headers([

@@ -9,6 +9,7 @@ use actix_server::{Server, ServerHandle};
 use actix_service::{fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::web;
+use tokio::net::TcpStream;
 
 use super::routes;
 use super::settings::ServerSettings;
@@ -23,6 +24,14 @@ const DISCONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Connections waiting to be accepted; the kernel may have a lower bound.
 const BACKLOG: i32 = 4096;
+
+/// The kernel gives a peer up when nothing it was sent has been acknowledged, or taken, for so long: with the heartbeats
+/// of sockets and event streams this frees every descriptor within 45 s of its peer's end.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the kernel may hold for one connection. Bounded, so that a slow peer shows here and not in megabytes of
+/// kernel memory.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// A listener that is bound but not served yet.
 pub struct Listening {
@@ -88,9 +97,12 @@ impl Listening {
         }
         let server = builder
             .listen("bellhop", self.listener, move || {
-                let (gate, stopping) = (gate.clone(), stopping.clone());
+                // Runs on the worker thread.
+                let worker = gate.clone().start_worker();
+                let (stopping, application) =
+                    (stopping.clone(), routes::application(api.clone(), worker.clone()));
                 let sockets = fn_factory(move || {
-                    let worker = gate.clone().start_worker();
+                    let worker = worker.clone();
                     std::future::ready(Ok::<_, ()>(fn_service(move |upgrade| {
                         worker.clone().upgrade(upgrade)
                     })))
@@ -99,17 +111,31 @@ impl Listening {
                     .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
                     .client_request_timeout(header_timeout)
                     .client_disconnect_timeout(DISCONNECT_WITHIN)
-                    .tcp_nodelay(true)
+                    // Who hangs up takes its long poll or event stream along; else they would hold their places on.
+                    .h1_allow_half_closed(false)
                     .graceful_shutdown_signal(move || {
                         let stopping = stopping.clone();
                         async move { stopping.notified().await }
                     })
+                    .on_connect_ext(|stream, _| tune(stream))
                     .upgrade(sockets)
-                    .finish(map_config(routes::application(api.clone()), |()| AppConfig::default()))
+                    .finish(map_config(application, |()| AppConfig::default()))
                     .tcp()
             })?
             .run();
         let handle = server.handle();
         Ok((server, handle))
+    }
+}
+
+/// None of this is needed for a connection to work, so a kernel that refuses only costs what it would have given.
+fn tune(stream: &TcpStream) {
+    let socket = socket2::SockRef::from(stream);
+    let tuned = socket
+        .set_tcp_nodelay(true)
+        .and_then(|()| socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)))
+        .and_then(|()| socket.set_send_buffer_size(SEND_BUFFER));
+    if let Err(error) = tuned {
+        tracing::debug!(%error, "a socket option was refused");
     }
 }

@@ -15,6 +15,7 @@ mod orders;
 mod protection;
 mod sessions;
 mod surroundings;
+mod transports;
 
 use bellhop::http::access::token::{TokenKey, TokenSettings, Tokens};
 use serde_json::{Value, json};

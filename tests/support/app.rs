@@ -182,6 +182,7 @@ impl TestApp {
             if !std::thread::panicking() {
                 ended.expect("the hub does not panic").expect("the hub stops cleanly");
                 assert_eq!(running.sessions.open(), 0, "a session outlived its hub");
+                assert_eq!(running.sessions.readers(), 0, "a reader outlived its hub");
             }
         }
     }

@@ -6,12 +6,14 @@ mod database;
 mod device;
 mod person;
 mod proxy;
+mod stream;
 
 pub use app::{Endpoint, TestApp};
 pub use database::{Database as TestDatabase, StoreKind};
 pub use device::{Closed, Device, seq};
 pub use person::{Answer, PASSWORD, Person, order_body};
 pub use proxy::{Proxy, Spoiled, Weather};
+pub use stream::{EventStream, StreamEvent};
 
 /// Runs each test once over SQLite and once over Postgres.
 #[macro_export]

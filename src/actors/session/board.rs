@@ -1,11 +1,11 @@
-//! The switchboard of one worker thread: which of its sessions hear which room, and the acknowledgements that wait
-//! for the next flush. Lives and dies on its thread.
+//! The switchboard of one worker thread: which of its sessions and readers hear which room, and the acknowledgements
+//! that wait for the next flush. Lives and dies on its thread.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::actors::room::Published;
 use crate::domain::cursor::Cursor;
@@ -13,6 +13,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::room::RoomId;
 use crate::storage::command::DeviceAck;
 
+use super::reader::{Ending, Slot};
 use super::state::{Delivery, SessionState};
 use super::{Postbox, SessionDeps};
 
@@ -64,7 +65,7 @@ impl Shared {
 /// Acknowledgements that may wait on one thread: 10,000 sockets in a few rooms each.
 const MAX_ACKS: usize = 65_536;
 
-/// A key of a session on its switchboard.
+/// A key of a session or a reader on its switchboard.
 pub(super) type SessionKey = u64;
 
 /// See the module's words.
@@ -80,8 +81,25 @@ pub struct Switchboard {
 struct Inner {
     next_key: SessionKey,
     sessions: HashMap<SessionKey, Rc<Shared>>,
-    rooms: HashMap<RoomId, Vec<(SessionKey, Rc<Shared>)>>,
+    readers: HashMap<SessionKey, Rc<Slot>>,
+    rooms: HashMap<RoomId, Members>,
     acks: HashMap<(RoomId, String), DeviceAck>,
+    service: Service,
+}
+
+/// Who hears a room on this thread.
+#[derive(Default)]
+struct Members {
+    sessions: Vec<(SessionKey, Rc<Shared>)>,
+    readers: Vec<(SessionKey, Rc<Slot>)>,
+}
+
+/// Whether clients are told to come back later.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Service {
+    #[default]
+    Open,
+    Restarting,
 }
 
 /// Whether a worker's part in a room has just begun or ended.
@@ -107,42 +125,62 @@ impl Switchboard {
         key
     }
 
+    /// Takes a reader on; one that comes while the node goes down is ended at once.
+    pub(super) fn add_reader(&self, reader: Rc<Slot>) -> SessionKey {
+        let mut inner = self.inner.borrow_mut();
+        let key = inner.next_key;
+        inner.next_key += 1;
+        if inner.service == Service::Restarting {
+            reader.end(Ending::restart(Duration::ZERO));
+        }
+        inner.readers.insert(key, reader);
+        key
+    }
+
+    /// Lets a session or a reader hear a room.
     pub(super) fn enter(&self, room: RoomId, key: SessionKey) {
         let mut inner = self.inner.borrow_mut();
-        let Some(session) = inner.sessions.get(&key).cloned() else { return };
-        let members = inner.rooms.entry(room).or_default();
-        if !members.iter().any(|(k, _)| *k == key) {
-            members.push((key, session));
+        if let Some(session) = inner.sessions.get(&key).cloned() {
+            let sessions = &mut inner.rooms.entry(room).or_default().sessions;
+            if !sessions.iter().any(|(k, _)| *k == key) {
+                sessions.push((key, session));
+            }
+        } else if let Some(reader) = inner.readers.get(&key).cloned() {
+            inner.rooms.entry(room).or_default().readers.push((key, reader));
         }
     }
 
     pub(super) fn leave(&self, room: RoomId, key: SessionKey) -> Membership {
         let mut inner = self.inner.borrow_mut();
         let Some(members) = inner.rooms.get_mut(&room) else { return Membership::Unchanged };
-        if let Some(index) = members.iter().position(|(k, _)| *k == key) {
-            members.swap_remove(index);
+        if let Some(index) = members.sessions.iter().position(|(k, _)| *k == key) {
+            members.sessions.swap_remove(index);
+        } else if let Some(index) = members.readers.iter().position(|(k, _)| *k == key) {
+            members.readers.swap_remove(index);
         }
-        if members.is_empty() {
+        if members.sessions.is_empty() && members.readers.is_empty() {
             inner.rooms.remove(&room);
             return Membership::Changed;
         }
         Membership::Unchanged
     }
 
-    /// Takes a session off the board and out of its rooms; gives the rooms that have nobody here any more.
+    /// Takes a session or a reader off the board and out of its rooms; gives the rooms that have nobody here any more.
     pub(super) fn remove(&self, key: SessionKey, rooms: impl Iterator<Item = RoomId>) -> Vec<RoomId> {
         let emptied = rooms.filter(|room| self.leave(*room, key) == Membership::Changed).collect();
-        self.inner.borrow_mut().sessions.remove(&key);
+        let mut inner = self.inner.borrow_mut();
+        inner.sessions.remove(&key);
+        inner.readers.remove(&key);
         emptied
     }
 
-    /// Puts an event into the outboxes of a room's members here.
+    /// Puts an event into the outboxes and slots of a room's members here.
     pub(super) fn deliver(&self, room: RoomId, published: &Published) {
         let now = Instant::now();
         let inner = self.inner.borrow();
         let Some(members) = inner.rooms.get(&room) else { return };
         let mut queued = 0u64;
-        for (_, session) in members {
+        for (_, session) in &members.sessions {
             let delivery = session.state.borrow_mut().deliver(published, room, &self.deps.settings, now);
             match delivery {
                 Delivery::Queued => {
@@ -153,17 +191,26 @@ impl Switchboard {
                 Delivery::Nothing => {}
             }
         }
+        for (_, reader) in &members.readers {
+            if reader.deliver(published, &self.deps.settings) == Delivery::Queued {
+                queued += 1;
+            }
+        }
         self.deps.live_deliveries.inc_by(queued);
     }
 
     /// Tells a room's members here where it stands.
     pub(super) fn position(&self, room: RoomId, head: Cursor) {
         let inner = self.inner.borrow();
-        for (_, session) in inner.rooms.get(&room).into_iter().flatten() {
+        let Some(members) = inner.rooms.get(&room) else { return };
+        for (_, session) in &members.sessions {
             let delivery = session.state.borrow_mut().position(room, head);
             if delivery != Delivery::Nothing {
                 session.wake();
             }
+        }
+        for (_, reader) in &members.readers {
+            reader.position(head);
         }
     }
 
@@ -190,29 +237,43 @@ impl Switchboard {
         }
     }
 
-    /// Closes the sockets of a sign-in that has ended.
+    /// Ends the sockets and readers of a sign-in that has ended.
     pub(super) fn end_session(&self, ended: SessionId) {
         use crate::protocol::close::CloseReason::SessionEnded;
         self.each(|s| s.principal.session == ended, |s| s.state.borrow_mut().close(SessionEnded));
+        for reader in self.inner.borrow().readers.values() {
+            if reader.who.session == ended {
+                reader.end(Ending::now(SessionEnded));
+            }
+        }
     }
 
-    /// Lets the sockets of a user ask again whether they may be where they are.
+    /// Lets the sockets and readers of a user ask again whether they may be where they are.
     pub(super) fn check_rooms(&self, user: UserId) {
         self.each(|s| s.is_of(user), |s| s.errand.set(Errand::CheckRooms));
+        for reader in self.inner.borrow().readers.values() {
+            if reader.who.user == user {
+                reader.ask_access();
+            }
+        }
     }
 
     /// Tells every client to come back, spread over `spread`, and closes.
-    pub(super) fn restart(&self, spread: std::time::Duration) {
-        let count = u32::try_from(self.inner.borrow().sessions.len().max(1)).unwrap_or(u32::MAX);
+    pub(super) fn restart(&self, spread: Duration) {
+        self.inner.borrow_mut().service = Service::Restarting;
+        let clients = self.inner.borrow().sessions.len() + self.inner.borrow().readers.len();
+        let count = u32::try_from(clients.max(1)).unwrap_or(u32::MAX);
         let mut index = 0u32;
-        self.each(
-            |_| true,
-            |session| {
-                // The middle of each one's share, so that even a single client does not come back at once.
-                session.state.borrow_mut().restart(spread * (2 * index + 1) / (2 * count));
-                index += 1;
-            },
-        );
+        let mut next = || {
+            // The middle of each one's share, so that even a single client does not come back at once.
+            let after = spread * (2 * index + 1) / (2 * count);
+            index += 1;
+            after
+        };
+        self.each(|_| true, |session| session.state.borrow_mut().restart(next()));
+        for reader in self.inner.borrow().readers.values() {
+            reader.end(Ending::restart(next()));
+        }
     }
 
     /// The sign-ins that have a socket open here, one for each socket.

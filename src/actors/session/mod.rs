@@ -1,4 +1,5 @@
-//! Sessions: one actor for each socket, on the worker thread that owns the socket.
+//! Sessions: one actor for each socket, on the worker thread that owns the socket; and readers, which long polls and
+//! event streams take their events from.
 
 mod access;
 mod actor;
@@ -6,6 +7,7 @@ mod board;
 mod follow;
 mod outbox;
 mod postman;
+mod reader;
 mod state;
 
 use std::rc::Rc;
@@ -31,6 +33,7 @@ use super::settings::SessionSettings;
 pub use access::{RoomAccess, room_access};
 pub use board::Switchboard;
 pub use postman::Postbox;
+pub use reader::{Ending, Portion, Reader, Step};
 pub use state::Opening;
 
 /// Checks access tokens that clients send over an open socket.
@@ -51,6 +54,7 @@ pub struct SessionDeps {
     live_deliveries: IntCounter,
     history_deliveries: IntCounter,
     open: Arc<AtomicUsize>,
+    readers: Arc<AtomicUsize>,
 }
 
 /// The handle to every session of this node. Cheap to clone, safe to use from any thread.
@@ -82,7 +86,8 @@ impl Sessions {
             metrics,
             live_deliveries,
             history_deliveries,
-            open: Arc::new(AtomicUsize::new(0)),
+            open: Arc::default(),
+            readers: Arc::default(),
         };
         Self { deps, workers: Arc::default(), next_worker: Arc::default() }
     }
@@ -95,12 +100,12 @@ impl Sessions {
         board
     }
 
-    /// Closes every socket of a sign-in that has ended (4001).
+    /// Ends every socket (4001) and reader of a sign-in that has ended.
     pub fn end_session(&self, session: SessionId) {
         self.tell_workers(|| postman::Post::EndSession(session));
     }
 
-    /// Lets every socket of a user ask again whether it may be in its rooms; those that may not close (4003).
+    /// Lets every socket and reader of a user ask again whether it may be in its rooms; those that may not end (4003).
     pub fn check_rooms(&self, user: UserId) {
         self.tell_workers(|| postman::Post::CheckRooms(user));
     }
@@ -129,8 +134,13 @@ impl Sessions {
         self.deps.open.load(Ordering::Relaxed)
     }
 
+    /// Long polls and event streams that are served now.
+    pub fn readers(&self) -> usize {
+        self.deps.readers.load(Ordering::Relaxed)
+    }
+
     /// Tells every client to come back within `spread` and closes (1012); returns when all sockets are closed or
-    /// `within` has passed.
+    /// `within` has passed. Readers have been told by then; the server waits for their answers.
     pub async fn drain(&self, spread: Duration, within: Duration) {
         let deadline = Instant::now() + within;
         let mut told = Vec::new();

@@ -19,7 +19,7 @@ use super::outbox::Outbox;
 
 /// A token's owner is told this long before it runs out, and may be this late with a new one.
 const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
-const EXPIRY_GRACE: Duration = Duration::from_secs(30);
+pub(super) const EXPIRY_GRACE: Duration = Duration::from_secs(30);
 
 /// Frames in a row that are no frames of this protocol until the socket is closed.
 const MAX_BAD_FRAMES: u8 = 3;
@@ -551,7 +551,7 @@ fn rings(published: &Published) -> Option<Ring> {
     (published.event.kind == EventType::OrderCreated).then_some(ring)
 }
 
-fn instant_of(at: Timestamp, wall: Timestamp, now: Instant) -> Instant {
+pub(super) fn instant_of(at: Timestamp, wall: Timestamp, now: Instant) -> Instant {
     if at >= wall { now + at.since(wall) } else { now.checked_sub(wall.since(at)).unwrap_or(now) }
 }
 

@@ -10,6 +10,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::Zone;
+use crate::domain::cursor::Cursor;
 use crate::domain::event::Priority;
 use crate::domain::ids::{BusinessId, NotificationId, OrderId, SessionId, UserId};
 use crate::domain::money::Currency;
@@ -92,6 +93,7 @@ by_from_str! {
     SessionId: "ses_0190f3c1a2b37d4e8f00112233445566";
     UserId: "usr_0190f3c1a2b37d4e8f00112233445566";
     Currency: "EUR";
+    Cursor: "80a19d51.42";
 }
 
 /// Finds the one of `all` that `word` writes as `text`.

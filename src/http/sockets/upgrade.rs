@@ -15,11 +15,11 @@ use serde::Deserialize;
 use tokio::net::TcpStream;
 use tracing::Instrument as _;
 
-use crate::actors::session::{self, Opening, RoomAccess, Sessions, Switchboard, room_access};
+use crate::actors::session::{self, Opening, Reader, RoomAccess, Sessions, Switchboard, room_access};
 use crate::domain::access::Principal;
+use crate::domain::ids::UserId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::http::access::token::TokenError;
 use crate::http::client;
 use crate::http::limits::{Class, Subject};
 use crate::http::observe::{REQUEST_ID, RequestId};
@@ -27,17 +27,8 @@ use crate::http::problem::ApiError;
 use crate::http::protection;
 use crate::http::state::{Api, Deployment, Phase};
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::Creation;
 
 use super::admission::{Admission, Permit};
-
-/// The kernel gives a peer up when nothing it was sent has been acknowledged for so long: with the heartbeat this
-/// frees every descriptor within 45 s of its peer's end.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// What the kernel may hold for one socket. Bounded, so that a slow peer shows in its outbox and not in megabytes
-/// of kernel memory.
-const SEND_BUFFER: usize = 64 * 1024;
 
 /// Every path that is a socket.
 pub const PATTERNS: [&str; 2] = ["/ws/notifications/{business_id}", "/ws/orders/{order_id}"];
@@ -160,13 +151,35 @@ impl WorkerGate {
         let answer = answer.finish().drop_body();
         framed.send(h1::Message::Item((answer, BodySize::None))).await?;
         let parts = framed.into_parts();
-        tune(&parts.io);
         session::open(&self.board, parts.io, parts.read_buf.freeze(), admitted.opening, admitted.permit);
         Ok(())
     }
 }
 
+impl WorkerGate {
+    /// A reader for a long poll or an event stream; it takes a place like a socket.
+    ///
+    /// # Errors
+    /// 429 when the user or the address holds as many as it may.
+    pub fn reader(
+        &self,
+        who: Principal,
+        token_expires_at: Timestamp,
+        address: IpAddr,
+    ) -> Result<Reader, ApiError> {
+        let permit = self.gate.place(who.user, address)?;
+        Ok(Reader::new(&self.board, who, token_expires_at, permit))
+    }
+}
+
 impl SocketGate {
+    fn place(&self, user: UserId, address: IpAddr) -> Result<Permit, ApiError> {
+        self.admission.admit(user, address).map_err(|_| {
+            ApiError::new(ProblemCode::TooManyRequests, "Close a socket or stream before you open another.")
+                .retry_after(Duration::from_secs(5))
+        })
+    }
+
     async fn admit(
         &self,
         request: &Request,
@@ -199,10 +212,7 @@ impl SocketGate {
             }
         };
         self.api.activity.seen(principal.session, Timestamp::now());
-        let permit = self.admission.admit(principal.user, address).map_err(|_| {
-            ApiError::new(ProblemCode::TooManyRequests, "Close a socket before you open another.")
-                .retry_after(Duration::from_secs(5))
-        })?;
+        let permit = self.place(principal.user, address)?;
         let room = match route.room {
             None => None,
             Some(room) => match room_access(self.api.store.as_ref(), principal, room).await? {
@@ -245,7 +255,7 @@ impl SocketGate {
             .map(|(_, token)| token.trim());
         match (bearer, &query.ticket, &query.token) {
             (Some(token), _, _) => self.access_token(token, now),
-            (None, Some(ticket), _) => self.ticket(ticket, now).await,
+            (None, Some(ticket), _) => self.api.redeem_ticket(ticket, now).await,
             (None, None, Some(token)) => self.access_token(token, now),
             (None, None, None) => Err(ApiError::new(
                 ProblemCode::Unauthenticated,
@@ -258,41 +268,11 @@ impl SocketGate {
         let claims = self.api.access_claims(token, now)?;
         Ok((claims.principal, claims.expires_at))
     }
-
-    async fn ticket(&self, ticket: &str, now: Timestamp) -> Result<(Principal, Timestamp), ApiError> {
-        let refused =
-            || ApiError::new(ProblemCode::Unauthenticated, "The ticket does not hold; take a new one.");
-        let claims = self.api.tokens.verify_ticket(ticket, now).map_err(|error| match error {
-            TokenError::Expired => {
-                ApiError::new(ProblemCode::TokenExpired, "The ticket has expired; take a new one.")
-            }
-            _ => refused(),
-        })?;
-        if self.api.revocations.contains(claims.principal.session) {
-            return Err(refused());
-        }
-        match self.api.persistence.redeem_ticket(claims.ticket_id.to_string(), claims.expires_at).await? {
-            Creation::Created => Ok((claims.principal, claims.access_expires_at)),
-            Creation::AlreadyThere => Err(refused()),
-        }
-    }
 }
 
 fn unavailable() -> ApiError {
     ApiError::new(ProblemCode::Unavailable, "This node takes no sockets now.")
         .retry_after(Duration::from_secs(1))
-}
-
-/// None of this is needed for a socket to work, so a kernel that refuses only costs what it would have given.
-fn tune(stream: &TcpStream) {
-    let socket = socket2::SockRef::from(stream);
-    let tuned = socket
-        .set_tcp_nodelay(true)
-        .and_then(|()| socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)))
-        .and_then(|()| socket.set_send_buffer_size(SEND_BUFFER));
-    if let Err(error) = tuned {
-        tracing::debug!(%error, "a socket option was refused");
-    }
 }
 
 async fn refuse(
