@@ -11,7 +11,9 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderV
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, web};
+use serde::Deserialize;
 
+use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 
 use super::identity;
@@ -92,6 +94,17 @@ fn class_of(
     }
 }
 
+/// Whose one-time ticket opens a stream, so that a shop behind one address is not limited as one client. Whether the
+/// ticket was used before is found where it is redeemed.
+fn ticket_holder(request: &HttpRequest, api: &Api) -> Option<UserId> {
+    #[derive(Deserialize)]
+    struct Ticket {
+        ticket: String,
+    }
+    let query = web::Query::<Ticket>::from_query(request.query_string()).ok()?;
+    api.tokens.verify_ticket(&query.ticket, Timestamp::now()).ok().map(|claims| claims.principal.user)
+}
+
 fn is_for_operators(path: &str) -> bool {
     matches!(path, "/metrics" | "/health/metrics" | "/health/detailed")
 }
@@ -119,7 +132,10 @@ pub(super) async fn guard(
     if let Some(claims) = claims {
         api.activity.seen(claims.principal.session, Timestamp::now());
     }
-    let user = claims.map(|claims| Subject::User(claims.principal.user));
+    let user = claims
+        .map(|claims| claims.principal.user)
+        .or_else(|| ticket_holder(request.request(), &api))
+        .map(Subject::User);
     let spent = match class_of(request.method(), &path, user, client) {
         None => None,
         Some((class, subject)) => match api.spend(class, subject).await {

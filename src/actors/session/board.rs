@@ -276,9 +276,11 @@ impl Switchboard {
         }
     }
 
-    /// The sign-ins that have a socket open here, one for each socket.
+    /// The sign-ins that have a socket or a stream open here, one for each.
     pub(super) fn signed_in(&self) -> Vec<SessionId> {
-        self.inner.borrow().sessions.values().map(|s| s.state.borrow().principal.session).collect()
+        let inner = self.inner.borrow();
+        let sockets = inner.sessions.values().map(|s| s.state.borrow().principal.session);
+        sockets.chain(inner.readers.values().map(|r| r.who.session)).collect()
     }
 
     /// Rooms with members here.
