@@ -71,7 +71,7 @@ async fn writes_resume_by_themselves_within_five_seconds_of_a_restart_of_postgre
 #[tokio::test]
 #[ignore = "takes more than a minute"]
 async fn a_minute_without_a_word_from_postgres_costs_refusals_and_nothing_else() {
-    let (app, proxy) = TestApp::start_behind_proxy(&[]).await;
+    let (proxy, app) = TestApp::start_behind_proxy(&[]).await;
     let town = Town::new(&app, 4, 16).await;
     let before = town.order(&app, 0, "before").await.expect(201);
     proxy.set(Weather::Stalled);

@@ -13,7 +13,7 @@ use crate::town::{Town, an_order_each, order_until_placed, settled, text};
 async fn two_hundred_orders_while_commits_are(spoiled: Spoiled) {
     // One lane, so that the COMMIT that asks again is always the next one; nothing is shed for waiting meanwhile.
     let settings = [("database.lanes", "1"), ("persistence.queue_age_ms", "60000")];
-    let (app, proxy) = TestApp::start_behind_proxy(&settings).await;
+    let (proxy, app) = TestApp::start_behind_proxy(&settings).await;
     let town = Town::new(&app, 4, 20).await;
     proxy.spoil_every_other_commit(spoiled);
     let began = Instant::now();
@@ -52,7 +52,7 @@ async fn a_commit_that_never_arrives_happens_once_and_its_callers_hear_so() {
 
 #[tokio::test]
 async fn while_postgres_is_stalled_writes_are_refused_in_time_and_afterwards_nothing_is_lost_or_doubled() {
-    let (app, proxy) = TestApp::start_behind_proxy(&[]).await;
+    let (proxy, app) = TestApp::start_behind_proxy(&[]).await;
     let town = Town::new(&app, 3, 12).await;
     let quiet = town.merchant.business(&app).await;
     let mut quiet = Device::of_business(&app, &town.merchant, &quiet, None).await;
@@ -86,7 +86,7 @@ async fn while_postgres_is_stalled_writes_are_refused_in_time_and_afterwards_not
 
 #[tokio::test]
 async fn cut_and_refused_for_a_while_writes_resume_by_themselves() {
-    let (app, proxy) = TestApp::start_behind_proxy(&[]).await;
+    let (proxy, app) = TestApp::start_behind_proxy(&[]).await;
     let town = Town::new(&app, 3, 12).await;
     let mut placed = an_order_each(&app, &town, "before").await;
     // Cut in the middle of orders.
@@ -108,7 +108,7 @@ async fn cut_and_refused_for_a_while_writes_resume_by_themselves() {
 
 #[tokio::test]
 async fn a_slow_road_to_postgres_shares_transactions_and_loses_nothing() {
-    let (app, proxy) = TestApp::start_behind_proxy(&[("persistence.queue_age_ms", "5000")]).await;
+    let (proxy, app) = TestApp::start_behind_proxy(&[("persistence.queue_age_ms", "5000")]).await;
     let town = Town::new(&app, 2, 12).await;
     proxy.set(Weather::Slow(Duration::from_millis(5)));
     let mut placed = an_order_each(&app, &town, "slow").await;

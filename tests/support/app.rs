@@ -76,13 +76,14 @@ impl TestApp {
         Self::start_on(Database::create(kind).await, overrides).await
     }
 
-    /// On Postgres with a proxy between.
-    pub async fn start_behind_proxy(overrides: &[(&str, &str)]) -> (Self, Proxy) {
+    /// On Postgres with a proxy between, which comes first so that it outlives the hub.
+    pub async fn start_behind_proxy(overrides: &[(&str, &str)]) -> (Proxy, Self) {
         let database = Database::create(StoreKind::Postgres).await;
         let proxy = Proxy::before(&database.postgres.as_ref().expect("it is Postgres").url).await;
         let mut overrides = overrides.to_vec();
         overrides.push(("database.url", proxy.url()));
-        (Self::start_on(database, &overrides).await, proxy)
+        let app = Self::start_on(database, &overrides).await;
+        (proxy, app)
     }
 
     async fn start_on(database: Database, overrides: &[(&str, &str)]) -> Self {

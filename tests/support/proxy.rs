@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 /// What becomes of bytes and connections.
@@ -53,11 +53,12 @@ struct Shared {
     spoiled: AtomicUsize,
 }
 
-/// Stands between the hub and its Postgres. Ends with its value.
+/// Stands between the hub and its Postgres, on a thread of its own: a hub that stops while a test waits for it still
+/// has something to write. Ends with its value.
 pub struct Proxy {
     shared: Arc<Shared>,
     url: String,
-    _tasks: JoinSet<()>,
+    _alive: oneshot::Sender<()>,
 }
 
 impl Proxy {
@@ -70,7 +71,7 @@ impl Proxy {
             .expect("the host is known")
             .next()
             .expect("the host has an address");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let own = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
             weather: watch::Sender::new(Weather::Fair),
@@ -78,9 +79,21 @@ impl Proxy {
             plan: Mutex::new(None),
             spoiled: AtomicUsize::new(0),
         });
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, server, shared.clone()));
-        Self { shared, url: format!("{credentials}@{own}/{database}?sslmode=disable"), _tasks: tasks }
+        listener.set_nonblocking(true).expect("a socket option");
+        let (alive, ended) = oneshot::channel::<()>();
+        let accepting = shared.clone();
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).expect("the runtime takes it");
+                tokio::select! {
+                    () = accept(listener, server, accepting) => {}
+                    _ = ended => {}
+                }
+            });
+        });
+        Self { shared, url: format!("{credentials}@{own}/{database}?sslmode=disable"), _alive: alive }
     }
 
     /// Where the hub finds its Postgres.
