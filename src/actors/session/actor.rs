@@ -26,8 +26,9 @@ use crate::protocol::websocket::{Decoder, Incoming, pong_frame};
 
 use super::access::{RoomAccess, room_access};
 use super::board::{Errand, Membership, SessionKey, Shared, Switchboard};
+use super::effect::{Effect, Opening, Progress};
 use super::outbox::FRAMES_A_WRITE;
-use super::state::{Effect, Opening, Progress, SessionState};
+use super::state::SessionState;
 
 /// Bytes read at once, into a buffer that all sessions of a thread share.
 const SCRATCH: usize = 64 * 1024;

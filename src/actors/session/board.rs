@@ -13,8 +13,9 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::room::RoomId;
 use crate::storage::command::DeviceAck;
 
+use super::effect::Delivery;
 use super::reader::{Ending, Slot};
-use super::state::{Delivery, SessionState};
+use super::state::SessionState;
 use super::{Postbox, SessionDeps};
 
 /// What a session shares with the switchboard of its thread.

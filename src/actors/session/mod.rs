@@ -4,7 +4,10 @@
 mod access;
 mod actor;
 mod board;
+mod clock;
+mod effect;
 mod follow;
+mod frames;
 mod outbox;
 mod postman;
 mod reader;
@@ -32,9 +35,9 @@ use super::settings::SessionSettings;
 
 pub use access::{RoomAccess, room_access};
 pub use board::Switchboard;
+pub use effect::Opening;
 pub use postman::Postbox;
 pub use reader::{Ending, Portion, Reader, Step};
-pub use state::Opening;
 
 /// Checks access tokens that clients send over an open socket.
 pub trait Credentials: Send + Sync + 'static {

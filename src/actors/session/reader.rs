@@ -21,8 +21,9 @@ use crate::protocol::frames::JoinedRoom;
 
 use super::access::{RoomAccess, room_access};
 use super::board::{SessionKey, Switchboard};
+use super::clock::{EXPIRY_GRACE, instant_of};
+use super::effect::Delivery;
 use super::follow::{Follow, Heard, Start};
-use super::state::{Delivery, EXPIRY_GRACE, instant_of};
 
 /// Why a reader ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

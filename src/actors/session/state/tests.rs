@@ -1,5 +1,6 @@
 use uuid::Uuid;
 
+use super::super::frames::MAX_MARKS;
 use super::*;
 use crate::domain::access::Role;
 use crate::domain::cursor::Epoch;

@@ -1,0 +1,63 @@
+//! What goes into a session's mind and what comes out of it.
+
+use std::time::Instant;
+
+use crate::domain::access::Principal;
+use crate::domain::cursor::Cursor;
+use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
+use crate::storage::command::{DeviceAck, DeviceMark};
+
+/// What the shell has to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Ask whether the client may be in the room, then join it.
+    Authorize(RoomId, Option<String>),
+    /// Join the room; the client may.
+    Join(RoomId, Option<String>),
+    /// Read what comes after the position; the answer goes to `history_read`.
+    ReadHistory(RoomId, Cursor),
+    /// Leave the room.
+    Leave(RoomId),
+    /// Store how far the device is; at once when it covers orders, whose commit times are given.
+    Ack(DeviceAck, Vec<Option<Instant>>),
+    /// Store what the device did with one event.
+    Mark(DeviceMark),
+    /// Check a new token; the answer goes to `token_checked`.
+    CheckToken(String),
+}
+
+/// What became of an event or a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// It waits in the outbox: wake the session.
+    Queued,
+    /// The session has something else to do: wake it.
+    Wake,
+    /// Nothing to do.
+    Nothing,
+}
+
+/// What a write came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Bytes went out.
+    Moved,
+    /// The socket takes nothing now.
+    Blocked,
+}
+
+/// Who opened the socket, and with what.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Who.
+    pub principal: Principal,
+    /// When the token runs out.
+    pub token_expires_at: Timestamp,
+    /// The device named at sign-in.
+    pub device: Option<String>,
+    /// The room of the path; `None` when it is absent or not for this client: the socket is closed with 4004.
+    pub room: Option<RoomId>,
+    /// The cursor as the client wrote it.
+    pub cursor: Option<String>,
+}

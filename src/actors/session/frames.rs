@@ -1,0 +1,164 @@
+//! What a client's frames lead to: the second half of the session's mind.
+
+use std::time::Instant;
+
+use crate::actors::settings::SessionSettings;
+use crate::domain::access::Principal;
+use crate::domain::cursor::Cursor;
+use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
+use crate::protocol::close::CloseReason;
+use crate::protocol::frames::{ClientFrame, ServerFrame};
+use crate::storage::command::{DeviceAck, DeviceMark, MarkKind};
+
+use super::effect::Effect;
+use super::follow::{BeyondSent, Follow};
+use super::state::{Named, SessionState};
+
+/// Frames in a row that are no frames of this protocol until the socket is closed.
+const MAX_BAD_FRAMES: u8 = 3;
+
+/// Marks of one session that may be on their way to the store at once.
+pub(super) const MAX_MARKS: u8 = 8;
+
+/// The longest device id.
+const MAX_DEVICE: usize = 64;
+
+impl SessionState {
+    /// A text message.
+    pub(super) fn message(
+        &mut self,
+        text: &str,
+        wall: Timestamp,
+        limits: &SessionSettings,
+    ) -> Option<Effect> {
+        if self.closing.is_some() {
+            return None;
+        }
+        match serde_json::from_str::<ClientFrame>(text) {
+            Ok(frame) => {
+                self.bad_frames = 0;
+                self.frame(frame, wall, limits)
+            }
+            Err(_) => {
+                self.bad_frames += 1;
+                if self.bad_frames >= MAX_BAD_FRAMES {
+                    self.close(CloseReason::BadFrames);
+                } else {
+                    self.error("bad_frame", "This is no frame of the protocol; see docs/protocol.md.");
+                }
+                None
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: ClientFrame, wall: Timestamp, limits: &SessionSettings) -> Option<Effect> {
+        match frame {
+            ClientFrame::Ack { room, cursor } => self.ack(room, cursor, wall),
+            ClientFrame::Shown { room, cursor } => self.mark(room, cursor, MarkKind::Shown, wall),
+            ClientFrame::Acted { room, cursor } => self.mark(room, cursor, MarkKind::Acted, wall),
+            ClientFrame::Subscribe { room, cursor } => {
+                if self.follow(room).is_some() {
+                    self.error("already_subscribed", "This socket hears the room already.");
+                    None
+                } else if self.follows.len() >= limits.max_rooms {
+                    self.error("too_many_rooms", "This socket hears as many rooms as one may.");
+                    None
+                } else {
+                    self.follows.push(Follow::joining(room));
+                    Some(Effect::Authorize(room, cursor))
+                }
+            }
+            ClientFrame::Unsubscribe { room } => {
+                let before = self.follows.len();
+                self.follows.retain(|f| f.room != room);
+                if self.follows.len() == before {
+                    self.error("not_subscribed", "This socket does not hear the room.");
+                    return None;
+                }
+                self.say(&ServerFrame::Left { room });
+                Some(Effect::Leave(room))
+            }
+            ClientFrame::Refresh { token } => Some(Effect::CheckToken(token)),
+            ClientFrame::Device { id, can_ring: _ } => {
+                if id.is_empty() || id.len() > MAX_DEVICE || !id.bytes().all(|b| b.is_ascii_graphic()) {
+                    self.error("bad_device", "A device id is 1 to 64 visible ASCII characters.");
+                } else if self.named == Named::Yes && self.device.as_deref() != Some(id.as_str()) {
+                    self.error("bad_device", "A socket belongs to one device; open another for another.");
+                } else {
+                    self.device = Some(id.into_boxed_str());
+                    self.named = Named::Yes;
+                    self.say(&ServerFrame::Alive {});
+                }
+                None
+            }
+            ClientFrame::Ping {} => {
+                self.say(&ServerFrame::Alive {});
+                None
+            }
+        }
+    }
+
+    /// The device's own id, else the sign-in's.
+    pub(super) fn device(&self) -> String {
+        self.device.as_deref().map_or_else(|| self.principal.session.to_string(), str::to_owned)
+    }
+
+    fn ack(&mut self, room: RoomId, cursor: Cursor, wall: Timestamp) -> Option<Effect> {
+        let acked = self.follow(room).ok_or(BeyondSent).and_then(|f| f.ack(cursor));
+        match acked {
+            Err(BeyondSent) => {
+                self.error("ack_refused", "Only what was sent here can be acknowledged.");
+                None
+            }
+            Ok(acked) if !acked.news => None,
+            Ok(acked) => {
+                let ack =
+                    DeviceAck { room, device: self.device(), user: self.principal.user, cursor, at: wall };
+                Some(Effect::Ack(ack, acked.rings))
+            }
+        }
+    }
+
+    fn mark(&mut self, room: RoomId, cursor: Cursor, kind: MarkKind, wall: Timestamp) -> Option<Effect> {
+        let known = self.follow(room).ok_or(BeyondSent).and_then(|f| f.check_sent(cursor));
+        if known.is_err() {
+            self.error("mark_refused", "Only an event that was sent here can be marked.");
+            return None;
+        }
+        if self.marks >= MAX_MARKS {
+            self.error("too_many_marks", "Wait until earlier marks are stored.");
+            return None;
+        }
+        self.marks += 1;
+        let device = self.device();
+        Some(Effect::Mark(DeviceMark { room, device, user: self.principal.user, cursor, kind, at: wall }))
+    }
+
+    /// A mark is stored, or could not be.
+    pub(super) fn mark_stored(&mut self, stored: Result<(), ()>) {
+        self.marks = self.marks.saturating_sub(1);
+        if stored.is_err() {
+            self.error("mark_not_stored", "The mark could not be stored; send it again.");
+        }
+    }
+
+    /// The new token was checked: who it belongs to and until when it holds.
+    pub(super) fn token_checked(
+        &mut self,
+        checked: Option<(Principal, Timestamp)>,
+        wall: Timestamp,
+        now: Instant,
+    ) {
+        match checked {
+            Some((principal, expires_at)) if principal.user == self.principal.user => {
+                self.principal = principal;
+                self.clock.renew(expires_at, wall, now);
+                self.say(&ServerFrame::Refreshed {});
+            }
+            _ => {
+                self.error("token_refused", "This token does not hold; the socket goes on with the old one.")
+            }
+        }
+    }
+}
