@@ -11,6 +11,7 @@ use std::time::Duration;
 use actix_server::{Server, ServerHandle};
 use actix_web::web;
 use secrecy::ExposeSecret;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::FatalSignal;
@@ -45,6 +46,10 @@ const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
 /// Share of the drain time that sockets get; the rest is for requests and writers.
 const SOCKETS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What the writers, and then the database, get beyond the drain time at most: with the 25 s of the default the process
+/// ends within 30 s, when supervisors kill.
+const FLUSH_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often ended sign-ins whose tokens have run out are forgotten.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
@@ -340,18 +345,26 @@ impl App {
             },
         };
         self.readiness.set(Phase::Draining);
+        let deadline = Instant::now() + self.drain_within;
         self.attendance.ask_sockets().await;
         tracing::info!(sockets = self.sessions.open(), "draining");
         self.sessions.drain(RECONNECT_SPREAD, SOCKETS_WITHIN.min(self.drain_within)).await;
-        self.handle.stop(true).await;
-        self.attendance.store().await;
-        if outcome.is_ok() && tokio::time::timeout(self.drain_within, self.persistence.drain()).await.is_err()
-        {
+        if timeout_at(deadline, self.handle.stop(true)).await.is_err() {
+            tracing::warn!("requests under way did not finish in time");
+        }
+        let last = deadline.max(Instant::now()) + FLUSH_WITHIN;
+        let flushed = async {
+            self.attendance.store().await;
+            self.persistence.drain().await;
+        };
+        if outcome.is_ok() && timeout_at(last, flushed).await.is_err() {
             tracing::error!("the writers did not finish in time");
         }
         self.stop.cancel();
         self.rooms.stop();
-        self.store.close().await;
+        if timeout_at(last + FLUSH_WITHIN, self.store.close()).await.is_err() {
+            tracing::warn!("the database did not let go in time");
+        }
         tracing::info!("stopped");
         outcome
     }
