@@ -12,6 +12,7 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::FatalSignal;
+use crate::actors::jobs::Jobs;
 use crate::actors::persistence::{CommitObserver, Persistence};
 use crate::actors::room::Rooms;
 use crate::actors::session::{Credentials, Sessions};
@@ -27,6 +28,7 @@ use crate::http::server::Listening;
 use crate::http::sockets::{Admission, SocketGate};
 use crate::http::state::{Api, Parts, Phase, Readiness};
 use crate::protocol::event::RoomEvent;
+use crate::storage::cache::CachedReads;
 use crate::storage::cipher::{Cipher, KeyId, KeysError};
 use crate::storage::command::{Action, Command, Outcome, PlaceOutcome, Removal, Rotation};
 use crate::storage::postgres::PostgresOptions;
@@ -110,6 +112,7 @@ pub struct App {
     store: Arc<dyn Store>,
     persistence: Persistence,
     rooms: Rooms,
+    jobs: Jobs,
     sessions: Sessions,
     readiness: Readiness,
     metrics: Metrics,
@@ -199,7 +202,9 @@ impl App {
         }
         let fatal = FatalSignal::new();
         let rooms = Rooms::start(store.clone(), 1, settings.actors.rooms.clone(), metrics.clone());
+        let reads = CachedReads::new(store.clone(), settings.storage.cache.clone(), metrics.clone());
         let announcer = Arc::new(Announcer {
+            reads: reads.clone(),
             rooms: rooms.clone(),
             revocations: revocations.clone(),
             access_ttl,
@@ -226,6 +231,12 @@ impl App {
             metrics.clone(),
         );
         announcer.sessions.store(Some(Arc::new(sessions.clone())));
+        let jobs = Jobs::start(
+            store.clone(),
+            persistence.clone(),
+            settings.actors.retention.clone(),
+            metrics.clone(),
+        );
         let readiness = Readiness::default();
         let passwords = PasswordSettings {
             memory_kib: auth.hash_memory_kib,
@@ -234,12 +245,14 @@ impl App {
         };
         let api = web::Data::new(Api::new(Parts {
             store: store.clone(),
+            reads,
             persistence: persistence.clone(),
             tokens,
             refresh_tokens: Arc::new(RefreshTokens::new(secret)),
             passwords: Arc::new(Passwords::new(&passwords)?),
             revocations: revocations.clone(),
             cipher,
+            jobs: jobs.clone(),
             metrics: metrics.clone(),
             readiness: readiness.clone(),
             settings: settings.http.clone(),
@@ -260,6 +273,7 @@ impl App {
             store,
             persistence,
             rooms,
+            jobs,
             sessions,
             readiness,
             metrics,
@@ -313,6 +327,7 @@ impl App {
             },
         };
         self.readiness.set(Phase::Draining);
+        self.jobs.stop();
         tracing::info!(sockets = self.sessions.open(), "draining");
         self.sessions.drain(RECONNECT_SPREAD, SOCKETS_WITHIN.min(self.drain_within)).await;
         self.handle.stop(true).await;
@@ -344,6 +359,7 @@ struct Announcer {
     revocations: Revocations,
     access_ttl: Duration,
     metrics: Metrics,
+    reads: CachedReads,
     /// Sessions need persistence, which needs this; so they are put in afterwards, before anything is served.
     sessions: arc_swap::ArcSwapOption<Sessions>,
 }
@@ -359,6 +375,7 @@ impl Announcer {
 
 impl CommitObserver for Announcer {
     fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>) {
+        self.reads.committed(commands, outcomes);
         self.rooms.publish(&events);
         for (command, outcome) in commands.iter().zip(outcomes) {
             match (&command.action, outcome) {

@@ -46,6 +46,14 @@ impl Audience for Orderers {
     const ROLES: &'static [Role] = &[Role::Customer, Role::Merchant];
 }
 
+/// Operators.
+#[derive(Debug)]
+pub enum Operators {}
+
+impl Audience for Operators {
+    const ROLES: &'static [Role] = &[Role::Admin];
+}
+
 /// Somebody whose token holds, whose sign-in was not ended, and whose role may use the route: 401 without the first
 /// two, 403 without the last. Put it before other extractors, so that its answer wins.
 #[derive(Debug)]

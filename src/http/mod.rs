@@ -8,6 +8,7 @@ pub mod health;
 pub mod idempotency;
 pub mod identity;
 pub mod input;
+pub mod jobs;
 pub mod members;
 pub mod menu;
 pub mod network;

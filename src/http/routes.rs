@@ -16,7 +16,7 @@ use super::observe::{REQUEST_ID, observe};
 use super::problem::ApiError;
 use super::settings::ServerSettings;
 use super::state::Api;
-use super::{accounts, businesses, health, idempotency, members, menu, notifications, openapi, orders};
+use super::{accounts, businesses, health, idempotency, jobs, members, menu, notifications, openapi, orders};
 
 /// How long a browser may remember what another site's page may send, seconds.
 const CORS_MAX_AGE: usize = 3600;
@@ -57,6 +57,7 @@ pub(super) fn documented(config: &mut ServiceConfig) {
     config.service(
         scope("/api/v1")
             .configure(accounts::routes)
+            .configure(jobs::routes)
             .configure(businesses::routes)
             .configure(members::routes)
             .configure(menu::routes)

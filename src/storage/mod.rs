@@ -1,6 +1,7 @@
 //! Ports to the database and what stands behind them: Postgres and SQLite, held to one contract.
 
 mod batch;
+pub mod cache;
 pub mod cipher;
 pub mod command;
 mod connection;
@@ -11,6 +12,7 @@ mod migrations;
 mod ports;
 pub mod postgres;
 mod reads;
+pub mod rotation;
 mod rows;
 mod search;
 pub mod settings;
@@ -19,7 +21,10 @@ mod statement;
 mod store;
 
 pub use error::StoreError;
-pub use ports::{Attempt, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart, Store, User};
+pub use ports::{
+    Attempt, BusinessStats, Happened, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart,
+    Store, TimelineEntry, User,
+};
 pub use settings::Settings;
 
 /// The words an order is searched by: runs of letters and digits, in lower case, at most `max` of them.

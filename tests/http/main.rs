@@ -11,6 +11,7 @@ mod documentation;
 mod idempotency;
 mod orders;
 mod surroundings;
+mod upkeep;
 
 use bellhop::http::access::token::{TokenKey, TokenSettings, Tokens};
 use serde_json::{Value, json};

@@ -159,6 +159,27 @@ impl TestApp {
         tokio::time::timeout(Duration::from_secs(20), stored).await.expect("an acknowledgement is stored")
     }
 
+    /// Somebody signed in as an operator: made a customer, then changed behind the hub's back, since there is no way in.
+    pub async fn operator(&self) -> Person {
+        const PROMOTE: &str = "UPDATE users SET role = 'admin' WHERE id = $1";
+        let mut person = self.person("customer", "Ops").await;
+        match self.postgres_url() {
+            Some(url) => {
+                let mut connection = PgConnection::connect(url).await.expect("Postgres answers");
+                sqlx::query(PROMOTE).bind(&person.id).execute(&mut connection).await.expect("it is changed");
+            }
+            None => {
+                let options = SqliteConnectOptions::new()
+                    .filename(self.data_folder().join("bellhop.sqlite"))
+                    .busy_timeout(Duration::from_secs(5));
+                let mut connection = SqliteConnection::connect_with(&options).await.expect("it opens");
+                sqlx::query(PROMOTE).bind(&person.id).execute(&mut connection).await.expect("it is changed");
+            }
+        }
+        person.sign_in(self, None).await;
+        person
+    }
+
     pub fn sessions(&self) -> &Sessions {
         &self.running().sessions
     }
