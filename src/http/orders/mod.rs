@@ -4,6 +4,7 @@ mod list;
 mod moving;
 mod placing;
 mod reading;
+mod timeline;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(placing::place)
         .service(list::list)
         .service(reading::read)
+        .service(timeline::timeline)
         .service(moving::change_status);
 }
 
