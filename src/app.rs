@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::FatalSignal;
+use crate::actors::jobs::Jobs;
 use crate::actors::persistence::{CommitObserver, Persistence};
 use crate::actors::room::Rooms;
 use crate::actors::session::{Credentials, Sessions};
@@ -32,6 +33,7 @@ use crate::http::server::Listening;
 use crate::http::sockets::{Admission, SocketGate};
 use crate::http::state::{Api, Deployment, Parts, Phase, Readiness};
 use crate::protocol::event::RoomEvent;
+use crate::storage::cache::CachedReads;
 use crate::storage::cipher::{Cipher, KeyId, KeysError};
 use crate::storage::command::{Action, Command, Outcome, PlaceOutcome, Removal, Rotation};
 use crate::storage::postgres::PostgresOptions;
@@ -122,6 +124,7 @@ pub struct App {
     store: Arc<dyn Store>,
     persistence: Persistence,
     rooms: Rooms,
+    jobs: Jobs,
     sessions: Sessions,
     attendance: Attendance,
     readiness: Readiness,
@@ -211,7 +214,9 @@ impl App {
         }
         let fatal = FatalSignal::new();
         let rooms = Rooms::start(store.clone(), 1, settings.actors.rooms.clone(), metrics.clone());
+        let reads = CachedReads::new(store.clone(), settings.storage.cache.clone(), metrics.clone());
         let announcer = Arc::new(Announcer {
+            reads: reads.clone(),
             rooms: rooms.clone(),
             revocations: revocations.clone(),
             access_ttl,
@@ -238,6 +243,12 @@ impl App {
             metrics.clone(),
         );
         announcer.sessions.store(Some(Arc::new(sessions.clone())));
+        let jobs = Jobs::start(
+            store.clone(),
+            persistence.clone(),
+            settings.actors.retention.clone(),
+            metrics.clone(),
+        );
         let readiness = Readiness::default();
         let activity = Activity::default();
         let passwords = PasswordSettings {
@@ -247,6 +258,7 @@ impl App {
         };
         let api = web::Data::new(Api::new(Parts {
             store: store.clone(),
+            reads,
             persistence: persistence.clone(),
             tokens,
             refresh_tokens: Arc::new(RefreshTokens::new(secret)),
@@ -257,6 +269,7 @@ impl App {
             revocations: revocations.clone(),
             activity: activity.clone(),
             cipher,
+            jobs: jobs.clone(),
             metrics: metrics.clone(),
             readiness: readiness.clone(),
             limits: limits_of(&settings.http.limits),
@@ -286,6 +299,7 @@ impl App {
             store,
             persistence,
             rooms,
+            jobs,
             sessions,
             attendance,
             readiness,
@@ -345,6 +359,7 @@ impl App {
             },
         };
         self.readiness.set(Phase::Draining);
+        self.jobs.stop();
         let deadline = Instant::now() + self.drain_within;
         self.attendance.ask_sockets().await;
         tracing::info!(sockets = self.sessions.open(), "draining");
@@ -390,6 +405,7 @@ struct Announcer {
     revocations: Revocations,
     access_ttl: Duration,
     metrics: Metrics,
+    reads: CachedReads,
     /// Sessions need persistence, which needs this; so they are put in afterwards, before anything is served.
     sessions: arc_swap::ArcSwapOption<Sessions>,
 }
@@ -405,6 +421,7 @@ impl Announcer {
 
 impl CommitObserver for Announcer {
     fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>) {
+        self.reads.committed(commands, outcomes);
         self.rooms.publish(&events);
         for (command, outcome) in commands.iter().zip(outcomes) {
             match (&command.action, outcome) {

@@ -1,6 +1,7 @@
 //! Actors: shells over plain minds. Each is reached through its handle.
 
 mod fatal;
+pub mod jobs;
 mod mailbox;
 pub mod persistence;
 pub mod room;

@@ -17,6 +17,8 @@ pub struct Settings {
     pub rooms: RoomSettings,
     /// Bounds and clocks of one socket.
     pub sessions: SessionSettings,
+    /// How long things are kept.
+    pub retention: RetentionSettings,
 }
 
 /// `[persistence]`: how many commands share a transaction, and how many may wait.
@@ -73,6 +75,22 @@ pub struct SessionSettings {
     pub max_rooms: usize,
 }
 
+/// `[retention]`: how long what nobody needs for daily work is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSettings {
+    /// Events of rooms, days, 1–3650; a device that was away for longer gets `resync`.
+    pub room_events_days: u32,
+    /// Notifications and their read marks, days, 1–3650.
+    pub notifications_days: u32,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self { room_events_days: 30, notifications_days: 90 }
+    }
+}
+
 impl Default for PersistenceSettings {
     fn default() -> Self {
         Self {
@@ -114,6 +132,7 @@ impl Settings {
         let mut problems = self.persistence.problems();
         problems.extend(self.rooms.problems());
         problems.extend(self.sessions.problems());
+        problems.extend(self.retention.problems());
         problems
     }
 }
@@ -157,6 +176,15 @@ impl SessionSettings {
         if self.ping_s.saturating_add(self.pong_s) > 45 {
             checks.refuse("pong_s", "sessions.ping_s and sessions.pong_s together must not pass 45 s");
         }
+        checks.found()
+    }
+}
+
+impl RetentionSettings {
+    fn problems(&self) -> Vec<Problem> {
+        let mut checks = Checks::of("retention");
+        checks.range("room_events_days", self.room_events_days, 1..=3650);
+        checks.range("notifications_days", self.notifications_days, 1..=3650);
         checks.found()
     }
 }

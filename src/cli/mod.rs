@@ -2,6 +2,7 @@
 
 mod admin;
 mod serve;
+mod upkeep;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -55,6 +56,17 @@ enum Command {
     /// Manage operators
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Renew the encryption of personal data at rest
+    #[command(subcommand)]
+    Keys(upkeep::Keys),
+    /// Renew what cursors of events count in
+    #[command(subcommand)]
+    Epochs(upkeep::Epochs),
+    /// Copy the SQLite database to a new file, also while the hub runs
+    Backup {
+        /// The file to make
+        file: PathBuf,
+    },
     /// Print the OpenAPI document
     Openapi,
     /// Ask the hub on this machine whether it is ready: exit status 0 if it is, 1 if not
@@ -135,6 +147,9 @@ fn with_settings(command: Command, place: Place) -> ExitCode {
             Command::Healthcheck { .. } => serve::healthcheck(&settings).await,
             Command::Migrate => migrate(&settings).await,
             Command::Admin(admin::Admin::Create(create)) => admin::create(&settings, create).await,
+            Command::Keys(keys) => upkeep::keys(&settings, keys).await,
+            Command::Epochs(epochs) => upkeep::epochs(&settings, epochs).await,
+            Command::Backup { file } => upkeep::backup(&settings, file).await,
             Command::Demo(_) | Command::Openapi | Command::Config(_) | Command::Completions { .. } => {
                 ExitCode::SUCCESS
             }

@@ -35,9 +35,9 @@ use crate::{actors, http, storage, telemetry};
 pub struct Settings {
     /// Where this runs; picks `config/<environment>.toml` and how strict the checks are.
     pub environment: Environment,
-    /// Sections `data`, `database`, `encryption`.
+    /// Sections `data`, `database`, `encryption`, `cache`.
     pub storage: storage::Settings,
-    /// Sections `persistence`, `rooms`, `sessions`.
+    /// Sections `persistence`, `rooms`, `sessions`, `retention`.
     pub actors: actors::Settings,
     /// Sections `server`, `auth`, `docs`, `drivers`, `limits`, `ops`.
     pub http: http::Settings,

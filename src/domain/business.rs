@@ -48,6 +48,13 @@ impl Zone {
             .map(|t| t.to_zoned(self.rules.clone()).date().to_string())
             .unwrap_or_else(|_| "1970-01-01".to_owned())
     }
+
+    /// When that day began.
+    pub fn day_began(&self, now: Timestamp) -> Timestamp {
+        jiff::Timestamp::from_microsecond(now.as_micros())
+            .and_then(|t| t.to_zoned(self.rules.clone()).start_of_day())
+            .map_or(Timestamp::default(), |began| Timestamp::from_micros(began.timestamp().as_microsecond()))
+    }
 }
 
 impl fmt::Debug for Zone {
@@ -187,6 +194,9 @@ mod tests {
         assert_eq!(Zone::utc().day(t), "2026-03-01");
         assert_eq!(Zone::parse("Asia/Tokyo").expect("Tokyo is known").day(t), "2026-03-02");
         assert_eq!(Zone::parse("UTC").map(|z| z.day(t)), Ok("2026-03-01".to_owned()));
+        let began = |zone: &str| Zone::parse(zone).map(|zone| zone.day_began(t).to_rfc3339());
+        assert_eq!(began("UTC"), Ok("2026-03-01T00:00:00Z".to_owned()));
+        assert_eq!(began("Asia/Tokyo"), Ok("2026-03-01T15:00:00Z".to_owned()));
         assert!(Zone::parse("Mars/Olympus").is_err());
         assert!(Zone::parse("asia/tokyo").is_err());
     }

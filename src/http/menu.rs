@@ -79,8 +79,8 @@ pub struct MenuView {
     responses((status = 200, description = "The menu", body = MenuView)))]
 #[get("/businesses/{id}/menu")]
 async fn read(api: web::Data<Api>, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
-    let business = api.store.business(id.0).await?.ok_or_else(ApiError::not_found)?;
-    let items: Vec<ItemBody> = api.store.menu(id.0).await?.into_iter().map(ItemBody::from).collect();
+    let business = api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?;
+    let items: Vec<ItemBody> = api.reads.menu(id.0).await?.iter().cloned().map(ItemBody::from).collect();
     let mut categories: Vec<String> = items.iter().filter_map(|item| item.category.clone()).collect();
     categories.dedup();
     let (business_id, currency) = (business.id.to_string(), business.currency.to_string());

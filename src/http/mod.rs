@@ -10,6 +10,7 @@ pub mod health;
 pub mod idempotency;
 pub mod identity;
 pub mod input;
+pub mod jobs;
 pub mod limits;
 pub mod members;
 pub mod menu;

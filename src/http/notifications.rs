@@ -1,6 +1,8 @@
 //! Notifications of a business (requirement 4.5).
 
-use actix_web::{HttpResponse, get, post, web};
+use std::collections::HashMap;
+
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,14 +14,14 @@ use crate::domain::ids::{BusinessId, NotificationId};
 use crate::domain::time::Timestamp;
 
 use super::identity::{Merchants, SignedIn};
-use super::input::{Body, Parsed, PathId, Query, rules, schema_of};
+use super::input::{Body, Parsed, PathId, Query, path_text, rules, schema_of};
 use super::paging::Limit;
 use super::problem::ApiError;
 use super::state::Api;
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(post_one).service(list);
+    config.service(post_one).service(list).service(read);
 }
 
 /// A notification to be stored and shown on every device of the business.
@@ -73,6 +75,8 @@ pub struct NotificationView {
     priority: &'static str,
     /// RFC 3339.
     created_at: String,
+    /// When you read it, RFC 3339; `null` while you have not. Every member has marks of their own.
+    read_at: Option<String>,
 }
 
 impl From<Notification> for NotificationView {
@@ -86,6 +90,7 @@ impl From<Notification> for NotificationView {
             data: n.data,
             priority: n.priority.as_str(),
             created_at: n.created_at.to_rfc3339(),
+            read_at: None,
         }
     }
 }
@@ -163,6 +168,42 @@ async fn list(
     let has_more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next_before = found.last().filter(|_| has_more).map(|last| last.id.to_string());
-    let items = found.into_iter().map(NotificationView::from).collect();
+    let ids: Vec<NotificationId> = found.iter().map(|notification| notification.id).collect();
+    let reads: HashMap<NotificationId, Timestamp> =
+        api.store.notification_reads(who.principal.user, &ids).await?.into_iter().collect();
+    let view = |notification: Notification| {
+        let read_at = reads.get(&notification.id).map(|at| at.to_rfc3339());
+        NotificationView { read_at, ..NotificationView::from(notification) }
+    };
+    let items = found.into_iter().map(view).collect();
     Ok(HttpResponse::Ok().json(NotificationsView { items, limit, has_more, next_before }))
+}
+
+/// Since when a notification is read.
+#[derive(Serialize, ToSchema)]
+pub struct ReadView {
+    /// When you first said so; RFC 3339.
+    read_at: String,
+}
+
+/// Say that you have read a notification. Saying it again changes nothing.
+#[utoipa::path(tag = "notifications", security(("bearer" = [])),
+    params(
+        ("id" = String, Path, description = "`biz_…`"),
+        ("notification" = String, Path, description = "`ntf_…`"),
+    ),
+    responses((status = 200, description = "Read by you, not by others", body = ReadView)))]
+#[post("/businesses/{id}/notifications/{notification}/read")]
+async fn read(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<BusinessId>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    api.membership(who.principal, id.0).await?;
+    let notification: NotificationId =
+        path_text(&request, "notification")?.parse().map_err(|_| ApiError::not_found())?;
+    let read = api.persistence.read_notification(id.0, notification, who.principal.user).await?;
+    let read_at = read.ok_or_else(ApiError::not_found)?.to_rfc3339();
+    Ok(HttpResponse::Ok().json(ReadView { read_at }))
 }

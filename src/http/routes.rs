@@ -20,8 +20,8 @@ use super::settings::ServerSettings;
 use super::sockets::WorkerGate;
 use super::state::Api;
 use super::{
-    accounts, admin, businesses, health, idempotency, members, menu, notifications, openapi, orders, rooms,
-    sessions,
+    accounts, admin, businesses, health, idempotency, jobs, members, menu, notifications, openapi, orders,
+    rooms, sessions,
 };
 
 /// How long a browser may remember what another site's page may send, seconds.
@@ -90,6 +90,7 @@ pub(super) fn documented(config: &mut ServiceConfig) {
         scope("/api/v1")
             .configure(accounts::routes)
             .configure(admin::routes)
+            .configure(jobs::routes)
             .configure(businesses::routes)
             .configure(members::routes)
             .configure(menu::routes)

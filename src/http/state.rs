@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 
+use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
 use crate::storage::Store;
+use crate::storage::cache::CachedReads;
 use crate::storage::cipher::Cipher;
 use crate::telemetry::Metrics;
 
@@ -62,8 +64,10 @@ pub enum Deployment {
 
 /// The parts the composition root hands over.
 pub struct Parts {
-    /// For reading.
+    /// For reading what a write or somebody's access depends on.
     pub store: Arc<dyn Store>,
+    /// For reading what is only shown.
+    pub reads: CachedReads,
     /// The only door to writing.
     pub persistence: Persistence,
     /// Signs and checks access tokens and tickets.
@@ -78,6 +82,8 @@ pub struct Parts {
     pub activity: Activity,
     /// Fingerprints requests that have an idempotency key.
     pub cipher: Arc<Cipher>,
+    /// Cleans up in the background.
+    pub jobs: Jobs,
     /// Counts everything.
     pub metrics: Metrics,
     /// Whether new work should come.
@@ -93,6 +99,7 @@ pub struct Parts {
 /// What every request handler may use; one for the whole node, shared by all worker threads.
 pub struct Api {
     pub(super) store: Arc<dyn Store>,
+    pub(super) reads: CachedReads,
     pub(super) persistence: Persistence,
     pub(super) tokens: Arc<Tokens>,
     pub(super) refresh_tokens: Arc<RefreshTokens>,
@@ -100,6 +107,7 @@ pub struct Api {
     pub(super) revocations: Revocations,
     pub(super) activity: Activity,
     pub(super) cipher: Arc<Cipher>,
+    pub(super) jobs: Jobs,
     pub(super) metrics: Metrics,
     pub(super) readiness: Readiness,
     pub(super) limits: Option<Arc<dyn RateLimits>>,
@@ -116,6 +124,7 @@ impl Api {
     pub fn new(parts: Parts) -> Self {
         Self {
             store: parts.store,
+            reads: parts.reads,
             persistence: parts.persistence,
             tokens: parts.tokens,
             refresh_tokens: parts.refresh_tokens,
@@ -123,6 +132,7 @@ impl Api {
             revocations: parts.revocations,
             activity: parts.activity,
             cipher: parts.cipher,
+            jobs: parts.jobs,
             metrics: parts.metrics,
             readiness: parts.readiness,
             trusted_proxies: parts.settings.server.trusted_networks(),

@@ -153,6 +153,12 @@ impl Cipher {
         Ok(format!("{VERSION}.{id}.{}", URL_SAFE_NO_PAD.encode([&nonce.0[..], &sealed].concat())))
     }
 
+    /// Whether the current key sealed this.
+    pub fn is_current(&self, sealed: &str) -> bool {
+        let mut parts = sealed.splitn(3, '.');
+        parts.next() == Some(VERSION) && parts.next() == Some(&self.keys[0].0.0)
+    }
+
     /// Opens what [`Cipher::seal`] returned for the same place, with whichever key it names.
     ///
     /// # Errors
@@ -257,6 +263,7 @@ mod tests {
     fn after_a_rotation_old_values_open_and_new_ones_use_the_new_key() {
         let sealed = seal(&cipher(vec![key("old", 1)]), PHONE, "secret");
         let rotated = cipher(vec![key("new", 2), key("old", 1)]);
+        assert!(!rotated.is_current(&sealed) && rotated.is_current(&seal(&rotated, PHONE, "secret")));
         assert_eq!(open(&rotated, PHONE, &sealed).as_deref(), Ok("secret"));
         assert!(seal(&rotated, PHONE, "secret").starts_with("v1.new."));
     }

@@ -1,10 +1,12 @@
 //! Everything that is ever written, as commands. A lane runs many in one transaction; each is answered on its own.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::access::{MemberRole, Role};
 use crate::domain::business::{Business, BusinessState, Location, MenuItem, Zone};
-use crate::domain::cursor::Cursor;
+use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::event::Notification;
-use crate::domain::ids::{BusinessId, CommandId, OrderId, SessionId, UserId};
+use crate::domain::ids::{BusinessId, CommandId, NotificationId, OrderId, SessionId, UserId};
 use crate::domain::order::{Draft, MoveRefusal, MoveRequest, Order, PlaceRefusal};
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
@@ -107,6 +109,96 @@ pub enum Action {
     StoreAcks(Vec<DeviceAck>),
     /// Store that one event was shown or acted upon on a device.
     StoreMark(DeviceMark),
+    /// Delete what is older than `before`, at most `limit` rows of it.
+    Purge {
+        /// Of what.
+        what: Purgeable,
+        /// What is of this moment or later stays.
+        before: Timestamp,
+        /// The most rows to delete.
+        limit: u32,
+    },
+    /// Store that somebody has read a notification; the first time counts.
+    ReadNotification {
+        /// Of which business.
+        business: BusinessId,
+        /// Which.
+        notification: NotificationId,
+        /// Who.
+        user: UserId,
+    },
+    /// Seal values of a column with the current key, where an older one sealed them.
+    Reseal {
+        /// Which column.
+        column: SealedColumn,
+        /// Begin after this row: the `last` of the command before.
+        after: Option<(String, String)>,
+        /// The most values to look at.
+        limit: u32,
+    },
+    /// Put the hub and rooms into another epoch.
+    RotateEpoch {
+        /// Which, drawn at random.
+        epoch: Epoch,
+        /// Begin after this room: the `last` of the command before.
+        after: Option<(String, String)>,
+        /// The most rooms to look at.
+        limit: u32,
+    },
+    /// Tell the query planner how the data is spread, where the database does not find out by itself.
+    Analyze,
+}
+
+/// A column of sealed values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealedColumn {
+    /// Customers' phone numbers.
+    OrderPhone,
+    /// Where orders are taken to.
+    OrderAddress,
+    /// Answers kept under idempotency keys.
+    KeptAnswer,
+}
+
+impl SealedColumn {
+    /// Every one there is.
+    pub const ALL: [Self; 3] = [Self::OrderPhone, Self::OrderAddress, Self::KeptAnswer];
+
+    /// Its table and its name.
+    pub const fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::OrderPhone => ("orders", "phone"),
+            Self::OrderAddress => ("orders", "address"),
+            Self::KeptAnswer => ("idempotency_keys", "body"),
+        }
+    }
+}
+
+/// How far a command came that goes through many rows in steps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advanced {
+    /// Rows changed.
+    pub changed: u64,
+    /// The last row looked at, for the next command; `None` at the end.
+    pub last: Option<(String, String)>,
+}
+
+/// What runs out and is deleted some time after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purgeable {
+    /// Used tickets, by when they ran out.
+    Tickets,
+    /// Sign-ins, by when they ran out or were ended.
+    Sessions,
+    /// Idempotency keys and their answers, by when they were first used.
+    IdempotencyKeys,
+    /// The record that makes a command happen once, by when the command was made.
+    Commands,
+    /// Events of rooms, by when they happened. Where a room's history ends is kept, so that its numbers go on and who
+    /// comes back from before gets `resync`.
+    RoomEvents,
+    /// Notifications with their read marks, by when they were made.
+    Notifications,
 }
 
 /// Place an order, at most once per idempotency key.
@@ -349,6 +441,12 @@ pub enum Outcome {
     Removed(Removal),
     /// Of `PutMember`.
     MemberPut(Result<(), MemberRefusal>),
+    /// Of `Purge`: how many rows were deleted; less than the limit when there are no more.
+    Purged(u64),
+    /// Of `ReadNotification`: when they first read it; `None` when there is no such notification.
+    NotificationRead(Option<Timestamp>),
+    /// Of `Reseal` and `RotateEpoch`.
+    Advanced(Advanced),
     /// Of everything that cannot be refused.
     Done,
 }

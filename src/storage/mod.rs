@@ -1,6 +1,7 @@
 //! Ports to the database and what stands behind them: Postgres and SQLite, held to one contract.
 
 mod batch;
+pub mod cache;
 pub mod cipher;
 pub mod command;
 mod connection;
@@ -11,6 +12,7 @@ mod migrations;
 mod ports;
 pub mod postgres;
 mod reads;
+pub mod rotation;
 mod rows;
 mod search;
 pub mod settings;
@@ -20,7 +22,8 @@ mod store;
 
 pub use error::StoreError;
 pub use ports::{
-    Attempt, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart, Session, Store, User,
+    Attempt, BusinessStats, Happened, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart,
+    Session, Store, TimelineEntry, User,
 };
 pub use settings::Settings;
 

@@ -9,13 +9,13 @@ use crate::domain::access::{MemberRole, Role};
 use crate::domain::business::{Business, MenuItem};
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::event::Notification;
-use crate::domain::ids::{BusinessId, OrderId, SessionId, UserId};
-use crate::domain::order::{Order, Status};
+use crate::domain::ids::{BusinessId, NotificationId, OrderId, SessionId, UserId};
+use crate::domain::order::{Order, Party, Status};
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
-use super::command::{Approval, Command, Committed, Device, DeviceAck, KeptAnswer};
+use super::command::{Approval, Command, Committed, Device, DeviceAck, KeptAnswer, MarkKind};
 use super::error::StoreError;
 
 /// Whether a lane runs these commands for the first time.
@@ -95,7 +95,7 @@ pub struct Member {
 }
 
 /// Whose orders a list shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderScope {
     /// Those a customer placed.
     Customer(UserId),
@@ -143,6 +143,60 @@ pub struct OrderPage {
     pub more: More,
 }
 
+/// What a business did today, and what waits there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusinessStats {
+    /// Orders placed since the day began; those whose payment is still awaited do not count.
+    pub orders: u64,
+    /// Total of those of them that were not rejected, cancelled or failed, in minor units.
+    pub revenue_minor: i64,
+    /// Orders that wait for an answer, from whatever day.
+    pub pending: u64,
+    /// When the store was asked.
+    pub at: Timestamp,
+}
+
+/// Something that happened to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimelineEntry {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: Happened,
+}
+
+/// What happened to an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Happened {
+    /// It moved, or was placed.
+    Moved {
+        /// From where; nowhere when it was placed.
+        from: Option<Status>,
+        /// Where to.
+        to: Status,
+        /// In which capacity somebody moved it.
+        party: Party,
+        /// Who; `None` is the hub itself.
+        user: Option<UserId>,
+        /// Why, in their words.
+        reason: Option<String>,
+    },
+    /// A device had it for the first time.
+    Acknowledged {
+        /// Its own id, else its session's.
+        device: String,
+    },
+    /// An event of it was shown or acted upon on a device.
+    Marked {
+        /// Which of the two.
+        kind: MarkKind,
+        /// Its own id, else its session's.
+        device: String,
+        /// Who was signed in on it.
+        user: UserId,
+    },
+}
+
 /// Whether a page is the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum More {
@@ -169,6 +223,12 @@ pub trait Store: Send + Sync + 'static {
     async fn ping(&self) -> Result<(), StoreError>;
     /// Connections open and idle, for the metric.
     fn pool_size(&self) -> (u32, u32);
+    /// Gives the log's space back where the database does not do so by itself: folds SQLite's write-ahead log into the
+    /// file. Waits for readers and the writer a second at most, then leaves the rest for the next time.
+    async fn checkpoint(&self) -> Result<(), StoreError>;
+    /// Writes a consistent copy of a SQLite database, made while the hub runs, to a new file that only its owner can
+    /// read; [`StoreError::NotHappened`] when the file exists, and for Postgres, which has tools of its own.
+    async fn backup(&self, file: &std::path::Path) -> Result<(), StoreError>;
     /// Closes every connection, letting reads that run finish.
     async fn close(&self);
 
@@ -208,13 +268,27 @@ pub trait Store: Send + Sync + 'static {
     async fn order(&self, id: OrderId) -> Result<Option<Order>, StoreError>;
     /// A page of orders.
     async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, StoreError>;
+    /// What happened to an order, oldest first: every move, and at most 500 acknowledgements and 500 marks.
+    async fn timeline(&self, order: OrderId) -> Result<Vec<TimelineEntry>, StoreError>;
+    /// When somebody has read these notifications, in any order; those they have not read are left out.
+    async fn notification_reads(
+        &self,
+        user: UserId,
+        notifications: &[NotificationId],
+    ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError>;
+    /// What a business did since `since`, the beginning of its day, and what waits there.
+    async fn business_stats(
+        &self,
+        business: BusinessId,
+        since: Timestamp,
+    ) -> Result<BusinessStats, StoreError>;
     /// The first answer under an idempotency key.
     async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError>;
     /// Notifications of a business, newest first, at most `limit` older than `before`.
     async fn notifications(
         &self,
         business: BusinessId,
-        before: Option<crate::domain::ids::NotificationId>,
+        before: Option<NotificationId>,
         limit: u32,
     ) -> Result<Vec<Notification>, StoreError>;
 

@@ -21,6 +21,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// What encrypts phone numbers and addresses at rest.
     pub encryption: EncryptionSettings,
+    /// What is answered from memory.
+    pub cache: CacheSettings,
 }
 
 /// `[data]`: files of this node.
@@ -63,6 +65,37 @@ pub struct EncryptionSettings {
     /// `id:base64(32 bytes)` each. The first encrypts, all decrypt; an id is 1–16 of `a-z 0-9 _ -`.
     #[serde(serialize_with = "redacted_list")]
     pub keys: Vec<SecretString>,
+}
+
+/// `[cache]`: reads answered from memory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheSettings {
+    /// Most bytes, 0–4 GiB; 0 switches it off.
+    pub max_bytes: usize,
+    /// Most entries, 64–10,000,000.
+    pub max_entries: usize,
+    /// Businesses, menus and statistics are kept for this long, seconds, 1–300.
+    pub business_s: u64,
+    /// Orders and first pages of lists are kept for this long, seconds, 1–30.
+    pub order_s: u64,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self { max_bytes: 64 << 20, max_entries: 100_000, business_s: 300, order_s: 30 }
+    }
+}
+
+impl CacheSettings {
+    fn problems(&self) -> Vec<Problem> {
+        let mut checks = Checks::of("cache");
+        checks.range("max_bytes", self.max_bytes, 0..=4 << 30);
+        checks.range("max_entries", self.max_entries, 64..=10_000_000);
+        checks.range("business_s", self.business_s, 1..=300);
+        checks.range("order_s", self.order_s, 1..=30);
+        checks.found()
+    }
 }
 
 /// One decoded key for XChaCha20-Poly1305.
@@ -147,6 +180,7 @@ impl Settings {
         problems.extend(self.location().err());
         problems.extend(self.database.problems());
         problems.extend(self.encryption.problems());
+        problems.extend(self.cache.problems());
         problems
     }
 }

@@ -22,8 +22,8 @@ use super::command::{DeviceAck, KeptAnswer};
 use super::connection::{Pool, SharedRow};
 use super::connector::Connector;
 use super::error::StoreError;
-use super::ports::{Lane, Member, OrderPage, OrderQuery, Session, Store, User};
-use super::reads::{accounts, businesses, orders, rooms};
+use super::ports::{BusinessStats, Lane, Member, OrderPage, OrderQuery, Session, Store, TimelineEntry, User};
+use super::reads::{accounts, businesses, orders, rooms, timeline};
 use super::statement::{Arg, LazyStatement, Statement};
 use super::{postgres, sqlite};
 
@@ -94,6 +94,22 @@ impl Store for SqlStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.fetch::<PingRow>(&PING, &[]).await.map(drop)
+    }
+
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        match &self.connector {
+            Connector::Postgres { .. } => Ok(()),
+            Connector::Sqlite { options } => sqlite::checkpoint(options).await,
+        }
+    }
+
+    async fn backup(&self, file: &std::path::Path) -> Result<(), StoreError> {
+        match &self.connector {
+            Connector::Postgres { .. } => Err(StoreError::NotHappened(
+                "a Postgres database is backed up with its own tools: pg_dump or pg_basebackup".to_owned(),
+            )),
+            Connector::Sqlite { options } => sqlite::backup(options, file).await,
+        }
     }
 
     fn pool_size(&self) -> (u32, u32) {
@@ -168,6 +184,26 @@ impl Store for SqlStore {
 
     async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, StoreError> {
         orders::page(self, query).await
+    }
+
+    async fn timeline(&self, order: OrderId) -> Result<Vec<TimelineEntry>, StoreError> {
+        timeline::timeline(self, order).await
+    }
+
+    async fn notification_reads(
+        &self,
+        user: UserId,
+        notifications: &[NotificationId],
+    ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError> {
+        businesses::notification_reads(self, user, notifications).await
+    }
+
+    async fn business_stats(
+        &self,
+        business: BusinessId,
+        since: Timestamp,
+    ) -> Result<BusinessStats, StoreError> {
+        orders::stats(self, business, since).await
     }
 
     async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError> {

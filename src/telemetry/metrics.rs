@@ -72,6 +72,14 @@ pub struct Families {
     pub revenue_total_amount: IntCounterVec,
     /// Times a room had to read events that it had not been told of.
     pub room_gap_repairs_total: IntCounter,
+    /// Background jobs that ended, by job and outcome (`done` or `failed`).
+    pub jobs_total: IntCounterVec,
+    /// Time of a background job, seconds, by job.
+    pub job_seconds: HistogramVec,
+    /// Rows deleted because their time was over, by job.
+    pub job_rows_deleted_total: IntCounterVec,
+    /// Reads that may be answered from memory, by what is read and `hit` or `miss`.
+    pub cache_requests_total: IntCounterVec,
     /// Messages waiting, by kind of actor.
     pub mailbox_depth: IntGaugeVec,
     /// Events of security, by kind.
@@ -210,6 +218,18 @@ impl Families {
             room_gap_repairs_total: add.counter(
                 "room_gap_repairs_total",
                 "Times a room had to read events that it had not been told of.",
+            )?,
+            jobs_total: add.counters("jobs_total", "Background jobs that ended.", &["job", "outcome"])?,
+            job_seconds: add.latencies("job_seconds", "Time of a background job.", &["job"])?,
+            job_rows_deleted_total: add.counters(
+                "job_rows_deleted_total",
+                "Rows deleted because their time was over.",
+                &["job"],
+            )?,
+            cache_requests_total: add.counters(
+                "cache_requests_total",
+                "Reads that may be answered from memory.",
+                &["cache", "result"],
             )?,
             mailbox_depth: add.gauges("mailbox_depth", "Messages waiting.", &["actor"])?,
             security_events_total: add.counters("security_events_total", "Events of security.", &["kind"])?,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellhop::domain::ids::{BusinessId, OrderId, SessionId, UserId};
+use bellhop::domain::ids::{BusinessId, NotificationId, OrderId, SessionId, UserId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -88,6 +88,18 @@ PATCH  /api/v1/orders/{id}/status                     own           401 200 404 
 PATCH  /api/v1/orders/{id}/status                     other         401 404 404 200 200 200
 PATCH  /api/v1/orders/{id}/status                     foreign       401 404 404 404 404 200
 PATCH  /api/v1/orders/{id}/status                     absent        401 404 404 404 404 404
+GET    /api/v1/admin/jobs                             -             401 403 403 403 403 200
+GET    /api/v1/businesses/{id}/stats                  own           401 403 403 200 200 200
+GET    /api/v1/businesses/{id}/stats                  other,foreign 401 403 403 404 404 200
+GET    /api/v1/businesses/{id}/stats                  absent        401 403 403 404 404 404
+POST   /api/v1/businesses/{id}/notifications/{notification}/read own           401 403 403 200 200 200
+POST   /api/v1/businesses/{id}/notifications/{notification}/read other         401 403 403 404 404 200
+POST   /api/v1/businesses/{id}/notifications/{notification}/read foreign       401 403 403 404 404 404
+POST   /api/v1/businesses/{id}/notifications/{notification}/read absent        401 403 403 404 404 404
+GET    /api/v1/orders/{id}/timeline                   own           401 200 404 200 200 200
+GET    /api/v1/orders/{id}/timeline                   other         401 404 404 200 200 200
+GET    /api/v1/orders/{id}/timeline                   foreign       401 404 404 404 404 200
+GET    /api/v1/orders/{id}/timeline                   absent        401 404 404 404 404 404
 WS     /ws/notifications/{business_id}                own           401 4004 4004 101 101 101
 WS     /ws/notifications/{business_id}                other,foreign 401 4004 4004 4004 4004 101
 WS     /ws/notifications/{business_id}                absent        401 4004 4004 4004 4004 4004
@@ -214,6 +226,17 @@ impl World {
         user
     }
 
+    async fn notification(&self, whose: Whose) -> String {
+        if whose == Whose::Absent {
+            return NotificationId::generate().to_string();
+        }
+        let (business, owner) = self.business(whose);
+        let body = json!({"type": "NOTE", "title": "Note", "message": "Read this"});
+        let made =
+            owner.post(&self.app, &format!("/businesses/{business}/notifications"), &body).await.expect(201);
+        made.json()["id"].as_str().unwrap().to_owned()
+    }
+
     async fn item(&self, whose: Whose) -> String {
         let sku = format!("sku-{}", uuid::Uuid::new_v4().simple());
         if whose != Whose::Absent {
@@ -226,7 +249,7 @@ impl World {
 
     /// The path with objects of its own in it.
     async fn address(&self, template: &str, whose: Whose, caller: &Person) -> String {
-        let inside = template.contains("{user}") || template.contains("{sku}");
+        let inside = ["{user}", "{sku}", "{notification}"].iter().any(|part| template.contains(part));
         let mut path = template.to_owned();
         if template.contains("{room}") {
             path = path.replace("{room}", &format!("business:{}", self.business(whose).0));
@@ -245,6 +268,9 @@ impl World {
         }
         if path.contains("{user}") {
             path = path.replace("{user}", &self.member(whose).await);
+        }
+        if path.contains("{notification}") {
+            path = path.replace("{notification}", &self.notification(whose).await);
         }
         if path.contains("{sku}") {
             path = path.replace("{sku}", &self.item(whose).await);

@@ -16,6 +16,7 @@ mod protection;
 mod sessions;
 mod surroundings;
 mod transports;
+mod upkeep;
 
 use bellhop::http::access::token::{TokenKey, TokenSettings, Tokens};
 use serde_json::{Value, json};

@@ -20,3 +20,4 @@ mod recovery;
 mod rooms;
 mod secrecy;
 mod throughput;
+mod upkeep;

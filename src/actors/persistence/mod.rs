@@ -17,14 +17,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
 use crate::domain::event::Notification;
-use crate::domain::ids::{BusinessId, CommandId, SessionId, UserId};
+use crate::domain::ids::{BusinessId, CommandId, NotificationId, SessionId, UserId};
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::command::{
     Action, BusinessPatch, Command, Creation, DeviceAck, DeviceMark, ItemPatch, MemberRefusal, MoveError,
-    MoveOrder, NewSession, NewUser, Outcome, PlaceOrder, PlaceOutcome, Removal, RotateSession, Rotation,
-    SessionActivity,
+    MoveOrder, NewSession, NewUser, Outcome, PlaceOrder, PlaceOutcome, Purgeable, Removal, RotateSession,
+    Rotation, SessionActivity,
 };
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -205,6 +205,20 @@ impl Persistence {
             .map(drop)
     }
 
+    /// Stores that somebody has read a notification, and tells when they first did; `None` when there is no such.
+    pub async fn read_notification(
+        &self,
+        business: BusinessId,
+        notification: NotificationId,
+        user: UserId,
+    ) -> Result<Option<Timestamp>, SubmitError> {
+        let action = Action::ReadNotification { business, notification, user };
+        match self.submit(business, Class::NewWork, 128, action).await? {
+            Outcome::NotificationRead(at) => Ok(at),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Makes an account.
     pub async fn create_user(&self, user: NewUser) -> Result<Creation, SubmitError> {
         match self.submit(user.id, Class::NewWork, 256, Action::CreateUser(Box::new(user))).await? {
@@ -338,6 +352,20 @@ impl Persistence {
     /// Stores that an event was shown or acted upon.
     pub async fn store_mark(&self, mark: DeviceMark) -> Result<(), SubmitError> {
         self.submit(mark.room, Class::NewWork, 160, Action::StoreMark(mark)).await.map(drop)
+    }
+
+    /// Deletes at most `limit` rows of what is older than `before`, and tells how many. Gives way to orders: refused
+    /// like them when too much waits.
+    pub async fn purge(&self, what: Purgeable, before: Timestamp, limit: u32) -> Result<u64, SubmitError> {
+        match self.submit("upkeep", Class::NewWork, 128, Action::Purge { what, before, limit }).await? {
+            Outcome::Purged(rows) => Ok(rows),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Tells the query planner how the data is spread.
+    pub async fn analyze(&self) -> Result<(), SubmitError> {
+        self.submit("upkeep", Class::NewWork, 128, Action::Analyze).await.map(drop)
     }
 
     async fn removal(&self, key: impl Hash, action: Action) -> Result<Removal, SubmitError> {

@@ -1,4 +1,4 @@
-//! Businesses (requirement 2.1).
+//! Businesses and their figures (requirements 2.1 and 2.3).
 
 mod shapes;
 
@@ -22,7 +22,7 @@ use shapes::{BusinessChanges, BusinessView, NewBusiness};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(create).service(list).service(read).service(update);
+    config.service(create).service(list).service(read).service(stats).service(update);
 }
 
 /// Make a business.
@@ -102,8 +102,49 @@ async fn list(
     responses((status = 200, description = "The business", body = BusinessView)))]
 #[get("/businesses/{id}")]
 async fn read(api: web::Data<Api>, _who: SignedIn, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
-    let business = api.store.business(id.0).await?.ok_or_else(ApiError::not_found)?;
+    let business = api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?;
     Ok(HttpResponse::Ok().json(BusinessView::new(&business, Timestamp::now())))
+}
+
+/// What a business did today, in its own time zone, and what waits there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StatsView {
+    /// Orders placed today; those whose payment is still awaited do not count.
+    #[schema(example = 41)]
+    today_orders: u64,
+    /// Total of those of them that were not rejected, cancelled or failed, in minor units.
+    #[schema(example = 61250)]
+    today_revenue_minor: i64,
+    /// Of the revenue.
+    #[schema(example = "EUR")]
+    currency: String,
+    /// Orders that wait for an answer.
+    #[schema(example = 2)]
+    pending_orders: u64,
+    /// When these were counted; RFC 3339.
+    updated_at: String,
+}
+
+/// Read today's figures of a business you are a member of.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+    params(("id" = String, Path, description = "`biz_…`")),
+    responses((status = 200, description = "Never older than five minutes, nor than the last order", body = StatsView)))]
+#[get("/businesses/{id}/stats")]
+async fn stats(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<BusinessId>,
+) -> Result<HttpResponse, ApiError> {
+    api.membership(who.principal, id.0).await?;
+    let business = api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?;
+    let stats = api.reads.stats(id.0, business.timezone.day_began(Timestamp::now())).await?;
+    Ok(HttpResponse::Ok().json(StatsView {
+        today_orders: stats.orders,
+        today_revenue_minor: stats.revenue_minor,
+        currency: business.currency.to_string(),
+        pending_orders: stats.pending,
+        updated_at: stats.at.to_rfc3339(),
+    }))
 }
 
 /// Change a business you are a member of.

@@ -110,8 +110,9 @@ pub(super) async fn list(
         start,
         limit,
     };
-    let OrderPage { orders, total, more } = api.store.orders(&query).await?;
-    let has_more = more == More::Follow;
+    let found = api.reads.orders(&query).await?;
+    let OrderPage { orders, total, more } = &*found;
+    let (total, has_more) = (*total, *more == More::Follow);
     let last = orders.last().filter(|_| has_more);
     Ok(HttpResponse::Ok().json(OrdersView {
         next_cursor: last.map(|o| OrderCursor { created_at: o.created_at, id: o.id }.to_text()),

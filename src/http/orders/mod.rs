@@ -1,9 +1,12 @@
-//! Orders (requirements 3.1 to 3.5): placing, listing, reading, moving.
+//! Orders (requirements 3.1 to 3.6): placing, listing, reading, moving, and what happened to them.
 
 mod list;
 mod moving;
 mod placing;
 mod reading;
+mod timeline;
+
+use std::sync::Arc;
 
 use actix_web::http::header::HeaderValue;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -18,7 +21,12 @@ use super::state::Api;
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {
-    config.service(placing::place).service(list::list).service(reading::read).service(moving::change_status);
+    config
+        .service(placing::place)
+        .service(list::list)
+        .service(reading::read)
+        .service(timeline::timeline)
+        .service(moving::change_status);
 }
 
 impl Api {
@@ -28,6 +36,25 @@ impl Api {
     /// 404 for whoever has nothing to do with it, whether or not it exists.
     async fn order_for(&self, principal: Principal, id: OrderId) -> Result<(Order, Party), ApiError> {
         let order = self.store.order(id).await?.ok_or_else(ApiError::not_found)?;
+        let party = self.party(principal, &order).await?;
+        Ok((order, party))
+    }
+
+    /// As [`Self::order_for`], for showing only: the order may come from memory.
+    ///
+    /// # Errors
+    /// As [`Self::order_for`].
+    async fn order_shown_to(
+        &self,
+        principal: Principal,
+        id: OrderId,
+    ) -> Result<(Arc<Order>, Party), ApiError> {
+        let order = self.reads.order(id).await?.ok_or_else(ApiError::not_found)?;
+        let party = self.party(principal, &order).await?;
+        Ok((order, party))
+    }
+
+    async fn party(&self, principal: Principal, order: &Order) -> Result<Party, ApiError> {
         let party = match principal.role {
             Role::Admin => Some(Party::Admin),
             Role::Customer => (order.customer_id == principal.user).then_some(Party::Customer),
@@ -38,7 +65,7 @@ impl Api {
             // Deliveries are not assigned to anybody yet.
             Role::Driver => None,
         };
-        party.map(|party| (order, party)).ok_or_else(ApiError::not_found)
+        party.ok_or_else(ApiError::not_found)
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) async fn read(
     id: PathId<OrderId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let (order, party) = api.order_for(who.principal, id.0).await?;
+    let (order, party) = api.order_shown_to(who.principal, id.0).await?;
     let mut response = if has_version(request.headers(), order.version) {
         HttpResponse::NotModified().finish()
     } else {

@@ -45,7 +45,8 @@ static POSITIONS: LazyStatement = LazyStatement::new(|| {
 
 static MARK: LazyStatement = LazyStatement::new(|| {
     Statement::new(
-        "INSERT INTO device_marks (room, device, epoch, seq, kind, user_id, at) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+        "INSERT INTO device_marks (room, device, epoch, seq, kind, user_id, at, order_id) VALUES ($1, $2, $3, $4, $5, $6, $7, \
+             (SELECT e.order_id FROM room_events e WHERE e.room = $1 AND e.epoch = $3 AND e.seq = $4)) \
          ON CONFLICT (room, device, epoch, seq, kind) DO NOTHING",
     )
 });

@@ -4,7 +4,7 @@ use sqlx::FromRow;
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
-use crate::domain::ids::{BusinessId, UserId};
+use crate::domain::ids::{BusinessId, NotificationId, UserId};
 use crate::domain::time::Timestamp;
 use crate::storage::command::{BusinessPatch, Creation, ItemPatch, MemberRefusal, Outcome, Removal};
 use crate::storage::connection::Connection;
@@ -75,6 +75,26 @@ static PUT_MEMBER: LazyStatement = LazyStatement::new(|| {
 
 static REMOVE_MEMBER: LazyStatement =
     LazyStatement::new(|| Statement::new("DELETE FROM members WHERE business_id = $1 AND user_id = $2"));
+
+static READ_NOTIFICATION: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "INSERT INTO notification_reads (notification_id, user_id, at) \
+         SELECT n.id, $2, $3 FROM notifications n WHERE n.id = $1 AND n.business_id = $4 \
+         ON CONFLICT (notification_id, user_id) DO NOTHING",
+    )
+});
+
+static READ_AT: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT r.at FROM notification_reads r JOIN notifications n ON n.id = r.notification_id \
+         WHERE r.notification_id = $1 AND r.user_id = $2 AND n.business_id = $3",
+    )
+});
+
+#[derive(FromRow)]
+struct ReadAtRow {
+    at: i64,
+}
 
 pub(super) async fn create(
     connection: &mut Connection,
@@ -235,4 +255,19 @@ pub(super) async fn remove_member(
     }
     let removed = connection.execute(&REMOVE_MEMBER, &[Arg::text(business), Arg::text(user)]).await?;
     Ok(Outcome::Removed(if removed == 0 { Removal::NotThere } else { Removal::Removed }))
+}
+
+/// Stores that `user` has read the notification, unless they had before.
+pub(super) async fn read_notification(
+    connection: &mut Connection,
+    business: BusinessId,
+    notification: NotificationId,
+    user: UserId,
+    at: Timestamp,
+) -> Result<Outcome, Failure> {
+    let args = [Arg::text(notification), Arg::text(user), Arg::Int(at.as_micros()), Arg::text(business)];
+    connection.execute(&READ_NOTIFICATION, &args).await?;
+    let args = [Arg::text(notification), Arg::text(user), Arg::text(business)];
+    let read: Option<ReadAtRow> = connection.fetch_first(&READ_AT, &args).await?;
+    Ok(Outcome::NotificationRead(read.map(|row| Timestamp::from_micros(row.at))))
 }

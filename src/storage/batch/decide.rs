@@ -17,7 +17,7 @@ use super::catalog::Catalog;
 use super::keys::{Keys, Verdict};
 use super::orders::{Orders, Step};
 use super::rooms::{self, Announced};
-use super::{acks, commands};
+use super::{acks, commands, rotation, upkeep};
 
 /// An answer, or where it will come from once orders have their numbers.
 pub(super) enum Answer {
@@ -164,6 +164,21 @@ impl<'a> Batch<'a> {
                 self.catalog.changed(*business);
                 super::businesses::remove_item(self.connection, *business, sku).await?.into()
             }
+            Action::Purge { what, before, limit } => {
+                upkeep::purge(self.connection, *what, *before, *limit).await?.into()
+            }
+            Action::ReadNotification { business, notification, user } => {
+                super::businesses::read_notification(self.connection, *business, *notification, *user, at)
+                    .await?
+                    .into()
+            }
+            Action::Reseal { column, after, limit } => {
+                rotation::reseal(self.connection, self.cipher, *column, after.as_ref(), *limit).await?.into()
+            }
+            Action::RotateEpoch { epoch, after, limit } => {
+                rotation::rotate_epoch(self.connection, *epoch, after.as_ref(), *limit).await?.into()
+            }
+            Action::Analyze => upkeep::analyze(self.connection).await?.into(),
             Action::PutMember { business, user, role } => {
                 super::businesses::put_member(self.connection, *business, *user, *role).await?.into()
             }

@@ -88,7 +88,7 @@ pub(in crate::storage) struct KeptRow {
 }
 
 // Scopes and keys are the client's words: the length keeps two pairs from sharing a place.
-fn row_name(scope: &str, key: &str) -> String {
+pub(super) fn row_name(scope: &str, key: &str) -> String {
     format!("{}:{scope}:{key}", scope.len())
 }
 

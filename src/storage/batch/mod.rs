@@ -10,6 +10,8 @@ mod keys;
 mod orders;
 mod outcome;
 mod rooms;
+mod rotation;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 
 use crate::domain::business::NotTakingOrders;
 use crate::storage::command::{
-    Action, Command, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
+    Action, Advanced, Command, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
 };
 use crate::storage::rows::BusinessRow;
 
@@ -41,6 +41,9 @@ pub(super) enum StoredOutcome {
     MemberPut,
     NoSuchUser,
     DemotionOfLastOwner,
+    Purged(u64),
+    NotificationRead(Option<i64>),
+    Advanced(Advanced),
     Done,
 }
 
@@ -179,6 +182,9 @@ impl StoredOutcome {
             Outcome::MemberPut(Ok(())) => Self::MemberPut,
             Outcome::MemberPut(Err(MemberRefusal::NoSuchUser)) => Self::NoSuchUser,
             Outcome::MemberPut(Err(MemberRefusal::LastOwner)) => Self::DemotionOfLastOwner,
+            Outcome::Purged(rows) => Self::Purged(*rows),
+            Outcome::NotificationRead(at) => Self::NotificationRead(at.map(Timestamp::as_micros)),
+            Outcome::Advanced(advanced) => Self::Advanced(advanced.clone()),
             Outcome::Done => Self::Done,
         }
     }
@@ -240,6 +246,9 @@ impl StoredOutcome {
             Self::MemberPut => Outcome::MemberPut(Ok(())),
             Self::NoSuchUser => Outcome::MemberPut(Err(MemberRefusal::NoSuchUser)),
             Self::DemotionOfLastOwner => Outcome::MemberPut(Err(MemberRefusal::LastOwner)),
+            Self::Purged(rows) => Outcome::Purged(rows),
+            Self::NotificationRead(at) => Outcome::NotificationRead(at.map(Timestamp::from_micros)),
+            Self::Advanced(advanced) => Outcome::Advanced(advanced),
             Self::Done => Outcome::Done,
         })
     }

@@ -6,6 +6,7 @@ use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
 use crate::domain::event::Notification;
 use crate::domain::ids::{BusinessId, NotificationId, UserId};
+use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
 use crate::storage::ports::Member;
 use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, NotificationRow, parse};
@@ -54,6 +55,18 @@ static NOTIFICATIONS: LazyStatement = LazyStatement::new(|| {
          WHERE business_id = $1 AND id < COALESCE($2, '~') ORDER BY id DESC LIMIT $3",
     )
 });
+
+static READS: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT notification_id, at FROM notification_reads WHERE notification_id = {any} AND user_id = $2",
+    )
+});
+
+#[derive(FromRow)]
+struct ReadRow {
+    notification_id: String,
+    at: i64,
+}
 
 #[derive(FromRow)]
 struct RoleRow {
@@ -141,4 +154,21 @@ pub(in crate::storage) async fn notifications(
     let args = [Arg::text(business), before, Arg::Int(limit.into())];
     let rows: Vec<NotificationRow> = store.fetch(&NOTIFICATIONS, &args).await?;
     rows.into_iter().map(NotificationRow::into_notification).collect()
+}
+
+pub(in crate::storage) async fn notification_reads(
+    store: &SqlStore,
+    user: UserId,
+    notifications: &[NotificationId],
+) -> Result<Vec<(NotificationId, Timestamp)>, StoreError> {
+    if notifications.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<ReadRow> = store.fetch(&READS, &[Arg::texts(notifications), Arg::text(user)]).await?;
+    rows.into_iter()
+        .map(|row| {
+            let id = parse("notification_reads.notification_id", &row.notification_id)?;
+            Ok((id, Timestamp::from_micros(row.at)))
+        })
+        .collect()
 }

@@ -4,3 +4,4 @@ pub(super) mod accounts;
 pub(super) mod businesses;
 pub(super) mod orders;
 pub(super) mod rooms;
+pub(super) mod timeline;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _};
+use sqlx::{ConnectOptions, Connection as _, Executor as _};
 
 use super::cipher::Cipher;
 use super::connection::Pool;
@@ -63,6 +63,9 @@ pub async fn connect(path: &Path, cipher: Arc<Cipher>) -> Result<Arc<dyn Store>,
     }))
 }
 
+/// The longest a checkpoint keeps the writer waiting.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(1);
+
 async fn make_file(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         tokio::fs::create_dir_all(folder).await?;
@@ -72,6 +75,40 @@ async fn make_file(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     open.mode(0o600);
     open.open(path).await.map(drop)
+}
+
+/// Folds the write-ahead log into the file and empties it, unless somebody needs it for longer than
+/// [`CHECKPOINT_PATIENCE`].
+pub(super) async fn checkpoint(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+    let unavailable = |e| Failure::from(e).error;
+    let mut connection = connect_sqlite(&options.clone().busy_timeout(CHECKPOINT_PATIENCE)).await?;
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(unavailable)?;
+    connection.close().await.map_err(unavailable)
+}
+
+/// A copy as of one moment, without the log beside it; on disk when this returns.
+pub(super) async fn backup(options: &SqliteConnectOptions, file: &Path) -> Result<(), StoreError> {
+    let unusable = |e: std::io::Error| StoreError::NotHappened(format!("the file {}: {e}", file.display()));
+    // Made here first, so that it is never readable by others; SQLite fills an empty file.
+    let mut new = tokio::fs::OpenOptions::new();
+    new.write(true).create_new(true);
+    #[cfg(unix)]
+    new.mode(0o600);
+    let made = new.open(file).await.map_err(unusable)?;
+    let name = file.to_str().ok_or_else(|| StoreError::NotHappened("the file's name is no UTF-8".to_owned()));
+    let copied = async {
+        let mut connection = connect_sqlite(options).await?;
+        let copy = sqlx::query("VACUUM INTO $1").bind(name?.to_owned());
+        copy.execute(&mut connection).await.map_err(|e| Failure::from(e).error)?;
+        connection.close().await.map_err(|e| Failure::from(e).error)?;
+        made.sync_all().await.map_err(unusable)
+    };
+    let copied = copied.await;
+    if copied.is_err() {
+        // Half a backup is worse than none.
+        let _ = tokio::fs::remove_file(file).await;
+    }
+    copied
 }
 
 /// Runs what is missing as the writer, so that a second process waits and then finds it done.

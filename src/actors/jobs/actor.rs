@@ -1,0 +1,157 @@
+//! The scheduler: a shell that runs the job its mind names, then asks again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture,
+};
+use tokio::sync::oneshot;
+
+use crate::domain::time::Timestamp;
+use crate::storage::Store;
+use crate::storage::command::Purgeable;
+use crate::telemetry::Metrics;
+
+use super::super::persistence::Persistence;
+use super::super::settings::RetentionSettings;
+use super::state::{Chance, Next, Schedule};
+use super::{JobName, JobReport};
+
+/// Rows deleted in one command: a few milliseconds of a writer, between which orders have their turn.
+const PURGE_ROWS: u32 = 500;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Every job with its state.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct List {
+    pub(super) reply: oneshot::Sender<Vec<JobReport>>,
+}
+
+/// The hub is going down.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Stop;
+
+/// What jobs work with.
+#[derive(Clone)]
+struct Tools {
+    store: Arc<dyn Store>,
+    persistence: Persistence,
+    settings: RetentionSettings,
+    metrics: Metrics,
+}
+
+pub(super) struct Scheduler {
+    schedule: Schedule,
+    tools: Tools,
+}
+
+impl Scheduler {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        persistence: Persistence,
+        settings: RetentionSettings,
+        metrics: Metrics,
+    ) -> Self {
+        let tools = Tools { store, persistence, settings, metrics };
+        Self { schedule: Schedule::new(Timestamp::now(), draw), tools }
+    }
+
+    fn go_on(&mut self, ctx: &mut Context<Self>) {
+        let now = Timestamp::now();
+        match self.schedule.next(now) {
+            Next::Busy => {}
+            Next::WaitUntil(at) => {
+                ctx.run_later(at.since(now), Self::go_on);
+            }
+            Next::Run(name) => {
+                let work = self.tools.clone().run(name).into_actor(self);
+                ctx.spawn(work.map(move |outcome, actor, ctx| {
+                    actor.ended(name, outcome);
+                    actor.go_on(ctx);
+                }));
+            }
+        }
+    }
+
+    fn ended(&mut self, name: JobName, outcome: Result<u64, String>) {
+        let word = if outcome.is_ok() { "done" } else { "failed" };
+        self.tools.metrics.jobs_total.with_label_values(&[name.as_str(), word]).inc();
+        match &outcome {
+            Ok(0) => {}
+            Ok(rows) => {
+                self.tools.metrics.job_rows_deleted_total.with_label_values(&[name.as_str()]).inc_by(*rows);
+                tracing::info!(job = name.as_str(), rows, "rows past their time were deleted");
+            }
+            Err(cause) => tracing::warn!(job = name.as_str(), cause, "a job failed and is tried again"),
+        }
+        let took = self.schedule.ended(outcome, Timestamp::now(), draw());
+        self.tools.metrics.job_seconds.with_label_values(&[name.as_str()]).observe(took.as_secs_f64());
+    }
+}
+
+/// Without random numbers jobs come a little sooner, which harms nobody.
+fn draw() -> Chance {
+    Chance::of(getrandom::u32().unwrap_or(0))
+}
+
+impl Tools {
+    async fn run(self, name: JobName) -> Result<u64, String> {
+        let days = |days: u32| DAY * days;
+        match name {
+            JobName::ExpiredTickets => self.purge(Purgeable::Tickets, Duration::ZERO).await,
+            JobName::ExpiredSessions => self.purge(Purgeable::Sessions, DAY).await,
+            JobName::IdempotencyKeys => self.purge(Purgeable::IdempotencyKeys, DAY).await,
+            JobName::Commands => self.purge(Purgeable::Commands, DAY).await,
+            JobName::RoomEvents => {
+                self.purge(Purgeable::RoomEvents, days(self.settings.room_events_days)).await
+            }
+            JobName::Notifications => {
+                self.purge(Purgeable::Notifications, days(self.settings.notifications_days)).await
+            }
+            JobName::Analyze => self.persistence.analyze().await.map(|()| 0).map_err(|e| e.to_string()),
+            JobName::Checkpoint => self.store.checkpoint().await.map(|()| 0).map_err(|e| e.to_string()),
+        }
+    }
+
+    /// Deletes what is older than `age`, command by command until nothing is left of it.
+    async fn purge(&self, what: Purgeable, age: Duration) -> Result<u64, String> {
+        let before = Timestamp::now().minus(age);
+        let mut deleted = 0;
+        loop {
+            let rows = self.persistence.purge(what, before, PURGE_ROWS).await.map_err(|e| e.to_string())?;
+            deleted += rows;
+            if rows < u64::from(PURGE_ROWS) {
+                return Ok(deleted);
+            }
+        }
+    }
+}
+
+impl Actor for Scheduler {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.go_on(ctx);
+    }
+}
+
+impl Handler<List> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, List { reply }: List, _: &mut Self::Context) {
+        // Whoever asked may have stopped waiting.
+        let _ = reply.send(self.schedule.reports());
+    }
+}
+
+impl Handler<Stop> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}

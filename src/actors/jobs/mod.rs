@@ -1,0 +1,190 @@
+//! Background jobs: clean-up, retention and database upkeep, one at a time, urgent ones first.
+
+mod actor;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::prelude::Actor;
+use tokio::sync::oneshot;
+
+use crate::domain::time::Timestamp;
+use crate::storage::Store;
+use crate::telemetry::Metrics;
+
+use super::mailbox::Mailbox;
+use super::persistence::Persistence;
+use super::settings::RetentionSettings;
+use actor::{List, Scheduler, Stop};
+
+/// A job there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JobName {
+    /// Deletes used tickets that have run out.
+    ExpiredTickets,
+    /// Deletes sign-ins that ran out or were ended a day ago: no access token of theirs holds any more.
+    ExpiredSessions,
+    /// Deletes idempotency keys and their answers after 24 hours.
+    IdempotencyKeys,
+    /// Deletes the record of commands after 24 hours: none is tried again that late.
+    Commands,
+    /// Deletes room events past `retention.room_events_days`.
+    RoomEvents,
+    /// Deletes notifications past `retention.notifications_days`.
+    Notifications,
+    /// Tells the query planner how the data is spread (SQLite; Postgres does so by itself).
+    Analyze,
+    /// Folds the write-ahead log into the file (SQLite).
+    Checkpoint,
+}
+
+/// Which of two jobs that are due goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Before all others.
+    Urgent,
+    /// When no urgent one is due.
+    Background,
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+impl JobName {
+    /// Every job.
+    pub const ALL: [Self; 8] = [
+        Self::ExpiredTickets,
+        Self::ExpiredSessions,
+        Self::IdempotencyKeys,
+        Self::Commands,
+        Self::RoomEvents,
+        Self::Notifications,
+        Self::Analyze,
+        Self::Checkpoint,
+    ];
+
+    /// The word operators and metrics use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ExpiredTickets => "expired_tickets",
+            Self::ExpiredSessions => "expired_sessions",
+            Self::IdempotencyKeys => "idempotency_keys",
+            Self::Commands => "commands",
+            Self::RoomEvents => "room_events",
+            Self::Notifications => "notifications",
+            Self::Analyze => "analyze",
+            Self::Checkpoint => "checkpoint",
+        }
+    }
+
+    /// What goes first: that which grows with every request.
+    pub const fn urgency(self) -> Urgency {
+        match self {
+            Self::ExpiredTickets | Self::ExpiredSessions | Self::IdempotencyKeys | Self::Commands => {
+                Urgency::Urgent
+            }
+            Self::RoomEvents | Self::Notifications | Self::Analyze | Self::Checkpoint => Urgency::Background,
+        }
+    }
+
+    /// From the end of one run to the next, up to a tenth longer: short enough that a run has little to do, long
+    /// enough that idle runs cost nothing that can be seen.
+    pub const fn period(self) -> Duration {
+        match self {
+            Self::ExpiredTickets | Self::IdempotencyKeys | Self::Commands => Duration::from_secs(5 * 60),
+            Self::Checkpoint => Duration::from_secs(10 * 60),
+            Self::ExpiredSessions | Self::RoomEvents | Self::Notifications => HOUR,
+            Self::Analyze => Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRun {
+    /// When it began.
+    pub began_at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// Rows deleted, or why it failed.
+    pub outcome: Result<u64, String>,
+}
+
+/// What a job does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// It runs.
+    Running {
+        /// Since then.
+        since: Timestamp,
+    },
+    /// It waits for its turn.
+    Waiting {
+        /// It is due then.
+        until: Timestamp,
+    },
+}
+
+/// A job as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobReport {
+    /// Which.
+    pub name: JobName,
+    /// Now.
+    pub state: JobState,
+    /// The last time; `None` before the first run since the start.
+    pub last: Option<JobRun>,
+}
+
+/// The scheduler does not answer: it has stopped or is too busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the job scheduler does not answer")]
+pub struct NoAnswer;
+
+/// Questions waiting for the scheduler before further ones are refused.
+const MAILBOX: usize = 16;
+
+/// The longest wait for the scheduler, which does nothing but keep the list.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// The handle to this node's jobs. Cheap to clone.
+#[derive(Clone)]
+pub struct Jobs {
+    mailbox: Mailbox<Scheduler>,
+}
+
+impl Jobs {
+    /// Starts the scheduler on the present arbiter; jobs themselves do nothing there but wait for the writers.
+    pub fn start(
+        store: Arc<dyn Store>,
+        persistence: Persistence,
+        settings: RetentionSettings,
+        metrics: Metrics,
+    ) -> Self {
+        let scheduler = Scheduler::new(store, persistence, settings, metrics);
+        let address = Scheduler::create(move |ctx| {
+            ctx.set_mailbox_capacity(MAILBOX);
+            scheduler
+        });
+        Self { mailbox: Mailbox::new(address) }
+    }
+
+    /// Every job, in the order of [`JobName::ALL`].
+    ///
+    /// # Errors
+    /// When the scheduler has stopped.
+    pub async fn reports(&self) -> Result<Vec<JobReport>, NoAnswer> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.offer(List { reply }).map_err(|_| NoAnswer)?;
+        match tokio::time::timeout(ANSWER_WITHIN, answer).await {
+            Ok(Ok(reports)) => Ok(reports),
+            Ok(Err(_)) | Err(_) => Err(NoAnswer),
+        }
+    }
+
+    /// Starts no further job and drops the one that runs; what it has sent to the writers is done all the same.
+    pub fn stop(&self) {
+        // One that is gone has stopped already.
+        let _ = self.mailbox.offer(Stop);
+    }
+}

@@ -1,0 +1,182 @@
+//! The mind of the scheduler: which job is due, and what became of each the last time.
+
+use std::time::Duration;
+
+use crate::domain::time::Timestamp;
+
+use super::{JobName, JobReport, JobRun, JobState, Urgency};
+
+/// A job that has failed is tried again after this, or after its period if that is shorter.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// What the shell does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Run this one; no other until it has ended.
+    Run(JobName),
+    /// Nothing is due before.
+    WaitUntil(Timestamp),
+    /// One is running.
+    Busy,
+}
+
+/// A number from 0 to 1 that its caller drew at random: nodes and jobs that start together drift apart by it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chance(f64);
+
+impl Chance {
+    /// Of bits drawn at random.
+    pub(super) fn of(bits: u32) -> Self {
+        Self(f64::from(bits) / f64::from(u32::MAX))
+    }
+
+    /// Up to a tenth of `period`.
+    fn jitter(self, period: Duration) -> Duration {
+        period.mul_f64(self.0 / 10.0)
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    name: JobName,
+    due: Timestamp,
+    last: Option<JobRun>,
+}
+
+/// Every job with its clock. At most one runs at a time, so that clean-up takes no more than one place in the writers'
+/// queues; a job never overlaps itself.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    entries: Vec<Entry>,
+    running: Option<(JobName, Timestamp)>,
+}
+
+impl Schedule {
+    /// Every job, due for the first time within a tenth of its period: a node that restarts often still cleans up.
+    pub(super) fn new(now: Timestamp, mut chance: impl FnMut() -> Chance) -> Self {
+        let entries = JobName::ALL.into_iter().map(|name| {
+            let due = now.plus(chance().jitter(name.period()));
+            Entry { name, due, last: None }
+        });
+        Self { entries: entries.collect(), running: None }
+    }
+
+    /// The urgent ones that are due come first, then the one that has been due for longest.
+    pub(super) fn next(&mut self, now: Timestamp) -> Next {
+        if self.running.is_some() {
+            return Next::Busy;
+        }
+        let due = self.entries.iter().filter(|entry| entry.due <= now);
+        if let Some(entry) = due.min_by_key(|entry| (entry.name.urgency() == Urgency::Background, entry.due))
+        {
+            self.running = Some((entry.name, now));
+            return Next::Run(entry.name);
+        }
+        let soonest = self.entries.iter().map(|entry| entry.due).min();
+        Next::WaitUntil(soonest.expect("there are jobs"))
+    }
+
+    /// The running job has ended. Its period counts from here, so that a slow job is not due again at once.
+    pub(super) fn ended(&mut self, outcome: Result<u64, String>, now: Timestamp, chance: Chance) -> Duration {
+        let Some((name, began)) = self.running.take() else { return Duration::ZERO };
+        let took = now.since(began);
+        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
+            let period = name.period();
+            let pause = if outcome.is_ok() { period } else { period.min(RETRY_AFTER) };
+            entry.due = now.plus(pause).plus(chance.jitter(pause));
+            entry.last = Some(JobRun { began_at: began, took, outcome });
+        }
+        took
+    }
+
+    /// Every job as operators see it.
+    pub(super) fn reports(&self) -> Vec<JobReport> {
+        let report = |entry: &Entry| {
+            let running = self.running.filter(|(name, _)| *name == entry.name);
+            JobReport {
+                name: entry.name,
+                state: match running {
+                    Some((_, since)) => JobState::Running { since },
+                    None => JobState::Waiting { until: entry.due },
+                },
+                last: entry.last.clone(),
+            }
+        };
+        self.entries.iter().map(report).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_unix_seconds(1_000_000);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn schedule() -> Schedule {
+        Schedule::new(START, || Chance::of(u32::MAX / 2))
+    }
+
+    fn run(schedule: &mut Schedule, now: Timestamp) -> JobName {
+        match schedule.next(now) {
+            Next::Run(name) => name,
+            other => panic!("expected a job, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_runs_at_a_time_and_urgent_ones_before_all_others() {
+        let mut schedule = schedule();
+        let now = START.plus(DAY);
+        let mut order = Vec::new();
+        for _ in JobName::ALL {
+            order.push(run(&mut schedule, now));
+            assert_eq!(schedule.next(now), Next::Busy);
+            schedule.ended(Ok(0), now, Chance::of(0));
+        }
+        let first_background = order.iter().position(|name| name.urgency() == Urgency::Background).unwrap();
+        assert!(
+            order[first_background..].iter().all(|name| name.urgency() == Urgency::Background),
+            "{order:?}"
+        );
+        assert!(matches!(schedule.next(now), Next::WaitUntil(at) if at > now));
+        order.sort();
+        assert_eq!(order, JobName::ALL, "each had its turn");
+    }
+
+    #[test]
+    fn nothing_is_due_before_its_time_and_everything_within_a_period_and_a_tenth() {
+        let mut schedule = schedule();
+        let Next::WaitUntil(first) = schedule.next(START) else { panic!("nothing is due yet") };
+        assert!(first > START);
+        let now = START.plus(DAY);
+        let name = run(&mut schedule, now);
+        schedule.ended(Ok(3), now, Chance::of(u32::MAX));
+        let report = schedule.reports().into_iter().find(|report| report.name == name).unwrap();
+        let JobState::Waiting { until } = report.state else { panic!("it has ended") };
+        assert!(until >= now.plus(name.period()) && until <= now.plus(name.period().mul_f64(1.11)));
+        assert_eq!(report.last.unwrap().outcome, Ok(3));
+    }
+
+    #[test]
+    fn a_failed_job_comes_back_soon_and_says_why() {
+        let mut schedule = schedule();
+        let now = START.plus(DAY);
+        let name = run(&mut schedule, now);
+        let end = now.plus(Duration::from_secs(5));
+        assert_eq!(schedule.ended(Err("away".to_owned()), end, Chance::of(0)), Duration::from_secs(5));
+        let report = schedule.reports().into_iter().find(|report| report.name == name).unwrap();
+        assert_eq!(report.state, JobState::Waiting { until: end.plus(name.period().min(RETRY_AFTER)) });
+        let last = report.last.unwrap();
+        assert_eq!((last.took, last.outcome), (Duration::from_secs(5), Err("away".to_owned())));
+    }
+
+    #[test]
+    fn the_running_job_is_shown_with_its_begin() {
+        let mut schedule = schedule();
+        let now = START.plus(DAY);
+        let name = run(&mut schedule, now);
+        let report = schedule.reports().into_iter().find(|report| report.name == name).unwrap();
+        assert_eq!(report.state, JobState::Running { since: now });
+    }
+}

@@ -1,0 +1,101 @@
+//! Renewing keys and epochs, and copying the database, from the command line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Subcommand;
+
+use crate::app::{StartError, open_store};
+use crate::config::Settings;
+use crate::domain::cursor::Epoch;
+use crate::storage::rotation::{self, RotationError};
+
+/// How often the progress is told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Keys {
+    /// Seal every phone number, address and kept answer anew with the first key; running hubs need not stop
+    Rotate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Epochs {
+    /// After a restore: make every cursor from before invalid, so that clients list anew instead of missing events
+    Rotate,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum UpkeepError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+    #[error("the copy was not made: {0}")]
+    Store(#[from] crate::storage::StoreError),
+    #[error("there are no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+pub(super) async fn keys(settings: &Settings, Keys::Rotate: Keys) -> ExitCode {
+    told(try_keys(settings).await)
+}
+
+pub(super) async fn epochs(settings: &Settings, Epochs::Rotate: Epochs) -> ExitCode {
+    told(try_epochs(settings).await)
+}
+
+pub(super) async fn backup(settings: &Settings, file: PathBuf) -> ExitCode {
+    told(try_backup(settings, file).await)
+}
+
+fn told(done: Result<String, UpkeepError>) -> ExitCode {
+    match done {
+        Ok(text) => {
+            super::say(&text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => super::fail(&error),
+    }
+}
+
+async fn try_keys(settings: &Settings) -> Result<String, UpkeepError> {
+    let (store, _) = open_store(settings).await?;
+    store.migrate().await.map_err(StartError::from)?;
+    let mut renewed: BTreeMap<String, u64> = BTreeMap::new();
+    let mut last_told = Instant::now();
+    let all = rotation::reseal_all(store.as_ref(), |column, rows| {
+        let (table, column) = column.place();
+        let so_far = renewed.entry(format!("{table}.{column}")).or_default();
+        *so_far += rows;
+        if last_told.elapsed() >= TELL_EVERY {
+            last_told = Instant::now();
+            super::say(&format!("{table}.{column}: {so_far} sealed anew"));
+        }
+    })
+    .await?;
+    store.close().await;
+    let by_column: Vec<String> = renewed.iter().map(|(column, rows)| format!("{column} {rows}")).collect();
+    Ok(format!("{all} values sealed anew ({}); no older key is needed any more", by_column.join(", ")))
+}
+
+async fn try_epochs(settings: &Settings) -> Result<String, UpkeepError> {
+    let (store, _) = open_store(settings).await?;
+    store.migrate().await.map_err(StartError::from)?;
+    let before = store.epoch().await.map_err(StartError::from)?;
+    // One in 4 billion draws the old one again; then the next is taken. 0 stays free.
+    let drawn = getrandom::u32()? | 1;
+    let epoch = if drawn == before.value() { Epoch::new(drawn ^ 2) } else { Epoch::new(drawn) };
+    let rooms = rotation::rotate_epoch(store.as_ref(), epoch).await?;
+    store.close().await;
+    Ok(format!("{rooms} rooms count in the epoch {epoch} now; clients from before are told to list anew"))
+}
+
+async fn try_backup(settings: &Settings, file: PathBuf) -> Result<String, UpkeepError> {
+    let (store, _) = open_store(settings).await?;
+    store.backup(&file).await?;
+    store.close().await;
+    Ok(format!("{} holds the database as of now; keep the encryption keys elsewhere", file.display()))
+}

@@ -1,0 +1,106 @@
+//! Background jobs as operators see them (requirement 10.6).
+
+use actix_web::{HttpResponse, get, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::actors::jobs::{JobReport, JobRun, JobState, Urgency};
+use crate::protocol::problem::ProblemCode;
+
+use super::identity::{Operators, SignedIn};
+use super::problem::ApiError;
+use super::state::Api;
+
+/// Mounts the routes.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(jobs);
+}
+
+/// A background job.
+#[derive(Serialize, ToSchema)]
+pub struct JobView {
+    /// What it is called.
+    #[schema(example = "room_events")]
+    name: &'static str,
+    /// `urgent` jobs that are due go before `background` ones.
+    #[schema(example = "background")]
+    urgency: &'static str,
+    /// From the end of one run to the next, seconds; each time up to a tenth longer.
+    #[schema(example = 3600)]
+    period_s: u64,
+    /// Whether it runs now.
+    running: bool,
+    /// When it began if it runs, else when it is due; RFC 3339.
+    at: String,
+    /// The last run since this node started.
+    last_run: Option<JobRunView>,
+}
+
+/// How a job ended.
+#[derive(Serialize, ToSchema)]
+pub struct JobRunView {
+    /// RFC 3339.
+    began_at: String,
+    /// How long it took, milliseconds.
+    duration_ms: u64,
+    /// `done` or `failed`.
+    #[schema(example = "done")]
+    outcome: &'static str,
+    /// Rows that it deleted; `null` when it failed.
+    rows_deleted: Option<u64>,
+    /// Why it failed.
+    error: Option<String>,
+}
+
+/// The background jobs of this node.
+#[derive(Serialize, ToSchema)]
+pub struct JobsView {
+    /// Every job.
+    items: Vec<JobView>,
+}
+
+impl From<JobReport> for JobView {
+    fn from(report: JobReport) -> Self {
+        let (running, at) = match report.state {
+            JobState::Running { since } => (true, since),
+            JobState::Waiting { until } => (false, until),
+        };
+        Self {
+            name: report.name.as_str(),
+            urgency: match report.name.urgency() {
+                Urgency::Urgent => "urgent",
+                Urgency::Background => "background",
+            },
+            period_s: report.name.period().as_secs(),
+            running,
+            at: at.to_rfc3339(),
+            last_run: report.last.map(JobRunView::from),
+        }
+    }
+}
+
+impl From<JobRun> for JobRunView {
+    fn from(run: JobRun) -> Self {
+        let (outcome, rows_deleted, error) = match run.outcome {
+            Ok(rows) => ("done", Some(rows), None),
+            Err(cause) => ("failed", None, Some(cause)),
+        };
+        let duration_ms = u64::try_from(run.took.as_millis()).unwrap_or(u64::MAX);
+        Self { began_at: run.began_at.to_rfc3339(), duration_ms, outcome, rows_deleted, error }
+    }
+}
+
+/// List the background jobs of the node that answers, with their last runs.
+#[utoipa::path(tag = "operations", security(("bearer" = [])), responses(
+    (status = 200, description = "Every job", body = JobsView),
+))]
+#[get("/admin/jobs")]
+async fn jobs(api: web::Data<Api>, _who: SignedIn<Operators>) -> Result<HttpResponse, ApiError> {
+    let reports = api
+        .jobs
+        .reports()
+        .await
+        .map_err(|error| ApiError::new(ProblemCode::Unavailable, format!("Try again: {error}.")))?;
+    Ok(HttpResponse::Ok().json(JobsView { items: reports.into_iter().map(JobView::from).collect() }))
+}

@@ -1,0 +1,108 @@
+//! What happened to an order (requirement 3.6).
+
+use actix_web::{HttpResponse, get, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::ids::OrderId;
+use crate::domain::order::Party;
+use crate::storage::{Happened, TimelineEntry};
+
+use super::super::identity::SignedIn;
+use super::super::input::PathId;
+use super::super::problem::ApiError;
+use super::super::state::Api;
+
+/// Something that happened to an order.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TimelineItem {
+    /// RFC 3339.
+    at: String,
+    /// `moved`; for the business and operators also `acknowledged`, `shown` and `acted`.
+    #[schema(example = "moved")]
+    kind: &'static str,
+    /// The status it moved from; left out when it was placed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "placed")]
+    from: Option<&'static str>,
+    /// The status it moved to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "accepted")]
+    to: Option<&'static str>,
+    /// In which capacity somebody moved it: `customer`, `member`, `driver`, `admin` or `system`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "member")]
+    party: Option<&'static str>,
+    /// `usr_…`: who it was, or who was signed in on the device. Not for customers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+    /// Why, in their words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Which device. Not for customers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+}
+
+/// What happened to an order.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TimelineView {
+    /// `ord_…`
+    order_id: String,
+    /// Oldest first.
+    items: Vec<TimelineItem>,
+}
+
+impl TimelineItem {
+    fn new(entry: TimelineEntry) -> Self {
+        let nothing = Self {
+            at: entry.at.to_rfc3339(),
+            kind: "moved",
+            from: None,
+            to: None,
+            party: None,
+            user_id: None,
+            reason: None,
+            device: None,
+        };
+        match entry.what {
+            Happened::Moved { from, to, party, user, reason } => Self {
+                from: from.map(|from| from.as_str()),
+                to: Some(to.as_str()),
+                party: Some(party.as_str()),
+                user_id: user.map(|user| user.to_string()),
+                reason,
+                ..nothing
+            },
+            Happened::Acknowledged { device } => {
+                Self { kind: "acknowledged", device: Some(device), ..nothing }
+            }
+            Happened::Marked { kind, device, user } => {
+                Self { kind: kind.as_str(), device: Some(device), user_id: Some(user.to_string()), ..nothing }
+            }
+        }
+    }
+}
+
+/// Read what happened to an order: customers see its moves, the business and operators also who made them and what
+/// devices said.
+#[utoipa::path(tag = "orders", security(("bearer" = [])),
+    params(("id" = String, Path, description = "`ord_…`")),
+    responses((status = 200, description = "Oldest first", body = TimelineView)))]
+#[get("/orders/{id}/timeline")]
+pub(super) async fn timeline(
+    api: web::Data<Api>,
+    who: SignedIn,
+    id: PathId<OrderId>,
+) -> Result<HttpResponse, ApiError> {
+    let (order, party) = api.order_for(who.principal, id.0).await?;
+    let mut entries = api.store.timeline(order.id).await?;
+    if party == Party::Customer {
+        entries.retain(|entry| matches!(entry.what, Happened::Moved { .. }));
+    }
+    let mut items: Vec<TimelineItem> = entries.into_iter().map(TimelineItem::new).collect();
+    if party == Party::Customer {
+        items.iter_mut().for_each(|item| item.user_id = None);
+    }
+    Ok(HttpResponse::Ok().json(TimelineView { order_id: order.id.to_string(), items }))
+}

@@ -1,0 +1,140 @@
+//! Renewing what is everywhere in the store, a bounded number of rows at a time: the keys that sealed values, and the
+//! epoch that rooms count in. Rows are locked in the order in which orders lock them.
+
+use serde::Serialize;
+use sqlx::FromRow;
+
+use crate::domain::cursor::Epoch;
+use crate::storage::cipher::{Aad, Cipher};
+use crate::storage::command::{Advanced, Outcome, SealedColumn};
+use crate::storage::connection::Connection;
+use crate::storage::failure::Failure;
+use crate::storage::rows::{open, seal};
+use crate::storage::statement::{Arg, LazyStatement, Statement};
+
+use super::keys::row_name;
+
+fn orders_after(column: &str) -> Statement {
+    Statement::new(&format!(
+        "SELECT o.id AS first, '' AS second, o.{column} AS sealed FROM orders o \
+         WHERE o.id > $1 AND o.{column} IS NOT NULL ORDER BY o.id LIMIT $2 {{for_update}}"
+    ))
+}
+
+const ROW: &str = "first text, second text, old text, new text";
+
+// Only what still is as it was read.
+fn reseal_orders(column: &str) -> Statement {
+    let text = format!(
+        "UPDATE orders SET {column} = r.new FROM {{rows}} WHERE orders.id = r.first AND orders.{column} = r.old"
+    );
+    Statement::over(ROW, &text)
+}
+
+static PHONES: LazyStatement = LazyStatement::new(|| orders_after("phone"));
+static RESEAL_PHONES: LazyStatement = LazyStatement::new(|| reseal_orders("phone"));
+static ADDRESSES: LazyStatement = LazyStatement::new(|| orders_after("address"));
+static RESEAL_ADDRESSES: LazyStatement = LazyStatement::new(|| reseal_orders("address"));
+
+static BODIES: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT k.scope AS first, k.key AS second, k.body AS sealed FROM idempotency_keys k \
+         WHERE (k.scope, k.key) > ($1, $3) AND k.body IS NOT NULL ORDER BY k.scope, k.key LIMIT $2 {for_update}",
+    )
+});
+
+static RESEAL_BODIES: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        ROW,
+        "UPDATE idempotency_keys SET body = r.new FROM {rows} \
+         WHERE idempotency_keys.scope = r.first AND idempotency_keys.key = r.second AND idempotency_keys.body = r.old",
+    )
+});
+
+static HUB: LazyStatement =
+    LazyStatement::new(|| Statement::new("UPDATE hub SET epoch = $1 WHERE id = 1 AND epoch <> $1"));
+
+static ROOMS: LazyStatement = LazyStatement::new(|| {
+    Statement::new("SELECT s.room FROM room_seq s WHERE s.room > $1 ORDER BY s.room LIMIT $2 {for_update}")
+});
+
+static MOVE_ROOMS: LazyStatement = LazyStatement::new(|| {
+    Statement::new("UPDATE room_seq SET epoch = $2 WHERE room = {any} AND epoch <> $2")
+});
+
+#[derive(FromRow)]
+struct SealedRead {
+    first: String,
+    second: String,
+    sealed: String,
+}
+
+#[derive(Serialize)]
+struct ResealedRow {
+    first: String,
+    second: String,
+    old: String,
+    new: String,
+}
+
+#[derive(FromRow)]
+struct RoomRead {
+    room: String,
+}
+
+/// Looks at the next `limit` values of a column and seals those anew that an older key sealed.
+pub(super) async fn reseal(
+    connection: &mut Connection,
+    cipher: &Cipher,
+    column: SealedColumn,
+    after: Option<&(String, String)>,
+    limit: u32,
+) -> Result<Outcome, Failure> {
+    let (read, write) = match column {
+        SealedColumn::OrderPhone => (&PHONES, &RESEAL_PHONES),
+        SealedColumn::OrderAddress => (&ADDRESSES, &RESEAL_ADDRESSES),
+        SealedColumn::KeptAnswer => (&BODIES, &RESEAL_BODIES),
+    };
+    let (first, second) = after.cloned().unwrap_or_default();
+    let mut args = vec![Arg::Text(first), Arg::Int(limit.into())];
+    if column == SealedColumn::KeptAnswer {
+        args.push(Arg::Text(second));
+    }
+    let found: Vec<SealedRead> = connection.fetch(read, &args).await?;
+    let last = found.last().map(|row| (row.first.clone(), row.second.clone()));
+    let mut renewed = Vec::new();
+    for row in found {
+        if cipher.is_current(&row.sealed) {
+            continue;
+        }
+        let name = match column {
+            SealedColumn::OrderPhone | SealedColumn::OrderAddress => row.first.clone(),
+            SealedColumn::KeptAnswer => row_name(&row.first, &row.second),
+        };
+        let (table, column) = column.place();
+        let aad = Aad { table, column, row: &name };
+        let new = seal(cipher, aad, &open(cipher, aad, &row.sealed)?)?;
+        renewed.push(ResealedRow { first: row.first, second: row.second, old: row.sealed, new });
+    }
+    let changed =
+        if renewed.is_empty() { 0 } else { connection.execute(write, &[Arg::rows(&renewed)]).await? };
+    Ok(Outcome::Advanced(Advanced { changed, last }))
+}
+
+/// Puts the hub and the next `limit` rooms into `epoch`. Their numbers go on; what was before is another history.
+pub(super) async fn rotate_epoch(
+    connection: &mut Connection,
+    epoch: Epoch,
+    after: Option<&(String, String)>,
+    limit: u32,
+) -> Result<Outcome, Failure> {
+    let number = Arg::Int(epoch.value().into());
+    connection.execute(&HUB, std::slice::from_ref(&number)).await?;
+    let after = after.map_or_else(String::new, |(room, _)| room.clone());
+    let rooms: Vec<RoomRead> = connection.fetch(&ROOMS, &[Arg::Text(after), Arg::Int(limit.into())]).await?;
+    let last = rooms.last().map(|row| (row.room.clone(), String::new()));
+    let names = Arg::texts(rooms.iter().map(|row| &row.room));
+    let changed =
+        if rooms.is_empty() { 0 } else { connection.execute(&MOVE_ROOMS, &[names, number]).await? };
+    Ok(Outcome::Advanced(Advanced { changed, last }))
+}

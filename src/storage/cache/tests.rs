@@ -1,0 +1,159 @@
+use secrecy::SecretBox;
+
+use super::*;
+use crate::domain::business::{BusinessState, Location, Zone};
+use crate::storage::cipher::Cipher;
+use crate::storage::{Lane, sqlite};
+
+struct World {
+    reads: CachedReads,
+    store: Arc<dyn Store>,
+    lane: Box<dyn Lane>,
+    business: Business,
+    _folder: tempfile::TempDir,
+}
+
+async fn world(settings: CacheSettings) -> World {
+    use crate::domain::access::Role;
+    use crate::storage::command::{Approval, NewUser};
+
+    let folder = tempfile::tempdir().unwrap();
+    let key = |byte| SecretBox::new(Box::new([byte; 32]));
+    let cipher = Arc::new(Cipher::new(vec![("k".parse().unwrap(), key(1))], key(2)).unwrap());
+    let store = sqlite::connect(&folder.path().join("b.sqlite"), cipher).await.unwrap();
+    store.migrate().await.unwrap();
+    let mut lane = store.open_lane().await.unwrap();
+    let at = Timestamp::from_unix_seconds(1_000_000);
+    let owner = UserId::generate();
+    let user = NewUser {
+        id: owner,
+        email: "o@example.test".to_owned(),
+        password_hash: "h".to_owned(),
+        role: Role::Merchant,
+        name: None,
+        approved: Approval::Approved,
+        created_at: at,
+    };
+    let business = Business {
+        id: BusinessId::generate(),
+        name: "Soup".to_owned(),
+        location: Location { lat: 1.0, lng: 1.0 },
+        zone: "z".to_owned(),
+        timezone: Zone::utc(),
+        currency: "EUR".parse().unwrap(),
+        prep_minutes: 10,
+        tables: 0,
+        state: BusinessState::Open,
+        version: 1,
+        created_at: at,
+        updated_at: at,
+    };
+    let made = Action::CreateBusiness { business: Box::new(business.clone()), owner };
+    run(&mut *lane, Action::CreateUser(Box::new(user))).await;
+    run(&mut *lane, made).await;
+    let reads = CachedReads::new(store.clone(), settings, Metrics::new(folder.path()));
+    World { reads, store, lane, business, _folder: folder }
+}
+
+async fn run(lane: &mut dyn Lane, action: Action) -> (Vec<Command>, Vec<Outcome>) {
+    let id = crate::domain::ids::CommandId::generate();
+    let commands = vec![Command { id, at: Timestamp::from_unix_seconds(1_000_001), action }];
+    let committed = lane.run(&commands, crate::storage::Attempt::First).await.unwrap();
+    (commands, committed.outcomes)
+}
+
+fn soup(id: BusinessId, price_minor: i64) -> Action {
+    let patch = crate::storage::command::ItemPatch { price_minor: Some(price_minor), ..Default::default() };
+    Action::UpdateItem { business: id, sku: "soup".to_owned(), patch }
+}
+
+fn first_soup(id: BusinessId) -> Action {
+    let item = MenuItem {
+        sku: "soup".to_owned(),
+        name: "Soup".to_owned(),
+        category: None,
+        price_minor: 0,
+        available: true,
+    };
+    Action::AddItem { business: id, item }
+}
+
+fn counted(world: &World, result: &str) -> u64 {
+    world.reads.0.metrics.cache_requests_total.with_label_values(&["menu", result]).get()
+}
+
+#[tokio::test]
+async fn a_second_read_comes_from_memory_also_while_the_store_is_away() {
+    let mut world = world(CacheSettings::default()).await;
+    run(&mut *world.lane, first_soup(world.business.id)).await;
+    for _ in 0..3 {
+        assert_eq!(world.reads.menu(world.business.id).await.unwrap().len(), 1);
+    }
+    assert_eq!((counted(&world, "miss"), counted(&world, "hit")), (1, 2));
+    world.store.close().await;
+    assert_eq!(world.reads.menu(world.business.id).await.unwrap().len(), 1);
+    assert!(world.reads.business(world.business.id).await.is_err(), "what was never read is not there");
+}
+
+#[tokio::test]
+async fn a_value_read_before_a_commit_and_kept_after_it_is_never_given_out() {
+    let mut world = world(CacheSettings::default()).await;
+    let id = world.business.id;
+    run(&mut *world.lane, first_soup(id)).await;
+    // A reader that is overtaken between its read and its keeping.
+    let seen = world.reads.0.marks.see(&[Subject::Menu(id)]);
+    let old = Arc::new(world.store.menu(id).await.unwrap());
+    let (commands, outcomes) = run(&mut *world.lane, soup(id, 700)).await;
+    world.reads.committed(&commands, &outcomes);
+    world.reads.keep(Key::Menu(id), Value::Menu(old), seen, 300);
+    assert_eq!(world.reads.menu(id).await.unwrap()[0].price_minor, 700);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_was_told_of_a_write_reads_it_however_many_fill_the_cache_meanwhile() {
+    let mut world = world(CacheSettings::default()).await;
+    let id = world.business.id;
+    run(&mut *world.lane, first_soup(id)).await;
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let (reads, stop) = (world.reads.clone(), stop.clone());
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    reads.menu(id).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for price in 1..=200 {
+        let (commands, outcomes) = run(&mut *world.lane, soup(id, price)).await;
+        world.reads.committed(&commands, &outcomes);
+        assert_eq!(world.reads.menu(id).await.unwrap()[0].price_minor, price);
+    }
+    stop.store(true, Ordering::Relaxed);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    assert!(counted(&world, "hit") > 0);
+}
+
+#[tokio::test]
+async fn the_cache_stays_within_its_entries_and_bytes() {
+    let settings = CacheSettings { max_bytes: 1 << 20, max_entries: 64, ..CacheSettings::default() };
+    let world = world(settings).await;
+    for _ in 0..1_000 {
+        world.reads.menu(BusinessId::generate()).await.unwrap();
+    }
+    let entries = world.reads.0.entries.as_ref().unwrap();
+    assert!(entries.len() <= 64 && entries.weight() <= 1 << 20, "{} {}", entries.len(), entries.weight());
+}
+
+#[tokio::test]
+async fn without_bytes_there_is_no_cache() {
+    let world = world(CacheSettings { max_bytes: 0, ..CacheSettings::default() }).await;
+    for _ in 0..2 {
+        assert!(world.reads.business(world.business.id).await.unwrap().is_some());
+    }
+    assert_eq!(counted(&world, "hit"), 0);
+}
