@@ -20,7 +20,8 @@ use super::routes;
 
 const DESCRIPTION: &str = "A realtime order and notification hub. Every refusal is an RFC 9457 problem whose `code` \
 is a stable word. Money is whole minor units, times are RFC 3339 in UTC. Live events come over the sockets \
-`/ws/notifications/{business_id}` and `/ws/orders/{order_id}`, which OpenAPI cannot describe.";
+`/ws/notifications/{business_id}` and `/ws/orders/{order_id}`, which OpenAPI cannot describe, or by long poll and event stream under \
+`/api/v1/rooms`.";
 
 static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| {
     let app = App::new().into_utoipa_app().configure(routes::documented);

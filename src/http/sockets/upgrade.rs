@@ -151,7 +151,12 @@ impl WorkerGate {
         let answer = answer.finish().drop_body();
         framed.send(h1::Message::Item((answer, BodySize::None))).await?;
         let parts = framed.into_parts();
+        let signed_in = admitted.opening.principal.session;
         session::open(&self.board, parts.io, parts.read_buf.freeze(), admitted.opening, admitted.permit);
+        // A sign-in that ended between the look at its token and here has told only the sockets that were there.
+        if self.gate.api.revocations.contains(signed_in) {
+            self.gate.sessions.end_session(signed_in);
+        }
         Ok(())
     }
 }
