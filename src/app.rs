@@ -237,7 +237,7 @@ impl App {
         let sessions = Sessions::new(
             rooms.clone(),
             persistence.clone(),
-            store.clone(),
+            reads.clone(),
             credentials,
             settings.actors.sessions.clone(),
             metrics.clone(),

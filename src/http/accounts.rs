@@ -199,6 +199,7 @@ async fn login(api: web::Data<Api>, body: Body<Login>) -> Result<HttpResponse, A
     let now = Timestamp::now();
     let principal = Principal { user: user.id, session: SessionId::generate(), role: user.role };
     let refresh_token = api.refresh_tokens.derive(principal.session, 0);
+    let device_id = device.as_ref().map(|d| d.id.clone());
     let session = NewSession {
         id: principal.session,
         user: user.id,
@@ -208,7 +209,7 @@ async fn login(api: web::Data<Api>, body: Body<Login>) -> Result<HttpResponse, A
         expires_at: now.plus(api.session_lifetime()),
     };
     api.persistence.open_session(session).await?;
-    Ok(api.tokens_for(principal, refresh_token, now))
+    Ok(api.tokens_for(principal, device_id.as_deref(), refresh_token, now))
 }
 
 /// A refresh token.
@@ -252,10 +253,10 @@ async fn refresh(
         lifetime: api.session_lifetime(),
     };
     match api.persistence.rotate_session(rotate).await? {
-        Rotation::Continued { generation, user, role, .. } => {
+        Rotation::Continued { generation, user, role, device, .. } => {
             let successor = api.refresh_tokens.derive(session, generation);
             let principal = Principal { user, session, role };
-            let mut answer = api.tokens_for(principal, successor, Timestamp::now());
+            let mut answer = api.tokens_for(principal, device.as_deref(), successor, Timestamp::now());
             if let Some(spent) = spent {
                 spent.tell(answer.headers_mut());
             }
@@ -345,8 +346,14 @@ impl Api {
         Duration::from_secs(self.settings.auth.refresh_ttl_s)
     }
 
-    fn tokens_for(&self, principal: Principal, refresh_token: String, now: Timestamp) -> HttpResponse {
-        let access = self.tokens.issue_access(principal, Uuid::now_v7(), now);
+    fn tokens_for(
+        &self,
+        principal: Principal,
+        device: Option<&str>,
+        refresh_token: String,
+        now: Timestamp,
+    ) -> HttpResponse {
+        let access = self.tokens.issue_access(principal, device, Uuid::now_v7(), now);
         let view = TokensView {
             access_token: access.text,
             refresh_token,

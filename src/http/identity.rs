@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::Creation;
 
-use super::access::token::{AccessClaims, TokenError};
+use super::access::token::{AccessClaims, TicketClaims, TokenError};
 use super::problem::ApiError;
 use super::state::Api;
 
@@ -129,15 +129,11 @@ impl Api {
         Ok(claims)
     }
 
-    /// Takes a one-time ticket: whose it is, and until when their access token holds. It cannot be taken again.
+    /// Takes a one-time ticket, which cannot be taken again.
     ///
     /// # Errors
     /// 401 when it was taken before, has expired or its sign-in was ended; 503 when that cannot be written down.
-    pub async fn redeem_ticket(
-        &self,
-        ticket: &str,
-        now: Timestamp,
-    ) -> Result<(Principal, Timestamp), ApiError> {
+    pub async fn redeem_ticket(&self, ticket: &str, now: Timestamp) -> Result<TicketClaims, ApiError> {
         let refused =
             || ApiError::new(ProblemCode::Unauthenticated, "The ticket does not hold; take a new one.");
         let claims = self.tokens.verify_ticket(ticket, now).map_err(|error| match error {
@@ -150,7 +146,7 @@ impl Api {
             return Err(refused());
         }
         match self.persistence.redeem_ticket(claims.ticket_id.to_string(), claims.expires_at).await? {
-            Creation::Created => Ok((claims.principal, claims.access_expires_at)),
+            Creation::Created => Ok(claims),
             Creation::AlreadyThere => Err(refused()),
         }
     }

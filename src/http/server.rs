@@ -9,7 +9,6 @@ use actix_server::{Server, ServerHandle};
 use actix_service::{fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::web;
-use tokio::net::TcpStream;
 
 use super::routes;
 use super::settings::ServerSettings;
@@ -52,6 +51,7 @@ impl Listening {
             Some(socket2::Protocol::TCP),
         )?;
         socket.set_reuse_address(true)?;
+        tune(&socket);
         socket.bind(&wanted.into())?;
         socket.listen(BACKLOG)?;
         let listener = TcpListener::from(socket);
@@ -117,7 +117,6 @@ impl Listening {
                         let stopping = stopping.clone();
                         async move { stopping.notified().await }
                     })
-                    .on_connect_ext(|stream, _| tune(stream))
                     .upgrade(sockets)
                     .finish(map_config(application, |()| AppConfig::default()))
                     .tcp()
@@ -128,9 +127,9 @@ impl Listening {
     }
 }
 
-/// None of this is needed for a connection to work, so a kernel that refuses only costs what it would have given.
-fn tune(stream: &TcpStream) {
-    let socket = socket2::SockRef::from(stream);
+/// Connections take these over from their listener, which saves three system calls each. None is needed for a
+/// connection to work, so a kernel that refuses only costs what it would have given.
+fn tune(socket: &socket2::Socket) {
     let tuned = socket
         .set_tcp_nodelay(true)
         .and_then(|()| socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)))

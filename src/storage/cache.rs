@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 
+use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
 use crate::domain::ids::{BusinessId, OrderId, UserId};
 use crate::domain::order::{Order, Status};
@@ -33,6 +34,7 @@ const MAX_BUSINESSES: u32 = 32;
 enum Key {
     Business(BusinessId),
     Menu(BusinessId),
+    Membership(BusinessId, UserId),
     Order(OrderId),
     FirstPage(Box<FirstPage>),
     /// Of the day that began then.
@@ -54,6 +56,7 @@ impl Key {
         match self {
             Self::Business(_) => "business",
             Self::Menu(_) => "menu",
+            Self::Membership(..) => "membership",
             Self::Order(_) => "order",
             Self::FirstPage(_) => "orders",
             Self::Stats(..) => "stats",
@@ -65,6 +68,7 @@ impl Key {
 enum Value {
     Business(Arc<Business>),
     Menu(Arc<Vec<MenuItem>>),
+    Member(MemberRole),
     Order(Arc<Order>),
     Page(Arc<OrderPage>),
     Stats(BusinessStats),
@@ -180,6 +184,28 @@ impl CachedReads {
         let menu = Arc::new(self.0.store.menu(id).await?);
         self.keep(key, Value::Menu(menu.clone()), seen, self.0.settings.business_s);
         Ok(menu)
+    }
+
+    /// What somebody may do at a business; a removal counts from its commit on. Nothing that a write depends on may
+    /// come from here.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn membership(
+        &self,
+        business: BusinessId,
+        user: UserId,
+    ) -> Result<Option<MemberRole>, StoreError> {
+        let key = Key::Membership(business, user);
+        if let Some(Value::Member(role)) = self.look(&key) {
+            return Ok(Some(role));
+        }
+        let seen = self.0.marks.see(&[Subject::Memberships(user)]);
+        let found = self.0.store.membership(business, user).await?;
+        if let Some(role) = found {
+            self.keep(key, Value::Member(role), seen, self.0.settings.order_s);
+        }
+        Ok(found)
     }
 
     /// An order, phone and address in the clear. Nothing that a write depends on may come from here.

@@ -513,6 +513,8 @@ pub enum Rotation {
         user: UserId,
         /// The account's role.
         role: Role,
+        /// The id of the device it was opened on.
+        device: Option<String>,
         /// When the family ends unless it is refreshed.
         expires_at: Timestamp,
     },

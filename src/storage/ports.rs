@@ -243,8 +243,6 @@ pub trait Store: Send + Sync + 'static {
     -> Result<Vec<Session>, StoreError>;
     /// Whose sign-in it is, also of one that has ended.
     async fn session_owner(&self, id: SessionId) -> Result<Option<UserId>, StoreError>;
-    /// The device somebody signed in on.
-    async fn session_device(&self, id: SessionId) -> Result<Option<String>, StoreError>;
 
     /// A business.
     async fn business(&self, id: BusinessId) -> Result<Option<Business>, StoreError>;

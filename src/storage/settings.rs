@@ -77,7 +77,7 @@ pub struct CacheSettings {
     pub max_entries: usize,
     /// Businesses, menus and statistics are kept for this long, seconds, 1–300.
     pub business_s: u64,
-    /// Orders and first pages of lists are kept for this long, seconds, 1–30.
+    /// Orders, first pages of lists and memberships are kept for this long, seconds, 1–30.
     pub order_s: u64,
 }
 

@@ -145,10 +145,6 @@ impl Store for SqlStore {
         accounts::session_owner(self, id).await
     }
 
-    async fn session_device(&self, id: SessionId) -> Result<Option<String>, StoreError> {
-        accounts::session_device(self, id).await
-    }
-
     async fn business(&self, id: BusinessId) -> Result<Option<Business>, StoreError> {
         businesses::business(self, id).await
     }

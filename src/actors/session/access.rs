@@ -2,7 +2,8 @@
 
 use crate::domain::access::{Principal, Role};
 use crate::domain::room::RoomId;
-use crate::storage::{Store, StoreError};
+use crate::storage::StoreError;
+use crate::storage::cache::CachedReads;
 
 /// Whether a client may be in a room. An absent room is like a foreign one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,16 +14,20 @@ pub enum RoomAccess {
     NoSuchRoom,
 }
 
-/// Asks the store: a business's room is for its members and admins; an order's for its customer, the members of
+/// From memory where it is known there, so that devices that all come back at once do not queue for the store. A business's room is for its members and admins; an order's for its customer, the members of
 /// its business and admins.
-pub async fn room_access(store: &dyn Store, who: Principal, room: RoomId) -> Result<RoomAccess, StoreError> {
+pub async fn room_access(
+    reads: &CachedReads,
+    who: Principal,
+    room: RoomId,
+) -> Result<RoomAccess, StoreError> {
     let granted = match room {
-        RoomId::Business(business) if who.role == Role::Admin => store.business(business).await?.is_some(),
-        RoomId::Business(business) => store.membership(business, who.user).await?.is_some(),
-        RoomId::Order(order) => match store.order(order).await? {
+        RoomId::Business(business) if who.role == Role::Admin => reads.business(business).await?.is_some(),
+        RoomId::Business(business) => reads.membership(business, who.user).await?.is_some(),
+        RoomId::Order(order) => match reads.order(order).await? {
             None => false,
             Some(order) if who.role == Role::Admin || order.customer_id == who.user => true,
-            Some(order) => store.membership(order.business_id, who.user).await?.is_some(),
+            Some(order) => reads.membership(order.business_id, who.user).await?.is_some(),
         },
     };
     Ok(if granted { RoomAccess::Granted } else { RoomAccess::NoSuchRoom })

@@ -212,7 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
         match effect {
             Effect::Authorize(room, cursor) => {
                 let who = self.state(|s| s.principal);
-                let asked = async move { room_access(deps.store.as_ref(), who, room).await };
+                let asked = async move { room_access(&deps.reads, who, room).await };
                 self.later(ctx, asked, move |session, access, ctx| match access {
                     Ok(RoomAccess::Granted) => session.perform(Effect::Join(room, cursor), ctx),
                     Ok(RoomAccess::NoSuchRoom) => session.state(|s| s.refused(room)),
@@ -325,10 +325,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
     /// Asks again whether the user may be in each room of this session.
     fn check_rooms(&mut self, ctx: &mut Context<Self>) {
         let (who, rooms) = self.state(|s| (s.principal, s.rooms().collect::<Vec<_>>()));
-        let store = self.board.deps.store.clone();
+        let reads = self.board.deps.reads.clone();
         let checked = async move {
             for room in rooms {
-                if room_access(store.as_ref(), who, room).await? == RoomAccess::NoSuchRoom {
+                if room_access(&reads, who, room).await? == RoomAccess::NoSuchRoom {
                     return Ok(RoomAccess::NoSuchRoom);
                 }
             }

@@ -1,5 +1,6 @@
 //! What goes into a session's mind and what comes out of it.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::domain::access::Principal;
@@ -55,7 +56,7 @@ pub struct Opening {
     /// When the token runs out.
     pub token_expires_at: Timestamp,
     /// The device named at sign-in.
-    pub device: Option<String>,
+    pub device: Option<Arc<str>>,
     /// The room of the path; `None` when it is absent or not for this client: the socket is closed with 4004.
     pub room: Option<RoomId>,
     /// The cursor as the client wrote it.

@@ -86,7 +86,7 @@ impl SessionState {
                 } else if self.named == Named::Yes && self.device.as_deref() != Some(id.as_str()) {
                     self.error("bad_device", "A socket belongs to one device; open another for another.");
                 } else {
-                    self.device = Some(id.into_boxed_str());
+                    self.device = Some(id.into());
                     self.named = Named::Yes;
                     self.say(&ServerFrame::Alive {});
                 }

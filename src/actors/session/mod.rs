@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use crate::domain::access::Principal;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::storage::Store;
+use crate::storage::cache::CachedReads;
 use crate::telemetry::Metrics;
 
 use super::persistence::Persistence;
@@ -50,7 +50,7 @@ pub trait Credentials: Send + Sync + 'static {
 pub struct SessionDeps {
     rooms: Rooms,
     persistence: Persistence,
-    store: Arc<dyn Store>,
+    reads: CachedReads,
     credentials: Arc<dyn Credentials>,
     settings: Arc<SessionSettings>,
     metrics: Metrics,
@@ -73,7 +73,7 @@ impl Sessions {
     pub fn new(
         rooms: Rooms,
         persistence: Persistence,
-        store: Arc<dyn Store>,
+        reads: CachedReads,
         credentials: Arc<dyn Credentials>,
         settings: SessionSettings,
         metrics: Metrics,
@@ -83,7 +83,7 @@ impl Sessions {
         let deps = SessionDeps {
             rooms,
             persistence,
-            store,
+            reads,
             credentials,
             settings: Arc::new(settings),
             metrics,

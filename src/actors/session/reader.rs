@@ -281,8 +281,7 @@ impl Reader {
             }
             let asked = self.slot.access_asked.get();
             if asked > self.access_answered {
-                let store = self.board.deps.store.as_ref();
-                if room_access(store, self.slot.who, room).await? == RoomAccess::NoSuchRoom {
+                if room_access(&self.board.deps.reads, self.slot.who, room).await? == RoomAccess::NoSuchRoom {
                     self.slot.end(Ending::now(CloseReason::AccessDenied));
                 }
                 self.access_answered = asked;

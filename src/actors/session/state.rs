@@ -1,5 +1,6 @@
 //! The mind of a session: what a client's frame, a tick or a room's answer leads to.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::actors::room::Published;
@@ -27,7 +28,7 @@ const NORMAL_CLOSURE: u16 = 1000;
 pub(super) struct SessionState {
     pub(super) id: SocketId,
     pub(super) principal: Principal,
-    pub(super) device: Option<Box<str>>,
+    pub(super) device: Option<Arc<str>>,
     pub(super) named: Named,
     pub(super) follows: Vec<Follow>,
     pub(super) bad_frames: u8,
@@ -64,7 +65,7 @@ impl SessionState {
         let mut state = Self {
             id,
             principal: opening.principal,
-            device: opening.device.map(String::into_boxed_str),
+            device: opening.device,
             named: Named::NotYet,
             follows: Vec::new(),
             bad_frames: 0,

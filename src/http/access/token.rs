@@ -3,6 +3,7 @@
 //! Both are signed by the same key, and told apart by audience and by header type, so that neither passes for the
 //! other. Whether the session still lives is the store's to say, and so is whether a ticket was used.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -122,10 +123,12 @@ impl std::fmt::Debug for Signed {
 }
 
 /// What a checked access token says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessClaims {
     /// Who asks.
     pub principal: Principal,
+    /// The id of the device they signed in on, if it gave one; opening a socket asks the store for nothing.
+    pub device: Option<Arc<str>>,
     /// The token's own id (`jti`).
     pub token_id: Uuid,
     /// When it was signed, to the second.
@@ -135,10 +138,12 @@ pub struct AccessClaims {
 }
 
 /// What a checked ticket says. It is good for one use: the caller has to remember `ticket_id` until `expires_at`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketClaims {
     /// Who asks.
     pub principal: Principal,
+    /// As in the access token it was taken with.
+    pub device: Option<Arc<str>>,
     /// What must not come twice (`jti`).
     pub ticket_id: Uuid,
     /// When the ticket stops being valid.
@@ -164,6 +169,12 @@ struct Kind {
     audience: String,
 }
 
+/// Whoever holds a token is taken for them.
+struct Holder {
+    principal: Principal,
+    device: Option<Arc<str>>,
+}
+
 /// The claims as they are written. Every field but the optional ones has to be there.
 #[derive(Debug, Serialize, Deserialize)]
 struct WireClaims {
@@ -177,6 +188,8 @@ struct WireClaims {
     sub: UserId,
     sid: SessionId,
     role: Role,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dev: Option<Arc<str>>,
     /// Tickets only: `exp` of the access token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     access_exp: Option<i64>,
@@ -210,14 +223,22 @@ impl Tokens {
     }
 
     /// Signs an access token that lasts as long as the settings say. `token_id` has to be new.
-    pub fn issue_access(&self, principal: Principal, token_id: Uuid, now: Timestamp) -> Signed {
-        self.sign(&self.access, principal, token_id, now, now.plus(self.access_ttl), None)
+    pub fn issue_access(
+        &self,
+        principal: Principal,
+        device: Option<&str>,
+        token_id: Uuid,
+        now: Timestamp,
+    ) -> Signed {
+        let holder = Holder { principal, device: device.map(Arc::from) };
+        self.sign(&self.access, holder, token_id, now, now.plus(self.access_ttl), None)
     }
 
     /// Signs a ticket for whoever showed `access`: 30 s, but never longer than the access token itself.
     pub fn issue_ticket(&self, access: &AccessClaims, ticket_id: Uuid, now: Timestamp) -> Signed {
         let expires_at = access.expires_at.min(now.plus(TICKET_LIFETIME));
-        self.sign(&self.ticket, access.principal, ticket_id, now, expires_at, Some(access.expires_at))
+        let holder = Holder { principal: access.principal, device: access.device.clone() };
+        self.sign(&self.ticket, holder, ticket_id, now, expires_at, Some(access.expires_at))
     }
 
     /// Checks an access token. Whether its session was ended is not known here.
@@ -228,6 +249,7 @@ impl Tokens {
         let claims = self.verify(&self.access, token, now)?;
         Ok(AccessClaims {
             principal: claims.principal(),
+            device: claims.dev,
             token_id: claims.jti,
             issued_at: Timestamp::from_unix_seconds(claims.iat),
             expires_at: Timestamp::from_unix_seconds(claims.exp),
@@ -242,6 +264,7 @@ impl Tokens {
         let claims = self.verify(&self.ticket, token, now)?;
         Ok(TicketClaims {
             principal: claims.principal(),
+            device: claims.dev,
             ticket_id: claims.jti,
             expires_at: Timestamp::from_unix_seconds(claims.exp),
             access_expires_at: Timestamp::from_unix_seconds(claims.access_exp.ok_or(TokenError::Malformed)?),
@@ -251,7 +274,7 @@ impl Tokens {
     fn sign(
         &self,
         kind: &Kind,
-        principal: Principal,
+        Holder { principal, device }: Holder,
         id: Uuid,
         now: Timestamp,
         expires_at: Timestamp,
@@ -268,6 +291,7 @@ impl Tokens {
             sub: principal.user,
             sid: principal.session,
             role: principal.role,
+            dev: device,
             access_exp: access_expires_at.map(Timestamp::unix_seconds),
         };
         let mut header = Header::new(self.key.algorithm);

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use actix_web::http::header::HeaderValue;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::domain::access::{Principal, Role};
+use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, Party};
 use crate::protocol::views::{Contact, OrderView};
+use crate::storage::StoreError;
 
 use super::problem::ApiError;
 use super::state::Api;
@@ -36,11 +37,12 @@ impl Api {
     /// 404 for whoever has nothing to do with it, whether or not it exists.
     async fn order_for(&self, principal: Principal, id: OrderId) -> Result<(Order, Party), ApiError> {
         let order = self.store.order(id).await?.ok_or_else(ApiError::not_found)?;
-        let party = self.party(principal, &order).await?;
+        let membership = self.store.membership(order.business_id, principal.user);
+        let party = party(principal, &order, membership).await?;
         Ok((order, party))
     }
 
-    /// As [`Self::order_for`], for showing only: the order may come from memory.
+    /// As [`Self::order_for`], for showing only: both may come from memory.
     ///
     /// # Errors
     /// As [`Self::order_for`].
@@ -50,23 +52,26 @@ impl Api {
         id: OrderId,
     ) -> Result<(Arc<Order>, Party), ApiError> {
         let order = self.reads.order(id).await?.ok_or_else(ApiError::not_found)?;
-        let party = self.party(principal, &order).await?;
+        let membership = self.reads.membership(order.business_id, principal.user);
+        let party = party(principal, &order, membership).await?;
         Ok((order, party))
     }
+}
 
-    async fn party(&self, principal: Principal, order: &Order) -> Result<Party, ApiError> {
-        let party = match principal.role {
-            Role::Admin => Some(Party::Admin),
-            Role::Customer => (order.customer_id == principal.user).then_some(Party::Customer),
-            Role::Merchant => {
-                let membership = self.store.membership(order.business_id, principal.user).await?;
-                membership.map(|_| Party::Member)
-            }
-            // Deliveries are not assigned to anybody yet.
-            Role::Driver => None,
-        };
-        party.ok_or_else(ApiError::not_found)
-    }
+/// The capacity of `principal` in an order; whether they are a member is asked only where it matters.
+async fn party(
+    principal: Principal,
+    order: &Order,
+    membership: impl Future<Output = Result<Option<MemberRole>, StoreError>>,
+) -> Result<Party, ApiError> {
+    let party = match principal.role {
+        Role::Admin => Some(Party::Admin),
+        Role::Customer => (order.customer_id == principal.user).then_some(Party::Customer),
+        Role::Merchant => membership.await?.map(|_| Party::Member),
+        // Deliveries are not assigned to anybody yet.
+        Role::Driver => None,
+    };
+    party.ok_or_else(ApiError::not_found)
 }
 
 /// The order as `party` sees it: phone and address stay with the customer, others see them until the order ends

@@ -65,7 +65,7 @@ async fn follow(
     if api.revocations.contains(who.session) {
         return Err(sign_in_ended());
     }
-    match room_access(api.store.as_ref(), who, room).await? {
+    match room_access(&api.reads, who, room).await? {
         RoomAccess::Granted => {}
         RoomAccess::NoSuchRoom => return Err(ApiError::not_found()),
     }

@@ -88,8 +88,8 @@ impl FromRequest for Viewer {
                 return Ok(Self(who.principal, who.claims.expires_at));
             };
             let api = api.expect("the routes are mounted together with their state");
-            let (who, expires_at) = api.redeem_ticket(&ticket, Timestamp::now()).await?;
-            Ok(Self(who, expires_at))
+            let claims = api.redeem_ticket(&ticket, Timestamp::now()).await?;
+            Ok(Self(claims.principal, claims.access_expires_at))
         })
     }
 }

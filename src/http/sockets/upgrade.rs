@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_codec::Framed;
@@ -60,6 +61,13 @@ struct Route {
     pattern: &'static str,
     /// `None` when the id in the path is no id.
     room: Option<RoomId>,
+}
+
+/// What somebody's credentials say.
+struct Shown {
+    principal: Principal,
+    device: Option<Arc<str>>,
+    token_expires_at: Timestamp,
 }
 
 /// Everything checked; what is left is to switch protocols.
@@ -152,7 +160,9 @@ impl WorkerGate {
         framed.send(h1::Message::Item((answer, BodySize::None))).await?;
         let parts = framed.into_parts();
         let signed_in = admitted.opening.principal.session;
-        session::open(&self.board, parts.io, parts.read_buf.freeze(), admitted.opening, admitted.permit);
+        // A copy, mostly of nothing: frozen, the request's 8 KiB buffer would live as long as the socket.
+        let early = Bytes::copy_from_slice(&parts.read_buf);
+        session::open(&self.board, parts.io, early, admitted.opening, admitted.permit);
         // A sign-in that ended between the look at its token and here has told only the sockets that were there.
         if self.gate.api.revocations.contains(signed_in) {
             self.gate.sessions.end_session(signed_in);
@@ -205,27 +215,27 @@ impl SocketGate {
                 ApiError::new(ProblemCode::Malformed, "The query of the address could not be read.")
             })?
             .into_inner();
-        let (principal, token_expires_at) = match self.credentials(request.head().headers(), &query).await {
-            Ok(shown) => shown,
-            Err(error) => {
-                if error.code().status() == 401 {
-                    let client = Subject::address(address);
-                    self.api.denied(client);
-                    self.api.spend(Class::Public, client).await?;
+        let Shown { principal, device, token_expires_at } =
+            match self.credentials(request.head().headers(), &query).await {
+                Ok(shown) => shown,
+                Err(error) => {
+                    if error.code().status() == 401 {
+                        let client = Subject::address(address);
+                        self.api.denied(client);
+                        self.api.spend(Class::Public, client).await?;
+                    }
+                    return Err(error);
                 }
-                return Err(error);
-            }
-        };
+            };
         self.api.activity.seen(principal.session, Timestamp::now());
         let permit = self.place(principal.user, address)?;
         let room = match route.room {
             None => None,
-            Some(room) => match room_access(self.api.store.as_ref(), principal, room).await? {
+            Some(room) => match room_access(&self.api.reads, principal, room).await? {
                 RoomAccess::Granted => Some(room),
                 RoomAccess::NoSuchRoom => None,
             },
         };
-        let device = self.api.store.session_device(principal.session).await?;
         Ok(Admitted {
             opening: Opening { principal, token_expires_at, device, room, cursor: query.cursor },
             permit,
@@ -246,11 +256,7 @@ impl SocketGate {
     }
 
     /// Who asks, by header, one-time ticket or token in the address, in this order.
-    async fn credentials(
-        &self,
-        headers: &HeaderMap,
-        query: &SocketQuery,
-    ) -> Result<(Principal, Timestamp), ApiError> {
+    async fn credentials(&self, headers: &HeaderMap, query: &SocketQuery) -> Result<Shown, ApiError> {
         let now = Timestamp::now();
         let bearer = headers
             .get(header::AUTHORIZATION)
@@ -260,7 +266,14 @@ impl SocketGate {
             .map(|(_, token)| token.trim());
         match (bearer, &query.ticket, &query.token) {
             (Some(token), _, _) => self.access_token(token, now),
-            (None, Some(ticket), _) => self.api.redeem_ticket(ticket, now).await,
+            (None, Some(ticket), _) => {
+                let claims = self.api.redeem_ticket(ticket, now).await?;
+                Ok(Shown {
+                    principal: claims.principal,
+                    device: claims.device,
+                    token_expires_at: claims.access_expires_at,
+                })
+            }
             (None, None, Some(token)) => self.access_token(token, now),
             (None, None, None) => Err(ApiError::new(
                 ProblemCode::Unauthenticated,
@@ -269,9 +282,9 @@ impl SocketGate {
         }
     }
 
-    fn access_token(&self, token: &str, now: Timestamp) -> Result<(Principal, Timestamp), ApiError> {
+    fn access_token(&self, token: &str, now: Timestamp) -> Result<Shown, ApiError> {
         let claims = self.api.access_claims(token, now)?;
-        Ok((claims.principal, claims.expires_at))
+        Ok(Shown { principal: claims.principal, device: claims.device, token_expires_at: claims.expires_at })
     }
 }
 

@@ -30,7 +30,7 @@ static OPEN_SESSION: LazyStatement = LazyStatement::new(|| {
 
 static LOCK_SESSION: LazyStatement = LazyStatement::new(|| {
     Statement::new(
-        "SELECT s.user_id, (SELECT u.role FROM users u WHERE u.id = s.user_id) AS role, s.generation, s.token_hash, \
+        "SELECT s.user_id, s.device_id, (SELECT u.role FROM users u WHERE u.id = s.user_id) AS role, s.generation, s.token_hash, \
              s.previous_hash, s.rotated_at, s.expires_at, s.ended_at FROM sessions s WHERE s.id = $1 {for_update}",
     )
 });
@@ -97,6 +97,7 @@ pub(super) async fn open_session(
 #[derive(Debug, FromRow)]
 struct FamilyRow {
     user_id: String,
+    device_id: Option<String>,
     role: String,
     generation: i64,
     token_hash: String,
@@ -160,6 +161,7 @@ pub(super) async fn rotate_session(
             generation,
             user,
             role,
+            device: family.device_id,
             expires_at: Timestamp::from_micros(family.expires_at),
         },
         Presented::Rotated => {
@@ -175,7 +177,13 @@ pub(super) async fn rotate_session(
                 Arg::Int(expires_at.as_micros()),
             ];
             connection.execute(&ROTATE, &args).await?;
-            Rotation::Continued { generation: generation + 1, user, role, expires_at }
+            Rotation::Continued {
+                generation: generation + 1,
+                user,
+                role,
+                device: family.device_id,
+                expires_at,
+            }
         }
     };
     Ok(Outcome::Rotated(rotation))

@@ -28,7 +28,7 @@ pub(super) enum StoredOutcome {
     NotTheirMove,
     MoveForbidden { from: Status, allowed: Vec<Status> },
     UserCreated(bool),
-    Continued { generation: u32, user: UserId, role: Role, expires_at: i64 },
+    Continued { generation: u32, user: UserId, role: Role, device: Option<String>, expires_at: i64 },
     Reused { user: UserId },
     RotationRefused,
     TicketRedeemed(bool),
@@ -156,12 +156,15 @@ impl StoredOutcome {
                 }
             },
             Outcome::UserCreated(creation) => Self::UserCreated(created(creation)),
-            Outcome::Rotated(Rotation::Continued { generation, user, role, expires_at }) => Self::Continued {
-                generation: *generation,
-                user: *user,
-                role: *role,
-                expires_at: expires_at.as_micros(),
-            },
+            Outcome::Rotated(Rotation::Continued { generation, user, role, device, expires_at }) => {
+                Self::Continued {
+                    generation: *generation,
+                    user: *user,
+                    role: *role,
+                    device: device.clone(),
+                    expires_at: expires_at.as_micros(),
+                }
+            }
             Outcome::Rotated(Rotation::Reused { user }) => Self::Reused { user: *user },
             Outcome::Rotated(Rotation::Refused) => Self::RotationRefused,
             Outcome::TicketRedeemed(creation) => Self::TicketRedeemed(created(creation)),
@@ -220,12 +223,10 @@ impl StoredOutcome {
                 Outcome::Moved(Err(MoveError::Refused(MoveRefusal::Forbidden { from, allowed })))
             }
             Self::UserCreated(created) => Outcome::UserCreated(creation(created)),
-            Self::Continued { generation, user, role, expires_at } => Outcome::Rotated(Rotation::Continued {
-                generation,
-                user,
-                role,
-                expires_at: Timestamp::from_micros(expires_at),
-            }),
+            Self::Continued { generation, user, role, device, expires_at } => {
+                let expires_at = Timestamp::from_micros(expires_at);
+                Outcome::Rotated(Rotation::Continued { generation, user, role, device, expires_at })
+            }
             Self::Reused { user } => Outcome::Rotated(Rotation::Reused { user }),
             Self::RotationRefused => Outcome::Rotated(Rotation::Refused),
             Self::TicketRedeemed(created) => Outcome::TicketRedeemed(creation(created)),

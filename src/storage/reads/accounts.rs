@@ -27,9 +27,6 @@ static USER_BY_EMAIL: LazyStatement = LazyStatement::new(|| {
 static ENDED: LazyStatement =
     LazyStatement::new(|| Statement::new("SELECT id FROM sessions WHERE ended_at >= $1 ORDER BY id"));
 
-static DEVICE: LazyStatement =
-    LazyStatement::new(|| Statement::new("SELECT device_id FROM sessions WHERE id = $1"));
-
 static SESSIONS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         "SELECT id, device_id, device_name, device_platform, created_at, expires_at, \
@@ -103,11 +100,6 @@ impl SessionRow {
     }
 }
 
-#[derive(FromRow)]
-struct DeviceRow {
-    device_id: Option<String>,
-}
-
 pub(in crate::storage) async fn user(store: &SqlStore, id: UserId) -> Result<Option<User>, StoreError> {
     store.fetch_first::<UserRow>(&USER, &[Arg::text(id)]).await?.map(UserRow::into_user).transpose()
 }
@@ -145,13 +137,6 @@ pub(in crate::storage) async fn session_owner(
 ) -> Result<Option<UserId>, StoreError> {
     let row: Option<IdRow> = store.fetch_first(&OWNER, &[Arg::text(id)]).await?;
     row.map(|row| parse("sessions.user_id", &row.id)).transpose()
-}
-
-pub(in crate::storage) async fn session_device(
-    store: &SqlStore,
-    id: SessionId,
-) -> Result<Option<String>, StoreError> {
-    Ok(store.fetch_first::<DeviceRow>(&DEVICE, &[Arg::text(id)]).await?.and_then(|row| row.device_id))
 }
 
 pub(in crate::storage) async fn kept_answer(

@@ -19,7 +19,7 @@ fn principal() -> Principal {
 }
 
 fn access() -> String {
-    tokens().issue_access(principal(), Uuid::from_u128(3), NOW).text
+    tokens().issue_access(principal(), Some("till"), Uuid::from_u128(3), NOW).text
 }
 
 fn access_claims() -> AccessClaims {
@@ -67,11 +67,12 @@ fn changed(changes: &Value) -> String {
 #[test]
 fn an_access_token_says_what_was_signed_until_the_second_it_expires() {
     let tokens = tokens();
-    let signed = tokens.issue_access(principal(), Uuid::from_u128(3), NOW);
+    let signed = tokens.issue_access(principal(), Some("till"), Uuid::from_u128(3), NOW);
     let end = NOW.plus(Duration::from_secs(3600));
     assert_eq!(signed.expires_at, end);
     let expected = AccessClaims {
         principal: principal(),
+        device: Some("till".into()),
         token_id: Uuid::from_u128(3),
         issued_at: NOW,
         expires_at: end,
@@ -125,7 +126,7 @@ fn each_bad_token_is_refused_by_its_name() {
     let promoted = part(&our_claims(&json!({"role": "admin"})));
     let with_alg = |alg: &str| part(&json!({"typ": "at+jwt", "alg": alg}));
     let other_key = Tokens::new(TokenKey::hs256(&[7; 32]).unwrap(), TokenSettings::default())
-        .issue_access(principal(), Uuid::from_u128(3), NOW)
+        .issue_access(principal(), Some("till"), Uuid::from_u128(3), NOW)
         .text;
     let mut table: Vec<(String, String, TokenError)> = [
         ("empty", String::new(), E::Malformed),
@@ -177,7 +178,8 @@ fn each_bad_token_is_refused_by_its_name() {
 fn a_short_secret_is_refused_and_no_secret_is_printed() {
     assert_eq!(TokenKey::hs256(&SECRET[..31]).err(), Some(WeakSecret(31)));
     let tokens = tokens();
-    let printed = format!("{tokens:?} {:?}", tokens.issue_access(principal(), Uuid::from_u128(3), NOW));
+    let printed =
+        format!("{tokens:?} {:?}", tokens.issue_access(principal(), Some("till"), Uuid::from_u128(3), NOW));
     assert!(!printed.contains("eyJ") && !printed.contains("0123456789") && !printed.contains("48, 49, 50"));
 }
 
