@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -108,7 +109,7 @@ struct Options {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn main() -> Result<ExitCode> {
     let options = Options::parse();
     ensure!(options.address.ip().is_loopback(), "load goes to loopback only");
     ensure!((0.5..=1440.0).contains(&options.minutes), "half a minute to a day");
@@ -143,8 +144,7 @@ async fn main() -> Result<()> {
         write(&folder.join("soak.md"), &page::page(&circumstances(&options), &verdict))?;
         write(&folder.join("soak.svg"), &page::svg(&samples, length))?;
     }
-    ensure!(verdict.holds(), "the soak did not hold");
-    Ok(())
+    Ok(if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Everybody begins.

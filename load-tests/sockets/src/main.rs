@@ -33,7 +33,7 @@ async fn main() -> Result<()> {
     let target = Arc::new(target);
     let server = Server::new(options.pids.clone());
     if options.hold {
-        return hold(&options, &target).await;
+        return hold(&options, target).await;
     }
     if let Some(mib) = options.claim {
         return claim(&options, &target, &server, mib).await;
@@ -46,9 +46,11 @@ async fn main() -> Result<()> {
 
 /// Holds sockets until somebody ends this process, or cuts its network.
 #[allow(clippy::print_stdout)]
-async fn hold(options: &Options, target: &Target) -> Result<()> {
+async fn hold(options: &Options, target: Arc<Target>) -> Result<()> {
     let mut crowd = Crowd::new(0);
-    crowd.open(options, target, options.sockets).await?;
+    crowd.open(options, &target, options.sockets).await?;
+    // Its own connections end here: what is left are the sockets.
+    drop(target);
     println!("open");
     std::future::pending().await
 }
