@@ -33,7 +33,7 @@ trap 'exit 143' TERM
 # Builds hub and load client, and says in $target where they are.
 build() {
   say "building"
-  cargo build --release --quiet --package bellhop --package bellhop-socket-load
+  cargo build --release --workspace --quiet
   target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
   load=$target/release/bellhop-socket-load
   # Every socket is a descriptor here and there; the hard limit is the machine's word.
