@@ -24,7 +24,7 @@ def rows(folder):
         stopped = sum(run["stalled"] for run in runs)
         closed = sum(run["closed_as_too_slow"] for run in runs)
         yield f"{what}: closed as too slow, by the metric", f"{closed} of {stopped}", "all", closed == stopped > 0
-        kept = max(run["descriptors_after"] - run["descriptors_before"] for run in runs)
+        kept = sum(run["descriptors_kept"] for run in runs)
         yield f"{what}: descriptors kept", f"{kept}", "0", kept <= 0
     base = statistics.median(run["grown_kib"] for run in reading)
     each = (many["grown_kib"] - base) / many["stalled"]

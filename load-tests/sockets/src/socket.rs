@@ -77,6 +77,11 @@ impl Socket {
         Ok(socket)
     }
 
+    /// Its own port and the server's.
+    pub(crate) fn ports(&self) -> Result<(u16, u16)> {
+        Ok((self.stream.local_addr()?.port(), self.stream.peer_addr()?.port()))
+    }
+
     /// Sends bytes as they are.
     pub(crate) async fn send_raw(&mut self, bytes: &[u8]) -> Result<()> {
         Ok(self.stream.write_all(bytes).await?)

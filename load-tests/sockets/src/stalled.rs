@@ -1,5 +1,7 @@
 //! Readers that stop reading right after their greeting, and what becomes of them.
 
+use std::collections::HashSet;
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -41,8 +43,11 @@ pub(crate) struct Outcome {
     stalled: usize,
     /// By the hub's own metric.
     closed_as_too_slow: u64,
+    /// Of everything, connections that publish among them.
     descriptors_before: usize,
     descriptors_after: usize,
+    /// Sockets that stopped reading and still have a descriptor in the hub.
+    descriptors_kept: usize,
     /// The most that resident memory grew by from before they came until they were gone, KiB; of everything, not of
     /// them alone.
     grown_kib: u64,
@@ -54,9 +59,11 @@ impl Outcome {
     pub(crate) fn print(&self) {
         if self.stalled > 0 {
             println!(
-                "{} stopped reading: {} closed as too slow, descriptors {} before and {} after, memory grew by {} KiB",
+                "{} stopped reading: {} closed as too slow, {} descriptors kept ({} of all before, {} after), memory \
+                 grew by {} KiB",
                 self.stalled,
                 self.closed_as_too_slow,
+                self.descriptors_kept,
                 self.descriptors_before,
                 self.descriptors_after,
                 self.grown_kib
@@ -102,8 +109,8 @@ impl Stalled {
         loop {
             outcome.closed_as_too_slow = too_slow(target).await? - self.too_slow;
             outcome.descriptors_after = server.read()?.descriptors;
-            let gone = outcome.closed_as_too_slow >= outcome.stalled as u64
-                && outcome.descriptors_after <= outcome.descriptors_before;
+            outcome.descriptors_kept = kept(&self.sockets)?;
+            let gone = outcome.closed_as_too_slow >= outcome.stalled as u64 && outcome.descriptors_kept == 0;
             if gone || outcome.stalled == 0 || since.elapsed() > CLOSED_WITHIN {
                 break;
             }
@@ -115,6 +122,37 @@ impl Stalled {
     }
 }
 
+/// How many of these connections have a descriptor at their other end: without one a connection has no inode.
+fn kept(sockets: &[Socket]) -> Result<usize> {
+    let mut open = HashSet::new();
+    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+        let text = fs::read_to_string(table).unwrap_or_default();
+        open.extend(text.lines().skip(1).filter_map(with_descriptor));
+    }
+    let ends = sockets.iter().map(Socket::ports).collect::<Result<Vec<_>>>()?;
+    Ok(ends.iter().filter(|(mine, hubs)| open.contains(&(*hubs, *mine))).count())
+}
+
+/// The ports of a line of the kernel's table, its own first, unless the connection has lost its descriptor.
+fn with_descriptor(line: &str) -> Option<(u16, u16)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let port = |field: &str| u16::from_str_radix(field.rsplit(':').next()?, 16).ok();
+    let ports = (port(fields.get(1)?)?, port(fields.get(2)?)?);
+    (*fields.get(9)? != "0").then_some(ports)
+}
+
 async fn too_slow(target: &Target) -> Result<u64> {
     Ok(target.closes().await?.get("too_slow").copied().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_without_an_inode_has_no_descriptor() {
+        let line = "  3: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 INODE 1";
+        assert_eq!(with_descriptor(&line.replace("INODE", "61172")), Some((8080, 54321)));
+        assert_eq!(with_descriptor(&line.replace("INODE", "0")), None);
+    }
 }
