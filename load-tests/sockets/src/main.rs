@@ -1,176 +1,90 @@
 //! Opens many sockets to a hub or to one of its peers, publishes at a pace or in a burst, checks that every socket
 //! got every event once and in order, and prints what it cost the server.
 
+mod crowd;
+mod options;
 mod process;
 mod report;
+mod run;
 mod socket;
+mod stalled;
 mod tally;
 mod target;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
-use tokio::sync::{Semaphore, mpsc, watch};
 
+use crowd::Crowd;
+use options::Options;
 use process::Server;
-use report::Report;
-use socket::Socket;
-use tally::Tally;
 use target::Target;
 
-/// What to open, what to publish, whom to watch.
-#[derive(Debug, Parser)]
-#[command(version, about)]
-struct Options {
-    /// Kind of server: a hub, or a plain publisher such as nchan
-    #[arg(long, value_enum, default_value_t = target::Kind::Bellhop)]
-    kind: target::Kind,
-    /// Address of the server, host:port on loopback
-    #[arg(long, default_value = "127.0.0.1:8000")]
-    address: std::net::SocketAddr,
-    /// Path that opens a socket on a plain server
-    #[arg(long, default_value = "/sub")]
-    subscribe: String,
-    /// Path that publishes the body of a POST on a plain server
-    #[arg(long, default_value = "/pub")]
-    publish: String,
-    /// Sockets to open
-    #[arg(long, default_value_t = 5000)]
-    sockets: usize,
-    /// Handshakes under way at once
-    #[arg(long, default_value_t = 128)]
-    connecting: usize,
-    /// Events published at the pace
-    #[arg(long, default_value_t = 50)]
-    events: u64,
-    /// Events a second at the pace
-    #[arg(long, default_value_t = 5.0)]
-    pace: f64,
-    /// Events published afterwards as fast as the server takes them
-    #[arg(long, default_value_t = 50)]
-    burst: u64,
-    /// Bytes of a message; to a plain server, of the whole payload
-    #[arg(long, default_value_t = 200)]
-    bytes: usize,
-    /// Server processes whose memory and CPU are counted, separated by commas
-    #[arg(long, value_delimiter = ',')]
-    pids: Vec<u32>,
-    /// Seconds to let the sockets idle before memory is read
-    #[arg(long, default_value_t = 5)]
-    idle: u64,
-    /// Print one JSON object instead of a table
-    #[arg(long)]
-    json: bool,
-}
-
-/// When nothing has come for so long, nothing more will.
-const SILENCE: Duration = Duration::from_secs(10);
+/// `too_big`.
+const TOO_BIG: u16 = 1009;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Options::parse();
-    ensure!(options.address.ip().is_loopback(), "load goes to loopback only");
-    ensure!(options.sockets > 0 && options.sockets <= 60_000, "1 to 60000 sockets");
+    options.check()?;
     let target = Target::prepare(&options).await.context("the server could not be prepared")?;
+    let target = Arc::new(target);
     let server = Server::new(options.pids.clone());
-    let from = Instant::now();
-    let mut sockets = Vec::with_capacity(options.sockets);
-    let mut opening = Duration::ZERO;
-    // Memory is the growth over the second half: what a server has kept from its start, or keeps in reserve after
-    // hashing passwords, is taken up by the first half and would make sockets look cheaper than they are.
-    let half = options.sockets / 2;
-    opening += open(&options, &target, half, &mut sockets).await?;
-    tokio::time::sleep(Duration::from_secs(options.idle)).await;
-    let before = server.read()?;
-    opening += open(&options, &target, options.sockets - half, &mut sockets).await?;
-    tokio::time::sleep(Duration::from_secs(options.idle)).await;
-    let idle = server.read()?;
-    let connects_per_s = sockets.len() as f64 / opening.as_secs_f64();
-    let kib_per_socket = idle.rss.saturating_sub(before.rss) as f64 / (options.sockets - half) as f64;
-
-    let received = Arc::new(AtomicU64::new(0));
-    let (stop, stopped) = watch::channel(());
-    let tasks: Vec<_> = sockets
-        .into_iter()
-        .map(|socket| tokio::spawn(socket.listen(Tally::new(from), received.clone(), stopped.clone())))
-        .collect();
-    drop(stopped);
-    let members = options.sockets as u64;
-
-    let mut publisher = target.publisher(from);
-    let paced_before = server.read()?;
-    let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / options.pace.max(0.001)));
-    for _ in 0..options.events {
-        ticks.tick().await;
-        publisher.publish().await?;
+    if options.hold {
+        return hold(&options, target).await;
     }
-    wait(&received, options.events * members).await;
-    let paced = server.read()?.cpu - paced_before.cpu;
-
-    let burst_before = server.read()?;
-    let burst_began = Instant::now();
-    for _ in 0..options.burst {
-        publisher.publish().await?;
+    if let Some(mib) = options.claim {
+        return claim(&options, &target, &server, mib).await;
     }
-    wait(&received, (options.events + options.burst) * members).await;
-    let burst_took = burst_began.elapsed();
-    let burst = server.read()?.cpu - burst_before.cpu;
-
-    drop(stop);
-    let mut tallies = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        tallies.push(task.await?);
-    }
-    let report = Report::new(&options, connects_per_s, kib_per_socket, paced, burst, burst_took, &tallies);
+    let report = run::measure(&options, &target, &server).await?;
     report.print(options.json);
     ensure!(report.is_whole(), "events were missed or came out of order");
     Ok(())
 }
 
-/// Opens `count` more sockets, a bounded number at once, and says how long that took.
-async fn open(
-    options: &Options,
-    target: &Target,
-    count: usize,
-    sockets: &mut Vec<Socket>,
-) -> Result<Duration> {
-    let began = Instant::now();
-    let gate = Arc::new(Semaphore::new(options.connecting));
-    let (opened, mut openings) = mpsc::channel(options.connecting);
-    for _ in 0..count {
-        let permit = gate.clone().acquire_owned().await?;
-        let ((request, greeting), address, opened) = (target.handshake(), options.address, opened.clone());
-        tokio::spawn(async move {
-            let socket = Socket::open(address, &request, greeting).await;
-            drop(permit);
-            // The receiver lives until every socket is there.
-            let _ = opened.send(socket).await;
-        });
-        while let Ok(socket) = openings.try_recv() {
-            sockets.push(socket?);
-        }
-    }
-    drop(opened);
-    while let Some(socket) = openings.recv().await {
-        sockets.push(socket?);
-    }
-    Ok(began.elapsed())
+/// Holds sockets until somebody ends this process, or cuts its network.
+#[allow(clippy::print_stdout)]
+async fn hold(options: &Options, target: Arc<Target>) -> Result<()> {
+    let mut crowd = Crowd::new(0);
+    crowd.open(options, &target, options.sockets).await?;
+    // Its own connections end here: what is left are the sockets.
+    drop(target);
+    println!("open");
+    std::future::pending().await
 }
 
-/// Waits until so many events were taken in, or until nothing has come for [`SILENCE`].
-async fn wait(received: &AtomicU64, wanted: u64) {
-    let (mut last, mut since) = (0, Instant::now());
-    loop {
-        let now = received.load(Ordering::Relaxed);
-        if now != last {
-            (last, since) = (now, Instant::now());
-        }
-        if now >= wanted || since.elapsed() > SILENCE {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+/// Claims a frame of `mib` MiB on every socket; the payload never comes. Prints what that cost the server.
+#[allow(clippy::print_stdout)]
+async fn claim(options: &Options, target: &Target, server: &Server, mib: u64) -> Result<()> {
+    let mut sockets = Vec::with_capacity(options.sockets);
+    for number in 0..options.sockets {
+        sockets.push(crowd::one(options, target, number, None).await?);
     }
+    tokio::time::sleep(Duration::from_secs(options.idle)).await;
+    let before = server.read()?;
+    // FIN and text, masked, a length of eight bytes, the mask.
+    let mut header = vec![0x81, 0x80 | 127];
+    header.extend((mib << 20).to_be_bytes());
+    header.extend([1, 2, 3, 4]);
+    let mut refused = 0;
+    let mut most = before;
+    for mut socket in sockets {
+        socket.send_raw(&header).await?;
+        let code = tokio::time::timeout(Duration::from_secs(10), socket.close_code()).await;
+        refused += u64::from(code.context("a claim was not refused in time")? == Some(TOO_BIG));
+        most.rss = most.rss.max(server.read()?.rss);
+    }
+    let grown = most.rss - before.rss;
+    if options.json {
+        println!("{{\"claims\":{},\"refused\":{refused},\"grown_kib\":{grown}}}", options.sockets);
+    } else {
+        println!(
+            "{} frames of {mib} MiB claimed, {refused} refused with 1009; memory grew by {grown} KiB",
+            options.sockets
+        );
+    }
+    ensure!(refused == options.sockets as u64, "some claims were not refused");
+    Ok(())
 }

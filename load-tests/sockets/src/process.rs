@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 const TICK: Duration = Duration::from_millis(10);
 
 /// Processes that together are one server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Server {
     pids: Vec<u32>,
 }
@@ -21,6 +21,8 @@ pub(crate) struct Usage {
     pub(crate) rss: u64,
     /// CPU time of user and kernel.
     pub(crate) cpu: Duration,
+    /// Open descriptors.
+    pub(crate) descriptors: usize,
 }
 
 impl Server {
@@ -46,6 +48,7 @@ impl Server {
             let ticks: u32 =
                 fields.split_whitespace().skip(11).take(2).filter_map(|f| f.parse::<u32>().ok()).sum();
             usage.cpu += TICK * ticks;
+            usage.descriptors += fs::read_dir(format!("/proc/{pid}/fd"))?.count();
         }
         Ok(usage)
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 
 use crate::tally::Tally;
@@ -40,9 +40,19 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Connects, shakes hands, and waits for the greeting.
-    pub(crate) async fn open(address: SocketAddr, request: &str, greeting: Greeting) -> Result<Self> {
-        let mut stream = TcpStream::connect(address).await.context("no connection")?;
+    /// Connects, shakes hands, and waits for the greeting. `receive_buffer` bounds what the kernel takes in for a
+    /// reader that stops reading.
+    pub(crate) async fn open(
+        address: SocketAddr,
+        request: &str,
+        greeting: Greeting,
+        receive_buffer: Option<u32>,
+    ) -> Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        if let Some(bytes) = receive_buffer {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        let mut stream = socket.connect(address).await.context("no connection")?;
         stream.set_nodelay(true)?;
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::with_capacity(512);
@@ -65,6 +75,30 @@ impl Socket {
         }
         socket.rest.shrink_to_fit();
         Ok(socket)
+    }
+
+    /// Its own port and the server's.
+    pub(crate) fn ports(&self) -> Result<(u16, u16)> {
+        Ok((self.stream.local_addr()?.port(), self.stream.peer_addr()?.port()))
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(bytes).await?)
+    }
+
+    /// Reads to the end; the code of the close frame, if one came.
+    pub(crate) async fn close_code(mut self) -> Option<u16> {
+        while let Ok(1..) = self.stream.read_buf(&mut self.rest).await {}
+        let mut at = 0;
+        while let Ok(Some((header, len))) = header(&self.rest[at..]) {
+            let payload = self.rest.get(at + header..at + header + len)?;
+            if let (8, [high, low, ..]) = (self.rest[at] & 0x0f, payload) {
+                return Some(u16::from_be_bytes([*high, *low]));
+            }
+            at += header + len;
+        }
+        None
     }
 
     /// Takes in everything until told to stop or closed by the server.
@@ -106,15 +140,24 @@ impl Socket {
         })
     }
 
-    /// Gives every complete text frame to `each`; says whether there was one. Pings are not answered: runs are shorter
-    /// than any server's patience.
+    /// Gives every complete text frame to `each`; says whether there was one. Answers pings.
     fn frames(&mut self, mut each: impl FnMut(&[u8])) -> Result<bool> {
         let (mut at, mut any) = (0, false);
         while let Some((header, len)) = header(&self.rest[at..])? {
             let Some(payload) = self.rest.get(at + header..at + header + len) else { break };
-            if self.rest[at] & 0x0f == 1 {
-                each(payload);
-                any = true;
+            match self.rest[at] & 0x0f {
+                1 => {
+                    each(payload);
+                    any = true;
+                }
+                // At most 125 bytes, so that the length stays as it is; the mask is zero. Whoever has no room for so
+                // few bytes is not read, and will hear of it.
+                9 => {
+                    let mut pong = vec![0x8a, 0x80 | self.rest[at + 1], 0, 0, 0, 0];
+                    pong.extend_from_slice(payload);
+                    let _ = self.stream.try_write(&pong);
+                }
+                _ => {}
             }
             at += header + len;
         }

@@ -11,6 +11,8 @@ const MARK: u8 = b'@';
 #[derive(Debug)]
 pub(crate) struct Tally {
     from: Instant,
+    /// Events up to this number are timed; those of a burst only say how long the burst is.
+    timed: u64,
     /// The last sequence number of the server, where it gives one, else of the publisher.
     last: Option<u64>,
     /// Events that were new.
@@ -19,14 +21,14 @@ pub(crate) struct Tally {
     pub(crate) repeated: u64,
     /// Events after a hole, or whose payload could not be read.
     pub(crate) broken: u64,
-    /// Microseconds from publishing to receipt, of each new event.
+    /// Microseconds from publishing to receipt, of each new event that is timed.
     pub(crate) latencies: Vec<u32>,
 }
 
 impl Tally {
-    /// Nothing seen; the publisher's clock began at `from`.
-    pub(crate) fn new(from: Instant) -> Self {
-        Self { from, last: None, fresh: 0, repeated: 0, broken: 0, latencies: Vec::new() }
+    /// Nothing seen; the publisher's clock began at `from`, and its first `timed` events are timed.
+    pub(crate) fn new(from: Instant, timed: u64) -> Self {
+        Self { from, timed, last: None, fresh: 0, repeated: 0, broken: 0, latencies: Vec::new() }
     }
 
     /// A payload arrived. Says whether it was an event that is new.
@@ -43,6 +45,9 @@ impl Tally {
         }
         self.last = Some(seq);
         self.fresh += 1;
+        if number > self.timed {
+            return true;
+        }
         let now = u64::try_from(self.from.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.latencies.push(u32::try_from(now.saturating_sub(sent)).unwrap_or(u32::MAX));
         true
@@ -75,16 +80,17 @@ mod tests {
 
     #[test]
     fn repeats_are_dropped_and_holes_are_counted() {
-        let mut tally = Tally::new(Instant::now());
+        let mut tally = Tally::new(Instant::now(), 4);
         for n in [1, 2, 2, 3, 5] {
             tally.take(format!("x@{n}@0@").as_bytes());
         }
         assert_eq!((tally.fresh, tally.repeated, tally.broken), (4, 1, 1));
+        assert_eq!(tally.latencies.len(), 3, "the fifth is not timed");
     }
 
     #[test]
     fn the_hubs_own_number_decides_and_other_frames_do_not_count() {
-        let mut tally = Tally::new(Instant::now());
+        let mut tally = Tally::new(Instant::now(), 4);
         assert!(!tally.take(br#"{"type":"hello","rooms":[]}"#));
         assert!(tally.take(br#"{"cursor":"0000beef.7","event":"@2@0@"}"#));
         assert!(tally.take(br#"{"cursor":"0000beef.8","event":"@1@0@"}"#));

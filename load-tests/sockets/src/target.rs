@@ -1,23 +1,40 @@
 //! The server under load: how its sockets are opened and how it is published to.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
-use crate::Options;
+use crate::options::Options;
 use crate::socket::Greeting;
+
+/// Rooms of one owner at most: as many businesses as a hub remembers for a person.
+const ROOMS_EACH: usize = 32;
+
+/// Requests under way at once in the preparation.
+const AT_ONCE: usize = 8;
 
 /// Which interface the server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// Sign-ins, a business, and notifications in its room. The hub has to allow as many sockets a user and address,
+    /// Sign-ins, businesses, and notifications in their rooms. The hub has to allow as many sockets a user and address,
     /// and requests without limits.
     Bellhop,
     /// A path to subscribe and a path to POST payloads to.
     Plain,
+}
+
+/// A room of the server.
+#[derive(Clone, Debug)]
+struct Room {
+    subscribe: String,
+    publish: String,
+    /// Of its owner, on a hub.
+    token: Option<String>,
 }
 
 /// A server that is ready to be loaded.
@@ -25,53 +42,67 @@ pub(crate) enum Kind {
 pub(crate) struct Target {
     kind: Kind,
     address: SocketAddr,
-    subscribe: String,
-    publish: String,
-    token: Option<String>,
-    bytes: usize,
+    rooms: Vec<Room>,
     http: reqwest::Client,
 }
 
-/// Publishes numbered events one after the other.
-pub(crate) struct Publisher<'a> {
-    target: &'a Target,
-    from: Instant,
-    number: u64,
-}
-
 impl Target {
-    /// Signs up, signs in and makes a business where that is needed.
+    /// Signs up, signs in and makes businesses where that is needed.
+    ///
+    /// # Errors
+    /// When the hub refuses any of it.
     pub(crate) async fn prepare(options: &Options) -> Result<Self> {
         let mut target = Self {
             kind: options.kind,
             address: options.address,
-            subscribe: options.subscribe.clone(),
-            publish: options.publish.clone(),
-            token: None,
-            bytes: options.bytes,
-            http: reqwest::Client::builder().no_proxy().build()?,
+            rooms: Vec::new(),
+            http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?,
         };
-        if target.kind == Kind::Bellhop {
-            let email = format!("load-{}@example.org", std::process::id());
-            let password = "a password for load";
-            let account = json!({"email": email, "password": password, "role": "merchant", "name": "Load"});
-            // Somebody may have run before with the same process id.
-            let _ = target.ask("/auth/signup", &account).await;
-            let session = target.ask("/auth/login", &json!({"email": email, "password": password})).await?;
-            target.token = Some(text(&session, "access_token")?);
-            let business = json!({
-                "name": "Load", "location": {"lat": 0.0, "lng": 0.0}, "zone": "load", "currency": "EUR",
-            });
-            let business = text(&target.ask("/businesses", &business).await?, "id")?;
-            target.subscribe = format!("/ws/notifications/{business}");
-            target.publish = format!("/businesses/{business}/notifications");
-        }
+        target.rooms = match options.kind {
+            Kind::Bellhop => target.open_rooms(options.rooms).await?,
+            Kind::Plain => {
+                let (subscribe, publish) = (options.subscribe.clone(), options.publish.clone());
+                vec![Room { subscribe, publish, token: None }]
+            }
+        };
         Ok(target)
     }
 
-    async fn ask(&self, path: &str, body: &Value) -> Result<Value> {
+    async fn open_rooms(&self, rooms: usize) -> Result<Vec<Room>> {
+        let owners: Vec<String> = stream::iter(0..rooms.div_ceil(ROOMS_EACH))
+            .map(|number| self.sign_in(number))
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let owners = &owners;
+        let room = |number: usize| async move {
+            let token = &owners[number / ROOMS_EACH];
+            let business = json!({
+                "name": "Load", "location": {"lat": 0.0, "lng": 0.0}, "zone": "load", "currency": "EUR",
+            });
+            let business = text(&self.ask("/businesses", &business, Some(token)).await?, "id")?;
+            anyhow::Ok(Room {
+                subscribe: format!("/ws/notifications/{business}"),
+                publish: format!("/businesses/{business}/notifications"),
+                token: Some(token.clone()),
+            })
+        };
+        stream::iter(0..rooms).map(room).buffered(AT_ONCE).try_collect().await
+    }
+
+    async fn sign_in(&self, number: usize) -> Result<String> {
+        let email = format!("load-{}-{number}@example.org", std::process::id());
+        let password = "a password for load";
+        let account = json!({"email": email, "password": password, "role": "merchant", "name": "Load"});
+        // Somebody may have run before with the same process id.
+        let _ = self.ask("/auth/signup", &account, None).await;
+        let session = self.ask("/auth/login", &json!({"email": email, "password": password}), None).await?;
+        text(&session, "access_token")
+    }
+
+    async fn ask(&self, path: &str, body: &Value, token: Option<&str>) -> Result<Value> {
         let mut request = self.http.post(format!("http://{}/api/v1{path}", self.address)).json(body);
-        if let Some(token) = &self.token {
+        if let Some(token) = token {
             request = request.bearer_auth(token);
         }
         let answer = request.send().await?;
@@ -81,47 +112,77 @@ impl Target {
         Ok(serde_json::from_str(&body)?)
     }
 
-    /// The request that opens a socket, and whether the server greets.
-    pub(crate) fn handshake(&self) -> (String, Greeting) {
-        let authorization = match &self.token {
+    /// The request that opens the socket with this number, and whether the server greets.
+    pub(crate) fn handshake(&self, number: usize) -> (String, Greeting) {
+        let room = &self.rooms[number % self.rooms.len()];
+        let authorization = match &room.token {
             Some(token) => format!("Authorization: Bearer {token}\r\n"),
             None => String::new(),
         };
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{authorization}\r\n",
-            self.subscribe, self.address,
+            room.subscribe, self.address,
         );
         let greeting = if self.kind == Kind::Bellhop { Greeting::Hello } else { Greeting::None };
         (request, greeting)
     }
 
-    /// A publisher whose clock began at `from`.
-    pub(crate) fn publisher(&self, from: Instant) -> Publisher<'_> {
-        Publisher { target: self, from, number: 0 }
+    /// How many of `sockets` hear the event with this number, the first being 1.
+    pub(crate) fn hearers(&self, number: u64, sockets: usize) -> u64 {
+        let room = self.room_of(number);
+        (sockets / self.rooms.len() + usize::from(room < sockets % self.rooms.len())) as u64
     }
-}
 
-impl Publisher<'_> {
-    /// Publishes the next event and waits for the server's answer.
-    pub(crate) async fn publish(&mut self) -> Result<()> {
-        self.number += 1;
-        let mut message = format!("@{}@{}@", self.number, self.from.elapsed().as_micros());
-        let padding = self.target.bytes.saturating_sub(message.len());
+    fn room_of(&self, number: u64) -> usize {
+        ((number - 1) % self.rooms.len() as u64) as usize
+    }
+
+    /// Publishes the event with this number, which was due at `due` by a clock that began at `from`, and waits for the
+    /// server's answer. Latency counts from when it was due, so that a server that lets the publisher wait gains
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the server does not take it.
+    pub(crate) async fn publish(
+        &self,
+        options: &Options,
+        number: u64,
+        from: Instant,
+        due: Instant,
+    ) -> Result<()> {
+        let room = &self.rooms[self.room_of(number)];
+        let mut message = format!("@{number}@{}@", due.saturating_duration_since(from).as_micros());
+        let padding = options.bytes_of(number).saturating_sub(message.len());
         message.extend(std::iter::repeat_n('x', padding));
-        match self.target.kind {
+        match self.kind {
             Kind::Bellhop => {
                 let body = json!({"type": "LOAD", "title": "t", "message": message});
-                self.target.ask(&self.target.publish, &body).await.map(drop)
+                self.ask(&room.publish, &body, room.token.as_deref()).await.map(drop)
             }
             Kind::Plain => {
-                let url = format!("http://{}{}", self.target.address, self.target.publish);
-                let answer = self.target.http.post(url).body(message).send().await.context("publishing")?;
+                let url = format!("http://{}{}", self.address, room.publish);
+                let answer = self.http.post(url).body(message).send().await.context("publishing")?;
                 ensure!(answer.status().is_success(), "publishing: {}", answer.status());
                 // Read to its end, so that the connection is used again.
                 answer.bytes().await.map(drop).map_err(Into::into)
             }
         }
+    }
+
+    /// Sockets that the hub has closed so far, by reason; nothing of a plain server.
+    ///
+    /// # Errors
+    /// When the hub does not answer.
+    pub(crate) async fn closes(&self) -> Result<BTreeMap<String, u64>> {
+        if self.kind == Kind::Plain {
+            return Ok(BTreeMap::new());
+        }
+        let answer = self.http.get(format!("http://{}/metrics", self.address)).send().await?;
+        let text = answer.error_for_status()?.text().await?;
+        let counts = text.lines().filter_map(|line| line.strip_prefix("websocket_closes_total{reason=\""));
+        let counts = counts.filter_map(|line| line.split_once("\"} "));
+        Ok(counts.filter_map(|(reason, count)| Some((reason.to_owned(), count.parse().ok()?))).collect())
     }
 }
 
