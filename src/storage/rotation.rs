@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
 
 use crate::domain::cursor::Epoch;
 use crate::domain::ids::CommandId;
@@ -23,11 +24,15 @@ const LOOKED_AT: u32 = 2_000;
 /// Rows changed in one transaction: some milliseconds, so that running hubs hardly wait.
 const ROWS: u32 = 200;
 
-/// Between two transactions, so that the writer of a running hub gets its turn: SQLite hands the lock to whoever asks
-/// first.
-const BREATH: Duration = Duration::from_millis(5);
+/// Between two transactions, so that the writer of a running hub gets its turn. SQLite has no queue for its lock: who
+/// waits asks again and again, after 25 ms at most while the wait is short, and after 100 ms at most however long it
+/// is. A pause of the length of the transaction within these bounds is one in which a waiting writer asks.
+const PAUSE: RangeInclusive<Duration> = Duration::from_millis(25)..=Duration::from_millis(100);
 
-/// How often a step that did not happen is tried before giving up: half a minute in all.
+/// The first wait before a step is tried again; each further one is twice as long.
+const BREATH: Duration = Duration::from_millis(10);
+
+/// How often a step that did not happen is tried again before giving up: ten seconds in all, and its own waits.
 const TRIES: u32 = 10;
 
 /// How often everything is gone through before it is said that somebody still writes in the old way.
@@ -97,9 +102,10 @@ pub async fn reseal_all(
                 let page = look(store, column, below.as_ref()).await?;
                 outdated.add(column, page.outdated.len() as u64);
                 for rows in page.outdated.chunks(ROWS as usize) {
+                    let began = Instant::now();
                     renewed.add(column, reseal(lane.as_mut(), column, rows).await?);
+                    pause(began).await;
                     progress(&renewed);
-                    tokio::time::sleep(BREATH).await;
                 }
                 if page.last.is_none() {
                     break;
@@ -125,13 +131,14 @@ pub async fn rotate_epoch(store: &dyn Store, epoch: Epoch) -> Result<u64, Rotati
     for _ in 0..PASSES {
         let (mut changed, mut below) = (0, None);
         loop {
+            let began = Instant::now();
             let step = move_rooms(lane.as_mut(), epoch, below.as_deref()).await?;
             changed += step.changed;
             if step.last.is_none() {
                 break;
             }
             below = step.last;
-            tokio::time::sleep(BREATH).await;
+            pause(began).await;
         }
         moved += changed;
         if changed == 0 {
@@ -186,6 +193,11 @@ async fn done(lane: &mut dyn Lane, action: impl Fn() -> Action) -> Result<Outcom
     }
 }
 
+/// After a transaction that began at `began`.
+async fn pause(began: Instant) {
+    tokio::time::sleep(began.elapsed().clamp(*PAUSE.start(), *PAUSE.end())).await;
+}
+
 #[derive(Default)]
 struct Tries(u32);
 
@@ -195,8 +207,8 @@ impl Tries {
         if self.0 == TRIES || matches!(error, StoreError::Corrupt(_)) {
             return Err(error);
         }
-        self.0 += 1;
         tokio::time::sleep(BREATH * 2_u32.pow(self.0)).await;
+        self.0 += 1;
         Ok(())
     }
 }
