@@ -1,6 +1,5 @@
 //! Renewing keys and epochs, and copying the database, from the command line.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -64,21 +63,19 @@ fn told(done: Result<String, UpkeepError>) -> ExitCode {
 async fn try_keys(settings: &Settings) -> Result<String, UpkeepError> {
     let (store, _) = open_store(settings).await?;
     store.migrate().await.map_err(StartError::from)?;
-    let mut renewed: BTreeMap<String, u64> = BTreeMap::new();
     let mut last_told = Instant::now();
-    let all = rotation::reseal_all(store.as_ref(), |column, rows| {
-        let (table, column) = column.place();
-        let so_far = renewed.entry(format!("{table}.{column}")).or_default();
-        *so_far += rows;
+    let renewed = rotation::reseal_all(store.as_ref(), |so_far| {
         if last_told.elapsed() >= TELL_EVERY {
             last_told = Instant::now();
-            super::say(&format!("{table}.{column}: {so_far} sealed anew"));
+            super::say(&format!("{} values sealed anew so far ({so_far})", so_far.total()));
         }
     })
     .await?;
     store.close().await;
-    let by_column: Vec<String> = renewed.iter().map(|(column, rows)| format!("{column} {rows}")).collect();
-    Ok(format!("{all} values sealed anew ({}); no older key is needed any more", by_column.join(", ")))
+    Ok(match renewed.total() {
+        0 => "0 values sealed anew: none needs an older key".to_owned(),
+        all => format!("{all} values sealed anew ({renewed}); none needs an older key any more"),
+    })
 }
 
 async fn try_epochs(settings: &Settings) -> Result<String, UpkeepError> {

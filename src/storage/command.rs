@@ -127,21 +127,19 @@ pub enum Action {
         /// Who.
         user: UserId,
     },
-    /// Seal values of a column with the current key, where an older one sealed them.
+    /// Seal values of a column with the current key, where an older one still seals them.
     Reseal {
         /// Which column.
         column: SealedColumn,
-        /// Begin after this row: the `last` of the command before.
-        after: Option<(String, String)>,
-        /// The most values to look at.
-        limit: u32,
+        /// In which rows; all of them are locked together, so a few hundred at most.
+        rows: Vec<RowKey>,
     },
     /// Put the hub and rooms into another epoch.
     RotateEpoch {
         /// Which, drawn at random.
         epoch: Epoch,
-        /// Begin after this room: the `last` of the command before.
-        after: Option<(String, String)>,
+        /// Go on below this room: the `last` of the command before.
+        below: Option<String>,
         /// The most rooms to look at.
         limit: u32,
     },
@@ -172,6 +170,24 @@ impl SealedColumn {
             Self::KeptAnswer => ("idempotency_keys", "body"),
         }
     }
+
+    /// Both, as `orders.phone`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OrderPhone => "orders.phone",
+            Self::OrderAddress => "orders.address",
+            Self::KeptAnswer => "idempotency_keys.body",
+        }
+    }
+}
+
+/// The primary key of a row that holds a sealed value: one text, or two.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RowKey {
+    /// Its first column.
+    pub first: String,
+    /// Its second; empty where there is none.
+    pub second: String,
 }
 
 /// How far a command came that goes through many rows in steps.
@@ -180,7 +196,7 @@ pub struct Advanced {
     /// Rows changed.
     pub changed: u64,
     /// The last row looked at, for the next command; `None` at the end.
-    pub last: Option<(String, String)>,
+    pub last: Option<String>,
 }
 
 /// What runs out and is deleted some time after.
@@ -445,7 +461,9 @@ pub enum Outcome {
     Purged(u64),
     /// Of `ReadNotification`: when they first read it; `None` when there is no such notification.
     NotificationRead(Option<Timestamp>),
-    /// Of `Reseal` and `RotateEpoch`.
+    /// Of `Reseal`: how many values were sealed anew; the others were so already, or are gone.
+    Resealed(u64),
+    /// Of `RotateEpoch`.
     Advanced(Advanced),
     /// Of everything that cannot be refused.
     Done,

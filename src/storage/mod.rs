@@ -23,7 +23,7 @@ mod store;
 pub use error::StoreError;
 pub use ports::{
     Attempt, BusinessStats, Happened, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart,
-    Session, Store, TimelineEntry, User,
+    SealedPage, Session, Store, TimelineEntry, User,
 };
 pub use settings::Settings;
 

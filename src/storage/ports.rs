@@ -15,7 +15,9 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
-use super::command::{Approval, Command, Committed, Device, DeviceAck, KeptAnswer, MarkKind};
+use super::command::{
+    Approval, Command, Committed, Device, DeviceAck, KeptAnswer, MarkKind, RowKey, SealedColumn,
+};
 use super::error::StoreError;
 
 /// Whether a lane runs these commands for the first time.
@@ -206,6 +208,15 @@ pub enum More {
     End,
 }
 
+/// Part of a walk through the values of a column.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SealedPage {
+    /// Rows whose value needs an older key than the current one.
+    pub outdated: Vec<RowKey>,
+    /// The last row looked at, to go on below; `None` at the end.
+    pub last: Option<RowKey>,
+}
+
 /// The database, for reading, and for opening lanes. Cheap to share. Reads see every commit that was answered
 /// before they began. All of them end within the configured time-outs, with [`StoreError::Unavailable`] when the
 /// database is away.
@@ -289,6 +300,15 @@ pub trait Store: Send + Sync + 'static {
         before: Option<NotificationId>,
         limit: u32,
     ) -> Result<Vec<Notification>, StoreError>;
+
+    /// Which values an older key seals among the next `limit` rows below `below`, from the last row down: a walk never
+    /// runs after the rows that are written meanwhile, which come above it. Opens nothing and locks nothing.
+    async fn sealed_below(
+        &self,
+        column: SealedColumn,
+        below: Option<&RowKey>,
+        limit: u32,
+    ) -> Result<SealedPage, StoreError>;
 
     /// The epoch new rooms begin in.
     async fn epoch(&self) -> Result<Epoch, StoreError>;

@@ -39,6 +39,9 @@ pub(super) fn seq_column(seq: u64) -> i64 {
     i64::try_from(seq).unwrap_or(i64::MAX)
 }
 
+/// No text of the store comes after this one, by bytes as it compares ids: where a walk downwards begins.
+pub(super) const AFTER_ALL: &str = "\u{10FFFF}";
+
 /// Seals `plain` for its place.
 pub(super) fn seal(cipher: &Cipher, aad: Aad<'_>, plain: &str) -> Result<String, StoreError> {
     let nonce = Nonce::generate().map_err(|e| StoreError::Unavailable(format!("no random numbers: {e}")))?;

@@ -18,12 +18,14 @@ use crate::protocol::event::RoomEvent;
 
 use super::batch::SqlLane;
 use super::cipher::Cipher;
-use super::command::{DeviceAck, KeptAnswer};
+use super::command::{DeviceAck, KeptAnswer, RowKey, SealedColumn};
 use super::connection::{Pool, SharedRow};
 use super::connector::Connector;
 use super::error::StoreError;
-use super::ports::{BusinessStats, Lane, Member, OrderPage, OrderQuery, Session, Store, TimelineEntry, User};
-use super::reads::{accounts, businesses, orders, rooms, timeline};
+use super::ports::{
+    BusinessStats, Lane, Member, OrderPage, OrderQuery, SealedPage, Session, Store, TimelineEntry, User,
+};
+use super::reads::{accounts, businesses, orders, rooms, sealed, timeline};
 use super::statement::{Arg, LazyStatement, Statement};
 use super::{postgres, sqlite};
 
@@ -213,6 +215,15 @@ impl Store for SqlStore {
         limit: u32,
     ) -> Result<Vec<Notification>, StoreError> {
         businesses::notifications(self, business, before, limit).await
+    }
+
+    async fn sealed_below(
+        &self,
+        column: SealedColumn,
+        below: Option<&RowKey>,
+        limit: u32,
+    ) -> Result<SealedPage, StoreError> {
+        sealed::sealed_below(self, column, below, limit).await
     }
 
     async fn epoch(&self) -> Result<Epoch, StoreError> {

@@ -6,6 +6,7 @@ mod support;
 
 mod access;
 mod accounts;
+mod at_rest;
 mod bad_input;
 mod businesses;
 mod documentation;
@@ -13,6 +14,7 @@ mod idempotency;
 mod limits;
 mod orders;
 mod protection;
+mod restore;
 mod sessions;
 mod surroundings;
 mod transports;

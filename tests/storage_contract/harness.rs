@@ -57,8 +57,17 @@ where
 }
 
 pub(crate) fn cipher() -> Arc<Cipher> {
-    let key = |byte| SecretBox::new(Box::new([byte; 32]));
-    Arc::new(Cipher::new(vec![("test".parse().unwrap(), key(1))], key(2)).unwrap())
+    cipher_of(&["test"])
+}
+
+/// A cipher that seals with the first of these keys and opens with any.
+pub(crate) fn cipher_of(ids: &[&str]) -> Arc<Cipher> {
+    let key = |id: &str| {
+        let byte = id.bytes().fold(1_u8, u8::wrapping_add);
+        (id.parse().unwrap(), SecretBox::new(Box::new([byte; 32])))
+    };
+    let mac_secret = SecretBox::new(Box::new([2; 32]));
+    Arc::new(Cipher::new(ids.iter().map(|id| key(id)).collect(), mac_secret).unwrap())
 }
 
 fn postgres_options(url: &str) -> PostgresOptions {
@@ -101,9 +110,15 @@ impl TestStore {
 
     /// The same database through another store, as a second node or a restarted one sees it.
     pub(crate) async fn again(&self) -> Arc<dyn Store> {
+        self.with_keys(&["test"]).await
+    }
+
+    /// The same database through a store with other keys; `test` is the one the store under test seals with.
+    pub(crate) async fn with_keys(&self, ids: &[&str]) -> Arc<dyn Store> {
+        let cipher = cipher_of(ids);
         match &self.place {
-            Place::Sqlite { path, .. } => sqlite::connect(path, cipher()).await.unwrap(),
-            Place::Postgres { url, .. } => postgres::connect(&postgres_options(url), cipher()).unwrap(),
+            Place::Sqlite { path, .. } => sqlite::connect(path, cipher).await.unwrap(),
+            Place::Postgres { url, .. } => postgres::connect(&postgres_options(url), cipher).unwrap(),
         }
     }
 

@@ -18,6 +18,7 @@ mod moves;
 mod orders;
 mod recovery;
 mod rooms;
+mod rotation;
 mod secrecy;
 mod throughput;
 mod upkeep;

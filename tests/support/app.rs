@@ -16,7 +16,7 @@ use bellhop::telemetry::Metrics;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
-use super::database::{Database, StoreKind};
+use super::database::{Database, DatabaseCopy, StoreKind};
 use super::person::{PASSWORD, Person};
 use super::proxy::Proxy;
 
@@ -95,7 +95,7 @@ impl TestApp {
     }
 
     fn settings(&self) -> Settings {
-        let database = self.database.as_ref().expect("the database lives as long as the app");
+        let database = self.database();
         // Tests that are not about limits ask more often than anybody may.
         let mut sources =
             Sources::bare(database.folder.path()).with("server.port", "0").with("limits.enabled", "false");
@@ -173,7 +173,73 @@ impl TestApp {
     /// Stops the hub cleanly and starts another on the same data (and another port).
     pub async fn restart(&mut self) {
         self.stop();
+        self.start_again().await;
+    }
+
+    /// Starts another hub on the same data after [`TestApp::stop`].
+    pub async fn start_again(&mut self) {
+        assert!(self.running.is_none(), "it runs");
         self.run().await;
+    }
+
+    /// A setting for the next start, and for [`TestApp::bellhop`].
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.overrides.retain(|(known, _)| known != key);
+        self.overrides.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// Runs `bellhop` to its end as an operator would beside the hub, with its settings and data: whether it succeeded, and
+    /// what it said.
+    pub async fn bellhop(&self, arguments: &[&str]) -> (bool, String) {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bellhop"));
+        command.env_clear().current_dir(self.data_folder()).arg("--data").arg(self.data_folder());
+        command.args(arguments).stdin(std::process::Stdio::null());
+        if let Some(url) = self.postgres_url() {
+            command.env("BELLHOP__DATABASE__URL", url);
+        }
+        for (key, value) in &self.overrides {
+            let name = match key.as_str() {
+                "environment" => "BELLHOP_ENV".to_owned(),
+                key => format!("BELLHOP__{}", key.to_uppercase().replace('.', "__")),
+            };
+            command.env(name, value);
+        }
+        let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("it is waited for");
+        let ended = ended.expect("the command is started");
+        let said = [ended.stdout, ended.stderr].concat();
+        (ended.status.success(), String::from_utf8(said).expect("it speaks UTF-8"))
+    }
+
+    /// Copies the database, which may be in use only on SQLite.
+    pub async fn copy_database(&self) -> DatabaseCopy {
+        let Some(postgres) = &self.database().postgres else {
+            let file = self.data_folder().join("copy.sqlite");
+            let (done, said) = self.bellhop(&["backup", file.to_str().expect("UTF-8")]).await;
+            assert!(done, "{said}");
+            return DatabaseCopy::Sqlite(file);
+        };
+        assert!(self.running.is_none(), "Postgres copies a database that nobody uses");
+        DatabaseCopy::Postgres(postgres.copy().await)
+    }
+
+    /// Puts a copy in the place of the database, of which nothing is left.
+    pub async fn restore(&self, copy: &DatabaseCopy) {
+        assert!(self.running.is_none(), "a hub uses the database");
+        match copy {
+            DatabaseCopy::Sqlite(file) => {
+                for suffix in ["", "-wal", "-shm"] {
+                    let _ = std::fs::remove_file(self.data_folder().join(format!("bellhop.sqlite{suffix}")));
+                }
+                std::fs::copy(file, self.data_folder().join("bellhop.sqlite")).expect("it is copied back");
+            }
+            DatabaseCopy::Postgres(copy) => {
+                self.database().postgres.as_ref().expect("it is Postgres").replace_with(copy).await;
+            }
+        }
+    }
+
+    fn database(&self) -> &Database {
+        self.database.as_ref().expect("the database lives as long as the app")
     }
 
     pub fn stop(&mut self) {
@@ -236,12 +302,11 @@ impl TestApp {
 
     /// The SQLite file, or the URL of the Postgres database.
     pub fn data_folder(&self) -> &std::path::Path {
-        self.database.as_ref().expect("the database lives as long as the app").folder.path()
+        self.database().folder.path()
     }
 
     pub fn postgres_url(&self) -> Option<&str> {
-        let database = self.database.as_ref().expect("the database lives as long as the app");
-        database.postgres.as_ref().map(|p| p.url.as_str())
+        self.database().postgres.as_ref().map(|p| p.url.as_str())
     }
 }
 

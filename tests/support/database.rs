@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -20,6 +22,12 @@ pub struct PostgresDatabase {
     pub url: String,
 }
 
+/// A copy of a database as of one moment; gone when it is dropped.
+pub enum DatabaseCopy {
+    Sqlite(PathBuf),
+    Postgres(PostgresDatabase),
+}
+
 impl Database {
     pub async fn create(kind: StoreKind) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -37,15 +45,32 @@ impl PostgresDatabase {
             "BELLHOP_TEST_POSTGRES must hold the URL of a Postgres where databases may be created; \
              ./scripts/test starts one and sets it",
         );
+        Self::create_from(admin_url, "template1").await
+    }
+
+    async fn create_from(admin_url: String, template: &str) -> Self {
         let name = format!("bellhop_test_{}", Uuid::new_v4().simple());
-        let mut admin = PgConnection::connect(&admin_url).await.expect("the test Postgres answers");
-        admin
-            .execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
-            .await
-            .expect("a database is created");
         let (server, _) = admin_url.rsplit_once('/').expect("a URL with a database");
         let url = format!("{server}/{name}");
-        Self { admin_url, name, url }
+        let database = Self { admin_url, name, url };
+        database.ask(format!("CREATE DATABASE {} TEMPLATE {template}", database.name)).await;
+        database
+    }
+
+    /// Another database with the same content. Nobody may be connected to this one.
+    pub async fn copy(&self) -> Self {
+        Self::create_from(self.admin_url.clone(), &self.name).await
+    }
+
+    /// Takes the content of `copy` instead of its own.
+    pub async fn replace_with(&self, copy: &Self) {
+        self.ask(format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+        self.ask(format!("CREATE DATABASE {} TEMPLATE {}", self.name, copy.name)).await;
+    }
+
+    async fn ask(&self, sql: String) {
+        let mut admin = PgConnection::connect(&self.admin_url).await.expect("the test Postgres answers");
+        admin.execute(sqlx::AssertSqlSafe(sql)).await.expect("it is done");
     }
 }
 

@@ -172,11 +172,11 @@ impl<'a> Batch<'a> {
                     .await?
                     .into()
             }
-            Action::Reseal { column, after, limit } => {
-                rotation::reseal(self.connection, self.cipher, *column, after.as_ref(), *limit).await?.into()
+            Action::Reseal { column, rows } => {
+                rotation::reseal(self.connection, self.cipher, *column, rows).await?.into()
             }
-            Action::RotateEpoch { epoch, after, limit } => {
-                rotation::rotate_epoch(self.connection, *epoch, after.as_ref(), *limit).await?.into()
+            Action::RotateEpoch { epoch, below, limit } => {
+                rotation::rotate_epoch(self.connection, *epoch, below.as_deref(), *limit).await?.into()
             }
             Action::Analyze => upkeep::analyze(self.connection).await?.into(),
             Action::PutMember { business, user, role } => {

@@ -43,6 +43,7 @@ pub(super) enum StoredOutcome {
     DemotionOfLastOwner,
     Purged(u64),
     NotificationRead(Option<i64>),
+    Resealed(u64),
     Advanced(Advanced),
     Done,
 }
@@ -187,6 +188,7 @@ impl StoredOutcome {
             Outcome::MemberPut(Err(MemberRefusal::LastOwner)) => Self::DemotionOfLastOwner,
             Outcome::Purged(rows) => Self::Purged(*rows),
             Outcome::NotificationRead(at) => Self::NotificationRead(at.map(Timestamp::as_micros)),
+            Outcome::Resealed(values) => Self::Resealed(*values),
             Outcome::Advanced(advanced) => Self::Advanced(advanced.clone()),
             Outcome::Done => Self::Done,
         }
@@ -249,6 +251,7 @@ impl StoredOutcome {
             Self::DemotionOfLastOwner => Outcome::MemberPut(Err(MemberRefusal::LastOwner)),
             Self::Purged(rows) => Outcome::Purged(rows),
             Self::NotificationRead(at) => Outcome::NotificationRead(at.map(Timestamp::from_micros)),
+            Self::Resealed(values) => Outcome::Resealed(values),
             Self::Advanced(advanced) => Outcome::Advanced(advanced),
             Self::Done => Outcome::Done,
         })

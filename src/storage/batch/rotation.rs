@@ -6,19 +6,22 @@ use sqlx::FromRow;
 
 use crate::domain::cursor::Epoch;
 use crate::storage::cipher::{Aad, Cipher};
-use crate::storage::command::{Advanced, Outcome, SealedColumn};
+use crate::storage::command::{Advanced, Outcome, RowKey, SealedColumn};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
-use crate::storage::rows::{open, seal};
+use crate::storage::rows::{AFTER_ALL, open, seal};
 use crate::storage::statement::{Arg, LazyStatement, Statement};
 
 use super::keys::row_name;
 
-fn orders_after(column: &str) -> Statement {
-    Statement::new(&format!(
+const KEY: &str = "first text, second text";
+
+fn lock_orders(column: &str) -> Statement {
+    let text = format!(
         "SELECT o.id AS first, '' AS second, o.{column} AS sealed FROM orders o \
-         WHERE o.id > $1 AND o.{column} IS NOT NULL ORDER BY o.id LIMIT $2 {{for_update}}"
-    ))
+         WHERE o.id IN (SELECT r.first FROM {{rows}}) AND o.{column} IS NOT NULL ORDER BY o.id {{for_update}}"
+    );
+    Statement::over(KEY, &text)
 }
 
 const ROW: &str = "first text, second text, old text, new text";
@@ -31,15 +34,17 @@ fn reseal_orders(column: &str) -> Statement {
     Statement::over(ROW, &text)
 }
 
-static PHONES: LazyStatement = LazyStatement::new(|| orders_after("phone"));
+static PHONES: LazyStatement = LazyStatement::new(|| lock_orders("phone"));
 static RESEAL_PHONES: LazyStatement = LazyStatement::new(|| reseal_orders("phone"));
-static ADDRESSES: LazyStatement = LazyStatement::new(|| orders_after("address"));
+static ADDRESSES: LazyStatement = LazyStatement::new(|| lock_orders("address"));
 static RESEAL_ADDRESSES: LazyStatement = LazyStatement::new(|| reseal_orders("address"));
 
 static BODIES: LazyStatement = LazyStatement::new(|| {
-    Statement::new(
+    Statement::over(
+        KEY,
         "SELECT k.scope AS first, k.key AS second, k.body AS sealed FROM idempotency_keys k \
-         WHERE (k.scope, k.key) > ($1, $3) AND k.body IS NOT NULL ORDER BY k.scope, k.key LIMIT $2 {for_update}",
+         WHERE (k.scope, k.key) IN (SELECT r.first, r.second FROM {rows}) AND k.body IS NOT NULL \
+         ORDER BY k.scope, k.key {for_update}",
     )
 });
 
@@ -54,8 +59,13 @@ static RESEAL_BODIES: LazyStatement = LazyStatement::new(|| {
 static HUB: LazyStatement =
     LazyStatement::new(|| Statement::new("UPDATE hub SET epoch = $1 WHERE id = 1 AND epoch <> $1"));
 
+// From the last one down: rooms of new orders come after it, where nobody has to go, since they begin in the new epoch.
+// Locked upwards all the same, as everybody locks them.
 static ROOMS: LazyStatement = LazyStatement::new(|| {
-    Statement::new("SELECT s.room FROM room_seq s WHERE s.room > $1 ORDER BY s.room LIMIT $2 {for_update}")
+    Statement::new(
+        "SELECT s.room FROM room_seq s WHERE s.room IN \
+         (SELECT b.room FROM room_seq b WHERE b.room < $1 ORDER BY b.room DESC LIMIT $2) ORDER BY s.room {for_update}",
+    )
 });
 
 static MOVE_ROOMS: LazyStatement = LazyStatement::new(|| {
@@ -82,26 +92,19 @@ struct RoomRead {
     room: String,
 }
 
-/// Looks at the next `limit` values of a column and seals those anew that an older key sealed.
+/// Seals those values of these rows anew that an older key still seals.
 pub(super) async fn reseal(
     connection: &mut Connection,
     cipher: &Cipher,
     column: SealedColumn,
-    after: Option<&(String, String)>,
-    limit: u32,
+    rows: &[RowKey],
 ) -> Result<Outcome, Failure> {
-    let (read, write) = match column {
+    let (lock, write) = match column {
         SealedColumn::OrderPhone => (&PHONES, &RESEAL_PHONES),
         SealedColumn::OrderAddress => (&ADDRESSES, &RESEAL_ADDRESSES),
         SealedColumn::KeptAnswer => (&BODIES, &RESEAL_BODIES),
     };
-    let (first, second) = after.cloned().unwrap_or_default();
-    let mut args = vec![Arg::Text(first), Arg::Int(limit.into())];
-    if column == SealedColumn::KeptAnswer {
-        args.push(Arg::Text(second));
-    }
-    let found: Vec<SealedRead> = connection.fetch(read, &args).await?;
-    let last = found.last().map(|row| (row.first.clone(), row.second.clone()));
+    let found: Vec<SealedRead> = connection.fetch(lock, &[Arg::rows(rows)]).await?;
     let mut renewed = Vec::new();
     for row in found {
         if cipher.is_current(&row.sealed) {
@@ -118,21 +121,21 @@ pub(super) async fn reseal(
     }
     let changed =
         if renewed.is_empty() { 0 } else { connection.execute(write, &[Arg::rows(&renewed)]).await? };
-    Ok(Outcome::Advanced(Advanced { changed, last }))
+    Ok(Outcome::Resealed(changed))
 }
 
 /// Puts the hub and the next `limit` rooms into `epoch`. Their numbers go on; what was before is another history.
 pub(super) async fn rotate_epoch(
     connection: &mut Connection,
     epoch: Epoch,
-    after: Option<&(String, String)>,
+    below: Option<&str>,
     limit: u32,
 ) -> Result<Outcome, Failure> {
     let number = Arg::Int(epoch.value().into());
     connection.execute(&HUB, std::slice::from_ref(&number)).await?;
-    let after = after.map_or_else(String::new, |(room, _)| room.clone());
-    let rooms: Vec<RoomRead> = connection.fetch(&ROOMS, &[Arg::Text(after), Arg::Int(limit.into())]).await?;
-    let last = rooms.last().map(|row| (row.room.clone(), String::new()));
+    let below = Arg::text(below.unwrap_or(AFTER_ALL));
+    let rooms: Vec<RoomRead> = connection.fetch(&ROOMS, &[below, Arg::Int(limit.into())]).await?;
+    let last = rooms.first().map(|row| row.room.clone());
     let names = Arg::texts(rooms.iter().map(|row| &row.room));
     let changed =
         if rooms.is_empty() { 0 } else { connection.execute(&MOVE_ROOMS, &[names, number]).await? };

@@ -4,4 +4,5 @@ pub(super) mod accounts;
 pub(super) mod businesses;
 pub(super) mod orders;
 pub(super) mod rooms;
+pub(super) mod sealed;
 pub(super) mod timeline;
