@@ -16,6 +16,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, Party};
 use crate::protocol::views::{Contact, OrderView};
 
+use super::freshness::Parts;
 use super::problem::ApiError;
 use super::state::Api;
 
@@ -36,11 +37,19 @@ impl Api {
     /// 404 for whoever has nothing to do with it, whether or not it exists.
     async fn order_for(&self, principal: Principal, id: OrderId) -> Result<(Order, Party), ApiError> {
         let order = self.store.order(id).await?.ok_or_else(ApiError::not_found)?;
-        let party = self.party(principal, &order).await?;
+        let party = match party_without_business(principal, &order) {
+            Some(party) => party,
+            None if principal.role == Role::Merchant => {
+                self.membership(principal, order.business_id).await?;
+                Party::Member
+            }
+            None => return Err(ApiError::not_found()),
+        };
         Ok((order, party))
     }
 
-    /// As [`Self::order_for`], for showing only: the order may come from memory.
+    /// As [`Self::order_for`], for showing only: the order may come from memory, and while the store is away so may who
+    /// works where.
     ///
     /// # Errors
     /// As [`Self::order_for`].
@@ -48,24 +57,28 @@ impl Api {
         &self,
         principal: Principal,
         id: OrderId,
+        parts: &mut Parts,
     ) -> Result<(Arc<Order>, Party), ApiError> {
-        let order = self.reads.order(id).await?.ok_or_else(ApiError::not_found)?;
-        let party = self.party(principal, &order).await?;
+        let order = parts.take(self.reads.order(id).await?.ok_or_else(ApiError::not_found)?);
+        let party = match party_without_business(principal, &order) {
+            Some(party) => party,
+            None if principal.role == Role::Merchant => {
+                parts.take(self.membership_to_see(principal, order.business_id).await?);
+                Party::Member
+            }
+            None => return Err(ApiError::not_found()),
+        };
         Ok((order, party))
     }
+}
 
-    async fn party(&self, principal: Principal, order: &Order) -> Result<Party, ApiError> {
-        let party = match principal.role {
-            Role::Admin => Some(Party::Admin),
-            Role::Customer => (order.customer_id == principal.user).then_some(Party::Customer),
-            Role::Merchant => {
-                let membership = self.store.membership(order.business_id, principal.user).await?;
-                membership.map(|_| Party::Member)
-            }
-            // Deliveries are not assigned to anybody yet.
-            Role::Driver => None,
-        };
-        party.ok_or_else(ApiError::not_found)
+/// In which capacity somebody may deal with an order, whatever business it is of. Drivers have none: deliveries are not
+/// assigned to anybody yet.
+fn party_without_business(principal: Principal, order: &Order) -> Option<Party> {
+    match principal.role {
+        Role::Admin => Some(Party::Admin),
+        Role::Customer => (order.customer_id == principal.user).then_some(Party::Customer),
+        Role::Merchant | Role::Driver => None,
     }
 }
 

@@ -348,6 +348,18 @@ fn rooms_are_subscribed_once_up_to_the_bound_and_can_be_left() {
 }
 
 #[test]
+fn a_store_that_is_away_refuses_one_more_room_and_ends_nothing() {
+    let mut f = Fixture::joined();
+    let other = RoomId::Business(BusinessId::generate());
+    let subscribe = format!(r#"{{"type":"subscribe","room":"{other}"}}"#);
+    assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)));
+    f.state.not_now(other);
+    assert!(f.written().join("").contains("\"unavailable\""));
+    assert_eq!((f.state.closing, f.state.rooms().count()), (None, 1));
+    assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)), "it may ask again");
+}
+
+#[test]
 fn closing_drops_what_waits_and_only_the_first_reason_counts() {
     let mut f = Fixture::joined();
     f.deliver(11);
