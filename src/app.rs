@@ -464,6 +464,16 @@ impl CommitObserver for Announcer {
         }
     }
 
+    fn uncertain(&self, commands: &[Command]) {
+        self.reads.uncertain(commands);
+        for command in commands {
+            // It is tried until it has happened; whoever asked for it need not wait for that.
+            if let Action::EndSession { session } = command.action {
+                self.end_session(session);
+            }
+        }
+    }
+
     fn failed(&self, command: &Command) {
         if matches!(command.action, Action::PlaceOrder(_)) {
             self.metrics.order_creation_errors_total.inc();

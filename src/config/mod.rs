@@ -39,7 +39,7 @@ pub struct Settings {
     pub storage: storage::Settings,
     /// Sections `persistence`, `rooms`, `sessions`, `retention`.
     pub actors: actors::Settings,
-    /// Sections `server`, `auth`, `docs`, `drivers`, `limits`, `ops`.
+    /// Sections `server`, `auth`, `docs`, `drivers`, `limits`, `ops`, `health`.
     pub http: http::Settings,
     /// Section `log`.
     pub telemetry: telemetry::Settings,

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::time::Timestamp;
+use crate::storage::Circuit;
 use crate::telemetry::Metrics;
 
 use super::state::{Api, Phase};
@@ -71,7 +72,8 @@ pub struct ReadyView {
     /// `ready`, `not_ready` or `draining`.
     #[schema(example = "ready")]
     status: &'static str,
-    /// `ok` or `unavailable`; it does not decide, so that an outage does not take every node out.
+    /// `ok` or `unavailable`. It decides only with `health.database_gates_ready`, so that an outage does not take
+    /// every node out.
     #[schema(example = "ok")]
     database: &'static str,
     /// `not_configured`.
@@ -82,16 +84,18 @@ pub struct ReadyView {
 /// Whether new work should come here; if not, send it elsewhere.
 #[utoipa::path(tag = "operations", responses(
     (status = 200, description = "It should", body = ReadyView),
-    (status = 503, description = "The hub is starting or draining", body = ReadyView),
+    (status = 503, description = "The hub is starting or draining, or, with `health.database_gates_ready`, its database does \
+not answer", body = ReadyView),
 ))]
 #[get("/health/ready")]
 async fn ready(api: web::Data<Api>) -> HttpResponse {
+    let answers = api.database_answers(PROBE_WITHIN).await;
     let (code, status) = match api.readiness.get() {
-        Phase::Ready => (StatusCode::OK, "ready"),
-        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+        Phase::Ready if answers || !api.settings.health.database_gates_ready => (StatusCode::OK, "ready"),
+        Phase::Ready | Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
         Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
-    let database = if api.database_answers(PROBE_WITHIN).await { "ok" } else { "unavailable" };
+    let database = if answers { "ok" } else { "unavailable" };
     HttpResponse::build(code).json(ReadyView { status, database, redis: "not_configured" })
 }
 
@@ -134,6 +138,10 @@ pub struct DetailedView {
 async fn detailed(api: web::Data<Api>) -> HttpResponse {
     let started = Instant::now();
     let answers = api.database_answers(CHECK_WITHIN).await;
+    let reads = match api.store.circuit() {
+        Circuit::Closed => "pass",
+        Circuit::Open => "refused",
+    };
     let (open, idle) = api.store.pool_size();
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let checks = BTreeMap::from([
@@ -142,7 +150,7 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
             CheckView {
                 status: if answers { "healthy" } else { "unhealthy" },
                 response_time: started.elapsed().as_secs_f64() * 1000.0,
-                details: Some(json!({ "store": api.store.name() })),
+                details: Some(json!({ "store": api.store.name(), "reads": reads })),
                 error: (!answers).then_some("it does not answer"),
             },
         ),
@@ -224,6 +232,8 @@ impl Api {
         let connections = &self.metrics.database_pool_connections;
         connections.with_label_values(&["idle"]).set(i64::from(idle));
         connections.with_label_values(&["used"]).set(i64::from(open.saturating_sub(idle)));
+        let refused = i64::from(self.store.circuit() == Circuit::Open);
+        self.metrics.database_circuit_open.set(refused);
         HttpResponse::Ok().content_type(Metrics::content_type()).body(self.metrics.render())
     }
 }

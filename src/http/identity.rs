@@ -11,6 +11,7 @@ use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
+use crate::storage::cache::Copied;
 use crate::storage::command::Creation;
 
 use super::access::token::{AccessClaims, TicketClaims, TokenError};
@@ -163,6 +164,26 @@ impl Api {
         let role = match principal.role {
             Role::Admin => self.store.business(business).await?.map(|_| MemberRole::Owner),
             Role::Merchant => self.store.membership(business, principal.user).await?,
+            Role::Customer | Role::Driver => None,
+        };
+        role.ok_or_else(ApiError::not_found)
+    }
+
+    /// As [`Self::membership`], for showing only: while the store is away what it said last holds.
+    ///
+    /// # Errors
+    /// As [`Self::membership`].
+    pub(super) async fn membership_to_see(
+        &self,
+        principal: Principal,
+        business: BusinessId,
+    ) -> Result<Copied<MemberRole>, ApiError> {
+        let role = match principal.role {
+            Role::Admin => {
+                let found = self.reads.business(business).await?;
+                found.map(|copy| Copied { value: MemberRole::Owner, freshness: copy.freshness })
+            }
+            Role::Merchant => self.reads.membership(business, principal.user).await?,
             Role::Customer | Role::Driver => None,
         };
         role.ok_or_else(ApiError::not_found)

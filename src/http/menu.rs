@@ -12,6 +12,7 @@ use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{Creation, ItemPatch, Removal};
 
+use super::freshness::Parts;
 use super::identity::{Merchants, SignedIn};
 use super::input::{Body, PathId, path_text, rules};
 use super::problem::ApiError;
@@ -76,15 +77,21 @@ pub struct MenuView {
 
 /// Read a menu.
 #[utoipa::path(tag = "menu", params(("id" = String, Path, description = "`biz_…`")),
-    responses((status = 200, description = "The menu", body = MenuView)))]
+    responses((status = 200, description = "The menu", body = MenuView,
+        headers(("Cache-Status" = String,
+         description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`")))))]
 #[get("/businesses/{id}/menu")]
 async fn read(api: web::Data<Api>, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
-    let business = api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?;
-    let items: Vec<ItemBody> = api.reads.menu(id.0).await?.iter().cloned().map(ItemBody::from).collect();
+    let mut parts = Parts::new();
+    let business = parts.take(api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
+    let menu = parts.take(api.reads.menu(id.0).await?);
+    let items: Vec<ItemBody> = menu.iter().cloned().map(ItemBody::from).collect();
     let mut categories: Vec<String> = items.iter().filter_map(|item| item.category.clone()).collect();
     categories.dedup();
     let (business_id, currency) = (business.id.to_string(), business.currency.to_string());
-    Ok(HttpResponse::Ok().json(MenuView { business_id, currency, categories, items }))
+    let mut response = HttpResponse::Ok().json(MenuView { business_id, currency, categories, items });
+    parts.mark(&mut response);
+    Ok(response)
 }
 
 /// Put a new item on the menu.

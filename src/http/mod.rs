@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod admin;
 pub mod businesses;
 pub mod client;
+pub mod freshness;
 pub mod guard;
 pub mod health;
 pub mod idempotency;

@@ -21,7 +21,8 @@ use super::routes;
 const DESCRIPTION: &str = "A realtime order and notification hub. Every refusal is an RFC 9457 problem whose `code` \
 is a stable word. Money is whole minor units, times are RFC 3339 in UTC. Live events come over the sockets \
 `/ws/notifications/{business_id}` and `/ws/orders/{order_id}`, which OpenAPI cannot describe, or by long poll and event stream under \
-`/api/v1/rooms`.";
+`/api/v1/rooms`. While the store is away, what was read before is answered with `Cache-Status: bellhop; hit; ttl=-42; \
+detail=stale` (RFC 9211), 42 seconds past its time.";
 
 static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| {
     let app = App::new().into_utoipa_app().configure(routes::documented);

@@ -12,6 +12,7 @@ use utoipa_actix_web::{AppExt, scope};
 
 use crate::protocol::problem::ProblemCode;
 
+use super::freshness::CACHE_STATUS;
 use super::guard::guard;
 use super::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::observe::{ForOperators, REQUEST_ID, observe};
@@ -139,6 +140,7 @@ fn cors(settings: &ServerSettings) -> Cors {
             header::ETAG,
             header::LOCATION,
             header::RETRY_AFTER,
+            CACHE_STATUS,
             RATE_LIMIT,
             RATE_LIMIT_POLICY,
             HeaderName::from_static(idempotency::REPLAYED),

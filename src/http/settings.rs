@@ -31,6 +31,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// What only operators see.
     pub ops: OpsSettings,
+    /// When the hub says that it is ready.
+    pub health: HealthSettings,
 }
 
 /// `[server]`: the listener.
@@ -104,6 +106,15 @@ pub struct OpsSettings {
     /// `address:port` of a listener for `/metrics` and `/health/detailed` alone, which are then nowhere else. Empty:
     /// they are on the main one, in production for loopback and `server.trusted_proxies` only.
     pub bind: String,
+}
+
+/// `[health]`: when the hub says that it is ready.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HealthSettings {
+    /// Whether it is not while the database does not answer. Off, so that an outage of the database does not take every
+    /// node out and what is in memory can still be read.
+    pub database_gates_ready: bool,
 }
 
 impl OpsSettings {

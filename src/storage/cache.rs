@@ -2,11 +2,11 @@
 //! carries the marks of everything it was made of, taken before it was read, and a commit moves the marks before its
 //! caller is answered. So a value read before a commit and kept after it is never given out.
 
+mod invalidation;
+mod marks;
 mod weight;
 
-use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
@@ -18,14 +18,11 @@ use crate::domain::order::{Order, Status};
 use crate::domain::time::Timestamp;
 use crate::telemetry::Metrics;
 
-use super::command::{Action, Command, Outcome, PlaceOutcome};
 use super::error::StoreError;
 use super::ports::{BusinessStats, OrderPage, OrderQuery, OrderScope, PageStart, Store};
 use super::settings::CacheSettings;
+use marks::{Marks, Seen, Subject};
 use weight::Weigh;
-
-/// Marks there are, a power of two; 512 KiB. Subjects that share one only cost each other a read.
-const MARKS: usize = 1 << 16;
 
 /// Lists over more businesses than this are read anew each time.
 const MAX_BUSINESSES: u32 = 32;
@@ -68,67 +65,42 @@ impl Key {
 enum Value {
     Business(Arc<Business>),
     Menu(Arc<Vec<MenuItem>>),
-    Member(MemberRole),
     Order(Arc<Order>),
     Page(Arc<OrderPage>),
     Stats(BusinessStats),
+    Membership(MemberRole),
 }
 
-/// What a commit changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Subject {
-    Business(BusinessId),
-    Menu(BusinessId),
-    Order(OrderId),
-    OrdersAt(BusinessId),
-    OrdersBy(UserId),
-    Orders,
-    Memberships(UserId),
+/// Whether a copy may be out of date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Freshness {
+    /// Read just now, or good still.
+    Fresh,
+    /// The store is away and this is the last that was read; its time has been over for so long.
+    Stale(Duration),
 }
 
-/// The marks of what a value is made of, as they were before it was read.
-type Seen = Vec<(usize, u64)>;
+/// What was read, perhaps some time ago.
+#[derive(Clone, Debug)]
+pub struct Copied<T> {
+    /// The copy.
+    pub value: T,
+    /// Whether it may be out of date.
+    pub freshness: Freshness,
+}
+
+impl Copied<Value> {
+    /// As the kind its key stands for.
+    fn of<T>(self, kind: impl FnOnce(Value) -> Option<T>) -> Option<Copied<T>> {
+        kind(self.value).map(|value| Copied { value, freshness: self.freshness })
+    }
+}
 
 #[derive(Clone, Debug)]
 struct Entry {
     value: Value,
     seen: Seen,
     good_until: Instant,
-}
-
-struct Marks {
-    hasher: RandomState,
-    slots: Box<[AtomicU64]>,
-}
-
-impl Marks {
-    fn new() -> Self {
-        Self { hasher: RandomState::new(), slots: (0..MARKS).map(|_| AtomicU64::new(0)).collect() }
-    }
-
-    fn slot(&self, subject: Subject) -> usize {
-        (self.hasher.hash_one(subject) % MARKS as u64) as usize
-    }
-
-    fn see(&self, subjects: &[Subject]) -> Seen {
-        subjects
-            .iter()
-            .map(|subject| {
-                let slot = self.slot(*subject);
-                (slot, self.slots[slot].load(Ordering::SeqCst))
-            })
-            .collect()
-    }
-
-    fn hold(&self, seen: &Seen) -> bool {
-        seen.iter().all(|(slot, mark)| self.slots[*slot].load(Ordering::SeqCst) == *mark)
-    }
-
-    fn move_on(&self, subjects: &[Subject]) {
-        for subject in subjects {
-            self.slots[self.slot(*subject)].fetch_add(1, Ordering::SeqCst);
-        }
-    }
 }
 
 struct Inner {
@@ -140,8 +112,9 @@ struct Inner {
 }
 
 /// Reads of one node, from memory where they are still good, else from the store. Bounded in bytes and entries; what
-/// was used least goes first. While the store is away, what is in memory still answers until its time is over. Cheap
-/// to clone.
+/// was used least goes first. While the store is away, what is in memory still answers when its time is over, for
+/// `stale_s` at most and marked [`Freshness::Stale`]; never what was changed through this node, nor what a commit without
+/// an answer may have changed. Cheap to clone.
 #[derive(Clone)]
 pub struct CachedReads(Arc<Inner>);
 
@@ -158,71 +131,45 @@ impl CachedReads {
     ///
     /// # Errors
     /// As the store.
-    pub async fn business(&self, id: BusinessId) -> Result<Option<Arc<Business>>, StoreError> {
-        let key = Key::Business(id);
-        if let Some(Value::Business(business)) = self.look(&key) {
-            return Ok(Some(business));
-        }
-        let seen = self.0.marks.see(&[Subject::Business(id)]);
-        let found = self.0.store.business(id).await?.map(Arc::new);
-        if let Some(business) = &found {
-            self.keep(key, Value::Business(business.clone()), seen, self.0.settings.business_s);
-        }
-        Ok(found)
+    pub async fn business(&self, id: BusinessId) -> Result<Option<Copied<Arc<Business>>>, StoreError> {
+        let read = async {
+            let seen = self.0.marks.see(&[Subject::Business(id)]);
+            let found = self.0.store.business(id).await?;
+            Ok(found.map(|business| (Value::Business(Arc::new(business)), Some(seen))))
+        };
+        let found = self.through(Key::Business(id), self.0.settings.business_s, read).await?;
+        Ok(found
+            .and_then(|copy| copy.of(|value| if let Value::Business(v) = value { Some(v) } else { None })))
     }
 
     /// The menu, by category and name.
     ///
     /// # Errors
     /// As the store.
-    pub async fn menu(&self, id: BusinessId) -> Result<Arc<Vec<MenuItem>>, StoreError> {
-        let key = Key::Menu(id);
-        if let Some(Value::Menu(menu)) = self.look(&key) {
-            return Ok(menu);
-        }
-        let seen = self.0.marks.see(&[Subject::Menu(id)]);
-        let menu = Arc::new(self.0.store.menu(id).await?);
-        self.keep(key, Value::Menu(menu.clone()), seen, self.0.settings.business_s);
-        Ok(menu)
-    }
-
-    /// What somebody may do at a business; a removal counts from its commit on. Nothing that a write depends on may
-    /// come from here.
-    ///
-    /// # Errors
-    /// As the store.
-    pub async fn membership(
-        &self,
-        business: BusinessId,
-        user: UserId,
-    ) -> Result<Option<MemberRole>, StoreError> {
-        let key = Key::Membership(business, user);
-        if let Some(Value::Member(role)) = self.look(&key) {
-            return Ok(Some(role));
-        }
-        let seen = self.0.marks.see(&[Subject::Memberships(user)]);
-        let found = self.0.store.membership(business, user).await?;
-        if let Some(role) = found {
-            self.keep(key, Value::Member(role), seen, self.0.settings.order_s);
-        }
-        Ok(found)
+    pub async fn menu(&self, id: BusinessId) -> Result<Copied<Arc<Vec<MenuItem>>>, StoreError> {
+        let read = async {
+            let seen = self.0.marks.see(&[Subject::Menu(id)]);
+            let menu = self.0.store.menu(id).await?;
+            Ok(Some((Value::Menu(Arc::new(menu)), Some(seen))))
+        };
+        let found = self.through(Key::Menu(id), self.0.settings.business_s, read).await?;
+        found
+            .and_then(|copy| copy.of(|value| if let Value::Menu(v) = value { Some(v) } else { None }))
+            .ok_or_else(mixed_up)
     }
 
     /// An order, phone and address in the clear. Nothing that a write depends on may come from here.
     ///
     /// # Errors
     /// As the store.
-    pub async fn order(&self, id: OrderId) -> Result<Option<Arc<Order>>, StoreError> {
-        let key = Key::Order(id);
-        if let Some(Value::Order(order)) = self.look(&key) {
-            return Ok(Some(order));
-        }
-        let seen = self.0.marks.see(&[Subject::Order(id)]);
-        let found = self.0.store.order(id).await?.map(Arc::new);
-        if let Some(order) = &found {
-            self.keep(key, Value::Order(order.clone()), seen, self.0.settings.order_s);
-        }
-        Ok(found)
+    pub async fn order(&self, id: OrderId) -> Result<Option<Copied<Arc<Order>>>, StoreError> {
+        let read = async {
+            let seen = self.0.marks.see(&[Subject::Order(id)]);
+            let found = self.0.store.order(id).await?;
+            Ok(found.map(|order| (Value::Order(Arc::new(order)), Some(seen))))
+        };
+        let found = self.through(Key::Order(id), self.0.settings.order_s, read).await?;
+        Ok(found.and_then(|copy| copy.of(|value| if let Value::Order(v) = value { Some(v) } else { None })))
     }
 
     /// A page of orders. First pages come from memory, except lists of `placed` orders: devices read them after
@@ -230,10 +177,11 @@ impl CachedReads {
     ///
     /// # Errors
     /// As the store.
-    pub async fn orders(&self, query: &OrderQuery) -> Result<Arc<OrderPage>, StoreError> {
+    pub async fn orders(&self, query: &OrderQuery) -> Result<Copied<Arc<OrderPage>>, StoreError> {
         let kept = query.start == PageStart::Offset(0) && query.status != Some(Status::Placed);
         if !kept || self.0.entries.is_none() {
-            return self.0.store.orders(query).await.map(Arc::new);
+            let page = self.0.store.orders(query).await?;
+            return Ok(Copied { value: Arc::new(page), freshness: Freshness::Fresh });
         }
         let key = Key::FirstPage(Box::new(FirstPage {
             scope: query.scope,
@@ -242,29 +190,30 @@ impl CachedReads {
             words: query.words.clone(),
             limit: query.limit,
         }));
-        if let Some(Value::Page(page)) = self.look(&key) {
-            return Ok(page);
-        }
-        let seen = self.see_orders(query).await?;
-        let page = Arc::new(self.0.store.orders(query).await?);
-        if let Some(seen) = seen {
-            self.keep(key, Value::Page(page.clone()), seen, self.0.settings.order_s);
-        }
-        Ok(page)
+        let read = async {
+            let seen = self.see_orders(query).await?;
+            let page = self.0.store.orders(query).await?;
+            Ok(Some((Value::Page(Arc::new(page)), seen)))
+        };
+        let found = self.through(key, self.0.settings.order_s, read).await?;
+        found
+            .and_then(|copy| copy.of(|value| if let Value::Page(v) = value { Some(v) } else { None }))
+            .ok_or_else(mixed_up)
     }
 
     /// The marks of everything a list is made of; `None` when that is too much.
     async fn see_orders(&self, query: &OrderQuery) -> Result<Option<Seen>, StoreError> {
         let marks = &self.0.marks;
+        let unknown = Subject::OrdersOfSomebody;
         Ok(Some(match (query.scope, query.business) {
-            (OrderScope::Customer(user), _) => marks.see(&[Subject::OrdersBy(user)]),
-            (OrderScope::Everybody, None) => marks.see(&[Subject::Orders]),
-            (OrderScope::Everybody, Some(business)) => marks.see(&[Subject::OrdersAt(business)]),
+            (OrderScope::Customer(user), _) => marks.see(&[unknown, Subject::OrdersBy(user)]),
+            (OrderScope::Everybody, None) => marks.see(&[unknown, Subject::Orders]),
+            (OrderScope::Everybody, Some(business)) => marks.see(&[unknown, Subject::OrdersAt(business)]),
             (OrderScope::Member(user), Some(business)) => {
-                marks.see(&[Subject::Memberships(user), Subject::OrdersAt(business)])
+                marks.see(&[unknown, Subject::Memberships(user), Subject::OrdersAt(business)])
             }
             (OrderScope::Member(user), None) => {
-                let mut seen = marks.see(&[Subject::Memberships(user)]);
+                let mut seen = marks.see(&[unknown, Subject::Memberships(user)]);
                 let theirs = self.0.store.businesses_of(user, None, MAX_BUSINESSES + 1).await?;
                 if theirs.len() > MAX_BUSINESSES as usize {
                     return Ok(None);
@@ -280,54 +229,90 @@ impl CachedReads {
     ///
     /// # Errors
     /// As the store.
-    pub async fn stats(&self, id: BusinessId, since: Timestamp) -> Result<BusinessStats, StoreError> {
-        let key = Key::Stats(id, since);
-        if let Some(Value::Stats(stats)) = self.look(&key) {
-            return Ok(stats);
-        }
-        let seen = self.0.marks.see(&[Subject::OrdersAt(id)]);
-        let stats = self.0.store.business_stats(id, since).await?;
-        self.keep(key, Value::Stats(stats), seen, self.0.settings.business_s);
-        Ok(stats)
-    }
-
-    /// Hears of a commit before its callers do.
-    pub fn committed(&self, commands: &[Command], outcomes: &[Outcome]) {
-        let marks = &self.0.marks;
-        for (command, outcome) in commands.iter().zip(outcomes) {
-            match &command.action {
-                Action::CreateBusiness { owner, .. } => marks.move_on(&[Subject::Memberships(*owner)]),
-                Action::UpdateBusiness { business, .. } => marks.move_on(&[Subject::Business(*business)]),
-                Action::AddItem { business, .. }
-                | Action::UpdateItem { business, .. }
-                | Action::RemoveItem { business, .. } => marks.move_on(&[Subject::Menu(*business)]),
-                Action::PutMember { user, .. } | Action::RemoveMember { user, .. } => {
-                    marks.move_on(&[Subject::Memberships(*user)]);
-                }
-                _ => {}
-            }
-            // By the outcome, whatever command it was that changed an order.
-            let order = match outcome {
-                Outcome::Placed(PlaceOutcome::Placed(order)) => order,
-                Outcome::Moved(Ok(order)) => order,
-                _ => continue,
-            };
-            marks.move_on(&[
-                Subject::Order(order.id),
-                Subject::OrdersAt(order.business_id),
-                Subject::OrdersBy(order.customer_id),
-                Subject::Orders,
-            ]);
-        }
-    }
-
-    fn look(&self, key: &Key) -> Option<Value> {
-        let entries = self.0.entries.as_ref()?;
-        let good = |entry: &Entry| entry.good_until > Instant::now() && self.0.marks.hold(&entry.seen);
-        let found = entries.get(key).filter(good).map(|entry| entry.value);
-        let result = if found.is_some() { "hit" } else { "miss" };
-        self.0.metrics.cache_requests_total.with_label_values(&[key.cache(), result]).inc();
+    pub async fn stats(&self, id: BusinessId, since: Timestamp) -> Result<Copied<BusinessStats>, StoreError> {
+        let read = async {
+            let seen = self.0.marks.see(&[Subject::OrdersAt(id), Subject::OrdersOfSomebody]);
+            let stats = self.0.store.business_stats(id, since).await?;
+            Ok(Some((Value::Stats(stats), Some(seen))))
+        };
+        let found = self.through(Key::Stats(id, since), self.0.settings.business_s, read).await?;
         found
+            .and_then(|copy| copy.of(|value| if let Value::Stats(v) = value { Some(v) } else { None }))
+            .ok_or_else(mixed_up)
+    }
+
+    /// What somebody may see at a business; a change through this node counts from its commit on. Nothing that a write
+    /// depends on may come from here.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn membership(
+        &self,
+        business: BusinessId,
+        user: UserId,
+    ) -> Result<Option<Copied<MemberRole>>, StoreError> {
+        let read = async {
+            let seen = self.0.marks.see(&[Subject::Memberships(user)]);
+            let role = self.0.store.membership(business, user).await?;
+            Ok(role.map(|role| (Value::Membership(role), Some(seen))))
+        };
+        let found = self.through(Key::Membership(business, user), self.0.settings.order_s, read).await?;
+        Ok(found
+            .and_then(|copy| copy.of(|value| if let Value::Membership(v) = value { Some(v) } else { None })))
+    }
+
+    /// From memory while it is good; else `read`, and kept for `seconds` with the
+    /// marks that came with it; else, when the store is away, what is still in memory.
+    async fn through(
+        &self,
+        key: Key,
+        seconds: u64,
+        read: impl Future<Output = Result<Option<(Value, Option<Seen>)>, StoreError>>,
+    ) -> Result<Option<Copied<Value>>, StoreError> {
+        let Some(entries) = &self.0.entries else {
+            return Ok(read.await?.map(|(value, _)| Copied { value, freshness: Freshness::Fresh }));
+        };
+        let good = self.held(entries, &key).filter(|copy| copy.freshness == Freshness::Fresh);
+        if good.is_some() {
+            self.count(&key, "hit");
+            return Ok(good);
+        }
+        let found = match read.await {
+            Ok(found) => found,
+            Err(error @ StoreError::Unavailable(_)) => {
+                let old = self.held(entries, &key).ok_or(error)?;
+                self.count(&key, "stale");
+                return Ok(Some(old));
+            }
+            Err(error) => return Err(error),
+        };
+        self.count(&key, "miss");
+        let Some((value, seen)) = found else {
+            entries.remove(&key);
+            return Ok(None);
+        };
+        match seen {
+            Some(seen) => self.keep(key, value.clone(), seen, seconds),
+            None => drop(entries.remove(&key)),
+        }
+        Ok(Some(Copied { value, freshness: Freshness::Fresh }))
+    }
+
+    /// What is in memory and was not changed since, however old within the bound.
+    fn held(&self, entries: &Cache<Key, Entry, Weigh>, key: &Key) -> Option<Copied<Value>> {
+        let entry = entries.get(key).filter(|entry| self.0.marks.hold(&entry.seen))?;
+        let now = Instant::now();
+        let freshness = if now < entry.good_until {
+            Freshness::Fresh
+        } else {
+            Freshness::Stale(now.saturating_duration_since(entry.good_until))
+        };
+        let bound = Freshness::Stale(Duration::from_secs(self.0.settings.stale_s));
+        (freshness <= bound).then_some(Copied { value: entry.value, freshness })
+    }
+
+    fn count(&self, key: &Key, result: &str) {
+        self.0.metrics.cache_requests_total.with_label_values(&[key.cache(), result]).inc();
     }
 
     fn keep(&self, key: Key, value: Value, seen: Seen, seconds: u64) {
@@ -336,6 +321,10 @@ impl CachedReads {
             entries.insert(key, Entry { value, seen, good_until });
         }
     }
+}
+
+fn mixed_up() -> StoreError {
+    StoreError::Corrupt("the cache holds another kind of value under a key".to_owned())
 }
 
 #[cfg(test)]

@@ -1,12 +1,9 @@
 //! One connection or pool of either database, speaking through [`Statement`]s.
 
-use std::time::Duration;
-
 use sqlx::postgres::{PgArguments, PgPool, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Arguments, Executor, FromRow, PgConnection, Postgres, SqlStr, Sqlite, SqliteConnection};
 
-use super::error::StoreError;
 use super::failure::Failure;
 use super::statement::{Arg, Dialect, Statement};
 
@@ -113,22 +110,15 @@ impl Pool {
         }
     }
 
-    /// Every row of `text`, within `limit` of time, waiting for a connection included.
+    /// Every row of `text`. Waits for a connection as long as the pool does, and for the answer without a limit.
     pub(super) async fn fetch<T: SharedRow>(
         &self,
         text: SqlStr,
         args: &[Arg],
-        limit: Duration,
-    ) -> Result<Vec<T>, StoreError> {
-        let rows = async {
-            match self {
-                Self::Postgres(pool) => fetch_postgres(pool, text, args).await,
-                Self::Sqlite(pool) => fetch_sqlite(pool, text, args).await,
-            }
-        };
-        match tokio::time::timeout(limit, rows).await {
-            Ok(rows) => rows.map_err(|e| Failure::from(e).error),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer within {} ms", limit.as_millis()))),
+    ) -> Result<Vec<T>, sqlx::Error> {
+        match self {
+            Self::Postgres(pool) => fetch_postgres(pool, text, args).await,
+            Self::Sqlite(pool) => fetch_sqlite(pool, text, args).await,
         }
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use sqlx::Error;
 
+use super::breaker::Heard;
 use super::error::StoreError;
 
 /// An error inside a transaction: what the caller is told, and whether trying once more may help at once.
@@ -61,6 +62,30 @@ fn class(database: &dyn sqlx::error::DatabaseError) -> Class {
     } else {
         code.parse().map_or(Class::Refused, sqlite_class)
     }
+}
+
+/// What a failed read says about whether anybody is there; nothing when it was this side that had closed. A database
+/// that is slow or refuses has answered, except when it says that it cannot take anybody now.
+pub(super) fn heard(error: &Error) -> Option<Heard> {
+    match error {
+        Error::Database(database) => Some(match class(&**database) {
+            Class::Away if is_closed_to_all(&database.code().unwrap_or(Cow::Borrowed(""))) => Heard::Silence,
+            _ => Heard::Answer,
+        }),
+        Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::PoolTimedOut | Error::WorkerCrashed => {
+            Some(Heard::Silence)
+        }
+        Error::PoolClosed => None,
+        _ => Some(Heard::Answer),
+    }
+}
+
+/// Shutting down, starting up, a lost connection, no more connections; SQLite's IOERR and CANTOPEN.
+fn is_closed_to_all(code: &str) -> bool {
+    code.starts_with("57P")
+        || code.starts_with("08")
+        || code == "53300"
+        || (code.len() < 5 && code.parse().is_ok_and(|code: i64| matches!(code & 0xFF, 10 | 14)))
 }
 
 impl From<Error> for Failure {
@@ -132,6 +157,19 @@ mod tests {
             assert!(matches!(postgres_class(refused), Class::Refused), "{refused}");
         }
         assert!(matches!(sqlite_class(517), Class::Away) && matches!(sqlite_class(2067), Class::Refused));
+    }
+
+    #[test]
+    fn a_database_that_is_slow_or_refuses_has_answered() {
+        for closed in ["57P01", "57P03", "08006", "53300", "10", "266", "14"] {
+            assert!(is_closed_to_all(closed), "{closed}");
+        }
+        for open in ["57014", "55P03", "40001", "25006", "23505", "5", "261", "42P01", "53100", ""] {
+            assert!(!is_closed_to_all(open), "{open}");
+        }
+        let io = || Error::Io(std::io::ErrorKind::ConnectionRefused.into());
+        assert_eq!([heard(&io()), heard(&Error::PoolTimedOut)], [Some(Heard::Silence); 2]);
+        assert_eq!([heard(&Error::RowNotFound), heard(&Error::PoolClosed)], [Some(Heard::Answer), None]);
     }
 
     #[test]

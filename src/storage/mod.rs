@@ -1,6 +1,7 @@
 //! Ports to the database and what stands behind them: Postgres and SQLite, held to one contract.
 
 mod batch;
+mod breaker;
 pub mod cache;
 pub mod cipher;
 pub mod command;
@@ -11,6 +12,7 @@ mod failure;
 mod migrations;
 mod ports;
 pub mod postgres;
+mod reading;
 mod reads;
 pub mod rotation;
 mod rows;
@@ -22,8 +24,8 @@ mod store;
 
 pub use error::StoreError;
 pub use ports::{
-    Attempt, BusinessStats, Happened, Lane, Member, More, OrderPage, OrderQuery, OrderScope, PageStart,
-    SealedPage, Session, Store, TimelineEntry, User,
+    Attempt, BusinessStats, Circuit, Happened, Lane, Member, More, OrderPage, OrderQuery, OrderScope,
+    PageStart, SealedPage, Session, Store, TimelineEntry, User,
 };
 pub use settings::Settings;
 

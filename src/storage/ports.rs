@@ -217,9 +217,18 @@ pub struct SealedPage {
     pub last: Option<RowKey>,
 }
 
+/// Whether reads reach the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Circuit {
+    /// They do.
+    Closed,
+    /// Nobody has answered lately: they are refused at once until a probe is answered.
+    Open,
+}
+
 /// The database, for reading, and for opening lanes. Cheap to share. Reads see every commit that was answered
 /// before they began. All of them end within the configured time-outs, with [`StoreError::Unavailable`] when the
-/// database is away.
+/// database is away: at once when that is known ([`Circuit::Open`]).
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// A word for logs and health: `postgres` or `sqlite`.
@@ -232,6 +241,8 @@ pub trait Store: Send + Sync + 'static {
     async fn migrate(&self) -> Result<(), StoreError>;
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
+    /// Whether reads are refused unasked because nobody has answered lately.
+    fn circuit(&self) -> Circuit;
     /// Connections open and idle, for the metric.
     fn pool_size(&self) -> (u32, u32);
     /// Gives the log's space back where the database does not do so by itself: folds SQLite's write-ahead log into the

@@ -79,11 +79,14 @@ pub struct CacheSettings {
     pub business_s: u64,
     /// Orders, first pages of lists and memberships are kept for this long, seconds, 1–30.
     pub order_s: u64,
+    /// While the database is away, copies are shown for so long beyond their time, marked as stale, seconds, 0–86400.
+    /// Who may see what is kept as long, so the default is the life of an access token.
+    pub stale_s: u64,
 }
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        Self { max_bytes: 64 << 20, max_entries: 100_000, business_s: 300, order_s: 30 }
+        Self { max_bytes: 64 << 20, max_entries: 100_000, business_s: 300, order_s: 30, stale_s: 3600 }
     }
 }
 
@@ -94,6 +97,7 @@ impl CacheSettings {
         checks.range("max_entries", self.max_entries, 64..=10_000_000);
         checks.range("business_s", self.business_s, 1..=300);
         checks.range("order_s", self.order_s, 1..=30);
+        checks.range("stale_s", self.stale_s, 0..=86_400);
         checks.found()
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::FromRow;
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
@@ -19,21 +18,21 @@ use crate::protocol::event::RoomEvent;
 use super::batch::SqlLane;
 use super::cipher::Cipher;
 use super::command::{DeviceAck, KeptAnswer, RowKey, SealedColumn};
-use super::connection::{Pool, SharedRow};
+use super::connection::SharedRow;
 use super::connector::Connector;
 use super::error::StoreError;
 use super::ports::{
-    BusinessStats, Lane, Member, OrderPage, OrderQuery, SealedPage, Session, Store, TimelineEntry, User,
+    BusinessStats, Circuit, Lane, Member, OrderPage, OrderQuery, SealedPage, Session, Store, TimelineEntry,
+    User,
 };
+use super::reading::Reading;
 use super::reads::{accounts, businesses, orders, rooms, sealed, timeline};
-use super::statement::{Arg, LazyStatement, Statement};
+use super::statement::{Arg, Statement};
 use super::{postgres, sqlite};
 
 /// The longest a transaction may take before COMMIT, and COMMIT itself: beyond every statement's own limit, so that
 /// it is only met when the other side has gone silent.
 pub(super) const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
-
-static PING: LazyStatement = LazyStatement::new(|| Statement::new("SELECT CAST(1 AS BIGINT) AS one"));
 
 /// A database behind the ports.
 #[derive(Debug)]
@@ -42,16 +41,8 @@ pub(super) struct SqlStore {
     pub(super) max_lanes: usize,
     pub(super) connector: Connector,
     pub(super) migrations: Connector,
-    pub(super) pool: Pool,
-    /// The longest a read may take, waiting for a connection included.
-    pub(super) read_limit: Duration,
+    pub(super) reading: Arc<Reading>,
     pub(super) cipher: Arc<Cipher>,
-}
-
-#[derive(FromRow)]
-struct PingRow {
-    #[expect(dead_code, reason = "that there is a row is the answer")]
-    one: i64,
 }
 
 impl SqlStore {
@@ -60,7 +51,7 @@ impl SqlStore {
         statement: &Statement,
         args: &[Arg],
     ) -> Result<Vec<T>, StoreError> {
-        self.pool.fetch(statement.text(self.pool.dialect()), args, self.read_limit).await
+        self.reading.fetch(statement.text(self.reading.dialect()), args).await
     }
 
     pub(super) async fn fetch_first<T: SharedRow>(
@@ -95,7 +86,7 @@ impl Store for SqlStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.fetch::<PingRow>(&PING, &[]).await.map(drop)
+        self.reading.ping().await
     }
 
     async fn checkpoint(&self) -> Result<(), StoreError> {
@@ -115,11 +106,15 @@ impl Store for SqlStore {
     }
 
     fn pool_size(&self) -> (u32, u32) {
-        self.pool.size()
+        self.reading.pool_size()
+    }
+
+    fn circuit(&self) -> Circuit {
+        self.reading.circuit()
     }
 
     async fn close(&self) {
-        self.pool.close().await;
+        self.reading.close().await;
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {

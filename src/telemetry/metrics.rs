@@ -56,6 +56,8 @@ pub struct Families {
     pub database_query_seconds: HistogramVec,
     /// Connections of the pool, by state: `idle` or `used`.
     pub database_pool_connections: IntGaugeVec,
+    /// 1 while reads are refused because the database does not answer, else 0.
+    pub database_circuit_open: IntGauge,
     /// Commands waiting for a writer lane.
     pub persistence_queue_depth: IntGauge,
     /// Commands in one transaction.
@@ -78,7 +80,7 @@ pub struct Families {
     pub job_seconds: HistogramVec,
     /// Rows deleted because their time was over, by job.
     pub job_rows_deleted_total: IntCounterVec,
-    /// Reads that may be answered from memory, by what is read and `hit` or `miss`.
+    /// Reads that may be answered from memory, by what is read and `hit`, `miss` or `stale`.
     pub cache_requests_total: IntCounterVec,
     /// Messages waiting, by kind of actor.
     pub mailbox_depth: IntGaugeVec,
@@ -189,6 +191,10 @@ impl Families {
                 "database_pool_connections",
                 "Connections of the pool.",
                 &["state"],
+            )?,
+            database_circuit_open: add.gauge(
+                "database_circuit_open",
+                "Whether reads are refused because the database does not answer.",
             )?,
             persistence_queue_depth: add
                 .gauge("persistence_queue_depth", "Commands waiting for a writer lane.")?,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use crate::outage::an_outage_of;
 use crate::support::{StoreKind, TestApp, Weather};
 use crate::town::{Town, order_until_placed, settled, text};
 
@@ -107,4 +108,13 @@ async fn a_minute_without_a_word_from_postgres_costs_refusals_and_nothing_else()
     assert!(*slowest < Duration::from_secs(6), "{slowest:?}");
     assert!(resumed < Duration::from_secs(5), "{resumed:?}");
     settled(town, &app, placed).await;
+}
+
+#[tokio::test]
+#[ignore = "takes more than a minute"]
+async fn for_a_minute_copies_answer_marked_stale_and_sockets_stay_and_get_what_follows() {
+    // The time-outs are those of the defaults; copies are soon past their time.
+    let settings = [("cache.order_s", "1"), ("cache.business_s", "1")];
+    let (proxy, app) = TestApp::start_behind_proxy(&settings).await;
+    an_outage_of(STALL, &proxy, &app).await;
 }

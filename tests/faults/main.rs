@@ -5,6 +5,7 @@
 mod support;
 
 mod longer;
+mod outage;
 mod peers;
 mod postgres;
 mod town;

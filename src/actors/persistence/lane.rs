@@ -38,7 +38,7 @@ async fn run_batch(lane: &mut dyn Lane, batch: Vec<Job>, observer: &dyn CommitOb
     while let Some(mut jobs) = parts.pop() {
         let (commands, waiters): (Vec<Command>, Vec<_>) =
             jobs.drain(..).map(|j| (j.command, j.waiter)).unzip();
-        match run_to_an_end(lane, &commands, metrics).await {
+        match run_to_an_end(lane, &commands, observer, metrics).await {
             Ok(committed) => {
                 let Committed { outcomes, events } = committed;
                 observer.committed(&commands, &outcomes, events);
@@ -78,6 +78,7 @@ async fn run_batch(lane: &mut dyn Lane, batch: Vec<Job>, observer: &dyn CommitOb
 async fn run_to_an_end(
     lane: &mut dyn Lane,
     commands: &[Command],
+    observer: &dyn CommitObserver,
     metrics: &Metrics,
 ) -> Result<Committed, StoreError> {
     let mut attempt = Attempt::First;
@@ -94,6 +95,9 @@ async fn run_to_an_end(
             }
             Err(StoreError::OutcomeUnknown(cause)) => {
                 tracing::warn!(cause, "a commit had no answer; asking again");
+                if attempt == Attempt::First {
+                    observer.uncertain(commands);
+                }
                 attempt = Attempt::AfterUnknown;
             }
             Err(StoreError::Unavailable(cause)) if attempt == Attempt::AfterUnknown => {

@@ -70,6 +70,11 @@ pub trait CommitObserver: Send + Sync + 'static {
     /// These commands were committed with these outcomes, and rooms have these events to hear.
     fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>);
 
+    /// A COMMIT of these commands had no answer. They are tried until it is known what became of them, which can take as
+    /// long as the store is away; until then they may have happened. Called once, before [`Self::committed`] or
+    /// [`Self::failed`].
+    fn uncertain(&self, commands: &[Command]);
+
     /// This command will not be tried again and has not happened.
     fn failed(&self, command: &Command);
 }

@@ -216,7 +216,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
                 self.later(ctx, asked, move |session, access, ctx| match access {
                     Ok(RoomAccess::Granted) => session.perform(Effect::Join(room, cursor), ctx),
                     Ok(RoomAccess::NoSuchRoom) => session.state(|s| s.refused(room)),
-                    Err(error) => session.store_failed(&error),
+                    Err(error) => {
+                        tracing::warn!(%room, %error, "a socket could not be given one more room");
+                        session.state(|s| s.not_now(room));
+                    }
                 });
             }
             Effect::Join(room, cursor) => {

@@ -203,6 +203,12 @@ impl SessionState {
         self.error("no_such_room", "There is no such room for you.");
     }
 
+    /// The store could not say whether the client may be in one more room. It stays in those it has and may ask again.
+    pub(super) fn not_now(&mut self, room: RoomId) {
+        self.follows.retain(|f| f.room != room);
+        self.error("unavailable", "The store does not answer; ask again later.");
+    }
+
     /// The first room that has to be caught up, if the outbox has room for history.
     pub(super) fn next_history(&self) -> Option<Effect> {
         if self.closing.is_some() || !self.outbox.is_empty() {

@@ -13,6 +13,7 @@ use crate::domain::access::Role;
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 
+use super::freshness::Parts;
 use super::identity::{Merchants, SignedIn};
 use super::input::{Body, Parsed, PathId, Query, schema_of};
 use super::paging::Limit;
@@ -99,11 +100,16 @@ async fn list(
 /// Read a business.
 #[utoipa::path(tag = "businesses", security(("bearer" = [])),
     params(("id" = String, Path, description = "`biz_…`")),
-    responses((status = 200, description = "The business", body = BusinessView)))]
+    responses((status = 200, description = "The business", body = BusinessView,
+        headers(("Cache-Status" = String,
+         description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`")))))]
 #[get("/businesses/{id}")]
 async fn read(api: web::Data<Api>, _who: SignedIn, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
-    let business = api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?;
-    Ok(HttpResponse::Ok().json(BusinessView::new(&business, Timestamp::now())))
+    let mut parts = Parts::new();
+    let business = parts.take(api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
+    let mut response = HttpResponse::Ok().json(BusinessView::new(&business, Timestamp::now()));
+    parts.mark(&mut response);
+    Ok(response)
 }
 
 /// What a business did today, in its own time zone, and what waits there.
@@ -128,23 +134,29 @@ pub struct StatsView {
 /// Read today's figures of a business you are a member of.
 #[utoipa::path(tag = "businesses", security(("bearer" = [])),
     params(("id" = String, Path, description = "`biz_…`")),
-    responses((status = 200, description = "Never older than five minutes, nor than the last order", body = StatsView)))]
+    responses((status = 200, description = "Never older than five minutes, nor than the last order", body = StatsView,
+        headers(("Cache-Status" = String,
+         description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`")))))]
 #[get("/businesses/{id}/stats")]
 async fn stats(
     api: web::Data<Api>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
 ) -> Result<HttpResponse, ApiError> {
-    api.membership(who.principal, id.0).await?;
-    let business = api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?;
+    let mut parts = Parts::new();
+    parts.take(api.membership_to_see(who.principal, id.0).await?);
+    let business = parts.take(api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
     let stats = api.reads.stats(id.0, business.timezone.day_began(Timestamp::now())).await?;
-    Ok(HttpResponse::Ok().json(StatsView {
+    let stats = parts.take(stats);
+    let mut response = HttpResponse::Ok().json(StatsView {
         today_orders: stats.orders,
         today_revenue_minor: stats.revenue_minor,
         currency: business.currency.to_string(),
         pending_orders: stats.pending,
         updated_at: stats.at.to_rfc3339(),
-    }))
+    });
+    parts.mark(&mut response);
+    Ok(response)
 }
 
 /// Change a business you are a member of.

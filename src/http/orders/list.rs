@@ -11,6 +11,7 @@ use crate::domain::order::{Party, Status};
 use crate::protocol::views::OrderView;
 use crate::storage::{More, OrderPage, OrderQuery, OrderScope, PageStart, search_words};
 
+use super::super::freshness::Parts;
 use super::super::identity::SignedIn;
 use super::super::input::{Parsed, Query, rules, schema_of};
 use super::super::paging::{Limit, OrderCursor, Page};
@@ -77,7 +78,9 @@ pub(super) struct OrdersView {
 
 /// List orders, newest first: customers see their own, merchants those of their businesses, operators all.
 #[utoipa::path(tag = "orders", security(("bearer" = [])), params(OrderFilter), responses(
-    (status = 200, description = "A page", body = OrdersView),
+    (status = 200, description = "A page. Lists of `placed` orders are never copies", body = OrdersView,
+     headers(("Cache-Status" = String,
+         description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`"))),
     (status = 404, description = "`not_found`: there is no such business for you"),
 ))]
 #[get("/orders")]
@@ -91,8 +94,17 @@ pub(super) async fn list(
         return Err(ApiError::invalid_field("cursor", "does not go together with page"));
     }
     let business = filter.business_id.map(Parsed::into_inner);
-    if let (Some(business), Role::Merchant) = (business, who.principal.role) {
-        api.membership(who.principal, business).await?;
+    let status = filter.status.map(Parsed::into_inner);
+    let mut parts = Parts::new();
+    match (business, who.principal.role) {
+        // Nothing about a list of placed orders is a copy.
+        (Some(business), Role::Merchant) if status == Some(Status::Placed) => {
+            api.membership(who.principal, business).await?;
+        }
+        (Some(business), Role::Merchant) => {
+            parts.take(api.membership_to_see(who.principal, business).await?);
+        }
+        _ => {}
     }
     let limit = filter.limit.map_or(Limit::DEFAULT, Parsed::into_inner).get();
     let cursor = filter.cursor.map(Parsed::into_inner);
@@ -105,16 +117,16 @@ pub(super) async fn list(
     let query = OrderQuery {
         scope,
         business,
-        status: filter.status.map(Parsed::into_inner),
+        status,
         words: filter.q.map_or_else(Vec::new, |text| search_words(&text, MAX_WORDS)),
         start,
         limit,
     };
-    let found = api.reads.orders(&query).await?;
+    let found = parts.take(api.reads.orders(&query).await?);
     let OrderPage { orders, total, more } = &*found;
     let (total, has_more) = (*total, *more == More::Follow);
     let last = orders.last().filter(|_| has_more);
-    Ok(HttpResponse::Ok().json(OrdersView {
+    let mut response = HttpResponse::Ok().json(OrdersView {
         next_cursor: last.map(|o| OrderCursor { created_at: o.created_at, id: o.id }.to_text()),
         items: orders.iter().map(|order| view_for(order, party)).collect(),
         total,
@@ -122,7 +134,9 @@ pub(super) async fn list(
         limit,
         pages: total.map(|total| total.div_ceil(u64::from(limit))),
         has_more,
-    }))
+    });
+    parts.mark(&mut response);
+    Ok(response)
 }
 
 /// Whose orders somebody sees, and in which capacity. Drivers place none and have none assigned yet, so that theirs

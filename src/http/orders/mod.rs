@@ -11,12 +11,12 @@ use std::sync::Arc;
 use actix_web::http::header::HeaderValue;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::domain::access::{MemberRole, Principal, Role};
+use crate::domain::access::{Principal, Role};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, Party};
 use crate::protocol::views::{Contact, OrderView};
-use crate::storage::StoreError;
 
+use super::freshness::Parts;
 use super::problem::ApiError;
 use super::state::Api;
 
@@ -37,12 +37,19 @@ impl Api {
     /// 404 for whoever has nothing to do with it, whether or not it exists.
     async fn order_for(&self, principal: Principal, id: OrderId) -> Result<(Order, Party), ApiError> {
         let order = self.store.order(id).await?.ok_or_else(ApiError::not_found)?;
-        let membership = self.store.membership(order.business_id, principal.user);
-        let party = party(principal, &order, membership).await?;
+        let party = match party_without_business(principal, &order) {
+            Some(party) => party,
+            None if principal.role == Role::Merchant => {
+                self.membership(principal, order.business_id).await?;
+                Party::Member
+            }
+            None => return Err(ApiError::not_found()),
+        };
         Ok((order, party))
     }
 
-    /// As [`Self::order_for`], for showing only: both may come from memory.
+    /// As [`Self::order_for`], for showing only: the order may come from memory, and while the store is away so may who
+    /// works where.
     ///
     /// # Errors
     /// As [`Self::order_for`].
@@ -50,28 +57,29 @@ impl Api {
         &self,
         principal: Principal,
         id: OrderId,
+        parts: &mut Parts,
     ) -> Result<(Arc<Order>, Party), ApiError> {
-        let order = self.reads.order(id).await?.ok_or_else(ApiError::not_found)?;
-        let membership = self.reads.membership(order.business_id, principal.user);
-        let party = party(principal, &order, membership).await?;
+        let order = parts.take(self.reads.order(id).await?.ok_or_else(ApiError::not_found)?);
+        let party = match party_without_business(principal, &order) {
+            Some(party) => party,
+            None if principal.role == Role::Merchant => {
+                parts.take(self.membership_to_see(principal, order.business_id).await?);
+                Party::Member
+            }
+            None => return Err(ApiError::not_found()),
+        };
         Ok((order, party))
     }
 }
 
-/// The capacity of `principal` in an order; whether they are a member is asked only where it matters.
-async fn party(
-    principal: Principal,
-    order: &Order,
-    membership: impl Future<Output = Result<Option<MemberRole>, StoreError>>,
-) -> Result<Party, ApiError> {
-    let party = match principal.role {
+/// In which capacity somebody may deal with an order, whatever business it is of. Drivers have none: deliveries are not
+/// assigned to anybody yet.
+fn party_without_business(principal: Principal, order: &Order) -> Option<Party> {
+    match principal.role {
         Role::Admin => Some(Party::Admin),
         Role::Customer => (order.customer_id == principal.user).then_some(Party::Customer),
-        Role::Merchant => membership.await?.map(|_| Party::Member),
-        // Deliveries are not assigned to anybody yet.
-        Role::Driver => None,
-    };
-    party.ok_or_else(ApiError::not_found)
+        Role::Merchant | Role::Driver => None,
+    }
 }
 
 /// The order as `party` sees it: phone and address stay with the customer, others see them until the order ends

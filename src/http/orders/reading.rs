@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use crate::domain::ids::OrderId;
 use crate::protocol::views::OrderView;
 
+use super::super::freshness::Parts;
 use super::super::identity::SignedIn;
 use super::super::input::PathId;
 use super::super::problem::ApiError;
@@ -20,7 +21,8 @@ use super::{etag, view_for};
     ),
     responses(
         (status = 200, description = "The order; phone and address for those who may see them", body = OrderView,
-         headers(("ETag" = String, description = "Its version"))),
+         headers(("ETag" = String, description = "Its version"), ("Cache-Status" = String,
+         description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`"))),
         (status = 304, description = "You have the present version"),
     ))]
 #[get("/orders/{id}")]
@@ -30,12 +32,14 @@ pub(super) async fn read(
     id: PathId<OrderId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let (order, party) = api.order_shown_to(who.principal, id.0).await?;
+    let mut parts = Parts::new();
+    let (order, party) = api.order_shown_to(who.principal, id.0, &mut parts).await?;
     let mut response = if has_version(request.headers(), order.version) {
         HttpResponse::NotModified().finish()
     } else {
         HttpResponse::Ok().json(view_for(&order, party))
     };
+    parts.mark(&mut response);
     let headers = response.headers_mut();
     headers.insert(ETAG, etag(order.version));
     headers.insert(CACHE_CONTROL, actix_web::http::header::HeaderValue::from_static("private, no-cache"));

@@ -1,8 +1,11 @@
+use std::sync::atomic::Ordering;
+
 use secrecy::SecretBox;
 
 use super::*;
 use crate::domain::business::{BusinessState, Location, Zone};
 use crate::storage::cipher::Cipher;
+use crate::storage::command::{Action, Command, Outcome};
 use crate::storage::{Lane, sqlite};
 
 struct World {
@@ -10,6 +13,7 @@ struct World {
     store: Arc<dyn Store>,
     lane: Box<dyn Lane>,
     business: Business,
+    owner: UserId,
     _folder: tempfile::TempDir,
 }
 
@@ -52,7 +56,7 @@ async fn world(settings: CacheSettings) -> World {
     run(&mut *lane, Action::CreateUser(Box::new(user))).await;
     run(&mut *lane, made).await;
     let reads = CachedReads::new(store.clone(), settings, Metrics::new(folder.path()));
-    World { reads, store, lane, business, _folder: folder }
+    World { reads, store, lane, business, owner, _folder: folder }
 }
 
 async fn run(lane: &mut dyn Lane, action: Action) -> (Vec<Command>, Vec<Outcome>) {
@@ -87,12 +91,125 @@ async fn a_second_read_comes_from_memory_also_while_the_store_is_away() {
     let mut world = world(CacheSettings::default()).await;
     run(&mut *world.lane, first_soup(world.business.id)).await;
     for _ in 0..3 {
-        assert_eq!(world.reads.menu(world.business.id).await.unwrap().len(), 1);
+        assert_eq!(world.reads.menu(world.business.id).await.unwrap().value.len(), 1);
     }
     assert_eq!((counted(&world, "miss"), counted(&world, "hit")), (1, 2));
     world.store.close().await;
-    assert_eq!(world.reads.menu(world.business.id).await.unwrap().len(), 1);
+    assert_eq!(world.reads.menu(world.business.id).await.unwrap().value.len(), 1);
     assert!(world.reads.business(world.business.id).await.is_err(), "what was never read is not there");
+}
+
+/// Copies are over their time at once.
+fn short() -> CacheSettings {
+    CacheSettings { business_s: 0, order_s: 0, ..CacheSettings::default() }
+}
+
+#[tokio::test]
+async fn while_the_store_is_away_the_last_copy_is_given_out_and_said_to_be_stale() {
+    let mut world = world(short()).await;
+    let id = world.business.id;
+    run(&mut *world.lane, first_soup(id)).await;
+    assert_eq!(world.reads.menu(id).await.unwrap().freshness, Freshness::Fresh);
+    assert_eq!(world.reads.menu(id).await.unwrap().freshness, Freshness::Fresh, "the store is there");
+    world.store.close().await;
+    let copy = world.reads.menu(id).await.unwrap();
+    assert!(matches!(copy.freshness, Freshness::Stale(_)), "{:?}", copy.freshness);
+    assert_eq!((copy.value.len(), counted(&world, "stale")), (1, 1));
+    assert!(world.reads.menu(BusinessId::generate()).await.is_err(), "what was never read is not there");
+}
+
+#[tokio::test]
+async fn a_copy_is_not_given_out_for_longer_than_the_bound_says() {
+    let world = world(CacheSettings { stale_s: 0, ..short() }).await;
+    world.reads.menu(world.business.id).await.unwrap();
+    world.store.close().await;
+    assert!(world.reads.menu(world.business.id).await.is_err());
+}
+
+#[tokio::test]
+async fn what_a_commit_changed_or_may_have_changed_is_not_given_out_as_stale() {
+    for certain in [true, false] {
+        let mut world = world(short()).await;
+        let id = world.business.id;
+        run(&mut *world.lane, first_soup(id)).await;
+        world.reads.menu(id).await.unwrap();
+        world.reads.business(id).await.unwrap();
+        let (commands, outcomes) = run(&mut *world.lane, soup(id, 700)).await;
+        if certain {
+            world.reads.committed(&commands, &outcomes);
+        } else {
+            world.reads.uncertain(&commands);
+        }
+        world.store.close().await;
+        assert!(world.reads.menu(id).await.is_err());
+        assert!(world.reads.business(id).await.is_ok(), "the rest is as it was");
+    }
+}
+
+#[tokio::test]
+async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in() {
+    use crate::domain::order::{MoveRequest, Party};
+    use crate::storage::command::MoveOrder;
+
+    let world = world(CacheSettings::default()).await;
+    let (id, since) = (world.business.id, Timestamp::from_unix_seconds(0));
+    let everybody = OrderQuery {
+        scope: OrderScope::Everybody,
+        business: None,
+        status: None,
+        words: Vec::new(),
+        start: PageStart::Offset(0),
+        limit: 20,
+    };
+    world.reads.stats(id, since).await.unwrap();
+    world.reads.orders(&everybody).await.unwrap();
+    world.reads.business(id).await.unwrap();
+    let request = MoveRequest { to: Status::Accepted, party: Party::Member, version: 1, prep_minutes: None };
+    let action =
+        Action::MoveOrder(MoveOrder { order: OrderId::generate(), user: None, request, reason: None });
+    let command = Command { id: crate::domain::ids::CommandId::generate(), at: since, action };
+    world.reads.uncertain(&[command]);
+    world.store.close().await;
+    assert!(world.reads.stats(id, since).await.is_err());
+    assert!(world.reads.orders(&everybody).await.is_err());
+    assert!(world.reads.business(id).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_list_of_placed_orders_is_never_a_copy() {
+    let world = world(CacheSettings::default()).await;
+    let placed = OrderQuery {
+        scope: OrderScope::Everybody,
+        business: Some(world.business.id),
+        status: Some(Status::Placed),
+        words: Vec::new(),
+        start: PageStart::Offset(0),
+        limit: 20,
+    };
+    let accepted = OrderQuery { status: Some(Status::Accepted), ..placed.clone() };
+    world.reads.orders(&placed).await.unwrap();
+    world.reads.orders(&accepted).await.unwrap();
+    world.store.close().await;
+    assert!(world.reads.orders(&placed).await.is_err());
+    assert!(world.reads.orders(&accepted).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_works_where_is_asked_each_time_and_remembered_for_when_nobody_answers() {
+    let world = world(CacheSettings::default()).await;
+    let (id, owner) = (world.business.id, world.owner);
+    let role = |found: Option<Copied<MemberRole>>| found.map(|copy| copy.value);
+    assert_eq!(role(world.reads.membership(id, owner).await.unwrap()), Some(MemberRole::Owner));
+    let stranger = UserId::generate();
+    assert_eq!(role(world.reads.membership(id, stranger).await.unwrap()), None);
+    world.store.close().await;
+    let copy = world.reads.membership(id, owner).await.unwrap().unwrap();
+    assert!(matches!(copy.freshness, Freshness::Stale(_)), "{:?}", copy.freshness);
+    assert!(world.reads.membership(id, stranger).await.is_err(), "nobody is let in by silence");
+    let action = Action::RemoveMember { business: id, user: owner };
+    let command = Command { id: crate::domain::ids::CommandId::generate(), at: Timestamp::default(), action };
+    world.reads.uncertain(&[command]);
+    assert!(world.reads.membership(id, owner).await.is_err(), "a removal that may have happened holds");
 }
 
 #[tokio::test]
@@ -106,7 +223,7 @@ async fn a_value_read_before_a_commit_and_kept_after_it_is_never_given_out() {
     let (commands, outcomes) = run(&mut *world.lane, soup(id, 700)).await;
     world.reads.committed(&commands, &outcomes);
     world.reads.keep(Key::Menu(id), Value::Menu(old), seen, 300);
-    assert_eq!(world.reads.menu(id).await.unwrap()[0].price_minor, 700);
+    assert_eq!(world.reads.menu(id).await.unwrap().value[0].price_minor, 700);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -129,7 +246,7 @@ async fn who_was_told_of_a_write_reads_it_however_many_fill_the_cache_meanwhile(
     for price in 1..=200 {
         let (commands, outcomes) = run(&mut *world.lane, soup(id, price)).await;
         world.reads.committed(&commands, &outcomes);
-        assert_eq!(world.reads.menu(id).await.unwrap()[0].price_minor, price);
+        assert_eq!(world.reads.menu(id).await.unwrap().value[0].price_minor, price);
     }
     stop.store(true, Ordering::Relaxed);
     for reader in readers {

@@ -33,7 +33,7 @@ impl Weighter<Key, Entry> for Weigh {
             Value::Menu(menu) => menu.iter().map(item).sum(),
             Value::Order(one) => order(one),
             Value::Page(page) => page.orders.iter().map(order).sum(),
-            Value::Stats(_) | Value::Member(_) => 0,
+            Value::Stats(_) | Value::Membership(_) => 0,
         };
         let bytes = OVERHEAD + words + entry.seen.len() * size_of::<(usize, u64)>() + value;
         (bytes as u64).max(self.least)

@@ -16,6 +16,7 @@ use super::error::StoreError;
 use super::failure::Failure;
 use super::migrations::failed;
 use super::ports::Store;
+use super::reading::Reading;
 use super::store::{SqlStore, TRANSACTION_LIMIT};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -75,11 +76,14 @@ pub fn connect(options: &PostgresOptions, cipher: Arc<Cipher>) -> Result<Arc<dyn
         connector: Connector::Postgres { options: Box::new(bounded), timeout },
         // A migration may take longer than any statement of daily life.
         migrations: Connector::Postgres { options: Box::new(plain), timeout },
-        pool: Pool::Postgres(pool),
         // The server ends a statement by itself; this is for a server that has gone silent. The wait for a connection
         // is part of it, so that a request that reads before it writes is refused in about the time of one that
         // only writes.
-        read_limit: options.acquire_timeout.max(options.statement_timeout + Duration::from_secs(1)),
+        reading: Reading::new(
+            "postgres",
+            Pool::Postgres(pool),
+            options.acquire_timeout.max(options.statement_timeout + Duration::from_secs(1)),
+        ),
         cipher,
     }))
 }

@@ -149,7 +149,7 @@ fn count(query: &OrderQuery, dialect: Dialect) -> (Statement, Vec<Arg>) {
 }
 
 pub(in crate::storage) async fn page(store: &SqlStore, query: &OrderQuery) -> Result<OrderPage, StoreError> {
-    let dialect = store.pool.dialect();
+    let dialect = store.reading.dialect();
     let (statement, args) = list(query, dialect);
     let mut rows: Vec<OrderRow> = store.fetch(&statement, &args).await?;
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);

@@ -15,6 +15,7 @@ use super::error::StoreError;
 use super::failure::Failure;
 use super::migrations::failed;
 use super::ports::Store;
+use super::reading::Reading;
 use super::store::SqlStore;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -57,8 +58,7 @@ pub async fn connect(path: &Path, cipher: Arc<Cipher>) -> Result<Arc<dyn Store>,
         max_lanes: 1,
         migrations: connector.clone(),
         connector,
-        pool: Pool::Sqlite(pool),
-        read_limit: 2 * BUSY_TIMEOUT,
+        reading: Reading::new("sqlite", Pool::Sqlite(pool), 2 * BUSY_TIMEOUT),
         cipher,
     }))
 }

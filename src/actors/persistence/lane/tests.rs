@@ -67,11 +67,16 @@ impl Lane for FaultyLane {
 struct Heard {
     committed: Mutex<Vec<CommandId>>,
     failed: Mutex<Vec<CommandId>>,
+    uncertain: Mutex<Vec<CommandId>>,
 }
 
 impl CommitObserver for Heard {
     fn committed(&self, commands: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {
         self.committed.lock().unwrap().extend(commands.iter().map(|c| c.id));
+    }
+
+    fn uncertain(&self, commands: &[Command]) {
+        self.uncertain.lock().unwrap().extend(commands.iter().map(|c| c.id));
     }
 
     fn failed(&self, command: &Command) {
@@ -135,6 +140,7 @@ async fn a_commit_whose_answer_was_lost_is_asked_about_until_it_is_known() {
         let attempts = attempts.lock().unwrap();
         assert_eq!(attempts[0], Attempt::First);
         assert!(attempts[1..].iter().all(|a| *a == Attempt::AfterUnknown) && attempts.len() == 4);
+        assert_eq!(*run.heard.uncertain.lock().unwrap(), run.ids, "caches hear once that nobody knows");
         assert_eq!(*run.heard.committed.lock().unwrap(), run.ids, "the rooms hear of it once");
     }
 }

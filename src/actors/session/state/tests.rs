@@ -54,7 +54,7 @@ impl Fixture {
         let opening = Opening {
             principal,
             token_expires_at: WALL.plus(Duration::from_secs(3600)),
-            device: Some("till-1".to_owned()),
+            device: Some("till-1".into()),
             room: room.map(|_| name),
             cursor: None,
         };
@@ -345,6 +345,18 @@ fn rooms_are_subscribed_once_up_to_the_bound_and_can_be_left() {
     assert_eq!(f.state.rooms().count(), 1);
     assert_eq!(f.say(r#"{"type":"unsubscribe","room":"ROOM"}"#), Some(Effect::Leave(f.room)));
     assert_eq!(f.deliver(11), Delivery::Nothing);
+}
+
+#[test]
+fn a_store_that_is_away_refuses_one_more_room_and_ends_nothing() {
+    let mut f = Fixture::joined();
+    let other = RoomId::Business(BusinessId::generate());
+    let subscribe = format!(r#"{{"type":"subscribe","room":"{other}"}}"#);
+    assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)));
+    f.state.not_now(other);
+    assert!(f.written().join("").contains("\"unavailable\""));
+    assert_eq!((f.state.closing, f.state.rooms().count()), (None, 1));
+    assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)), "it may ask again");
 }
 
 #[test]

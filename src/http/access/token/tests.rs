@@ -77,7 +77,7 @@ fn an_access_token_says_what_was_signed_until_the_second_it_expires() {
         issued_at: NOW,
         expires_at: end,
     };
-    assert_eq!(tokens.verify_access(&signed.text, NOW), Ok(expected));
+    assert_eq!(tokens.verify_access(&signed.text, NOW), Ok(expected.clone()));
     let last = end.minus(Duration::from_secs(1));
     assert_eq!(tokens.verify_access(&signed.text, last), Ok(expected));
     assert_eq!(tokens.verify_access(&signed.text, end), Err(TokenError::Expired));

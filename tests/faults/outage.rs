@@ -1,0 +1,187 @@
+//! What still works while the database says nothing, and that it comes back by itself.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Device, Person, Proxy, TestApp, Weather, order_body};
+use crate::town::text;
+
+/// What is answered from memory does not wait for anybody; the rest is room for a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// The deadline of a write, and what the way there and back may take.
+const WRITE_WITHIN: Duration = Duration::from_secs(6);
+
+/// Nothing here takes so long that is not broken.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const RESUMES_WITHIN: Duration = Duration::from_secs(5);
+
+fn is_stale(answer: &Answer) -> bool {
+    let said = answer.headers.get("cache-status").map(|value| value.to_str().unwrap());
+    said.is_some_and(|text| text.starts_with("bellhop; hit; ttl=-") && text.ends_with("; detail=stale"))
+}
+
+/// What the health check says about reads: `pass` or `refused`.
+async fn until_reads(app: &TestApp, wanted: &str) -> Value {
+    let mut polls = tokio::time::interval(Duration::from_millis(20));
+    let wait = async {
+        loop {
+            polls.tick().await;
+            let health = Answer::of(app.http.get(app.url("/health/detailed"))).await.expect(200).json();
+            if health["checks"]["database"]["details"]["reads"] == wanted {
+                return health;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("reads do not come to {wanted}"))
+}
+
+async fn order_once(app: &TestApp, customer: &Person, business: &str, key: &str) -> (Answer, Duration) {
+    let asked = Instant::now();
+    let request = customer.request(app, Method::POST, "/orders").header("idempotency-key", key);
+    (Answer::of(request.json(&order_body(business))).await, asked.elapsed())
+}
+
+fn refused(answer: Answer) {
+    assert!(answer.expect(503).headers.contains_key("retry-after"));
+}
+
+/// Postgres says nothing for as long as everything takes to be looked at, and for `lasts` at least.
+pub(crate) async fn an_outage_of(lasts: Duration, proxy: &Proxy, app: &TestApp) {
+    let merchant = app.person("merchant", "Mia").await;
+    let customer = app.person("customer", "Carl").await;
+    let stranger = app.person("merchant", "Stan").await;
+    let mut signed_out = merchant.clone();
+    signed_out.sign_in(app, None).await;
+    signed_out.post(app, "/auth/logout", &json!({})).await.expect(204);
+    let business = merchant.business(app).await;
+    let order = customer.order(app, &business).await;
+    let room = format!("order:{}", text(&order, "id"));
+    let order = format!("/orders/{}", text(&order, "id"));
+    let mut device = Device::of_business(app, &merchant, &business, None).await;
+    let reads = [
+        (&merchant, order.clone()),
+        (&customer, order.clone()),
+        (&customer, "/orders".to_owned()),
+        (&merchant, format!("/orders?business_id={business}")),
+        (&customer, format!("/businesses/{business}")),
+        (&customer, format!("/businesses/{business}/menu")),
+        (&merchant, format!("/businesses/{business}/stats")),
+    ];
+    for (who, path) in &reads {
+        let answer = who.get(app, path).await.expect(200);
+        assert!(!answer.headers.contains_key("cache-status"), "{path} is not stale");
+    }
+    let placed = format!("/orders?business_id={business}&status=placed");
+    merchant.get(app, &placed).await.expect(200);
+
+    proxy.set(Weather::Stalled);
+    let began = Instant::now();
+    let (answer, first_refusal) = order_once(app, &customer, &business, "during").await;
+    refused(answer);
+    assert!(first_refusal < WRITE_WITHIN, "{first_refusal:?}");
+    let health = until_reads(app, "refused").await;
+    let opened = began.elapsed();
+    assert_eq!(
+        (&health["status"], &health["checks"]["database"]["status"]),
+        (&"degraded".into(), &"unhealthy".into())
+    );
+
+    let mut slowest_copy = Duration::ZERO;
+    for (who, path) in &reads {
+        let asked = Instant::now();
+        let answer = who.get(app, path).await.expect(200);
+        slowest_copy = slowest_copy.max(asked.elapsed());
+        assert!(is_stale(&answer), "{path}: {:?}", answer.headers);
+    }
+    assert!(slowest_copy < AT_ONCE, "{slowest_copy:?}");
+    refused(merchant.get(app, &placed).await);
+    refused(stranger.get(app, &order).await);
+    signed_out.get(app, &order).await.expect(401);
+    device.send(json!({"type": "subscribe", "room": room})).await;
+    let answer = device.next().await;
+    assert_eq!((&answer["type"], &answer["code"]), (&"error".into(), &"unavailable".into()), "{answer}");
+    let get = async |path: &str| Answer::of(app.http.get(app.url(path))).await;
+    get("/health/live").await.expect(200);
+    let ready = get("/health/ready").await.expect(200).json();
+    assert_eq!((&ready["status"], &ready["database"]), (&"ready".into(), &"unavailable".into()));
+    assert!(get("/metrics").await.text.contains("database_circuit_open 1"));
+
+    let mut slowest_refusal = first_refusal;
+    loop {
+        let (answer, took) = order_once(app, &customer, &business, "during").await;
+        refused(answer);
+        slowest_refusal = slowest_refusal.max(took);
+        device.settle().await;
+        if began.elapsed() >= lasts {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(slowest_refusal < WRITE_WITHIN, "{slowest_refusal:?}");
+    assert_eq!(app.sessions().open(), 1, "the socket stays open");
+    let lasted = began.elapsed();
+
+    proxy.set(Weather::Fair);
+    let fair = Instant::now();
+    let order = loop {
+        let (answer, _) = order_once(app, &customer, &business, "during").await;
+        if answer.status == 201 {
+            break answer.json();
+        }
+        refused(answer);
+        assert!(fair.elapsed() < PATIENCE, "writes do not resume");
+    };
+    let resumed = fair.elapsed();
+    let event = device.next().await;
+    assert_eq!((&event["type"], &event["event"]["data"]["order_id"]), (&"event".into(), &order["id"]));
+    until_reads(app, "pass").await;
+    let answer = merchant.get(app, &placed).await.expect(200).json();
+    assert_eq!(answer["items"].as_array().map(Vec::len), Some(2));
+    for (who, path) in &reads {
+        assert!(!is_stale(&who.get(app, path).await.expect(200)), "{path}");
+    }
+    assert!(get("/metrics").await.text.contains("database_circuit_open 0"));
+    device.close().await;
+    eprintln!(
+        "silent for {lasted:?}: the first 503 after {first_refusal:?}, the slowest {slowest_refusal:?}; reads refused \
+         from {opened:?}, the slowest copy {slowest_copy:?}; writes back {resumed:?} after it"
+    );
+    assert!(resumed < RESUMES_WITHIN, "{resumed:?}");
+}
+
+#[tokio::test]
+async fn while_postgres_is_silent_copies_answer_marked_stale_and_sockets_stay_and_get_what_follows() {
+    let settings = [
+        ("cache.order_s", "1"),
+        ("cache.business_s", "1"),
+        ("database.acquire_timeout_s", "1"),
+        ("database.statement_timeout_ms", "300"),
+        ("database.lock_timeout_ms", "200"),
+    ];
+    let (proxy, app) = TestApp::start_behind_proxy(&settings).await;
+    an_outage_of(Duration::ZERO, &proxy, &app).await;
+}
+
+#[tokio::test]
+async fn a_hub_that_was_told_so_is_not_ready_while_its_database_is_away_and_is_alive_all_the_same() {
+    let (proxy, app) = TestApp::start_behind_proxy(&[("health.database_gates_ready", "true")]).await;
+    let get = async |path: &str| Answer::of(app.http.get(app.url(path))).await;
+    get("/health/ready").await.expect(200);
+    proxy.set(Weather::Refusing);
+    let ready = get("/health/ready").await.expect(503).json();
+    assert_eq!((&ready["status"], &ready["database"]), (&"not_ready".into(), &"unavailable".into()));
+    get("/health").await.expect(200);
+    get("/health/live").await.expect(200);
+    proxy.set(Weather::Fair);
+    let back = async {
+        let mut polls = tokio::time::interval(Duration::from_millis(20));
+        while get("/health/ready").await.status != 200 {
+            polls.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, back).await.expect("it is ready again by itself");
+}
