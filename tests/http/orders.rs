@@ -205,6 +205,7 @@ async fn operators_see_and_move_every_order_and_place_none(kind: StoreKind) {
     let operator = Principal { user: UserId::generate(), session: SessionId::generate(), role: Role::Admin };
     let token = tokens(SECRET, TokenSettings::default()).issue_access(
         operator,
+        None,
         uuid::Uuid::now_v7(),
         Timestamp::now(),
     );
