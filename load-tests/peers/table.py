@@ -123,10 +123,14 @@ def command(*words):
 def machine():
     cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                 if line.startswith("model name")), platform.processor())
-    return f"{len(os.sched_getaffinity(0))} cores, {cpu}, Linux {platform.release()}"
+    # What follows the version names a build, which nobody else has.
+    version = platform.release().split("-")[0]
+    return f"{len(os.sched_getaffinity(0))} cores, {cpu}, Linux {version}"
 
 
 def page(runs, again):
+    written = Path("docs/benchmarks/soak.md").exists()
+    soak = "\n## For an hour\n\n[A mixed load for an hour](benchmarks/soak.md): what levels off.\n" if written else ""
     idle, room = runs.of["bellhop.idle"][0]["sockets"], runs.of["bellhop.room"][0]["sockets"]
     return f"""# Benchmarks
 
@@ -155,7 +159,7 @@ be posted to its receipt, at 5 a second; CPU is the server's, publishing include
 ## The stated load
 
 {stated_line(runs)}
-
+{soak}
 ## How
 
 {machine()}. Commit {command("git", "rev-parse", "--short", "HEAD")}. Absolute figures differ from machine to machine
