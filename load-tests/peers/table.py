@@ -134,8 +134,8 @@ def page(runs, again):
     idle, room = runs.of["bellhop.idle"][0]["sockets"], runs.of["bellhop.room"][0]["sockets"]
     return f"""# Benchmarks
 
-Server and load client on the same cores of one machine; hub and peers take turns, {len(runs.of["stated"])} rounds
-each, every measurement with a fresh server. Tables show medians of the rounds, ratios are medians of the rounds'
+Server and load client on the same cores of one machine; hub and peers take turns, every measurement with a fresh
+server. Tables show medians of the rounds (of each: {len(runs.of["stated"])}), ratios are medians of the rounds'
 ratios. Every socket is checked for every event, once and in order. The hub authenticates each socket and commits each
 event to SQLite with full durability before it is sent; the peers do neither.
 
@@ -163,7 +163,8 @@ be posted to its receipt, at 5 a second; CPU is the server's, publishing include
 ## How
 
 {machine()}. Commit {command("git", "rev-parse", "--short", "HEAD")}. Absolute figures differ from machine to machine
-and from hour to hour; the rows of one run can be compared. Again, replacing this page: `{again}`.
+and from hour to hour; the rows of one run can be compared. Again, replacing this page:
+`{again}`.
 """
 
 
