@@ -46,7 +46,8 @@ class Runs:
 def bounds(runs):
     """What is bounded, what it came to, the bound, whether it holds."""
     kib = runs.median("bellhop.idle", "kib_per_idle_socket")
-    yield "memory of an idle authenticated socket", f"{kib:.2f} KiB", "≤ 6 KiB", kib <= 6
+    # Too few sockets fit into what the server had before: that is no measurement.
+    yield "memory of an idle authenticated socket", f"{kib:.2f} KiB", "≤ 6 KiB", 0 < kib <= 6
     if "nchan" in runs.peers:
         opened = runs.ratio("idle", "connects_per_s")
         yield "sockets opened a second, by nchan's", f"{opened:.2f}", "≥ 0.50", opened >= 0.5
