@@ -70,7 +70,9 @@ fn machine() -> String {
         cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("?", |m| m.1);
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{cores} cores, {model}, Linux {}", kernel.trim())
+    // What follows the version names a build, which nobody else has.
+    let version = kernel.trim().split('-').next().unwrap_or_default();
+    format!("{cores} cores, {model}, Linux {version}")
 }
 
 /// The plots below each other; what is before `warm` seconds lies under grey.
