@@ -46,8 +46,8 @@ pub enum RotationError {
     Store(#[from] StoreError),
     /// Values are still being sealed with an older key.
     #[error(
-        "older keys are still in use, {0} again and again: restart every hub with the new key first in encryption.keys, \
-         then run this again, and keep the older keys until it ends well"
+        "values are still being sealed with an older key ({0}): restart every hub with the new key first in \
+         encryption.keys, then run this again, and keep the older keys until it ends well"
     )]
     KeysInUse(Values),
     /// Rooms still begin in another epoch.
