@@ -7,8 +7,12 @@ use super::ports::Circuit;
 /// So many silences one after the other open the circuit; one can be a connection that broke, three are an outage.
 const OPENS_AFTER: u32 = 3;
 
-/// How long a probe waits: enough for a new connection over TLS, and little beside the 5 s in which writes resume.
+/// How long a probe waits while reads pass: some of them wait as well, so that it has to be known soon.
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long it waits while the circuit is open: nobody waits for it, and a server that has just started is asked for many
+/// new connections at once. Two such probes fit into the 5 s in which writes resume.
+const OPEN_PROBE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Every so many probes one may take as long as a read, for a database that answers, but never so soon.
 const PATIENT_EVERY: u32 = 4;
@@ -103,7 +107,8 @@ impl Breaker {
         }
         self.probes = self.probes.wrapping_add(1);
         let patient = self.probes.is_multiple_of(PATIENT_EVERY);
-        Some(if patient { patience } else { PROBE_WITHIN.min(patience) })
+        let usual = if self.opened.is_some() { OPEN_PROBE_WITHIN } else { PROBE_WITHIN };
+        Some(if patient { patience } else { usual.min(patience) })
     }
 
     /// No more probes.
