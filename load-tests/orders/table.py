@@ -72,10 +72,10 @@ def overload(report):
 
 def flood(report):
     plan, without, beside, sign_ins = (report[key] for key in ("plan", "without", "with", "sign_ins"))
-    out = ["| | placed /s | p50 ms | p99 ms | max ms |", "| --- | ---: | ---: | ---: | ---: |"]
+    out = ["| | placed /s | p50 ms | p99 ms | max ms | refused |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
     for title, phase in [("alone", without), (f"beside {plan['logins']} clients that sign in", beside)]:
         out.append(f"| {title} | {phase['per_s']:.0f} | {phase['p50_ms']:.1f} | {phase['p99_ms']:.1f} "
-                   f"| {phase['max_ms']:.1f} |")
+                   f"| {phase['max_ms']:.1f} | {phase['refused']} |")
     out += ["", f"p99 is **{report['p99_ratio']:.2f}** times as long beside the flood (wanted: 3 or less). At most "
             f"{report['hashes_peak']:.0f} password hashes ran at once; {sign_ins['per_s']:.0f} sign-ins a second were "
             f"answered, {sign_ins['refused']} were told to come again."]

@@ -11,6 +11,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderV
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, web};
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 
 use crate::domain::ids::UserId;
@@ -29,6 +30,12 @@ const DENIALS_A_MINUTE: u32 = 20;
 
 /// Users and addresses whose denials are counted at once.
 const DENIED_SUBJECTS: usize = 10_000;
+
+/// So much of a refused request's body is read and dropped, more than any order has.
+const SWALLOWED: usize = 64 * 1024;
+
+/// How long the body of a refused request may take to arrive.
+const SWALLOWED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The client's address, for whoever handles the request.
 #[derive(Clone, Copy, Debug)]
@@ -88,7 +95,7 @@ fn class_of(
         ("/api/v1/auth/refresh", _) => None,
         ("/metrics" | "/health", _) => None,
         (path, _) if path.starts_with("/health/") => None,
-        ("/api/v1/orders", Some(_)) if method == Method::POST => None,
+        (path, Some(_)) if is_new_order(method, path) => None,
         (_, Some(user)) => Some((Class::Api, user)),
         (_, None) => Some((Class::Public, client)),
     }
@@ -103,6 +110,28 @@ fn ticket_holder(request: &HttpRequest, api: &Api) -> Option<UserId> {
     }
     let query = web::Query::<Ticket>::from_query(request.query_string()).ok()?;
     api.tokens.verify_ticket(&query.ticket, Timestamp::now()).ok().map(|claims| claims.principal.user)
+}
+
+/// Answers in the place of a route. The body is read all the same: with one left unread the connection is closed, and to
+/// make a new one costs both sides more than all the rest of a refusal.
+async fn refuse(mut request: ServiceRequest, error: ApiError) -> ServiceResponse<BoxBody> {
+    let mut payload = request.take_payload();
+    let swallow = async {
+        let mut left = SWALLOWED;
+        while let Some(Ok(chunk)) = payload.next().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    // Whoever takes longer, or sends more, is cut off.
+    let _ = tokio::time::timeout(SWALLOWED_WITHIN, swallow).await;
+    request.into_response(error.error_response())
+}
+
+fn is_new_order(method: &Method, path: &str) -> bool {
+    method == Method::POST && path == "/api/v1/orders"
 }
 
 fn is_for_operators(path: &str) -> bool {
@@ -127,6 +156,12 @@ pub(super) async fn guard(
             return Ok(request.into_response(ApiError::not_found().error_response()));
         }
     }
+    // Before anything is done for it: most of what a refusal costs is found out for nothing.
+    if is_new_order(request.method(), &path)
+        && let Err(overloaded) = api.persistence.takes_new_work()
+    {
+        return Ok(refuse(request, overloaded.into()).await);
+    }
     let shown = identity::shown(request.request(), &api);
     let claims = shown.as_ref().and_then(|shown| shown.as_ref().ok());
     if let Some(claims) = claims {
@@ -140,7 +175,7 @@ pub(super) async fn guard(
         None => None,
         Some((class, subject)) => match api.spend(class, subject).await {
             Ok(spent) => spent,
-            Err(error) => return Ok(request.into_response(error.error_response())),
+            Err(error) => return Ok(refuse(request, error).await),
         },
     };
     let mut response = next.call(request).await?.map_into_boxed_body();

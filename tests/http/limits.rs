@@ -1,6 +1,8 @@
 //! How often who may ask for what (requirement 9.2).
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::support::{Answer, Device, PASSWORD, StoreKind, TestApp, order_body};
 use crate::{anonymous, header, login};
@@ -27,6 +29,25 @@ async fn sign_ins_are_limited_by_address_and_told_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn a_refused_request_leaves_its_connection_to_the_next() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.auth", "1")]).await;
+    let body = login("zoe@example.com", PASSWORD).to_string();
+    let mut stream = TcpStream::connect(app.address).await.unwrap();
+    for status in ["401", "429", "429"] {
+        let head = "POST /api/v1/auth/login HTTP/1.1\r\nhost: x\r\ncontent-type: application/json";
+        let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "closed before the {status}");
+        }
+        let answer = String::from_utf8(answer).unwrap().to_lowercase();
+        assert!(answer.starts_with(&format!("http/1.1 {status} ")), "{answer}");
+        assert!(!answer.contains("connection: close"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn orders_are_limited_by_user_and_neither_replays_nor_other_requests_spend_them() {
     let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.orders", "2")]).await;
     let (owner, zoe) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
@@ -49,6 +70,9 @@ async fn orders_are_limited_by_user_and_neither_replays_nor_other_requests_spend
     refused.expect_problem(429, "too_many_requests");
     zoe.post(&app, "/orders", &json!({"nonsense": 1})).await.expect_problem(429, "too_many_requests");
     zoe.post(&app, "/orders", &keyed("one")).await.expect(201);
+    let mut other = keyed("one");
+    other["notes"] = json!("another order");
+    zoe.post(&app, "/orders", &other).await.expect_problem(422, "idempotency_mismatch");
     app.person("customer", "Yan").await.order(&app, &business).await;
 }
 

@@ -1,5 +1,6 @@
 //! The persistence actor: a shell that hands batches from its queues to idle lanes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::{Actor, ActorContext, AsyncContext, Context, Handler};
@@ -9,6 +10,7 @@ use crate::telemetry::Metrics;
 
 use super::super::fatal::FatalGuard;
 use super::SubmitError;
+use super::backlog::Backlog;
 use super::messages::{Drain, Job, LaneIdle, Submit};
 use super::state::{LaneQueue, QueueLimits, Refusal, Waiting};
 
@@ -29,6 +31,7 @@ enum Busy {
 
 pub(super) struct PersistenceActor {
     lanes: Vec<LaneSlot>,
+    backlog: Arc<Backlog>,
     metrics: Metrics,
     draining: Option<oneshot::Sender<()>>,
     /// Raised when the actor goes without having been drained.
@@ -39,11 +42,13 @@ impl PersistenceActor {
     pub(super) fn new(
         lanes: Vec<mpsc::Sender<Vec<Job>>>,
         limits: QueueLimits,
+        backlog: Arc<Backlog>,
         metrics: Metrics,
         guard: FatalGuard,
     ) -> Self {
         let slot = |batches| LaneSlot { queue: LaneQueue::new(limits), batches, busy: Busy::Idle };
-        Self { lanes: lanes.into_iter().map(slot).collect(), metrics, draining: None, guard: Some(guard) }
+        let lanes = lanes.into_iter().map(slot).collect();
+        Self { lanes, backlog, metrics, draining: None, guard: Some(guard) }
     }
 
     fn start_batch(&mut self, lane: usize) {
@@ -59,6 +64,7 @@ impl PersistenceActor {
                 }
             }
         }
+        self.backlog.set(lane, slot.queue.oldest());
         self.metrics.persistence_queue_depth.set(self.lanes.iter().map(|l| l.queue.len() as i64).sum());
     }
 
@@ -81,10 +87,11 @@ impl Actor for PersistenceActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(EXPIRY_TICK, |actor, ctx| {
             let now = Instant::now();
-            for lane in &mut actor.lanes {
+            for (n, lane) in actor.lanes.iter_mut().enumerate() {
                 for job in lane.queue.expire(now) {
                     job.waiter.answer(Err(SubmitError::Unavailable));
                 }
+                actor.backlog.set(n, lane.queue.oldest());
             }
             actor.stop_when_drained(ctx);
         });

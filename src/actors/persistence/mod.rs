@@ -2,6 +2,7 @@
 //! after the commit.
 
 mod actor;
+mod backlog;
 mod lane;
 mod messages;
 mod state;
@@ -33,6 +34,7 @@ use super::FatalSignal;
 use super::mailbox::Mailbox;
 use super::settings::PersistenceSettings;
 use actor::PersistenceActor;
+use backlog::Backlog;
 use messages::{Drain, Job, LaneIdle, Submit, Waiter};
 use state::{Class, QueueLimits};
 
@@ -86,6 +88,7 @@ pub struct Persistence {
     lanes: usize,
     /// Commands that are queued or under way; what is beyond is refused before it reaches the mailbox.
     permits: Arc<Semaphore>,
+    backlog: Arc<Backlog>,
 }
 
 impl Persistence {
@@ -120,7 +123,8 @@ impl Persistence {
         }
         let arbiter = Arbiter::new();
         let guard = fatal.guard("the persistence actor");
-        let actor = PersistenceActor::new(senders, limits, metrics.clone(), guard);
+        let backlog = Arc::new(Backlog::new(lanes, limits.max_age, Instant::now()));
+        let actor = PersistenceActor::new(senders, limits, backlog.clone(), metrics.clone(), guard);
         let address = PersistenceActor::start_in_arbiter(&arbiter.handle(), move |ctx| {
             ctx.set_mailbox_capacity(capacity + lanes);
             actor
@@ -140,7 +144,19 @@ impl Persistence {
                 actix::prelude::Arbiter::current().stop();
             });
         }
-        Ok(Self { mailbox, lanes, permits: Arc::new(Semaphore::new(capacity)) })
+        Ok(Self { mailbox, lanes, permits: Arc::new(Semaphore::new(capacity)), backlog })
+    }
+
+    /// Whether new work has a chance now, for saying no before anything was done for it.
+    ///
+    /// # Errors
+    /// `Overloaded` while every lane would refuse it.
+    pub fn takes_new_work(&self) -> Result<(), SubmitError> {
+        let full = self.permits.available_permits() == 0;
+        if full || self.backlog.is_too_old_everywhere(Instant::now()) {
+            return Err(SubmitError::Overloaded);
+        }
+        Ok(())
     }
 
     /// Takes no more commands, waits for those it has, and stops.
@@ -159,13 +175,18 @@ impl Persistence {
         bytes: usize,
         action: Action,
     ) -> Result<Outcome, SubmitError> {
-        let permit = self.permits.clone().try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
         let key = hash_of(key);
+        let lane = (key % self.lanes as u64) as usize;
+        // The lane would say the same; this spares it the question.
+        if class == Class::NewWork && self.backlog.is_too_old(lane, Instant::now()) {
+            return Err(SubmitError::Overloaded);
+        }
+        let permit = self.permits.clone().try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
         let (reply, outcome) = oneshot::channel();
         let command = Command { id: CommandId::generate(), at: Timestamp::now(), action };
         let submit = Submit {
             job: Job { command, waiter: Waiter { reply, permit } },
-            lane: (key % self.lanes as u64) as usize,
+            lane,
             class,
             key,
             bytes,

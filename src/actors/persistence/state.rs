@@ -78,11 +78,14 @@ impl<T> LaneQueue<T> {
         Ok(())
     }
 
+    /// Since when the oldest command has waited.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        [self.finishing.front(), self.new_work.front()].into_iter().flatten().map(|w| w.queued_at).min()
+    }
+
     /// How long the oldest command has waited.
     pub(super) fn age(&self, now: Instant) -> Duration {
-        let oldest =
-            [self.finishing.front(), self.new_work.front()].into_iter().flatten().map(|w| w.queued_at).min();
-        oldest.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+        self.oldest().map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 
     /// Takes out every command whose caller has stopped waiting. None of them has been tried.

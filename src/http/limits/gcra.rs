@@ -79,6 +79,13 @@ impl<K: Eq + Hash> Buckets<K> {
         spend(self.whole_at.entry(key).or_insert(now), quota, now)
     }
 
+    /// Gives one back. What was spent from the shared bucket stays spent: whose it was is not known.
+    pub fn give_back(&mut self, key: &K, quota: Quota, now: Timestamp) {
+        if let Some(whole_at) = self.whole_at.get_mut(key) {
+            *whole_at = whole_at.minus(quota.interval).max(now);
+        }
+    }
+
     /// Forgets everything that was spent.
     pub fn clear(&mut self) {
         *self = Self::new(self.max);
@@ -107,6 +114,20 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(1_000_000 + seconds)
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_spent_again_and_never_more_than_there_is() {
+        let mut buckets = Buckets::new(8);
+        let quota = TEN_IN_FIVE_MINUTES();
+        for _ in 0..10 {
+            buckets.spend("a", quota, at(0));
+        }
+        buckets.give_back(&"a", quota, at(0));
+        assert!(matches!(buckets.spend("a", quota, at(0)), Decision::Admitted { remaining: 0, .. }));
+        (0..20).for_each(|_| buckets.give_back(&"a", quota, at(0)));
+        buckets.give_back(&"b", quota, at(0));
+        assert!(matches!(buckets.spend("a", quota, at(0)), Decision::Admitted { remaining: 9, .. }));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Limits of one node, in memory.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
@@ -28,15 +28,23 @@ impl LocalLimits {
         let shards = (0..Class::ALL.len() * SHARDS).map(|_| Mutex::new(Buckets::new(SUBJECTS_A_SHARD)));
         Self { settings, shards: shards.collect(), hasher: RandomState::new() }
     }
+
+    fn buckets(&self, class: Class, subject: Subject) -> MutexGuard<'_, Buckets<Subject>> {
+        let shard = class as usize * SHARDS + self.hasher.hash_one(subject) as usize % SHARDS;
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[async_trait]
 impl RateLimits for LocalLimits {
     async fn spend(&self, class: Class, subject: Subject, now: Timestamp) -> Decision {
         let (quota, ..) = self.settings.quota(class);
-        let shard = class as usize * SHARDS + self.hasher.hash_one(subject) as usize % SHARDS;
-        let mut buckets = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        buckets.spend(subject, quota, now)
+        self.buckets(class, subject).spend(subject, quota, now)
+    }
+
+    async fn give_back(&self, class: Class, subject: Subject, now: Timestamp) {
+        let (quota, ..) = self.settings.quota(class);
+        self.buckets(class, subject).give_back(&subject, quota, now);
     }
 
     async fn reset(&self) {

@@ -86,11 +86,14 @@ pub trait RateLimits: Send + Sync + 'static {
     /// Spends one of the subject's quota of this class, or says how long to wait.
     async fn spend(&self, class: Class, subject: Subject, now: Timestamp) -> Decision;
 
+    /// Gives one back that was spent on nothing. Where that is not known any more it stays spent.
+    async fn give_back(&self, class: Class, subject: Subject, now: Timestamp);
+
     /// Gives everybody everything back.
     async fn reset(&self);
 }
 
-/// A quota that was spent, as the header fields tell it.
+/// What came of spending from a quota, as the header fields tell it.
 #[derive(Clone, Copy, Debug)]
 pub struct Spent {
     class: Class,
@@ -105,6 +108,11 @@ impl Spent {
         for (name, value) in self.fields() {
             headers.insert(name, value);
         }
+    }
+
+    /// Whether there was nothing left.
+    pub fn is_refused(self) -> bool {
+        matches!(self.decision, Decision::Refused { .. })
     }
 
     fn fields(self) -> [(HeaderName, HeaderValue); 2] {
@@ -127,15 +135,35 @@ impl Api {
     /// # Errors
     /// 429 with the time to wait.
     pub async fn spend(&self, class: Class, subject: Subject) -> Result<Option<Spent>, ApiError> {
-        let Some(limits) = &self.limits else { return Ok(None) };
+        let spent = self.try_spend(class, subject).await;
+        match spent.and_then(|spent| self.refusal(spent)) {
+            Some(refusal) => Err(refusal),
+            None => Ok(spent),
+        }
+    }
+
+    /// As [`Self::spend`], for who has something to try before saying no: see [`Self::refusal`].
+    pub async fn try_spend(&self, class: Class, subject: Subject) -> Option<Spent> {
+        let limits = self.limits.as_ref()?;
         let decision = limits.spend(class, subject, Timestamp::now()).await;
         let (_, count, window) = self.settings.limits.quota(class);
-        let spent = Spent { class, decision, count, window };
-        let Decision::Refused { wait } = decision else { return Ok(Some(spent)) };
+        Some(Spent { class, decision, count, window })
+    }
+
+    /// Gives back what was spent on a request that turned out to be free.
+    pub async fn give_back(&self, class: Class, subject: Subject) {
+        if let Some(limits) = &self.limits {
+            limits.give_back(class, subject, Timestamp::now()).await;
+        }
+    }
+
+    /// 429 with the time to wait, counted, if there was nothing left to spend.
+    pub fn refusal(&self, spent: Spent) -> Option<ApiError> {
+        let Decision::Refused { wait } = spent.decision else { return None };
         self.metrics.security_events_total.with_label_values(&["rate_limited"]).inc();
         let error = ApiError::new(ProblemCode::TooManyRequests, "Wait as long as Retry-After says.")
             .retry_after(wait);
-        Err(spent.fields().into_iter().fold(error, |error, (name, value)| error.with_header(name, value)))
+        Some(spent.fields().into_iter().fold(error, |error, (name, value)| error.with_header(name, value)))
     }
 }
 

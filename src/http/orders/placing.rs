@@ -166,12 +166,18 @@ pub(super) async fn place(
         Some(key) => Some(api.gate.enter(&key.scope, &key.key, WAIT).await?),
         None => None,
     };
-    if let Some(key) = &idempotency
+    let spent = api.try_spend(Class::Orders, subject).await;
+    // Whether a key was used is found out where the order is written: to ask before would cost every order three round
+    // trips to the database. Only who has nothing left is looked up first, since repeating a request is free.
+    if let (Some(spent), Some(key)) = (spent, &idempotency)
+        && spent.is_refused()
         && let Some(kept) = api.store.kept_answer(&key.scope, &key.key).await?
     {
         return if kept.request_mac == key.request_mac { Ok(replay(kept)) } else { Err(key_reused()) };
     }
-    let spent = api.spend(Class::Orders, subject).await?;
+    if let Some(refusal) = spent.and_then(|spent| api.refusal(spent)) {
+        return Err(refusal);
+    }
     let draft = api.draft(who.principal, order).await?;
     match api.persistence.place_order(PlaceOrder { draft, idempotency }).await? {
         PlaceOutcome::Placed(order) => {
@@ -183,8 +189,14 @@ pub(super) async fn place(
             }
             Ok(answer)
         }
-        PlaceOutcome::Replayed(kept) => Ok(replay(kept)),
-        PlaceOutcome::KeyReused => Err(key_reused()),
+        PlaceOutcome::Replayed(kept) => {
+            api.give_back(Class::Orders, subject).await;
+            Ok(replay(kept))
+        }
+        PlaceOutcome::KeyReused => {
+            api.give_back(Class::Orders, subject).await;
+            Err(key_reused())
+        }
         PlaceOutcome::Refused(refusal) => Err(refused(refusal)),
     }
 }

@@ -24,6 +24,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 /// More lanes than this only wait for each other: commits share the log's disk.
 const MAX_LANES: usize = 4;
 
+/// A pooled connection that was used within this time is used again untested: the pool tests it when it is put back, and a
+/// round trip more would cost a read as much again. One that is lost meanwhile costs one read its answer.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
 /// How to reach Postgres, and how long to wait for what.
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
@@ -67,7 +71,15 @@ pub fn connect(options: &PostgresOptions, cipher: Arc<Cipher>) -> Result<Arc<dyn
         .acquire_timeout(options.acquire_timeout)
         .idle_timeout(options.idle_timeout)
         .max_lifetime(options.max_lifetime)
-        .test_before_acquire(true)
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| {
+            Box::pin(async move {
+                if used.idle_for > TRUSTED_FOR {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(bounded.clone());
     let timeout = options.connect_timeout;
     Ok(Arc::new(SqlStore {
