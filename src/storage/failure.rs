@@ -80,6 +80,15 @@ pub(super) fn heard(error: &Error) -> Option<Heard> {
     }
 }
 
+/// The connection ended under a read, which says nothing of the others: the peer hung up or the server ended it.
+pub(super) fn is_broken_connection(error: &Error) -> bool {
+    match error {
+        Error::Io(_) => true,
+        Error::Database(database) => database.code().is_some_and(|code| code == "57P01"),
+        _ => false,
+    }
+}
+
 /// Shutting down, starting up, a lost connection, no more connections; SQLite's IOERR and CANTOPEN.
 fn is_closed_to_all(code: &str) -> bool {
     code.starts_with("57P")

@@ -21,6 +21,9 @@ const DOUBT_AFTER: Duration = Duration::from_secs(1);
 /// Between two probes. Little beside what a probe of a dead database takes, and no load for one that refuses at once.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 
+/// Connections that may turn out broken under one read before it fails: those used a moment ago are not tested first.
+const BROKEN_CONNECTIONS: u32 = 3;
+
 static PING: LazyStatement = LazyStatement::new(|| Statement::new("SELECT CAST(1 AS BIGINT) AS one"));
 
 #[derive(FromRow)]
@@ -75,7 +78,7 @@ impl Reading {
             return Err(StoreError::Unavailable("it has not answered lately and was not asked".to_owned()));
         }
         let began = Instant::now();
-        let mut asked = Box::pin(timeout(self.limit, self.pool.fetch(text, args)));
+        let mut asked = Box::pin(timeout(self.limit, self.fetch_whole(text, args)));
         let answer = tokio::select! {
             biased;
             answer = &mut asked => answer,
@@ -99,6 +102,19 @@ impl Reading {
             Err(_) => {
                 self.report(Heard::Silence, began);
                 Err(StoreError::Unavailable(format!("no answer within {} ms", self.limit.as_millis())))
+            }
+        }
+    }
+
+    /// A read changes nothing, so that one whose connection broke is asked again on another.
+    async fn fetch_whole<T: SharedRow>(&self, text: SqlStr, args: &[Arg]) -> Result<Vec<T>, sqlx::Error> {
+        let mut broken = 0;
+        loop {
+            match self.pool.fetch(text.clone(), args).await {
+                Err(error) if broken < BROKEN_CONNECTIONS && failure::is_broken_connection(&error) => {
+                    broken += 1;
+                }
+                answer => return answer,
             }
         }
     }

@@ -107,6 +107,21 @@ async fn cut_and_refused_for_a_while_writes_resume_by_themselves() {
 }
 
 #[tokio::test]
+async fn connections_that_break_all_at_once_cost_no_read_its_answer() {
+    let settings = [("cache.max_bytes", "0"), ("database.max_connections", "3")];
+    let (proxy, app) = TestApp::start_behind_proxy(&settings).await;
+    let town = Town::new(&app, 1, 1).await;
+    let path = format!("/businesses/{}/menu", town.business_of(0));
+    for _ in 0..10 {
+        let read = || async { town.customers[0].get(&app, &path).await.expect(200) };
+        // At once, so that each connection was used a moment ago.
+        join_all((0..6).map(|_| read())).await;
+        proxy.cut();
+        join_all((0..6).map(|_| read())).await;
+    }
+}
+
+#[tokio::test]
 async fn a_slow_road_to_postgres_shares_transactions_and_loses_nothing() {
     let (proxy, app) = TestApp::start_behind_proxy(&[("persistence.queue_age_ms", "5000")]).await;
     let town = Town::new(&app, 2, 12).await;

@@ -83,7 +83,7 @@ impl Town {
         town
     }
 
-    fn business_of(&self, customer: usize) -> &str {
+    pub(crate) fn business_of(&self, customer: usize) -> &str {
         &self.businesses[customer % self.businesses.len()]
     }
 

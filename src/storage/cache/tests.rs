@@ -195,8 +195,8 @@ async fn a_list_of_placed_orders_is_never_a_copy() {
 }
 
 #[tokio::test]
-async fn who_works_where_is_asked_each_time_and_remembered_for_when_nobody_answers() {
-    let world = world(CacheSettings::default()).await;
+async fn who_works_where_is_remembered_and_a_removal_holds_from_its_commit_on() {
+    let world = world(short()).await;
     let (id, owner) = (world.business.id, world.owner);
     let role = |found: Option<Copied<MemberRole>>| found.map(|copy| copy.value);
     assert_eq!(role(world.reads.membership(id, owner).await.unwrap()), Some(MemberRole::Owner));

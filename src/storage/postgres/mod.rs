@@ -25,7 +25,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 const MAX_LANES: usize = 4;
 
 /// A pooled connection that was used within this time is used again untested: the pool tests it when it is put back, and a
-/// round trip more would cost a read as much again. One that is lost meanwhile costs one read its answer.
+/// round trip more would cost a read as much again. One that is lost meanwhile is found by the read, which takes another.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// How to reach Postgres, and how long to wait for what.
