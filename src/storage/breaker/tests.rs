@@ -76,7 +76,9 @@ fn probes_begin_with_the_first_doubt_and_end_with_the_first_answer() {
     assert!(!bench.breaker.start_prober(), "one at a time");
     let waits: Vec<_> = (0..5).filter_map(|_| bench.breaker.next_probe(PATIENCE)).collect();
     assert_eq!(waits, [PROBE_WITHIN, PROBE_WITHIN, PROBE_WITHIN, PATIENCE, PROBE_WITHIN]);
-    (0..3).for_each(|_| drop(bench.hear(Heard::Silence)));
+    for _ in 0..3 {
+        bench.hear(Heard::Silence);
+    }
     let waits: Vec<_> = (0..3).filter_map(|_| bench.breaker.next_probe(PATIENCE)).collect();
     assert_eq!(waits, [OPEN_PROBE_WITHIN, OPEN_PROBE_WITHIN, PATIENCE]);
     bench.hear(Heard::Answer);
