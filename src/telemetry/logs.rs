@@ -42,9 +42,14 @@ enum Colour {
     None,
 }
 
+/// The server calls every request it cannot read an error, which anybody can send by the thousand. A directive of the
+/// operator's for the same target comes later and wins.
+const QUIET: &str = "actix_http::h1::dispatcher=off";
+
 fn filter(settings: &LogSettings) -> Result<EnvFilter, LogError> {
     let level = &settings.level;
-    EnvFilter::try_new(level).map_err(|source| LogError::Filter { level: level.clone(), source })
+    EnvFilter::try_new(format!("{QUIET},{level}"))
+        .map_err(|source| LogError::Filter { level: level.clone(), source })
 }
 
 fn pretty<W>(

@@ -207,6 +207,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
         }
     }
 
+    fn leave(&self, room: RoomId) {
+        if self.board.leave(room, self.key) == Membership::Changed {
+            self.board.deps.rooms.leave(room, self.board.postbox.worker());
+        }
+    }
+
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         let deps = self.board.deps.clone();
         match effect {
@@ -233,16 +239,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
                     }
                     Err(error) => {
                         tracing::warn!(%room, %error, "a socket could not join");
-                        session.state(|s| s.close(CloseReason::Overloaded));
+                        session.leave(room);
+                        session.state(|s| s.could_not_join(room));
                     }
                 });
             }
             Effect::ReadHistory(room, after) => self.read_history(room, after, ctx),
-            Effect::Leave(room) => {
-                if self.board.leave(room, self.key) == Membership::Changed {
-                    deps.rooms.leave(room, self.board.postbox.worker());
-                }
-            }
+            Effect::Leave(room) => self.leave(room),
             Effect::Ack(ack, rings) => {
                 for committed_at in rings.iter().flatten() {
                     deps.metrics.event_ack_seconds.observe(committed_at.elapsed().as_secs_f64());

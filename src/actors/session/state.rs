@@ -203,6 +203,14 @@ impl SessionState {
         self.error("no_such_room", "There is no such room for you.");
     }
 
+    /// The room did not answer. Whoever has nothing yet comes back later; whoever has other rooms keeps them.
+    pub(super) fn could_not_join(&mut self, room: RoomId) {
+        match self.greeted {
+            Greeted::NotYet => self.close(CloseReason::Overloaded),
+            Greeted::Yes => self.not_now(room),
+        }
+    }
+
     /// The store could not say whether the client may be in one more room. It stays in those it has and may ask again.
     pub(super) fn not_now(&mut self, room: RoomId) {
         self.follows.retain(|f| f.room != room);

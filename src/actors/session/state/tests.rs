@@ -360,6 +360,18 @@ fn a_store_that_is_away_refuses_one_more_room_and_ends_nothing() {
 }
 
 #[test]
+fn a_room_that_does_not_answer_ends_a_socket_that_has_nothing_yet_and_no_other() {
+    let mut first = Fixture::opened(Some("biz"));
+    first.state.could_not_join(first.room);
+    assert_eq!(first.state.closing, Some(CloseReason::Overloaded));
+    let mut later = Fixture::joined();
+    let room = RoomId::Order(crate::domain::ids::OrderId::from_uuid(Uuid::nil()));
+    later.state.could_not_join(room);
+    assert!(later.written().join("").contains("\"unavailable\""));
+    assert_eq!((later.state.closing, later.state.rooms().count()), (None, 1));
+}
+
+#[test]
 fn closing_drops_what_waits_and_only_the_first_reason_counts() {
     let mut f = Fixture::joined();
     f.deliver(11);
