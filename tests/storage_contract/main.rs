@@ -16,6 +16,7 @@ mod idempotency;
 mod lists;
 mod moves;
 mod orders;
+mod plans;
 mod recovery;
 mod rooms;
 mod rotation;

@@ -101,16 +101,22 @@ impl SqlLane {
     }
 }
 
+/// So often in a row a transaction may lose against another before its callers are told: the winner is through each time,
+/// but the next in the queue may cross it again.
+const MAX_CONFLICTS: u32 = 3;
+
 #[async_trait]
 impl Lane for SqlLane {
     async fn run(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, StoreError> {
         if commands.is_empty() {
             return Ok(Committed::default());
         }
-        match self.run_once(commands, attempt).await {
-            Err(Failure { retry: Retry::Now, .. }) => self.run_once(commands, attempt).await,
-            other => other,
+        let mut conflicts = 0;
+        loop {
+            match self.run_once(commands, attempt).await {
+                Err(Failure { retry: Retry::Now, .. }) if conflicts < MAX_CONFLICTS => conflicts += 1,
+                other => return other.map_err(|failure| failure.error),
+            }
         }
-        .map_err(|failure| failure.error)
     }
 }

@@ -65,7 +65,10 @@ pub fn connect(options: &PostgresOptions, cipher: Arc<Cipher>) -> Result<Arc<dyn
         ("lock_timeout", millis(options.lock_timeout)),
         ("idle_in_transaction_session_timeout", millis(TRANSACTION_LIMIT)),
         ("synchronous_commit", "on".to_owned()),
+        ("enable_seqscan", "off".to_owned()),
     ]);
+    // See docs/decisions/0013: every write finds its rows by key, whatever the tables held when it was planned.
+    let writing = bounded.clone().options([("enable_hashjoin", "off"), ("enable_mergejoin", "off")]);
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
@@ -85,7 +88,7 @@ pub fn connect(options: &PostgresOptions, cipher: Arc<Cipher>) -> Result<Arc<dyn
     Ok(Arc::new(SqlStore {
         name: "postgres",
         max_lanes: MAX_LANES,
-        connector: Connector::Postgres { options: Box::new(bounded), timeout },
+        connector: Connector::Postgres { options: Box::new(writing), timeout },
         // A migration may take longer than any statement of daily life.
         migrations: Connector::Postgres { options: Box::new(plain), timeout },
         // The server ends a statement by itself; this is for a server that has gone silent. The wait for a connection
