@@ -46,7 +46,7 @@ class Runs:
 def bounds(runs):
     """What is bounded, what it came to, the bound, whether it holds."""
     kib = runs.median("bellhop.idle", "kib_per_idle_socket")
-    # Too few sockets fit into what the server had before: that is no measurement.
+    # Nothing at all would be no measurement.
     yield "memory of an idle authenticated socket", f"{kib:.2f} KiB", "≤ 6 KiB", 0 < kib <= 6
     if "nchan" in runs.peers:
         opened = runs.ratio("idle", "connects_per_s")
@@ -146,7 +146,7 @@ event to SQLite with full durability before it is sent; the peers do neither.
 
 {table(runs, "idle", IDLE)}
 
-Memory is the growth of resident memory over the second half of the sockets.
+Memory is the growth of resident memory from the server's start, signing in included, divided by the sockets.
 
 ## One room of {room}
 

@@ -29,16 +29,18 @@ const TOO_BIG: u16 = 1009;
 async fn main() -> Result<()> {
     let options = Options::parse();
     options.check()?;
+    let server = Server::new(options.pids.clone());
+    // Before anything is asked of it: what it takes for signing in counts as the sockets', not for them.
+    let fresh = server.read()?;
     let target = Target::prepare(&options).await.context("the server could not be prepared")?;
     let target = Arc::new(target);
-    let server = Server::new(options.pids.clone());
     if options.hold {
         return hold(&options, target).await;
     }
     if let Some(mib) = options.claim {
         return claim(&options, &target, &server, mib).await;
     }
-    let report = run::measure(&options, &target, &server).await?;
+    let report = run::measure(&options, &target, &server, fresh.rss).await?;
     report.print(options.json);
     ensure!(report.is_whole(), "events were missed or came out of order");
     Ok(())

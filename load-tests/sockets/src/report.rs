@@ -34,7 +34,7 @@ pub(crate) struct Report {
     sockets: usize,
     rooms: usize,
     connects_per_s: f64,
-    /// Growth of resident memory over the second half of the sockets, open and idle.
+    /// Growth of resident memory since the server was started, with every socket open and idle, by sockets.
     kib_per_idle_socket: f64,
     /// Server CPU of one delivery at the pace, publishing included, microseconds.
     paced_cpu_us: f64,

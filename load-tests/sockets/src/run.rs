@@ -18,23 +18,24 @@ use crate::target::Target;
 /// Events whose answer is awaited at once; beyond it the pace is not kept, which shows in the latency.
 const UNDER_WAY: usize = 256;
 
-/// Measures the server and checks what every socket got.
+/// Measures the server and checks what every socket got. `fresh_kib` is its resident memory before anything was asked of
+/// it, so that what a socket takes is never less than it seems: a server that has kept memory in reserve since would
+/// otherwise hand out of it and look as if sockets cost nothing.
 ///
 /// # Errors
 /// When a socket cannot be opened, an event is not taken, or the server is gone.
-pub(crate) async fn measure(options: &Options, target: &Arc<Target>, server: &Server) -> Result<Report> {
+pub(crate) async fn measure(
+    options: &Options,
+    target: &Arc<Target>,
+    server: &Server,
+    fresh_kib: u64,
+) -> Result<Report> {
     let mut crowd = Crowd::new(options.events);
-    // Memory is the growth over the second half: what a server has kept from its start, or keeps in reserve after
-    // hashing passwords, is taken up by the first half and would make sockets look cheaper than they are.
-    let half = options.sockets / 2;
-    let mut opening = crowd.open(options, target, half).await?;
-    tokio::time::sleep(Duration::from_secs(options.idle)).await;
-    let before = server.read()?;
-    opening += crowd.open(options, target, options.sockets - half).await?;
+    let opening = crowd.open(options, target, options.sockets).await?;
     tokio::time::sleep(Duration::from_secs(options.idle)).await;
     let idle = server.read()?;
     let connects_per_s = options.sockets as f64 / opening.as_secs_f64();
-    let kib_per_socket = idle.rss.saturating_sub(before.rss) as f64 / (options.sockets - half) as f64;
+    let kib_per_socket = idle.rss.saturating_sub(fresh_kib) as f64 / options.sockets as f64;
 
     let stalled = Stalled::open(options, target, server).await?;
     let deliveries = |numbers: std::ops::RangeInclusive<u64>| {

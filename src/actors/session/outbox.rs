@@ -68,6 +68,14 @@ impl Outbox {
         self.bytes = self.frames.iter().map(|f| f.bytes.len()).sum::<usize>();
     }
 
+    /// What is left to write of the only frame that waits; `None` when there is none or more than one.
+    pub(super) fn only(&self) -> Option<&[u8]> {
+        match self.frames.len() {
+            1 => self.frames.front().map(|frame| &frame.bytes[self.written..]),
+            _ => None,
+        }
+    }
+
     /// The next bytes to write, as many slices as fit.
     pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; FRAMES_A_WRITE]) -> usize {
         let mut count = 0;
@@ -136,6 +144,7 @@ mod tests {
         let mut slices = [IoSlice::new(&[]); FRAMES_A_WRITE];
         assert_eq!(outbox.slices(&mut slices), 1);
         assert_eq!(&*slices[0], b"rld");
+        assert_eq!(outbox.only(), Some(&b"rld"[..]));
         outbox.advance(3, |_| out += 1);
         assert_eq!(out, 1);
         assert!(outbox.is_empty());
