@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use futures_util::SinkExt as _;
 use serde_json::{Value, json};
 use support::{Closed, Device, StoreKind, TestApp, seq};
@@ -295,5 +297,30 @@ async fn a_socket_hears_the_rooms_it_subscribes_to_and_no_others() {
     customer.order(&app, &two).await;
     customer.order(&app, &one).await;
     assert_eq!(device.next().await["room"], format!("business:{one}"));
+    device.close().await;
+}
+
+#[tokio::test]
+async fn what_a_client_sent_while_it_did_not_take_its_answers_is_answered_once_it_does() {
+    // The next ping comes after this test has lost its patience, so that nothing else looks at the socket.
+    let settings = [("sessions.outbox_frames", "16"), ("sessions.ping_s", "30")];
+    let app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let business = merchant.business(&app).await;
+    let mut device = Device::of_business(&app, &merchant, &business, None).await;
+    let ping = Message::text(json!({"type": "ping"}).to_string());
+    let mut asked = 0;
+    // Until the hub stops reading, because its answers are not taken.
+    loop {
+        asked += 1;
+        if tokio::time::timeout(Duration::from_millis(300), device.socket.send(ping.clone())).await.is_err() {
+            break;
+        }
+    }
+    for _ in 1..asked {
+        assert_eq!(device.next().await["type"], "alive");
+    }
+    device.socket.flush().await.unwrap();
+    assert_eq!(device.next().await["type"], "alive", "also the one that was stuck on its way");
     device.close().await;
 }

@@ -4,7 +4,6 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::Future as _;
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{self, Poll, ready};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 use actix::fut::ActorFuture;
 use actix::prelude::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, WrapFuture};
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
 use crate::actors::room::{History, RoomError};
@@ -25,9 +24,9 @@ use crate::protocol::close::CloseReason;
 use crate::protocol::websocket::{Decoder, Incoming, pong_frame};
 
 use super::access::{RoomAccess, room_access};
-use super::board::{Errand, Membership, SessionKey, Shared, Switchboard};
-use super::effect::{Effect, Opening, Progress};
-use super::outbox::FRAMES_A_WRITE;
+use super::board::{Membership, SessionKey, Switchboard};
+use super::effect::{Effect, Opening};
+use super::line::{Errand, Line, Stream, reason_of};
 use super::state::SessionState;
 
 /// Bytes read at once, into a buffer that all sessions of a thread share.
@@ -49,12 +48,11 @@ thread_local! {
     static SCRATCH_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
 }
 
-struct Session<S> {
-    stream: S,
+struct Session {
     /// What came right behind the handshake, until `hello` is out.
     early: Bytes,
     decoder: Decoder,
-    shared: Rc<Shared>,
+    line: Rc<Line>,
     key: SessionKey,
     board: Rc<Switchboard>,
     reading_history: ReadingHistory,
@@ -70,26 +68,23 @@ enum ReadingHistory {
     Yes,
 }
 
-pub(super) fn open<S>(
+pub(super) fn open(
     board: &Rc<Switchboard>,
-    stream: S,
+    stream: impl Stream + 'static,
     early: Bytes,
     opening: Opening,
     permit: Box<dyn Any>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+) {
     let now = Instant::now();
     let (state, first) = SessionState::open(SocketId::generate(), opening, Timestamp::now(), now);
-    let shared = Rc::new(Shared::new(state, now));
-    let key = board.add(shared.clone());
+    let line: Rc<Line> = Rc::new(Line::new(state, stream, now));
+    let key = board.add(line.clone());
     board.deps.metrics.websocket_connections_active.inc();
     board.deps.open.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let session = Session {
-        stream,
         early,
         decoder: Decoder::new(board.deps.settings.frame_bytes),
-        shared,
+        line,
         key,
         board: board.clone(),
         reading_history: ReadingHistory::No,
@@ -106,17 +101,17 @@ pub(super) fn open<S>(
     });
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Actor for Session<S> {
+impl Actor for Session {
     type Context = Context<Self>;
 }
 
-impl<S> Drop for Session<S> {
+impl Drop for Session {
     fn drop(&mut self) {
-        let rooms: Vec<RoomId> = self.shared.state.borrow().rooms().collect();
+        let rooms: Vec<RoomId> = self.line.state.borrow().rooms().collect();
         for room in self.board.remove(self.key, rooms.into_iter()) {
             self.board.deps.rooms.leave(room, self.board.postbox.worker());
         }
-        let state = self.shared.state.borrow();
+        let state = self.line.state.borrow();
         let metrics = &self.board.deps.metrics;
         metrics.websocket_connections_active.dec();
         metrics.websocket_closes_total.with_label_values(&[self.reason.as_str()]).inc();
@@ -125,9 +120,9 @@ impl<S> Drop for Session<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
+impl Session {
     fn state<T>(&self, act: impl FnOnce(&mut SessionState) -> T) -> T {
-        act(&mut self.shared.state.borrow_mut())
+        act(&mut self.line.state.borrow_mut())
     }
 
     /// Reads what is there, a bounded number of times.
@@ -145,14 +140,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
             let read = SCRATCH_BUFFER.with(|scratch| {
                 let mut scratch = scratch.borrow_mut();
                 let mut buffer = ReadBuf::new(&mut scratch);
-                match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                match self.line.poll_read(cx, &mut buffer) {
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                     Poll::Ready(Ok(())) => {
                         let filled = buffer.filled();
                         let len = filled.len();
                         if len > 0 {
-                            Self::heard(&self.shared);
+                            self.state(|s| s.heard(Instant::now()));
                             self.decode(filled, ctx);
                         }
                         Poll::Ready(Ok(len))
@@ -161,25 +156,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
             });
             match read {
                 Poll::Pending => return,
-                Poll::Ready(Ok(0)) => return self.gone(CloseReason::ClientGone),
-                Poll::Ready(Err(error)) => return self.gone(reason_of(&error)),
+                Poll::Ready(Ok(0)) => return self.state(|s| s.gone(CloseReason::ClientGone)),
+                Poll::Ready(Err(error)) => return self.state(|s| s.gone(reason_of(&error))),
                 Poll::Ready(Ok(_)) => {}
             }
         }
         // There may be more, but it is the others' turn.
         cx.waker().wake_by_ref();
-    }
-
-    fn heard(shared: &Shared) {
-        shared.state.borrow_mut().heard(Instant::now());
-    }
-
-    /// The peer is gone: there is nobody to send a close frame to.
-    fn gone(&mut self, reason: CloseReason) {
-        self.state(|s| {
-            s.closing.get_or_insert(reason);
-            s.outbox = super::outbox::Outbox::default();
-        });
     }
 
     fn decode(&mut self, mut input: &[u8], ctx: &mut Context<Self>) {
@@ -285,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
     ) {
         ctx.spawn(work.into_actor(self).map(move |outcome, session: &mut Self, ctx| {
             act(session, outcome, ctx);
-            session.shared.wake();
+            session.line.wake();
         }));
     }
 
@@ -323,7 +306,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
                     }
                     Err(error) => tracing::warn!(%room, %error, "history could not be read; asking again"),
                 }
-                session.shared.wake();
+                session.line.wake();
             },
         ));
     }
@@ -347,52 +330,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
         });
     }
 
-    /// Writes what waits until it is out or the socket is full.
-    fn write(&mut self, cx: &mut task::Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.shared.state.borrow_mut();
-        while !state.outbox.is_empty() {
-            let stream = Pin::new(&mut self.stream);
-            // One frame is what nearly every write has, and to send it costs the kernel less than a list of one.
-            let written = if let Some(only) = state.outbox.only() {
-                stream.poll_write(cx, only)
-            } else {
-                let mut slices = [IoSlice::new(&[]); FRAMES_A_WRITE];
-                let count = state.outbox.slices(&mut slices);
-                stream.poll_write_vectored(cx, &slices[..count])
-            };
-            match written {
-                Poll::Pending => {
-                    state.write_progress(Progress::Blocked, Instant::now());
-                    return Poll::Pending;
-                }
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(written)) => {
-                    let now = Instant::now();
-                    let histogram = self.board.delivery_seconds.borrow_mut();
-                    state.outbox.advance(written, |committed_at| {
-                        histogram.observe(now.duration_since(committed_at).as_secs_f64());
-                    });
-                    drop(histogram);
-                    state.write_progress(Progress::Moved, now);
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            }
-        }
-        Poll::Ready(Ok(()))
+    fn write(&self, cx: &mut task::Context<'_>) -> Poll<()> {
+        self.line.write(cx, &self.board.delivery_seconds)
     }
 
     /// After the close frame: says good-bye, then listens for the peer's, so that the frame is not lost to a reset.
     fn say_goodbye(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
-        if ready!(Pin::new(&mut self.stream).poll_shutdown(cx)).is_err() {
+        if ready!(self.line.poll_shutdown(cx)).is_err() {
             return Poll::Ready(());
         }
         loop {
             let ended = SCRATCH_BUFFER.with(|scratch| {
                 let mut scratch = scratch.borrow_mut();
                 let mut buffer = ReadBuf::new(&mut scratch);
-                Pin::new(&mut self.stream)
-                    .poll_read(cx, &mut buffer)
-                    .map(|read| read.is_err() || buffer.filled().is_empty())
+                self.line.poll_read(cx, &mut buffer).map(|read| read.is_err() || buffer.filled().is_empty())
             });
             if ready!(ended) {
                 return Poll::Ready(());
@@ -406,56 +357,45 @@ struct Driver {
     closing: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> ActorFuture<Session<S>> for Driver {
+impl ActorFuture<Session> for Driver {
     type Output = ();
 
     fn poll(
         mut self: Pin<&mut Self>,
-        session: &mut Session<S>,
-        ctx: &mut Context<Session<S>>,
+        session: &mut Session,
+        ctx: &mut Context<Session>,
         cx: &mut task::Context<'_>,
     ) -> Poll<()> {
-        session.shared.remember(cx.waker());
+        session.line.remember(cx.waker());
         let settings = session.board.deps.settings.clone();
-        match session.shared.errand.replace(Errand::None) {
+        match session.line.errand.replace(Errand::None) {
             Errand::None => {}
             Errand::Tick => session.state(|s| s.tick(Instant::now(), &settings)),
             Errand::CheckRooms => session.check_rooms(ctx),
         }
         session.read(ctx, cx);
-        let written = session.write(cx);
+        let listened = session.state(|s| s.listens(&settings));
+        let _ = session.write(cx);
+        if !listened && session.state(|s| s.listens(&settings)) {
+            // What the client sent while it did not take its answers is still unread, and the socket will not say so.
+            cx.waker().wake_by_ref();
+        }
         let next = session.state(|s| s.next_history());
         if let Some(effect) = next {
             session.perform(effect, ctx);
         }
         let now = Instant::now();
-        session.shared.next_tick.set(session.state(|s| s.next_tick(&settings)).max(now));
-        if let Poll::Ready(Err(error)) = &written {
-            session.gone(reason_of(error));
-        }
+        session.line.next_tick.set(session.state(|s| s.next_tick(&settings)).max(now));
         let Some(reason) = session.state(|s| s.closing) else { return Poll::Pending };
         session.reason = reason;
         // Outlives its usefulness quickly: whatever the peer does, the descriptor is free soon.
         let deadline = self.closing.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_WITHIN)));
         let late = deadline.as_mut().poll(cx).is_ready();
-        let done = match session.write(cx) {
-            Poll::Ready(Ok(())) => session.say_goodbye(cx).is_ready(),
-            Poll::Ready(Err(_)) => true,
-            Poll::Pending => false,
-        };
+        let done = session.write(cx).is_ready() && session.say_goodbye(cx).is_ready();
         if done || late {
             ctx.stop();
             return Poll::Ready(());
         }
         Poll::Pending
-    }
-}
-
-/// A peer that the kernel gave up (TCP_USER_TIMEOUT) missed its heartbeat; any other end is the client's own.
-fn reason_of(error: &io::Error) -> CloseReason {
-    if error.kind() == io::ErrorKind::TimedOut {
-        CloseReason::HeartbeatMissed
-    } else {
-        CloseReason::ClientGone
     }
 }

@@ -1,11 +1,13 @@
 //! The switchboard of one worker thread: which of its sessions and readers hear which room, and the acknowledgements
 //! that wait for the next flush. Lives and dies on its thread.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::Poll;
 use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
 
 use crate::actors::room::Published;
 use crate::domain::cursor::Cursor;
@@ -14,54 +16,10 @@ use crate::domain::room::RoomId;
 use crate::storage::command::DeviceAck;
 
 use super::effect::Delivery;
+use super::line::{Errand, Line};
 use super::reader::{Ending, Slot};
 use super::state::SessionState;
 use super::{Postbox, SessionDeps};
-
-/// What a session shares with the switchboard of its thread.
-pub(super) struct Shared {
-    pub(super) state: RefCell<SessionState>,
-    waker: RefCell<Option<Waker>>,
-    /// When its next tick is worth anything.
-    pub(super) next_tick: Cell<Instant>,
-    /// What the switchboard asked of it since it last ran.
-    pub(super) errand: Cell<Errand>,
-}
-
-/// What a session is woken for besides its outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Errand {
-    /// Nothing.
-    None,
-    /// Look at the clock.
-    Tick,
-    /// Ask again whether its user may be in its rooms.
-    CheckRooms,
-}
-
-impl Shared {
-    pub(super) fn new(state: SessionState, now: Instant) -> Self {
-        Self {
-            state: RefCell::new(state),
-            waker: RefCell::new(None),
-            next_tick: Cell::new(now),
-            errand: Cell::new(Errand::None),
-        }
-    }
-
-    pub(super) fn remember(&self, waker: &Waker) {
-        let mut slot = self.waker.borrow_mut();
-        if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            *slot = Some(waker.clone());
-        }
-    }
-
-    pub(super) fn wake(&self) {
-        if let Some(waker) = self.waker.borrow().as_ref() {
-            waker.wake_by_ref();
-        }
-    }
-}
 
 /// Acknowledgements that may wait on one thread: 10,000 sockets in a few rooms each.
 const MAX_ACKS: usize = 65_536;
@@ -81,7 +39,7 @@ pub struct Switchboard {
 #[derive(Default)]
 struct Inner {
     next_key: SessionKey,
-    sessions: HashMap<SessionKey, Rc<Shared>>,
+    sessions: HashMap<SessionKey, Rc<Line>>,
     readers: HashMap<SessionKey, Rc<Slot>>,
     rooms: HashMap<RoomId, Members>,
     acks: HashMap<(RoomId, String), DeviceAck>,
@@ -91,7 +49,7 @@ struct Inner {
 /// Who hears a room on this thread.
 #[derive(Default)]
 struct Members {
-    sessions: Vec<(SessionKey, Rc<Shared>)>,
+    sessions: Vec<(SessionKey, Rc<Line>)>,
     readers: Vec<(SessionKey, Rc<Slot>)>,
 }
 
@@ -118,7 +76,7 @@ impl Switchboard {
         Self { postbox, deps, inner: RefCell::default(), delivery_seconds }
     }
 
-    pub(super) fn add(&self, session: Rc<Shared>) -> SessionKey {
+    pub(super) fn add(&self, session: Rc<Line>) -> SessionKey {
         let mut inner = self.inner.borrow_mut();
         let key = inner.next_key;
         inner.next_key += 1;
@@ -175,29 +133,37 @@ impl Switchboard {
         emptied
     }
 
-    /// Puts an event into the outboxes and slots of a room's members here.
+    /// Writes an event to a room's sockets here and puts it into the slots of its readers; what a socket does not take
+    /// at once waits in its outbox. To wake each session for a write of its own would cost several times as much beside
+    /// the kernel's part.
     pub(super) fn deliver(&self, room: RoomId, published: &Published) {
-        let now = Instant::now();
         let inner = self.inner.borrow();
         let Some(members) = inner.rooms.get(&room) else { return };
         let mut queued = 0u64;
-        for (_, session) in &members.sessions {
-            let delivery = session.state.borrow_mut().deliver(published, room, &self.deps.settings, now);
-            match delivery {
-                Delivery::Queued => {
-                    queued += 1;
-                    session.wake();
-                }
-                Delivery::Wake => session.wake(),
-                Delivery::Nothing => {}
-            }
-        }
+        let write_to_all = std::future::poll_fn(|_| {
+            queued = members.sessions.iter().map(|(_, s)| self.write_to(s, room, published)).sum();
+            Poll::Ready(())
+        });
+        // The budget of the postman's task is that of one socket, and these are many.
+        tokio::task::unconstrained(write_to_all).now_or_never();
         for (_, reader) in &members.readers {
             if reader.deliver(published, &self.deps.settings) == Delivery::Queued {
                 queued += 1;
             }
         }
         self.deps.live_deliveries.inc_by(queued);
+    }
+
+    /// Gives an event to one session; how many times it will be sent.
+    fn write_to(&self, session: &Line, room: RoomId, published: &Published) -> u64 {
+        let delivery =
+            session.state.borrow_mut().deliver(published, room, &self.deps.settings, Instant::now());
+        match delivery {
+            Delivery::Queued => session.write_now(&self.delivery_seconds),
+            Delivery::Wake => session.wake(),
+            Delivery::Nothing => {}
+        }
+        u64::from(delivery == Delivery::Queued)
     }
 
     /// Tells a room's members here where it stands.
@@ -229,7 +195,7 @@ impl Switchboard {
     }
 
     /// Does something to every session that `wanted` picks, and wakes it.
-    fn each(&self, wanted: impl Fn(&SessionState) -> bool, mut act: impl FnMut(&Shared)) {
+    fn each(&self, wanted: impl Fn(&SessionState) -> bool, mut act: impl FnMut(&Line)) {
         for session in self.inner.borrow().sessions.values() {
             if wanted(&session.state.borrow()) {
                 act(session);

@@ -31,7 +31,7 @@ pub(super) enum Effect {
 /// What became of an event or a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// It waits in the outbox: wake the session.
+    /// It waits in the outbox to be written.
     Queued,
     /// The session has something else to do: wake it.
     Wake,

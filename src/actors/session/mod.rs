@@ -8,6 +8,7 @@ mod clock;
 mod effect;
 mod follow;
 mod frames;
+mod line;
 mod outbox;
 mod postman;
 mod reader;
@@ -173,14 +174,12 @@ impl Sessions {
 
 /// Opens a session on a socket whose handshake has been answered. `early` is what the client sent right behind it.
 /// `permit` is held until the socket is closed.
-pub fn open<S>(
+pub fn open(
     board: &Rc<Switchboard>,
-    stream: S,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     early: Bytes,
     opening: Opening,
     permit: impl Sized + 'static,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
+) {
     actor::open(board, stream, early, opening, Box::new(permit));
 }

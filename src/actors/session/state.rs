@@ -124,6 +124,12 @@ impl SessionState {
         }
     }
 
+    /// The peer is gone: there is nobody to send a close frame to.
+    pub(super) fn gone(&mut self, reason: CloseReason) {
+        self.closing.get_or_insert(reason);
+        self.outbox = Outbox::default();
+    }
+
     /// The node goes down: when to come back, then the close.
     pub(super) fn restart(&mut self, after: Duration) {
         if self.closing.is_none() {
