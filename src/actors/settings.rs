@@ -33,7 +33,7 @@ pub struct PersistenceSettings {
     pub queue_commands: usize,
     /// Most bytes waiting, from one batch to 256 MiB; further ones are refused at once.
     pub queue_bytes: usize,
-    /// New work is refused while the oldest command waits longer, milliseconds, 10–60000.
+    /// New work is refused while it would wait longer, or the oldest command does, milliseconds, 10–60000.
     pub queue_age_ms: u64,
 }
 

@@ -20,6 +20,7 @@ use crate::domain::time::Timestamp;
 use super::identity;
 use super::limits::{Buckets, Class, Decision, Quota, RATE_LIMIT, Subject};
 use super::problem::ApiError;
+use super::shedding::Shed;
 use super::state::{Api, Deployment};
 
 /// Smaller bodies would grow or hardly shrink.
@@ -160,7 +161,9 @@ pub(super) async fn guard(
     if is_new_order(request.method(), &path)
         && let Err(overloaded) = api.persistence.takes_new_work()
     {
-        return Ok(refuse(request, overloaded.into()).await);
+        let mut response = refuse(request, overloaded.into()).await;
+        response.response_mut().extensions_mut().insert(Shed);
+        return Ok(response);
     }
     let shown = identity::shown(request.request(), &api);
     let claims = shown.as_ref().and_then(|shown| shown.as_ref().ok());

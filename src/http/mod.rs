@@ -28,6 +28,7 @@ pub mod routes;
 pub mod server;
 pub mod sessions;
 pub mod settings;
+mod shedding;
 pub mod sockets;
 pub mod state;
 

@@ -17,6 +17,7 @@ use crate::protocol::problem::{Problem, ProblemCode};
 
 use super::guard::ClientAddress;
 use super::problem::{PROBLEM_JSON, to_body};
+use super::shedding::Shed;
 use super::state::Api;
 use super::{client, protection};
 
@@ -64,7 +65,8 @@ impl RequestId {
 }
 
 /// The outermost layer. Counts, times and logs each request, gives every refusal its problem body and request id,
-/// takes a trailing slash off and answers HEAD as GET without a body.
+/// takes a trailing slash off and answers HEAD as GET without a body. What is shed is counted in the log, see
+/// [`super::shedding`].
 pub async fn observe(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -119,9 +121,15 @@ pub async fn observe(
         .http_request_duration_seconds
         .with_label_values(&[verb, &endpoint])
         .observe(elapsed.as_secs_f64());
+    let shed = response.response().extensions().get::<Shed>().is_some();
+    if let Some(requests) = shed.then(|| api.shedding.count(Instant::now())).flatten() {
+        tracing::warn!(requests, "too much to do: new orders were refused");
+    }
     span.in_scope(|| {
         let (status, duration_ms) = (status.as_u16(), elapsed.as_secs_f64() * 1000.0);
-        if elapsed > SLOW {
+        if shed {
+            tracing::debug!(%method, path, status, duration_ms, %client, "request");
+        } else if elapsed > SLOW {
             tracing::warn!(%method, path, status, duration_ms, %client, "slow request");
         } else {
             tracing::info!(%method, path, status, duration_ms, %client, "request");
@@ -164,8 +172,8 @@ fn trim_slash(request: &mut ServiceRequest) {
 }
 
 /// Gives a refusal its body: ours get their request id, the framework's own become problems.
-fn with_problem(response: ServiceResponse<BoxBody>, id: &RequestId) -> ServiceResponse<BoxBody> {
-    let ours = response.response().extensions().get::<Problem>().cloned();
+fn with_problem(mut response: ServiceResponse<BoxBody>, id: &RequestId) -> ServiceResponse<BoxBody> {
+    let ours = response.response_mut().extensions_mut().remove::<Problem>();
     let problem = match ours {
         Some(problem) => problem,
         None if is_bare_refusal(response.response()) => {

@@ -118,8 +118,8 @@ impl ResponseError for ApiError {
         for (name, value) in &self.0.headers {
             builder.insert_header((name.clone(), value.clone()));
         }
-        let mut response =
-            builder.insert_header((header::CONTENT_TYPE, PROBLEM_JSON)).body(to_body(&self.0.problem));
+        // The body is written once, by `observe`, which knows the request's id.
+        let mut response = builder.insert_header((header::CONTENT_TYPE, PROBLEM_JSON)).finish();
         response.extensions_mut().insert(self.0.problem.clone());
         response
     }

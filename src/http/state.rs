@@ -21,6 +21,7 @@ use super::idempotency::Gate;
 use super::limits::RateLimits;
 use super::network::Network;
 use super::settings::Settings;
+use super::shedding::Shedding;
 
 /// Whether new work should come here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +113,7 @@ pub struct Api {
     pub(super) readiness: Readiness,
     pub(super) limits: Option<Arc<dyn RateLimits>>,
     pub(super) denials: Denials,
+    pub(super) shedding: Shedding,
     pub(super) deployment: Deployment,
     pub(super) settings: Settings,
     pub(super) throttle: Mutex<Throttle>,
@@ -139,6 +141,7 @@ impl Api {
             settings: parts.settings,
             limits: parts.limits,
             denials: Denials::default(),
+            shedding: Shedding::default(),
             deployment: parts.deployment,
             throttle: Mutex::default(),
             gate: Gate::default(),

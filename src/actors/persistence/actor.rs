@@ -25,7 +25,8 @@ struct LaneSlot {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Busy {
-    Running,
+    /// Its batch was given to it then.
+    Since(Instant),
     Idle,
 }
 
@@ -56,7 +57,7 @@ impl PersistenceActor {
         if slot.busy == Busy::Idle && slot.queue.len() > 0 {
             // An idle lane's channel has room for the one batch it is given.
             match slot.batches.try_send(slot.queue.take_batch()) {
-                Ok(()) => slot.busy = Busy::Running,
+                Ok(()) => slot.busy = Busy::Since(Instant::now()),
                 Err(mpsc::error::TrySendError::Full(jobs) | mpsc::error::TrySendError::Closed(jobs)) => {
                     for job in jobs {
                         job.waiter.answer(Err(SubmitError::Unavailable));
@@ -64,7 +65,7 @@ impl PersistenceActor {
                 }
             }
         }
-        self.backlog.set(lane, slot.queue.oldest());
+        self.backlog.set(lane, slot.queue.oldest(), slot.queue.expected());
         self.metrics.persistence_queue_depth.set(self.lanes.iter().map(|l| l.queue.len() as i64).sum());
     }
 
@@ -91,7 +92,7 @@ impl Actor for PersistenceActor {
                 for job in lane.queue.expire(now) {
                     job.waiter.answer(Err(SubmitError::Unavailable));
                 }
-                actor.backlog.set(n, lane.queue.oldest());
+                actor.backlog.set(n, lane.queue.oldest(), lane.queue.expected());
             }
             actor.stop_when_drained(ctx);
         });
@@ -112,7 +113,7 @@ impl Handler<Submit> for PersistenceActor {
         let waiting = Waiting { payload: job, class, key, bytes, queued_at: now, deadline };
         match self.lanes[lane].queue.push(waiting, now) {
             Ok(()) => self.start_batch(lane),
-            Err((job, Refusal::Full | Refusal::TooOld)) => {
+            Err((job, Refusal::Full | Refusal::TooLong)) => {
                 job.waiter.answer(Err(SubmitError::Overloaded));
             }
         }
@@ -123,8 +124,10 @@ impl Handler<LaneIdle> for PersistenceActor {
     type Result = ();
 
     fn handle(&mut self, LaneIdle { lane }: LaneIdle, ctx: &mut Self::Context) {
-        if let Some(slot) = self.lanes.get_mut(lane) {
-            slot.busy = Busy::Idle;
+        if let Some(slot) = self.lanes.get_mut(lane)
+            && let Busy::Since(then) = std::mem::replace(&mut slot.busy, Busy::Idle)
+        {
+            slot.queue.batch_took(then.elapsed());
         }
         self.start_batch(lane);
         self.stop_when_drained(ctx);

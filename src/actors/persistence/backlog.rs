@@ -3,61 +3,99 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Since when the oldest command of each lane waits: told by the actor, read from any thread without waiting. What is
-/// read is a moment old; the queue itself decides.
+/// How long new work would wait in each lane: told by the actor, read from any thread without waiting. What is read is a
+/// moment old; the queue itself decides.
 #[derive(Debug)]
 pub(super) struct Backlog {
     origin: Instant,
-    max_age: Duration,
-    /// Microseconds after `origin`, and one more; 0 when nothing waits.
-    lanes: Box<[AtomicU64]>,
+    max_wait: Duration,
+    lanes: Box<[Lane]>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    /// Since when the oldest command waits: microseconds after `origin`, and one more; 0 when nothing waits.
+    oldest: AtomicU64,
+    /// How long the queue will take, microseconds.
+    expected: AtomicU64,
 }
 
 impl Backlog {
     /// Nothing waits in so many lanes.
-    pub(super) fn new(lanes: usize, max_age: Duration, origin: Instant) -> Self {
-        Self { origin, max_age, lanes: (0..lanes).map(|_| AtomicU64::new(0)).collect() }
+    pub(super) fn new(lanes: usize, max_wait: Duration, origin: Instant) -> Self {
+        Self { origin, max_wait, lanes: (0..lanes).map(|_| Lane::default()).collect() }
     }
 
-    /// The oldest command of a lane has waited since then; `None` when there is none.
-    pub(super) fn set(&self, lane: usize, oldest: Option<Instant>) {
-        let since = |at: Instant| at.saturating_duration_since(self.origin).as_micros();
-        let value = oldest.map_or(0, |at| u64::try_from(since(at)).unwrap_or(u64::MAX - 1) + 1);
-        if let Some(lane) = self.lanes.get(lane) {
-            lane.store(value, Ordering::Relaxed);
-        }
+    /// A lane's oldest command has waited since then, and what waits will take so long.
+    pub(super) fn set(&self, lane: usize, oldest: Option<Instant>, expected: Duration) {
+        let Some(lane) = self.lanes.get(lane) else { return };
+        let oldest =
+            oldest.map_or(0, |at| micros(at.saturating_duration_since(self.origin)).saturating_add(1));
+        lane.oldest.store(oldest, Ordering::Relaxed);
+        lane.expected.store(micros(expected), Ordering::Relaxed);
     }
 
     /// Whether new work for this lane would be refused.
-    pub(super) fn is_too_old(&self, lane: usize, now: Instant) -> bool {
-        let oldest = self.lanes.get(lane).map_or(0, |lane| lane.load(Ordering::Relaxed));
-        oldest != 0
-            && now.saturating_duration_since(self.origin + Duration::from_micros(oldest - 1)) > self.max_age
+    pub(super) fn is_too_long(&self, lane: usize, now: Instant) -> bool {
+        self.lanes.get(lane).is_some_and(|lane| self.wait(lane, now) > self.max_wait)
     }
 
-    /// Whether new work would be refused whichever lane it is for.
-    pub(super) fn is_too_old_everywhere(&self, now: Instant) -> bool {
-        (0..self.lanes.len()).all(|lane| self.is_too_old(lane, now))
+    /// Whether new work would be refused in most cases, whichever lane it is for. Says so a little before every lane
+    /// refuses, so that nearly all of what has to be refused is refused before anything was done for it. One lane
+    /// without a backlog is enough for a no: somebody's orders still go through.
+    pub(super) fn is_too_long_on_the_whole(&self, now: Instant) -> bool {
+        let waits = self.lanes.iter().map(|lane| self.wait(lane, now).min(self.max_wait));
+        waits.sum::<Duration>() > self.max_wait * u32::try_from(self.lanes.len()).unwrap_or(u32::MAX) / 5 * 4
     }
+
+    fn wait(&self, lane: &Lane, now: Instant) -> Duration {
+        let age = match lane.oldest.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => now.saturating_duration_since(self.origin + Duration::from_micros(since - 1)),
+        };
+        age.max(Duration::from_micros(lane.expected.load(Ordering::Relaxed)))
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
     #[test]
-    fn a_lane_is_too_old_while_its_oldest_command_waits_longer_than_it_may() {
-        let (start, ms) = (Instant::now(), Duration::from_millis);
+    fn a_lane_is_too_long_while_its_oldest_command_waits_or_its_queue_will_take_longer_than_it_may() {
+        let start = Instant::now();
         let backlog = Backlog::new(2, ms(250), start);
-        assert!(!backlog.is_too_old(0, start + ms(1000)), "nothing waits");
-        backlog.set(0, Some(start));
-        assert!(!backlog.is_too_old(0, start + ms(250)));
-        assert!(backlog.is_too_old(0, start + ms(251)));
-        assert!(!backlog.is_too_old_everywhere(start + ms(251)), "the other lane is idle");
-        backlog.set(1, Some(start + ms(100)));
-        assert!(!backlog.is_too_old_everywhere(start + ms(251)));
-        assert!(backlog.is_too_old_everywhere(start + ms(351)));
-        backlog.set(0, None);
-        assert!(!backlog.is_too_old(0, start + ms(351)));
+        assert!(!backlog.is_too_long(0, start + ms(1000)), "nothing waits");
+        backlog.set(0, Some(start), Duration::ZERO);
+        assert!(!backlog.is_too_long(0, start + ms(250)));
+        assert!(backlog.is_too_long(0, start + ms(251)));
+        backlog.set(0, None, Duration::ZERO);
+        assert!(!backlog.is_too_long(0, start + ms(351)));
+        backlog.set(0, Some(start), ms(251));
+        assert!(backlog.is_too_long(0, start));
+        assert!(!backlog.is_too_long(1, start), "the other lane is idle");
+    }
+
+    #[test]
+    fn it_is_too_long_on_the_whole_just_before_every_lane_is_and_never_while_one_is_idle() {
+        let start = Instant::now();
+        let backlog = Backlog::new(2, ms(250), start);
+        backlog.set(0, Some(start), ms(10_000));
+        assert!(!backlog.is_too_long_on_the_whole(start), "one lane is idle");
+        backlog.set(1, Some(start), ms(150));
+        assert!(!backlog.is_too_long_on_the_whole(start));
+        backlog.set(1, Some(start), ms(151));
+        assert!(backlog.is_too_long_on_the_whole(start));
+        let four = Backlog::new(4, ms(250), start);
+        (0..3).for_each(|lane| four.set(lane, Some(start), ms(10_000)));
+        assert!(!four.is_too_long_on_the_whole(start), "the fourth lane is idle");
     }
 }

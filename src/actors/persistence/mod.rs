@@ -111,7 +111,7 @@ impl Persistence {
             batch_bytes: settings.batch_bytes,
             queue_commands: settings.queue_commands,
             queue_bytes: settings.queue_bytes,
-            max_age: Duration::from_millis(settings.queue_age_ms),
+            max_wait: Duration::from_millis(settings.queue_age_ms),
         };
         let capacity = (settings.queue_commands + settings.batch_commands) * lanes;
         let mut senders = Vec::with_capacity(lanes);
@@ -123,7 +123,7 @@ impl Persistence {
         }
         let arbiter = Arbiter::new();
         let guard = fatal.guard("the persistence actor");
-        let backlog = Arc::new(Backlog::new(lanes, limits.max_age, Instant::now()));
+        let backlog = Arc::new(Backlog::new(lanes, limits.max_wait, Instant::now()));
         let actor = PersistenceActor::new(senders, limits, backlog.clone(), metrics.clone(), guard);
         let address = PersistenceActor::start_in_arbiter(&arbiter.handle(), move |ctx| {
             ctx.set_mailbox_capacity(capacity + lanes);
@@ -150,10 +150,10 @@ impl Persistence {
     /// Whether new work has a chance now, for saying no before anything was done for it.
     ///
     /// # Errors
-    /// `Overloaded` while every lane would refuse it.
+    /// `Overloaded` while nearly every lane's queue is as long as it may be.
     pub fn takes_new_work(&self) -> Result<(), SubmitError> {
         let full = self.permits.available_permits() == 0;
-        if full || self.backlog.is_too_old_everywhere(Instant::now()) {
+        if full || self.backlog.is_too_long_on_the_whole(Instant::now()) {
             return Err(SubmitError::Overloaded);
         }
         Ok(())
@@ -178,7 +178,7 @@ impl Persistence {
         let key = hash_of(key);
         let lane = (key % self.lanes as u64) as usize;
         // The lane would say the same; this spares it the question.
-        if class == Class::NewWork && self.backlog.is_too_old(lane, Instant::now()) {
+        if class == Class::NewWork && self.backlog.is_too_long(lane, Instant::now()) {
             return Err(SubmitError::Overloaded);
         }
         let permit = self.permits.clone().try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;

@@ -33,16 +33,20 @@ pub(super) struct QueueLimits {
     pub(super) batch_bytes: usize,
     pub(super) queue_commands: usize,
     pub(super) queue_bytes: usize,
-    pub(super) max_age: Duration,
+    /// How long a command may have waited, or would wait, before new work is refused.
+    pub(super) max_wait: Duration,
 }
+
+/// The share of the newest batch in the mean of how long batches take: a change is seen within some ten of them.
+const NEWEST_BATCH: u32 = 8;
 
 /// Why a command was not queued.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// As many commands or bytes wait as may.
     Full,
-    /// The oldest command waits longer than new work may be let in behind.
-    TooOld,
+    /// The oldest command waits longer than new work may be let in behind, or the new one would.
+    TooLong,
 }
 
 /// One lane's queue: finishing work before new work, oldest first.
@@ -51,11 +55,14 @@ pub(super) struct LaneQueue<T> {
     finishing: VecDeque<Waiting<T>>,
     new_work: VecDeque<Waiting<T>>,
     bytes: usize,
+    /// A moving mean of how long a batch takes.
+    batch_takes: Duration,
 }
 
 impl<T> LaneQueue<T> {
     pub(super) fn new(limits: QueueLimits) -> Self {
-        Self { limits, finishing: VecDeque::new(), new_work: VecDeque::new(), bytes: 0 }
+        let (finishing, new_work) = (VecDeque::new(), VecDeque::new());
+        Self { limits, finishing, new_work, bytes: 0, batch_takes: Duration::ZERO }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -67,8 +74,8 @@ impl<T> LaneQueue<T> {
         if self.len() >= self.limits.queue_commands || self.bytes + waiting.bytes > self.limits.queue_bytes {
             return Err((waiting.payload, Refusal::Full));
         }
-        if waiting.class == Class::NewWork && self.age(now) > self.limits.max_age {
-            return Err((waiting.payload, Refusal::TooOld));
+        if waiting.class == Class::NewWork && self.age(now).max(self.expected()) > self.limits.max_wait {
+            return Err((waiting.payload, Refusal::TooLong));
         }
         self.bytes += waiting.bytes;
         match waiting.class {
@@ -86,6 +93,19 @@ impl<T> LaneQueue<T> {
     /// How long the oldest command has waited.
     pub(super) fn age(&self, now: Instant) -> Duration {
         self.oldest().map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+    }
+
+    /// How long what waits will take, if batches go on taking as long as they did. The age of the oldest command alone
+    /// tells too late: by the time it is too old, several times what could be done has been let in behind it, and by
+    /// the time it is young again nothing waits any more.
+    pub(super) fn expected(&self) -> Duration {
+        self.batch_takes.mul_f64(self.len() as f64 / self.limits.batch_commands as f64)
+    }
+
+    /// A batch took so long. One that was stuck says little about the next.
+    pub(super) fn batch_took(&mut self, took: Duration) {
+        let took = took.min(self.limits.max_wait);
+        self.batch_takes = (self.batch_takes * (NEWEST_BATCH - 1) + took) / NEWEST_BATCH;
     }
 
     /// Takes out every command whose caller has stopped waiting. None of them has been tried.
@@ -175,7 +195,7 @@ mod tests {
         batch_bytes: 100,
         queue_commands: 40,
         queue_bytes: 1000,
-        max_age: Duration::from_millis(250),
+        max_wait: Duration::from_millis(250),
     };
 
     fn waiting(payload: u32, class: Class, key: u64, bytes: usize, at: Instant) -> Waiting<u32> {
@@ -224,8 +244,35 @@ mod tests {
         let late = start + Duration::from_millis(300);
         let mut queue = LaneQueue::new(LIMITS);
         queue.push(waiting(1, Class::NewWork, 1, 1, start), start).expect("there is room");
-        assert_eq!(queue.push(waiting(2, Class::NewWork, 1, 1, late), late), Err((2, Refusal::TooOld)));
+        assert_eq!(queue.push(waiting(2, Class::NewWork, 1, 1, late), late), Err((2, Refusal::TooLong)));
         assert_eq!(queue.push(waiting(3, Class::Finishing, 1, 1, late), late), Ok(()));
+    }
+
+    #[test]
+    fn new_work_is_refused_behind_a_queue_that_will_take_too_long_however_young_it_is() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        let push = |queue: &mut LaneQueue<u32>, class| queue.push(waiting(0, class, 1, 1, now), now);
+        for _ in 0..24 {
+            push(&mut queue, Class::NewWork).expect("nobody knows yet how long a batch takes");
+        }
+        (0..100).for_each(|_| queue.batch_took(Duration::from_millis(100)));
+        assert_eq!(push(&mut queue, Class::NewWork), Err((0, Refusal::TooLong)), "three batches of 100 ms");
+        assert_eq!(push(&mut queue, Class::Finishing), Ok(()));
+        for _ in 0..2 {
+            queue.take_batch();
+        }
+        assert_eq!(push(&mut queue, Class::NewWork), Ok(()));
+    }
+
+    #[test]
+    fn a_batch_that_was_stuck_counts_as_no_more_than_new_work_may_wait() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        (0..100).for_each(|_| queue.batch_took(Duration::from_secs(60)));
+        for i in 0..LIMITS.batch_commands as u32 {
+            queue.push(waiting(i, Class::NewWork, 1, 1, now), now).expect("less than a batch waits");
+        }
     }
 
     #[test]
