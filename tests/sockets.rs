@@ -303,7 +303,8 @@ async fn a_socket_hears_the_rooms_it_subscribes_to_and_no_others() {
 #[tokio::test]
 async fn what_a_client_sent_while_it_did_not_take_its_answers_is_answered_once_it_does() {
     // The next ping comes after this test has lost its patience, so that nothing else looks at the socket.
-    let settings = [("sessions.outbox_frames", "16"), ("sessions.ping_s", "30")];
+    let settings =
+        [("sessions.outbox_frames", "16"), ("sessions.ping_s", "30"), ("sessions.frames_burst", "1000000")];
     let app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
     let merchant = app.person("merchant", "Mia").await;
     let business = merchant.business(&app).await;
@@ -323,4 +324,19 @@ async fn what_a_client_sent_while_it_did_not_take_its_answers_is_answered_once_i
     device.socket.flush().await.unwrap();
     assert_eq!(device.next().await["type"], "alive", "also the one that was stuck on its way");
     device.close().await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_more_frames_than_it_may_is_closed_with_4029() {
+    let settings = [("sessions.frames_per_s", "1"), ("sessions.frames_burst", "3")];
+    let app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let business = merchant.business(&app).await;
+    let mut device = Device::of_business(&app, &merchant, &business, None).await;
+    device.send(json!({"type": "ping"})).await;
+    assert_eq!(device.next().await["type"], "alive");
+    for _ in 0..3 {
+        device.send_raw(Message::Ping("control frames count too".into())).await;
+    }
+    assert_eq!(device.closed().await, Closed { code: 4029, reason: "too_many".to_owned() });
 }

@@ -1,7 +1,10 @@
 //! Settings of the actors: the bounds of every queue, ring and outbox.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use crate::domain::quota::Quota;
 use crate::settings::{Checks, Problem};
 
 const KIB: usize = 1024;
@@ -73,6 +76,10 @@ pub struct SessionSettings {
     pub max_per_ip: usize,
     /// Rooms one socket may be in, 1–1000.
     pub max_rooms: usize,
+    /// Frames a device may send in a second for long, 1–10000; the socket of one that sends more closes (4029).
+    pub frames_per_s: u32,
+    /// Frames a device may send at once, 1–1000000.
+    pub frames_burst: u32,
 }
 
 /// `[retention]`: how long what nobody needs for daily work is kept.
@@ -122,6 +129,9 @@ impl Default for SessionSettings {
             max_per_user: 20,
             max_per_ip: 1000,
             max_rooms: 32,
+            frames_per_s: 100,
+            // Twice as many as a device sends that comes back and acknowledges each event of a whole ring by itself.
+            frames_burst: 2048,
         }
     }
 }
@@ -160,6 +170,11 @@ impl RoomSettings {
 }
 
 impl SessionSettings {
+    /// How many frames a device may send.
+    pub(super) fn frames(&self) -> Quota {
+        Quota::new(self.frames_per_s, Duration::from_secs(1), self.frames_burst)
+    }
+
     fn problems(&self) -> Vec<Problem> {
         let mut checks = Checks::of("sessions");
         checks.range("outbox_frames", self.outbox_frames, 1..=65_536);
@@ -172,6 +187,8 @@ impl SessionSettings {
         checks.range("max_per_user", self.max_per_user, 1..=10_000);
         checks.range("max_per_ip", self.max_per_ip, 1..=1_000_000);
         checks.range("max_rooms", self.max_rooms, 1..=1000);
+        checks.range("frames_per_s", self.frames_per_s, 1..=10_000);
+        checks.range("frames_burst", self.frames_burst, 1..=1_000_000);
         // The contract: no descriptor outlives its peer by more than 45 s.
         if self.ping_s.saturating_add(self.pong_s) > 45 {
             checks.refuse("pong_s", "sessions.ping_s and sessions.pong_s together must not pass 45 s");

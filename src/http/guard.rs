@@ -15,10 +15,11 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 
 use crate::domain::ids::UserId;
+use crate::domain::quota::{Decision, Quota};
 use crate::domain::time::Timestamp;
 
 use super::identity;
-use super::limits::{Buckets, Class, Decision, Quota, RATE_LIMIT, Subject};
+use super::limits::{Buckets, Class, RATE_LIMIT, Subject};
 use super::problem::ApiError;
 use super::shedding::Shed;
 use super::state::{Api, Deployment};

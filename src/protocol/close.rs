@@ -83,7 +83,7 @@ reasons! {
     TooSlow => 4008, "too_slow", Reconnect;
     /// No pong came, or the network gave the peer up.
     HeartbeatMissed => 4009, "heartbeat_missed", Reconnect;
-    /// More sockets or rooms than one client may have.
+    /// More frames than a client may send.
     TooMany => 4029, "too_many", Stop;
 }
 

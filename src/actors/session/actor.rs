@@ -166,26 +166,29 @@ impl Session {
     }
 
     fn decode(&mut self, mut input: &[u8], ctx: &mut Context<Self>) {
-        loop {
-            match self.decoder.decode(&mut input) {
+        let settings = self.board.deps.settings.clone();
+        while self.state(|s| s.closing.is_none()) {
+            let incoming = match self.decoder.decode(&mut input) {
                 Ok(None) => return,
-                Ok(Some(Incoming::Text(text))) => {
-                    let effect =
-                        self.state(|s| s.message(&text, Timestamp::now(), &self.board.deps.settings));
+                Ok(Some(incoming)) => incoming,
+                Err(error) => return self.state(|s| s.close(error.close_reason())),
+            };
+            let wall = Timestamp::now();
+            self.state(|s| s.came(wall, &settings));
+            match incoming {
+                Incoming::Text(text) => {
+                    let effect = self.state(|s| s.message(&text, wall, &settings));
                     if let Some(effect) = effect {
                         self.perform(effect, ctx);
                     }
                 }
-                Ok(Some(Incoming::Ping(payload))) => self.state(|s| {
+                Incoming::Ping(payload) => self.state(|s| {
                     if s.closing.is_none() {
                         s.outbox.push_answer(pong_frame(&payload));
                     }
                 }),
-                Ok(Some(Incoming::Pong)) => {}
-                Ok(Some(Incoming::Close(close))) => {
-                    return self.state(|s| s.client_closed(close.map(|(code, _)| code)));
-                }
-                Err(error) => return self.state(|s| s.close(error.close_reason())),
+                Incoming::Pong => {}
+                Incoming::Close(close) => self.state(|s| s.client_closed(close.map(|(code, _)| code))),
             }
         }
     }

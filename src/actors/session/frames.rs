@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::actors::settings::SessionSettings;
 use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
+use crate::domain::quota::Decision;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
@@ -25,6 +26,14 @@ pub(super) const MAX_MARKS: u8 = 8;
 const MAX_DEVICE: usize = 64;
 
 impl SessionState {
+    /// Something whole came from the client, a message or a control frame: one too many of them ends the session. What
+    /// the answers to them cost is nearly all the hub would do then.
+    pub(super) fn came(&mut self, wall: Timestamp, limits: &SessionSettings) {
+        if let Decision::Refused { .. } = limits.frames().spend(&mut self.frames_whole_at, wall) {
+            self.close(CloseReason::TooMany);
+        }
+    }
+
     /// A text message.
     pub(super) fn message(
         &mut self,

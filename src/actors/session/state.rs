@@ -33,6 +33,8 @@ pub(super) struct SessionState {
     pub(super) follows: Vec<Follow>,
     pub(super) bad_frames: u8,
     pub(super) marks: u8,
+    /// When the client may send a whole burst of frames again.
+    pub(super) frames_whole_at: Timestamp,
     greeted: Greeted,
     pub(super) clock: Clock,
     last_lag: Option<Instant>,
@@ -70,6 +72,7 @@ impl SessionState {
             follows: Vec::new(),
             bad_frames: 0,
             marks: 0,
+            frames_whole_at: wall,
             greeted: Greeted::NotYet,
             clock: Clock::new(opening.token_expires_at, wall, now),
             last_lag: None,

@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{Buckets, Class, Decision, LimitSettings, RateLimits, Subject};
+use super::{Buckets, Class, LimitSettings, RateLimits, Subject};
+use crate::domain::quota::Decision;
 use crate::domain::time::Timestamp;
 
 /// Tables a class is spread over, so that worker threads seldom wait for each other.

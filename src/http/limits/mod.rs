@@ -1,6 +1,6 @@
 //! How often who may ask for what (requirement 9.2).
 
-mod gcra;
+mod buckets;
 mod local;
 mod settings;
 
@@ -11,13 +11,14 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use async_trait::async_trait;
 
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::quota::Decision;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 
 use super::problem::ApiError;
 use super::state::Api;
 
-pub use gcra::{Buckets, Decision, Quota};
+pub use buckets::Buckets;
 pub use local::LocalLimits;
 pub use settings::LimitSettings;
 

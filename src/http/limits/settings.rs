@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Quota};
+use super::Class;
+use crate::domain::quota::Quota;
 use crate::settings::{Checks, Problem};
 
 /// `[limits]`: requests in a window, for each user, or for each address of those who are not signed in.

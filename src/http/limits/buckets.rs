@@ -1,51 +1,14 @@
-//! The rule of the limits, pure: the generic cell rate algorithm, which is a leaky bucket kept as one time a key.
-//! Written here because time has to be passed in, the number of keys bounded and the whole cleared at once.
+//! What many keys have spent of a quota each, in a table with a bound.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
+use crate::domain::quota::{Decision, Quota};
 use crate::domain::time::Timestamp;
 
 /// How often a full table is searched for keys that are as good as absent, at most.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
-
-/// So many requests at once, and one more with each interval.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    /// At least 1.
-    pub burst: u32,
-    /// How long one request takes to be given back.
-    pub interval: Duration,
-}
-
-impl Quota {
-    /// `count` requests in each `window`, of which at most `burst` at once. All are taken as at least 1.
-    pub fn new(count: u32, window: Duration, burst: u32) -> Self {
-        Self { burst: burst.max(1), interval: (window / count.max(1)).max(Duration::from_micros(1)) }
-    }
-
-    fn span(self) -> Duration {
-        self.interval.saturating_mul(self.burst)
-    }
-}
-
-/// What spending came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// It was spent.
-    Admitted {
-        /// How many more could be spent now.
-        remaining: u32,
-        /// Until nothing is spent any more.
-        reset: Duration,
-    },
-    /// Nothing was spent.
-    Refused {
-        /// Until one can be spent.
-        wait: Duration,
-    },
-}
 
 /// What each key has spent of one quota. Holds at most `max` keys: beyond it, keys that have everything back are
 /// forgotten, and when there are none, new keys share one bucket. So a flood of keys is limited and never lets through.
@@ -73,10 +36,10 @@ impl<K: Eq + Hash> Buckets<K> {
                 self.whole_at.retain(|_, whole_at| *whole_at > now);
             }
             if self.whole_at.len() >= self.max {
-                return spend(&mut self.shared, quota, now);
+                return quota.spend(&mut self.shared, now);
             }
         }
-        spend(self.whole_at.entry(key).or_insert(now), quota, now)
+        quota.spend(self.whole_at.entry(key).or_insert(now), now)
     }
 
     /// Gives one back. What was spent from the shared bucket stays spent: whose it was is not known.
@@ -90,18 +53,6 @@ impl<K: Eq + Hash> Buckets<K> {
     pub fn clear(&mut self) {
         *self = Self::new(self.max);
     }
-}
-
-fn spend(whole_at: &mut Timestamp, quota: Quota, now: Timestamp) -> Decision {
-    let full = now.plus(quota.span());
-    // A clock that was set back must not lock anybody out for longer than the quota can.
-    let spent_until = (*whole_at).clamp(now, full).plus(quota.interval);
-    if spent_until > full {
-        return Decision::Refused { wait: spent_until.since(full) };
-    }
-    *whole_at = spent_until;
-    let left = full.since(spent_until).as_micros() / quota.interval.as_micros();
-    Decision::Admitted { remaining: u32::try_from(left).unwrap_or(u32::MAX), reset: spent_until.since(now) }
 }
 
 #[cfg(test)]
