@@ -77,6 +77,7 @@ pub struct SessionSettings {
     /// Rooms one socket may be in, 1–1000.
     pub max_rooms: usize,
     /// Frames a device may send in a second for long, 1–10000; the socket of one that sends more closes (4029).
+    /// Acknowledgements of something new do not count.
     pub frames_per_s: u32,
     /// Frames a device may send at once, 1–1000000.
     pub frames_burst: u32,
@@ -130,8 +131,8 @@ impl Default for SessionSettings {
             max_per_ip: 1000,
             max_rooms: 32,
             frames_per_s: 100,
-            // Twice as many as a device sends that comes back and acknowledges each event of a whole ring by itself.
-            frames_burst: 2048,
+            // A device that comes back may mark each event of a whole ring as shown and as acted on, and again so many.
+            frames_burst: 4096,
         }
     }
 }

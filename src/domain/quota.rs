@@ -1,9 +1,37 @@
 //! The rule of every limit, pure: the generic cell rate algorithm, which is a leaky bucket kept as one time. Written here
 //! because time has to be passed in.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::time::Timestamp;
+
+/// A point in time of some clock.
+pub trait Moment: Copy + Ord {
+    /// So much later.
+    fn plus(self, time: Duration) -> Self;
+    /// What has passed since; nothing when that is still to come.
+    fn since(self, earlier: Self) -> Duration;
+}
+
+impl Moment for Timestamp {
+    fn plus(self, time: Duration) -> Self {
+        Self::plus(self, time)
+    }
+
+    fn since(self, earlier: Self) -> Duration {
+        Self::since(self, earlier)
+    }
+}
+
+impl Moment for Instant {
+    fn plus(self, time: Duration) -> Self {
+        self + time
+    }
+
+    fn since(self, earlier: Self) -> Duration {
+        self.saturating_duration_since(earlier)
+    }
+}
 
 /// So many requests at once, and one more with each interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +54,7 @@ impl Quota {
 
     /// Spends one, or says how long to wait. `whole_at`, when everything is given back, is all there is to remember; in
     /// the past nothing is spent.
-    pub fn spend(self, whole_at: &mut Timestamp, now: Timestamp) -> Decision {
+    pub fn spend<M: Moment>(self, whole_at: &mut M, now: M) -> Decision {
         let full = now.plus(self.span());
         // A clock that was set back must not lock anybody out for longer than the quota can.
         let spent_until = (*whole_at).clamp(now, full).plus(self.interval);

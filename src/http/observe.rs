@@ -122,8 +122,9 @@ pub async fn observe(
         .with_label_values(&[verb, &endpoint])
         .observe(elapsed.as_secs_f64());
     let shed = response.response().extensions().get::<Shed>().is_some();
-    if let Some(requests) = shed.then(|| api.shedding.count(Instant::now())).flatten() {
-        tracing::warn!(requests, "too much to do: new orders were refused");
+    if let Some((requests, time)) = shed.then(|| api.shedding.count(Instant::now())).flatten() {
+        let within_s = time.as_secs_f64();
+        tracing::warn!(requests, within_s, "too much to do: new orders were refused");
     }
     span.in_scope(|| {
         let (status, duration_ms) = (status.as_u16(), elapsed.as_secs_f64() * 1000.0);

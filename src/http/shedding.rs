@@ -1,4 +1,5 @@
-//! What the log says of requests that are refused before anything was done for them: one line a second with their number.
+//! What the log says of requests that are refused before anything was done for them: one line a second at most, with the
+//! number of those since the line before.
 //! A line for each would cost as much as the refusal, at the very time when there is none to spare.
 
 use std::sync::{Mutex, PoisonError};
@@ -22,15 +23,16 @@ struct Tally {
 }
 
 impl Shedding {
-    /// Counts one more, and gives the number since the last line when it is time for the next.
-    pub(super) fn count(&self, now: Instant) -> Option<u64> {
+    /// Counts one more. When it is time for a line: how many since the one before, and how long ago that was.
+    pub(super) fn count(&self, now: Instant) -> Option<(u64, Duration)> {
         let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         tally.since_told += 1;
-        if tally.told_at.is_some_and(|at| now.saturating_duration_since(at) < EVERY) {
+        let since = tally.told_at.map(|at| now.saturating_duration_since(at));
+        if since.is_some_and(|since| since < EVERY) {
             return None;
         }
         tally.told_at = Some(now);
-        Some(std::mem::take(&mut tally.since_told))
+        Some((std::mem::take(&mut tally.since_told), since.unwrap_or_default()))
     }
 }
 
@@ -41,8 +43,9 @@ mod tests {
     #[test]
     fn the_first_is_told_at_once_and_the_others_together_once_a_second() {
         let (shedding, start) = (Shedding::default(), Instant::now());
-        let told =
-            [0, 1, 500, 999, 1000, 1001, 5000].map(|ms| shedding.count(start + Duration::from_millis(ms)));
-        assert_eq!(told, [Some(1), None, None, None, Some(4), None, Some(2)]);
+        let ms = Duration::from_millis;
+        let told = [0, 1, 500, 999, 1000, 1001, 5000].map(|at| shedding.count(start + ms(at)));
+        let lines = [Some((1, ms(0))), None, None, None, Some((4, ms(1000))), None, Some((2, ms(4000)))];
+        assert_eq!(told, lines);
     }
 }

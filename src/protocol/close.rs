@@ -84,7 +84,7 @@ reasons! {
     /// No pong came, or the network gave the peer up.
     HeartbeatMissed => 4009, "heartbeat_missed", Reconnect;
     /// More frames than a client may send.
-    TooMany => 4029, "too_many", Stop;
+    TooMany => 4029, "too_many", Reconnect;
 }
 
 impl fmt::Display for CloseReason {

@@ -46,6 +46,9 @@ pub enum ProtocolError {
     /// A continuation of nothing.
     #[error("the continuation follows no message")]
     StrayContinuation,
+    /// A message in more fragments than anybody needs for the longest one.
+    #[error("the message comes in more than {0} fragments")]
+    TooManyFragments(u32),
     /// A new message before the last one ended.
     #[error("the message begins before the last one ended")]
     InterleavedMessage,

@@ -3,9 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::SinkExt as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Device, Person, StoreKind, TestApp, seq};
 
@@ -137,4 +140,29 @@ async fn a_peer_that_answers_no_ping_is_closed_and_its_descriptor_freed_whatever
     until("its descriptor is freed", || !has_descriptor(app.address, peer)).await;
     assert_eq!((closes(&app, "heartbeat_missed"), app.sessions().open()), (1, 0));
     assert_eq!(close_frame(&mut silent).await, (4009, "heartbeat_missed".to_owned()));
+}
+
+/// Twenty times a room that is joined and left in one go, and then the end of the socket.
+#[tokio::test]
+async fn a_socket_that_leaves_a_room_before_it_has_joined_frees_its_descriptor_all_the_same() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let (one, two) = (merchant.business(&app).await, merchant.business(&app).await);
+    let mut device = Device::of_business(&app, &merchant, &one, None).await;
+    let MaybeTlsStream::Plain(stream) = device.socket.get_ref() else { unreachable!("tests speak plainly") };
+    let peer = stream.local_addr().unwrap();
+    for _ in 0..20 {
+        for verb in ["subscribe", "unsubscribe"] {
+            let frame = json!({"type": verb, "room": format!("business:{two}")});
+            device.socket.feed(Message::text(frame.to_string())).await.unwrap();
+        }
+        device.socket.flush().await.unwrap();
+        // What was asked before is answered once this is.
+        device.send(json!({"type": "ping"})).await;
+        while device.next().await["type"] != "alive" {}
+    }
+    assert!(has_descriptor(app.address, peer));
+    device.close().await;
+    until("its descriptor is freed", || !has_descriptor(app.address, peer)).await;
+    until("nobody is in a room", || app.sessions().open() == 0).await;
 }

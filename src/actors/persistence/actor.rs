@@ -11,8 +11,8 @@ use crate::telemetry::Metrics;
 use super::super::fatal::FatalGuard;
 use super::SubmitError;
 use super::backlog::Backlog;
-use super::messages::{Drain, Job, LaneIdle, Submit};
-use super::state::{LaneQueue, QueueLimits, Refusal, Waiting};
+use super::messages::{BatchEnd, Drain, Job, LaneIdle, Submit};
+use super::state::{Fill, LaneQueue, QueueLimits, Refusal, Waiting};
 
 /// How often commands whose callers have stopped waiting are answered while every lane is busy.
 const EXPIRY_TICK: Duration = Duration::from_millis(50);
@@ -25,8 +25,8 @@ struct LaneSlot {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Busy {
-    /// Its batch was given to it then.
-    Since(Instant),
+    /// Its batch was given to it then, and was so large.
+    Since(Instant, Fill),
     Idle,
 }
 
@@ -56,8 +56,10 @@ impl PersistenceActor {
         let Some(slot) = self.lanes.get_mut(lane) else { return };
         if slot.busy == Busy::Idle && slot.queue.len() > 0 {
             // An idle lane's channel has room for the one batch it is given.
-            match slot.batches.try_send(slot.queue.take_batch()) {
-                Ok(()) => slot.busy = Busy::Since(Instant::now()),
+            let batch = slot.queue.take_batch();
+            let fill = if slot.queue.len() > 0 { Fill::Full } else { Fill::Partial };
+            match slot.batches.try_send(batch) {
+                Ok(()) => slot.busy = Busy::Since(Instant::now(), fill),
                 Err(mpsc::error::TrySendError::Full(jobs) | mpsc::error::TrySendError::Closed(jobs)) => {
                     for job in jobs {
                         job.waiter.answer(Err(SubmitError::Unavailable));
@@ -123,11 +125,12 @@ impl Handler<Submit> for PersistenceActor {
 impl Handler<LaneIdle> for PersistenceActor {
     type Result = ();
 
-    fn handle(&mut self, LaneIdle { lane }: LaneIdle, ctx: &mut Self::Context) {
+    fn handle(&mut self, LaneIdle { lane, ended }: LaneIdle, ctx: &mut Self::Context) {
         if let Some(slot) = self.lanes.get_mut(lane)
-            && let Busy::Since(then) = std::mem::replace(&mut slot.busy, Busy::Idle)
+            && let Busy::Since(then, fill) = std::mem::replace(&mut slot.busy, Busy::Idle)
+            && ended == BatchEnd::Committed
         {
-            slot.queue.batch_took(then.elapsed());
+            slot.queue.batch_took(then.elapsed(), fill);
         }
         self.start_batch(lane);
         self.stop_when_drained(ctx);

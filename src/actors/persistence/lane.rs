@@ -9,32 +9,37 @@ use crate::storage::command::{Command, Committed, Outcome};
 use crate::storage::{Attempt, Lane, StoreError};
 use crate::telemetry::Metrics;
 
-use super::messages::Job;
+use super::messages::{BatchEnd, Job};
 use super::{CommitObserver, SubmitError};
 
 /// First pause before asking again about a COMMIT whose answer was lost; doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs every batch that comes until the sender is dropped; `idle` is called after each.
+/// Runs every batch that comes until the sender is dropped; `idle` hears of each when it has ended.
 pub(super) async fn run(
     mut lane: Box<dyn Lane>,
     mut batches: mpsc::Receiver<Vec<Job>>,
     observer: std::sync::Arc<dyn CommitObserver>,
     metrics: Metrics,
-    idle: impl Fn(),
+    idle: impl Fn(BatchEnd),
 ) {
     while let Some(batch) = batches.recv().await {
         metrics.persistence_batch_size.observe(batch.len() as f64);
-        run_batch(lane.as_mut(), batch, observer.as_ref(), &metrics).await;
-        idle();
+        idle(run_batch(lane.as_mut(), batch, observer.as_ref(), &metrics).await);
     }
 }
 
 /// Answers every job. A batch that the store refuses is halved until the command at fault stands alone, so that
 /// the others are committed.
-async fn run_batch(lane: &mut dyn Lane, batch: Vec<Job>, observer: &dyn CommitObserver, metrics: &Metrics) {
+async fn run_batch(
+    lane: &mut dyn Lane,
+    batch: Vec<Job>,
+    observer: &dyn CommitObserver,
+    metrics: &Metrics,
+) -> BatchEnd {
     let mut parts = vec![batch];
+    let mut ended = BatchEnd::Committed;
     while let Some(mut jobs) = parts.pop() {
         let (commands, waiters): (Vec<Command>, Vec<_>) =
             jobs.drain(..).map(|j| (j.command, j.waiter)).unzip();
@@ -47,6 +52,7 @@ async fn run_batch(lane: &mut dyn Lane, batch: Vec<Job>, observer: &dyn CommitOb
                 }
             }
             Err(StoreError::NotHappened(cause) | StoreError::Corrupt(cause)) => {
+                ended = BatchEnd::Failed;
                 let mut jobs: Vec<Job> = commands
                     .into_iter()
                     .zip(waiters)
@@ -63,6 +69,7 @@ async fn run_batch(lane: &mut dyn Lane, batch: Vec<Job>, observer: &dyn CommitOb
                 }
             }
             Err(error) => {
+                ended = BatchEnd::Failed;
                 tracing::warn!(%error, commands = commands.len(), "a batch was not written");
                 for (command, waiter) in commands.iter().zip(waiters) {
                     observer.failed(command);
@@ -71,6 +78,7 @@ async fn run_batch(lane: &mut dyn Lane, batch: Vec<Job>, observer: &dyn CommitOb
             }
         }
     }
+    ended
 }
 
 /// Tries until it is known whether the commands happened. An unknown COMMIT is asked about until the store

@@ -48,6 +48,16 @@ pub(super) struct Job {
 #[rtype(result = "()")]
 pub(super) struct LaneIdle {
     pub(super) lane: usize,
+    pub(super) ended: BatchEnd,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BatchEnd {
+    /// All of it was committed.
+    Committed,
+    /// Some of it was not, or not at once.
+    Failed,
 }
 
 /// Answer everything that waits, then stop: the hub is going down.

@@ -134,8 +134,8 @@ impl Persistence {
             let (observer, metrics, back) = (observer.clone(), metrics.clone(), mailbox.clone());
             let guard = fatal.guard("a writer lane");
             Arbiter::new().spawn(async move {
-                let idle = move || {
-                    if let Err(error) = back.offer(LaneIdle { lane }) {
+                let idle = move |ended| {
+                    if let Err(error) = back.offer(LaneIdle { lane, ended }) {
                         tracing::error!(lane, %error, "a lane could not report");
                     }
                 };

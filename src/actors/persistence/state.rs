@@ -1,5 +1,6 @@
 //! The mind of persistence: which commands wait, which go next, which are told no.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 pub(super) enum Class {
     /// Finishes what was begun: moves of orders, ends of sign-ins. Goes first.
     Finishing,
-    /// Begins something, and is told no when the queue is too old.
+    /// Begins something, and is told no when it would wait too long.
     NewWork,
 }
 
@@ -45,7 +46,8 @@ const NEWEST_BATCH: u32 = 8;
 pub(super) enum Refusal {
     /// As many commands or bytes wait as may.
     Full,
-    /// The oldest command waits longer than new work may be let in behind, or the new one would.
+    /// The oldest command waits longer than new work may be let in behind, the new one would, or its key's part of what
+    /// may wait is taken.
     TooLong,
 }
 
@@ -55,14 +57,25 @@ pub(super) struct LaneQueue<T> {
     finishing: VecDeque<Waiting<T>>,
     new_work: VecDeque<Waiting<T>>,
     bytes: usize,
-    /// A moving mean of how long a batch takes.
+    /// New work that waits, by key.
+    of_key: HashMap<FairnessKey, usize>,
+    /// A moving mean of how long a batch takes that was as large as it might be; zero before the first.
     batch_takes: Duration,
+}
+
+/// How large a batch was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fill {
+    /// As large as it might be: more waited.
+    Full,
+    /// Everything that waited.
+    Partial,
 }
 
 impl<T> LaneQueue<T> {
     pub(super) fn new(limits: QueueLimits) -> Self {
         let (finishing, new_work) = (VecDeque::new(), VecDeque::new());
-        Self { limits, finishing, new_work, bytes: 0, batch_takes: Duration::ZERO }
+        Self { limits, finishing, new_work, bytes: 0, of_key: HashMap::new(), batch_takes: Duration::ZERO }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -74,13 +87,16 @@ impl<T> LaneQueue<T> {
         if self.len() >= self.limits.queue_commands || self.bytes + waiting.bytes > self.limits.queue_bytes {
             return Err((waiting.payload, Refusal::Full));
         }
-        if waiting.class == Class::NewWork && self.age(now).max(self.expected()) > self.limits.max_wait {
+        if waiting.class == Class::NewWork && self.is_too_long_for(waiting.key, now) {
             return Err((waiting.payload, Refusal::TooLong));
         }
         self.bytes += waiting.bytes;
         match waiting.class {
             Class::Finishing => self.finishing.push_back(waiting),
-            Class::NewWork => self.new_work.push_back(waiting),
+            Class::NewWork => {
+                *self.of_key.entry(waiting.key).or_default() += 1;
+                self.new_work.push_back(waiting);
+            }
         }
         Ok(())
     }
@@ -95,17 +111,34 @@ impl<T> LaneQueue<T> {
         self.oldest().map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
 
+    /// A key may fill half of what may wait, as it may half a batch, so that others get in beside one that is overrun.
+    fn is_too_long_for(&self, key: FairnessKey, now: Instant) -> bool {
+        let of_key = self.of_key.get(&key).copied().unwrap_or_default();
+        let wait = self.age(now).max(self.expected()).max(2 * self.takes(of_key, 0));
+        wait > self.limits.max_wait
+    }
+
+    fn takes(&self, commands: usize, bytes: usize) -> Duration {
+        let batches = (commands as f64 / self.limits.batch_commands as f64)
+            .max(bytes as f64 / self.limits.batch_bytes as f64);
+        self.batch_takes.mul_f64(batches)
+    }
+
     /// How long what waits will take, if batches go on taking as long as they did. The age of the oldest command alone
     /// tells too late: by the time it is too old, several times what could be done has been let in behind it, and by
     /// the time it is young again nothing waits any more.
     pub(super) fn expected(&self) -> Duration {
-        self.batch_takes.mul_f64(self.len() as f64 / self.limits.batch_commands as f64)
+        self.takes(self.len(), self.bytes)
     }
 
-    /// A batch took so long. One that was stuck says little about the next.
-    pub(super) fn batch_took(&mut self, took: Duration) {
+    /// A batch of this size was committed and took so long. A small one says nothing of a large one, and one that was
+    /// stuck little about the next.
+    pub(super) fn batch_took(&mut self, took: Duration, fill: Fill) {
         let took = took.min(self.limits.max_wait);
-        self.batch_takes = (self.batch_takes * (NEWEST_BATCH - 1) + took) / NEWEST_BATCH;
+        if fill == Fill::Full {
+            let known = if self.batch_takes.is_zero() { took } else { self.batch_takes };
+            self.batch_takes = (known * (NEWEST_BATCH - 1) + took) / NEWEST_BATCH;
+        }
     }
 
     /// Takes out every command whose caller has stopped waiting. None of them has been tried.
@@ -119,12 +152,25 @@ impl<T> LaneQueue<T> {
                 if waiting.deadline > now {
                     queue.push_back(waiting);
                 } else {
-                    self.bytes -= waiting.bytes;
-                    expired.push(waiting.payload);
+                    expired.push(waiting);
                 }
             }
         }
-        expired
+        expired.into_iter().map(|waiting| self.gone(waiting)).collect()
+    }
+
+    /// Counts a command out.
+    fn gone(&mut self, waiting: Waiting<T>) -> T {
+        self.bytes -= waiting.bytes;
+        if waiting.class == Class::NewWork
+            && let Entry::Occupied(mut of_key) = self.of_key.entry(waiting.key)
+        {
+            *of_key.get_mut() -= 1;
+            if *of_key.get() == 0 {
+                of_key.remove();
+            }
+        }
+        waiting.payload
     }
 
     /// Takes the next batch: finishing work first, each key in order and with at most half a batch while others
@@ -160,15 +206,14 @@ impl<T> LaneQueue<T> {
                 queue.push_front(waiting);
             }
         }
-        self.bytes -= taken.bytes;
-        taken.batch
+        taken.batch.into_iter().map(|waiting| self.gone(waiting)).collect()
     }
 }
 
 struct Taken<T> {
     limits: QueueLimits,
     bytes: usize,
-    batch: Vec<T>,
+    batch: Vec<Waiting<T>>,
 }
 
 impl<T> Taken<T> {
@@ -180,7 +225,7 @@ impl<T> Taken<T> {
             return Some(waiting);
         }
         self.bytes += waiting.bytes;
-        self.batch.push(waiting.payload);
+        self.batch.push(waiting);
         None
     }
 }
@@ -252,11 +297,17 @@ mod tests {
     fn new_work_is_refused_behind_a_queue_that_will_take_too_long_however_young_it_is() {
         let now = Instant::now();
         let mut queue = LaneQueue::new(LIMITS);
-        let push = |queue: &mut LaneQueue<u32>, class| queue.push(waiting(0, class, 1, 1, now), now);
+        let mut key = 0;
+        let mut push = |queue: &mut LaneQueue<u32>, class| {
+            key += 1;
+            queue.push(waiting(0, class, key, 1, now), now)
+        };
         for _ in 0..24 {
             push(&mut queue, Class::NewWork).expect("nobody knows yet how long a batch takes");
         }
-        (0..100).for_each(|_| queue.batch_took(Duration::from_millis(100)));
+        (0..100).for_each(|_| queue.batch_took(Duration::from_millis(200), Fill::Partial));
+        push(&mut queue, Class::NewWork).expect("a small batch says nothing of a large one");
+        queue.batch_took(Duration::from_millis(100), Fill::Full);
         assert_eq!(push(&mut queue, Class::NewWork), Err((0, Refusal::TooLong)), "three batches of 100 ms");
         assert_eq!(push(&mut queue, Class::Finishing), Ok(()));
         for _ in 0..2 {
@@ -269,10 +320,36 @@ mod tests {
     fn a_batch_that_was_stuck_counts_as_no_more_than_new_work_may_wait() {
         let now = Instant::now();
         let mut queue = LaneQueue::new(LIMITS);
-        (0..100).for_each(|_| queue.batch_took(Duration::from_secs(60)));
+        (0..100).for_each(|_| queue.batch_took(Duration::from_secs(60), Fill::Full));
         for i in 0..LIMITS.batch_commands as u32 {
-            queue.push(waiting(i, Class::NewWork, 1, 1, now), now).expect("less than a batch waits");
+            let key = u64::from(i);
+            queue.push(waiting(i, Class::NewWork, key, 1, now), now).expect("less than a batch waits");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_overrun_fills_half_of_what_may_wait_and_others_get_in_beside_it() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        queue.batch_took(Duration::from_millis(50), Fill::Full);
+        let push = |queue: &mut LaneQueue<u32>, key| queue.push(waiting(0, Class::NewWork, key, 1, now), now);
+        let taken = (0..100).take_while(|_| push(&mut queue, 7).is_ok()).count();
+        assert_eq!(taken, 21, "two and a half batches of eight, and the one that goes over");
+        assert_eq!(push(&mut queue, 8), Ok(()));
+        let batch = queue.take_batch().len();
+        assert_eq!((batch, push(&mut queue, 7)), (8, Ok(())), "what is taken makes room");
+        (0..10).for_each(|_| drop(queue.take_batch()));
+        assert!(queue.of_key.is_empty(), "nothing is kept of a key that has nothing waiting");
+    }
+
+    #[test]
+    fn a_queue_of_few_large_commands_takes_as_long_as_its_bytes() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        queue.batch_took(Duration::from_millis(100), Fill::Full);
+        let push =
+            |queue: &mut LaneQueue<u32>, key| queue.push(waiting(0, Class::NewWork, key, 90, now), now);
+        assert_eq!((1..).take_while(|key| push(&mut queue, *key).is_ok()).count(), 3);
     }
 
     #[test]
@@ -314,7 +391,7 @@ mod tests {
                 prop_assert!(!batch.is_empty() && batch.len() <= LIMITS.batch_commands);
                 seen.extend(batch);
             }
-            prop_assert_eq!(queue.bytes, 0);
+            prop_assert_eq!((queue.bytes, queue.of_key.len()), (0, 0));
             for class in [true, false] {
                 for key in 0..4 {
                     let of = |i: &u32| { let c = &commands[*i as usize]; c.0 == key && c.2 == class };

@@ -1,5 +1,5 @@
-//! The session's shell: owns the socket, reads when there is something, writes what waits, holds no buffer while
-//! idle.
+//! The session's shell: reads its line when there is something, writes what waits, holds no buffer while idle. Events
+//! are mostly written by the switchboard, which shares the line.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -173,21 +173,21 @@ impl Session {
                 Ok(Some(incoming)) => incoming,
                 Err(error) => return self.state(|s| s.close(error.close_reason())),
             };
-            let wall = Timestamp::now();
-            self.state(|s| s.came(wall, &settings));
+            let now = Instant::now();
             match incoming {
                 Incoming::Text(text) => {
-                    let effect = self.state(|s| s.message(&text, wall, &settings));
+                    let effect = self.state(|s| s.message(&text, Timestamp::now(), now, &settings));
                     if let Some(effect) = effect {
                         self.perform(effect, ctx);
                     }
                 }
                 Incoming::Ping(payload) => self.state(|s| {
+                    s.count_frame(now, &settings);
                     if s.closing.is_none() {
                         s.outbox.push_answer(pong_frame(&payload));
                     }
                 }),
-                Incoming::Pong => {}
+                Incoming::Pong => self.state(|s| s.count_frame(now, &settings)),
                 Incoming::Close(close) => self.state(|s| s.client_closed(close.map(|(code, _)| code))),
             }
         }
@@ -206,7 +206,11 @@ impl Session {
                 let who = self.state(|s| s.principal);
                 let asked = async move { room_access(&deps.reads, who, room).await };
                 self.later(ctx, asked, move |session, access, ctx| match access {
-                    Ok(RoomAccess::Granted) => session.perform(Effect::Join(room, cursor), ctx),
+                    Ok(RoomAccess::Granted) => {
+                        if let Some(effect) = session.state(|s| s.admitted(room, cursor)) {
+                            session.perform(effect, ctx);
+                        }
+                    }
                     Ok(RoomAccess::NoSuchRoom) => session.state(|s| s.refused(room)),
                     Err(error) => {
                         tracing::warn!(%room, %error, "a socket could not be given one more room");
@@ -218,10 +222,13 @@ impl Session {
                 self.board.enter(room, self.key);
                 let postbox = self.board.postbox.clone();
                 let joined = async move { deps.rooms.join(room, postbox).await };
-                self.later(ctx, joined, move |session, joined, _| match joined {
+                self.later(ctx, joined, move |session, joined, ctx| match joined {
                     Ok(head) => {
                         let ping_s = session.board.deps.settings.ping_s;
-                        session.state(|s| s.joined(room, head, cursor.as_deref(), ping_s));
+                        let effect = session.state(|s| s.joined(room, head, cursor.as_deref(), ping_s));
+                        if let Some(effect) = effect {
+                            session.perform(effect, ctx);
+                        }
                     }
                     Err(error) => {
                         tracing::warn!(%room, %error, "a socket could not join");
@@ -371,12 +378,13 @@ impl ActorFuture<Session> for Driver {
     ) -> Poll<()> {
         session.line.remember(cx.waker());
         let settings = session.board.deps.settings.clone();
+        // Before the clock is looked at: a pong that has come is heard, however late this thread is.
+        session.read(ctx, cx);
         match session.line.errand.replace(Errand::None) {
             Errand::None => {}
             Errand::Tick => session.state(|s| s.tick(Instant::now(), &settings)),
             Errand::CheckRooms => session.check_rooms(ctx),
         }
-        session.read(ctx, cx);
         let listened = session.state(|s| s.listens(&settings));
         let _ = session.write(cx);
         if !listened && session.state(|s| s.listens(&settings)) {

@@ -61,6 +61,15 @@ enum Service {
     Restarting,
 }
 
+/// What waits for this thread behind an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// Nothing: there is time to write to every socket.
+    Nothing,
+    /// More: sessions write what has come together, in turn with everybody else on the thread.
+    More,
+}
+
 /// Whether a worker's part in a room has just begun or ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Membership {
@@ -133,15 +142,15 @@ impl Switchboard {
         emptied
     }
 
-    /// Writes an event to a room's sockets here and puts it into the slots of its readers; what a socket does not take
-    /// at once waits in its outbox. To wake each session for a write of its own would cost several times as much beside
-    /// the kernel's part.
-    pub(super) fn deliver(&self, room: RoomId, published: &Published) {
+    /// Gives an event to a room's sockets and readers here. When nothing waits behind it, it is written to the sockets
+    /// at once, since to wake each session for a write of its own would cost several times as much beside the kernel's
+    /// part; else, and where a socket does not take it, it waits in outboxes.
+    pub(super) fn deliver(&self, room: RoomId, published: &Published, behind: Behind) {
         let inner = self.inner.borrow();
         let Some(members) = inner.rooms.get(&room) else { return };
         let mut queued = 0u64;
         let write_to_all = std::future::poll_fn(|_| {
-            queued = members.sessions.iter().map(|(_, s)| self.write_to(s, room, published)).sum();
+            queued = members.sessions.iter().map(|(_, s)| self.give(s, room, published, behind)).sum();
             Poll::Ready(())
         });
         // The budget of the postman's task is that of one socket, and these are many.
@@ -155,12 +164,12 @@ impl Switchboard {
     }
 
     /// Gives an event to one session; how many times it will be sent.
-    fn write_to(&self, session: &Line, room: RoomId, published: &Published) -> u64 {
+    fn give(&self, session: &Line, room: RoomId, published: &Published, behind: Behind) -> u64 {
         let delivery =
             session.state.borrow_mut().deliver(published, room, &self.deps.settings, Instant::now());
         match delivery {
-            Delivery::Queued => session.write_now(&self.delivery_seconds),
-            Delivery::Wake => session.wake(),
+            Delivery::Queued if behind == Behind::Nothing => session.write_now(&self.delivery_seconds),
+            Delivery::Queued | Delivery::Wake => session.wake(),
             Delivery::Nothing => {}
         }
         u64::from(delivery == Delivery::Queued)

@@ -59,6 +59,15 @@ pub(super) struct Follow {
     seen: u64,
     acked: u64,
     rings: VecDeque<(u64, Option<Instant>)>,
+    wanted: Wanted,
+}
+
+/// Whether the client still wants to hear the room when it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Yes,
+    /// It has left before the answer came: the place is kept until then, so that the room is left in order.
+    No,
 }
 
 /// Where a session begins in a room.
@@ -75,7 +84,28 @@ pub(super) enum Start {
 impl Follow {
     pub(super) fn joining(room: RoomId) -> Self {
         let sent = Cursor::new(crate::domain::cursor::Epoch::new(0), 0);
-        Self { room, sent, mode: Mode::Joining, seen: 0, acked: 0, rings: VecDeque::new() }
+        Self {
+            room,
+            sent,
+            mode: Mode::Joining,
+            seen: 0,
+            acked: 0,
+            rings: VecDeque::new(),
+            wanted: Wanted::Yes,
+        }
+    }
+
+    pub(super) fn is_joining(&self) -> bool {
+        self.mode == Mode::Joining
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted == Wanted::Yes
+    }
+
+    /// The client leaves before the room has answered.
+    pub(super) fn give_up(&mut self) {
+        self.wanted = Wanted::No;
     }
 
     /// The room answered with its position. `wanted` is what the client gave: nothing, a cursor, or nonsense.

@@ -26,10 +26,9 @@ pub(super) const MAX_MARKS: u8 = 8;
 const MAX_DEVICE: usize = 64;
 
 impl SessionState {
-    /// Something whole came from the client, a message or a control frame: one too many of them ends the session. What
-    /// the answers to them cost is nearly all the hub would do then.
-    pub(super) fn came(&mut self, wall: Timestamp, limits: &SessionSettings) {
-        if let Decision::Refused { .. } = limits.frames().spend(&mut self.frames_whole_at, wall) {
+    /// The client has sent one more frame that was not asked for by any of ours: one too many ends the session.
+    pub(super) fn count_frame(&mut self, now: Instant, limits: &SessionSettings) {
+        if let Decision::Refused { .. } = limits.frames().spend(&mut self.frames_whole_at, now) {
             self.close(CloseReason::TooMany);
         }
     }
@@ -39,12 +38,28 @@ impl SessionState {
         &mut self,
         text: &str,
         wall: Timestamp,
+        now: Instant,
         limits: &SessionSettings,
     ) -> Option<Effect> {
         if self.closing.is_some() {
             return None;
         }
-        match serde_json::from_str::<ClientFrame>(text) {
+        let frame = serde_json::from_str::<ClientFrame>(text);
+        // An acknowledgement that says something new is counted by what was sent: a device that comes back after a long
+        // absence may acknowledge each of many thousand events.
+        if let Ok(ClientFrame::Ack { room, cursor }) = frame {
+            self.bad_frames = 0;
+            let effect = self.ack(room, cursor, wall);
+            if effect.is_none() {
+                self.count_frame(now, limits);
+            }
+            return effect;
+        }
+        self.count_frame(now, limits);
+        if self.closing.is_some() {
+            return None;
+        }
+        match frame {
             Ok(frame) => {
                 self.bad_frames = 0;
                 self.frame(frame, wall, limits)
@@ -67,8 +82,12 @@ impl SessionState {
             ClientFrame::Shown { room, cursor } => self.mark(room, cursor, MarkKind::Shown, wall),
             ClientFrame::Acted { room, cursor } => self.mark(room, cursor, MarkKind::Acted, wall),
             ClientFrame::Subscribe { room, cursor } => {
-                if self.follow(room).is_some() {
+                let known = self.follow(room).map(|follow| follow.is_wanted());
+                if known == Some(true) {
                     self.error("already_subscribed", "This socket hears the room already.");
+                    None
+                } else if known == Some(false) {
+                    self.error("unavailable", "The room is still being left; ask again later.");
                     None
                 } else if self.follows.len() >= limits.max_rooms {
                     self.error("too_many_rooms", "This socket hears as many rooms as one may.");
@@ -79,13 +98,21 @@ impl SessionState {
                 }
             }
             ClientFrame::Unsubscribe { room } => {
-                let before = self.follows.len();
-                self.follows.retain(|f| f.room != room);
-                if self.follows.len() == before {
-                    self.error("not_subscribed", "This socket does not hear the room.");
+                let joining = match self.follow(room) {
+                    Some(follow) if follow.is_wanted() => {
+                        follow.give_up();
+                        follow.is_joining()
+                    }
+                    Some(_) | None => {
+                        self.error("not_subscribed", "This socket does not hear the room.");
+                        return None;
+                    }
+                };
+                self.say(&ServerFrame::Left { room });
+                if joining {
                     return None;
                 }
-                self.say(&ServerFrame::Left { room });
+                self.forget(room);
                 Some(Effect::Leave(room))
             }
             ClientFrame::Refresh { token } => Some(Effect::CheckToken(token)),

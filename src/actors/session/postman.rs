@@ -19,7 +19,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::room::RoomId;
 
 use super::SessionDeps;
-use super::board::Switchboard;
+use super::board::{Behind, Switchboard};
 
 /// Messages waiting for one worker thread before rooms are told that it is behind.
 const MAILBOX: usize = 8192;
@@ -188,9 +188,11 @@ impl Handler<Post> for Postman {
     type Result = ();
 
     fn handle(&mut self, post: Post, ctx: &mut Self::Context) {
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let more = self.waiting.fetch_sub(1, Ordering::Relaxed) > 1;
         match post {
-            Post::Event(room, published) => self.board.deliver(room, &published),
+            Post::Event(room, published) => {
+                self.board.deliver(room, &published, if more { Behind::More } else { Behind::Nothing });
+            }
             Post::Position(room, head) => self.board.position(room, head),
             Post::EndSession(session) => self.board.end_session(session),
             Post::CheckRooms(user) => self.board.check_rooms(user),

@@ -34,7 +34,7 @@ pub(super) struct SessionState {
     pub(super) bad_frames: u8,
     pub(super) marks: u8,
     /// When the client may send a whole burst of frames again.
-    pub(super) frames_whole_at: Timestamp,
+    pub(super) frames_whole_at: Instant,
     greeted: Greeted,
     pub(super) clock: Clock,
     last_lag: Option<Instant>,
@@ -72,7 +72,7 @@ impl SessionState {
             follows: Vec::new(),
             bad_frames: 0,
             marks: 0,
-            frames_whole_at: wall,
+            frames_whole_at: now,
             greeted: Greeted::NotYet,
             clock: Clock::new(opening.token_expires_at, wall, now),
             last_lag: None,
@@ -189,12 +189,31 @@ impl SessionState {
         }
     }
 
-    /// The room answered.
-    pub(super) fn joined(&mut self, room: RoomId, head: Cursor, wanted: Option<&str>, ping_s: u64) {
-        if self.closing.is_some() {
-            return;
+    /// The client may be in the room it asked for.
+    pub(super) fn admitted(&mut self, room: RoomId, cursor: Option<String>) -> Option<Effect> {
+        if self.follow(room)?.is_wanted() {
+            return Some(Effect::Join(room, cursor));
         }
-        let Some(follow) = self.follow(room) else { return };
+        self.forget(room);
+        None
+    }
+
+    /// The room answered.
+    pub(super) fn joined(
+        &mut self,
+        room: RoomId,
+        head: Cursor,
+        wanted: Option<&str>,
+        ping_s: u64,
+    ) -> Option<Effect> {
+        if self.closing.is_some() {
+            return None;
+        }
+        let follow = self.follow(room)?;
+        if !follow.is_wanted() {
+            self.forget(room);
+            return Some(Effect::Leave(room));
+        }
         // Nonsense is a cursor of no history.
         let start = follow.joined(head, wanted.map(|text| text.parse().ok()));
         let joined = JoinedRoom { room, cursor: follow.sent(), recovered: start == Start::Resumed };
@@ -204,12 +223,21 @@ impl SessionState {
         if start == Start::Lost {
             self.say(&ServerFrame::Resync { room, cursor: head });
         }
+        None
+    }
+
+    /// Hears the room no more; whether the client still wanted to.
+    pub(super) fn forget(&mut self, room: RoomId) -> bool {
+        let wanted = self.follow(room).is_some_and(|follow| follow.is_wanted());
+        self.follows.retain(|f| f.room != room);
+        wanted
     }
 
     /// The client may not be in the room, or it is not there.
     pub(super) fn refused(&mut self, room: RoomId) {
-        self.follows.retain(|f| f.room != room);
-        self.error("no_such_room", "There is no such room for you.");
+        if self.forget(room) {
+            self.error("no_such_room", "There is no such room for you.");
+        }
     }
 
     /// The room did not answer. Whoever has nothing yet comes back later; whoever has other rooms keeps them.
@@ -222,8 +250,9 @@ impl SessionState {
 
     /// The store could not say whether the client may be in one more room. It stays in those it has and may ask again.
     pub(super) fn not_now(&mut self, room: RoomId) {
-        self.follows.retain(|f| f.room != room);
-        self.error("unavailable", "The store does not answer; ask again later.");
+        if self.forget(room) {
+            self.error("unavailable", "The store does not answer; ask again later.");
+        }
     }
 
     /// The first room that has to be caught up, if the outbox has room for history.

@@ -8,6 +8,9 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::{MAX_CONTROL_PAYLOAD, ProtocolError};
 
+/// Fragments of one message. More would be nearly empty: each costs work, and is no message that could be counted.
+const MAX_FRAGMENTS: u32 = 1024;
+
 /// The longest header: two bytes, an 8-byte length, a 4-byte mask.
 const MAX_HEADER: usize = 14;
 
@@ -69,6 +72,8 @@ struct Partial {
     frame: Option<Frame>,
     control: Vec<u8>,
     message: Option<Vec<u8>>,
+    /// Continuations of the message so far.
+    fragments: u32,
 }
 
 /// A frame whose header was read and found lawful.
@@ -154,8 +159,12 @@ impl Partial {
             (OpCode::Data(Data::Text), Some(_)) => return Err(ProtocolError::InterleavedMessage),
             (OpCode::Data(Data::Text), None) => Kind::Text,
             (OpCode::Data(Data::Continue), None) => return Err(ProtocolError::StrayContinuation),
+            (OpCode::Data(Data::Continue), Some(_)) if self.fragments >= MAX_FRAGMENTS => {
+                return Err(ProtocolError::TooManyFragments(MAX_FRAGMENTS));
+            }
             (OpCode::Data(Data::Continue), Some(_)) => Kind::Continuation,
         };
+        self.fragments += u32::from(kind == Kind::Continuation);
         if !matches!(kind, Kind::Control(_)) {
             let message = self.message.get_or_insert_default();
             let claimed = length.saturating_add(message.len() as u64);
@@ -193,6 +202,7 @@ impl Partial {
         let incoming = match frame.kind {
             Kind::Text | Kind::Continuation if !frame.is_final => return Ok(None),
             Kind::Text | Kind::Continuation => {
+                self.fragments = 0;
                 let text = self.message.take().unwrap_or_default();
                 Incoming::Text(String::from_utf8(text).map_err(|_| ProtocolError::InvalidUtf8)?)
             }

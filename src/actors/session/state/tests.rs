@@ -83,7 +83,7 @@ impl Fixture {
 
     fn say(&mut self, frame: &str) -> Option<Effect> {
         let frame = frame.replace("ROOM", &self.room.to_string());
-        self.state.message(&frame, WALL, &self.limits)
+        self.state.message(&frame, WALL, self.now, &self.limits)
     }
 
     fn deliver(&mut self, seq: u64) -> Delivery {
@@ -348,6 +348,68 @@ fn rooms_are_subscribed_once_up_to_the_bound_and_can_be_left() {
 }
 
 #[test]
+fn a_room_that_is_left_before_it_has_answered_is_left_for_good_whenever_the_answer_comes() {
+    let other = RoomId::Business(BusinessId::generate());
+    let [subscribe, unsubscribe] =
+        ["subscribe", "unsubscribe"].map(|verb| format!(r#"{{"type":"{verb}","room":"{other}"}}"#));
+    let left = || {
+        let mut f = Fixture::joined();
+        assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)));
+        assert_eq!(f.say(&unsubscribe), None);
+        assert!(f.written().join("").contains("\"left\""));
+        assert_eq!((f.say(&unsubscribe), f.say(&subscribe)), (None, None));
+        let told = f.written().join("");
+        assert!(told.contains("not_subscribed") && told.contains("unavailable"), "{told}");
+        f
+    };
+    let mut admitted_late = left();
+    assert_eq!(admitted_late.state.admitted(other, None), None);
+    let mut refused_late = left();
+    refused_late.state.refused(other);
+    let mut unknown = left();
+    unknown.state.not_now(other);
+    let mut joined_late = Fixture::joined();
+    joined_late.say(&subscribe);
+    assert_eq!(joined_late.state.admitted(other, None), Some(Effect::Join(other, None)));
+    joined_late.say(&unsubscribe);
+    joined_late.written();
+    assert_eq!(joined_late.state.joined(other, at(3), None, 25), Some(Effect::Leave(other)));
+    for mut f in [admitted_late, refused_late, unknown, joined_late] {
+        assert_eq!((f.written().len(), f.state.rooms().collect::<Vec<_>>()), (0, vec![f.room]));
+        assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)), "it may come again");
+    }
+}
+
+#[test]
+fn a_client_may_send_a_burst_and_so_many_frames_a_second_whatever_the_wall_clock_does() {
+    let mut f = Fixture::joined();
+    (f.limits.frames_per_s, f.limits.frames_burst) = (10, 3);
+    let ping = |f: &mut Fixture, wall, ms| {
+        let now = f.now + Duration::from_millis(ms);
+        f.state.message(r#"{"type":"ping"}"#, wall, now, &f.limits);
+        f.written();
+        f.state.closing
+    };
+    let long_ago = Timestamp::from_unix_seconds(0);
+    let frames = [(WALL, 0), (WALL, 0), (long_ago, 0), (long_ago, 100), (WALL, 200)];
+    assert_eq!(frames.map(|(wall, ms)| ping(&mut f, wall, ms)), [None; 5]);
+    assert_eq!(ping(&mut f, WALL, 299), Some(CloseReason::TooMany));
+}
+
+#[test]
+fn an_acknowledgement_of_something_new_is_no_frame_too_many_and_any_other_is() {
+    let mut f = Fixture::joined();
+    (f.limits.frames_per_s, f.limits.frames_burst) = (1, 1);
+    let ack = |seq: u64| format!(r#"{{"type":"ack","room":"ROOM","cursor":"{}"}}"#, at(seq));
+    for seq in 11..111 {
+        f.deliver(seq);
+        assert!(f.say(&ack(seq)).is_some());
+    }
+    assert_eq!((f.say(&ack(110)), f.state.closing), (None, None));
+    assert_eq!((f.say(&ack(110)), f.state.closing), (None, Some(CloseReason::TooMany)));
+}
+
+#[test]
 fn a_store_that_is_away_refuses_one_more_room_and_ends_nothing() {
     let mut f = Fixture::joined();
     let other = RoomId::Business(BusinessId::generate());
@@ -366,6 +428,7 @@ fn a_room_that_does_not_answer_ends_a_socket_that_has_nothing_yet_and_no_other()
     assert_eq!(first.state.closing, Some(CloseReason::Overloaded));
     let mut later = Fixture::joined();
     let room = RoomId::Order(crate::domain::ids::OrderId::from_uuid(Uuid::nil()));
+    later.say(&format!(r#"{{"type":"subscribe","room":"{room}"}}"#));
     later.state.could_not_join(room);
     assert!(later.written().join("").contains("\"unavailable\""));
     assert_eq!((later.state.closing, later.state.rooms().count()), (None, 1));

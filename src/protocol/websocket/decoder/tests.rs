@@ -256,3 +256,15 @@ proptest! {
         let _ = decode_pieces(&[&noise]);
     }
 }
+
+#[test]
+fn a_message_has_no_more_fragments_than_a_bound_and_the_next_one_as_many_again() {
+    let message = |continuations: usize| {
+        let mut bytes = frame(0x01, b"");
+        bytes.extend(frame(0x00, b"").repeat(continuations - 1));
+        bytes.extend(frame(0x80, b"x"));
+        bytes
+    };
+    assert_eq!(decode(&message(1024).repeat(2)).map(|incoming| incoming.len()), Ok(2));
+    assert_eq!(decode(&message(1025)), Err(ProtocolError::TooManyFragments(1024)));
+}
