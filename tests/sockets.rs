@@ -340,3 +340,22 @@ async fn a_client_that_sends_more_frames_than_it_may_is_closed_with_4029() {
     }
     assert_eq!(device.closed().await, Closed { code: 4029, reason: "too_many".to_owned() });
 }
+
+#[tokio::test]
+async fn events_that_come_together_make_no_client_slow_that_takes_them() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[("sessions.outbox_frames", "16")]).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let business = merchant.business(&app).await;
+    let mut device = Device::of_business(&app, &merchant, &business, None).await;
+    let path = format!("/businesses/{business}/notifications");
+    let body = json!({"type": "NOTE", "title": "t", "message": "m"});
+    for batch in 0..10 {
+        // Several share a transaction, and are told of at once: more than the outbox holds, less than the kernel takes.
+        let posts = (0..50).map(async |_| merchant.post(&app, &path, &body).await.expect(201));
+        futures_util::future::join_all(posts).await;
+        assert_consecutive(&device.events(50).await, batch * 50 + 1);
+    }
+    let from_the_log = app.metrics().deliveries_total.with_label_values(&["history"]).get();
+    assert_eq!(from_the_log, 0, "it never had to catch up");
+    device.close().await;
+}

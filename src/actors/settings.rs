@@ -37,6 +37,7 @@ pub struct PersistenceSettings {
     /// Most bytes waiting, from one batch to 256 MiB; further ones are refused at once.
     pub queue_bytes: usize,
     /// New work is refused while it would wait longer, or the oldest command does, milliseconds, 10–60000.
+    /// One business may fill half of it.
     pub queue_age_ms: u64,
 }
 

@@ -57,7 +57,7 @@ impl PersistenceActor {
         if slot.busy == Busy::Idle && slot.queue.len() > 0 {
             // An idle lane's channel has room for the one batch it is given.
             let batch = slot.queue.take_batch();
-            let fill = if slot.queue.len() > 0 { Fill::Full } else { Fill::Partial };
+            let fill = if slot.queue.len() > 0 { Fill::Full } else { Fill::Partial(batch.len()) };
             match slot.batches.try_send(batch) {
                 Ok(()) => slot.busy = Busy::Since(Instant::now(), fill),
                 Err(mpsc::error::TrySendError::Full(jobs) | mpsc::error::TrySendError::Closed(jobs)) => {

@@ -56,7 +56,7 @@ pub(super) struct LaneIdle {
 pub(super) enum BatchEnd {
     /// All of it was committed.
     Committed,
-    /// Some of it was not, or not at once.
+    /// Some of it was not, or only in parts.
     Failed,
 }
 

@@ -58,9 +58,16 @@ pub(super) struct LaneQueue<T> {
     new_work: VecDeque<Waiting<T>>,
     bytes: usize,
     /// New work that waits, by key.
-    of_key: HashMap<FairnessKey, usize>,
+    of_key: HashMap<FairnessKey, Share>,
     /// A moving mean of how long a batch takes that was as large as it might be; zero before the first.
     batch_takes: Duration,
+}
+
+/// What waits of one key.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    commands: usize,
+    bytes: usize,
 }
 
 /// How large a batch was.
@@ -68,8 +75,8 @@ pub(super) struct LaneQueue<T> {
 pub(super) enum Fill {
     /// As large as it might be: more waited.
     Full,
-    /// Everything that waited.
-    Partial,
+    /// Everything that waited, so many commands.
+    Partial(usize),
 }
 
 impl<T> LaneQueue<T> {
@@ -94,7 +101,9 @@ impl<T> LaneQueue<T> {
         match waiting.class {
             Class::Finishing => self.finishing.push_back(waiting),
             Class::NewWork => {
-                *self.of_key.entry(waiting.key).or_default() += 1;
+                let share = self.of_key.entry(waiting.key).or_default();
+                share.commands += 1;
+                share.bytes += waiting.bytes;
                 self.new_work.push_back(waiting);
             }
         }
@@ -113,8 +122,8 @@ impl<T> LaneQueue<T> {
 
     /// A key may fill half of what may wait, as it may half a batch, so that others get in beside one that is overrun.
     fn is_too_long_for(&self, key: FairnessKey, now: Instant) -> bool {
-        let of_key = self.of_key.get(&key).copied().unwrap_or_default();
-        let wait = self.age(now).max(self.expected()).max(2 * self.takes(of_key, 0));
+        let share = self.of_key.get(&key).copied().unwrap_or_default();
+        let wait = self.age(now).max(self.expected()).max(2 * self.takes(share.commands, share.bytes));
         wait > self.limits.max_wait
     }
 
@@ -131,14 +140,21 @@ impl<T> LaneQueue<T> {
         self.takes(self.len(), self.bytes)
     }
 
-    /// A batch of this size was committed and took so long. A small one says nothing of a large one, and one that was
-    /// stuck little about the next.
+    /// A batch of this size was committed and took so long. Of a full one, a small one tells only how long it takes at
+    /// most; one that was stuck says little about the next.
     pub(super) fn batch_took(&mut self, took: Duration, fill: Fill) {
-        let took = took.min(self.limits.max_wait);
-        if fill == Fill::Full {
-            let known = if self.batch_takes.is_zero() { took } else { self.batch_takes };
-            self.batch_takes = (known * (NEWEST_BATCH - 1) + took) / NEWEST_BATCH;
-        }
+        let took = match fill {
+            Fill::Full => took.min(self.limits.max_wait),
+            Fill::Partial(commands) => {
+                let at_most = took.mul_f64(self.limits.batch_commands as f64 / commands.max(1) as f64);
+                if at_most >= self.batch_takes {
+                    return;
+                }
+                at_most
+            }
+        };
+        let known = if self.batch_takes.is_zero() { took } else { self.batch_takes };
+        self.batch_takes = (known * (NEWEST_BATCH - 1) + took) / NEWEST_BATCH;
     }
 
     /// Takes out every command whose caller has stopped waiting. None of them has been tried.
@@ -165,8 +181,9 @@ impl<T> LaneQueue<T> {
         if waiting.class == Class::NewWork
             && let Entry::Occupied(mut of_key) = self.of_key.entry(waiting.key)
         {
-            *of_key.get_mut() -= 1;
-            if *of_key.get() == 0 {
+            of_key.get_mut().commands -= 1;
+            of_key.get_mut().bytes -= waiting.bytes;
+            if of_key.get().commands == 0 {
                 of_key.remove();
             }
         }
@@ -305,7 +322,7 @@ mod tests {
         for _ in 0..24 {
             push(&mut queue, Class::NewWork).expect("nobody knows yet how long a batch takes");
         }
-        (0..100).for_each(|_| queue.batch_took(Duration::from_millis(200), Fill::Partial));
+        (0..100).for_each(|_| queue.batch_took(Duration::from_millis(200), Fill::Partial(1)));
         push(&mut queue, Class::NewWork).expect("a small batch says nothing of a large one");
         queue.batch_took(Duration::from_millis(100), Fill::Full);
         assert_eq!(push(&mut queue, Class::NewWork), Err((0, Refusal::TooLong)), "three batches of 100 ms");
@@ -325,6 +342,16 @@ mod tests {
             let key = u64::from(i);
             queue.push(waiting(i, Class::NewWork, key, 1, now), now).expect("less than a batch waits");
         }
+    }
+
+    #[test]
+    fn a_small_batch_that_was_fast_shows_that_a_full_one_takes_less_than_was_thought() {
+        let mut queue: LaneQueue<u32> = LaneQueue::new(LIMITS);
+        queue.batch_took(Duration::from_millis(200), Fill::Full);
+        (0..100).for_each(|_| queue.batch_took(Duration::from_millis(10), Fill::Partial(4)));
+        assert!(queue.batch_takes < Duration::from_millis(21), "{:?}", queue.batch_takes);
+        queue.batch_took(Duration::from_millis(200), Fill::Partial(8));
+        assert!(queue.batch_takes < Duration::from_millis(21), "it may have been stuck");
     }
 
     #[test]

@@ -56,6 +56,7 @@ struct Session {
     key: SessionKey,
     board: Rc<Switchboard>,
     reading_history: ReadingHistory,
+    storing_ack: StoringAck,
     /// Why it ended; a session that panics ends as it began.
     reason: CloseReason,
     /// Counts the socket towards its user's and address's limits.
@@ -64,6 +65,14 @@ struct Session {
 
 #[derive(PartialEq, Eq)]
 enum ReadingHistory {
+    No,
+    Yes,
+}
+
+/// Whether an acknowledgement is on its way to the store. The next ones wait for the flush then, so that a device that
+/// acknowledges many orders one by one is one command a second and not one for each.
+#[derive(PartialEq, Eq)]
+enum StoringAck {
     No,
     Yes,
 }
@@ -88,6 +97,7 @@ pub(super) fn open(
         key,
         board: board.clone(),
         reading_history: ReadingHistory::No,
+        storing_ack: StoringAck::No,
         reason: CloseReason::Internal,
         _permit: permit,
     };
@@ -225,7 +235,7 @@ impl Session {
                 self.later(ctx, joined, move |session, joined, ctx| match joined {
                     Ok(head) => {
                         let ping_s = session.board.deps.settings.ping_s;
-                        let effect = session.state(|s| s.joined(room, head, cursor.as_deref(), ping_s));
+                        let effect = session.state(|s| s.joined(room, head, cursor, ping_s));
                         if let Some(effect) = effect {
                             session.perform(effect, ctx);
                         }
@@ -243,13 +253,15 @@ impl Session {
                 for committed_at in rings.iter().flatten() {
                     deps.metrics.event_ack_seconds.observe(committed_at.elapsed().as_secs_f64());
                 }
-                if rings.is_empty() {
+                if rings.is_empty() || self.storing_ack == StoringAck::Yes {
                     self.board.keep_ack(ack);
                     return;
                 }
+                self.storing_ack = StoringAck::Yes;
                 let kept = ack.clone();
                 let stored = async move { deps.persistence.store_acks(vec![ack]).await };
                 self.later(ctx, stored, move |session, stored, _| {
+                    session.storing_ack = StoringAck::No;
                     if stored.is_err() {
                         session.board.keep_ack(kept);
                     }
@@ -312,7 +324,7 @@ impl Session {
                         session.board.deps.history_deliveries.inc_by(sent as u64);
                     }
                     Ok(History::Gone(head) | History::InStore(head)) => {
-                        session.state(|s| s.history_gone(room, head))
+                        session.state(|s| s.history_gone(room, after, head));
                     }
                     Err(error) => tracing::warn!(%room, %error, "history could not be read; asking again"),
                 }
@@ -326,16 +338,16 @@ impl Session {
         let (who, rooms) = self.state(|s| (s.principal, s.rooms().collect::<Vec<_>>()));
         let reads = self.board.deps.reads.clone();
         let checked = async move {
+            let mut denied = Vec::new();
             for room in rooms {
                 if room_access(&reads, who, room).await? == RoomAccess::NoSuchRoom {
-                    return Ok(RoomAccess::NoSuchRoom);
+                    denied.push(room);
                 }
             }
-            Ok(RoomAccess::Granted)
+            Ok(denied)
         };
-        self.later(ctx, checked, |session, access, _| match access {
-            Ok(RoomAccess::Granted) => {}
-            Ok(RoomAccess::NoSuchRoom) => session.state(|s| s.close(CloseReason::AccessDenied)),
+        self.later(ctx, checked, |session, denied: Result<_, crate::storage::StoreError>, _| match denied {
+            Ok(denied) => denied.into_iter().for_each(|room| session.state(|s| s.denied(room))),
             Err(error) => session.store_failed(&error),
         });
     }
@@ -378,7 +390,9 @@ impl ActorFuture<Session> for Driver {
     ) -> Poll<()> {
         session.line.remember(cx.waker());
         let settings = session.board.deps.settings.clone();
-        // Before the clock is looked at: a pong that has come is heard, however late this thread is.
+        // Before the clock is looked at: a pong that has come is heard, however late this thread is. What waits goes out
+        // first, since a client that does not take it is not read from.
+        let _ = session.write(cx);
         session.read(ctx, cx);
         match session.line.errand.replace(Errand::None) {
             Errand::None => {}

@@ -145,9 +145,13 @@ impl Switchboard {
     /// Gives an event to a room's sockets and readers here. When nothing waits behind it, it is written to the sockets
     /// at once, since to wake each session for a write of its own would cost several times as much beside the kernel's
     /// part; else, and where a socket does not take it, it waits in outboxes.
-    pub(super) fn deliver(&self, room: RoomId, published: &Published, behind: Behind) {
+    /// Says how many it was given to.
+    pub(super) fn deliver(&self, room: RoomId, published: &Published, behind: Behind) -> u64 {
         let inner = self.inner.borrow();
-        let Some(members) = inner.rooms.get(&room) else { return };
+        let Some(members) = inner.rooms.get(&room) else {
+            self.is_deserted(room);
+            return 0;
+        };
         let mut queued = 0u64;
         let write_to_all = std::future::poll_fn(|_| {
             queued = members.sessions.iter().map(|(_, s)| self.give(s, room, published, behind)).sum();
@@ -161,12 +165,22 @@ impl Switchboard {
             }
         }
         self.deps.live_deliveries.inc_by(queued);
+        queued
+    }
+
+    /// Nobody here hears the room any more, which its actor does not know: it was too busy when it was told.
+    fn is_deserted(&self, room: RoomId) {
+        self.deps.rooms.leave(room, self.postbox.worker());
     }
 
     /// Gives an event to one session; how many times it will be sent.
     fn give(&self, session: &Line, room: RoomId, published: &Published, behind: Behind) -> u64 {
-        let delivery =
-            session.state.borrow_mut().deliver(published, room, &self.deps.settings, Instant::now());
+        let settings = &self.deps.settings;
+        // Before it counts as slow: perhaps only this thread was.
+        if session.state.borrow().outbox.is_half_full(settings) {
+            session.relieve(&self.delivery_seconds);
+        }
+        let delivery = session.state.borrow_mut().deliver(published, room, settings, Instant::now());
         match delivery {
             Delivery::Queued if behind == Behind::Nothing => session.write_now(&self.delivery_seconds),
             Delivery::Queued | Delivery::Wake => session.wake(),
@@ -178,7 +192,7 @@ impl Switchboard {
     /// Tells a room's members here where it stands.
     pub(super) fn position(&self, room: RoomId, head: Cursor) {
         let inner = self.inner.borrow();
-        let Some(members) = inner.rooms.get(&room) else { return };
+        let Some(members) = inner.rooms.get(&room) else { return self.is_deserted(room) };
         for (_, session) in &members.sessions {
             let delivery = session.state.borrow_mut().position(room, head);
             if delivery != Delivery::Nothing {

@@ -63,11 +63,13 @@ pub(super) struct Follow {
 }
 
 /// Whether the client still wants to hear the room when it answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Wanted {
     Yes,
     /// It has left before the answer came: the place is kept until then, so that the room is left in order.
     No,
+    /// It has left and come back, with this cursor.
+    Again(Option<String>),
 }
 
 /// Where a session begins in a room.
@@ -100,7 +102,21 @@ impl Follow {
     }
 
     pub(super) fn is_wanted(&self) -> bool {
-        self.wanted == Wanted::Yes
+        self.wanted != Wanted::No
+    }
+
+    /// The client comes back before the answer to its first question.
+    pub(super) fn want_again(&mut self, cursor: Option<String>) {
+        self.wanted = Wanted::Again(cursor);
+    }
+
+    /// The answer to a question with this cursor is here: with which cursor to go on, or `None` when nobody wants to.
+    pub(super) fn settle(&mut self, cursor: Option<String>) -> Option<Option<String>> {
+        match std::mem::replace(&mut self.wanted, Wanted::Yes) {
+            Wanted::Yes => Some(cursor),
+            Wanted::Again(newer) => Some(newer),
+            Wanted::No => None,
+        }
     }
 
     /// The client leaves before the room has answered.

@@ -26,7 +26,7 @@ pub(super) const MAX_MARKS: u8 = 8;
 const MAX_DEVICE: usize = 64;
 
 impl SessionState {
-    /// The client has sent one more frame that was not asked for by any of ours: one too many ends the session.
+    /// The client has sent one more frame, other than to acknowledge something new: one too many ends the session.
     pub(super) fn count_frame(&mut self, now: Instant, limits: &SessionSettings) {
         if let Decision::Refused { .. } = limits.frames().spend(&mut self.frames_whole_at, now) {
             self.close(CloseReason::TooMany);
@@ -82,12 +82,12 @@ impl SessionState {
             ClientFrame::Shown { room, cursor } => self.mark(room, cursor, MarkKind::Shown, wall),
             ClientFrame::Acted { room, cursor } => self.mark(room, cursor, MarkKind::Acted, wall),
             ClientFrame::Subscribe { room, cursor } => {
-                let known = self.follow(room).map(|follow| follow.is_wanted());
-                if known == Some(true) {
-                    self.error("already_subscribed", "This socket hears the room already.");
-                    None
-                } else if known == Some(false) {
-                    self.error("unavailable", "The room is still being left; ask again later.");
+                if let Some(follow) = self.follow(room) {
+                    if follow.is_wanted() {
+                        self.error("already_subscribed", "This socket hears the room already.");
+                    } else {
+                        follow.want_again(cursor);
+                    }
                     None
                 } else if self.follows.len() >= limits.max_rooms {
                     self.error("too_many_rooms", "This socket hears as many rooms as one may.");

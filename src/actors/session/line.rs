@@ -116,6 +116,12 @@ impl Line {
         Poll::Ready(())
     }
 
+    /// Writes what the socket takes of all that waits, from outside of the session's task, which looks again then.
+    pub(super) fn relieve(&self, sent: &RefCell<LocalHistogram>) {
+        let _ = self.write(&mut task::Context::from_waker(Waker::noop()), sent);
+        self.wake();
+    }
+
     /// Writes the only frame that waits, from outside of the session's task. The task is woken where more waits, where
     /// the socket does not take all of it, and where the socket is broken.
     pub(super) fn write_now(&self, sent: &RefCell<LocalHistogram>) {

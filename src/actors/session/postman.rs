@@ -27,6 +27,9 @@ const MAILBOX: usize = 8192;
 /// The thread's clock: heartbeats and expiries are this exact.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Events given to members before others on the thread get their turn.
+const GIVEN_A_TURN: u64 = 1024;
+
 /// Most acknowledgements in one command.
 const ACKS_A_COMMAND: usize = 256;
 
@@ -93,6 +96,8 @@ pub(super) struct Postman {
     waiting: Arc<AtomicUsize>,
     flushing: Flushing,
     last_flush: Instant,
+    /// Events given to members since others had their turn.
+    given: u64,
 }
 
 #[derive(PartialEq, Eq)]
@@ -111,7 +116,13 @@ impl Postman {
             let postbox = Postbox { mailbox: Mailbox::new(ctx.address()), worker, waiting: waiting.clone() };
             let switchboard = Rc::new(Switchboard::new(postbox, deps));
             board = Some(switchboard.clone());
-            Self { board: switchboard, waiting, flushing: Flushing::Idle, last_flush: Instant::now() }
+            Self {
+                board: switchboard,
+                waiting,
+                flushing: Flushing::Idle,
+                last_flush: Instant::now(),
+                given: 0,
+            }
         });
         board.expect("create runs its closure before it returns")
     }
@@ -191,7 +202,13 @@ impl Handler<Post> for Postman {
         let more = self.waiting.fetch_sub(1, Ordering::Relaxed) > 1;
         match post {
             Post::Event(room, published) => {
-                self.board.deliver(room, &published, if more { Behind::More } else { Behind::Nothing });
+                let behind = if more { Behind::More } else { Behind::Nothing };
+                self.given += self.board.deliver(room, &published, behind);
+                if self.given >= GIVEN_A_TURN {
+                    self.given = 0;
+                    // The mailbox would go on until it is empty: now the sessions write, and everybody else gets a turn.
+                    tokio::task::yield_now().into_actor(self).wait(ctx);
+                }
             }
             Post::Position(room, head) => self.board.position(room, head),
             Post::EndSession(session) => self.board.end_session(session),

@@ -100,8 +100,11 @@ impl SessionState {
         self.follows.iter_mut().find(|f| f.room == room)
     }
 
+    /// Nothing follows a close frame.
     pub(super) fn say(&mut self, frame: &ServerFrame<'_>) {
-        self.outbox.push_answer(frame.encode());
+        if self.closing.is_none() {
+            self.outbox.push_answer(frame.encode());
+        }
     }
 
     pub(super) fn error(&mut self, code: &'static str, message: &str) {
@@ -137,10 +140,10 @@ impl SessionState {
     pub(super) fn restart(&mut self, after: Duration) {
         if self.closing.is_none() {
             let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-            self.closing = Some(CloseReason::Restart);
+            let reason = CloseReason::Restart;
             self.outbox.clear_unwritten();
             self.say(&ServerFrame::Reconnect { after_ms });
-            let reason = CloseReason::Restart;
+            self.closing = Some(reason);
             self.outbox.push_answer(crate::protocol::websocket::close_frame(reason.code(), reason.as_str()));
         }
     }
@@ -191,11 +194,13 @@ impl SessionState {
 
     /// The client may be in the room it asked for.
     pub(super) fn admitted(&mut self, room: RoomId, cursor: Option<String>) -> Option<Effect> {
-        if self.follow(room)?.is_wanted() {
-            return Some(Effect::Join(room, cursor));
+        match self.follow(room)?.settle(cursor) {
+            Some(cursor) => Some(Effect::Join(room, cursor)),
+            None => {
+                self.forget(room);
+                None
+            }
         }
-        self.forget(room);
-        None
     }
 
     /// The room answered.
@@ -203,19 +208,19 @@ impl SessionState {
         &mut self,
         room: RoomId,
         head: Cursor,
-        wanted: Option<&str>,
+        cursor: Option<String>,
         ping_s: u64,
     ) -> Option<Effect> {
         if self.closing.is_some() {
             return None;
         }
         let follow = self.follow(room)?;
-        if !follow.is_wanted() {
+        let Some(cursor) = follow.settle(cursor) else {
             self.forget(room);
             return Some(Effect::Leave(room));
-        }
+        };
         // Nonsense is a cursor of no history.
-        let start = follow.joined(head, wanted.map(|text| text.parse().ok()));
+        let start = follow.joined(head, cursor.map(|text| text.parse().ok()));
         let joined = JoinedRoom { room, cursor: follow.sent(), recovered: start == Start::Resumed };
         let session = self.id.to_string();
         self.greeted = Greeted::Yes;
@@ -237,6 +242,22 @@ impl SessionState {
     pub(super) fn refused(&mut self, room: RoomId) {
         if self.forget(room) {
             self.error("no_such_room", "There is no such room for you.");
+        }
+    }
+
+    /// The client has lost the right to be in a room. Where it only asked to be, it is told so.
+    pub(super) fn denied(&mut self, room: RoomId) {
+        let greeted = self.greeted;
+        match self.follow(room) {
+            Some(follow) if follow.is_joining() && greeted == Greeted::Yes => {
+                let wanted = follow.is_wanted();
+                follow.give_up();
+                if wanted {
+                    self.error("no_such_room", "There is no such room for you.");
+                }
+            }
+            Some(_) => self.close(CloseReason::AccessDenied),
+            None => {}
         }
     }
 
@@ -300,9 +321,12 @@ impl SessionState {
         sent
     }
 
-    /// The history is gone: the client goes on from here.
-    pub(super) fn history_gone(&mut self, room: RoomId, head: Cursor) {
-        if let Some(follow) = self.follow(room) {
+    /// What follows `after` is gone: the client goes on from `head`. Meant for whoever still waits there.
+    pub(super) fn history_gone(&mut self, room: RoomId, after: Cursor, head: Cursor) {
+        if let Some(follow) = self.follow(room)
+            && follow.is_catching_up()
+            && follow.sent() == after
+        {
             follow.skip_to(head);
             self.say(&ServerFrame::Resync { room, cursor: head });
         }
