@@ -143,9 +143,8 @@ impl Switchboard {
     }
 
     /// Gives an event to a room's sockets and readers here. When nothing waits behind it, it is written to the sockets
-    /// at once, since to wake each session for a write of its own would cost several times as much beside the kernel's
-    /// part; else, and where a socket does not take it, it waits in outboxes.
-    /// Says how many it was given to.
+    /// at once, since to wake each session for a write of its own costs more; else, and where a socket does not take it,
+    /// it waits in outboxes. Says how many it was given to.
     pub(super) fn deliver(&self, room: RoomId, published: &Published, behind: Behind) -> u64 {
         let inner = self.inner.borrow();
         let Some(members) = inner.rooms.get(&room) else {

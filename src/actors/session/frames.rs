@@ -45,24 +45,23 @@ impl SessionState {
             return None;
         }
         let frame = serde_json::from_str::<ClientFrame>(text);
-        // An acknowledgement that says something new is counted by what was sent: a device that comes back after a long
-        // absence may acknowledge each of many thousand events.
-        if let Ok(ClientFrame::Ack { room, cursor }) = frame {
-            self.bad_frames = 0;
-            let effect = self.ack(room, cursor, wall);
-            if effect.is_none() {
-                self.count_frame(now, limits);
+        let acknowledges = matches!(frame, Ok(ClientFrame::Ack { .. }));
+        if !acknowledges {
+            self.count_frame(now, limits);
+            if self.closing.is_some() {
+                return None;
             }
-            return effect;
-        }
-        self.count_frame(now, limits);
-        if self.closing.is_some() {
-            return None;
         }
         match frame {
             Ok(frame) => {
                 self.bad_frames = 0;
-                self.frame(frame, wall, limits)
+                let effect = self.frame(frame, wall, limits);
+                // One that says something new is counted by what was sent: a device that comes back after a long absence
+                // may acknowledge each of many thousand events.
+                if acknowledges && effect.is_none() {
+                    self.count_frame(now, limits);
+                }
+                effect
             }
             Err(_) => {
                 self.bad_frames += 1;
