@@ -1,16 +1,20 @@
 //! Everything that is ever written, as commands. A lane runs many in one transaction; each is answered on its own.
 
-use serde::{Deserialize, Serialize};
+mod devices;
+mod outcome;
+mod upkeep;
 
 use crate::domain::access::{MemberRole, Role};
 use crate::domain::business::{Business, BusinessState, Location, MenuItem, Zone};
-use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::cursor::Epoch;
 use crate::domain::event::Notification;
 use crate::domain::ids::{BusinessId, CommandId, NotificationId, OrderId, SessionId, UserId};
-use crate::domain::order::{Draft, MoveRefusal, MoveRequest, Order, PlaceRefusal};
-use crate::domain::room::RoomId;
+use crate::domain::order::{Draft, MoveRequest};
 use crate::domain::time::Timestamp;
-use crate::protocol::event::RoomEvent;
+
+pub use devices::{DeviceAck, DeviceMark, MarkKind};
+pub use outcome::{Committed, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation};
+pub use upkeep::{Advanced, Purgeable, RowKey, SealedColumn};
 
 /// A command with the id under which it happens at most once, however often a lane tries it.
 #[derive(Clone, Debug)]
@@ -145,76 +149,6 @@ pub enum Action {
     },
     /// Tell the query planner how the data is spread, where the database does not find out by itself.
     Analyze,
-}
-
-/// A column of sealed values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SealedColumn {
-    /// Customers' phone numbers.
-    OrderPhone,
-    /// Where orders are taken to.
-    OrderAddress,
-    /// Answers kept under idempotency keys.
-    KeptAnswer,
-}
-
-impl SealedColumn {
-    /// Every one there is.
-    pub const ALL: [Self; 3] = [Self::OrderPhone, Self::OrderAddress, Self::KeptAnswer];
-
-    /// Its table and its name.
-    pub const fn place(self) -> (&'static str, &'static str) {
-        match self {
-            Self::OrderPhone => ("orders", "phone"),
-            Self::OrderAddress => ("orders", "address"),
-            Self::KeptAnswer => ("idempotency_keys", "body"),
-        }
-    }
-
-    /// Both, as `orders.phone`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OrderPhone => "orders.phone",
-            Self::OrderAddress => "orders.address",
-            Self::KeptAnswer => "idempotency_keys.body",
-        }
-    }
-}
-
-/// The primary key of a row that holds a sealed value: one text, or two.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RowKey {
-    /// Its first column.
-    pub first: String,
-    /// Its second; empty where there is none.
-    pub second: String,
-}
-
-/// How far a command came that goes through many rows in steps.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Advanced {
-    /// Rows changed.
-    pub changed: u64,
-    /// The last row looked at, for the next command; `None` at the end.
-    pub last: Option<String>,
-}
-
-/// What runs out and is deleted some time after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purgeable {
-    /// Used tickets, by when they ran out.
-    Tickets,
-    /// Sign-ins, by when they ran out or were ended.
-    Sessions,
-    /// Idempotency keys and their answers, by when they were first used.
-    IdempotencyKeys,
-    /// The record that makes a command happen once, by when the command was made.
-    Commands,
-    /// Events of rooms, by when they happened. Where a room's history ends is kept, so that its numbers go on and who
-    /// comes back from before gets `resync`.
-    RoomEvents,
-    /// Notifications with their read marks, by when they were made.
-    Notifications,
 }
 
 /// Place an order, at most once per idempotency key.
@@ -381,175 +315,4 @@ pub struct ItemPatch {
     pub price_minor: Option<i64>,
     /// Whether it can be ordered now.
     pub available: Option<bool>,
-}
-
-/// A device has everything of a room up to the cursor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceAck {
-    /// The room.
-    pub room: RoomId,
-    /// The device's own id, else its session's.
-    pub device: String,
-    /// Who is signed in on it.
-    pub user: UserId,
-    /// The last event received.
-    pub cursor: Cursor,
-    /// When the hub heard of it.
-    pub at: Timestamp,
-}
-
-/// What a device did with one event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MarkKind {
-    /// A person could see it.
-    Shown,
-    /// A person did something about it.
-    Acted,
-}
-
-impl MarkKind {
-    /// The word in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Shown => "shown",
-            Self::Acted => "acted",
-        }
-    }
-}
-
-/// One event was shown or acted upon.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceMark {
-    /// The room.
-    pub room: RoomId,
-    /// The device's own id, else its session's.
-    pub device: String,
-    /// Who is signed in on it.
-    pub user: UserId,
-    /// The event.
-    pub cursor: Cursor,
-    /// Which of the two.
-    pub kind: MarkKind,
-    /// When the hub heard of it.
-    pub at: Timestamp,
-}
-
-/// What a command came to. Each is final and committed; refusals have changed nothing.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// Of `PlaceOrder`.
-    Placed(PlaceOutcome),
-    /// Of `MoveOrder`: the order as it is now, or why it was not moved.
-    Moved(Result<Order, MoveError>),
-    /// Of `CreateUser`: false when the address is taken.
-    UserCreated(Creation),
-    /// Of `RotateSession`.
-    Rotated(Rotation),
-    /// Of `RedeemTicket`: `AlreadyThere` when it was used before.
-    TicketRedeemed(Creation),
-    /// Of `UpdateBusiness`: as it is now; `None` when there is no such business.
-    BusinessUpdated(Option<Box<Business>>),
-    /// Of `AddItem`.
-    ItemAdded(Creation),
-    /// Of `UpdateItem`: as it is now; `None` when there is no such item.
-    ItemUpdated(Option<MenuItem>),
-    /// Of `RemoveItem`, `RemoveMember` and `EndSession`.
-    Removed(Removal),
-    /// Of `PutMember`.
-    MemberPut(Result<(), MemberRefusal>),
-    /// Of `Purge`: how many rows were deleted; less than the limit when there are no more.
-    Purged(u64),
-    /// Of `ReadNotification`: when they first read it; `None` when there is no such notification.
-    NotificationRead(Option<Timestamp>),
-    /// Of `Reseal`: how many values were sealed anew; the others were so already, or are gone.
-    Resealed(u64),
-    /// Of `RotateEpoch`.
-    Advanced(Advanced),
-    /// Of everything that cannot be refused.
-    Done,
-}
-
-/// What placing an order came to.
-#[derive(Clone, Debug)]
-pub enum PlaceOutcome {
-    /// It is stored.
-    Placed(Box<Order>),
-    /// The key was answered before; this is that answer.
-    Replayed(KeptAnswer),
-    /// The key belongs to another request.
-    KeyReused,
-    /// It was not placed; the key is free again.
-    Refused(PlaceRefusal),
-}
-
-/// Why an order was not moved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MoveError {
-    /// There is no such order.
-    NoSuchOrder,
-    /// The order's rules say no.
-    Refused(MoveRefusal),
-}
-
-/// Whether something was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Creation {
-    /// Now.
-    Created,
-    /// It was there; nothing changed.
-    AlreadyThere,
-}
-
-/// Whether something was taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removal {
-    /// Now.
-    Removed,
-    /// There was nothing; nothing changed.
-    NotThere,
-    /// It is the last owner of a business; nothing changed.
-    LastOwner,
-}
-
-/// Why a membership was not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemberRefusal {
-    /// There is no such user.
-    NoSuchUser,
-    /// The change would leave the business without an owner.
-    LastOwner,
-}
-
-/// What presenting a refresh token came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rotation {
-    /// The family goes on: this generation's token is the answer, for this user in this role.
-    Continued {
-        /// The generation that now holds.
-        generation: u32,
-        /// Whose family.
-        user: UserId,
-        /// The account's role.
-        role: Role,
-        /// The id of the device it was opened on.
-        device: Option<String>,
-        /// When the family ends unless it is refreshed.
-        expires_at: Timestamp,
-    },
-    /// A rotated token was used again: the family has been ended.
-    Reused {
-        /// Whose family.
-        user: UserId,
-    },
-    /// Unknown, ended or run out.
-    Refused,
-}
-
-/// What a transaction came to: an outcome for each command in order, and what rooms have to be told.
-#[derive(Debug, Default)]
-pub struct Committed {
-    /// In the order of the commands.
-    pub outcomes: Vec<Outcome>,
-    /// Numbered; in order within each room.
-    pub events: Vec<RoomEvent>,
 }

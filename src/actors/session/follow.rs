@@ -70,6 +70,8 @@ enum Wanted {
     No,
     /// It has left and come back, with this cursor.
     Again(Option<String>),
+    /// It has lost the right to. An answer that is on its way is older than that and worth nothing.
+    Denied,
 }
 
 /// Where a session begins in a room.
@@ -102,12 +104,16 @@ impl Follow {
     }
 
     pub(super) fn is_wanted(&self) -> bool {
-        self.wanted != Wanted::No
+        matches!(self.wanted, Wanted::Yes | Wanted::Again(_))
     }
 
-    /// The client comes back before the answer to its first question.
-    pub(super) fn want_again(&mut self, cursor: Option<String>) {
-        self.wanted = Wanted::Again(cursor);
+    /// The client comes back before the answer to its first question; `false` when it has to ask anew after it.
+    pub(super) fn want_again(&mut self, cursor: Option<String>) -> bool {
+        let may = self.wanted != Wanted::Denied;
+        if may {
+            self.wanted = Wanted::Again(cursor);
+        }
+        may
     }
 
     /// The answer to a question with this cursor is here: with which cursor to go on, or `None` when nobody wants to.
@@ -115,13 +121,18 @@ impl Follow {
         match std::mem::replace(&mut self.wanted, Wanted::Yes) {
             Wanted::Yes => Some(cursor),
             Wanted::Again(newer) => Some(newer),
-            Wanted::No => None,
+            Wanted::No | Wanted::Denied => None,
         }
     }
 
     /// The client leaves before the room has answered.
     pub(super) fn give_up(&mut self) {
         self.wanted = Wanted::No;
+    }
+
+    /// The client loses the right to hear the room before the room has answered.
+    pub(super) fn deny(&mut self) {
+        self.wanted = Wanted::Denied;
     }
 
     /// The room answered with its position. `wanted` is what the client gave: nothing, a cursor, or nonsense.

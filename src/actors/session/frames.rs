@@ -84,8 +84,8 @@ impl SessionState {
                 if let Some(follow) = self.follow(room) {
                     if follow.is_wanted() {
                         self.error("already_subscribed", "This socket hears the room already.");
-                    } else {
-                        follow.want_again(cursor);
+                    } else if !follow.want_again(cursor) {
+                        self.error("unavailable", "The room was closed to you just now; ask again later.");
                     }
                     None
                 } else if self.follows.len() >= limits.max_rooms {

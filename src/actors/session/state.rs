@@ -251,7 +251,7 @@ impl SessionState {
         match self.follow(room) {
             Some(follow) if follow.is_joining() && greeted == Greeted::Yes => {
                 let wanted = follow.is_wanted();
-                follow.give_up();
+                follow.deny();
                 if wanted {
                     self.error("no_such_room", "There is no such room for you.");
                 }

@@ -1,0 +1,114 @@
+//! What a client says.
+
+use super::*;
+use crate::actors::session::frames::MAX_MARKS;
+
+#[test]
+fn a_new_token_of_the_same_user_keeps_the_socket_and_anothers_does_not_count() {
+    let mut f = Fixture::joined();
+    let own = f.state.principal;
+    let stranger = Principal { user: UserId::generate(), ..own };
+    assert_eq!(f.say(r#"{"type":"refresh","token":"t"}"#), Some(Effect::CheckToken("t".to_owned())));
+    f.state.token_checked(Some((stranger, WALL.plus(Duration::from_secs(9999)))), WALL, f.now);
+    assert!(f.written().join("").contains("token_refused"));
+    f.state.token_checked(Some((own, WALL.plus(Duration::from_secs(7200)))), WALL, f.now);
+    assert!(f.written().join("").contains(r#""type":"refreshed""#));
+    f.state.heard(f.after(4000));
+    f.state.tick(f.after(4000), &f.limits);
+    assert_eq!(f.state.closing, None);
+}
+
+#[test]
+fn three_bad_frames_in_a_row_close_and_a_good_one_between_forgives() {
+    let mut f = Fixture::joined();
+    for frame in ["nonsense", "{}", r#"{"type":"ping"}"#, "nonsense", r#"{"type":"dance"}"#] {
+        f.say(frame);
+    }
+    assert_eq!(f.state.closing, None);
+    f.say("[1]");
+    assert_eq!(f.state.closing, Some(CloseReason::BadFrames));
+}
+
+#[test]
+fn an_ack_is_stored_with_its_device_and_refused_beyond_what_was_sent() {
+    let mut f = Fixture::joined();
+    f.deliver(11);
+    f.written();
+    assert_eq!(f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.12"}"#), None);
+    assert!(f.written().join("").contains("ack_refused"));
+    let Some(Effect::Ack(ack, rings)) = f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.11"}"#)
+    else {
+        panic!("it is stored")
+    };
+    assert_eq!((ack.device.as_str(), ack.cursor, rings.len()), ("till-1", at(11), 1));
+    assert_eq!(f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.11"}"#), None, "nothing new");
+}
+
+#[test]
+fn a_socket_belongs_to_the_device_that_named_itself_first() {
+    let mut f = Fixture::joined();
+    f.say(r#"{"type":"device","id":"till-9","can_ring":true}"#);
+    f.say(r#"{"type":"device","id":"till-9","can_ring":false}"#);
+    assert_eq!(f.written().join("").matches("alive").count(), 2);
+    f.say(r#"{"type":"device","id":"till-10","can_ring":true}"#);
+    f.say(r#"{"type":"device","id":"","can_ring":true}"#);
+    assert_eq!(f.written().join("").matches("bad_device").count(), 2);
+    assert_eq!(f.state.device(), "till-9");
+}
+
+#[test]
+fn a_clients_own_close_code_goes_back_to_it() {
+    for (code, expected) in [(Some(1000u16), 1000u16), (Some(4321), 4321), (None, 1000)] {
+        let mut f = Fixture::joined();
+        f.state.client_closed(code);
+        assert_eq!(f.state.closing, Some(CloseReason::ClientGone));
+        let mut slices = [std::io::IoSlice::new(&[]); crate::actors::session::outbox::FRAMES_A_WRITE];
+        f.state.outbox.slices(&mut slices);
+        assert_eq!(slices[0][2..4], expected.to_be_bytes());
+    }
+}
+
+#[test]
+fn marks_name_an_event_that_was_sent_and_only_so_many_are_on_their_way() {
+    let mut f = Fixture::joined();
+    f.deliver(11);
+    assert_eq!(f.say(r#"{"type":"shown","room":"ROOM","cursor":"00000007.12"}"#), None);
+    for _ in 0..MAX_MARKS {
+        assert!(matches!(
+            f.say(r#"{"type":"acted","room":"ROOM","cursor":"00000007.11"}"#),
+            Some(Effect::Mark(_))
+        ));
+    }
+    assert_eq!(f.say(r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#), None);
+    f.state.mark_stored(Ok(()));
+    assert!(f.say(r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#).is_some());
+}
+
+#[test]
+fn a_client_may_send_a_burst_and_so_many_frames_a_second_whatever_the_wall_clock_does() {
+    let mut f = Fixture::joined();
+    (f.limits.frames_per_s, f.limits.frames_burst) = (10, 3);
+    let ping = |f: &mut Fixture, wall, ms| {
+        let now = f.now + Duration::from_millis(ms);
+        f.state.message(r#"{"type":"ping"}"#, wall, now, &f.limits);
+        f.written();
+        f.state.closing
+    };
+    let long_ago = Timestamp::from_unix_seconds(0);
+    let frames = [(WALL, 0), (WALL, 0), (long_ago, 0), (long_ago, 100), (WALL, 200)];
+    assert_eq!(frames.map(|(wall, ms)| ping(&mut f, wall, ms)), [None; 5]);
+    assert_eq!(ping(&mut f, WALL, 299), Some(CloseReason::TooMany));
+}
+
+#[test]
+fn an_acknowledgement_of_something_new_is_no_frame_too_many_and_any_other_is() {
+    let mut f = Fixture::joined();
+    (f.limits.frames_per_s, f.limits.frames_burst) = (1, 1);
+    let ack = |seq: u64| format!(r#"{{"type":"ack","room":"ROOM","cursor":"{}"}}"#, at(seq));
+    for seq in 11..111 {
+        f.deliver(seq);
+        assert!(f.say(&ack(seq)).is_some());
+    }
+    assert_eq!((f.say(&ack(110)), f.state.closing), (None, None));
+    assert_eq!((f.say(&ack(110)), f.state.closing), (None, Some(CloseReason::TooMany)));
+}

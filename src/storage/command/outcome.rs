@@ -1,0 +1,130 @@
+//! What commands come to.
+
+use crate::domain::access::Role;
+use crate::domain::business::{Business, MenuItem};
+use crate::domain::ids::UserId;
+use crate::domain::order::{MoveRefusal, Order, PlaceRefusal};
+use crate::domain::time::Timestamp;
+use crate::protocol::event::RoomEvent;
+
+use super::{Advanced, KeptAnswer};
+
+/// What a command came to. Each is final and committed; refusals have changed nothing.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Of `PlaceOrder`.
+    Placed(PlaceOutcome),
+    /// Of `MoveOrder`: the order as it is now, or why it was not moved.
+    Moved(Result<Order, MoveError>),
+    /// Of `CreateUser`: false when the address is taken.
+    UserCreated(Creation),
+    /// Of `RotateSession`.
+    Rotated(Rotation),
+    /// Of `RedeemTicket`: `AlreadyThere` when it was used before.
+    TicketRedeemed(Creation),
+    /// Of `UpdateBusiness`: as it is now; `None` when there is no such business.
+    BusinessUpdated(Option<Box<Business>>),
+    /// Of `AddItem`.
+    ItemAdded(Creation),
+    /// Of `UpdateItem`: as it is now; `None` when there is no such item.
+    ItemUpdated(Option<MenuItem>),
+    /// Of `RemoveItem`, `RemoveMember` and `EndSession`.
+    Removed(Removal),
+    /// Of `PutMember`.
+    MemberPut(Result<(), MemberRefusal>),
+    /// Of `Purge`: how many rows were deleted; less than the limit when there are no more.
+    Purged(u64),
+    /// Of `ReadNotification`: when they first read it; `None` when there is no such notification.
+    NotificationRead(Option<Timestamp>),
+    /// Of `Reseal`: how many values were sealed anew; the others were so already, or are gone.
+    Resealed(u64),
+    /// Of `RotateEpoch`.
+    Advanced(Advanced),
+    /// Of everything that cannot be refused.
+    Done,
+}
+
+/// What placing an order came to.
+#[derive(Clone, Debug)]
+pub enum PlaceOutcome {
+    /// It is stored.
+    Placed(Box<Order>),
+    /// The key was answered before; this is that answer.
+    Replayed(KeptAnswer),
+    /// The key belongs to another request.
+    KeyReused,
+    /// It was not placed; the key is free again.
+    Refused(PlaceRefusal),
+}
+
+/// Why an order was not moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MoveError {
+    /// There is no such order.
+    NoSuchOrder,
+    /// The order's rules say no.
+    Refused(MoveRefusal),
+}
+
+/// Whether something was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Creation {
+    /// Now.
+    Created,
+    /// It was there; nothing changed.
+    AlreadyThere,
+}
+
+/// Whether something was taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// Now.
+    Removed,
+    /// There was nothing; nothing changed.
+    NotThere,
+    /// It is the last owner of a business; nothing changed.
+    LastOwner,
+}
+
+/// Why a membership was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberRefusal {
+    /// There is no such user.
+    NoSuchUser,
+    /// The change would leave the business without an owner.
+    LastOwner,
+}
+
+/// What presenting a refresh token came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// The family goes on: this generation's token is the answer, for this user in this role.
+    Continued {
+        /// The generation that now holds.
+        generation: u32,
+        /// Whose family.
+        user: UserId,
+        /// The account's role.
+        role: Role,
+        /// The id of the device it was opened on.
+        device: Option<String>,
+        /// When the family ends unless it is refreshed.
+        expires_at: Timestamp,
+    },
+    /// A rotated token was used again: the family has been ended.
+    Reused {
+        /// Whose family.
+        user: UserId,
+    },
+    /// Unknown, ended or run out.
+    Refused,
+}
+
+/// What a transaction came to: an outcome for each command in order, and what rooms have to be told.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// In the order of the commands.
+    pub outcomes: Vec<Outcome>,
+    /// Numbered; in order within each room.
+    pub events: Vec<RoomEvent>,
+}
