@@ -134,16 +134,23 @@ pub struct App {
     drain_within: Duration,
 }
 
-/// Opens the database the settings name; nothing is migrated.
+/// Opens the database the settings name, for a command whose metrics nobody asks for; nothing is migrated.
 ///
 /// # Errors
 /// When it cannot be reached or a key does not work.
 pub async fn open_store(settings: &Settings) -> Result<(Arc<dyn Store>, Arc<Cipher>), StartError> {
+    open_counted_store(settings, Metrics::new(&settings.storage.data.dir)).await
+}
+
+async fn open_counted_store(
+    settings: &Settings,
+    metrics: Metrics,
+) -> Result<(Arc<dyn Store>, Arc<Cipher>), StartError> {
     let cipher = Arc::new(cipher(settings)?);
     let location = settings.storage.location().map_err(|p| StartError::Setting(p.to_string()))?;
     let database = &settings.storage.database;
     let store = match location {
-        DatabaseLocation::Sqlite(path) => sqlite::connect(&path, cipher.clone()).await?,
+        DatabaseLocation::Sqlite(path) => sqlite::connect(&path, cipher.clone(), metrics).await?,
         DatabaseLocation::Postgres(url) => {
             let options = PostgresOptions {
                 url,
@@ -155,7 +162,7 @@ pub async fn open_store(settings: &Settings) -> Result<(Arc<dyn Store>, Arc<Ciph
                 statement_timeout: Duration::from_millis(database.statement_timeout_ms),
                 lock_timeout: Duration::from_millis(database.lock_timeout_ms),
             };
-            postgres::connect(&options, cipher.clone())?
+            postgres::connect(&options, cipher.clone(), metrics)?
         }
     };
     Ok((store, cipher))
@@ -193,9 +200,9 @@ impl App {
         let listening = bind(SocketAddr::new(settings.http.server.host, settings.http.server.port))?;
         let ops = settings.http.ops.address().map(bind).transpose()?;
         let (address, ops_address) = (listening.address, ops.as_ref().map(|ops| ops.address));
-        let (store, cipher) = open_store(&settings).await?;
-        store.migrate().await?;
         let metrics = Metrics::new(&settings.storage.data.dir);
+        let (store, cipher) = open_counted_store(&settings, metrics.clone()).await?;
+        store.migrate().await?;
         let auth = &settings.http.auth;
         let secret = auth.secret_key.expose_secret().as_bytes();
         let tokens = Arc::new(Tokens::new(
@@ -471,12 +478,6 @@ impl CommitObserver for Announcer {
             if let Action::EndSession { session } = command.action {
                 self.end_session(session);
             }
-        }
-    }
-
-    fn failed(&self, command: &Command) {
-        if matches!(command.action, Action::PlaceOrder(_)) {
-            self.metrics.order_creation_errors_total.inc();
         }
     }
 }

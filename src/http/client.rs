@@ -1,29 +1,39 @@
 //! Whose connection it is, seen through the proxies that are trusted.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::http::header::{HeaderMap, X_FORWARDED_FOR};
 
 use super::network::Network;
 
+/// Nobody's: what a trusted proxy could not name is not the proxy itself, which may see more than others.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// The address of the client: the peer, or, when that is a trusted proxy, the nearest address it or the trusted
-/// proxies before it name that is not itself trusted. What an untrusted peer says is not believed.
+/// proxies before it name that is not itself trusted. What an untrusted peer says is not believed; where a trusted one
+/// says what cannot be read it is `0.0.0.0`, for all of them together.
 pub fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer.to_canonical();
     if !is_trusted(client) {
         return client;
     }
-    let lines: Vec<&str> = headers.get_all(X_FORWARDED_FOR).filter_map(|v| v.to_str().ok()).collect();
-    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-        // A name nobody can read: what came before it cannot be believed either.
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
+    let lines: Vec<&[u8]> = headers.get_all(X_FORWARDED_FOR).map(|value| value.as_bytes()).collect();
+    // In bytes: a client's own share of a line may be anything, and must not hide what a proxy has added to it.
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
+        let Some(address) = hop_of(hop) else { return UNKNOWN };
         client = address.to_canonical();
         if !is_trusted(client) {
             break;
         }
     }
     client
+}
+
+/// An address as proxies write it, some of them with a port.
+fn hop_of(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop).ok()?.trim();
+    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|socket| socket.ip()))
 }
 
 #[cfg(test)]
@@ -33,9 +43,14 @@ mod tests {
     use super::*;
 
     fn seen(peer: &str, forwarded: &[&str]) -> String {
+        let lines: Vec<&[u8]> = forwarded.iter().map(|line| line.as_bytes()).collect();
+        seen_raw(peer, &lines)
+    }
+
+    fn seen_raw(peer: &str, forwarded: &[&[u8]]) -> String {
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append(X_FORWARDED_FOR, HeaderValue::from_str(line).unwrap());
+            headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(line).unwrap());
         }
         let trusted = ["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
         address(peer.parse().unwrap(), &headers, &trusted).to_string()
@@ -52,7 +67,22 @@ mod tests {
     fn an_address_that_the_client_made_up_is_not_taken() {
         assert_eq!(seen("10.0.0.1", &["1.2.3.4, 198.51.100.1, 10.0.0.2"]), "198.51.100.1");
         assert_eq!(seen("10.0.0.1", &["1.2.3.4", "198.51.100.1"]), "198.51.100.1");
-        assert_eq!(seen("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.2"]), "10.0.0.2");
         assert_eq!(seen("::1", &[]), "::1");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_never_a_trusted_address() {
+        assert_eq!(seen("10.0.0.1", &["198.51.100.1, unknown, 10.0.0.2"]), "0.0.0.0");
+        assert_eq!(seen("10.0.0.1", &["unknown"]), "0.0.0.0");
+        assert_eq!(seen("10.0.0.1", &[""]), "0.0.0.0");
+        assert_eq!(seen_raw("10.0.0.1", &[b"\xff"]), "0.0.0.0");
+        assert_eq!(seen_raw("10.0.0.1", &[b"\xff, 203.0.113.9"]), "203.0.113.9");
+        assert_eq!(seen_raw("10.0.0.1", &[b"\xff, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_port_is_no_part_of_an_address() {
+        assert_eq!(seen("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
+        assert_eq!(seen("10.0.0.1", &["[2001:db8::1]:4711, 10.0.0.2"]), "2001:db8::1");
     }
 }

@@ -20,6 +20,7 @@ use crate::domain::time::Timestamp;
 
 use super::identity;
 use super::limits::{Buckets, Class, RATE_LIMIT, Subject};
+use super::observe::ForOperators;
 use super::problem::ApiError;
 use super::shedding::Shed;
 use super::state::{Api, Deployment};
@@ -71,11 +72,20 @@ impl Api {
         }
     }
 
-    /// Whether what is meant for operators may be shown on the main listener.
-    fn shows_operations(&self, client: IpAddr, headers: &HeaderMap) -> bool {
-        if self.settings.ops.address().is_some() {
+    /// Whether a request is answered as though there were no such route, whoever asks.
+    fn hides(&self, path: &str, request: &ServiceRequest) -> bool {
+        if !is_for_operators(path) || request.app_data::<ForOperators>().is_some() {
             return false;
         }
+        if self.settings.ops.address().is_some() {
+            return true;
+        }
+        let client = request.extensions().get::<ClientAddress>().map(|client| client.0);
+        is_told_unasked(path) && !client.is_some_and(|client| self.is_inside(client, request.headers()))
+    }
+
+    /// Whether a client may see what is told without a sign-in.
+    fn is_inside(&self, client: IpAddr, headers: &HeaderMap) -> bool {
         // A proxy on this machine that is not trusted speaks for the whole world.
         let from_here = client.is_loopback() && !headers.contains_key(X_FORWARDED_FOR);
         self.deployment != Deployment::Production
@@ -136,7 +146,13 @@ fn is_new_order(method: &Method, path: &str) -> bool {
     method == Method::POST && path == "/api/v1/orders"
 }
 
-fn is_for_operators(path: &str) -> bool {
+/// What moves to the operators' own listener, where there is one.
+pub(super) fn is_for_operators(path: &str) -> bool {
+    is_told_unasked(path) || path == "/api/v1/admin" || path.starts_with("/api/v1/admin/")
+}
+
+/// What is for operators and asks nobody who they are.
+fn is_told_unasked(path: &str) -> bool {
     matches!(path, "/metrics" | "/health/metrics" | "/health/detailed")
 }
 
@@ -152,12 +168,6 @@ pub(super) async fn guard(
     let client = client_of(request.request());
     // As the router reads it: what is percent-encoded by choice leads to the same route.
     let path = request.match_info().as_str().to_owned();
-    if is_for_operators(&path) {
-        let address = request.extensions().get::<ClientAddress>().map(|client| client.0);
-        if !address.is_some_and(|address| api.shows_operations(address, request.headers())) {
-            return Ok(request.into_response(ApiError::not_found().error_response()));
-        }
-    }
     // Before anything is done for it: most of what a refusal costs is found out for nothing.
     if is_new_order(request.method(), &path)
         && let Err(overloaded) = api.persistence.takes_new_work()
@@ -182,7 +192,12 @@ pub(super) async fn guard(
             Err(error) => return Ok(refuse(request, error).await),
         },
     };
-    let mut response = next.call(request).await?.map_into_boxed_body();
+    // Only now, when it has spent what a path that is none of ours spends.
+    let mut response = if api.hides(&path, &request) {
+        request.into_response(ApiError::not_found().error_response())
+    } else {
+        next.call(request).await?.map_into_boxed_body()
+    };
     let status = response.status();
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         api.denied(user.unwrap_or(client));

@@ -55,9 +55,20 @@ type Waiting = Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>;
 #[derive(Clone, Debug, Default)]
 pub struct Gate(Arc<Waiting>);
 
+/// Whether a request came first with its key, as far as this node knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Nobody worked on the key when it came.
+    First,
+    /// It has waited for another one, whose answer may be kept by now.
+    After,
+}
+
 /// The right to work on a key; dropping it lets the next one in.
 #[derive(Debug)]
 pub struct Passage {
+    /// Whether it had to be waited for.
+    pub turn: Turn,
     /// Before `place`: the lock has to be open before the entry is judged.
     _open: OwnedMutexGuard<()>,
     _place: Place,
@@ -78,8 +89,11 @@ impl Gate {
     /// 409 `request_in_flight` when the wait was in vain, 503 when too many keys are in use.
     pub async fn enter(&self, scope: &str, key: &str, patience: Duration) -> Result<Passage, ApiError> {
         let place = self.place((scope.to_owned(), key.to_owned()))?;
+        if let Ok(open) = Arc::clone(&place.lock).try_lock_owned() {
+            return Ok(Passage { turn: Turn::First, _open: open, _place: place });
+        }
         match tokio::time::timeout(patience, Arc::clone(&place.lock).lock_owned()).await {
-            Ok(open) => Ok(Passage { _open: open, _place: place }),
+            Ok(open) => Ok(Passage { turn: Turn::After, _open: open, _place: place }),
             Err(_) => {
                 Err(ApiError::new(ProblemCode::InFlight, "Ask again for its answer with the same key.")
                     .retry_after(Duration::from_secs(1)))
@@ -124,16 +138,17 @@ mod tests {
     async fn one_request_works_on_a_key_and_the_next_follows_when_it_is_done() {
         let gate = Gate::default();
         let first = gate.enter("user", "key", SOON).await.unwrap();
+        assert_eq!(first.turn, Turn::First);
         let refused = gate.enter("user", "key", SOON).await.unwrap_err();
         assert_eq!(refused.code(), ProblemCode::InFlight);
         drop(gate.enter("user", "another", SOON).await.unwrap());
         let second = tokio::spawn({
             let gate = gate.clone();
-            async move { gate.enter("user", "key", WAIT).await.map(drop) }
+            async move { gate.enter("user", "key", WAIT).await.map(|passage| passage.turn) }
         });
         tokio::task::yield_now().await;
         drop(first);
-        second.await.unwrap().unwrap();
+        assert_eq!(second.await.unwrap().unwrap(), Turn::After);
         assert_eq!(in_use(&gate), 0);
     }
 

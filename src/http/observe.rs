@@ -140,7 +140,7 @@ pub async fn observe(
 }
 
 /// Label values are few: a method nobody knows is not one of them.
-fn known_method(method: &Method) -> &'static str {
+pub(super) fn known_method(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -13,7 +13,7 @@ use utoipa_actix_web::{AppExt, scope};
 use crate::protocol::problem::ProblemCode;
 
 use super::freshness::CACHE_STATUS;
-use super::guard::guard;
+use super::guard::{guard, is_for_operators};
 use super::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::observe::{ForOperators, REQUEST_ID, observe};
 use super::problem::ApiError;
@@ -62,7 +62,8 @@ pub fn application(
         .wrap(from_fn(observe))
 }
 
-/// What is for operators, for the listener of its own. Whoever reaches it may see it.
+/// What is for operators, for the listener of its own. Whoever reaches it may see how the hub is; what is done here takes
+/// an operator's token. Pages of other sites have no business here.
 pub fn operations(
     api: web::Data<Api>,
 ) -> App<
@@ -79,8 +80,11 @@ pub fn operations(
         .app_data(ForOperators)
         .into_utoipa_app()
         .configure(health::routes)
+        .service(scope("/api/v1").configure(administration))
         .into_app()
         .default_service(web::to(nowhere))
+        .wrap(from_fn(guard))
+        .wrap(Compress::default())
         .wrap(from_fn(observe))
 }
 
@@ -90,8 +94,7 @@ pub(super) fn documented(config: &mut ServiceConfig) {
     config.service(
         scope("/api/v1")
             .configure(accounts::routes)
-            .configure(admin::routes)
-            .configure(jobs::routes)
+            .configure(administration)
             .configure(businesses::routes)
             .configure(members::routes)
             .configure(menu::routes)
@@ -102,9 +105,19 @@ pub(super) fn documented(config: &mut ServiceConfig) {
     );
 }
 
-/// The operators' own listener has few paths, and says nothing of those it has not.
-async fn nowhere() -> Result<&'static str, ApiError> {
-    Err(ApiError::not_found())
+/// Everything below `/api/v1/admin`: on the main listener, or else on that of the operators.
+fn administration(config: &mut ServiceConfig) {
+    admin::routes(config);
+    jobs::routes(config);
+}
+
+/// The operators' own listener says nothing of the rest of the API, whatever the method.
+async fn nowhere(request: HttpRequest) -> Result<&'static str, ApiError> {
+    let path = request.path();
+    if path.starts_with("/api/") && !is_for_operators(path) {
+        return Err(ApiError::not_found());
+    }
+    elsewhere(request).await
 }
 
 /// What no route takes: a path that is none of ours, or a method that is not for this path.

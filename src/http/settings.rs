@@ -103,8 +103,8 @@ pub struct DriverSettings {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OpsSettings {
-    /// `address:port` of a listener for `/metrics` and `/health/detailed` alone, which are then nowhere else. Empty:
-    /// they are on the main one, in production for loopback and `server.trusted_proxies` only.
+    /// `address:port` of a listener for `/metrics`, `/health/detailed` and `/api/v1/admin`, which are then nowhere else.
+    /// Empty: they are on the main one, in production the first two for loopback and `server.trusted_proxies` only.
     pub bind: String,
 }
 
@@ -204,7 +204,7 @@ impl ServerSettings {
         for host in self.trusted_hosts.iter().filter(|host| !is_host(host)) {
             checks.refuse("trusted_hosts", format!("'{host}' is not a lower-case name without a port"));
         }
-        checks.range("drain_s", self.drain_s, 0..=28);
+        checks.range("drain_s", self.drain_s, 0..=26);
         checks.found()
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::ids::{BusinessId, CommandId, NotificationId, OrderId, Session
 use crate::domain::order::{Draft, MoveRequest};
 use crate::domain::time::Timestamp;
 
-pub use devices::{DeviceAck, DeviceMark, MarkKind};
+pub use devices::{DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
 pub use outcome::{Committed, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation};
 pub use upkeep::{Advanced, Purgeable, RowKey, SealedColumn};
 
@@ -110,7 +110,7 @@ pub enum Action {
         user: UserId,
     },
     /// Store how far devices have received their rooms. A position never goes back within an epoch.
-    StoreAcks(Vec<DeviceAck>),
+    StoreAcks(Vec<ReceivedAck>),
     /// Store that one event was shown or acted upon on a device.
     StoreMark(DeviceMark),
     /// Delete what is older than `before`, at most `limit` rows of it.

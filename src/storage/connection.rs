@@ -4,6 +4,8 @@ use sqlx::postgres::{PgArguments, PgPool, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
 use sqlx::{Arguments, Executor, FromRow, PgConnection, Postgres, SqlStr, Sqlite, SqliteConnection};
 
+use crate::telemetry::metrics::Metrics;
+
 use super::failure::Failure;
 use super::statement::{Arg, Dialect, Statement};
 
@@ -15,18 +17,29 @@ pub(super) trait SharedRow:
 
 impl<T> SharedRow for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin {}
 
-/// One connection, owned by one lane.
+/// The connection of either database.
 #[derive(Debug)]
-pub(super) enum Connection {
+pub(super) enum Link {
     Postgres(Box<PgConnection>),
     Sqlite(Box<SqliteConnection>),
 }
 
+/// One connection, owned by one lane; what it is asked is counted.
+#[derive(Debug)]
+pub(super) struct Connection {
+    link: Link,
+    metrics: Metrics,
+}
+
 impl Connection {
+    pub(super) fn new(link: Link, metrics: Metrics) -> Self {
+        Self { link, metrics }
+    }
+
     pub(super) fn dialect(&self) -> Dialect {
-        match self {
-            Self::Postgres(_) => Dialect::Postgres,
-            Self::Sqlite(_) => Dialect::Sqlite,
+        match self.link {
+            Link::Postgres(_) => Dialect::Postgres,
+            Link::Sqlite(_) => Dialect::Sqlite,
         }
     }
 
@@ -37,9 +50,10 @@ impl Connection {
         args: &[Arg],
     ) -> Result<Vec<T>, Failure> {
         let text = statement.text(self.dialect());
-        let rows = match self {
-            Self::Postgres(c) => fetch_postgres(&mut **c, text, args).await?,
-            Self::Sqlite(c) => fetch_sqlite(&mut **c, text, args).await?,
+        let _running = statement.operation().begin(&self.metrics);
+        let rows = match &mut self.link {
+            Link::Postgres(c) => fetch_postgres(&mut **c, text, args).await?,
+            Link::Sqlite(c) => fetch_sqlite(&mut **c, text, args).await?,
         };
         Ok(rows)
     }
@@ -56,11 +70,12 @@ impl Connection {
     /// Runs `statement` and tells how many rows it changed.
     pub(super) async fn execute(&mut self, statement: &Statement, args: &[Arg]) -> Result<u64, Failure> {
         let text = statement.text(self.dialect());
-        let changed = match self {
-            Self::Postgres(c) => {
+        let _running = statement.operation().begin(&self.metrics);
+        let changed = match &mut self.link {
+            Link::Postgres(c) => {
                 sqlx::query_with(text, postgres_args(args)?).execute(&mut **c).await?.rows_affected()
             }
-            Self::Sqlite(c) => {
+            Link::Sqlite(c) => {
                 sqlx::query_with(text, sqlite_args(args)?).execute(&mut **c).await?.rows_affected()
             }
         };
@@ -69,27 +84,27 @@ impl Connection {
 
     /// Begins a transaction; on SQLite as the writer at once, so that it never has to give way later.
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
-        match self {
-            Self::Postgres(c) => c.execute("BEGIN").await.map(drop)?,
-            Self::Sqlite(c) => c.execute("BEGIN IMMEDIATE").await.map(drop)?,
+        match &mut self.link {
+            Link::Postgres(c) => c.execute("BEGIN").await.map(drop)?,
+            Link::Sqlite(c) => c.execute("BEGIN IMMEDIATE").await.map(drop)?,
         }
         Ok(())
     }
 
     /// Sends COMMIT. Never after an error: Postgres answers an aborted transaction's COMMIT with success.
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {
-        let answer = match self {
-            Self::Postgres(c) => c.execute("COMMIT").await.map(drop),
-            Self::Sqlite(c) => c.execute("COMMIT").await.map(drop),
+        let answer = match &mut self.link {
+            Link::Postgres(c) => c.execute("COMMIT").await.map(drop),
+            Link::Sqlite(c) => c.execute("COMMIT").await.map(drop),
         };
         answer.map_err(Failure::at_commit)
     }
 
     /// Gives the transaction up.
     pub(super) async fn rollback(&mut self) -> Result<(), Failure> {
-        match self {
-            Self::Postgres(c) => c.execute("ROLLBACK").await.map(drop)?,
-            Self::Sqlite(c) => c.execute("ROLLBACK").await.map(drop)?,
+        match &mut self.link {
+            Link::Postgres(c) => c.execute("ROLLBACK").await.map(drop)?,
+            Link::Sqlite(c) => c.execute("ROLLBACK").await.map(drop)?,
         }
         Ok(())
     }

@@ -6,7 +6,9 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, PgConnection, SqliteConnection};
 
-use super::connection::Connection;
+use crate::telemetry::metrics::Metrics;
+
+use super::connection::{Connection, Link};
 use super::error::StoreError;
 use super::failure::Failure;
 
@@ -18,14 +20,15 @@ pub(super) enum Connector {
 }
 
 impl Connector {
-    /// A new connection; for Postgres within the time-out.
-    pub(super) async fn connect(&self) -> Result<Connection, StoreError> {
-        match self {
+    /// A new connection, counted in `metrics`; for Postgres within the time-out.
+    pub(super) async fn connect(&self, metrics: Metrics) -> Result<Connection, StoreError> {
+        let link = match self {
             Self::Postgres { options, timeout } => {
-                Ok(Connection::Postgres(Box::new(connect_postgres(options, *timeout).await?)))
+                Link::Postgres(Box::new(connect_postgres(options, *timeout).await?))
             }
-            Self::Sqlite { options } => Ok(Connection::Sqlite(Box::new(connect_sqlite(options).await?))),
-        }
+            Self::Sqlite { options } => Link::Sqlite(Box::new(connect_sqlite(options).await?)),
+        };
+        Ok(Connection::new(link, metrics))
     }
 }
 

@@ -10,6 +10,7 @@ mod connector;
 mod error;
 mod failure;
 mod migrations;
+mod operation;
 mod ports;
 pub mod postgres;
 mod reading;

@@ -8,6 +8,8 @@ use sqlx::{FromRow, SqlStr};
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
+use crate::telemetry::metrics::Metrics;
+
 use super::breaker::{Breaker, Heard, Turn};
 use super::connection::{Pool, SharedRow};
 use super::error::StoreError;
@@ -42,12 +44,14 @@ pub(super) struct Reading {
     breaker: Mutex<Breaker>,
     /// Probes run where the store was made, which outlives the threads that only ask.
     runtime: Handle,
+    metrics: Metrics,
 }
 
 impl Reading {
     /// Has to be called inside a runtime.
-    pub(super) fn new(name: &'static str, pool: Pool, limit: Duration) -> Arc<Self> {
-        Arc::new(Self { name, pool, limit, breaker: Mutex::default(), runtime: Handle::current() })
+    pub(super) fn new(name: &'static str, pool: Pool, limit: Duration, metrics: Metrics) -> Arc<Self> {
+        let (breaker, runtime) = (Mutex::default(), Handle::current());
+        Arc::new(Self { name, pool, limit, breaker, runtime, metrics })
     }
 
     pub(super) fn dialect(&self) -> Dialect {
@@ -68,16 +72,18 @@ impl Reading {
         self.pool.close().await;
     }
 
-    /// Every row of `text`, within the limit; at once [`StoreError::Unavailable`] while the circuit is open.
+    /// Every row of `statement`, within the limit; at once [`StoreError::Unavailable`] while the circuit is open.
     pub(super) async fn fetch<T: SharedRow>(
         self: &Arc<Self>,
-        text: SqlStr,
+        statement: &Statement,
         args: &[Arg],
     ) -> Result<Vec<T>, StoreError> {
         if self.circuit() == Circuit::Open {
             return Err(StoreError::Unavailable("it has not answered lately and was not asked".to_owned()));
         }
-        let began = Instant::now();
+        let running = statement.operation().begin(&self.metrics);
+        let began = running.began;
+        let text = statement.text(self.dialect());
         let mut asked = Box::pin(timeout(self.limit, self.fetch_whole(text, args)));
         let answer = tokio::select! {
             biased;
@@ -121,7 +127,7 @@ impl Reading {
 
     /// Whether the database answers, by a read like any other.
     pub(super) async fn ping(self: &Arc<Self>) -> Result<(), StoreError> {
-        self.fetch::<PingRow>(PING.text(self.dialect()), &[]).await.map(drop)
+        self.fetch::<PingRow>(&PING, &[]).await.map(drop)
     }
 
     fn report(self: &Arc<Self>, heard: Heard, began: Instant) {

@@ -5,6 +5,8 @@ use std::sync::{Arc, LazyLock};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
+use super::operation::Operation;
+
 /// Which SQL a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -21,6 +23,7 @@ pub(super) enum Dialect {
 pub(super) struct Statement {
     postgres: Arc<str>,
     sqlite: Arc<str>,
+    operation: Operation,
 }
 
 /// A statement that is made at its first use.
@@ -40,7 +43,10 @@ impl Statement {
 
     /// A statement over `{rows}` that the two dialects have to say differently.
     pub(super) fn apart(columns: &str, postgres: &str, sqlite: &str) -> Self {
+        let operation = Operation::of(postgres);
+        debug_assert_eq!(operation, Operation::of(sqlite), "both dialects do the same to the same table");
         Self {
+            operation,
             postgres: postgres
                 .replace("{rows}", &postgres_rows(columns))
                 .replace("= {any}", "= ANY(ARRAY(SELECT json_array_elements_text($1::json)))")
@@ -53,6 +59,11 @@ impl Statement {
                 .replace("{for_update}", "")
                 .into(),
         }
+    }
+
+    /// What it is called in the metrics.
+    pub(super) fn operation(&self) -> Operation {
+        self.operation
     }
 
     /// The text for `dialect`.

@@ -14,6 +14,7 @@ use crate::domain::order::Order;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
+use crate::telemetry::metrics::Metrics;
 
 use super::batch::SqlLane;
 use super::cipher::Cipher;
@@ -43,6 +44,7 @@ pub(super) struct SqlStore {
     pub(super) migrations: Connector,
     pub(super) reading: Arc<Reading>,
     pub(super) cipher: Arc<Cipher>,
+    pub(super) metrics: Metrics,
 }
 
 impl SqlStore {
@@ -51,7 +53,7 @@ impl SqlStore {
         statement: &Statement,
         args: &[Arg],
     ) -> Result<Vec<T>, StoreError> {
-        self.reading.fetch(statement.text(self.reading.dialect()), args).await
+        self.reading.fetch(statement, args).await
     }
 
     pub(super) async fn fetch_first<T: SharedRow>(
@@ -74,7 +76,8 @@ impl Store for SqlStore {
     }
 
     async fn open_lane(&self) -> Result<Box<dyn Lane>, StoreError> {
-        let lane = SqlLane::open(self.connector.clone(), Arc::clone(&self.cipher), TRANSACTION_LIMIT).await?;
+        let (connector, cipher) = (self.connector.clone(), Arc::clone(&self.cipher));
+        let lane = SqlLane::open(connector, cipher, self.metrics.clone(), TRANSACTION_LIMIT).await?;
         Ok(Box::new(lane))
     }
 

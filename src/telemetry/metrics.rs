@@ -1,5 +1,6 @@
 //! Every metric, in one place: name, labels, unit and meaning. `docs/metrics.md` shows the same to operators.
 
+use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,9 +51,9 @@ pub struct Families {
     pub event_delivery_seconds: Histogram,
     /// From commit to the first acknowledgement of each device that was there, seconds.
     pub event_ack_seconds: Histogram,
-    /// Database operations done, by operation and table.
+    /// Database operations that ended, failed ones too, by operation and table.
     pub database_operations_total: IntCounterVec,
-    /// Time of a database operation, seconds, by operation and table.
+    /// Time of a database operation, a read's wait for a connection included, seconds, by operation and table.
     pub database_query_seconds: HistogramVec,
     /// Connections of the pool, by state: `idle` or `used`.
     pub database_pool_connections: IntGaugeVec,
@@ -129,6 +130,13 @@ impl Metrics {
     }
 }
 
+/// Figures are read on `/metrics`.
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
 impl Deref for Metrics {
     type Target = Families;
 
@@ -179,7 +187,7 @@ impl Families {
             )?,
             database_operations_total: add.counters(
                 "database_operations_total",
-                "Database operations done.",
+                "Database operations that ended, failed ones too.",
                 &["operation", "table"],
             )?,
             database_query_seconds: add.latencies(
@@ -209,8 +217,10 @@ impl Families {
                 &FINE_SECONDS,
             )?,
             orders_created_total: add.counter("orders_created_total", "Orders committed.")?,
-            order_creation_errors_total: add
-                .counter("order_creation_errors_total", "Valid orders that could not be stored.")?,
+            order_creation_errors_total: add.counter(
+                "order_creation_errors_total",
+                "Valid orders that the store did not take, or not in time.",
+            )?,
             orders_processed_total: add.counters(
                 "orders_processed_total",
                 "Order moves committed.",

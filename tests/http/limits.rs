@@ -116,6 +116,46 @@ async fn who_is_not_signed_in_has_the_quota_of_an_address_on_every_door() {
 }
 
 #[tokio::test]
+async fn upgrades_that_are_refused_spend_the_quota_of_the_address_and_make_no_series_of_their_own() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.public", "3")]).await;
+    let mut answers = Vec::new();
+    for n in 0..5 {
+        let mut stream = TcpStream::connect(app.address).await.unwrap();
+        let request = format!(
+            "MADE-UP-{n} /x HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answers.push(answer[9..12].to_owned());
+    }
+    assert_eq!(answers, ["404", "404", "404", "429", "429"]);
+    let metrics = Answer::of(app.http.get(app.url("/metrics"))).await.expect(200).text;
+    assert!(
+        metrics.contains(r#"http_requests_total{endpoint="unmatched",method="other",status="404"} 3"#),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("MADE-UP"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_ticket_that_was_used_spends_the_quota_of_its_holder_before_it_is_written_down() {
+    let app =
+        TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.api", "1"), ("limits.api_burst", "6")]).await;
+    let merchant = app.person("merchant", "Olga").await;
+    let business = merchant.business(&app).await;
+    let ticket = merchant.post(&app, "/auth/ticket", &json!({})).await.expect(200).json();
+    let path = format!("/ws/notifications/{business}?ticket={}", ticket["ticket"].as_str().unwrap());
+    let _open = Device::dial(&app, None, &path, &[]).await.expect("the first time");
+    let mut again = Vec::new();
+    for _ in 0..6 {
+        again.push(Device::dial(&app, None, &path, &[]).await.err().unwrap().status().as_u16());
+    }
+    again.dedup();
+    assert_eq!(again, [401, 429]);
+}
+
+#[tokio::test]
 async fn an_operator_gives_everybody_their_limits_back() {
     let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.orders", "1")]).await;
     let (owner, zoe) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);

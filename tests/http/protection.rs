@@ -3,10 +3,11 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::header;
-use crate::support::{Answer, Device, StoreKind, TestApp};
+use crate::support::{Answer, Device, Endpoint, Person, StoreKind, TestApp};
 
 /// An encryption key and a signing key as production wants them.
 const PRODUCTION: [(&str, &str); 3] = [
@@ -85,6 +86,80 @@ async fn a_listener_of_their_own_shows_operators_what_the_main_one_hides() {
     Answer::of(ops.http.get(ops.url("/health/ready"))).await.expect(200);
     Answer::of(ops.http.get(ops.url("/api/v1/orders"))).await.expect(404);
     Answer::of(ops.http.get(ops.url("/docs/"))).await.expect(404);
+}
+
+/// Method and path of every route below `/api/v1/admin`; what is for ids in them is an `x`.
+fn administration() -> Vec<(Method, String)> {
+    let document: Value = serde_json::from_str(&bellhop::http::openapi::openapi_json()).unwrap();
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let Some(below) = path.strip_prefix("/api/v1/admin/") else { continue };
+        let parts = below.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
+        let path = format!("/admin/{}", parts.collect::<Vec<_>>().join("/"));
+        for verb in item.as_object().unwrap().keys() {
+            routes.push((Method::from_bytes(verb.to_uppercase().as_bytes()).unwrap(), path.clone()));
+        }
+    }
+    assert!(!routes.is_empty());
+    routes
+}
+
+#[tokio::test]
+async fn a_listener_of_their_own_is_where_operators_do_what_they_may() {
+    let settings = [("ops.bind", "127.0.0.1:0"), ("limits.enabled", "true"), ("limits.api", "10000")];
+    let app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
+    let ops = app.ops();
+    let (zoe, ada) = (app.person("customer", "Zoe").await, app.operator("Ada").await);
+    // What is the same for every path that is none of ours.
+    let told = |answer: Answer| {
+        let names: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+        let mut problem = answer.expect_problem(404, "not_found");
+        problem.as_object_mut().unwrap().remove("request_id");
+        (names, problem)
+    };
+    let absent = told(ada.get(&app, "/nowhere").await);
+    for (method, path) in administration() {
+        let asked = |who: &Person, at: &Endpoint| Answer::of(who.request(at, method.clone(), &path));
+        let url = ops.url(&format!("/api/v1{path}"));
+        let nobody = Answer::of(ops.http.request(method.clone(), url)).await;
+        assert_protected(&nobody.headers);
+        assert_ne!(header(&nobody, "ratelimit"), "", "{method} {path}");
+        nobody.expect_problem(401, "unauthenticated");
+        asked(&zoe, &ops).await.expect_problem(403, "forbidden");
+        for who in [&zoe, &ada] {
+            assert_eq!(told(asked(who, &app).await), absent, "{method} {path}");
+        }
+    }
+    let jobs = ada.request(&ops, Method::GET, "/admin/jobs").header("host", "10.0.0.7");
+    Answer::of(jobs).await.expect(200);
+    ada.delete(&ops, "/admin/rate-limits").await.expect(204);
+    for hidden in ["/admin", "/admin/", "/admin/jobs/", "/%61dmin/jobs", "/admin/nothing"] {
+        assert_eq!(told(ada.get(&app, hidden).await), absent, "{hidden}");
+    }
+    let nobody = Answer::of(app.http.get(app.url("/api/v1/admin/jobs"))).await;
+    nobody.expect_problem(404, "not_found");
+    // A method that is not for a path is told where the path is, and there only.
+    assert_eq!(told(ada.delete(&app, "/admin/jobs").await), absent);
+    let refused = ada.delete(&ops, "/admin/jobs").await;
+    assert_eq!(header(&refused, "allow"), "GET, HEAD");
+    refused.expect_problem(405, "method_not_allowed");
+    ada.delete(&ops, "/orders").await.expect_problem(404, "not_found");
+    ada.post(&ops, "/auth/login", &json!({})).await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn without_a_listener_of_their_own_operators_use_the_main_one() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &PRODUCTION).await;
+    let (zoe, ada) = (app.person("customer", "Zoe").await, app.operator("Ada").await);
+    for (method, path) in administration() {
+        let url = app.url(&format!("/api/v1{path}"));
+        let nobody = Answer::of(app.http.request(method.clone(), url)).await;
+        nobody.expect_problem(401, "unauthenticated");
+        Answer::of(zoe.request(&app, method, &path)).await.expect_problem(403, "forbidden");
+    }
+    // From outside, where metrics are hidden.
+    let jobs = ada.request(&app, Method::GET, "/admin/jobs").header("x-forwarded-for", "203.0.113.9");
+    Answer::of(jobs).await.expect(200);
 }
 
 #[tokio::test]

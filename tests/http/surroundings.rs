@@ -60,6 +60,44 @@ async fn requests_are_counted_by_route_and_not_by_address() {
 }
 
 #[tokio::test]
+async fn operations_of_the_database_are_counted_and_timed_by_what_they_do_to_which_table() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let (owner, zoe) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
+    let business = owner.business(&app).await;
+    let order = zoe.order(&app, &business).await;
+    owner.move_order(&app, &order, "accepted").await;
+    owner.get(&app, "/orders?q=zoe").await.expect(200);
+    Answer::of(app.http.get(app.url("/health/ready"))).await.expect(200);
+    let metrics = Answer::of(app.http.get(app.url("/metrics"))).await.expect(200).text;
+    let count = |series: &str| {
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_default().trim();
+        value.parse::<u64>().unwrap_or_else(|_| panic!("{series} is missing in\n{metrics}"))
+    };
+    for (operation, table) in [
+        ("insert", "orders"),
+        ("insert", "order_items"),
+        ("insert", "room_events"),
+        ("update", "orders"),
+        ("select", "orders"),
+        ("select", "order_items"),
+        ("select", "businesses"),
+        ("select", "users"),
+        ("select", "none"),
+    ] {
+        let labels = format!("{{operation=\"{operation}\",table=\"{table}\"}}");
+        let operations = count(&format!("database_operations_total{labels}"));
+        assert!(operations > 0 && operations == count(&format!("database_query_seconds_count{labels}")));
+    }
+    assert_eq!(count("database_operations_total{operation=\"insert\",table=\"orders\"}"), 1);
+    // The planner of SQLite is told how the data is spread, which is done to no table.
+    let upkeep = "{operation=\"other\",table=\"none\"}";
+    let other = |line: &&str| line.starts_with("database_operations_total") && line.contains("other");
+    for line in metrics.lines().filter(other) {
+        assert!(line.contains(upkeep), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn pages_of_allowed_origins_may_call_and_others_are_not_told_that_they_may() {
     let setting = ("server.allowed_origins", "https://shop.example");
     let app = TestApp::start_with(StoreKind::Sqlite, &[setting]).await;

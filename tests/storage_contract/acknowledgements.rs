@@ -2,9 +2,15 @@
 
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::room::RoomId;
-use bellhop::storage::command::{Action, DeviceAck, DeviceMark, MarkKind};
+use bellhop::storage::command::{Action, DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
 
 use crate::fixtures::{World, now, place, run, run_one};
+
+/// As a device sends them that was there from the beginning.
+fn stored(acks: impl IntoIterator<Item = DeviceAck>) -> Action {
+    let received = |ack| ReceivedAck { ack, reach: Reach::After(0) };
+    Action::StoreAcks(acks.into_iter().map(received).collect())
+}
 
 on_every_store! {
     async fn a_position_only_moves_forward_within_an_epoch(store) {
@@ -16,12 +22,12 @@ on_every_store! {
         };
         assert_eq!(store.store.device_ack(room, "till").await.unwrap(), None);
         let first = ack(epoch, 5);
-        run_one(&mut *lane, Action::StoreAcks(vec![ack(epoch, 3), first.clone(), ack(epoch, 4)])).await;
+        run_one(&mut *lane, stored([ack(epoch, 3), first.clone(), ack(epoch, 4)])).await;
         assert_eq!(store.store.device_ack(room, "till").await.unwrap(), Some(first.clone()));
-        run_one(&mut *lane, Action::StoreAcks(vec![ack(epoch, 4)])).await;
+        run_one(&mut *lane, stored([ack(epoch, 4)])).await;
         assert_eq!(store.store.device_ack(room, "till").await.unwrap(), Some(first));
         let next = Epoch::new(epoch.value() ^ 1);
-        run_one(&mut *lane, Action::StoreAcks(vec![ack(next, 1)])).await;
+        run_one(&mut *lane, stored([ack(next, 1)])).await;
         assert_eq!(store.store.device_ack(room, "till").await.unwrap().unwrap().cursor, Cursor::new(next, 1));
         run_one(&mut *lane, Action::StoreAcks(Vec::new())).await;
     }
@@ -32,7 +38,7 @@ on_every_store! {
         let orders = (0..4).map(|_| place(world.draft())).collect();
         let events = run(&mut *lane, orders).await.events;
         let cursor = |seq| events.iter().find(|e| e.room == room && e.cursor.seq == seq).unwrap().cursor;
-        let ack = |device: &str, seq, at| Action::StoreAcks(vec![DeviceAck {
+        let ack = |device: &str, seq, at| stored([DeviceAck {
             room, device: device.to_owned(), user: world.owner, cursor: cursor(seq),
             at: bellhop::domain::time::Timestamp::from_micros(at),
         }]);
@@ -47,6 +53,35 @@ on_every_store! {
         assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 8);
     }
 
+    async fn nobody_acknowledges_orders_from_before_they_came(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let room = RoomId::Business(world.business.id);
+        run(&mut *lane, (0..9).map(|_| place(world.draft())).collect()).await;
+        let epoch = store.store.epoch().await.unwrap();
+        let new = "SELECT count(*) FROM order_acks WHERE device = 'new'";
+        let by_cursor = "SELECT count(*) FROM order_acks WHERE device = 'by cursor'";
+        let ack = |device: &str, seq, reach| {
+            let cursor = Cursor::new(epoch, seq);
+            let ack = DeviceAck { room, device: device.to_owned(), user: world.owner, cursor, at: now() };
+            ReceivedAck { ack, reach }
+        };
+        run_one(&mut *lane, Action::StoreAcks(vec![ack("new", 4, Reach::After(3))])).await;
+        run_one(&mut *lane, Action::StoreAcks(vec![ack("by cursor", 4, Reach::Resumed(2))])).await;
+        assert_eq!((store.peek(new).await, store.peek(by_cursor).await), (1, 2));
+        // One goes on where it was and had no time to acknowledge 5; the other was away and begins at the end.
+        let both = vec![ack("by cursor", 6, Reach::Resumed(5)), ack("new", 9, Reach::After(8))];
+        run_one(&mut *lane, Action::StoreAcks(both)).await;
+        assert_eq!((store.peek(new).await, store.peek(by_cursor).await), (2, 4));
+        let last = "SELECT count(*) FROM order_acks a JOIN room_events e ON e.order_id = a.order_id \
+             AND e.kind = 'order_created' WHERE a.device = 'new' AND e.seq = 9";
+        assert_eq!(store.peek(last).await, 1);
+        // What two sockets of a device acknowledged one after the other and is stored together.
+        let both = vec![ack("two", 2, Reach::After(1)), ack("two", 9, Reach::After(7))];
+        run_one(&mut *lane, Action::StoreAcks(both)).await;
+        assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'two'").await, 3);
+        assert_eq!(store.store.device_ack(room, "two").await.unwrap().unwrap().cursor.seq, 9);
+    }
+
     async fn acknowledgements_of_an_orders_own_room_are_not_the_merchants(store) {
         let (world, mut lane) = World::new(&store).await;
         let events = run(&mut *lane, vec![place(world.draft())]).await.events;
@@ -54,7 +89,7 @@ on_every_store! {
         let ack = DeviceAck {
             room: own.room, device: "customer".to_owned(), user: world.customer, cursor: own.cursor, at: now(),
         };
-        run_one(&mut *lane, Action::StoreAcks(vec![ack.clone()])).await;
+        run_one(&mut *lane, stored([ack.clone()])).await;
         assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 0);
         assert_eq!(store.store.device_ack(own.room, "customer").await.unwrap(), Some(ack));
     }

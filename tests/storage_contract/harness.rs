@@ -7,6 +7,7 @@ use std::time::Duration;
 use bellhop::storage::cipher::Cipher;
 use bellhop::storage::postgres::{self, PostgresOptions};
 use bellhop::storage::{Lane, Store, sqlite};
+use bellhop::telemetry::metrics::Metrics;
 use secrecy::{SecretBox, SecretString};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
 
@@ -41,9 +42,11 @@ pub(crate) enum Place {
 pub(crate) struct TestStore {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) place: Place,
+    metrics: Metrics,
 }
 
-/// Runs one promise and takes the store away afterwards, also when the promise is broken.
+/// Runs one promise and takes the store away afterwards, also when the promise is broken. Whatever it was about, the metrics
+/// have names for what was done.
 pub(crate) async fn check<F>(store: TestStore, promise: impl FnOnce(Arc<TestStore>) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -53,6 +56,10 @@ where
     store.remove().await;
     if let Err(broken) = verdict {
         std::panic::resume_unwind(broken.into_panic());
+    }
+    for line in store.metrics.render().lines().filter(|line| line.starts_with("database_operations_total")) {
+        // SQLite's upkeep is done to no table.
+        assert!(!line.contains("other") || line.contains("{operation=\"other\",table=\"none\"}"), "{line}");
     }
 }
 
@@ -68,6 +75,11 @@ pub(crate) fn cipher_of(ids: &[&str]) -> Arc<Cipher> {
     };
     let mac_secret = SecretBox::new(Box::new([2; 32]));
     Arc::new(Cipher::new(ids.iter().map(|id| key(id)).collect(), mac_secret).unwrap())
+}
+
+/// Metrics of its own for each store.
+pub(crate) fn metrics() -> Metrics {
+    Metrics::new(&std::env::temp_dir())
 }
 
 fn postgres_options(url: &str) -> PostgresOptions {
@@ -87,9 +99,10 @@ impl TestStore {
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("made/when/absent/bellhop.sqlite");
-        let store = sqlite::connect(&path, cipher()).await.unwrap();
+        let metrics = metrics();
+        let store = sqlite::connect(&path, cipher(), metrics.clone()).await.unwrap();
         store.migrate().await.unwrap();
-        Self { store, place: Place::Sqlite { path, _folder: folder } }
+        Self { store, place: Place::Sqlite { path, _folder: folder }, metrics }
     }
 
     pub(crate) async fn postgres() -> Self {
@@ -103,9 +116,10 @@ impl TestStore {
         let mut url = reqwest::Url::parse(&server).unwrap();
         url.set_path(&database);
         let url = url.to_string();
-        let store = postgres::connect(&postgres_options(&url), cipher()).unwrap();
+        let metrics = metrics();
+        let store = postgres::connect(&postgres_options(&url), cipher(), metrics.clone()).unwrap();
         store.migrate().await.unwrap();
-        Self { store, place: Place::Postgres { server, database, url } }
+        Self { store, place: Place::Postgres { server, database, url }, metrics }
     }
 
     /// The same database through another store, as a second node or a restarted one sees it.
@@ -115,10 +129,12 @@ impl TestStore {
 
     /// The same database through a store with other keys; `test` is the one the store under test seals with.
     pub(crate) async fn with_keys(&self, ids: &[&str]) -> Arc<dyn Store> {
-        let cipher = cipher_of(ids);
+        let (cipher, metrics) = (cipher_of(ids), self.metrics.clone());
         match &self.place {
-            Place::Sqlite { path, .. } => sqlite::connect(path, cipher).await.unwrap(),
-            Place::Postgres { url, .. } => postgres::connect(&postgres_options(url), cipher).unwrap(),
+            Place::Sqlite { path, .. } => sqlite::connect(path, cipher, metrics).await.unwrap(),
+            Place::Postgres { url, .. } => {
+                postgres::connect(&postgres_options(url), cipher, metrics).unwrap()
+            }
         }
     }
 
@@ -134,7 +150,7 @@ impl TestStore {
     pub(crate) fn impatient(&self) -> Arc<dyn Store> {
         let options =
             PostgresOptions { lock_timeout: Duration::from_millis(50), ..postgres_options(self.url()) };
-        postgres::connect(&options, cipher()).unwrap()
+        postgres::connect(&options, cipher(), self.metrics.clone()).unwrap()
     }
 
     pub(crate) async fn lane(&self) -> Box<dyn Lane> {

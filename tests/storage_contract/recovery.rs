@@ -288,7 +288,8 @@ async fn an_unreachable_postgres_is_unavailable_and_its_password_stays_out_of_th
         statement_timeout: second,
         lock_timeout: second,
     };
-    let store = connect(&options("postgres://u:hunter2@127.0.0.1:1/db"), crate::harness::cipher()).unwrap();
+    let connect = |url| connect(&options(url), crate::harness::cipher(), crate::harness::metrics());
+    let store = connect("postgres://u:hunter2@127.0.0.1:1/db").unwrap();
     let errors = [
         store.ping().await.unwrap_err(),
         store.open_lane().await.err().unwrap(),
@@ -298,6 +299,6 @@ async fn an_unreachable_postgres_is_unavailable_and_its_password_stays_out_of_th
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
         assert!(!format!("{error:?} {error}").contains("hunter2"));
     }
-    let malformed = connect(&options("nonsense hunter2"), crate::harness::cipher()).err().unwrap();
+    let malformed = connect("nonsense hunter2").err().unwrap();
     assert!(!format!("{malformed:?}").contains("hunter2"));
 }

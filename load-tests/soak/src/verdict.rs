@@ -27,6 +27,8 @@ fn bound_of(series: &str) -> Option<Bound> {
         // A log is emptied and filled again; its file stays as large as it once had to be.
         WAL => MIB,
         "process_threads" | "database_pool_connections" => 2.0,
+        // Open or not.
+        "database_circuit_open" => 0.5,
         depth if depth.ends_with("_depth") || depth.starts_with("password_hashes") => 1.0,
         bytes if bytes.ends_with("_bytes") => 2.0 * MIB,
         _ => 10.0,

@@ -64,15 +64,13 @@ async fn run_batch(
                     parts.push(jobs);
                 } else if let Some(job) = jobs.pop() {
                     tracing::error!(command = %job.command.id, cause, "the store refused a command");
-                    observer.failed(&job.command);
                     job.waiter.answer(Err(SubmitError::Refused));
                 }
             }
             Err(error) => {
                 ended = BatchEnd::Failed;
                 tracing::warn!(%error, commands = commands.len(), "a batch was not written");
-                for (command, waiter) in commands.iter().zip(waiters) {
-                    observer.failed(command);
+                for waiter in waiters {
                     waiter.answer(Err(SubmitError::Unavailable));
                 }
             }

@@ -23,8 +23,8 @@ use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::command::{
-    Action, BusinessPatch, Command, Creation, DeviceAck, DeviceMark, ItemPatch, MemberRefusal, MoveError,
-    MoveOrder, NewSession, NewUser, Outcome, PlaceOrder, PlaceOutcome, Purgeable, Removal, RotateSession,
+    Action, BusinessPatch, Command, Creation, DeviceMark, ItemPatch, MemberRefusal, MoveError, MoveOrder,
+    NewSession, NewUser, Outcome, PlaceOrder, PlaceOutcome, Purgeable, ReceivedAck, Removal, RotateSession,
     Rotation, SessionActivity,
 };
 use crate::storage::{Store, StoreError};
@@ -73,12 +73,9 @@ pub trait CommitObserver: Send + Sync + 'static {
     fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>);
 
     /// A COMMIT of these commands had no answer. They are tried until it is known what became of them, which can take as
-    /// long as the store is away; until then they may have happened. Called once, before [`Self::committed`] or
-    /// [`Self::failed`].
+    /// long as the store is away; until then they may have happened. Called once, before [`Self::committed`]
+    /// if they did.
     fn uncertain(&self, commands: &[Command]);
-
-    /// This command will not be tried again and has not happened.
-    fn failed(&self, command: &Command);
 }
 
 /// The handle: cheap to clone, safe to use from any thread.
@@ -370,7 +367,7 @@ impl Persistence {
     }
 
     /// Stores acknowledgements.
-    pub async fn store_acks(&self, acks: Vec<DeviceAck>) -> Result<(), SubmitError> {
+    pub async fn store_acks(&self, acks: Vec<ReceivedAck>) -> Result<(), SubmitError> {
         let bytes = 160 * acks.len();
         self.submit("acks", Class::Finishing, bytes, Action::StoreAcks(acks)).await.map(drop)
     }

@@ -22,6 +22,7 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
 use crate::protocol::websocket::{Decoder, Incoming, pong_frame};
+use crate::storage::command::ReceivedAck;
 
 use super::access::{RoomAccess, room_access};
 use super::board::{Membership, SessionKey, Switchboard};
@@ -56,7 +57,9 @@ struct Session {
     key: SessionKey,
     board: Rc<Switchboard>,
     reading_history: ReadingHistory,
-    storing_ack: StoringAck,
+    /// The acknowledgement that is on its way to the store. The next ones wait for the flush then, so that a device that
+    /// acknowledges many orders one by one is one command a second and not one for each.
+    storing_ack: Option<ReceivedAck>,
     /// Why it ended; a session that panics ends as it began.
     reason: CloseReason,
     /// Counts the socket towards its user's and address's limits.
@@ -65,14 +68,6 @@ struct Session {
 
 #[derive(PartialEq, Eq)]
 enum ReadingHistory {
-    No,
-    Yes,
-}
-
-/// Whether an acknowledgement is on its way to the store. The next ones wait for the flush then, so that a device that
-/// acknowledges many orders one by one is one command a second and not one for each.
-#[derive(PartialEq, Eq)]
-enum StoringAck {
     No,
     Yes,
 }
@@ -88,6 +83,8 @@ pub(super) fn open(
     let (state, first) = SessionState::open(SocketId::generate(), opening, Timestamp::now(), now);
     let line: Rc<Line> = Rc::new(Line::new(state, stream, now));
     let key = board.add(line.clone());
+    // Whoever lost the room between the look at their rights and here was not told: they were not on the board.
+    line.errand.set(Errand::CheckRooms);
     board.deps.metrics.websocket_connections_active.inc();
     board.deps.open.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let session = Session {
@@ -97,7 +94,7 @@ pub(super) fn open(
         key,
         board: board.clone(),
         reading_history: ReadingHistory::No,
-        storing_ack: StoringAck::No,
+        storing_ack: None,
         reason: CloseReason::Internal,
         _permit: permit,
     };
@@ -120,6 +117,10 @@ impl Drop for Session {
         let rooms: Vec<RoomId> = self.line.state.borrow().rooms().collect();
         for room in self.board.remove(self.key, rooms.into_iter()) {
             self.board.deps.rooms.leave(room, self.board.postbox.worker());
+        }
+        // Nobody waits for its outcome any more; to store it twice is the same as once.
+        if let Some(ack) = self.storing_ack.take() {
+            self.board.keep_ack(ack);
         }
         let state = self.line.state.borrow();
         let metrics = &self.board.deps.metrics;
@@ -253,17 +254,16 @@ impl Session {
                 for committed_at in rings.iter().flatten() {
                     deps.metrics.event_ack_seconds.observe(committed_at.elapsed().as_secs_f64());
                 }
-                if rings.is_empty() || self.storing_ack == StoringAck::Yes {
+                if rings.is_empty() || self.storing_ack.is_some() {
                     self.board.keep_ack(ack);
                     return;
                 }
-                self.storing_ack = StoringAck::Yes;
-                let kept = ack.clone();
+                self.storing_ack = Some(ack.clone());
                 let stored = async move { deps.persistence.store_acks(vec![ack]).await };
-                self.later(ctx, stored, move |session, stored, _| {
-                    session.storing_ack = StoringAck::No;
-                    if stored.is_err() {
-                        session.board.keep_ack(kept);
+                self.later(ctx, stored, |session, stored, _| {
+                    let ack = session.storing_ack.take();
+                    if let Some(ack) = ack.filter(|_| stored.is_err()) {
+                        session.board.keep_ack(ack);
                     }
                 });
             }

@@ -13,7 +13,7 @@ use crate::actors::room::Published;
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::room::RoomId;
-use crate::storage::command::DeviceAck;
+use crate::storage::command::{Reach, ReceivedAck};
 
 use super::effect::Delivery;
 use super::line::{Errand, Line};
@@ -42,7 +42,7 @@ struct Inner {
     sessions: HashMap<SessionKey, Rc<Line>>,
     readers: HashMap<SessionKey, Rc<Slot>>,
     rooms: HashMap<RoomId, Members>,
-    acks: HashMap<(RoomId, String), DeviceAck>,
+    acks: HashMap<(RoomId, String, Reach), ReceivedAck>,
     service: Service,
 }
 
@@ -85,10 +85,14 @@ impl Switchboard {
         Self { postbox, deps, inner: RefCell::default(), delivery_seconds }
     }
 
+    /// Takes a session on; one that comes while the node goes down is told to come back at once.
     pub(super) fn add(&self, session: Rc<Line>) -> SessionKey {
         let mut inner = self.inner.borrow_mut();
         let key = inner.next_key;
         inner.next_key += 1;
+        if inner.service == Service::Restarting {
+            session.state.borrow_mut().restart(Duration::ZERO);
+        }
         inner.sessions.insert(key, session);
         key
     }
@@ -277,28 +281,28 @@ impl Switchboard {
         self.inner.borrow().rooms.keys().copied().collect()
     }
 
-    /// Keeps an acknowledgement for the next flush; a newer one of the same device and room replaces it.
-    pub(super) fn keep_ack(&self, ack: DeviceAck) {
+    /// Keeps an acknowledgement for the next flush; a newer one of the same device and room replaces it. With too many
+    /// waiting it is dropped: the store is away for long, and the device's next one says the same and more.
+    pub(super) fn keep_ack(&self, received: ReceivedAck) {
         let mut inner = self.inner.borrow_mut();
-        // With the store away for long; the device's next acknowledgement says the same and more.
         if inner.acks.len() >= MAX_ACKS {
             return;
         }
-        match inner.acks.entry((ack.room, ack.device.clone())) {
+        match inner.acks.entry((received.ack.room, received.ack.device.clone(), received.reach)) {
             std::collections::hash_map::Entry::Vacant(slot) => {
-                slot.insert(ack);
+                slot.insert(received);
             }
             std::collections::hash_map::Entry::Occupied(mut slot) => {
-                let known = slot.get().cursor;
-                if known.epoch != ack.cursor.epoch || known.seq < ack.cursor.seq {
-                    slot.insert(ack);
+                let (known, cursor) = (slot.get().ack.cursor, received.ack.cursor);
+                if known.epoch != cursor.epoch || known.seq < cursor.seq {
+                    slot.insert(received);
                 }
             }
         }
     }
 
     /// Takes at most `max` of the acknowledgements that wait.
-    pub(super) fn take_acks(&self, max: usize) -> Vec<DeviceAck> {
+    pub(super) fn take_acks(&self, max: usize) -> Vec<ReceivedAck> {
         let mut inner = self.inner.borrow_mut();
         if inner.acks.len() <= max {
             return std::mem::take(&mut inner.acks).into_values().collect();

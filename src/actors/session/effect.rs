@@ -7,7 +7,7 @@ use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::storage::command::{DeviceAck, DeviceMark};
+use crate::storage::command::{DeviceMark, ReceivedAck};
 
 /// What the shell has to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Effect {
     /// Leave the room.
     Leave(RoomId),
     /// Store how far the device is; at once when it covers orders, whose commit times are given.
-    Ack(DeviceAck, Vec<Option<Instant>>),
+    Ack(ReceivedAck, Vec<Option<Instant>>),
     /// Store what the device did with one event.
     Mark(DeviceMark),
     /// Check a new token; the answer goes to `token_checked`.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
+use crate::storage::command::Reach;
 
 /// Ring events remembered until their acknowledgement, for the metric and for storing the first one at once.
 const MAX_RINGS: usize = 32;
@@ -47,6 +48,8 @@ pub(super) struct Acked {
     pub(super) rings: Vec<Option<Instant>>,
     /// Whether it says anything new.
     pub(super) news: bool,
+    /// What it can be about.
+    pub(super) reach: Reach,
 }
 
 /// One room of one session.
@@ -58,6 +61,7 @@ pub(super) struct Follow {
     /// The newest event known to exist, in the epoch of `sent`.
     seen: u64,
     acked: u64,
+    reach: Reach,
     rings: VecDeque<(u64, Option<Instant>)>,
     wanted: Wanted,
 }
@@ -94,6 +98,7 @@ impl Follow {
             mode: Mode::Joining,
             seen: 0,
             acked: 0,
+            reach: Reach::After(0),
             rings: VecDeque::new(),
             wanted: Wanted::Yes,
         }
@@ -146,6 +151,10 @@ impl Follow {
         };
         self.sent = sent;
         self.acked = sent.seq;
+        self.reach = match start {
+            Start::Resumed => Reach::Resumed(sent.seq),
+            Start::AtHead | Start::Lost => Reach::After(sent.seq),
+        };
         self.seen = self.seen.max(head.seq);
         self.mode = if self.seen > sent.seq { Mode::CatchingUp } else { Mode::Live };
         start
@@ -229,6 +238,7 @@ impl Follow {
         self.seen = if same { self.seen.max(head.seq) } else { head.seq };
         self.sent = head;
         self.acked = head.seq;
+        self.reach = Reach::After(head.seq);
         self.rings = VecDeque::new();
         self.mode = Mode::CatchingUp;
         self.page_sent();
@@ -250,7 +260,7 @@ impl Follow {
         if self.rings.is_empty() {
             self.rings = VecDeque::new();
         }
-        Ok(Acked { rings, news })
+        Ok(Acked { rings, news, reach: self.reach })
     }
 
     /// Whether the client can know of `cursor`.
@@ -324,9 +334,21 @@ mod tests {
         }
         assert_eq!(f.ack(at(4)), Err(BeyondSent));
         assert_eq!(f.ack(Cursor::new(Epoch::new(9), 1)), Err(BeyondSent));
-        assert_eq!(f.ack(at(2)), Ok(Acked { rings: vec![Some(now)], news: true }));
-        assert_eq!(f.ack(at(1)), Ok(Acked { rings: vec![], news: false }));
-        assert_eq!(f.ack(at(3)), Ok(Acked { rings: vec![Some(now)], news: true }));
+        let reach = Reach::After(0);
+        assert_eq!(f.ack(at(2)), Ok(Acked { rings: vec![Some(now)], news: true, reach }));
+        assert_eq!(f.ack(at(1)), Ok(Acked { rings: vec![], news: false, reach }));
+        assert_eq!(f.ack(at(3)), Ok(Acked { rings: vec![Some(now)], news: true, reach }));
+    }
+
+    #[test]
+    fn an_acknowledgement_reaches_back_to_where_the_socket_began_and_further_only_after_a_cursor() {
+        let reach = |f: &mut Follow, seq| f.ack(at(seq)).map(|acked| acked.reach);
+        assert_eq!(reach(&mut follow(7, None).0, 7), Ok(Reach::After(7)));
+        assert_eq!(reach(&mut follow(7, Some(Some(at(9)))).0, 7), Ok(Reach::After(7)), "it is lost");
+        let (mut f, _) = follow(7, Some(Some(at(4))));
+        assert_eq!(reach(&mut f, 4), Ok(Reach::Resumed(4)));
+        f.skip_to(at(6));
+        assert_eq!(reach(&mut f, 6), Ok(Reach::After(6)), "what is gone was never sent");
     }
 
     proptest! {

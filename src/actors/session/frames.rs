@@ -10,7 +10,7 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frames::{ClientFrame, ServerFrame};
-use crate::storage::command::{DeviceAck, DeviceMark, MarkKind};
+use crate::storage::command::{DeviceAck, DeviceMark, MarkKind, ReceivedAck};
 
 use super::effect::Effect;
 use super::follow::{BeyondSent, Follow};
@@ -150,7 +150,7 @@ impl SessionState {
             Ok(acked) => {
                 let ack =
                     DeviceAck { room, device: self.device(), user: self.principal.user, cursor, at: wall };
-                Some(Effect::Ack(ack, acked.rings))
+                Some(Effect::Ack(ReceivedAck { ack, reach: acked.reach }, acked.rings))
             }
         }
     }

@@ -165,7 +165,7 @@ impl Sessions {
     fn tell_workers(&self, mut post: impl FnMut() -> postman::Post) {
         let workers = self.workers.read().unwrap_or_else(PoisonError::into_inner).clone();
         for worker in workers {
-            if let Err(error) = worker.offer(post()) {
+            if let Err(error) = worker.tell(post()) {
                 tracing::error!(worker = worker.worker(), %error, "a worker thread could not be told");
             }
         }

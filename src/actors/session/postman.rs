@@ -62,7 +62,16 @@ impl Postbox {
         self.offer(Post::Position(room, head))
     }
 
-    pub(super) fn offer(&self, post: Post) -> Result<(), NotTaken> {
+    /// Tells what must not be lost, however much waits there: who asks for it has written to the store before, so that
+    /// there is never much of it. Refused only when the thread is gone.
+    pub(super) fn tell(&self, post: Post) -> Result<(), NotTaken> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.mailbox.force(post).inspect_err(|_| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        })
+    }
+
+    fn offer(&self, post: Post) -> Result<(), NotTaken> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAILBOX {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(NotTaken::Full);

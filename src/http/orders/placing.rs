@@ -7,6 +7,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::actors::persistence::SubmitError;
 use crate::domain::access::{Principal, Role};
 use crate::domain::business::{Location, NotTakingOrders};
 use crate::domain::ids::{BusinessId, OrderId};
@@ -15,10 +16,10 @@ use crate::protocol::problem::{FieldError, ProblemCode};
 use crate::protocol::views::{Contact, OrderView};
 use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutcome};
 
-use super::super::idempotency::{REPLAYED, WAIT, key_of};
+use super::super::idempotency::{REPLAYED, Turn, WAIT, key_of};
 use super::super::identity::{Orderers, SignedIn};
 use super::super::input::{Body, Parsed, rules, schema_of};
-use super::super::limits::{Class, Subject};
+use super::super::limits::{Class, Spent, Subject};
 use super::super::problem::ApiError;
 use super::super::state::Api;
 use super::etag;
@@ -149,37 +150,48 @@ pub(super) async fn place(
         // Nonsense is not free, or it would be the one thing without a limit.
         Err(error) => return Err(api.spend(Class::Orders, subject).await.err().unwrap_or(error)),
     };
-    let business = order.business_id.clone().into_inner();
-    if who.principal.role == Role::Merchant {
-        api.membership(who.principal, business).await?;
-        if order.fulfilment.clone().into_inner() != Fulfilment::DineIn {
-            return Err(ApiError::new(ProblemCode::Forbidden, "Members order for their tables only."));
-        }
-    }
     let idempotency = key.map(|key| IdempotencyKey {
         scope: format!("{} POST /orders", who.principal.user),
         key,
         request_mac: api.fingerprint(&order),
     });
     // Held until the answer is known, so that a duplicate finds it.
-    let _passage = match &idempotency {
+    let passage = match &idempotency {
         Some(key) => Some(api.gate.enter(&key.scope, &key.key, WAIT).await?),
         None => None,
     };
+    let waited = passage.as_ref().is_some_and(|passage| passage.turn == Turn::After);
     let spent = api.try_spend(Class::Orders, subject).await;
+    let over_limit = spent.is_some_and(Spent::is_refused);
     // Whether a key was used is found out where the order is written: to ask before would cost every order three round
-    // trips to the database. Only who has nothing left is looked up first, since repeating a request is free.
-    if let (Some(spent), Some(key)) = (spent, &idempotency)
-        && spent.is_refused()
+    // trips to the database. Looked up first is who has nothing left, since repeating a request is free, and who has
+    // waited for another one: a queue of duplicates moves on by reads.
+    if let Some(key) = &idempotency
+        && (waited || over_limit)
         && let Some(kept) = api.store.kept_answer(&key.scope, &key.key).await?
     {
+        if !over_limit {
+            api.give_back(Class::Orders, subject).await;
+        }
         return if kept.request_mac == key.request_mac { Ok(replay(kept)) } else { Err(key_reused()) };
     }
     if let Some(refusal) = spent.and_then(|spent| api.refusal(spent)) {
         return Err(refusal);
     }
+    if who.principal.role == Role::Merchant {
+        api.membership(who.principal, order.business_id.clone().into_inner()).await?;
+        if order.fulfilment.clone().into_inner() != Fulfilment::DineIn {
+            return Err(ApiError::new(ProblemCode::Forbidden, "Members order for their tables only."));
+        }
+    }
     let draft = api.draft(who.principal, order).await?;
-    match api.persistence.place_order(PlaceOrder { draft, idempotency }).await? {
+    let outcome =
+        api.persistence.place_order(PlaceOrder { draft, idempotency }).await.inspect_err(|error| {
+            if *error != SubmitError::Overloaded {
+                api.metrics.order_creation_errors_total.inc();
+            }
+        })?;
+    match outcome {
         PlaceOutcome::Placed(order) => {
             let view = OrderView::new(&order, Contact::Shown);
             let body = serde_json::to_string(&view).expect("an order is made of texts and numbers");

@@ -23,7 +23,7 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::http::client;
 use crate::http::limits::{Class, Subject};
-use crate::http::observe::{REQUEST_ID, RequestId};
+use crate::http::observe::{REQUEST_ID, RequestId, known_method};
 use crate::http::problem::ApiError;
 use crate::http::protection;
 use crate::http::state::{Api, Deployment, Phase};
@@ -133,7 +133,7 @@ impl WorkerGate {
             Ok(_) => StatusCode::SWITCHING_PROTOCOLS.as_u16(),
             Err(error) => error.code().status(),
         };
-        let labels = [request.method().as_str(), pattern, &status.to_string()];
+        let labels = [known_method(request.method()), pattern, &status.to_string()];
         api.metrics.http_requests_total.with_label_values(&labels).inc();
         span.in_scope(|| {
             tracing::info!(status, duration_ms = began.elapsed().as_millis() as u64, "upgrade request")
@@ -195,7 +195,23 @@ impl SocketGate {
         })
     }
 
+    /// What is refused is not free, or it would be the one thing without a limit.
     async fn admit(
+        &self,
+        request: &Request,
+        route: Option<Route>,
+        address: IpAddr,
+    ) -> Result<Admitted, ApiError> {
+        let admitted = self.check(request, route, address).await;
+        if let Err(error) = &admitted
+            && !matches!(error.code().status(), 429 | 503)
+        {
+            self.api.spend(Class::Public, Subject::address(address)).await?;
+        }
+        admitted
+    }
+
+    async fn check(
         &self,
         request: &Request,
         route: Option<Route>,
@@ -216,24 +232,21 @@ impl SocketGate {
             })?
             .into_inner();
         let Shown { principal, device, token_expires_at } =
-            match self.credentials(request.head().headers(), &query).await {
-                Ok(shown) => shown,
-                Err(error) => {
-                    if error.code().status() == 401 {
-                        let client = Subject::address(address);
-                        self.api.denied(client);
-                        self.api.spend(Class::Public, client).await?;
-                    }
-                    return Err(error);
+            self.credentials(request.head().headers(), &query).await.inspect_err(|error| {
+                if error.code().status() == 401 {
+                    self.api.denied(Subject::address(address));
                 }
-            };
+            })?;
         self.api.activity.seen(principal.session, Timestamp::now());
         let permit = self.place(principal.user, address)?;
         let room = match route.room {
             None => None,
             Some(room) => match room_access(&self.api.reads, principal, room).await? {
                 RoomAccess::Granted => Some(room),
-                RoomAccess::NoSuchRoom => None,
+                RoomAccess::NoSuchRoom => {
+                    self.api.spend(Class::Api, Subject::User(principal.user)).await?;
+                    None
+                }
             },
         };
         Ok(Admitted {
@@ -267,6 +280,10 @@ impl SocketGate {
         match (bearer, &query.ticket, &query.token) {
             (Some(token), _, _) => self.access_token(token, now),
             (None, Some(ticket), _) => {
+                // To redeem it is a write, used before or not.
+                if let Ok(claims) = self.api.tokens.verify_ticket(ticket, now) {
+                    self.api.spend(Class::Api, Subject::User(claims.principal.user)).await?;
+                }
                 let claims = self.api.redeem_ticket(ticket, now).await?;
                 Ok(Shown {
                     principal: claims.principal,

@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::domain::room::RoomId;
-use crate::storage::command::{DeviceAck, DeviceMark, Outcome};
+use crate::storage::command::{DeviceMark, Outcome, Reach, ReceivedAck};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::seq_column;
 use crate::storage::statement::{Arg, LazyStatement, Statement};
 
-/// How far back the first acknowledgement of an unknown device reaches: a ring buffer's worth. It cannot have been
-/// sent more than it asked for, and a room's whole history must not be claimed by whoever joins at its end.
-const FIRST_ACK_REACH: i64 = 1_000;
+/// Events one acknowledgement is about at most: more than a device catches up without acknowledging, and few enough
+/// for one transaction.
+const MAX_REACH: i64 = 10_000;
 
-const ROW: &str = "room text, device text, user_id text, epoch int, seq int, at int";
+const ROW: &str = "room text, device text, user_id text, epoch int, seq int, at int, since int, resumed bool";
 
-// Runs before the positions move: they say what was acknowledged before.
+// Runs before the positions move: they say what was acknowledged before. Only what can have been sent to the device
+// counts: a room's history must not be claimed by whoever joins at its end.
 static ORDERS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
         ROW,
@@ -25,7 +26,7 @@ static ORDERS: LazyStatement = LazyStatement::new(|| {
          SELECT e.order_id, r.device, r.at FROM {rows} \
          LEFT JOIN device_acks a ON a.room = r.room AND a.device = r.device AND a.epoch = r.epoch \
          JOIN room_events e ON e.room = r.room AND e.epoch = r.epoch AND e.seq <= r.seq \
-             AND e.seq > COALESCE(a.seq, r.seq - $2) \
+             AND e.seq > r.seq - $2 AND e.seq > COALESCE(a.seq, r.since) AND (r.resumed OR e.seq > r.since) \
          WHERE e.kind = 'order_created' AND e.order_id IS NOT NULL \
          ORDER BY e.order_id, r.device \
          ON CONFLICT (order_id, device) DO NOTHING",
@@ -59,10 +60,16 @@ struct AckRow<'a> {
     epoch: u32,
     seq: i64,
     at: i64,
+    since: i64,
+    resumed: bool,
 }
 
 impl<'a> AckRow<'a> {
-    fn of(ack: &'a DeviceAck) -> Self {
+    fn of(ReceivedAck { ack, reach }: &'a ReceivedAck) -> Self {
+        let (since, resumed) = match reach {
+            Reach::After(since) => (since, false),
+            Reach::Resumed(since) => (since, true),
+        };
         Self {
             room: ack.room,
             device: &ack.device,
@@ -70,33 +77,45 @@ impl<'a> AckRow<'a> {
             epoch: ack.cursor.epoch.value(),
             seq: seq_column(ack.cursor.seq),
             at: ack.at.as_micros(),
+            since: seq_column(*since),
+            resumed,
         }
     }
 }
 
 /// Stores how far devices are, and when each had each new order of its business for the first time.
-pub(super) async fn store(connection: &mut Connection, acks: &[DeviceAck]) -> Result<(), Failure> {
-    // One row a device and room: a statement cannot write a row twice.
-    let mut furthest: BTreeMap<(RoomId, &str), &DeviceAck> = BTreeMap::new();
-    for ack in acks {
-        let last = furthest.entry((ack.room, &ack.device)).or_insert(ack);
-        if ack.cursor.epoch != last.cursor.epoch || ack.cursor.seq > last.cursor.seq {
-            *last = ack;
-        }
+pub(super) async fn store(connection: &mut Connection, acks: &[ReceivedAck]) -> Result<(), Failure> {
+    let of_businesses: Vec<AckRow<'_>> =
+        furthest(acks, |ReceivedAck { ack, reach }| (ack.room, &ack.device, *reach))
+            .filter(|received| matches!(received.ack.room, RoomId::Business(_)))
+            .map(AckRow::of)
+            .collect();
+    if !of_businesses.is_empty() {
+        connection.execute(&ORDERS, &[Arg::rows(&of_businesses), Arg::Int(MAX_REACH)]).await?;
     }
-    if furthest.is_empty() {
+    // One row a device and room: a statement cannot write a row twice.
+    let rows: Vec<AckRow<'_>> =
+        furthest(acks, |ReceivedAck { ack, .. }| (ack.room, &ack.device)).map(AckRow::of).collect();
+    if rows.is_empty() {
         return Ok(());
     }
-    let of_businesses: Vec<AckRow<'_>> = furthest
-        .values()
-        .filter(|ack| matches!(ack.room, RoomId::Business(_)))
-        .map(|ack| AckRow::of(ack))
-        .collect();
-    if !of_businesses.is_empty() {
-        connection.execute(&ORDERS, &[Arg::rows(&of_businesses), Arg::Int(FIRST_ACK_REACH)]).await?;
-    }
-    let rows: Vec<AckRow<'_>> = furthest.values().map(|ack| AckRow::of(ack)).collect();
     connection.execute(&POSITIONS, &[Arg::rows(&rows)]).await.map(drop)
+}
+
+/// The one that says most of those with the same key, in the order of the keys; of two epochs the later one in `acks`.
+fn furthest<'a, K: Ord>(
+    acks: &'a [ReceivedAck],
+    key: impl Fn(&'a ReceivedAck) -> K,
+) -> impl Iterator<Item = &'a ReceivedAck> {
+    let mut furthest: BTreeMap<K, &ReceivedAck> = BTreeMap::new();
+    for received in acks {
+        let last = furthest.entry(key(received)).or_insert(received);
+        let (cursor, known) = (received.ack.cursor, last.ack.cursor);
+        if cursor.epoch != known.epoch || cursor.seq > known.seq {
+            *last = received;
+        }
+    }
+    furthest.into_values()
 }
 
 /// Stores that an event was shown or acted upon; a second time changes nothing.

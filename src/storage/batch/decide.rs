@@ -6,8 +6,8 @@ use crate::domain::order::{self, Moved, Party, Status};
 use crate::protocol::views::{self, Contact, OrderView};
 use crate::storage::cipher::Cipher;
 use crate::storage::command::{
-    Action, Command, Committed, DeviceAck, KeptAnswer, MoveError, MoveOrder, Outcome, PlaceOrder,
-    PlaceOutcome,
+    Action, Command, Committed, KeptAnswer, MoveError, MoveOrder, Outcome, PlaceOrder, PlaceOutcome,
+    ReceivedAck,
 };
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
@@ -57,7 +57,7 @@ pub(super) struct Batch<'a> {
     orders: Orders,
     catalog: Catalog,
     keys: Keys,
-    acks: Vec<DeviceAck>,
+    acks: Vec<ReceivedAck>,
     told: Vec<Told>,
 }
 

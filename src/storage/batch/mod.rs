@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::telemetry::metrics::Metrics;
+
 use super::cipher::Cipher;
 use super::command::{Command, Committed};
 use super::connection::Connection;
@@ -39,6 +41,7 @@ pub(super) struct SqlLane {
     /// `run` takes its connection along, and the database rolls back.
     connection: Option<Connection>,
     cipher: Arc<Cipher>,
+    metrics: Metrics,
     /// The longest a transaction may take before COMMIT, and COMMIT itself.
     limit: Duration,
 }
@@ -48,10 +51,11 @@ impl SqlLane {
     pub(super) async fn open(
         connector: Connector,
         cipher: Arc<Cipher>,
+        metrics: Metrics,
         limit: Duration,
     ) -> Result<Self, StoreError> {
-        let connection = Some(connector.connect().await?);
-        Ok(Self { connector, connection, cipher, limit })
+        let connection = Some(connector.connect(metrics.clone()).await?);
+        Ok(Self { connector, connection, cipher, metrics, limit })
     }
 
     /// A connection with a transaction begun. One that was idle may have been lost meanwhile: nothing was asked of
@@ -65,7 +69,7 @@ impl SqlLane {
                 Ok(Err(_)) | Err(_) => {}
             }
         }
-        let mut fresh = self.connector.connect().await?;
+        let mut fresh = self.connector.connect(self.metrics.clone()).await?;
         fresh.begin().await?;
         Ok(fresh)
     }

@@ -24,7 +24,8 @@ async fn world(settings: CacheSettings) -> World {
     let folder = tempfile::tempdir().unwrap();
     let key = |byte| SecretBox::new(Box::new([byte; 32]));
     let cipher = Arc::new(Cipher::new(vec![("k".parse().unwrap(), key(1))], key(2)).unwrap());
-    let store = sqlite::connect(&folder.path().join("b.sqlite"), cipher).await.unwrap();
+    let metrics = Metrics::new(folder.path());
+    let store = sqlite::connect(&folder.path().join("b.sqlite"), cipher, metrics.clone()).await.unwrap();
     store.migrate().await.unwrap();
     let mut lane = store.open_lane().await.unwrap();
     let at = Timestamp::from_unix_seconds(1_000_000);
@@ -55,7 +56,7 @@ async fn world(settings: CacheSettings) -> World {
     let made = Action::CreateBusiness { business: Box::new(business.clone()), owner };
     run(&mut *lane, Action::CreateUser(Box::new(user))).await;
     run(&mut *lane, made).await;
-    let reads = CachedReads::new(store.clone(), settings, Metrics::new(folder.path()));
+    let reads = CachedReads::new(store.clone(), settings, metrics);
     World { reads, store, lane, business, owner, _folder: folder }
 }
 

@@ -20,6 +20,25 @@ pub struct DeviceAck {
     pub at: Timestamp,
 }
 
+/// From where on a device can have what it acknowledges, by the socket it acknowledges on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reach {
+    /// It began behind this number: nothing before was ever sent to it there.
+    After(u64),
+    /// It went on behind this number by a cursor of its own: what an earlier socket sent it and it had no time to
+    /// acknowledge counts as well.
+    Resumed(u64),
+}
+
+/// An acknowledgement as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedAck {
+    /// What it says.
+    pub ack: DeviceAck,
+    /// What it can be about.
+    pub reach: Reach,
+}
+
 /// What a device did with one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkKind {

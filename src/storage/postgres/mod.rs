@@ -9,6 +9,8 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection as _};
 
+use crate::telemetry::metrics::Metrics;
+
 use super::cipher::Cipher;
 use super::connection::Pool;
 use super::connector::{Connector, connect_postgres};
@@ -50,11 +52,16 @@ pub struct PostgresOptions {
 }
 
 /// The store behind `options`. Nothing is connected yet: a database that is away makes every call
-/// [`StoreError::Unavailable`] until it is there. Has to be called inside a runtime.
+/// [`StoreError::Unavailable`] until it is there. What it is asked is counted in `metrics`.
+/// Has to be called inside a runtime.
 ///
 /// # Errors
 /// [`StoreError::NotHappened`] for a URL that is none; the URL is not repeated.
-pub fn connect(options: &PostgresOptions, cipher: Arc<Cipher>) -> Result<Arc<dyn Store>, StoreError> {
+pub fn connect(
+    options: &PostgresOptions,
+    cipher: Arc<Cipher>,
+    metrics: Metrics,
+) -> Result<Arc<dyn Store>, StoreError> {
     let plain = PgConnectOptions::from_str(options.url.expose_secret())
         .map_err(|_| StoreError::NotHappened("the database url is not one of postgres".to_owned()))?
         .application_name("bellhop")
@@ -98,8 +105,10 @@ pub fn connect(options: &PostgresOptions, cipher: Arc<Cipher>) -> Result<Arc<dyn
             "postgres",
             Pool::Postgres(pool),
             options.acquire_timeout.max(options.statement_timeout + Duration::from_secs(1)),
+            metrics.clone(),
         ),
         cipher,
+        metrics,
     }))
 }
 

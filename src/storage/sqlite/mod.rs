@@ -8,6 +8,8 @@ use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, Executor as _};
 
+use crate::telemetry::metrics::Metrics;
+
 use super::cipher::Cipher;
 use super::connection::Pool;
 use super::connector::{Connector, connect_sqlite};
@@ -27,11 +29,15 @@ const READERS: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The store in the file at `path`, which is made when absent, readable by its owner only, with its folder. One
-/// lane at a time.
+/// lane at a time. What it is asked is counted in `metrics`.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] when the file cannot be made or opened.
-pub async fn connect(path: &Path, cipher: Arc<Cipher>) -> Result<Arc<dyn Store>, StoreError> {
+pub async fn connect(
+    path: &Path,
+    cipher: Arc<Cipher>,
+    metrics: Metrics,
+) -> Result<Arc<dyn Store>, StoreError> {
     make_file(path).await.map_err(|e| StoreError::Unavailable(format!("the database file: {e}")))?;
     let writer = SqliteConnectOptions::new()
         .filename(path)
@@ -58,8 +64,9 @@ pub async fn connect(path: &Path, cipher: Arc<Cipher>) -> Result<Arc<dyn Store>,
         max_lanes: 1,
         migrations: connector.clone(),
         connector,
-        reading: Reading::new("sqlite", Pool::Sqlite(pool), 2 * BUSY_TIMEOUT),
+        reading: Reading::new("sqlite", Pool::Sqlite(pool), 2 * BUSY_TIMEOUT, metrics.clone()),
         cipher,
+        metrics,
     }))
 }
 

@@ -66,7 +66,6 @@ impl Lane for FaultyLane {
 #[derive(Default)]
 struct Heard {
     committed: Mutex<Vec<CommandId>>,
-    failed: Mutex<Vec<CommandId>>,
     uncertain: Mutex<Vec<CommandId>>,
 }
 
@@ -77,10 +76,6 @@ impl CommitObserver for Heard {
 
     fn uncertain(&self, commands: &[Command]) {
         self.uncertain.lock().unwrap().extend(commands.iter().map(|c| c.id));
-    }
-
-    fn failed(&self, command: &Command) {
-        self.failed.lock().unwrap().push(command.id);
     }
 }
 
@@ -123,7 +118,6 @@ async fn a_poison_command_is_answered_alone_and_the_others_commit() {
     for (index, answer) in run.answers.iter().enumerate() {
         assert_eq!(*answer, if index == 4 { Err(SubmitError::Refused) } else { Ok(()) });
     }
-    assert_eq!(*run.heard.failed.lock().unwrap(), [run.ids[4]]);
     let mut others = run.ids.clone();
     others.remove(4);
     assert_eq!(*run.heard.committed.lock().unwrap(), others, "in their order");
@@ -152,5 +146,4 @@ async fn a_store_that_is_away_is_said_so_and_nothing_has_happened() {
     let run = run_batch_of(2, lane, None).await;
     assert_eq!(run.answers, [Err(SubmitError::Unavailable), Err(SubmitError::Unavailable)]);
     assert!(happened.lock().unwrap().is_empty());
-    assert_eq!(*run.heard.failed.lock().unwrap(), run.ids);
 }
