@@ -38,22 +38,6 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
         })
     }
 
-    /// Puts a message into the mailbox whether or not there is room, for the few that must not be lost; refused only when
-    /// the actor is gone. The caller sees to it that there are few.
-    pub(crate) fn force<M>(&self, message: M) -> Result<(), NotTaken>
-    where
-        M: Message + Send + 'static,
-        M::Result: Send,
-        A: Handler<M>,
-        A::Context: ToEnvelope<A, M>,
-    {
-        if !self.is_open() {
-            return Err(NotTaken::Gone);
-        }
-        self.0.do_send(message);
-        Ok(())
-    }
-
     /// Whether the actor still runs.
     pub(crate) fn is_open(&self) -> bool {
         self.0.connected()

@@ -24,6 +24,10 @@ use super::board::{Behind, Switchboard};
 /// Messages waiting for one worker thread before rooms are told that it is behind.
 const MAILBOX: usize = 8192;
 
+/// Room beyond that for what only [`Postbox::tell`] may send: sign-ins that end, members that go, a stop. Each is a write
+/// to the store before, so that a thread that falls behind by so many has other troubles.
+const KEPT_FREE: usize = 1024;
+
 /// The thread's clock: heartbeats and expiries are this exact.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -62,17 +66,19 @@ impl Postbox {
         self.offer(Post::Position(room, head))
     }
 
-    /// Tells what must not be lost, however much waits there: who asks for it has written to the store before, so that
-    /// there is never much of it. Refused only when the thread is gone.
+    /// Tells what is not repeated, however many events wait there: room is kept for it ([`KEPT_FREE`]). Refused when that
+    /// is taken too or the thread is gone.
     pub(super) fn tell(&self, post: Post) -> Result<(), NotTaken> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.mailbox.force(post).inspect_err(|_| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-        })
+        self.send(post, MAILBOX + KEPT_FREE)
     }
 
     fn offer(&self, post: Post) -> Result<(), NotTaken> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MAILBOX {
+        self.send(post, MAILBOX)
+    }
+
+    /// Sends while fewer than `most` wait.
+    fn send(&self, post: Post, most: usize) -> Result<(), NotTaken> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= most {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             return Err(NotTaken::Full);
         }
@@ -121,7 +127,7 @@ impl Postman {
         let waiting = Arc::new(AtomicUsize::new(0));
         let mut board = None;
         Self::create(|ctx| {
-            ctx.set_mailbox_capacity(MAILBOX);
+            ctx.set_mailbox_capacity(MAILBOX + KEPT_FREE);
             let postbox = Postbox { mailbox: Mailbox::new(ctx.address()), worker, waiting: waiting.clone() };
             let switchboard = Rc::new(Switchboard::new(postbox, deps));
             board = Some(switchboard.clone());
