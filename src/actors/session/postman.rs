@@ -24,8 +24,8 @@ use super::board::{Behind, Switchboard};
 /// Messages waiting for one worker thread before rooms are told that it is behind.
 const MAILBOX: usize = 8192;
 
-/// Room beyond that for what only [`Postbox::tell`] may send: sign-ins that end, members that go, a stop. Each is a write
-/// to the store before, so that a thread that falls behind by so many has other troubles.
+/// Room beyond that for what only [`Postbox::tell`] may send: sign-ins that end, members that go, a count of who is there, a
+/// stop. The first two are writes to the store before and the others rare, so that so many never come together.
 const KEPT_FREE: usize = 1024;
 
 /// The thread's clock: heartbeats and expiries are this exact.
