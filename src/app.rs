@@ -248,6 +248,7 @@ impl App {
             credentials,
             settings.actors.sessions.clone(),
             metrics.clone(),
+            fatal.clone(),
         );
         announcer.sessions.store(Some(Arc::new(sessions.clone())));
         let jobs = Jobs::start(

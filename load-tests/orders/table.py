@@ -1,5 +1,6 @@
-"""Figures of one run of load-tests/orders/run as text; with --page the section docs/benchmarks/orders.md and its plot;
-with --capacity only the orders a second that the overload is measured by."""
+"""Figures of one run of load-tests/orders/run as text, and which bounds hold; with --page the section
+docs/benchmarks/orders.md and its plot; with --capacity only the orders a second that the overload is measured by. Exits
+with 1 when a bound does not hold."""
 
 import json
 import os
@@ -11,6 +12,8 @@ from pathlib import Path
 
 SHARE_OF_PGBENCH = 0.5
 READS_PER_S = 5000
+MEMORY_MIB = 512
+RECOVERED_S = 10
 
 
 def lines_of(folder, name):
@@ -35,9 +38,53 @@ def spread(rounds):
     return f"{min(values):.0f} to {max(values):.0f}"
 
 
+def share_of_pgbench(hub, pgbench):
+    """The median over the rounds of the hub's rate by pgbench's of the same round."""
+    return statistics.median(ours["per_s"] / theirs["per_s"] for ours, theirs in zip(hub, pgbench, strict=True))
+
+
+def wrong_answers(rounds):
+    return sum(sum(entry["others"].values()) + entry["refused"] for entry in rounds)
+
+
+def bounds(folder):
+    """What is bounded, what it came to, the bound, whether it holds."""
+    hub, pgbench, read = (lines_of(folder, f"{name}.jsonl") for name in ("hub", "pgbench", "read"))
+    share, reads, wrong = share_of_pgbench(hub, pgbench), median(read, "per_s"), wrong_answers(hub + read)
+    yield "orders a second, by pgbench's", f"{share:.2f}", f"≥ {SHARE_OF_PGBENCH}", share >= SHARE_OF_PGBENCH
+    yield "orders read a second", f"{reads:.0f}", f"≥ {READS_PER_S}", reads >= READS_PER_S
+    yield "answers other than wanted", f"{wrong}", "0", wrong == 0
+    if report := maybe(folder, "overload.json"):
+        goodput, again = report["goodput"], report["recovered_after_s"]
+        phases = [report[key] for key in ("before", "overload", "after")]
+        without, others = (sum(phase["refusals_without_advice"] for phase in phases),
+                           sum(sum(phase["others"].values()) for phase in phases))
+        peak = report["rss_peak_kib"] / 1024
+        yield "goodput in the overload, by the capacity", f"{goodput:.0%}", "≥ 80 %", goodput >= 0.8
+        yield "refusals without Retry-After", f"{without}", "0", without == 0
+        yield "answers in it that are neither orders nor refusals", f"{others}", "0", others == 0
+        # Nothing at all would be no measurement.
+        yield "memory at most", f"{peak:.0f} MiB", f"≤ {MEMORY_MIB} MiB", 0 < peak <= MEMORY_MIB
+        yield ("normal again after", "not within the run" if again is None else f"{again} s", f"≤ {RECOVERED_S} s",
+               again is not None and again <= RECOVERED_S)
+    if report := maybe(folder, "login-flood.json"):
+        allowed = max(1, len(os.sched_getaffinity(0)) // 2)
+        ratio, peak, flood = report["p99_ratio"], report["hashes_peak"], report["sign_ins"]
+        yield "p99 of orders beside a flood of sign-ins, by that without", f"{ratio:.2f}", "≤ 3", 0 < ratio <= 3
+        yield "password hashes at once", f"{peak:.0f}", f"1 to {allowed}", 1 <= peak <= allowed
+        yield "sign-ins told to come again", f"{flood['refused']}", "> 0: it was a flood", flood["refused"] > 0
+
+
+def bounds_table(folder):
+    lines = ["| | measured | bound | |", "| --- | ---: | ---: | --- |"]
+    lines += [f"| {what} | {measured} | {bound} | {'holds' if holds else '**does not hold**'} |"
+              for what, measured, bound, holds in bounds(folder)]
+    return "\n".join(lines)
+
+
 def rates(folder):
     hub, pgbench, read = (lines_of(folder, f"{name}.jsonl") for name in ("hub", "pgbench", "read"))
-    ratio = statistics.median(ours["per_s"] / theirs["per_s"] for ours, theirs in zip(hub, pgbench))
+    ratio = share_of_pgbench(hub, pgbench)
     rows = [
         ("`POST /orders`, 32 clients", hub, f"{median(hub, 'p50_ms'):.1f}", f"{median(hub, 'p99_ms'):.1f}"),
         ("`pgbench -M prepared`, 32 clients", pgbench, "", ""),
@@ -46,7 +93,7 @@ def rates(folder):
     out = ["| | a second | least to most | p50 ms | p99 ms |", "| --- | ---: | ---: | ---: | ---: |"]
     out += [f"| {title} | {median(rounds, 'per_s'):.0f} | {spread(rounds)} | {p50} | {p99} |"
             for title, rounds, p50, p99 in rows]
-    wrong = sum(sum(entry["others"].values()) + entry["refused"] for entry in hub + read)
+    wrong = wrong_answers(hub + read)
     out += ["", f"The hub places **{ratio:.2f}** times the orders of pgbench (wanted: {SHARE_OF_PGBENCH} or more) and "
             f"answers {median(read, 'per_s'):.0f} reads a second (wanted: {READS_PER_S} or more). CPU of the hub: "
             f"{median(hub, 'cpu_us'):.0f} µs an order, {median(read, 'cpu_us'):.0f} µs a read of one of "
@@ -131,7 +178,7 @@ def command(*words):
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def page(folder, rounds, seconds):
+def page(folder, rounds, seconds, commit):
     text = dict(parts(folder))
     cpu = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                 if line.startswith("model name")), platform.processor())
@@ -142,6 +189,8 @@ def page(folder, rounds, seconds):
 Hub, Postgres and clients share one machine. Postgres commits durably (`fsync` and `synchronous_commit` on). 100 businesses with
 menus of 20 items; an order has two of them, a customer with a phone, an address, and an idempotency key of its own. The hub runs
 as shipped, its limits switched off.
+
+{bounds_table(folder)}
 
 ## Orders
 
@@ -168,7 +217,7 @@ most one and a half times the worst second before.
 Orders come at {logins["pace"]:g} a second, {logins["rounds"]} times {logins["seconds"]} s alone and beside the flood, which comes again 10 ms after each refusal.
 
 Machine: {cpu}, {len(os.sched_getaffinity(0))} cores, Linux {platform.release()}, {command("psql", "--version")}. Commit \
-{command("git", "rev-parse", "--short", "HEAD")}. Absolute figures differ from machine to machine and from hour to hour; the rows of one run can be
+{commit}. Absolute figures differ from machine to machine and from hour to hour; the rows of one run can be
 compared.
 
 Again, with `--write` to replace this page:
@@ -183,11 +232,12 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["--capacity", folder]:
             print(capacity(folder))
-        case ["--page", folder, rounds, seconds]:
+        case ["--page", folder, rounds, seconds, commit]:
             Path("docs/benchmarks").mkdir(exist_ok=True)
             Path("docs/benchmarks/orders.svg").write_text(plot(maybe(folder, "overload.json")) + "\n")
-            Path("docs/benchmarks/orders.md").write_text(page(folder, rounds, seconds))
+            Path("docs/benchmarks/orders.md").write_text(page(folder, rounds, seconds, commit))
         case [folder]:
-            print("\n\n".join(f"{title}\n\n{text}" for title, text in parts(folder)))
+            print(bounds_table(folder), *(f"{title}\n\n{text}" for title, text in parts(folder)), sep="\n\n")
+            sys.exit(0 if all(holds for *_, holds in bounds(folder)) else 1)
         case _:
             sys.exit(__doc__)

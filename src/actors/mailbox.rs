@@ -1,6 +1,8 @@
 //! The one place that touches an actor's address. actix's `do_send` queues without bound, and drops silently once
 //! the actor is gone; here both have a name.
 
+use std::sync::Arc;
+
 use actix::dev::ToEnvelope;
 use actix::prelude::{Actor, Addr, Context, Handler, Message, SendError};
 
@@ -15,12 +17,13 @@ pub enum NotTaken {
     Gone,
 }
 
-/// An actor's mailbox, bounded by the capacity its context was started with.
-pub(crate) struct Mailbox<A: Actor<Context = Context<A>>>(Addr<A>);
+/// An actor's mailbox, bounded by the capacity its context was started with and a message more. Clones share one address:
+/// each address of its own may send one beyond the capacity before actix refuses, so that a fresh one is never refused.
+pub(crate) struct Mailbox<A: Actor<Context = Context<A>>>(Arc<Addr<A>>);
 
 impl<A: Actor<Context = Context<A>>> Mailbox<A> {
-    pub(crate) const fn new(addr: Addr<A>) -> Self {
-        Self(addr)
+    pub(crate) fn new(addr: Addr<A>) -> Self {
+        Self(Arc::new(addr))
     }
 
     /// Puts a message into the mailbox if there is room, and says so if there is none. Messages of one sender keep
@@ -46,6 +49,48 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
 
 impl<A: Actor<Context = Context<A>>> Clone for Mailbox<A> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix::prelude::WrapFuture as _;
+    use actix::{ContextFutureSpawner as _, System};
+
+    use super::*;
+
+    struct Busy;
+
+    impl Actor for Busy {
+        type Context = Context<Self>;
+
+        fn started(&mut self, ctx: &mut Self::Context) {
+            ctx.set_mailbox_capacity(4);
+            std::future::pending::<()>().into_actor(self).wait(ctx);
+        }
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Work;
+
+    impl Handler<Work> for Busy {
+        type Result = ();
+
+        fn handle(&mut self, _: Work, _: &mut Self::Context) {}
+    }
+
+    #[test]
+    fn a_full_mailbox_refuses_every_clone() {
+        System::new().block_on(async {
+            let mailbox = Mailbox::new(Busy::create(|ctx| {
+                ctx.set_mailbox_capacity(4);
+                Busy
+            }));
+            let taken = (0..100).filter(|_| mailbox.clone().offer(Work).is_ok()).count();
+            assert!((4..=5).contains(&taken), "{taken}");
+            assert_eq!(mailbox.clone().offer(Work), Err(NotTaken::Full));
+        });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Subcommand;
@@ -9,7 +10,9 @@ use clap::Subcommand;
 use crate::app::{StartError, open_store};
 use crate::config::Settings;
 use crate::domain::cursor::Epoch;
+use crate::storage::Store;
 use crate::storage::rotation::{self, RotationError};
+use crate::storage::settings::DatabaseLocation;
 
 /// How often the progress is told.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -34,6 +37,8 @@ enum UpkeepError {
     Rotation(#[from] RotationError),
     #[error("the copy was not made: {0}")]
     Store(#[from] crate::storage::StoreError),
+    #[error("there is no database at {}; name its folder by --data", .0.display())]
+    NoDatabase(PathBuf),
     #[error("there are no random numbers: {0}")]
     Random(#[from] getrandom::Error),
 }
@@ -60,8 +65,19 @@ fn told(done: Result<String, UpkeepError>) -> ExitCode {
     }
 }
 
+/// The database there is. To make an empty one here would say that all is well with one that was not meant.
+async fn open_existing(settings: &Settings) -> Result<Arc<dyn Store>, UpkeepError> {
+    let location = settings.storage.location().map_err(|problem| StartError::Setting(problem.to_string()))?;
+    if let DatabaseLocation::Sqlite(path) = location
+        && !path.is_file()
+    {
+        return Err(UpkeepError::NoDatabase(std::path::absolute(&path).unwrap_or(path)));
+    }
+    Ok(open_store(settings).await?.0)
+}
+
 async fn try_keys(settings: &Settings) -> Result<String, UpkeepError> {
-    let (store, _) = open_store(settings).await?;
+    let store = open_existing(settings).await?;
     store.migrate().await.map_err(StartError::from)?;
     let mut last_told = Instant::now();
     let renewed = rotation::reseal_all(store.as_ref(), |so_far| {
@@ -79,7 +95,7 @@ async fn try_keys(settings: &Settings) -> Result<String, UpkeepError> {
 }
 
 async fn try_epochs(settings: &Settings) -> Result<String, UpkeepError> {
-    let (store, _) = open_store(settings).await?;
+    let store = open_existing(settings).await?;
     store.migrate().await.map_err(StartError::from)?;
     let before = store.epoch().await.map_err(StartError::from)?;
     // One in 4 billion draws the old one again; then the next is taken. 0 stays free.
@@ -91,7 +107,7 @@ async fn try_epochs(settings: &Settings) -> Result<String, UpkeepError> {
 }
 
 async fn try_backup(settings: &Settings, file: PathBuf) -> Result<String, UpkeepError> {
-    let (store, _) = open_store(settings).await?;
+    let store = open_existing(settings).await?;
     store.backup(&file).await?;
     store.close().await;
     Ok(format!("{} holds the database as of now; keep the encryption keys elsewhere", file.display()))

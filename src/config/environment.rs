@@ -11,7 +11,7 @@ pub enum Environment {
     /// One's own machine: secrets are made on the first start.
     #[default]
     Development,
-    /// As strict as production, for trying a release.
+    /// As strict about secrets as production, for trying a release; `/metrics` answers everybody, and limits can be reset.
     Staging,
     /// Secrets must be given and strong.
     Production,

@@ -151,9 +151,9 @@ pub struct Login {
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginDevice {
-    /// The device's own id; acknowledgements are kept by it.
-    #[garde(custom(rules::line::<128>))]
-    #[schema(min_length = 1, max_length = 128, example = "tablet-kitchen-1")]
+    /// The device's own id, 1 to 64 visible ASCII characters; acknowledgements are kept by it.
+    #[garde(custom(rules::device))]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$", example = "tablet-kitchen-1")]
     id: String,
     /// What its owner calls it.
     #[garde(inner(custom(rules::line::<100>)))]
@@ -234,8 +234,15 @@ pub struct Refresh {
 async fn refresh(
     api: web::Data<Api>,
     request: HttpRequest,
-    body: Body<Refresh>,
+    body: Result<Body<Refresh>, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
+    let body = match body {
+        Ok(body) => body,
+        // Whose quota it is stands in what could not be read.
+        Err(error) => {
+            return Err(api.spend(Class::Public, client_of(&request)).await.err().unwrap_or(error));
+        }
+    };
     let refused = || ApiError::new(ProblemCode::RefreshRefused, "Sign in again.");
     let token = body.0.refresh_token;
     let token = token.expose_secret();

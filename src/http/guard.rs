@@ -18,7 +18,7 @@ use crate::domain::ids::UserId;
 use crate::domain::quota::{Decision, Quota};
 use crate::domain::time::Timestamp;
 
-use super::identity;
+use super::identity::{self, Audience as _, Orderers};
 use super::limits::{Buckets, Class, RATE_LIMIT, Subject};
 use super::observe::ForOperators;
 use super::problem::ApiError;
@@ -94,22 +94,28 @@ impl Api {
     }
 }
 
+/// Who asks, as far as quotas care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    /// Nobody that is known.
+    Unknown,
+    /// Somebody signed in, or the holder of a ticket.
+    Known(Subject),
+    /// Somebody signed in whose role may place orders.
+    Orderer(Subject),
+}
+
 /// Which quota a request spends before it is handled; `None` for those that spend theirs where it is known, and for
 /// what supervisors ask.
-fn class_of(
-    method: &Method,
-    path: &str,
-    signed_in: Option<Subject>,
-    client: Subject,
-) -> Option<(Class, Subject)> {
-    match (path, signed_in) {
+fn class_of(method: &Method, path: &str, asking: Asking, client: Subject) -> Option<(Class, Subject)> {
+    match (path, asking) {
         ("/api/v1/auth/signup" | "/api/v1/auth/login", _) => Some((Class::Auth, client)),
-        ("/api/v1/auth/refresh", _) => None,
+        ("/api/v1/auth/refresh", _) if method == Method::POST => None,
         ("/metrics" | "/health", _) => None,
         (path, _) if path.starts_with("/health/") => None,
-        (path, Some(_)) if is_new_order(method, path) => None,
-        (_, Some(user)) => Some((Class::Api, user)),
-        (_, None) => Some((Class::Public, client)),
+        (path, Asking::Orderer(_)) if is_new_order(method, path) => None,
+        (_, Asking::Known(user) | Asking::Orderer(user)) => Some((Class::Api, user)),
+        (_, Asking::Unknown) => Some((Class::Public, client)),
     }
 }
 
@@ -185,15 +191,23 @@ pub(super) async fn guard(
         .map(|claims| claims.principal.user)
         .or_else(|| ticket_holder(request.request(), &api))
         .map(Subject::User);
-    let spent = match class_of(request.method(), &path, user, client) {
+    let asking = match (user, claims) {
+        (Some(user), Some(claims)) if Orderers::ROLES.contains(&claims.principal.role) => {
+            Asking::Orderer(user)
+        }
+        (Some(user), _) => Asking::Known(user),
+        (None, _) => Asking::Unknown,
+    };
+    // What is hidden spends what a path that is none of ours spends, or it could be told from one.
+    let hidden = api.hides(&path, &request);
+    let spent = match class_of(request.method(), if hidden { "" } else { &path }, asking, client) {
         None => None,
         Some((class, subject)) => match api.spend(class, subject).await {
             Ok(spent) => spent,
             Err(error) => return Ok(refuse(request, error).await),
         },
     };
-    // Only now, when it has spent what a path that is none of ours spends.
-    let mut response = if api.hides(&path, &request) {
+    let mut response = if hidden {
         request.into_response(ApiError::not_found().error_response())
     } else {
         next.call(request).await?.map_into_boxed_body()
@@ -230,16 +244,19 @@ mod tests {
     fn each_route_spends_one_quota_of_the_user_or_else_of_the_address() {
         let user = Subject::User(UserId::generate());
         let client = Subject::address(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let spends = |method, path, signed_in| class_of(&method, path, signed_in, client);
-        for signed_in in [None, Some(user)] {
-            let login = spends(Method::POST, "/api/v1/auth/login", signed_in);
+        let spends = |method, path, asking| class_of(&method, path, asking, client);
+        for asking in [Asking::Unknown, Asking::Known(user), Asking::Orderer(user)] {
+            let login = spends(Method::POST, "/api/v1/auth/login", asking);
             assert_eq!(login, Some((Class::Auth, client)), "also of those signed in");
-            assert_eq!(spends(Method::POST, "/api/v1/auth/refresh", signed_in), None, "spent by the family");
-            assert_eq!(spends(Method::GET, "/health/live", signed_in), None);
+            assert_eq!(spends(Method::POST, "/api/v1/auth/refresh", asking), None, "spent by the family");
+            assert!(spends(Method::PUT, "/api/v1/auth/refresh", asking).is_some(), "no such route");
+            assert_eq!(spends(Method::GET, "/health/live", asking), None);
         }
-        assert_eq!(spends(Method::POST, "/api/v1/orders", Some(user)), None, "spent where replays are known");
-        assert_eq!(spends(Method::POST, "/api/v1/orders", None), Some((Class::Public, client)));
-        assert_eq!(spends(Method::GET, "/api/v1/orders", Some(user)), Some((Class::Api, user)));
-        assert_eq!(spends(Method::GET, "/docs/", None), Some((Class::Public, client)));
+        let order = |asking| spends(Method::POST, "/api/v1/orders", asking);
+        assert_eq!(order(Asking::Orderer(user)), None, "spent where replays are known");
+        assert_eq!(order(Asking::Known(user)), Some((Class::Api, user)), "it will be refused");
+        assert_eq!(order(Asking::Unknown), Some((Class::Public, client)));
+        assert_eq!(spends(Method::GET, "/api/v1/orders", Asking::Orderer(user)), Some((Class::Api, user)));
+        assert_eq!(spends(Method::GET, "/docs/", Asking::Unknown), Some((Class::Public, client)));
     }
 }

@@ -22,6 +22,9 @@ const CHECK_WITHIN: Duration = Duration::from_secs(5);
 /// How long the readiness probe waits for the database: less than the usual second of the one who asks.
 const PROBE_WITHIN: Duration = Duration::from_millis(800);
 
+/// From here on a filesystem is almost full, in time for somebody to make room.
+const FULL_PERCENT: f64 = 98.0;
+
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -143,6 +146,9 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
         Circuit::Open => "refused",
     };
     let (open, idle) = api.store.pool_size();
+    let sheds = api.persistence.takes_new_work().is_err();
+    let disk = api.metrics.disk_usage_percent();
+    let full = disk.is_some_and(|percent| percent >= FULL_PERCENT);
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let checks = BTreeMap::from([
         (
@@ -154,8 +160,26 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
                 error: (!answers).then_some("it does not answer"),
             },
         ),
-        ("pools", at_once("healthy", Some(json!({ "open": open, "idle": idle })))),
-        ("system", at_once("healthy", Some(json!({ "cpus": cpus })))),
+        (
+            "pools",
+            CheckView {
+                error: sheds.then_some("the writers have more to do than they can: new orders are refused"),
+                ..at_once(
+                    if sheds { "unhealthy" } else { "healthy" },
+                    Some(json!({ "open": open, "idle": idle })),
+                )
+            },
+        ),
+        (
+            "system",
+            CheckView {
+                error: full.then_some("the filesystem of the data folder is almost full"),
+                ..at_once(
+                    if full { "unhealthy" } else { "healthy" },
+                    Some(json!({ "cpus": cpus, "disk_usage_percent": disk })),
+                )
+            },
+        ),
         ("redis", at_once("not_configured", None)),
         ("payment_provider", at_once("not_configured", None)),
         ("smtp", at_once("not_configured", None)),

@@ -88,7 +88,7 @@ pub struct NewMember {
     params(("id" = String, Path, description = "`biz_…`")),
     responses(
         (status = 201, description = "The member", body = MemberView),
-        (status = 409, description = "`last_owner`: the business would have no owner"),
+        (status = 409, description = "`last_owner`: the business would have no owner; `limit_reached`: it has 200 members"),
     ))]
 #[post("/businesses/{id}/members")]
 async fn put(
@@ -116,6 +116,10 @@ async fn put(
             role: role.as_str(),
         })),
         Err(MemberRefusal::LastOwner) => Err(last_owner()),
+        Err(MemberRefusal::Full) => Err(ApiError::new(
+            ProblemCode::LimitReached,
+            "The business has 200 members, as many as it may: end a membership first.",
+        )),
         Err(MemberRefusal::NoSuchUser) => {
             Err(ApiError::invalid_field(field, "belongs to no merchant's account"))
         }

@@ -10,7 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::domain::business::MenuItem;
 use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::{Creation, ItemPatch, Removal};
+use crate::storage::command::{Addition, ItemPatch, Removal};
 
 use super::freshness::Parts;
 use super::identity::{Merchants, SignedIn};
@@ -100,7 +100,7 @@ async fn read(api: web::Data<Api>, id: PathId<BusinessId>) -> Result<HttpRespons
     responses(
         (status = 201, description = "The item", body = ItemBody,
          headers(("Location" = String, description = "Its address"))),
-        (status = 409, description = "`already_exists`: the sku is on the menu"),
+        (status = 409, description = "`already_exists`: the sku is on the menu; `limit_reached`: it has 1000 items"),
     ))]
 #[post("/businesses/{id}/menu/items")]
 async fn add(
@@ -119,13 +119,17 @@ async fn add(
         available: view.available,
     };
     match api.persistence.add_item(id.0, item).await? {
-        Creation::Created => {
+        Addition::Added => {
             let address = format!("/api/v1/businesses/{}/menu/items/{}", id.0, in_path(&view.sku));
             Ok(HttpResponse::Created().insert_header((LOCATION, address)).json(view))
         }
-        Creation::AlreadyThere => {
+        Addition::AlreadyThere => {
             Err(ApiError::new(ProblemCode::AlreadyExists, "An item with this sku is on the menu."))
         }
+        Addition::Full => Err(ApiError::new(
+            ProblemCode::LimitReached,
+            "The menu has 1000 items, as many as it may: take one off first.",
+        )),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, AcceptEncoding, Encoding, HeaderName, HeaderValue};
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
@@ -89,7 +89,11 @@ pub async fn observe(
     }
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(ClientAddress(client));
-    let span = tracing::info_span!("request", request_id = id.as_str());
+    take_any_encoding(&mut request);
+    let span = tracing::info_span!("request", request_id = id.as_str(), trace_id = tracing::field::Empty);
+    if let Some(trace) = trace_id(request.headers()) {
+        span.record("trace_id", trace);
+    }
     let trusted = match request.app_data::<ForOperators>() {
         Some(ForOperators) => Ok(()),
         None => api.check_host(request.uri(), request.headers()),
@@ -139,6 +143,20 @@ pub async fn observe(
     Ok(response)
 }
 
+/// The trace a request is part of, as `traceparent` names it (W3C Trace Context §3.2); `None` for a field that is not one.
+fn trace_id(headers: &header::HeaderMap) -> Option<&str> {
+    let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hex = |part: &str, len: usize| {
+        part.len() == len && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let zero = |part: &str| part.bytes().all(|b| b == b'0');
+    let sound = hex(version, 2) && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
+    // Later versions may say more; this one says no more.
+    let whole = version != "ff" && (version != "00" || parts.next().is_none());
+    (sound && whole && !zero(trace) && !zero(parent)).then_some(trace)
+}
+
 /// Label values are few: a method nobody knows is not one of them.
 pub(super) fn known_method(method: &Method) -> &'static str {
     match method.as_str() {
@@ -150,6 +168,17 @@ pub(super) fn known_method(method: &Method) -> &'static str {
         "DELETE" => "DELETE",
         "OPTIONS" => "OPTIONS",
         _ => "other",
+    }
+}
+
+/// Who accepts no encoding that there is gets the plain one (RFC 9110 §12.5.3 allows it) and not a 406 before anything
+/// was counted.
+fn take_any_encoding(request: &mut ServiceRequest) {
+    let wanted = request.get_header::<AcceptEncoding>();
+    if wanted
+        .is_some_and(|wanted| wanted.negotiate([Encoding::gzip(), Encoding::identity()].iter()).is_none())
+    {
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
     }
 }
 
@@ -222,6 +251,31 @@ mod tests {
         for bad in [&b""[..], b"two words", b"\xff", &[b'x'; 65]] {
             assert_eq!(id(bad).len(), 36, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_trace_is_named_by_a_sound_traceparent_only() {
+        let trace = |given: &str| {
+            let mut headers = header::HeaderMap::new();
+            headers.insert(HeaderName::from_static("traceparent"), HeaderValue::from_str(given).unwrap());
+            trace_id(&headers).map(str::to_owned)
+        };
+        let (id, parent) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+        assert_eq!(trace(&format!("00-{id}-{parent}-01")).as_deref(), Some(id));
+        assert_eq!(trace(&format!("01-{id}-{parent}-01-more")).as_deref(), Some(id));
+        for bad in [
+            String::new(),
+            format!("00-{id}-{parent}"),
+            format!("00-{id}-{parent}-01-more"),
+            format!("ff-{id}-{parent}-01"),
+            format!("00-{}-{parent}-01", id.to_uppercase()),
+            format!("00-{}-{parent}-01", "0".repeat(32)),
+            format!("00-{id}-{}-01", "0".repeat(16)),
+            format!("00-{}-{parent}-01", &id[1..]),
+        ] {
+            assert_eq!(trace(&bad), None, "{bad}");
+        }
+        assert_eq!(trace_id(&header::HeaderMap::new()), None);
     }
 
     #[test]

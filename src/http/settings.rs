@@ -57,7 +57,8 @@ pub struct ServerSettings {
     pub header_timeout_s: u64,
     /// Longest time a client may take for its request body, seconds, 1–300; more is 408.
     pub body_timeout_s: u64,
-    /// Longest time from the signal to stop until the exit, seconds, 0–28: supervisors kill after 30.
+    /// Longest time that clients and requests get after the signal to stop, seconds, 0–26: writing the rest takes up to 4 more,
+    /// and supervisors kill after 30.
     pub drain_s: u64,
 }
 
@@ -76,8 +77,8 @@ pub struct AuthSettings {
     pub access_ttl_s: u64,
     /// Life of a session since its last refresh, seconds, longer than an access token's, at most a year.
     pub refresh_ttl_s: u64,
-    /// Life of a one-time ticket for opening a socket, seconds, 1–300.
-    /// Memory of one argon2id hash, KiB, from 19456 (the least OWASP advises with two passes) to 1 GiB.
+    /// Memory of one argon2id hash, KiB, from 19456 (the least OWASP advises with two passes) to 1 GiB. Accounts keep the hash they
+    /// have: once this was changed, the time of a refused sign-in tells which addresses are known.
     pub hash_memory_kib: u32,
     /// Passes of one argon2id hash, 2–10.
     pub hash_passes: u32,
@@ -251,6 +252,12 @@ mod tests {
     #[test]
     fn the_defaults_have_no_problems() {
         assert_eq!(Settings::default().problems(), []);
+    }
+
+    #[test]
+    fn a_drain_that_leaves_no_time_to_end_within_half_a_minute_is_refused() {
+        let problems = |drain_s| ServerSettings { drain_s, ..Default::default() }.problems().len();
+        assert_eq!([0, 26, 27].map(problems), [0, 0, 1]);
     }
 
     #[test]

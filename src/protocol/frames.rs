@@ -8,6 +8,14 @@ use crate::domain::room::RoomId;
 
 use super::websocket;
 
+/// The longest device id, bytes.
+const MAX_DEVICE_ID: usize = 64;
+
+/// Whether a device may call itself so, here and when it signs in: 1 to 64 visible ASCII characters.
+pub fn is_device_id(text: &str) -> bool {
+    (1..=MAX_DEVICE_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// What a client may say. Anything else is a bad frame.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]

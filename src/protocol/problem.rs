@@ -71,6 +71,8 @@ problems! {
     BusinessClosed => 409, "business_closed", "The business is closed";
     /// The last owner cannot leave.
     LastOwner => 409, "last_owner", "A business keeps at least one owner";
+    /// As many as there may be.
+    LimitReached => 409, "limit_reached", "There are as many as there may be";
     /// `If-Match` does not match.
     PreconditionFailed => 412, "precondition_failed", "The order has changed since";
     /// More than the body limit.

@@ -96,8 +96,7 @@ pub struct OrderView {
     pub total_minor: i64,
     /// ISO 4217.
     pub currency: String,
-    /// For the kitchen.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// For the kitchen; `null` without any.
     pub notes: Option<String>,
     /// For dine-in.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,7 +13,9 @@ use crate::domain::order::{Draft, MoveRequest};
 use crate::domain::time::Timestamp;
 
 pub use devices::{DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
-pub use outcome::{Committed, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation};
+pub use outcome::{
+    Addition, Committed, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
+};
 pub use upkeep::{Advanced, Purgeable, RowKey, SealedColumn};
 
 /// A command with the id under which it happens at most once, however often a lane tries it.

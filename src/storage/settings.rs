@@ -37,10 +37,12 @@ pub struct DataSettings {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseSettings {
-    /// `postgres://…` or `sqlite://<path>`; empty means the SQLite file `bellhop.sqlite` in the data folder.
+    /// `postgres://…` or `sqlite://<path>`; empty means the SQLite file `bellhop.sqlite` in the data folder. A Postgres on another
+    /// machine must speak TLS with a certificate for its name, unless the URL names an `sslmode`.
     #[serde(serialize_with = "redacted")]
     pub url: SecretString,
-    /// Connections in the pool, 1–500. Writer lanes own theirs on top of these.
+    /// Connections in the pool, 1–500. Writer lanes own theirs on top of these. This and what follows is for Postgres; SQLite
+    /// has four readers, which wait 5 s, and one writer.
     pub max_connections: u32,
     /// Longest wait for a connection of the pool, seconds, 1–60.
     pub acquire_timeout_s: u64,

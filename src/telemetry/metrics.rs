@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
@@ -33,6 +33,7 @@ pub struct Metrics(Arc<Families>);
 
 /// One field for each metric. Label values are listed in `docs/metrics.md`; they are short and few, never ids.
 pub struct Families {
+    data: PathBuf,
     registry: Registry,
     descriptions: Vec<Description>,
     /// Requests answered, by method, route pattern and status.
@@ -122,6 +123,11 @@ impl Metrics {
             .encode(&self.registry.gather(), &mut text)
             .expect("writing to memory does not fail");
         String::from_utf8(text).expect("names, labels and help are UTF-8")
+    }
+
+    /// Share in use of the filesystem that holds the data folder, 0 to 100; `None` where that is not told.
+    pub fn disk_usage_percent(&self) -> Option<f64> {
+        super::system::disk_usage_percent(&self.0.data)
     }
 
     /// The `Content-Type` of [`Metrics::render`].
@@ -253,6 +259,7 @@ impl Families {
                 .gauge("password_hashes_running", "Password hashes being computed.")?,
             password_hashes_peak: add
                 .gauge("password_hashes_peak", "Most password hashes computed at once since the start.")?,
+            data: data.to_path_buf(),
             registry: add.registry,
             descriptions: add.descriptions,
         })

@@ -58,13 +58,18 @@ impl SystemCollector {
         parse_memory(&fs::read_to_string("/proc/meminfo").ok()?)
     }
 
-    /// As `df` counts: of what is not reserved for root.
     fn disk(&self) -> Option<f64> {
-        let volume = rustix::fs::statvfs(&self.volume).ok()?;
-        let used = volume.f_blocks.saturating_sub(volume.f_bfree);
-        let usable = used.saturating_add(volume.f_bavail);
-        (usable > 0).then(|| used as f64 * 100.0 / usable as f64)
+        disk_usage_percent(&self.volume)
     }
+}
+
+/// Share in use of the filesystem that holds `path`, 0 to 100, as `df` counts: of what is not reserved for root. `None`
+/// where that is not told.
+pub(super) fn disk_usage_percent(path: &Path) -> Option<f64> {
+    let volume = rustix::fs::statvfs(path).ok()?;
+    let used = volume.f_blocks.saturating_sub(volume.f_bfree);
+    let usable = used.saturating_add(volume.f_bavail);
+    (usable > 0).then(|| used as f64 * 100.0 / usable as f64)
 }
 
 impl CpuTicks {

@@ -236,7 +236,8 @@ async fn killed_in_the_middle_of_orders_nothing_acknowledged_is_lost_doubled_or_
     told.over.store(true, Ordering::Relaxed);
     let mut history = History::default();
     for customer in customers {
-        history.acknowledged.extend(customer.await.unwrap());
+        let customer = tokio::time::timeout(Duration::from_secs(120), customer);
+        history.acknowledged.extend(customer.await.expect("every key is answered again").unwrap());
     }
     for business in &businesses {
         let orders = all_orders(&hub, &merchant, business).await;

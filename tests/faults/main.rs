@@ -8,4 +8,5 @@ mod longer;
 mod outage;
 mod peers;
 mod postgres;
+mod tls;
 mod town;

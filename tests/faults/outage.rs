@@ -80,8 +80,11 @@ pub(crate) async fn an_outage_of(lasts: Duration, proxy: &Proxy, app: &TestApp) 
 
     proxy.set(Weather::Stalled);
     let began = Instant::now();
+    let failed = &app.metrics().order_creation_errors_total;
+    assert_eq!(failed.get(), 0);
     let (answer, first_refusal) = order_once(app, &customer, &business, "during").await;
     refused(answer);
+    assert_eq!(failed.get(), 1);
     assert!(first_refusal < WRITE_WITHIN, "{first_refusal:?}");
     let health = until_reads(app, "refused").await;
     let opened = began.elapsed();

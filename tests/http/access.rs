@@ -202,7 +202,7 @@ impl World {
             Whose::Absent => return SessionId::generate().to_string(),
         };
         let mut again = owner.clone();
-        again.sign_in(&self.app, Some("made to be ended")).await;
+        again.sign_in(&self.app, Some("made-to-be-ended")).await;
         let list = again.get(&self.app, "/auth/sessions").await.expect(200).json();
         let current = list["items"].as_array().unwrap().iter().find(|session| session["current"] == true);
         current.unwrap()["id"].as_str().unwrap().to_owned()

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Answer, PASSWORD, Person, StoreKind, TestApp};
-use crate::{anonymous, header, login};
+use crate::{anonymous, fields, header, login};
 
 crate::on_both_stores!(
     an_account_is_made_once_whatever_the_case_of_its_address,
@@ -48,6 +48,20 @@ async fn an_unknown_address_and_a_wrong_password_look_the_same_and_are_slowed_do
         let slowed = anonymous(&app, "/auth/login", &body).await;
         assert_eq!(header(&slowed, "retry-after"), "1");
         slowed.expect_problem(429, "too_many_requests");
+    }
+}
+
+#[tokio::test]
+async fn a_device_is_called_the_same_at_sign_in_and_on_its_socket() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let zoe = app.person("customer", "Zoe").await;
+    let sign_in = async |id: &str| {
+        let body = json!({"email": zoe.email, "password": PASSWORD, "device": {"id": id}});
+        anonymous(&app, "/auth/login", &body).await
+    };
+    sign_in(&"x".repeat(64)).await.expect(200);
+    for bad in ["", "tablet-k\u{fc}che", "two words", &"x".repeat(65)] {
+        assert_eq!(fields(&sign_in(bad).await.expect_problem(422, "invalid")), ["device.id"], "{bad}");
     }
 }
 

@@ -77,6 +77,57 @@ async fn orders_are_limited_by_user_and_neither_replays_nor_other_requests_spend
 }
 
 #[tokio::test]
+async fn a_key_taken_for_another_order_spends_one_like_an_order() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.orders", "3")]).await;
+    let (owner, zoe) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
+    let business = owner.business(&app).await;
+    let mut body = order_body(&business);
+    body["client_token"] = json!("one");
+    zoe.post(&app, "/orders", &body).await.expect(201);
+    for n in 0..2 {
+        body["notes"] = json!(format!("another order {n}"));
+        zoe.post(&app, "/orders", &body).await.expect_problem(422, "idempotency_mismatch");
+    }
+    zoe.post(&app, "/orders", &order_body(&business)).await.expect_problem(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn what_will_be_refused_anyway_is_not_free() {
+    let settings = [ON, ("limits.public", "3"), ("limits.api", "1"), ("limits.api_burst", "3")];
+    let app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
+    let driver = app.person("driver", "Dan").await;
+    let mut refused = Vec::new();
+    for _ in 0..4 {
+        refused.push(driver.post(&app, "/orders", &json!({})).await.status.as_u16());
+    }
+    assert_eq!(refused, [403, 403, 403, 429]);
+    let mut unreadable = Vec::new();
+    for body in
+        [json!({}), json!({"refresh_token": 1}), json!({"refresh_token": "rt_x", "more": 1}), json!({})]
+    {
+        unreadable.push(anonymous(&app, "/auth/refresh", &body).await.status.as_u16());
+    }
+    assert_eq!(unreadable, [422, 422, 422, 429]);
+}
+
+#[tokio::test]
+async fn an_encoding_that_nobody_knows_is_answered_plainly_and_not_for_free() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.public", "1")]).await;
+    let ask = || app.http.get(app.url("/api/v1/nowhere")).header("accept-encoding", "identity;q=0, zz");
+    Answer::of(ask()).await.expect_problem(404, "not_found");
+    Answer::of(ask()).await.expect_problem(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn a_member_spends_an_order_before_the_business_is_looked_up() {
+    let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.orders", "1")]).await;
+    let (owner, other) = (app.person("merchant", "Olga").await, app.person("merchant", "Otto").await);
+    let business = owner.business(&app).await;
+    other.post(&app, "/orders", &order_body(&business)).await.expect_problem(404, "not_found");
+    other.post(&app, "/orders", &order_body(&business)).await.expect_problem(429, "too_many_requests");
+}
+
+#[tokio::test]
 async fn placing_orders_spends_nothing_of_the_rest() {
     let app = TestApp::start_with(StoreKind::Sqlite, &[ON, ("limits.api_burst", "12")]).await;
     let (owner, zoe) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);

@@ -83,6 +83,7 @@ async fn a_version_is_named_by_the_body_or_by_if_match(kind: StoreKind) {
     let (merchant, zoe) = (app.person("merchant", "Mia").await, app.person("customer", "Zoe").await);
     let order = zoe.order(&app, &merchant.business(&app).await).await;
     let path = format!("/orders/{}/status", order["id"].as_str().unwrap());
+    assert_eq!(order.get("notes"), Some(&Value::Null), "none is said, not left out");
     let matching = async |tag: &'static str, status: &str| {
         let request = merchant.request(&app, Method::PATCH, &path).header("if-match", tag);
         Answer::of(request.json(&json!({"status": status}))).await

@@ -93,3 +93,18 @@ async fn who_wrote_reads_what_they_wrote_while_others_fill_the_cache(kind: Store
     let hits = app.metrics().cache_requests_total.with_label_values(&["orders", "hit"]).get();
     assert!(hits > 0, "lists come from memory");
 }
+
+#[tokio::test]
+async fn upkeep_of_a_database_that_is_not_there_fails_and_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in [&["epochs", "rotate"][..], &["keys", "rotate"], &["backup", "copy.sqlite"]] {
+        let mut bellhop = std::process::Command::new(env!("CARGO_BIN_EXE_bellhop"));
+        bellhop.env_clear().current_dir(folder.path()).args(["--data", "elsewhere"]).args(command);
+        let ended = bellhop.output().unwrap();
+        let said = String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{command:?}: {said}");
+        let named = folder.path().join("elsewhere").join("bellhop.sqlite");
+        assert!(said.contains(&format!("there is no database at {}", named.display())), "{said}");
+        assert!(!named.exists() && !folder.path().join("copy.sqlite").exists(), "{command:?}");
+    }
+}

@@ -6,7 +6,7 @@ use bellhop::domain::access::{MemberRole, Role};
 use bellhop::domain::business::{BusinessState, Location, MenuItem, Zone};
 use bellhop::domain::ids::{BusinessId, UserId};
 use bellhop::storage::command::{
-    Action, BusinessPatch, Creation, ItemPatch, MemberRefusal, Outcome, Removal,
+    Action, Addition, BusinessPatch, ItemPatch, MemberRefusal, Outcome, Removal,
 };
 
 use crate::fixtures::{World, item, now, run, run_one, user, world};
@@ -77,8 +77,8 @@ on_every_store! {
         let add = |item: &MenuItem| Action::AddItem { business, item: item.clone() };
         let added = run(&mut *lane, vec![add(&water), add(&loose), add(&water)]).await.outcomes;
         assert!(matches!(added[..], [
-            Outcome::ItemAdded(Creation::Created), Outcome::ItemAdded(Creation::Created),
-            Outcome::ItemAdded(Creation::AlreadyThere),
+            Outcome::ItemAdded(Addition::Added), Outcome::ItemAdded(Addition::Added),
+            Outcome::ItemAdded(Addition::AlreadyThere),
         ]));
         let skus = async || {
             let menu = store.store.menu(business).await.unwrap();
@@ -103,6 +103,37 @@ on_every_store! {
         assert!(matches!(removed[..], [Outcome::Removed(Removal::Removed), Outcome::Removed(Removal::NotThere)]));
         let absent = Action::UpdateItem { business, sku: "NO".to_owned(), patch: ItemPatch::default() };
         assert!(matches!(run_one(&mut *lane, absent).await, Outcome::ItemUpdated(None)));
+    }
+
+    async fn a_menu_has_a_thousand_items_and_a_business_two_hundred_members_at_most(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let business = world.business.id;
+        let held = store.store.menu(business).await.unwrap().len();
+        let add = |n: usize| Action::AddItem { business, item: item(&format!("NO-{n}"), 1) };
+        for batch in (held..1000).collect::<Vec<_>>().chunks(50) {
+            run(&mut *lane, batch.iter().copied().map(add).collect()).await;
+        }
+        assert_eq!(store.store.menu(business).await.unwrap().len(), 1000);
+        let outcomes = run(&mut *lane, vec![add(1000), add(999)]).await.outcomes;
+        assert!(matches!(outcomes[..], [
+            Outcome::ItemAdded(Addition::Full), Outcome::ItemAdded(Addition::AlreadyThere),
+        ]));
+        let people: Vec<_> = (0..200).map(|_| user(Role::Merchant)).collect();
+        let ids: Vec<UserId> = people.iter().map(|user| user.id).collect();
+        for batch in people.chunks(50) {
+            run(&mut *lane, batch.iter().cloned().map(|user| Action::CreateUser(Box::new(user))).collect()).await;
+        }
+        for batch in ids[..199].chunks(50) {
+            run(&mut *lane, batch.iter().map(|id| put(&world, *id, MemberRole::Staff)).collect()).await;
+        }
+        let outcomes = run(&mut *lane, vec![
+            put(&world, ids[199], MemberRole::Staff), put(&world, ids[0], MemberRole::Owner),
+            remove(&world, ids[1]), put(&world, ids[199], MemberRole::Staff),
+        ]).await.outcomes;
+        assert!(matches!(outcomes[..], [
+            Outcome::MemberPut(Err(MemberRefusal::Full)), Outcome::MemberPut(Ok(())),
+            Outcome::Removed(Removal::Removed), Outcome::MemberPut(Ok(())),
+        ]));
     }
 
     async fn members_come_and_go_and_owners_are_listed_first(store) {

@@ -57,7 +57,8 @@ pub(crate) async fn run(hub: &Rc<Hub>, plan: Plan, server: &Server, run: &str) -
     let mut crowd = Crowd::new(hub.clone(), plan.bound, run);
     for round in 0..plan.rounds {
         let quiet = crowd.come(plan.pace, time, server, |_| ()).await;
-        without.add(&quiet.tally);
+        crowd.settle().await?;
+        without.add(&quiet.tally.borrow());
         without_took += quiet.took;
         let stop = Rc::new(Cell::new(false));
         let clients: Vec<_> = (0..plan.logins)
@@ -68,7 +69,8 @@ pub(crate) async fn run(hub: &Rc<Hub>, plan: Plan, server: &Server, run: &str) -
             .collect();
         let watch = tokio::task::spawn_local(most_hashes(hub.clone(), stop.clone()));
         let loud = crowd.come(plan.pace, time, server, |_| ()).await;
-        with.add(&loud.tally);
+        crowd.settle().await?;
+        with.add(&loud.tally.borrow());
         with_took += loud.took;
         stop.set(true);
         for client in clients {

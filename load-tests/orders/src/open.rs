@@ -2,10 +2,10 @@
 //! moment an order was due, so that a stall shows in all the orders it delayed.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::connection::Connection;
@@ -16,6 +16,9 @@ use crate::tally::Tally;
 /// The schedule is looked at so often; what is due goes out together.
 const STEP: Duration = Duration::from_millis(2);
 
+/// Longer than the hub lets anybody wait.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+
 /// Customers: a bounded number of connections, used again in turn.
 #[derive(Debug)]
 pub(crate) struct Crowd {
@@ -23,6 +26,8 @@ pub(crate) struct Crowd {
     /// Most orders under way at once. One that is due beyond it is counted as unsent.
     bound: usize,
     shared: Rc<RefCell<Shared>>,
+    /// Of the phase that goes on now.
+    phase: Rc<RefCell<Tally>>,
     draw: Draw,
     run: String,
     number: u64,
@@ -32,7 +37,7 @@ pub(crate) struct Crowd {
 struct Shared {
     idle: Vec<(Connection, Vec<u8>)>,
     under_way: usize,
-    /// Since it was last taken.
+    /// What was answered since it was last taken, whichever phase it was sent in.
     tally: Tally,
 }
 
@@ -52,17 +57,26 @@ pub(crate) struct Second {
     pub(crate) rss_kib: u64,
 }
 
-/// A phase: its seconds, and all of it together.
+/// A phase: what was answered in each of its seconds, and what became of all that was sent in it. The latter is known when
+/// the crowd has [settled](Crowd::settle).
 #[derive(Debug)]
 pub(crate) struct Phase {
     pub(crate) seconds: Vec<Second>,
-    pub(crate) tally: Tally,
+    pub(crate) tally: Rc<RefCell<Tally>>,
     pub(crate) took: Duration,
 }
 
 impl Crowd {
     pub(crate) fn new(hub: Rc<Hub>, bound: usize, run: &str) -> Self {
-        Self { hub, bound, shared: Rc::default(), draw: Draw::new(7), run: run.to_owned(), number: 0 }
+        Self {
+            hub,
+            bound,
+            shared: Rc::default(),
+            phase: Rc::default(),
+            draw: Draw::new(7),
+            run: run.to_owned(),
+            number: 0,
+        }
     }
 
     /// Orders come at `rate` a second for so long. `each` hears of every second when it is over.
@@ -75,8 +89,8 @@ impl Crowd {
     ) -> Phase {
         let began = Instant::now();
         let mut ticks = tokio::time::interval(STEP);
-        let (mut due, mut seconds, mut total) = (0_u64, VecDeque::new(), Tally::default());
-        let mut sent = 0;
+        self.phase = Rc::default();
+        let (mut due, mut seconds, mut sent) = (0_u64, Vec::new(), 0);
         while began.elapsed() < time {
             ticks.tick().await;
             let wanted = (began.elapsed().min(time).as_secs_f64() * rate) as u64;
@@ -86,22 +100,34 @@ impl Crowd {
                 sent += u64::from(self.send(at));
             }
             if began.elapsed().as_secs() > seconds.len() as u64 {
-                let second = self.second(sent, server, &mut total);
+                let second = self.second(sent, server);
                 each(&second);
-                seconds.push_back(second);
+                seconds.push(second);
                 sent = 0;
             }
         }
         if seconds.len() as u64 != time.as_secs() {
-            seconds.push_back(self.second(sent, server, &mut total));
+            seconds.push(self.second(sent, server));
         }
-        Phase { seconds: seconds.into(), tally: total, took: began.elapsed() }
+        Phase { seconds, tally: self.phase.clone(), took: began.elapsed() }
     }
 
-    fn second(&self, sent: u64, server: &Server, total: &mut Tally) -> Second {
+    /// Waits until every order is answered.
+    ///
+    /// # Errors
+    /// When some are not within [`ANSWERED_WITHIN`].
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let began = Instant::now();
+        while self.shared.borrow().under_way > 0 {
+            ensure!(began.elapsed() < ANSWERED_WITHIN, "orders are not answered at all");
+            tokio::time::sleep(STEP).await;
+        }
+        Ok(())
+    }
+
+    fn second(&self, sent: u64, server: &Server) -> Second {
         let mut shared = self.shared.borrow_mut();
         let tally = std::mem::take(&mut shared.tally);
-        total.add(&tally);
         Second {
             sent,
             placed: tally.wanted(),
@@ -120,6 +146,7 @@ impl Crowd {
         let mut shared = self.shared.borrow_mut();
         if shared.under_way >= self.bound {
             shared.tally.unsent += 1;
+            self.phase.borrow_mut().unsent += 1;
             return false;
         }
         shared.under_way += 1;
@@ -130,13 +157,15 @@ impl Crowd {
         self.number += 1;
         let key = format!("{}-open-{}", self.run, self.number);
         self.hub.write_order(&mut request, &mut self.draw, &key);
-        let shared = self.shared.clone();
+        let (shared, phase) = (self.shared.clone(), self.phase.clone());
         tokio::task::spawn_local(async move {
             let answer = connection.ask(&request).await.map(|answer| (answer.status, answer.retry_after));
             let mut shared = shared.borrow_mut();
-            match answer {
-                Ok((status, retry_after)) => shared.tally.answered(status, retry_after, 201, at.elapsed()),
-                Err(_) => shared.tally.failed(),
+            for tally in [&mut shared.tally, &mut phase.borrow_mut()] {
+                match answer {
+                    Ok((status, retry_after)) => tally.answered(status, retry_after, 201, at.elapsed()),
+                    Err(_) => tally.failed(),
+                }
             }
             shared.under_way -= 1;
             shared.idle.push((connection, request));

@@ -41,7 +41,7 @@ pub(crate) struct Report {
     before: Figures,
     overload: Figures,
     after: Figures,
-    /// Orders placed in the overload as a share of the capacity.
+    /// Orders placed while the overload went on as a share of the capacity.
     goodput: f64,
     /// The same of its worst second.
     worst_second: f64,
@@ -67,15 +67,17 @@ pub(crate) async fn run(
     let seconds = Duration::from_secs(plan.seconds);
     let overload = crowd.come(plan.capacity * plan.factor, seconds, server, &mut each).await;
     let after = crowd.come(normal, around, server, &mut each).await;
-    let figures = |phase: &Phase| phase.tally.figures(201, phase.took);
+    crowd.settle().await?;
+    let figures = |phase: &Phase| phase.tally.borrow().figures(201, phase.took);
     let worst = before.seconds.iter().map(|second| second.p99_ms).fold(0.0, f64::max);
     let recovered_after_s = recovered(&after.seconds, worst * TOLERANCE);
     let placed = |second: &Second| second.placed as f64 / plan.capacity;
+    let in_time: u64 = overload.seconds.iter().map(|second| second.placed).sum();
     let report = Report {
         before: figures(&before),
         overload: figures(&overload),
         after: figures(&after),
-        goodput: figures(&overload).per_s / plan.capacity,
+        goodput: in_time as f64 / overload.took.as_secs_f64() / plan.capacity,
         worst_second: overload.seconds.iter().map(placed).fold(f64::INFINITY, f64::min),
         rss_before_kib: before.seconds.last().map_or(0, |second| second.rss_kib),
         rss_peak_kib: overload.seconds.iter().map(|second| second.rss_kib).max().unwrap_or(0),

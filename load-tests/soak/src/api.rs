@@ -17,7 +17,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(45);
 const IDLE: Duration = Duration::from_secs(10);
 
 /// How long a request is repeated that could not be served.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A token is exchanged this long before it runs out: earlier than the hub reminds its sockets of it (60 s).
 const RENEW_BEFORE: Duration = Duration::from_secs(90);
@@ -141,7 +141,8 @@ impl Api {
         Ok((answer.status(), answer.text().await?))
     }
 
-    async fn pause(&self) {
+    /// Counts a request that is repeated, and waits as long as everybody does before it.
+    pub(crate) async fn pause(&self) {
         self.again.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }

@@ -1,6 +1,6 @@
 //! Sockets as a client library holds them, and the frames of the hub as far as they are acted upon.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
 
-use crate::api::{Account, Call};
+use crate::api::{Account, Call, PATIENCE};
 use crate::books::Cursor;
 
 /// How long opening, writing or closing may take; on one machine it takes a millisecond.
@@ -112,6 +112,14 @@ impl Frame {
     }
 }
 
+/// Whether the hub said to come again later.
+fn is_busy(error: &anyhow::Error) -> bool {
+    match error.downcast_ref() {
+        Some(tungstenite::Error::Http(answer)) => matches!(answer.status().as_u16(), 429 | 503),
+        _ => false,
+    }
+}
+
 /// An open socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -120,9 +128,25 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket, going on after `cursor` if there is one. A small receive buffer makes a reader that stops
-    /// reading show early.
+    /// Opens a socket, going on after `cursor` if there is one; asks again for thirty seconds while the hub says that it has
+    /// too much to do. A small receive buffer makes a reader that stops reading show early.
     pub(crate) async fn open(
+        account: &Account,
+        address: &Address,
+        cursor: Option<&Cursor>,
+        credential: Credential,
+        receive_buffer: Option<u32>,
+    ) -> Result<Self> {
+        let began = Instant::now();
+        loop {
+            match Self::try_open(account, address, cursor, credential, receive_buffer).await {
+                Err(error) if is_busy(&error) && began.elapsed() < PATIENCE => account.api().pause().await,
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn try_open(
         account: &Account,
         address: &Address,
         cursor: Option<&Cursor>,

@@ -38,12 +38,12 @@ async fn run_batch(
     observer: &dyn CommitObserver,
     metrics: &Metrics,
 ) -> BatchEnd {
-    let mut parts = vec![batch];
+    let mut parts = vec![(batch, Attempt::First)];
     let mut ended = BatchEnd::Committed;
-    while let Some(mut jobs) = parts.pop() {
+    while let Some((mut jobs, mut attempt)) = parts.pop() {
         let (commands, waiters): (Vec<Command>, Vec<_>) =
             jobs.drain(..).map(|j| (j.command, j.waiter)).unzip();
-        match run_to_an_end(lane, &commands, observer, metrics).await {
+        match run_to_an_end(lane, &commands, &mut attempt, observer, metrics).await {
             Ok(committed) => {
                 let Committed { outcomes, events } = committed;
                 observer.committed(&commands, &outcomes, events);
@@ -60,11 +60,15 @@ async fn run_batch(
                     .collect();
                 if jobs.len() > 1 {
                     let second = jobs.split_off(jobs.len() / 2);
-                    parts.push(second);
-                    parts.push(jobs);
+                    parts.push((second, attempt));
+                    parts.push((jobs, attempt));
                 } else if let Some(job) = jobs.pop() {
                     tracing::error!(command = %job.command.id, cause, "the store refused a command");
-                    job.waiter.answer(Err(SubmitError::Refused));
+                    // After a COMMIT without an answer a refusal may also mean that it stands there already.
+                    job.waiter.answer(Err(match attempt {
+                        Attempt::First => SubmitError::Refused,
+                        Attempt::AfterUnknown => SubmitError::OutcomeUnknown,
+                    }));
                 }
             }
             Err(error) => {
@@ -80,18 +84,18 @@ async fn run_batch(
 }
 
 /// Tries until it is known whether the commands happened. An unknown COMMIT is asked about until the store
-/// answers: to go on without knowing could lose or double an order.
+/// answers: to go on without knowing could lose or double an order. `attempt` says afterwards whether one was.
 async fn run_to_an_end(
     lane: &mut dyn Lane,
     commands: &[Command],
+    attempt: &mut Attempt,
     observer: &dyn CommitObserver,
     metrics: &Metrics,
 ) -> Result<Committed, StoreError> {
-    let mut attempt = Attempt::First;
     let mut pause = FIRST_PAUSE;
     loop {
         let began = Instant::now();
-        match lane.run(commands, attempt).await {
+        match lane.run(commands, *attempt).await {
             Ok(committed) if committed.outcomes.len() != commands.len() => {
                 return Err(StoreError::Corrupt(mismatch(commands, &committed.outcomes)));
             }
@@ -101,12 +105,12 @@ async fn run_to_an_end(
             }
             Err(StoreError::OutcomeUnknown(cause)) => {
                 tracing::warn!(cause, "a commit had no answer; asking again");
-                if attempt == Attempt::First {
+                if *attempt == Attempt::First {
                     observer.uncertain(commands);
                 }
-                attempt = Attempt::AfterUnknown;
+                *attempt = Attempt::AfterUnknown;
             }
-            Err(StoreError::Unavailable(cause)) if attempt == Attempt::AfterUnknown => {
+            Err(StoreError::Unavailable(cause)) if *attempt == Attempt::AfterUnknown => {
                 tracing::warn!(cause, "the store is away and a commit is still unknown");
             }
             Err(error) => return Err(error),

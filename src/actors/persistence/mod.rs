@@ -23,9 +23,9 @@ use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::command::{
-    Action, BusinessPatch, Command, Creation, DeviceMark, ItemPatch, MemberRefusal, MoveError, MoveOrder,
-    NewSession, NewUser, Outcome, PlaceOrder, PlaceOutcome, Purgeable, ReceivedAck, Removal, RotateSession,
-    Rotation, SessionActivity,
+    Action, Addition, BusinessPatch, Command, Creation, DeviceMark, ItemPatch, MemberRefusal, MoveError,
+    MoveOrder, NewSession, NewUser, Outcome, PlaceOrder, PlaceOutcome, Purgeable, ReceivedAck, Removal,
+    RotateSession, Rotation, SessionActivity,
 };
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -123,7 +123,8 @@ impl Persistence {
         let backlog = Arc::new(Backlog::new(lanes, limits.max_wait, Instant::now()));
         let actor = PersistenceActor::new(senders, limits, backlog.clone(), metrics.clone(), guard);
         let address = PersistenceActor::start_in_arbiter(&arbiter.handle(), move |ctx| {
-            ctx.set_mailbox_capacity(capacity + lanes);
+            // What lanes report must never be refused; permits bound the rest.
+            ctx.set_mailbox_capacity(capacity + lanes + 2);
             actor
         });
         let mailbox = Mailbox::new(address);
@@ -323,9 +324,9 @@ impl Persistence {
     }
 
     /// Puts an item on a menu.
-    pub async fn add_item(&self, business: BusinessId, item: MenuItem) -> Result<Creation, SubmitError> {
+    pub async fn add_item(&self, business: BusinessId, item: MenuItem) -> Result<Addition, SubmitError> {
         match self.submit(business, Class::NewWork, 256, Action::AddItem { business, item }).await? {
-            Outcome::ItemAdded(creation) => Ok(creation),
+            Outcome::ItemAdded(addition) => Ok(addition),
             other => Err(unexpected(&other)),
         }
     }

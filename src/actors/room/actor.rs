@@ -236,11 +236,16 @@ impl Handler<Join> for Room {
     fn handle(&mut self, Join { worker, reply }: Join, _: &mut Self::Context) {
         let Some(state) = &self.state else { return };
         self.empty_since = None;
-        if !self.workers.iter().any(|w| w.postbox.worker() == worker.worker()) {
+        let id = worker.worker();
+        if !self.workers.iter().any(|w| w.postbox.worker() == id) {
             self.workers.push(Worker { postbox: worker, missed: Missed::Nothing });
         }
-        // A joiner that has gone is taken out by its worker's own `Leave`.
-        let _ = reply.send(state.head());
+        // Who has given up waiting does not know the position. A joiner that has gone is taken out by its worker's `Leave`.
+        if reply.send(state.head()).is_err()
+            && let Some(worker) = self.workers.iter_mut().find(|w| w.postbox.worker() == id)
+        {
+            worker.missed = Missed::Something;
+        }
     }
 }
 

@@ -7,12 +7,14 @@ mod ring;
 mod state;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::{Actor, Arbiter};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use futures_util::FutureExt as _;
 use tokio::sync::oneshot;
 
 use crate::domain::cursor::Cursor;
@@ -58,7 +60,7 @@ pub enum RoomError {
     Store(#[from] StoreError),
 }
 
-/// Messages waiting for one room before publishers are told no and the watermark has to find the rest.
+/// Messages waiting for one room before publishers and askers are told no; the watermark finds what was not published.
 const MAILBOX: usize = 4096;
 
 /// How long a session waits for a room's answer.
@@ -102,7 +104,7 @@ impl Rooms {
         let rooms =
             Self { registry: Registry::default(), arbiters: Arc::new(arbiters), store, settings, metrics };
         if let Some(first) = rooms.arbiters.first() {
-            first.spawn(rooms.clone().watch());
+            first.spawn(rooms.clone().keep_watch());
         }
         rooms
     }
@@ -226,6 +228,17 @@ impl Rooms {
             ctx.set_mailbox_capacity(MAILBOX);
             actor
         }))
+    }
+
+    /// Watches for as long as the rooms live; a watch that panics is begun again.
+    async fn keep_watch(self) {
+        loop {
+            // Nothing is shared with a watch that ended but what other threads change as well.
+            if AssertUnwindSafe(self.clone().watch()).catch_unwind().await.is_err() {
+                tracing::error!("the comparison of rooms with the store broke off and begins again");
+                tokio::time::sleep(WATERMARK_EVERY).await;
+            }
+        }
     }
 
     /// Compares every room of this node with the store, one question for all, twice a second: finds tails that no

@@ -14,8 +14,8 @@ pub enum RoomAccess {
     NoSuchRoom,
 }
 
-/// A business's room is for its members and admins; an order's for its customer, the members of its business and
-/// admins. From memory where it is known there, so that devices that come back all at once do not queue for the store.
+/// A business's room is for its members and admins; an order's for the customer who placed it, the members of its business
+/// and admins: a member who ordered for a table keeps nothing of it once they have left. From memory where it is known there, so that devices that come back all at once do not queue for the store.
 pub async fn room_access(
     reads: &CachedReads,
     who: Principal,
@@ -26,8 +26,13 @@ pub async fn room_access(
         RoomId::Business(business) => reads.membership(business, who.user).await?.is_some(),
         RoomId::Order(order) => match reads.order(order).await? {
             None => false,
-            Some(order) if who.role == Role::Admin || order.value.customer_id == who.user => true,
-            Some(order) => reads.membership(order.value.business_id, who.user).await?.is_some(),
+            Some(order) => match who.role {
+                Role::Admin => true,
+                Role::Customer => order.value.customer_id == who.user,
+                Role::Merchant | Role::Driver => {
+                    reads.membership(order.value.business_id, who.user).await?.is_some()
+                }
+            },
         },
     };
     Ok(if granted { RoomAccess::Granted } else { RoomAccess::NoSuchRoom })

@@ -282,13 +282,12 @@ impl Switchboard {
     }
 
     /// Keeps an acknowledgement for the next flush; a newer one of the same device and room replaces it. With too many
-    /// waiting it is dropped: the store is away for long, and the device's next one says the same and more.
+    /// waiting a new one is dropped: the store is away for long, and the device's next one says the same and more.
     pub(super) fn keep_ack(&self, received: ReceivedAck) {
         let mut inner = self.inner.borrow_mut();
-        if inner.acks.len() >= MAX_ACKS {
-            return;
-        }
+        let full = inner.acks.len() >= MAX_ACKS;
         match inner.acks.entry((received.ack.room, received.ack.device.clone(), received.reach)) {
+            std::collections::hash_map::Entry::Vacant(_) if full => {}
             std::collections::hash_map::Entry::Vacant(slot) => {
                 slot.insert(received);
             }

@@ -9,7 +9,7 @@ use crate::domain::quota::Decision;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
-use crate::protocol::frames::{ClientFrame, ServerFrame};
+use crate::protocol::frames::{ClientFrame, ServerFrame, is_device_id};
 use crate::storage::command::{DeviceAck, DeviceMark, MarkKind, ReceivedAck};
 
 use super::effect::Effect;
@@ -21,9 +21,6 @@ const MAX_BAD_FRAMES: u8 = 3;
 
 /// Marks of one session that may be on their way to the store at once.
 pub(super) const MAX_MARKS: u8 = 8;
-
-/// The longest device id.
-const MAX_DEVICE: usize = 64;
 
 impl SessionState {
     /// The client has sent one more frame, other than to acknowledge something new: one too many ends the session.
@@ -116,7 +113,7 @@ impl SessionState {
             }
             ClientFrame::Refresh { token } => Some(Effect::CheckToken(token)),
             ClientFrame::Device { id, can_ring: _ } => {
-                if id.is_empty() || id.len() > MAX_DEVICE || !id.bytes().all(|b| b.is_ascii_graphic()) {
+                if !is_device_id(&id) {
                     self.error("bad_device", "A device id is 1 to 64 visible ASCII characters.");
                 } else if self.named == Named::Yes && self.device.as_deref() != Some(id.as_str()) {
                     self.error("bad_device", "A socket belongs to one device; open another for another.");

@@ -24,6 +24,7 @@ use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
+use crate::actors::FatalSignal;
 use crate::domain::access::Principal;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
@@ -55,6 +56,7 @@ pub struct SessionDeps {
     credentials: Arc<dyn Credentials>,
     settings: Arc<SessionSettings>,
     metrics: Metrics,
+    fatal: FatalSignal,
     live_deliveries: IntCounter,
     history_deliveries: IntCounter,
     open: Arc<AtomicUsize>,
@@ -78,6 +80,7 @@ impl Sessions {
         credentials: Arc<dyn Credentials>,
         settings: SessionSettings,
         metrics: Metrics,
+        fatal: FatalSignal,
     ) -> Self {
         let live_deliveries = metrics.deliveries_total.with_label_values(&["live"]);
         let history_deliveries = metrics.deliveries_total.with_label_values(&["history"]);
@@ -88,6 +91,7 @@ impl Sessions {
             credentials,
             settings: Arc::new(settings),
             metrics,
+            fatal,
             live_deliveries,
             history_deliveries,
             open: Arc::default(),

@@ -11,6 +11,7 @@ use actix::prelude::{
 };
 use tokio::sync::oneshot;
 
+use crate::actors::fatal::FatalGuard;
 use crate::actors::mailbox::{Mailbox, NotTaken};
 use crate::actors::persistence::SubmitError;
 use crate::actors::room::Published;
@@ -113,6 +114,8 @@ pub(super) struct Postman {
     last_flush: Instant,
     /// Events given to members since others had their turn.
     given: u64,
+    /// Without its postman a thread's devices would be deaf and be told that they are alive.
+    guard: Option<FatalGuard>,
 }
 
 #[derive(PartialEq, Eq)]
@@ -125,9 +128,11 @@ impl Postman {
     /// Starts the postman of the thread this is called on, with its switchboard.
     pub(super) fn start_here(worker: usize, deps: SessionDeps) -> Rc<Switchboard> {
         let waiting = Arc::new(AtomicUsize::new(0));
+        let guard = deps.fatal.guard("the postman of a worker thread");
         let mut board = None;
         Self::create(|ctx| {
-            ctx.set_mailbox_capacity(MAILBOX + KEPT_FREE);
+            // The count is the bound, not this.
+            ctx.set_mailbox_capacity(MAILBOX + KEPT_FREE + 2);
             let postbox = Postbox { mailbox: Mailbox::new(ctx.address()), worker, waiting: waiting.clone() };
             let switchboard = Rc::new(Switchboard::new(postbox, deps));
             board = Some(switchboard.clone());
@@ -137,6 +142,7 @@ impl Postman {
                 flushing: Flushing::Idle,
                 last_flush: Instant::now(),
                 given: 0,
+                guard: Some(guard),
             }
         });
         board.expect("create runs its closure before it returns")
@@ -232,6 +238,9 @@ impl Handler<Post> for Postman {
                 let _ = answer.send(self.board.signed_in());
             }
             Post::Restart(spread, done) => {
+                if let Some(guard) = self.guard.take() {
+                    guard.disarm();
+                }
                 self.board.restart(spread);
                 self.flush(ctx);
                 let _ = done.send(());

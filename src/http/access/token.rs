@@ -133,7 +133,7 @@ pub struct AccessClaims {
     pub token_id: Uuid,
     /// When it was signed, to the second.
     pub issued_at: Timestamp,
-    /// When it stops being valid, to the second.
+    /// When it stops being valid, to the second: never later than the present settings let a new one live.
     pub expires_at: Timestamp,
 }
 
@@ -247,12 +247,18 @@ impl Tokens {
     /// The first of form, algorithm, type, signature, issuer, audience and time that is not right.
     pub fn verify_access(&self, token: &str, now: Timestamp) -> Result<AccessClaims, TokenError> {
         let claims = self.verify(&self.access, token, now)?;
+        let issued_at = Timestamp::from_unix_seconds(claims.iat);
+        // Ended sign-ins are remembered for as long as a token lives now: one that was given longer must not outlive that.
+        let expires_at = Timestamp::from_unix_seconds(claims.exp).min(issued_at.plus(self.access_ttl));
+        if expires_at.unix_seconds() <= now.unix_seconds() {
+            return Err(TokenError::Expired);
+        }
         Ok(AccessClaims {
             principal: claims.principal(),
             device: claims.dev,
             token_id: claims.jti,
-            issued_at: Timestamp::from_unix_seconds(claims.iat),
-            expires_at: Timestamp::from_unix_seconds(claims.exp),
+            issued_at,
+            expires_at,
         })
     }
 

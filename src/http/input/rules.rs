@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::domain::text;
 use crate::http::access::password::NewPassword;
 use crate::http::idempotency;
+use crate::protocol::frames::is_device_id;
 
 /// The longest e-mail address that can be delivered to (RFC 5321 §4.5.3.1.3, less the brackets).
 pub const MAX_EMAIL: usize = 254;
@@ -55,6 +56,11 @@ pub fn word(value: &str, (): &()) -> garde::Result {
 /// An idempotency key.
 pub fn idempotency_key(value: &str, (): &()) -> garde::Result {
     refuse_if(!idempotency::is_key(value), "expected 1 to 64 visible ASCII characters")
+}
+
+/// The id of a device.
+pub fn device(value: &str, (): &()) -> garde::Result {
+    refuse_if(!is_device_id(value), "expected 1 to 64 visible ASCII characters")
 }
 
 /// A password somebody chooses.

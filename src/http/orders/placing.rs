@@ -178,19 +178,16 @@ pub(super) async fn place(
     if let Some(refusal) = spent.and_then(|spent| api.refusal(spent)) {
         return Err(refusal);
     }
-    if who.principal.role == Role::Merchant {
-        api.membership(who.principal, order.business_id.clone().into_inner()).await?;
-        if order.fulfilment.clone().into_inner() != Fulfilment::DineIn {
-            return Err(ApiError::new(ProblemCode::Forbidden, "Members order for their tables only."));
-        }
-    }
-    let draft = api.draft(who.principal, order).await?;
-    let outcome =
-        api.persistence.place_order(PlaceOrder { draft, idempotency }).await.inspect_err(|error| {
-            if *error != SubmitError::Overloaded {
-                api.metrics.order_creation_errors_total.inc();
+    let outcome = match api.try_place(who.principal, order, idempotency).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // Who comes again when told to must not run out of orders without having placed one.
+            if error.code() == ProblemCode::Unavailable {
+                api.give_back(Class::Orders, subject).await;
             }
-        })?;
+            return Err(error);
+        }
+    };
     match outcome {
         PlaceOutcome::Placed(order) => {
             let view = OrderView::new(&order, Contact::Shown);
@@ -205,10 +202,8 @@ pub(super) async fn place(
             api.give_back(Class::Orders, subject).await;
             Ok(replay(kept))
         }
-        PlaceOutcome::KeyReused => {
-            api.give_back(Class::Orders, subject).await;
-            Err(key_reused())
-        }
+        // Not free like a replay: it is a write, and could be made again and again.
+        PlaceOutcome::KeyReused => Err(key_reused()),
         PlaceOutcome::Refused(refusal) => Err(refused(refusal)),
     }
 }
@@ -237,6 +232,27 @@ impl Api {
     fn fingerprint(&self, order: &NewOrder) -> String {
         let canonical = serde_json::to_vec(order).expect("an order is made of texts and numbers");
         self.cipher.mac(MAC_DOMAIN, &canonical).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    async fn try_place(
+        &self,
+        who: Principal,
+        order: NewOrder,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<PlaceOutcome, ApiError> {
+        if who.role == Role::Merchant {
+            self.membership(who, order.business_id.clone().into_inner()).await?;
+            if order.fulfilment.clone().into_inner() != Fulfilment::DineIn {
+                return Err(ApiError::new(ProblemCode::Forbidden, "Members order for their tables only."));
+            }
+        }
+        let failed = &self.metrics.order_creation_errors_total;
+        let draft = self.draft(who, order).await.inspect_err(|_| failed.inc())?;
+        let placed = self.persistence.place_order(PlaceOrder { draft, idempotency }).await;
+        if placed.as_ref().is_err_and(|error| *error != SubmitError::Overloaded) {
+            failed.inc();
+        }
+        Ok(placed?)
     }
 
     async fn draft(&self, who: Principal, order: NewOrder) -> Result<Draft, ApiError> {

@@ -122,7 +122,9 @@ pub(super) async fn stream(
     let last = request.headers().get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
     let cursor = last.filter(|cursor| !cursor.is_empty()).or(query.0.cursor.as_deref());
     let (reader, joined) = follow(&request, (viewer.0, viewer.1), room.0, cursor).await?;
-    let feed = Feed { reader, room: room.0, next: Next::Greeting(joined) };
+    // A client that is told next that its cursor is lost must not take the new one for its own before it was told.
+    let position = if cursor.is_some() && !joined.recovered { None } else { Some(joined.cursor) };
+    let feed = Feed { reader, room: room.0, next: Next::Greeting(joined, position) };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-store, no-transform"))
@@ -140,7 +142,8 @@ struct Feed {
 }
 
 enum Next {
-    Greeting(JoinedRoom),
+    /// With the position that an `EventSource` goes on from.
+    Greeting(JoinedRoom, Option<Cursor>),
     Events,
     Nothing,
 }
@@ -148,7 +151,7 @@ enum Next {
 impl Feed {
     async fn chunk(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let chunk = match std::mem::replace(&mut self.next, Next::Events) {
-            Next::Greeting(joined) => greeting(&joined),
+            Next::Greeting(joined, position) => greeting(&joined, position),
             Next::Events => self.news().await,
             Next::Nothing => return None,
         };
@@ -185,11 +188,12 @@ fn event(published: &Published) -> String {
     format!("id: {}\nevent: {}\ndata: {json}\n\n", event.cursor, event.kind.as_str())
 }
 
-fn greeting(joined: &JoinedRoom) -> String {
+fn greeting(joined: &JoinedRoom, position: Option<Cursor>) -> String {
     let session = SocketId::generate().to_string();
     let rooms = std::slice::from_ref(joined);
     let hello = ServerFrame::Hello { session: &session, rooms, ping_s: HEARTBEAT.as_secs() };
-    format!("retry: {RETRY_MS}\nid: {}\nevent: hello\ndata: {}\n\n", joined.cursor, json(&hello))
+    let id = position.map(|cursor| format!("id: {cursor}\n")).unwrap_or_default();
+    format!("retry: {RETRY_MS}\n{id}event: hello\ndata: {}\n\n", json(&hello))
 }
 
 fn resync(room: RoomId, cursor: Cursor) -> String {

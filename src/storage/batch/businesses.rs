@@ -6,11 +6,17 @@ use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
 use crate::domain::ids::{BusinessId, NotificationId, UserId};
 use crate::domain::time::Timestamp;
-use crate::storage::command::{BusinessPatch, Creation, ItemPatch, MemberRefusal, Outcome, Removal};
+use crate::storage::command::{Addition, BusinessPatch, ItemPatch, MemberRefusal, Outcome, Removal};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, state_columns};
 use crate::storage::statement::{Arg, LazyStatement, Statement};
+
+/// More than any menu has that people read; a menu is answered whole.
+const MAX_MENU_ITEMS: i64 = 1000;
+
+/// More than any shop employs; the list of members is answered whole.
+const MAX_MEMBERS: i64 = 200;
 
 static CREATE: LazyStatement = LazyStatement::new(|| {
     Statement::new(
@@ -41,6 +47,13 @@ static ADD_ITEM: LazyStatement = LazyStatement::new(|| {
     )
 });
 
+static MENU_STANDING: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT (SELECT count(*) FROM menu_items WHERE business_id = $1) AS items, \
+             (SELECT count(*) FROM menu_items WHERE business_id = $1 AND sku = $2) AS same",
+    )
+});
+
 static UPDATE_ITEM: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         "UPDATE menu_items SET name = COALESCE($3, name), \
@@ -54,7 +67,8 @@ static UPDATE_ITEM: LazyStatement = LazyStatement::new(|| {
 static REMOVE_ITEM: LazyStatement =
     LazyStatement::new(|| Statement::new("DELETE FROM menu_items WHERE business_id = $1 AND sku = $2"));
 
-// Changes of one business's members go one after the other, or two owners could remove each other.
+// Changes of one business's members go one after the other, or two owners could remove each other; so do additions to its
+// menu, or two could both take the last place.
 static LOCK: LazyStatement =
     LazyStatement::new(|| Statement::new("SELECT id FROM businesses WHERE id = $1 {for_update}"));
 
@@ -62,7 +76,8 @@ static STANDING: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         "SELECT (SELECT count(*) FROM users WHERE id = $2) AS users, \
              (SELECT role FROM members WHERE business_id = $1 AND user_id = $2) AS role, \
-             (SELECT count(*) FROM members WHERE business_id = $1 AND role = 'owner') AS owners",
+             (SELECT count(*) FROM members WHERE business_id = $1 AND role = 'owner') AS owners, \
+             (SELECT count(*) FROM members WHERE business_id = $1) AS members",
     )
 });
 
@@ -157,6 +172,16 @@ pub(super) async fn add_item(
     business: BusinessId,
     item: &MenuItem,
 ) -> Result<Outcome, Failure> {
+    let _: Option<IdRow> = connection.fetch_first(&LOCK, &[Arg::text(business)]).await?;
+    let standing = [Arg::text(business), Arg::text(&item.sku)];
+    let menu: Option<MenuStandingRow> = connection.fetch_first(&MENU_STANDING, &standing).await?;
+    let menu = menu.expect("a select without a table has one row");
+    if menu.same > 0 {
+        return Ok(Outcome::ItemAdded(Addition::AlreadyThere));
+    }
+    if menu.items >= MAX_MENU_ITEMS {
+        return Ok(Outcome::ItemAdded(Addition::Full));
+    }
     let args = [
         Arg::text(business),
         Arg::text(&item.sku),
@@ -165,8 +190,8 @@ pub(super) async fn add_item(
         Arg::Int(item.price_minor),
         Arg::Bool(item.available),
     ];
-    let added = connection.execute(&ADD_ITEM, &args).await?;
-    Ok(Outcome::ItemAdded(if added == 0 { Creation::AlreadyThere } else { Creation::Created }))
+    connection.execute(&ADD_ITEM, &args).await?;
+    Ok(Outcome::ItemAdded(Addition::Added))
 }
 
 pub(super) async fn update_item(
@@ -198,10 +223,17 @@ pub(super) async fn remove_item(
 }
 
 #[derive(FromRow)]
+struct MenuStandingRow {
+    items: i64,
+    same: i64,
+}
+
+#[derive(FromRow)]
 struct StandingRow {
     users: i64,
     role: Option<String>,
     owners: i64,
+    members: i64,
 }
 
 impl StandingRow {
@@ -238,6 +270,9 @@ pub(super) async fn put_member(
     }
     if role != MemberRole::Owner && standing.is_last_owner() {
         return Ok(Outcome::MemberPut(Err(MemberRefusal::LastOwner)));
+    }
+    if standing.role.is_none() && standing.members >= MAX_MEMBERS {
+        return Ok(Outcome::MemberPut(Err(MemberRefusal::Full)));
     }
     let args = [Arg::text(business), Arg::text(user), Arg::text(role.as_str())];
     connection.execute(&PUT_MEMBER, &args).await?;

@@ -11,7 +11,8 @@ use crate::domain::time::Timestamp;
 
 use crate::domain::business::NotTakingOrders;
 use crate::storage::command::{
-    Action, Advanced, Command, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
+    Action, Addition, Advanced, Command, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal,
+    Rotation,
 };
 use crate::storage::rows::BusinessRow;
 
@@ -34,6 +35,7 @@ pub(super) enum StoredOutcome {
     TicketRedeemed(bool),
     BusinessUpdated(Option<BusinessRow>),
     ItemAdded(bool),
+    MenuFull,
     ItemUpdated(Option<StoredItem>),
     Removed,
     NotThere,
@@ -41,6 +43,7 @@ pub(super) enum StoredOutcome {
     MemberPut,
     NoSuchUser,
     DemotionOfLastOwner,
+    TeamFull,
     Purged(u64),
     NotificationRead(Option<i64>),
     Resealed(u64),
@@ -172,7 +175,9 @@ impl StoredOutcome {
             Outcome::BusinessUpdated(business) => {
                 Self::BusinessUpdated(business.as_deref().map(BusinessRow::of))
             }
-            Outcome::ItemAdded(creation) => Self::ItemAdded(created(creation)),
+            Outcome::ItemAdded(Addition::Added) => Self::ItemAdded(true),
+            Outcome::ItemAdded(Addition::AlreadyThere) => Self::ItemAdded(false),
+            Outcome::ItemAdded(Addition::Full) => Self::MenuFull,
             Outcome::ItemUpdated(item) => Self::ItemUpdated(item.clone().map(|item| StoredItem {
                 sku: item.sku,
                 name: item.name,
@@ -186,6 +191,7 @@ impl StoredOutcome {
             Outcome::MemberPut(Ok(())) => Self::MemberPut,
             Outcome::MemberPut(Err(MemberRefusal::NoSuchUser)) => Self::NoSuchUser,
             Outcome::MemberPut(Err(MemberRefusal::LastOwner)) => Self::DemotionOfLastOwner,
+            Outcome::MemberPut(Err(MemberRefusal::Full)) => Self::TeamFull,
             Outcome::Purged(rows) => Self::Purged(*rows),
             Outcome::NotificationRead(at) => Self::NotificationRead(at.map(Timestamp::as_micros)),
             Outcome::Resealed(values) => Self::Resealed(*values),
@@ -235,7 +241,9 @@ impl StoredOutcome {
             Self::BusinessUpdated(row) => {
                 Outcome::BusinessUpdated(row.map(BusinessRow::into_business).transpose().ok()?.map(Box::new))
             }
-            Self::ItemAdded(created) => Outcome::ItemAdded(creation(created)),
+            Self::ItemAdded(true) => Outcome::ItemAdded(Addition::Added),
+            Self::ItemAdded(false) => Outcome::ItemAdded(Addition::AlreadyThere),
+            Self::MenuFull => Outcome::ItemAdded(Addition::Full),
             Self::ItemUpdated(item) => Outcome::ItemUpdated(item.map(|item| MenuItem {
                 sku: item.sku,
                 name: item.name,
@@ -249,6 +257,7 @@ impl StoredOutcome {
             Self::MemberPut => Outcome::MemberPut(Ok(())),
             Self::NoSuchUser => Outcome::MemberPut(Err(MemberRefusal::NoSuchUser)),
             Self::DemotionOfLastOwner => Outcome::MemberPut(Err(MemberRefusal::LastOwner)),
+            Self::TeamFull => Outcome::MemberPut(Err(MemberRefusal::Full)),
             Self::Purged(rows) => Outcome::Purged(rows),
             Self::NotificationRead(at) => Outcome::NotificationRead(at.map(Timestamp::from_micros)),
             Self::Resealed(values) => Outcome::Resealed(values),

@@ -25,7 +25,7 @@ pub enum Outcome {
     /// Of `UpdateBusiness`: as it is now; `None` when there is no such business.
     BusinessUpdated(Option<Box<Business>>),
     /// Of `AddItem`.
-    ItemAdded(Creation),
+    ItemAdded(Addition),
     /// Of `UpdateItem`: as it is now; `None` when there is no such item.
     ItemUpdated(Option<MenuItem>),
     /// Of `RemoveItem`, `RemoveMember` and `EndSession`.
@@ -93,6 +93,19 @@ pub enum MemberRefusal {
     NoSuchUser,
     /// The change would leave the business without an owner.
     LastOwner,
+    /// The business has as many members as it may.
+    Full,
+}
+
+/// Whether an item was put on a menu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addition {
+    /// Now.
+    Added,
+    /// Its sku is on the menu; nothing changed.
+    AlreadyThere,
+    /// The menu has as many items as it may; nothing changed.
+    Full,
 }
 
 /// What presenting a refresh token came to.

@@ -21,6 +21,8 @@ use super::ports::Store;
 use super::reading::Reading;
 use super::store::{SqlStore, TRANSACTION_LIMIT};
 
+mod tls;
+
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// More lanes than this only wait for each other: commits share the log's disk.
@@ -33,7 +35,8 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How to reach Postgres, and how long to wait for what.
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
-    /// `postgres://…`; may hold a password.
+    /// `postgres://…`; may hold a password, an `sslmode` and an `sslrootcert`. A server elsewhere has to show a certificate for
+    /// its name unless a mode is named.
     pub url: SecretString,
     /// Connections for reading; each lane has its own besides.
     pub max_connections: u32,
@@ -62,10 +65,15 @@ pub fn connect(
     cipher: Arc<Cipher>,
     metrics: Metrics,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    let plain = PgConnectOptions::from_str(options.url.expose_secret())
+    let url = options.url.expose_secret();
+    let plain = PgConnectOptions::from_str(url)
         .map_err(|_| StoreError::NotHappened("the database url is not one of postgres".to_owned()))?
         .application_name("bellhop")
         .disable_statement_logging();
+    let plain = tls::verified(plain, url);
+    if tls::is_exposed(&plain) {
+        tracing::warn!(sslmode = ?plain.get_ssl_mode(), "the way to Postgres is not protected by TLS with a checked certificate");
+    }
     let millis = |limit: Duration| limit.as_millis().to_string();
     let bounded = plain.clone().options([
         ("statement_timeout", millis(options.statement_timeout)),

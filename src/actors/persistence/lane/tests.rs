@@ -27,6 +27,8 @@ enum Fault {
     AnswerLost,
     /// The connection dies before COMMIT takes hold, and nobody knows.
     CommitLost,
+    /// The database answers with an error of its own.
+    Refused,
 }
 
 #[async_trait]
@@ -37,8 +39,10 @@ impl Lane for FaultyLane {
             return Err(StoreError::NotHappened("poison".to_owned()));
         }
         let fault = self.faults.pop_front();
-        if matches!(fault, Some(Fault::Unavailable)) {
-            return Err(StoreError::Unavailable("away".to_owned()));
+        match fault {
+            Some(Fault::Unavailable) => return Err(StoreError::Unavailable("away".to_owned())),
+            Some(Fault::Refused) => return Err(StoreError::NotHappened("an error".to_owned())),
+            _ => {}
         }
         if !matches!(fault, Some(Fault::CommitLost)) {
             let mut happened = self.happened.lock().unwrap();
@@ -137,6 +141,19 @@ async fn a_commit_whose_answer_was_lost_is_asked_about_until_it_is_known() {
         assert_eq!(*run.heard.uncertain.lock().unwrap(), run.ids, "caches hear once that nobody knows");
         assert_eq!(*run.heard.committed.lock().unwrap(), run.ids, "the rooms hear of it once");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_after_a_commit_without_an_answer_is_asked_about_piece_by_piece_and_never_said_to_be_nothing()
+ {
+    let lane = FaultyLane { faults: [Fault::AnswerLost, Fault::Refused].into(), ..FaultyLane::default() };
+    let (happened, attempts) = (lane.happened.clone(), lane.attempts.clone());
+    let run = run_batch_of(4, lane, None).await;
+    assert_eq!(run.answers, vec![Ok(()); 4]);
+    assert_eq!(*happened.lock().unwrap(), run.ids, "each once");
+    assert!(attempts.lock().unwrap()[1..].iter().all(|a| *a == Attempt::AfterUnknown));
+    let lane = FaultyLane { faults: [Fault::AnswerLost, Fault::Refused].into(), ..FaultyLane::default() };
+    assert_eq!(run_batch_of(1, lane, None).await.answers, [Err(SubmitError::OutcomeUnknown)]);
 }
 
 #[tokio::test]

@@ -193,3 +193,18 @@ proptest! {
         prop_assert!(tokens().verify_access(&token, NOW).is_err());
     }
 }
+
+#[test]
+fn a_token_lives_no_longer_than_the_present_settings_let_a_new_one() {
+    let token = access();
+    let ttl = |access_ttl_s| {
+        Tokens::new(
+            TokenKey::hs256(SECRET).unwrap(),
+            TokenSettings { access_ttl_s, ..TokenSettings::default() },
+        )
+    };
+    let after = |seconds| NOW.plus(Duration::from_secs(seconds));
+    assert_eq!(ttl(60).verify_access(&token, after(59)).unwrap().expires_at, after(60));
+    assert_eq!(ttl(60).verify_access(&token, after(60)), Err(TokenError::Expired));
+    assert_eq!(ttl(86_400).verify_access(&token, after(0)).unwrap().expires_at, after(3600), "nor longer");
+}

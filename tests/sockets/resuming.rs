@@ -1,0 +1,86 @@
+//! Devices that were away go on by their cursor, or are told that they cannot.
+
+use serde_json::json;
+
+use crate::assert_consecutive;
+use crate::support::{Device, Person, StoreKind, TestApp, seq};
+
+crate::on_both_stores!(
+    a_device_away_for_a_thousand_events_resumes_from_the_ring_and_after_a_restart_from_the_store,
+    a_cursor_of_another_history_or_ahead_of_the_head_gives_resync,
+);
+
+/// A thousand events in the room of `business`, as notifications.
+async fn thousand_events(app: &TestApp, merchant: &Person, business: &str) {
+    for batch in 0..20 {
+        let posts = (0..50).map(|i| {
+            let body = json!({"type": "NOTE", "title": "t", "message": format!("{batch}-{i}")});
+            async move {
+                merchant.post(app, &format!("/businesses/{business}/notifications"), &body).await.expect(201)
+            }
+        });
+        futures_util::future::join_all(posts).await;
+    }
+}
+
+async fn a_device_away_for_a_thousand_events_resumes_from_the_ring_and_after_a_restart_from_the_store(
+    kind: StoreKind,
+) {
+    let mut app = TestApp::start(kind).await;
+    let mut merchant = app.person("merchant", "Mia").await;
+    let business = merchant.business(&app).await;
+    // One device stays, so that the room is in use and keeps its ring.
+    let stays = Device::of_business(&app, &merchant, &business, None).await;
+    let away = Device::of_business(&app, &merchant, &business, None).await;
+    let cursor = away.hello["rooms"][0]["cursor"].as_str().unwrap().to_owned();
+    away.close().await;
+    let deliveries_before = app.metrics().deliveries_total.with_label_values(&["history"]).get();
+    thousand_events(&app, &merchant, &business).await;
+    let reads = |app: &TestApp| {
+        app.metrics().deliveries_total.with_label_values(&["history"]).get() - deliveries_before
+    };
+    let mut back = Device::of_business(&app, &merchant, &business, Some(&cursor)).await;
+    assert_eq!(
+        back.hello["rooms"][0],
+        json!({"room": format!("business:{business}"), "cursor": cursor, "recovered": true})
+    );
+    assert_consecutive(&back.events(1000).await, 1);
+    assert_eq!(reads(&app), 1000, "they came as history");
+    back.close().await;
+    stays.close().await;
+
+    app.restart().await;
+    merchant.sign_in(&app, None).await;
+    let mut after_restart = Device::of_business(&app, &merchant, &business, Some(&cursor)).await;
+    assert_consecutive(&after_restart.events(1000).await, 1);
+    // And live from there on.
+    let note = json!({"type": "NOTE", "title": "t", "message": "the last"});
+    merchant.post(&app, &format!("/businesses/{business}/notifications"), &note).await.expect(201);
+    assert_eq!(seq(&after_restart.next().await), 1001);
+    after_restart.close().await;
+}
+
+async fn a_cursor_of_another_history_or_ahead_of_the_head_gives_resync(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let (merchant, customer) = (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
+    let business = merchant.business(&app).await;
+    customer.order(&app, &business).await;
+    let device = Device::of_business(&app, &merchant, &business, None).await;
+    let head = device.hello["rooms"][0]["cursor"].as_str().unwrap().to_owned();
+    device.close().await;
+    let (epoch, seq_at_head) = head.split_once('.').unwrap();
+    assert_eq!(seq_at_head, "1");
+    let other = if epoch == "00000001" { "00000002" } else { "00000001" };
+    for cursor in [format!("{epoch}.2"), format!("{other}.1"), "nonsense".to_owned(), "%20".to_owned()] {
+        let mut device = Device::of_business(&app, &merchant, &business, Some(&cursor)).await;
+        assert_eq!(device.hello["rooms"][0]["recovered"], false, "{cursor}");
+        let resync = json!({"type": "resync", "room": format!("business:{business}"), "cursor": head});
+        assert_eq!(device.next().await, resync, "{cursor}");
+        device.close().await;
+    }
+    let mut device = Device::of_business(&app, &merchant, &business, Some("nonsense")).await;
+    assert_eq!(device.next().await["type"], "resync");
+    customer.order(&app, &business).await;
+    assert_eq!(seq(&device.next().await), 2, "after a resync it is live");
+    device.close().await;
+}
