@@ -188,3 +188,30 @@ async fn a_hub_that_was_told_so_is_not_ready_while_its_database_is_away_and_is_a
     };
     tokio::time::timeout(PATIENCE, back).await.expect("it is ready again by itself");
 }
+
+#[tokio::test]
+async fn what_a_device_acknowledged_before_it_left_in_an_outage_is_stored_when_that_is_over() {
+    let (proxy, app) = TestApp::start_behind_proxy(&[]).await;
+    let (mut merchant, customer) =
+        (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
+    let business = merchant.business(&app).await;
+    merchant.sign_in(&app, Some("till-1")).await;
+    let mut device = Device::of_business(&app, &merchant, &business, None).await;
+    customer.order(&app, &business).await;
+    let seen = device.next().await;
+    proxy.set(Weather::Stalled);
+    device.send(json!({"type": "ack", "room": seen["room"], "cursor": seen["cursor"]})).await;
+    device.close().await;
+    let gone = async {
+        let mut polls = tokio::time::interval(Duration::from_millis(5));
+        while app.sessions().open() > 0 {
+            polls.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("its session ends");
+    // Nobody waits for the outcome any more when the writer is told that it has none.
+    proxy.set(Weather::Refusing);
+    refused(customer.post(&app, "/orders", &order_body(&business)).await);
+    proxy.set(Weather::Fair);
+    assert_eq!(app.stored_acks(&text(&seen, "room")).await, [("till-1".to_owned(), 1)]);
+}
