@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use bellhop::cli::{self, Cli};
 use clap::Parser as _;
 
-/// Sockets are many small allocations on a few threads, which the system's allocator spreads over the memory.
+/// Memory that levels off under a load that goes on, also that of SQLite: see docs/decisions/0016.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     cli::run(Cli::parse())

@@ -2,9 +2,8 @@
 # started here is stopped when the script ends, however it ends.
 # shellcheck shell=bash
 
-say() { printf '== %s\n' "$*"; }
-die() { printf '%s: %s\n' "$0" "$*" >&2; exit 1; }
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+# shellcheck source=scripts/lib/packages.sh
+. scripts/lib/packages.sh
 
 # The newest Postgres whose server can be run; a lone initdb in the PATH may be a wrapper for something else.
 postgres_bin() {
@@ -23,15 +22,8 @@ install_missing() {
   local missing=()
   [ -n "$(postgres_bin)" ] || missing+=(postgresql)
   if [ "$with_redis" = 1 ]; then command -v redis-server >/dev/null || missing+=(redis-server); fi
-  # SQLite and the cryptography are C.
-  command -v cc >/dev/null || missing+=(gcc libc6-dev)
-  [ ${#missing[@]} -gt 0 ] || return 0
-  say "installing ${missing[*]}"
-  command -v apt-get >/dev/null || die "there is no apt-get here: install ${missing[*]} yourself"
-  as_root apt-get -o DPkg::Lock::Timeout=120 update -qq
-  # RUNLEVEL=1: the packages' own services do not start; the tests use instances of their own.
-  as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -o DPkg::Lock::Timeout=120 \
-    install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  install_packages ${missing[@]+"${missing[@]}"}
+  install_compiler
 }
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/bellhop-test.XXXXXX")
