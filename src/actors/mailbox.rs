@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use actix::dev::ToEnvelope;
-use actix::prelude::{Actor, Addr, Context, Handler, Message, SendError};
+use actix::dev::{ToEnvelope, channel};
+use actix::prelude::{Actor, Addr, ArbiterHandle, Context, Handler, Message, SendError};
 
 /// Why a message was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +24,20 @@ pub(crate) struct Mailbox<A: Actor<Context = Context<A>>>(Arc<Addr<A>>);
 impl<A: Actor<Context = Context<A>>> Mailbox<A> {
     pub(crate) fn new(addr: Addr<A>) -> Self {
         Self(Arc::new(addr))
+    }
+
+    /// Starts an actor on another thread. Its mailbox has this capacity from the first message on; actix's own way to start one
+    /// there has sixteen places until that thread gets to it.
+    pub(crate) fn start_in(arbiter: &ArbiterHandle, capacity: usize, actor: A) -> Self
+    where
+        A: Send,
+    {
+        let (sender, receiver) = channel::channel(capacity);
+        // On a thread that is stopping, the receiver is dropped with the work, and the mailbox says that it is gone.
+        let _ = arbiter.spawn_fn(move || {
+            actix::spawn(Context::with_receiver(receiver).into_future(actor));
+        });
+        Self::new(Addr::new(sender))
     }
 
     /// Puts a message into the mailbox if there is room, and says so if there is none. Messages of one sender keep
@@ -66,7 +80,6 @@ mod tests {
         type Context = Context<Self>;
 
         fn started(&mut self, ctx: &mut Self::Context) {
-            ctx.set_mailbox_capacity(4);
             std::future::pending::<()>().into_actor(self).wait(ctx);
         }
     }
@@ -79,6 +92,20 @@ mod tests {
         type Result = ();
 
         fn handle(&mut self, _: Work, _: &mut Self::Context) {}
+    }
+
+    #[test]
+    fn an_actor_on_a_busy_thread_has_its_whole_mailbox_before_it_has_begun() {
+        System::new().block_on(async {
+            let arbiter = actix::Arbiter::new();
+            let (free, busy) = std::sync::mpsc::channel::<()>();
+            arbiter.spawn_fn(move || assert!(busy.recv().is_err(), "it is let go"));
+            let mailbox = Mailbox::start_in(&arbiter.handle(), 100, Busy);
+            let taken = (0..1000).filter(|_| mailbox.clone().offer(Work).is_ok()).count();
+            assert!((100..=101).contains(&taken), "{taken}");
+            drop(free);
+            arbiter.stop();
+        });
     }
 
     #[test]

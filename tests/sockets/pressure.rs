@@ -68,3 +68,14 @@ async fn events_that_come_together_make_no_client_slow_that_takes_them() {
     assert_eq!(from_the_log, 0, "it never had to catch up");
     device.close().await;
 }
+
+#[tokio::test]
+async fn five_hundred_devices_that_come_to_a_room_at_once_are_all_let_in() {
+    let settings = [("sessions.max_per_user", "1000"), ("sessions.max_per_ip", "1000")];
+    let app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let business = merchant.business(&app).await;
+    let open = (0..500).map(|_| Device::of_business(&app, &merchant, &business, None));
+    let devices = futures_util::future::join_all(open).await;
+    assert_eq!(app.sessions().open(), devices.len());
+}

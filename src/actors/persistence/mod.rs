@@ -12,7 +12,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::prelude::{Actor, Arbiter};
+use actix::prelude::Arbiter;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::domain::access::MemberRole;
@@ -122,12 +122,8 @@ impl Persistence {
         let guard = fatal.guard("the persistence actor");
         let backlog = Arc::new(Backlog::new(lanes, limits.max_wait, Instant::now()));
         let actor = PersistenceActor::new(senders, limits, backlog.clone(), metrics.clone(), guard);
-        let address = PersistenceActor::start_in_arbiter(&arbiter.handle(), move |ctx| {
-            // What lanes report must never be refused; permits bound the rest.
-            ctx.set_mailbox_capacity(capacity + lanes + 2);
-            actor
-        });
-        let mailbox = Mailbox::new(address);
+        // What lanes report must never be refused; permits bound the rest.
+        let mailbox = Mailbox::start_in(&arbiter.handle(), capacity + lanes + 2, actor);
         for (lane, (writer, receiver)) in writers.into_iter().enumerate() {
             let (observer, metrics, back) = (observer.clone(), metrics.clone(), mailbox.clone());
             let guard = fatal.guard("a writer lane");

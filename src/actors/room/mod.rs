@@ -11,7 +11,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::prelude::{Actor, Arbiter};
+use actix::prelude::Arbiter;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use futures_util::FutureExt as _;
@@ -224,10 +224,7 @@ impl Rooms {
             self.registry.clone(),
             self.metrics.clone(),
         );
-        Mailbox::new(Room::start_in_arbiter(&self.arbiters[index].handle(), move |ctx| {
-            ctx.set_mailbox_capacity(MAILBOX);
-            actor
-        }))
+        Mailbox::start_in(&self.arbiters[index].handle(), MAILBOX, actor)
     }
 
     /// Watches for as long as the rooms live; a watch that panics is begun again.
