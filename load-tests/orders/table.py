@@ -216,7 +216,7 @@ most one and a half times the worst second before.
 
 Orders come at {logins["pace"]:g} a second, {logins["rounds"]} times {logins["seconds"]} s alone and beside the flood, which comes again 10 ms after each refusal.
 
-Machine: {cpu}, {len(os.sched_getaffinity(0))} cores, Linux {platform.release()}, {command("psql", "--version")}. Commit \
+Machine: {cpu}, {len(os.sched_getaffinity(0))} cores, Linux {platform.release().split("-")[0]}, {command("psql", "--version")}. Commit \
 {commit}. Absolute figures differ from machine to machine and from hour to hour; the rows of one run can be
 compared.
 
