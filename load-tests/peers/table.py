@@ -180,6 +180,7 @@ def main(arguments):
     if again:
         Path("docs/benchmarks.md").write_text(page(runs, again, commit))
         Path("docs/benchmarks.svg").write_text(plot(runs) + "\n")
+        print("== wrote docs/benchmarks.md and docs/benchmarks.svg", file=sys.stderr)
     print(bounds_table(runs), table(runs, "idle", IDLE), table(runs, "room", ROOM), stated_line(runs), sep="\n\n")
     return 0 if all(holds for *_, holds in bounds(runs)) else 1
 

@@ -25,6 +25,9 @@ const PROBE_WITHIN: Duration = Duration::from_millis(800);
 /// From here on a filesystem is almost full, in time for somebody to make room.
 const FULL_PERCENT: f64 = 98.0;
 
+const FULL: &str = "the filesystem of the data folder is almost full";
+const SHEDS: &str = "the writers have more to do than they can: new orders are refused";
+
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {
     config
@@ -160,26 +163,8 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
                 error: (!answers).then_some("it does not answer"),
             },
         ),
-        (
-            "pools",
-            CheckView {
-                error: sheds.then_some("the writers have more to do than they can: new orders are refused"),
-                ..at_once(
-                    if sheds { "unhealthy" } else { "healthy" },
-                    Some(json!({ "open": open, "idle": idle })),
-                )
-            },
-        ),
-        (
-            "system",
-            CheckView {
-                error: full.then_some("the filesystem of the data folder is almost full"),
-                ..at_once(
-                    if full { "unhealthy" } else { "healthy" },
-                    Some(json!({ "cpus": cpus, "disk_usage_percent": disk })),
-                )
-            },
-        ),
+        ("pools", judged(sheds.then_some(SHEDS), json!({ "open": open, "idle": idle }))),
+        ("system", judged(full.then_some(FULL), json!({ "cpus": cpus, "disk_usage_percent": disk }))),
         ("redis", at_once("not_configured", None)),
         ("payment_provider", at_once("not_configured", None)),
         ("smtp", at_once("not_configured", None)),
@@ -192,6 +177,12 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
 
 fn at_once(status: &'static str, details: Option<Value>) -> CheckView {
     CheckView { status, response_time: 0.0, details, error: None }
+}
+
+/// Unhealthy if there is something wrong.
+fn judged(error: Option<&'static str>, details: Value) -> CheckView {
+    let status = if error.is_some() { "unhealthy" } else { "healthy" };
+    CheckView { error, ..at_once(status, Some(details)) }
 }
 
 fn overall(checks: &BTreeMap<&'static str, CheckView>) -> &'static str {

@@ -114,6 +114,7 @@ pub(crate) async fn an_outage_of(lasts: Duration, proxy: &Proxy, app: &TestApp) 
     assert!(get("/metrics").await.text.contains("database_circuit_open 1"));
 
     let mut slowest_refusal = first_refusal;
+    let mut paces = tokio::time::interval(Duration::from_millis(100));
     loop {
         let (answer, took) = order_once(app, &customer, &business, "during").await;
         refused(answer);
@@ -122,7 +123,7 @@ pub(crate) async fn an_outage_of(lasts: Duration, proxy: &Proxy, app: &TestApp) 
         if began.elapsed() >= lasts {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        paces.tick().await;
     }
     assert!(slowest_refusal < WRITE_WITHIN, "{slowest_refusal:?}");
     assert_eq!(app.sessions().open(), 1, "the socket stays open");
@@ -192,13 +193,7 @@ async fn a_hub_that_was_told_so_is_not_ready_while_its_database_is_away_and_is_a
 #[tokio::test]
 async fn what_a_device_acknowledged_before_it_left_in_an_outage_is_stored_when_that_is_over() {
     let (proxy, app) = TestApp::start_behind_proxy(&[]).await;
-    let (mut merchant, customer) =
-        (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
-    let business = merchant.business(&app).await;
-    merchant.sign_in(&app, Some("till-1")).await;
-    let mut device = Device::of_business(&app, &merchant, &business, None).await;
-    customer.order(&app, &business).await;
-    let seen = device.next().await;
+    let (mut device, seen, customer, business) = Device::with_an_order(&app, "till-1").await;
     proxy.set(Weather::Stalled);
     device.send(json!({"type": "ack", "room": seen["room"], "cursor": seen["cursor"]})).await;
     device.close().await;

@@ -45,13 +45,7 @@ async fn two_devices_one_of_which_acknowledges_see_the_same_order(kind: StoreKin
 
 async fn what_a_device_acknowledges_as_its_last_word_is_stored(kind: StoreKind) {
     let app = TestApp::start(kind).await;
-    let (mut merchant, customer) =
-        (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
-    let business = merchant.business(&app).await;
-    merchant.sign_in(&app, Some("till-1")).await;
-    let mut device = Device::of_business(&app, &merchant, &business, None).await;
-    customer.order(&app, &business).await;
-    let seen = device.next().await;
+    let (mut device, seen, ..) = Device::with_an_order(&app, "till-1").await;
     let ack = json!({"type": "ack", "room": seen["room"], "cursor": seen["cursor"]});
     // In one packet, so that the hub reads both before it has stored the first.
     device.socket.feed(Message::text(ack.to_string())).await.unwrap();

@@ -23,10 +23,11 @@ async fn on_postgres_writes_that_were_planned_for_empty_tables_find_their_rows_b
         }
         // A connection tells its counts when it ends.
         drop(lane);
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
         let told = async {
             while store.peek("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'orders'").await < 12
             {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                looks.tick().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(20), told).await.expect("the counts are told");

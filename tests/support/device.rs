@@ -41,6 +41,18 @@ impl Device {
         Self::open(app, person, &format!("/ws/notifications/{business}{query}")).await
     }
 
+    /// The device `name` of a new merchant, the frame of an order it has just heard, who placed it, and where.
+    pub async fn with_an_order(app: &Endpoint, name: &str) -> (Self, Value, Person, String) {
+        let (mut merchant, customer) =
+            (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
+        let business = merchant.business(app).await;
+        merchant.sign_in(app, Some(name)).await;
+        let mut device = Self::of_business(app, &merchant, &business, None).await;
+        customer.order(app, &business).await;
+        let seen = device.next().await;
+        (device, seen, customer, business)
+    }
+
     /// Opens a socket without waiting for anything; an error holds the HTTP answer.
     pub async fn dial(
         app: &Endpoint,

@@ -123,7 +123,7 @@ pub(super) async fn stream(
     let cursor = last.filter(|cursor| !cursor.is_empty()).or(query.0.cursor.as_deref());
     let (reader, joined) = follow(&request, (viewer.0, viewer.1), room.0, cursor).await?;
     // A client that is told next that its cursor is lost must not take the new one for its own before it was told.
-    let position = if cursor.is_some() && !joined.recovered { None } else { Some(joined.cursor) };
+    let position = (cursor.is_none() || joined.recovered).then_some(joined.cursor);
     let feed = Feed { reader, room: room.0, next: Next::Greeting(joined, position) };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
