@@ -10,6 +10,12 @@ use super::ids::BusinessId;
 use super::money::Currency;
 use super::time::Timestamp;
 
+/// Items of a menu: more than any has that people read; a menu is answered whole.
+pub const MAX_MENU_ITEMS: u32 = 1000;
+
+/// Members of a business: more than any shop employs; the list of them is answered whole.
+pub const MAX_MEMBERS: u32 = 200;
+
 /// An IANA time zone that the built-in database knows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Zone {

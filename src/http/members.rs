@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::access::{MemberRole, Principal, Role};
+use crate::domain::business::MAX_MEMBERS;
 use crate::domain::ids::{BusinessId, UserId};
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{MemberRefusal, Removal};
@@ -88,7 +89,7 @@ pub struct NewMember {
     params(("id" = String, Path, description = "`biz_…`")),
     responses(
         (status = 201, description = "The member", body = MemberView),
-        (status = 409, description = "`last_owner`: the business would have no owner; `limit_reached`: it has 200 members"),
+        (status = 409, description = "`last_owner`: the business would have no owner; `limit_reached`: it has as many members as it may"),
     ))]
 #[post("/businesses/{id}/members")]
 async fn put(
@@ -118,7 +119,7 @@ async fn put(
         Err(MemberRefusal::LastOwner) => Err(last_owner()),
         Err(MemberRefusal::Full) => Err(ApiError::new(
             ProblemCode::LimitReached,
-            "The business has 200 members, as many as it may: end a membership first.",
+            format!("The business has {MAX_MEMBERS} members, as many as it may: end a membership first."),
         )),
         Err(MemberRefusal::NoSuchUser) => {
             Err(ApiError::invalid_field(field, "belongs to no merchant's account"))

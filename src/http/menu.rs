@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::domain::business::MenuItem;
+use crate::domain::business::{MAX_MENU_ITEMS, MenuItem};
 use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{Addition, ItemPatch, Removal};
@@ -100,7 +100,7 @@ async fn read(api: web::Data<Api>, id: PathId<BusinessId>) -> Result<HttpRespons
     responses(
         (status = 201, description = "The item", body = ItemBody,
          headers(("Location" = String, description = "Its address"))),
-        (status = 409, description = "`already_exists`: the sku is on the menu; `limit_reached`: it has 1000 items"),
+        (status = 409, description = "`already_exists`: the sku is on the menu; `limit_reached`: it has as many items as it may"),
     ))]
 #[post("/businesses/{id}/menu/items")]
 async fn add(
@@ -128,7 +128,7 @@ async fn add(
         }
         Addition::Full => Err(ApiError::new(
             ProblemCode::LimitReached,
-            "The menu has 1000 items, as many as it may: take one off first.",
+            format!("The menu has {MAX_MENU_ITEMS} items, as many as it may: take one off first."),
         )),
     }
 }

@@ -24,6 +24,10 @@ use super::{Postbox, SessionDeps};
 /// Acknowledgements that may wait on one thread: 10,000 sockets in a few rooms each.
 const MAX_ACKS: usize = 65_536;
 
+/// Sockets written to before other threads may have the core: about a millisecond's work. A large room would otherwise
+/// keep the store's writer, and whoever reads on the same machine, waiting for a whole slice of the scheduler.
+const WRITES_A_TURN: usize = 128;
+
 /// A key of a session or a reader on its switchboard.
 pub(super) type SessionKey = u64;
 
@@ -157,7 +161,12 @@ impl Switchboard {
         };
         let mut queued = 0u64;
         let write_to_all = std::future::poll_fn(|_| {
-            queued = members.sessions.iter().map(|(_, s)| self.give(s, room, published, behind)).sum();
+            for sessions in members.sessions.chunks(WRITES_A_TURN) {
+                queued += sessions.iter().map(|(_, s)| self.give(s, room, published, behind)).sum::<u64>();
+                if sessions.len() == WRITES_A_TURN {
+                    std::thread::yield_now();
+                }
+            }
             Poll::Ready(())
         });
         // The budget of the postman's task is that of one socket, and these are many.

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use crate::domain::access::MemberRole;
-use crate::domain::business::{Business, MenuItem};
+use crate::domain::business::{Business, MAX_MEMBERS, MAX_MENU_ITEMS, MenuItem};
 use crate::domain::ids::{BusinessId, NotificationId, UserId};
 use crate::domain::time::Timestamp;
 use crate::storage::command::{Addition, BusinessPatch, ItemPatch, MemberRefusal, Outcome, Removal};
@@ -11,12 +11,6 @@ use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, state_columns};
 use crate::storage::statement::{Arg, LazyStatement, Statement};
-
-/// More than any menu has that people read; a menu is answered whole.
-const MAX_MENU_ITEMS: i64 = 1000;
-
-/// More than any shop employs; the list of members is answered whole.
-const MAX_MEMBERS: i64 = 200;
 
 static CREATE: LazyStatement = LazyStatement::new(|| {
     Statement::new(
@@ -43,7 +37,7 @@ static UPDATE: LazyStatement = LazyStatement::new(|| {
 static ADD_ITEM: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         "INSERT INTO menu_items (business_id, sku, name, category, price_minor, available) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (business_id, sku) DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
 });
 
@@ -179,7 +173,7 @@ pub(super) async fn add_item(
     if menu.same > 0 {
         return Ok(Outcome::ItemAdded(Addition::AlreadyThere));
     }
-    if menu.items >= MAX_MENU_ITEMS {
+    if menu.items >= MAX_MENU_ITEMS.into() {
         return Ok(Outcome::ItemAdded(Addition::Full));
     }
     let args = [
@@ -271,7 +265,7 @@ pub(super) async fn put_member(
     if role != MemberRole::Owner && standing.is_last_owner() {
         return Ok(Outcome::MemberPut(Err(MemberRefusal::LastOwner)));
     }
-    if standing.role.is_none() && standing.members >= MAX_MEMBERS {
+    if standing.role.is_none() && standing.members >= MAX_MEMBERS.into() {
         return Ok(Outcome::MemberPut(Err(MemberRefusal::Full)));
     }
     let args = [Arg::text(business), Arg::text(user), Arg::text(role.as_str())];
