@@ -91,11 +91,13 @@ def table(runs, kind, columns):
 def stated_line(runs):
     run = runs.of["stated"][0]
     cells = {key: runs.median("stated", key) for key in ("paced_deliveries_per_s", "p50_ms", "p99_ms", "max_ms")}
+    put_off = sum(runs.values("stated", "put_off"))
+    again = f" In all rounds the publisher was told {put_off} times to come again, which counts." if put_off else ""
     return (
         f"{run['sockets']} sockets in {run['rooms']} rooms, 500 events a second with messages of 200 to 500 bytes, "
         f"{cells['paced_deliveries_per_s']:.0f} deliveries a second:\n"
         f"p50 {cells['p50_ms']:.1f} ms, p99 {cells['p99_ms']:.1f} ms, most {cells['max_ms']:.1f} ms from when an event "
-        "was due to be posted to its receipt."
+        f"was due to be posted to its receipt.{again}"
     )
 
 

@@ -49,6 +49,8 @@ pub(crate) struct Report {
     events_missed: u64,
     out_of_order: u64,
     repeated_on_the_wire: u64,
+    /// How often the publisher was told to come again.
+    put_off: u64,
     #[serde(flatten)]
     stalled: Outcome,
 }
@@ -58,8 +60,8 @@ impl Report {
         options: &Options,
         connects_per_s: f64,
         kib_per_idle_socket: f64,
-        paced: &Phase,
-        burst: &Phase,
+        [paced, burst]: [&Phase; 2],
+        put_off: u64,
         stalled: Outcome,
         tallies: &[Tally],
     ) -> Self {
@@ -85,6 +87,7 @@ impl Report {
             events_missed: (paced.deliveries + burst.deliveries).saturating_sub(fresh),
             out_of_order: tallies.iter().map(|t| t.broken).sum(),
             repeated_on_the_wire: tallies.iter().map(|t| t.repeated).sum(),
+            put_off,
             stalled,
         }
     }
@@ -112,8 +115,8 @@ impl Report {
         println!("                    p99          {:>10.1} ms", self.p99_ms);
         println!("                    max          {:>10.1} ms", self.max_ms);
         println!(
-            "missed {}, out of order {}, repeated on the wire {}",
-            self.events_missed, self.out_of_order, self.repeated_on_the_wire
+            "missed {}, out of order {}, repeated on the wire {}, publisher told to come again {}",
+            self.events_missed, self.out_of_order, self.repeated_on_the_wire, self.put_off
         );
         self.stalled.print();
     }

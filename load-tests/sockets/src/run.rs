@@ -59,7 +59,8 @@ pub(crate) async fn measure(
     (burst.took, burst.cpu) = (began.elapsed(), server.read()?.cpu - cpu);
 
     let tallies = crowd.leave().await?;
-    Ok(Report::new(options, connects_per_s, kib_per_socket, &paced, &burst, stalled, &tallies))
+    let put_off = target.put_off();
+    Ok(Report::new(options, connects_per_s, kib_per_socket, [&paced, &burst], put_off, stalled, &tallies))
 }
 
 /// Publishes each event when it is due, whether the one before was answered or not; in a single room only when it was,

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::options::Options;
@@ -17,6 +20,9 @@ const ROOMS_EACH: usize = 32;
 
 /// Requests under way at once in the preparation.
 const AT_ONCE: usize = 8;
+
+/// How long a publisher that is told to come again goes on doing so.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which interface the server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -44,6 +50,7 @@ pub(crate) struct Target {
     address: SocketAddr,
     rooms: Vec<Room>,
     http: reqwest::Client,
+    put_off: AtomicU64,
 }
 
 impl Target {
@@ -57,6 +64,7 @@ impl Target {
             address: options.address,
             rooms: Vec::new(),
             http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?,
+            put_off: AtomicU64::new(0),
         };
         target.rooms = match options.kind {
             Kind::Bellhop => target.open_rooms(options.rooms).await?,
@@ -105,11 +113,37 @@ impl Target {
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let answer = request.send().await?;
+        let answer = self.send(request).await?;
         let status = answer.status();
         let body = answer.text().await?;
         ensure!(status.is_success(), "{path}: {status} {body}");
         Ok(serde_json::from_str(&body)?)
+    }
+
+    /// Sends a request, again when the server says 503 and when to come again: as a client that is told so does, which
+    /// shows in the latency.
+    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let began = Instant::now();
+        loop {
+            let again = request.try_clone().context("a body that can be sent again")?;
+            let answer = again.send().await?;
+            let after = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+            match after.map(Duration::from_secs) {
+                Some(after)
+                    if answer.status() == StatusCode::SERVICE_UNAVAILABLE
+                        && began.elapsed() + after < PATIENCE =>
+                {
+                    self.put_off.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(after).await;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// How often the server told the publisher to come again.
+    pub(crate) fn put_off(&self) -> u64 {
+        self.put_off.load(Ordering::Relaxed)
     }
 
     /// The request that opens the socket with this number, and whether the server greets.
@@ -139,8 +173,8 @@ impl Target {
     }
 
     /// Publishes the event with this number, which was due at `due` by a clock that began at `from`, and waits for the
-    /// server's answer. Latency counts from when it was due, so that a server that lets the publisher wait gains
-    /// nothing.
+    /// server's answer. Latency counts from when it was due, so that a server that lets the publisher wait or come again
+    /// gains nothing.
     ///
     /// # Errors
     /// When the server does not take it.
@@ -162,7 +196,7 @@ impl Target {
             }
             Kind::Plain => {
                 let url = format!("http://{}{}", self.address, room.publish);
-                let answer = self.http.post(url).body(message).send().await.context("publishing")?;
+                let answer = self.send(self.http.post(url).body(message)).await.context("publishing")?;
                 ensure!(answer.status().is_success(), "publishing: {}", answer.status());
                 // Read to its end, so that the connection is used again.
                 answer.bytes().await.map(drop).map_err(Into::into)
