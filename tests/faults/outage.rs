@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Device, Person, Proxy, TestApp, Weather, order_body};
@@ -168,6 +168,36 @@ async fn while_postgres_is_silent_copies_answer_marked_stale_and_sockets_stay_an
     ];
     let (proxy, app) = TestApp::start_behind_proxy(&settings).await;
     an_outage_of(Duration::ZERO, &proxy, &app).await;
+}
+
+#[tokio::test]
+async fn orders_that_are_refused_while_the_database_is_away_spend_nothing_of_their_limit() {
+    let settings = [("limits.enabled", "true"), ("limits.orders", "2")];
+    let (proxy, app) = TestApp::start_behind_proxy(&settings).await;
+    let (merchant, customer) = (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
+    let business = merchant.business(&app).await;
+    proxy.set(Weather::Refusing);
+    proxy.cut();
+    for _ in 0..4 {
+        refused(order_once(&app, &customer, &business, "first").await.0);
+    }
+    proxy.set(Weather::Fair);
+    until_reads(&app, "pass").await;
+    let mut polls = tokio::time::interval(Duration::from_millis(20));
+    let wait = async {
+        loop {
+            polls.tick().await;
+            let (answer, _) = order_once(&app, &customer, &business, "first").await;
+            if answer.status == StatusCode::CREATED {
+                return;
+            }
+            refused(answer);
+        }
+    };
+    tokio::time::timeout(RESUMES_WITHIN, wait).await.expect("writes resume");
+    order_once(&app, &customer, &business, "second").await.0.expect(201);
+    let third = order_once(&app, &customer, &business, "third").await.0;
+    third.expect_problem(429, "too_many_requests");
 }
 
 #[tokio::test]

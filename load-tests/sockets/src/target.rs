@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::header::RETRY_AFTER;
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::options::Options;
@@ -23,6 +23,9 @@ const AT_ONCE: usize = 8;
 
 /// How long a publisher that is told to come again goes on doing so.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The code of a 503 after which it may have happened: to ask again could publish an event twice.
+const PERHAPS_DONE: &str = "\"outcome_unknown\"";
 
 /// Which interface the server has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -113,30 +116,30 @@ impl Target {
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
-        let answer = self.send(request).await?;
-        let status = answer.status();
-        let body = answer.text().await?;
+        let (status, body) = self.send(request).await?;
         ensure!(status.is_success(), "{path}: {status} {body}");
         Ok(serde_json::from_str(&body)?)
     }
 
-    /// Sends a request, again when the server says 503 and when to come again: as a client that is told so does, which
-    /// shows in the latency.
-    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+    /// Sends a request and reads the answer to its end. Sends it again when the server says that nothing happened and
+    /// when to come again: as a client that is told so does, which shows in the latency.
+    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, String)> {
         let began = Instant::now();
         loop {
             let again = request.try_clone().context("a body that can be sent again")?;
             let answer = again.send().await?;
             let after = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
+            let (status, body) = (answer.status(), answer.text().await?);
             match after.map(Duration::from_secs) {
                 Some(after)
-                    if answer.status() == StatusCode::SERVICE_UNAVAILABLE
+                    if status == StatusCode::SERVICE_UNAVAILABLE
+                        && !body.contains(PERHAPS_DONE)
                         && began.elapsed() + after < PATIENCE =>
                 {
                     self.put_off.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(after).await;
                 }
-                _ => return Ok(answer),
+                _ => return Ok((status, body)),
             }
         }
     }
@@ -196,10 +199,9 @@ impl Target {
             }
             Kind::Plain => {
                 let url = format!("http://{}{}", self.address, room.publish);
-                let answer = self.send(self.http.post(url).body(message)).await.context("publishing")?;
-                ensure!(answer.status().is_success(), "publishing: {}", answer.status());
-                // Read to its end, so that the connection is used again.
-                answer.bytes().await.map(drop).map_err(Into::into)
+                let (status, _) = self.send(self.http.post(url).body(message)).await.context("publishing")?;
+                ensure!(status.is_success(), "publishing: {status}");
+                Ok(())
             }
         }
     }
