@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Device, Person, Proxy, TestApp, Weather, order_body};
-use crate::town::text;
+use crate::town::{text, until_placed};
 
 /// What is answered from memory does not wait for anybody; the rest is room for a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -131,14 +131,8 @@ pub(crate) async fn an_outage_of(lasts: Duration, proxy: &Proxy, app: &TestApp) 
 
     proxy.set(Weather::Fair);
     let fair = Instant::now();
-    let order = loop {
-        let (answer, _) = order_once(app, &customer, &business, "during").await;
-        if answer.status == 201 {
-            break answer.json();
-        }
-        refused(answer);
-        assert!(fair.elapsed() < PATIENCE, "writes do not resume");
-    };
+    let resumes = until_placed(async || order_once(app, &customer, &business, "during").await.0);
+    let order = tokio::time::timeout(PATIENCE, resumes).await.expect("writes resume");
     let resumed = fair.elapsed();
     let event = device.next().await;
     assert_eq!((&event["type"], &event["event"]["data"]["order_id"]), (&"event".into(), &order["id"]));
@@ -183,18 +177,8 @@ async fn orders_that_are_refused_while_the_database_is_away_spend_nothing_of_the
     }
     proxy.set(Weather::Fair);
     until_reads(&app, "pass").await;
-    let mut polls = tokio::time::interval(Duration::from_millis(20));
-    let wait = async {
-        loop {
-            polls.tick().await;
-            let (answer, _) = order_once(&app, &customer, &business, "first").await;
-            if answer.status == StatusCode::CREATED {
-                return;
-            }
-            refused(answer);
-        }
-    };
-    tokio::time::timeout(RESUMES_WITHIN, wait).await.expect("writes resume");
+    let placed = until_placed(async || order_once(&app, &customer, &business, "first").await.0);
+    tokio::time::timeout(RESUMES_WITHIN, placed).await.expect("writes resume");
     order_once(&app, &customer, &business, "second").await.0.expect(201);
     let third = order_once(&app, &customer, &business, "third").await.0;
     third.expect_problem(429, "too_many_requests");

@@ -131,18 +131,23 @@ pub(crate) fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("no {field} in {value}")).to_owned()
 }
 
-/// Asks with one key until it is answered with 201; every other answer has to be a 503.
-pub(crate) async fn order_until_placed(app: &TestApp, town: &Town, customer: usize, key: &str) -> String {
+/// Asks until it is answered with 201, and gives the order; every other answer has to be a 503.
+pub(crate) async fn until_placed(ask: impl AsyncFn() -> Answer) -> Value {
     let mut pace = tokio::time::interval(Duration::from_millis(20));
     loop {
         pace.tick().await;
-        let answer = town.order(app, customer, key).await;
+        let answer = ask().await;
         match answer.status.as_u16() {
-            201 => return text(&answer.json(), "id"),
+            201 => return answer.json(),
             503 => assert!(answer.headers.contains_key("retry-after"), "{}", answer.text),
             _ => panic!("{} {}", answer.status, answer.text),
         }
     }
+}
+
+/// An order of the town's under one key, asked for until it is placed.
+pub(crate) async fn order_until_placed(app: &TestApp, town: &Town, customer: usize, key: &str) -> String {
+    text(&until_placed(async || town.order(app, customer, key).await).await, "id")
 }
 
 /// An order of every customer, each under a key of its own.
