@@ -7,6 +7,7 @@ pub mod businesses;
 pub mod client;
 pub mod freshness;
 pub mod guard;
+mod head;
 pub mod health;
 pub mod idempotency;
 pub mod identity;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::protocol::problem::{Problem, ProblemCode};
 
 use super::guard::ClientAddress;
+use super::head::own_headers;
 use super::problem::{PROBLEM_JSON, to_body};
 use super::shedding::Shed;
 use super::state::Api;
@@ -76,6 +77,7 @@ pub async fn observe(
         .app_data::<web::Data<Api>>()
         .expect("the routes are mounted together with their state")
         .clone();
+    own_headers(request.headers_mut());
     let id = RequestId::of(request.headers());
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let client = client::address(peer, request.headers(), &api.trusted_proxies);

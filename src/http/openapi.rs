@@ -18,19 +18,35 @@ use crate::protocol::problem::{FieldError, Problem, ProblemCode};
 use super::problem::PROBLEM_JSON;
 use super::routes;
 
-const DESCRIPTION: &str = "A realtime order and notification hub. Every refusal is an RFC 9457 problem whose `code` \
+const ABOUT: &str = "A realtime order and notification hub. Every refusal is an RFC 9457 problem whose `code` \
 is a stable word. Money is whole minor units, times are RFC 3339 in UTC. Live events come over the sockets \
 `/ws/notifications/{business_id}` and `/ws/orders/{order_id}`, which OpenAPI cannot describe, or by long poll and event stream under \
 `/api/v1/rooms`. While the store is away, what was read before is answered with `Cache-Status: bellhop; hit; ttl=-42; \
 detail=stale` (RFC 9211), 42 seconds past its time.";
 
-static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| {
+/// What is told of the document; the document itself, some 2 MiB, is not kept.
+struct Description {
+    json: String,
+    methods: Vec<(ResourceDef, Vec<Method>)>,
+}
+
+static DESCRIPTION: LazyLock<Description> = LazyLock::new(|| {
+    let mut document = generate();
+    let json = document.to_pretty_json().expect("the document is made of texts and numbers");
+    let row = |(path, item): (&String, &mut PathItem)| {
+        let methods = operations_mut(item).into_iter().map(|(method, _)| method).collect();
+        (ResourceDef::new(path.as_str()), methods)
+    };
+    Description { json, methods: document.paths.paths.iter_mut().map(row).collect() }
+});
+
+fn generate() -> OpenApi {
     let app = App::new().into_utoipa_app().configure(routes::documented);
     let (_, mut document) = app.split_for_parts();
     document.info = InfoBuilder::new()
         .title("Bellhop")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(DESCRIPTION))
+        .description(Some(ABOUT))
         .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").build()))
         .build();
     let components = document.components.get_or_insert_default();
@@ -43,27 +59,16 @@ static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(|| {
         }
     }
     document
-});
-
-static JSON: LazyLock<String> =
-    LazyLock::new(|| DOCUMENT.to_pretty_json().expect("the document is made of texts and numbers"));
-
-static TABLE: LazyLock<Vec<(ResourceDef, Vec<Method>)>> = LazyLock::new(|| {
-    let row = |(path, item): (&String, &PathItem)| {
-        let methods = operations_mut(&mut item.clone()).into_iter().map(|(method, _)| method).collect();
-        (ResourceDef::new(path.as_str()), methods)
-    };
-    DOCUMENT.paths.paths.iter().map(row).collect()
-});
+}
 
 /// The document as JSON.
 pub fn openapi_json() -> String {
-    JSON.clone()
+    DESCRIPTION.json.clone()
 }
 
 /// The methods a path can be asked with; none for a path that is none of ours.
 pub fn methods_of(path: &str) -> Vec<Method> {
-    let rows = TABLE.iter().filter(|(pattern, _)| pattern.is_match(path));
+    let rows = DESCRIPTION.methods.iter().filter(|(pattern, _)| pattern.is_match(path));
     rows.flat_map(|(_, methods)| methods.iter().cloned()).collect()
 }
 
@@ -81,7 +86,7 @@ pub fn pages(config: &mut web::ServiceConfig) {
 }
 
 async fn json() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(JSON.as_str())
+    HttpResponse::Ok().content_type("application/json").body(DESCRIPTION.json.as_str())
 }
 
 fn operations_mut(item: &mut PathItem) -> Vec<(Method, &mut Operation)> {

@@ -22,6 +22,7 @@ use crate::domain::ids::UserId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::http::client;
+use crate::http::head::own_headers;
 use crate::http::limits::{Class, Subject};
 use crate::http::observe::{REQUEST_ID, RequestId, known_method};
 use crate::http::problem::ApiError;
@@ -117,9 +118,10 @@ impl WorkerGate {
     /// When the answer could not be written.
     pub async fn upgrade(
         self,
-        (request, framed): (Request, Framed<TcpStream, h1::Codec>),
+        (mut request, framed): (Request, Framed<TcpStream, h1::Codec>),
     ) -> Result<(), UpgradeError> {
         let began = Instant::now();
+        own_headers(request.headers_mut());
         let id = RequestId::of(request.head().headers());
         let found = route(request.path());
         let pattern = found.as_ref().map_or("unmatched", |r| r.pattern);
