@@ -15,6 +15,7 @@ pub(super) fn own_headers(headers: &mut HeaderMap) {
     let mut text = BytesMut::with_capacity(headers.iter().map(|(_, value)| value.len()).sum());
     headers.retain(|_, value| {
         text.extend_from_slice(value.as_bytes());
+        // Parsed once already; one that could not be parsed again would stay the window it is.
         if let Ok(own) = HeaderValue::from_maybe_shared(text.split().freeze()) {
             *value = own;
         }
