@@ -129,6 +129,38 @@ fn imports_go_one_way() {
     assert!(found.is_empty(), "imports against the rule:\n{}", found.join("\n"));
 }
 
+/// Files below the folders that take what comes from outside which may name `serde_json::Value` all the same.
+const UNTYPED: &[&str] = &[
+    // Writes such values and reads none.
+    "src/http/health.rs",
+    // Values of a query string: texts, never parsed as JSON.
+    "src/http/input/mod.rs",
+    "src/http/input/query.rs",
+];
+
+#[test]
+fn what_comes_from_outside_never_becomes_an_untyped_value() {
+    let mut files = Vec::new();
+    for folder in ["src/http", "src/protocol", "src/bus", "src/outbound", "src/actors"] {
+        if Path::new(folder).exists() {
+            sources(Path::new(folder), &mut files);
+        }
+    }
+    let untyped = |file: &PathBuf| {
+        let text = code(&fs::read_to_string(file).expect("the file can be read"));
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        let named =
+            ["Value::deserialize", "from_str::<Value", "from_slice::<Value", "Option<Value>", ": Value,"];
+        named.iter().any(|name| text.contains(name))
+    };
+    let found: Vec<_> = files
+        .iter()
+        .filter(|file| !file.ends_with("tests.rs") && !UNTYPED.iter().any(|may| file.ends_with(may)))
+        .filter(|file| untyped(file))
+        .collect();
+    assert!(found.is_empty(), "domain::json::JsonObject is for JSON that nobody interprets: {found:?}");
+}
+
 #[test]
 fn a_wrong_import_is_found_however_it_is_written() {
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();

@@ -7,6 +7,8 @@ mod upkeep;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
@@ -138,9 +140,10 @@ fn with_settings(command: Command, place: Place) -> ExitCode {
         say(&settings.to_table().to_string());
         return ExitCode::SUCCESS;
     }
-    if let Err(error) = telemetry::logs::init(&settings.telemetry.log) {
-        return fail(&error);
-    }
+    let _logging = match telemetry::logs::init(&settings.telemetry.log) {
+        Ok(logging) => logging,
+        Err(error) => return fail(&error),
+    };
     in_system(async move {
         match command {
             Command::Serve { .. } => serve::serve(settings).await,
@@ -173,6 +176,9 @@ async fn migrate(settings: &Settings) -> ExitCode {
     }
 }
 
+/// How long the reader of standard error has for the last words of the process.
+const COMPLAINT_WITHIN: Duration = Duration::from_secs(1);
+
 fn in_system(work: impl Future<Output = ExitCode>) -> ExitCode {
     actix_rt::System::new().block_on(work)
 }
@@ -195,7 +201,15 @@ fn complain(error: &dyn std::error::Error) {
         }
         cause = error.source();
     }
-    let _ = writeln!(io::stderr(), "{line}");
+    // On a thread of its own: a reader that stands still must not keep the process from ending.
+    let (done, written) = mpsc::channel();
+    let said = std::thread::Builder::new().spawn(move || {
+        let _ = writeln!(io::stderr(), "{line}");
+        let _ = done.send(());
+    });
+    if said.is_ok() {
+        let _ = written.recv_timeout(COMPLAINT_WITHIN);
+    }
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {

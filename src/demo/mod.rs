@@ -144,7 +144,7 @@ async fn start_hub(data: &Path, port: u16) -> Result<App, DemoError> {
     };
     let settings = Settings::load(&sources(port))?;
     // Whoever started logging before, as tests do, keeps it as it is.
-    let _ = logs::init(&settings.telemetry.log);
+    let _logging = logs::init(&settings.telemetry.log);
     match App::build(settings).await {
         Err(StartError::Listen { cause, .. }) if cause.kind() == io::ErrorKind::AddrInUse => {
             let app = App::build(Settings::load(&sources(0))?).await?;

@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::domain::ids::BusinessId;
+use crate::domain::ids::{BusinessId, InvitationId};
 
 use super::client::{Account, Call, CallError, Client, Person};
 
@@ -147,6 +147,25 @@ fn person(mailbox: String, role: &'static str, name: String, device: Option<Stri
 }
 
 #[derive(Deserialize)]
+struct Invitations {
+    items: Vec<Invited>,
+}
+
+#[derive(Deserialize)]
+struct Invited {
+    id: InvitationId,
+}
+
+/// Whoever is invited says yes.
+async fn accept_invitations(account: &Account) -> Result<(), CallError> {
+    let invitations: Invitations = account.ask(&Call::get("/invitations")).await?;
+    for invitation in invitations.items {
+        account.call(&Call::post(format!("/invitations/{}/accept", invitation.id), json!({}))).await?;
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
 struct Identified {
     id: BusinessId,
     name: String,
@@ -190,6 +209,7 @@ async fn open(n: usize, team: [Arc<Account>; 2]) -> Result<Place, CallError> {
     }
     let staff = json!({"email": team[1].email, "role": "staff"});
     owner.call(&Call::post(format!("/businesses/{id}/members"), staff)).await?;
+    accept_invitations(&team[1]).await?;
     Ok(Place { id, name, skus: menu.iter().map(|dish| dish.0).collect(), team })
 }
 

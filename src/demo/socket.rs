@@ -166,14 +166,13 @@ impl Socket {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use serde_json::value::RawValue;
 
     use super::*;
     use crate::domain::cursor::Epoch;
     use crate::domain::event::EventType;
     use crate::domain::ids::EventId;
     use crate::domain::time::Timestamp;
-    use crate::protocol::event::{EncodedEvent, RoomEvent};
+    use crate::protocol::event::{EncodedEvent, EventData, RoomEvent};
     use crate::protocol::frames::{JoinedRoom, ServerFrame};
 
     fn room() -> RoomId {
@@ -208,9 +207,9 @@ mod tests {
             room: room(),
             cursor: at(8),
             id: EventId::from_uuid(uuid::Uuid::nil()),
-            kind: EventType::OrderCreated,
+            kind: EventType::OrderCreated.into(),
             at: Timestamp::from_micros(0),
-            data: RawValue::from_string(r#"{"a":1}"#.to_owned()).unwrap(),
+            data: EventData::stored(r#"{"a":1}"#.to_owned()).unwrap(),
         };
         let expected =
             Frame::Event { cursor: at(8), kind: "order_created".to_owned(), data: json!({"a": 1}) };

@@ -16,6 +16,15 @@ pub const MAX_MENU_ITEMS: u32 = 1000;
 /// Members of a business: more than any shop employs; the list of them is answered whole.
 pub const MAX_MEMBERS: u32 = 200;
 
+/// Invitations of one business that are kept; the oldest gives way, so that a business cannot fill the store.
+pub const MAX_INVITATIONS: u32 = 200;
+
+/// Invitations of one person that are kept; the oldest gives way.
+pub const MAX_INVITATIONS_OF_USER: u32 = 100;
+
+/// How long an invitation can be answered.
+pub const INVITATION_LIFE: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
 /// An IANA time zone that the built-in database knows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Zone {

@@ -1,10 +1,13 @@
 //! What rooms hear.
 
+use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::ids::{BusinessId, EventId, NotificationId};
+use super::json::JsonObject;
 use super::room::RoomId;
 use super::time::Timestamp;
 
@@ -50,6 +53,55 @@ impl FromStr for EventType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("unknown event type")]
 pub struct UnknownEventType;
+
+/// The type of a stored event. One that this release does not know keeps its word, so that an older hub beside a newer one passes
+/// its events on whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A type of this release.
+    Known(EventType),
+    /// Any other word.
+    Other(Arc<str>),
+}
+
+impl EventKind {
+    /// Stands for an event whose row cannot be read any more: it keeps its number, so that the room has no hole.
+    pub fn unreadable() -> Self {
+        Self::Other("unreadable".into())
+    }
+
+    /// The word on the wire and in the database.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(kind) => kind.as_str(),
+            Self::Other(word) => word,
+        }
+    }
+}
+
+impl From<&str> for EventKind {
+    fn from(word: &str) -> Self {
+        word.parse().map_or_else(|_| Self::Other(word.into()), Self::Known)
+    }
+}
+
+impl From<EventType> for EventKind {
+    fn from(kind: EventType) -> Self {
+        Self::Known(kind)
+    }
+}
+
+impl PartialEq<EventType> for EventKind {
+    fn eq(&self, kind: &EventType) -> bool {
+        matches!(self, Self::Known(known) if known == kind)
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// An event on its way into a room: everything but its number, which the store gives at commit.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +165,7 @@ pub struct Notification {
     /// The text.
     pub message: String,
     /// What programs need besides.
-    pub data: serde_json::Value,
+    pub data: JsonObject,
     /// How loud.
     pub priority: Priority,
     /// When it was made.

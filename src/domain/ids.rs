@@ -88,6 +88,9 @@ id!(
     /// A merchant's place of business.
     BusinessId, "biz_");
 id!(
+    /// An invitation to work for a business.
+    InvitationId, "inv_");
+id!(
     /// An order.
     OrderId, "ord_");
 id!(

@@ -5,6 +5,7 @@ pub mod business;
 pub mod cursor;
 pub mod event;
 pub mod ids;
+pub mod json;
 pub mod money;
 pub mod order;
 pub mod quota;

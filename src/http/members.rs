@@ -1,17 +1,18 @@
 //! Who works for a business (requirement 2.1): owners decide, staff may look.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::domain::access::{MemberRole, Principal, Role};
-use crate::domain::business::MAX_MEMBERS;
-use crate::domain::ids::{BusinessId, UserId};
+use crate::domain::access::{MemberRole, Principal};
+use crate::domain::business::{INVITATION_LIFE, MAX_MEMBERS};
+use crate::domain::ids::{BusinessId, InvitationId, UserId};
+use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::{MemberRefusal, Removal};
+use crate::storage::Member;
+use crate::storage::command::{Invitee, MemberRefusal, NewInvitation, Removal};
 
 use super::identity::{Merchants, SignedIn};
 use super::input::{Body, Parsed, PathId, path_text, rules, schema_of};
@@ -39,6 +40,17 @@ pub struct MemberView {
     role: &'static str,
 }
 
+impl MemberView {
+    fn of(member: Member) -> Self {
+        Self {
+            user_id: member.user.to_string(),
+            email: member.email,
+            name: member.name,
+            role: member.role.as_str(),
+        }
+    }
+}
+
 /// Everybody who works for the business.
 #[derive(Serialize, ToSchema)]
 pub struct MembersView {
@@ -57,18 +69,14 @@ async fn list(
     id: PathId<BusinessId>,
 ) -> Result<HttpResponse, ApiError> {
     api.membership(who.principal, id.0).await?;
-    let members = api.store.members(id.0).await?.into_iter().map(|member| MemberView {
-        user_id: member.user.to_string(),
-        email: member.email,
-        name: member.name,
-        role: member.role.as_str(),
-    });
-    Ok(HttpResponse::Ok().json(MembersView { items: members.collect() }))
+    let items = api.store.members(id.0).await?.into_iter().map(MemberView::of).collect();
+    Ok(HttpResponse::Ok().json(MembersView { items }))
 }
 
-/// Somebody to take in, by exactly one of `email` and `user_id`.
+/// Somebody to invite, or a member whose role changes, by exactly one of `email` and `user_id`.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "zoe@example.com", "role": "staff"}))]
 pub struct NewMember {
     /// The address of a merchant's account.
     #[garde(inner(custom(rules::email)))]
@@ -84,11 +92,26 @@ pub struct NewMember {
     role: Option<Parsed<MemberRole>>,
 }
 
-/// Take somebody in, or change what they may do. For owners.
+/// An invitation is on its way, if there is such an account.
+#[derive(Serialize, ToSchema)]
+pub struct InvitedView {
+    /// `invited`
+    #[schema(example = "invited")]
+    status: &'static str,
+    /// `owner` or `staff`.
+    #[schema(example = "staff")]
+    role: &'static str,
+    /// How long it can be answered; RFC 3339.
+    expires_at: String,
+}
+
+/// Invite somebody, or change what a member may do. For owners. Whoever is invited becomes a member by accepting; the answer is the
+/// same whether or not there is such an account.
 #[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = NewMember,
     params(("id" = String, Path, description = "`biz_…`")),
     responses(
-        (status = 201, description = "The member", body = MemberView),
+        (status = 200, description = "The member in the new role", body = MemberView),
+        (status = 202, description = "Invited", body = InvitedView),
         (status = 409, description = "`last_owner`: the business would have no owner; `limit_reached`: it has as many members as it may"),
     ))]
 #[post("/businesses/{id}/members")]
@@ -100,31 +123,44 @@ async fn put(
 ) -> Result<HttpResponse, ApiError> {
     api.owner(who.principal, id.0).await?;
     let NewMember { email, user_id, role } = body.0;
-    let (field, user) = match (email, user_id) {
-        (Some(email), None) => ("email", api.store.user_by_email(&email.to_lowercase()).await?),
-        (None, Some(user)) => ("user_id", api.store.user(user.into_inner()).await?),
+    let invitee = match (email, user_id) {
+        (Some(email), None) => Invitee::Email(email.to_lowercase()),
+        (None, Some(user)) => Invitee::User(user.into_inner()),
         _ => return Err(ApiError::invalid_field("email", "give either email or user_id")),
     };
-    let user = user
-        .filter(|user| user.role == Role::Merchant)
-        .ok_or_else(|| ApiError::invalid_field(field, "belongs to no merchant's account"))?;
     let role = role.map_or(MemberRole::Staff, Parsed::into_inner);
-    match api.persistence.put_member(id.0, user.id, role).await? {
-        Ok(()) => Ok(HttpResponse::build(StatusCode::CREATED).json(MemberView {
-            user_id: user.id.to_string(),
-            email: user.email,
-            name: user.name,
-            role: role.as_str(),
-        })),
-        Err(MemberRefusal::LastOwner) => Err(last_owner()),
-        Err(MemberRefusal::Full) => Err(ApiError::new(
-            ProblemCode::LimitReached,
-            format!("The business has {MAX_MEMBERS} members, as many as it may: end a membership first."),
-        )),
-        Err(MemberRefusal::NoSuchUser) => {
-            Err(ApiError::invalid_field(field, "belongs to no merchant's account"))
-        }
+    let members = api.store.members(id.0).await?;
+    let is_invitee = |member: &Member| match &invitee {
+        Invitee::Email(email) => member.email == *email,
+        Invitee::User(user) => member.user == *user,
+    };
+    let full = members.len() >= MAX_MEMBERS as usize;
+    if let Some(member) = members.into_iter().find(is_invitee) {
+        return match api.persistence.put_member(id.0, member.user, role).await? {
+            Ok(()) => Ok(HttpResponse::Ok().json(MemberView::of(Member { role, ..member }))),
+            Err(MemberRefusal::LastOwner) => Err(last_owner()),
+            Err(MemberRefusal::Full) => Err(self::full()),
+            Err(MemberRefusal::NoSuchUser) => Err(ApiError::not_found()),
+        };
     }
+    if full {
+        return Err(self::full());
+    }
+    let expires_at = Timestamp::now().plus(INVITATION_LIFE);
+    let invitation = NewInvitation {
+        id: InvitationId::generate(),
+        business: id.0,
+        invitee,
+        role,
+        invited_by: who.principal.user,
+        expires_at,
+    };
+    api.persistence.invite(invitation).await?;
+    Ok(HttpResponse::Accepted().json(InvitedView {
+        status: "invited",
+        role: role.as_str(),
+        expires_at: expires_at.to_rfc3339(),
+    }))
 }
 
 /// End somebody's membership. For owners, and for members who leave.
@@ -155,6 +191,14 @@ async fn remove(
         Removal::NotThere => Err(ApiError::not_found()),
         Removal::LastOwner => Err(last_owner()),
     }
+}
+
+/// 409: no further member fits.
+pub(super) fn full() -> ApiError {
+    ApiError::new(
+        ProblemCode::LimitReached,
+        format!("The business has {MAX_MEMBERS} members, as many as it may: end a membership first."),
+    )
 }
 
 fn last_owner() -> ApiError {

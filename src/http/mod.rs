@@ -12,6 +12,7 @@ pub mod health;
 pub mod idempotency;
 pub mod identity;
 pub mod input;
+pub mod invitations;
 pub mod jobs;
 pub mod limits;
 pub mod members;

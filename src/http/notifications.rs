@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::event::{Notification, Priority};
 use crate::domain::ids::{BusinessId, NotificationId};
+use crate::domain::json::JsonObject;
 use crate::domain::time::Timestamp;
 
 use super::identity::{Merchants, SignedIn};
@@ -41,10 +41,10 @@ pub struct NewNotification {
     #[garde(custom(rules::block::<2000>))]
     #[schema(min_length = 1, max_length = 2000, example = "About 20 portions are left.")]
     message: String,
-    /// What programs need besides: an object of at most 4096 bytes.
+    /// What programs need besides: an object of at most 4096 bytes and 32 levels.
     #[garde(inner(custom(rules::data)))]
     #[schema(value_type = Option<Object>, example = json!({"left": 20}))]
-    data: Option<Value>,
+    data: Option<JsonObject>,
     /// `NORMAL` unless given.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<Priority>)]
@@ -69,7 +69,7 @@ pub struct NotificationView {
     message: String,
     /// What programs need besides.
     #[schema(value_type = Object)]
-    data: Value,
+    data: JsonObject,
     /// `LOW`, `NORMAL` or `HIGH`.
     #[schema(example = "HIGH")]
     priority: &'static str,
@@ -114,7 +114,7 @@ async fn post_one(
         kind,
         title,
         message,
-        data: data.unwrap_or_else(|| json!({})),
+        data: data.unwrap_or_default(),
         priority: priority.map_or(Priority::Normal, Parsed::into_inner),
         created_at: Timestamp::now(),
     };

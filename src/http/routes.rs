@@ -21,8 +21,8 @@ use super::settings::ServerSettings;
 use super::sockets::WorkerGate;
 use super::state::Api;
 use super::{
-    accounts, admin, businesses, health, idempotency, jobs, members, menu, notifications, openapi, orders,
-    rooms, sessions,
+    accounts, admin, businesses, health, idempotency, invitations, jobs, members, menu, notifications,
+    openapi, orders, rooms, sessions,
 };
 
 /// How long a browser may remember what another site's page may send, seconds.
@@ -97,6 +97,7 @@ pub(super) fn documented(config: &mut ServiceConfig) {
             .configure(administration)
             .configure(businesses::routes)
             .configure(members::routes)
+            .configure(invitations::routes)
             .configure(menu::routes)
             .configure(notifications::routes)
             .configure(orders::routes)

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::domain::event::{EventType, NewEvent, Notification, Priority};
 use crate::domain::ids::{EventId, NotificationId};
+use crate::domain::json::JsonObject;
 use crate::domain::order::{Fulfilment, Order};
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
@@ -176,7 +177,8 @@ pub fn new_order_notification(order: &Order, id: NotificationId, now: Timestamp)
         kind: "NEW_ORDER".to_owned(),
         title: "New Order Received".to_owned(),
         message: format!("Order #{number} from {}", order.customer_name),
-        data: json!({ "order_id": order.id, "order_number": number }),
+        data: JsonObject::try_from(json!({ "order_id": order.id, "order_number": number }))
+            .expect("two texts are an object"),
         priority: Priority::High,
         created_at: now,
     }

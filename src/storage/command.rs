@@ -1,6 +1,7 @@
 //! Everything that is ever written, as commands. A lane runs many in one transaction; each is answered on its own.
 
 mod devices;
+mod invitations;
 mod outcome;
 mod upkeep;
 
@@ -8,11 +9,12 @@ use crate::domain::access::{MemberRole, Role};
 use crate::domain::business::{Business, BusinessState, Location, MenuItem, Zone};
 use crate::domain::cursor::Epoch;
 use crate::domain::event::Notification;
-use crate::domain::ids::{BusinessId, CommandId, NotificationId, OrderId, SessionId, UserId};
+use crate::domain::ids::{BusinessId, CommandId, InvitationId, NotificationId, OrderId, SessionId, UserId};
 use crate::domain::order::{Draft, MoveRequest};
 use crate::domain::time::Timestamp;
 
 pub use devices::{DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
+pub use invitations::{InvitationAnswer, InvitationOutcome, Invitee, NewInvitation};
 pub use outcome::{
     Addition, Committed, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
 };
@@ -103,6 +105,17 @@ pub enum Action {
         user: UserId,
         /// What they may do.
         role: MemberRole,
+    },
+    /// Invite somebody to work for a business; nothing is stored for somebody without a merchant's account and for a member.
+    Invite(Box<NewInvitation>),
+    /// Accept or decline an invitation.
+    AnswerInvitation {
+        /// Which.
+        invitation: InvitationId,
+        /// Whose it has to be.
+        user: UserId,
+        /// Yes or no.
+        answer: InvitationAnswer,
     },
     /// End a membership.
     RemoveMember {

@@ -25,8 +25,8 @@ mod store;
 
 pub use error::StoreError;
 pub use ports::{
-    Attempt, BusinessStats, Circuit, Happened, Lane, Member, More, OrderPage, OrderQuery, OrderScope,
-    PageStart, SealedPage, Session, Store, TimelineEntry, User,
+    Attempt, BusinessStats, Circuit, Happened, Invitation, Lane, Member, More, OrderPage, OrderQuery,
+    OrderScope, PageStart, SealedPage, Session, Store, TimelineEntry, User,
 };
 pub use settings::Settings;
 

@@ -9,7 +9,7 @@ use crate::domain::access::{MemberRole, Role};
 use crate::domain::business::{Business, MenuItem};
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::event::Notification;
-use crate::domain::ids::{BusinessId, NotificationId, OrderId, SessionId, UserId};
+use crate::domain::ids::{BusinessId, InvitationId, NotificationId, OrderId, SessionId, UserId};
 use crate::domain::order::{Order, Party, Status};
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
@@ -143,6 +143,23 @@ pub struct OrderPage {
     pub total: Option<u64>,
     /// Whether more follow.
     pub more: More,
+}
+
+/// An invitation that waits for an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    /// Its id.
+    pub id: InvitationId,
+    /// To work for this business.
+    pub business: BusinessId,
+    /// What the business is called.
+    pub business_name: String,
+    /// In this role.
+    pub role: MemberRole,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The moment from which it cannot be answered any more.
+    pub expires_at: Timestamp,
 }
 
 /// What a business did today, and what waits there.
@@ -281,6 +298,9 @@ pub trait Store: Send + Sync + 'static {
     async fn membership(&self, business: BusinessId, user: UserId) -> Result<Option<MemberRole>, StoreError>;
     /// Everybody who works for a business, owners first.
     async fn members(&self, business: BusinessId) -> Result<Vec<Member>, StoreError>;
+    /// A user's invitations that wait for an answer at `now`, newest first; there are at most
+    /// [`crate::domain::business::MAX_INVITATIONS_OF_USER`].
+    async fn invitations_of(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>, StoreError>;
     /// The menu, by category and name.
     async fn menu(&self, business: BusinessId) -> Result<Vec<MenuItem>, StoreError>;
 

@@ -8,10 +8,13 @@ use sqlx::FromRow;
 
 use crate::domain::business::{Business, BusinessState, Location, MenuItem, Zone};
 use crate::domain::cursor::{Cursor, Epoch};
-use crate::domain::event::Notification;
+use crate::domain::event::{EventKind, Notification};
+use crate::domain::ids::EventId;
 use crate::domain::order::{Order, OrderItem, PaymentMethod, PaymentStatus};
+use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::protocol::event::RoomEvent;
+use crate::protocol::event::{EventData, RoomEvent};
+use crate::telemetry::Metrics;
 
 use super::cipher::{Aad, Cipher, Nonce};
 use super::error::StoreError;
@@ -41,6 +44,12 @@ pub(super) fn seq_column(seq: u64) -> i64 {
 
 /// No text of the store comes after this one, by bytes as it compares ids: where a walk downwards begins.
 pub(super) const AFTER_ALL: &str = "\u{10FFFF}";
+
+/// Logs and counts a row that cannot be read: it costs itself and not the list it stands in.
+pub(super) fn report_unreadable(metrics: &Metrics, table: &'static str, row: &str, error: &StoreError) {
+    metrics.unreadable_rows_total.with_label_values(&[table]).inc();
+    tracing::error!(table, row, %error, "a stored row cannot be read and is left out");
+}
 
 /// Seals `plain` for its place.
 pub(super) fn seal(cipher: &Cipher, aad: Aad<'_>, plain: &str) -> Result<String, StoreError> {
@@ -333,7 +342,7 @@ impl From<MenuItemRow> for MenuItem {
 
 #[derive(Debug, Serialize, FromRow)]
 pub(super) struct NotificationRow {
-    id: String,
+    pub(super) id: String,
     business_id: String,
     kind: String,
     title: String,
@@ -364,7 +373,7 @@ impl NotificationRow {
             kind: self.kind,
             title: self.title,
             message: self.message,
-            data: serde_json::from_str(&self.data).map_err(|_| corrupt("notifications.data"))?,
+            data: parse("notifications.data", &self.data)?,
             priority: parse("notifications.priority", &self.priority)?,
             created_at: Timestamp::from_micros(self.created_at),
         })
@@ -384,15 +393,21 @@ pub(super) struct RoomEventRow {
 }
 
 impl RoomEventRow {
-    pub(super) fn into_event(self) -> Result<RoomEvent, StoreError> {
-        Ok(RoomEvent {
-            room: parse("room_events.room", &self.room)?,
-            cursor: cursor(self.epoch, self.seq)?,
-            id: parse("room_events.id", &self.id)?,
-            kind: parse("room_events.kind", &self.kind)?,
-            at: Timestamp::from_micros(self.at),
-            data: serde_json::value::RawValue::from_string(self.data)
-                .map_err(|_| corrupt("room_events.data"))?,
-        })
+    /// The event. One that cannot be read any more keeps its number under another type, so that the room has no hole and whoever
+    /// reads it is not stopped by it; the error is for the log.
+    pub(super) fn into_event(self, room: RoomId) -> Result<(RoomEvent, Option<StoreError>), StoreError> {
+        let (cursor, at) = (cursor(self.epoch, self.seq)?, Timestamp::from_micros(self.at));
+        let read = parse("room_events.id", &self.id).and_then(|id| {
+            let data = EventData::stored(self.data).map_err(|_| corrupt("room_events.data"))?;
+            Ok((id, self.kind.as_str().into(), data))
+        });
+        let (id, kind, data, error) = match read {
+            Ok((id, kind, data)) => (id, kind, data, None),
+            Err(error) => {
+                let id = EventId::from_uuid(uuid::Uuid::nil());
+                (id, EventKind::unreadable(), EventData::empty(), Some(error))
+            }
+        };
+        Ok((RoomEvent { room, cursor, id, kind, at, data }, error))
     }
 }

@@ -23,11 +23,11 @@ use super::connection::SharedRow;
 use super::connector::Connector;
 use super::error::StoreError;
 use super::ports::{
-    BusinessStats, Circuit, Lane, Member, OrderPage, OrderQuery, SealedPage, Session, Store, TimelineEntry,
-    User,
+    BusinessStats, Circuit, Invitation, Lane, Member, OrderPage, OrderQuery, SealedPage, Session, Store,
+    TimelineEntry, User,
 };
 use super::reading::Reading;
-use super::reads::{accounts, businesses, orders, rooms, sealed, timeline};
+use super::reads::{accounts, businesses, invitations, orders, rooms, sealed, timeline};
 use super::statement::{Arg, Statement};
 use super::{postgres, sqlite};
 
@@ -164,6 +164,10 @@ impl Store for SqlStore {
 
     async fn membership(&self, business: BusinessId, user: UserId) -> Result<Option<MemberRole>, StoreError> {
         businesses::membership(self, business, user).await
+    }
+
+    async fn invitations_of(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>, StoreError> {
+        invitations::of_user(self, user, now).await
     }
 
     async fn members(&self, business: BusinessId) -> Result<Vec<Member>, StoreError> {

@@ -1,6 +1,10 @@
 //! Logs, to standard error: what a command puts out on standard output stays clean.
 
+use std::backtrace::BacktraceStatus;
+use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
 
 use thiserror::Error;
 use tracing::Subscriber;
@@ -8,6 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, fmt};
 
+use super::log_queue::LogQueue;
 use super::settings::{LogFormat, LogSettings};
 
 /// Logging could not be started.
@@ -21,20 +26,63 @@ pub enum LogError {
         /// What the filter's parser said.
         source: tracing_subscriber::filter::ParseError,
     },
+    /// The thread that writes could not be started.
+    #[error("the thread that writes the log could not be started: {0}")]
+    Thread(#[from] io::Error),
     /// A process has one log, and it was started before.
     #[error("logging was already started")]
     Started(#[from] TryInitError),
 }
 
-/// Starts logging for the whole process, once. Lines are written as they come, without a queue: a stalled reader of
-/// standard error stalls whoever logs.
-pub fn init(settings: &LogSettings) -> Result<(), LogError> {
-    let colour = if io::stderr().is_terminal() { Colour::Terminal } else { Colour::None };
-    match settings.format {
-        LogFormat::Pretty => pretty(settings, colour, io::stderr)?.try_init()?,
-        LogFormat::Json => json(settings, io::stderr)?.try_init()?,
+/// How long the end of the process waits for the last lines.
+const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+
+/// Keeps the log until the end: dropped, it waits for the lines that were logged, for a second at most.
+#[derive(Debug)]
+#[must_use]
+pub struct Logging(LogQueue);
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.0.flush(FLUSH_WITHIN);
     }
-    Ok(())
+}
+
+/// Starts logging for the whole process, once. Lines go to standard error by a bounded queue with a thread of its own: whoever logs
+/// never waits for the reader of the log, and a line that cannot be written is dropped and counted in
+/// `log_lines_dropped_total`. Panics go the same way.
+///
+/// # Errors
+/// [`LogError`] for a level that is none, and when logging was started before.
+pub fn init(settings: &LogSettings) -> Result<Logging, LogError> {
+    let colour = if io::stderr().is_terminal() { Colour::Terminal } else { Colour::None };
+    // A descriptor of its own: the lock of the library's standard error would be held while a reader stands still, and whoever
+    // else writes there would wait with it.
+    let out: Box<dyn io::Write + Send> = match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => Box::new(File::from(descriptor)),
+        Err(_) => Box::new(io::sink()),
+    };
+    let queue = LogQueue::start(out)?;
+    match settings.format {
+        LogFormat::Pretty => pretty(settings, colour, queue.clone())?.try_init()?,
+        LogFormat::Json => json(settings, queue.clone())?.try_init()?,
+    }
+    std::panic::set_hook(Box::new(log_panic));
+    Ok(Logging(queue))
+}
+
+/// The hook that comes with the library writes to standard error, waits for its reader and fails with it.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let backtrace = std::backtrace::Backtrace::capture();
+    tracing::error!(
+        thread = thread.name().unwrap_or("unnamed"),
+        place = panic.location().map(tracing::field::display),
+        cause = panic.payload_as_str().unwrap_or("no words"),
+        backtrace =
+            (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(&backtrace)),
+        "a thread panicked"
+    );
 }
 
 enum Colour {
@@ -60,7 +108,7 @@ fn pretty<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = fmt().with_env_filter(filter(settings)?).with_writer(writer);
+    let builder = fmt().with_env_filter(filter(settings)?).with_writer(writer).log_internal_errors(false);
     // An operator's NO_COLOR is heeded because nothing is forced on.
     Ok(match colour {
         Colour::Terminal => builder.finish(),
@@ -73,7 +121,8 @@ fn json<W>(settings: &LogSettings, writer: W) -> Result<impl Subscriber + Send +
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = fmt().with_env_filter(filter(settings)?).with_writer(writer).json();
+    let builder =
+        fmt().with_env_filter(filter(settings)?).with_writer(writer).log_internal_errors(false).json();
     Ok(builder.flatten_event(true).with_span_list(false).finish())
 }
 

@@ -88,6 +88,8 @@ pub struct Families {
     pub mailbox_depth: IntGaugeVec,
     /// Events of security, by kind.
     pub security_events_total: IntCounterVec,
+    /// Stored rows that could not be read and were left out of a list, by table.
+    pub unreadable_rows_total: IntCounterVec,
     /// Password hashes being computed.
     pub password_hashes_running: IntGauge,
     /// Most password hashes computed at once since the start.
@@ -162,6 +164,8 @@ impl Families {
         #[cfg(target_os = "linux")]
         add.collector(prometheus::process_collector::ProcessCollector::for_self(), "gauge")?;
         add.collector(SystemCollector::new(data)?, "gauge")?;
+        // A process has one log, whatever the number of its hubs.
+        add.collector(super::log_queue::DROPPED.clone(), "counter")?;
         Ok(Self {
             http_requests_total: add.counters(
                 "http_requests_total",
@@ -255,6 +259,11 @@ impl Families {
             )?,
             mailbox_depth: add.gauges("mailbox_depth", "Messages waiting.", &["actor"])?,
             security_events_total: add.counters("security_events_total", "Events of security.", &["kind"])?,
+            unreadable_rows_total: add.counters(
+                "unreadable_rows_total",
+                "Stored rows that could not be read and were left out of a list.",
+                &["table"],
+            )?,
             password_hashes_running: add
                 .gauge("password_hashes_running", "Password hashes being computed.")?,
             password_hashes_peak: add

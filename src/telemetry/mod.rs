@@ -1,5 +1,6 @@
 //! Logs and metrics.
 
+mod log_queue;
 pub mod logs;
 pub mod metrics;
 mod quantile;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellhop::domain::ids::{BusinessId, NotificationId, OrderId, SessionId, UserId};
+use bellhop::domain::ids::{BusinessId, InvitationId, NotificationId, OrderId, SessionId, UserId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Device, PASSWORD, Person, StoreKind, TestApp, order_body};
+use crate::support::{Device, PASSWORD, Person, StoreKind, TestApp, order_body};
 
 /// Method, path, whose object (`-` where there is none), and the answers to the six [`ROLES`].
 ///
@@ -49,9 +49,14 @@ PATCH  /api/v1/businesses/{id}                        absent        401 403 403 
 GET    /api/v1/businesses/{id}/members                own           401 403 403 200 200 200
 GET    /api/v1/businesses/{id}/members                other,foreign 401 403 403 404 404 200
 GET    /api/v1/businesses/{id}/members                absent        401 403 403 404 404 404
-POST   /api/v1/businesses/{id}/members                own           401 403 403 403 201 201
-POST   /api/v1/businesses/{id}/members                other,foreign 401 403 403 404 404 201
+POST   /api/v1/businesses/{id}/members                own           401 403 403 403 202 202
+POST   /api/v1/businesses/{id}/members                other,foreign 401 403 403 404 404 202
 POST   /api/v1/businesses/{id}/members                absent        401 403 403 404 404 404
+GET    /api/v1/invitations                            -             401 403 403 200 200 200
+POST   /api/v1/invitations/{id}/accept                own           401 403 403 200 200 404
+POST   /api/v1/invitations/{id}/accept                other,foreign,absent 401 403 403 404 404 404
+POST   /api/v1/invitations/{id}/decline               own           401 403 403 204 204 404
+POST   /api/v1/invitations/{id}/decline               other,foreign,absent 401 403 403 404 404 404
 DELETE /api/v1/businesses/{id}/members/{user}         own           401 403 403 403 204 204
 DELETE /api/v1/businesses/{id}/members/{user}         other         401 403 403 404 404 204
 DELETE /api/v1/businesses/{id}/members/{user}         foreign       401 403 403 403 404 404
@@ -163,8 +168,7 @@ impl World {
         let (owner, otto) = (app.person("merchant", "Olga").await, app.person("merchant", "Otto").await);
         let (own, foreign) = (owner.business(&app).await, otto.business(&app).await);
         let staff = app.person("merchant", "Sam").await;
-        let member = json!({"user_id": staff.id, "role": "staff"});
-        owner.post(&app, &format!("/businesses/{own}/members"), &member).await.expect(201);
+        owner.take_in(&app, &own, &staff).await;
         let people = BTreeMap::from([
             ("customer", app.person("customer", "Zoe").await),
             ("driver", app.person("driver", "Dora").await),
@@ -208,11 +212,19 @@ impl World {
         current.unwrap()["id"].as_str().unwrap().to_owned()
     }
 
-    async fn merchant(&self) -> String {
-        let name = format!("m{}", uuid::Uuid::new_v4().simple());
-        let body = json!({"email": format!("{name}@example.org"), "password": PASSWORD, "role": "merchant"});
-        let made = Answer::of(self.app.http.post(self.app.url("/api/v1/auth/signup")).json(&body)).await;
-        made.expect(201).json()["id"].as_str().unwrap().to_owned()
+    /// An invitation of the caller, of somebody else, or none; each to a business of its own.
+    async fn invitation(&self, whose: Whose, caller: &Person) -> String {
+        let invited = match whose {
+            Whose::Nobodys | Whose::Own => caller.clone(),
+            Whose::Other | Whose::Foreign => self.app.person("merchant", "Mia").await,
+            Whose::Absent => return InvitationId::generate().to_string(),
+        };
+        let business = self.otto.business(&self.app).await;
+        let body = json!({"user_id": invited.id});
+        self.otto.post(&self.app, &format!("/businesses/{business}/members"), &body).await.expect(202);
+        let list = invited.get(&self.app, "/invitations").await.json();
+        let newest = list["items"].get(0).map(|invitation| invitation["id"].as_str().unwrap().to_owned());
+        newest.unwrap_or_else(|| InvitationId::generate().to_string())
     }
 
     async fn member(&self, whose: Whose) -> String {
@@ -220,10 +232,9 @@ impl World {
             return UserId::generate().to_string();
         }
         let (business, owner) = self.business(whose);
-        let user = self.merchant().await;
-        let member = json!({"user_id": user, "role": "staff"});
-        owner.post(&self.app, &format!("/businesses/{business}/members"), &member).await.expect(201);
-        user
+        let user = self.app.person("merchant", "Mia").await;
+        owner.take_in(&self.app, &business, &user).await;
+        user.id
     }
 
     async fn notification(&self, whose: Whose) -> String {
@@ -256,6 +267,8 @@ impl World {
         } else if template.contains("/orders/{") {
             let order = self.order(whose).await;
             path = path.replace("{id}", &order).replace("{order_id}", &order);
+        } else if template.contains("/invitations/{") {
+            path = path.replace("{id}", &self.invitation(whose, caller).await);
         } else if template.contains("/sessions/{") {
             path = path.replace("{id}", &self.session(whose, caller).await);
         } else if path.contains("{id}") || path.contains("{business_id}") {
@@ -296,7 +309,7 @@ impl World {
                 "name": "New", "location": {"lat": 1, "lng": 1}, "zone": "z", "currency": "EUR",
             }),
             ("PATCH", "/api/v1/businesses/{id}") => json!({"name": "Renamed"}),
-            ("POST", "/api/v1/businesses/{id}/members") => json!({"user_id": self.merchant().await}),
+            ("POST", "/api/v1/businesses/{id}/members") => json!({"email": format!("{name}@example.org")}),
             ("POST", "/api/v1/businesses/{id}/menu/items") => item_body(&format!("sku-{name}")),
             ("PATCH", "/api/v1/businesses/{id}/menu/items/{sku}") => json!({"price_minor": 5}),
             ("POST", "/api/v1/businesses/{id}/notifications") => {

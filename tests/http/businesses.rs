@@ -6,10 +6,11 @@ use bellhop::domain::time::Timestamp;
 use serde_json::json;
 
 use crate::support::{Answer, StoreKind, TestApp};
-use crate::{each, fields, header};
+use crate::{each, header};
 
 crate::on_both_stores!(
     owners_decide_who_belongs_to_a_business_and_staff_may_look,
+    nobody_becomes_a_member_without_saying_yes,
     a_business_is_shown_in_the_state_it_has_now,
     merchants_list_their_businesses_and_customers_all_page_by_page,
     everybody_reads_a_menu_and_members_write_it,
@@ -19,19 +20,20 @@ crate::on_both_stores!(
 async fn owners_decide_who_belongs_to_a_business_and_staff_may_look(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let (owner, staff) = (app.person("merchant", "Olga").await, app.person("merchant", "Sam").await);
-    let customer = app.person("customer", "Zoe").await;
     let business = owner.business(&app).await;
     let members = format!("/businesses/{business}/members");
     staff.get(&app, &members).await.expect_problem(404, "not_found");
 
-    owner.post(&app, &members, &json!({"email": staff.email.to_uppercase()})).await.expect(201);
+    owner.post(&app, &members, &json!({"email": staff.email.to_uppercase()})).await.expect(202);
+    staff.get(&app, &members).await.expect_problem(404, "not_found");
+    staff.accept_invitation(&app, &business).await;
     let listed = staff.get(&app, &members).await.expect(200).json();
     assert_eq!(each(&listed, "role"), ["owner", "staff"]);
     assert_eq!(each(&listed, "user_id"), [owner.id.clone(), staff.id.clone()]);
     let by_staff = staff.post(&app, &members, &json!({"user_id": owner.id})).await;
     by_staff.expect_problem(403, "forbidden");
-    let no_merchant = owner.post(&app, &members, &json!({"email": customer.email})).await;
-    assert_eq!(fields(&no_merchant.expect_problem(422, "invalid")), ["email"]);
+    let role = json!({"user_id": staff.id, "role": "staff"});
+    assert_eq!(owner.post(&app, &members, &role).await.expect(200).json()["email"], staff.email);
     let last_owner = owner.delete(&app, &format!("{members}/{}", owner.id)).await;
     last_owner.expect_problem(409, "last_owner");
 
@@ -39,6 +41,52 @@ async fn owners_decide_who_belongs_to_a_business_and_staff_may_look(kind: StoreK
     staff.patch(&app, &path, &json!({"name": "Bakery"})).await.expect(200);
     owner.delete(&app, &format!("{members}/{}", staff.id)).await.expect(204);
     staff.patch(&app, &path, &json!({"name": "Mine"})).await.expect_problem(404, "not_found");
+}
+
+async fn nobody_becomes_a_member_without_saying_yes(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let (owner, mia) = (app.person("merchant", "Olga").await, app.person("merchant", "Mia").await);
+    let (customer, tim) = (app.person("customer", "Zoe").await, app.person("merchant", "Tim").await);
+    let business = owner.business(&app).await;
+    let members = format!("/businesses/{business}/members");
+    let order = customer.order(&app, &business).await;
+
+    // Known or not, merchant or not: the answers are alike.
+    let unknown = format!("nobody-{}", mia.email);
+    let mut answers = Vec::new();
+    for email in [&mia.email, &unknown, &customer.email] {
+        let answer = owner.post(&app, &members, &json!({"email": email})).await.expect(202).json();
+        assert_eq!(answer.as_object().unwrap().keys().collect::<Vec<_>>(), ["expires_at", "role", "status"]);
+        answers.push((answer["role"].clone(), answer["status"].clone()));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(mia.get(&app, "/orders").await.expect(200).json()["items"], json!([]));
+    mia.get(&app, &format!("/orders/{}", order["id"].as_str().unwrap()))
+        .await
+        .expect_problem(404, "not_found");
+
+    let listed = mia.get(&app, "/invitations").await.expect(200).json();
+    let invitation = listed["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(listed["items"][0]["business"], json!({"id": business, "name": "Soup Kitchen"}));
+    assert_eq!(tim.get(&app, "/invitations").await.expect(200).json()["items"], json!([]));
+    let answer = |word: &str| format!("/invitations/{invitation}/{word}");
+    tim.post(&app, &answer("accept"), &json!({})).await.expect_problem(404, "not_found");
+
+    mia.post(&app, &answer("decline"), &json!({})).await.expect(204);
+    mia.post(&app, &answer("decline"), &json!({})).await.expect(204);
+    mia.get(&app, &members).await.expect_problem(404, "not_found");
+    // It can be thought over, and a repeated yes is still one yes.
+    for _ in 0..2 {
+        let joined = mia.post(&app, &answer("accept"), &json!({})).await.expect(200).json();
+        assert_eq!(joined, json!({"business_id": business, "role": "staff"}));
+    }
+    mia.post(&app, &answer("decline"), &json!({})).await.expect_problem(404, "not_found");
+    assert_eq!(each(&mia.get(&app, &members).await.expect(200).json(), "role"), ["owner", "staff"]);
+    assert_eq!(mia.get(&app, "/orders").await.expect(200).json()["items"][0]["id"], order["id"]);
+    // An answered invitation does not bring back whoever was removed.
+    owner.delete(&app, &format!("{members}/{}", mia.id)).await.expect(204);
+    mia.post(&app, &answer("accept"), &json!({})).await.expect(200);
+    mia.get(&app, &members).await.expect_problem(404, "not_found");
 }
 
 async fn a_business_is_shown_in_the_state_it_has_now(kind: StoreKind) {

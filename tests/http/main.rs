@@ -12,6 +12,7 @@ mod businesses;
 mod documentation;
 mod idempotency;
 mod limits;
+mod nesting;
 mod orders;
 mod protection;
 mod restore;

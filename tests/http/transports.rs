@@ -272,8 +272,7 @@ async fn an_ended_sign_in_and_a_lost_room_end_streams_and_long_polls(kind: Store
     let app = TestApp::start(kind).await;
     let (owner, staff) = (app.person("merchant", "Olga").await, app.person("merchant", "Sam").await);
     let business = owner.business(&app).await;
-    let member = json!({"email": staff.email, "role": "staff"});
-    owner.post(&app, &format!("/businesses/{business}/members"), &member).await.expect(201);
+    owner.take_in(&app, &business, &staff).await;
     let waiting = format!("{}/events?wait=30", room(&business));
     for (person, reason, status, code) in
         [(&staff, "access_denied", 404, "not_found"), (&owner, "session_ended", 401, "unauthenticated")]

@@ -14,8 +14,7 @@ async fn an_ended_sign_in_closes_its_sockets_and_a_removed_member_loses_the_room
     let app = TestApp::start(kind).await;
     let (owner, staff) = (app.person("merchant", "Olga").await, app.person("merchant", "Sam").await);
     let business = owner.business(&app).await;
-    let member = json!({"email": staff.email, "role": "staff"});
-    owner.post(&app, &format!("/businesses/{business}/members"), &member).await.expect(201);
+    owner.take_in(&app, &business, &staff).await;
     let for_a_table = json!({
         "business_id": business, "fulfilment": "dine_in", "table": 1, "payment": "cash",
         "items": [{"sku": "soup", "qty": 1}],
@@ -107,7 +106,7 @@ async fn whoever_is_removed_while_they_open_sockets_keeps_none() {
     let members = format!("/businesses/{business}/members");
     let path = format!("/ws/notifications/{business}");
     for _ in 0..10 {
-        owner.post(&app, &members, &json!({"email": staff.email, "role": "staff"})).await.expect(201);
+        owner.take_in(&app, &business, &staff).await;
         let removed = async { owner.delete(&app, &format!("{members}/{}", staff.id)).await.expect(204) };
         let dial =
             async |_| Device::dial(&app, Some(&staff.token), &path, &[]).await.expect("it is upgraded");

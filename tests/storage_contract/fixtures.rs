@@ -164,6 +164,6 @@ pub(crate) fn essence(event: &RoomEvent) -> (String, String, String, i64, String
         event.cursor.to_string(),
         format!("{} {}", event.id, event.kind.as_str()),
         event.at.as_micros(),
-        event.data.get().to_owned(),
+        event.data.as_str().to_owned(),
     )
 }

@@ -125,10 +125,10 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let committed = run(&mut *lane, vec![place(world.draft())]).await;
         let order = placed(&committed.outcomes[0]);
-        let rooms: Vec<_> = committed.events.iter().map(|e| (e.room, e.kind, e.cursor.seq)).collect();
+        let rooms: Vec<_> = committed.events.iter().map(|e| (e.room, e.kind.clone(), e.cursor.seq)).collect();
         assert_eq!(rooms, [
-            (RoomId::Business(world.business.id), EventType::OrderCreated, 1),
-            (RoomId::Order(order.id), EventType::OrderCreated, 1),
+            (RoomId::Business(world.business.id), EventType::OrderCreated.into(), 1),
+            (RoomId::Order(order.id), EventType::OrderCreated.into(), 1),
         ]);
         for event in &committed.events {
             let read = store.store.events_after(event.room, 0, 10).await.unwrap();
@@ -137,7 +137,7 @@ on_every_store! {
         let notifications = store.store.notifications(world.business.id, None, 10).await.unwrap();
         assert_eq!(notifications.len(), 1);
         assert_eq!(notifications[0].message, "Order #001 from 王小明 Müller");
-        let data: serde_json::Value = serde_json::from_str(committed.events[0].data.get()).unwrap();
+        let data: serde_json::Value = serde_json::from_str(committed.events[0].data.as_str()).unwrap();
         assert_eq!(data["notification"], serde_json::json!(notifications[0]));
         assert_eq!(data["item_count"], 3);
         assert_eq!(store.peek("SELECT count(*) FROM order_events").await, 1);

@@ -134,7 +134,7 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let stray = Notification {
             id: NotificationId::generate(), business_id: BusinessId::generate(), kind: "X".to_owned(),
-            title: "t".to_owned(), message: "m".to_owned(), data: serde_json::Value::Null,
+            title: "t".to_owned(), message: "m".to_owned(), data: Default::default(),
             priority: Priority::Normal, created_at: now(),
         };
         let mut nobody = world.draft();

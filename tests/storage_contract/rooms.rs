@@ -17,7 +17,7 @@ fn notification(business_id: BusinessId, title: &str) -> Notification {
         kind: "NOTE".to_owned(),
         title: title.to_owned(),
         message: "m\u{202e}\"'\\".to_owned(),
-        data: serde_json::json!({"n": 1.5, "deep": [null, true, {"k": "\u{1F355}"}]}),
+        data: r#"{"n": 1.5, "deep": [null, true, {"k": "\ud83c\udf55"}]}"#.parse().unwrap(),
         priority: Priority::Low,
         created_at: now(),
     }

@@ -28,7 +28,7 @@ fn notification(business_id: BusinessId) -> Action {
         kind: "NOTE".to_owned(),
         title: "t".to_owned(),
         message: "m".to_owned(),
-        data: serde_json::json!({}),
+        data: Default::default(),
         priority: Priority::Low,
         created_at: now(),
     }))

@@ -287,6 +287,25 @@ impl TestApp {
         tokio::time::timeout(Duration::from_secs(20), stored).await.expect("an acknowledgement is stored")
     }
 
+    /// Changes the database behind the hub's back.
+    pub async fn execute(&self, sql: String) {
+        use sqlx::Executor as _;
+        let sql = sqlx::AssertSqlSafe(sql);
+        match self.postgres_url() {
+            Some(url) => {
+                let mut connection = PgConnection::connect(url).await.expect("Postgres answers");
+                connection.execute(sql).await.expect("it is done");
+            }
+            None => {
+                let file = self.data_folder().join("bellhop.sqlite");
+                let options =
+                    SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(20));
+                let mut connection = SqliteConnection::connect_with(&options).await.expect("it opens");
+                connection.execute(sql).await.expect("it is done");
+            }
+        }
+    }
+
     pub fn sessions(&self) -> &Sessions {
         &self.running().sessions
     }

@@ -110,6 +110,22 @@ impl Person {
         id
     }
 
+    /// Invites `staff`, who accepts.
+    pub async fn take_in(&self, app: &Endpoint, business: &str, staff: &Person) {
+        let body = json!({"user_id": staff.id, "role": "staff"});
+        self.post(app, &format!("/businesses/{business}/members"), &body).await.expect(202);
+        staff.accept_invitation(app, business).await;
+    }
+
+    /// Accepts the invitation of this business.
+    pub async fn accept_invitation(&self, app: &Endpoint, business: &str) {
+        let invitations = self.get(app, "/invitations").await.expect(200).json();
+        let invitations = invitations["items"].as_array().expect("a list");
+        let of_it = invitations.iter().find(|invitation| invitation["business"]["id"] == business);
+        let id = of_it.expect("an invitation of the business")["id"].as_str().expect("an id");
+        self.post(app, &format!("/invitations/{id}/accept"), &json!({})).await.expect(200);
+    }
+
     /// A cash order of one soup for pickup.
     pub async fn order(&self, app: &Endpoint, business: &str) -> Value {
         self.post(app, "/orders", &order_body(business)).await.expect(201).json()

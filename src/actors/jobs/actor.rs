@@ -112,6 +112,7 @@ impl Tools {
             JobName::Notifications => {
                 self.purge(Purgeable::Notifications, days(self.settings.notifications_days)).await
             }
+            JobName::Invitations => self.purge(Purgeable::Invitations, Duration::ZERO).await,
             JobName::Analyze => self.persistence.analyze().await.map(|()| 0).map_err(|e| e.to_string()),
             JobName::Checkpoint => self.store.checkpoint().await.map(|()| 0).map_err(|e| e.to_string()),
         }

@@ -33,6 +33,8 @@ pub enum JobName {
     RoomEvents,
     /// Deletes notifications past `retention.notifications_days`.
     Notifications,
+    /// Deletes invitations that have run out.
+    Invitations,
     /// Tells the query planner how the data is spread (SQLite; Postgres does so by itself).
     Analyze,
     /// Folds the write-ahead log into the file (SQLite).
@@ -52,13 +54,14 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ExpiredTickets,
         Self::ExpiredSessions,
         Self::IdempotencyKeys,
         Self::Commands,
         Self::RoomEvents,
         Self::Notifications,
+        Self::Invitations,
         Self::Analyze,
         Self::Checkpoint,
     ];
@@ -72,6 +75,7 @@ impl JobName {
             Self::Commands => "commands",
             Self::RoomEvents => "room_events",
             Self::Notifications => "notifications",
+            Self::Invitations => "invitations",
             Self::Analyze => "analyze",
             Self::Checkpoint => "checkpoint",
         }
@@ -83,7 +87,9 @@ impl JobName {
             Self::ExpiredTickets | Self::ExpiredSessions | Self::IdempotencyKeys | Self::Commands => {
                 Urgency::Urgent
             }
-            Self::RoomEvents | Self::Notifications | Self::Analyze | Self::Checkpoint => Urgency::Background,
+            Self::RoomEvents | Self::Notifications | Self::Invitations | Self::Analyze | Self::Checkpoint => {
+                Urgency::Background
+            }
         }
     }
 
@@ -93,7 +99,7 @@ impl JobName {
         match self {
             Self::ExpiredTickets | Self::IdempotencyKeys | Self::Commands => Duration::from_secs(5 * 60),
             Self::Checkpoint => Duration::from_secs(10 * 60),
-            Self::ExpiredSessions | Self::RoomEvents | Self::Notifications => HOUR,
+            Self::ExpiredSessions | Self::RoomEvents | Self::Notifications | Self::Invitations => HOUR,
             Self::Analyze => Duration::from_secs(24 * 60 * 60),
         }
     }

@@ -18,14 +18,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
 use crate::domain::event::Notification;
-use crate::domain::ids::{BusinessId, CommandId, NotificationId, SessionId, UserId};
+use crate::domain::ids::{BusinessId, CommandId, InvitationId, NotificationId, SessionId, UserId};
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::command::{
-    Action, Addition, BusinessPatch, Command, Creation, DeviceMark, ItemPatch, MemberRefusal, MoveError,
-    MoveOrder, NewSession, NewUser, Outcome, PlaceOrder, PlaceOutcome, Purgeable, ReceivedAck, Removal,
-    RotateSession, Rotation, SessionActivity,
+    Action, Addition, BusinessPatch, Command, Creation, DeviceMark, InvitationAnswer, InvitationOutcome,
+    ItemPatch, MemberRefusal, MoveError, MoveOrder, NewInvitation, NewSession, NewUser, Outcome, PlaceOrder,
+    PlaceOutcome, Purgeable, ReceivedAck, Removal, RotateSession, Rotation, SessionActivity,
 };
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -354,6 +354,26 @@ impl Persistence {
     ) -> Result<Result<(), MemberRefusal>, SubmitError> {
         match self.submit(business, Class::NewWork, 128, Action::PutMember { business, user, role }).await? {
             Outcome::MemberPut(put) => Ok(put),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Invites somebody; whether there is such an account is not told.
+    pub async fn invite(&self, invitation: NewInvitation) -> Result<(), SubmitError> {
+        let key = invitation.business;
+        self.submit(key, Class::NewWork, 512, Action::Invite(Box::new(invitation))).await.map(drop)
+    }
+
+    /// Accepts or declines an invitation of this user.
+    pub async fn answer_invitation(
+        &self,
+        invitation: InvitationId,
+        user: UserId,
+        answer: InvitationAnswer,
+    ) -> Result<InvitationOutcome, SubmitError> {
+        let action = Action::AnswerInvitation { invitation, user, answer };
+        match self.submit(invitation, Class::NewWork, 128, action).await? {
+            Outcome::InvitationAnswered(outcome) => Ok(outcome),
             other => Err(unexpected(&other)),
         }
     }

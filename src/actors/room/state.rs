@@ -126,7 +126,6 @@ mod tests {
     use std::time::Instant;
 
     use proptest::prelude::*;
-    use serde_json::value::RawValue;
 
     use super::*;
     use crate::domain::cursor::Epoch;
@@ -134,7 +133,7 @@ mod tests {
     use crate::domain::ids::{BusinessId, EventId};
     use crate::domain::room::RoomId;
     use crate::domain::time::Timestamp;
-    use crate::protocol::event::{EncodedEvent, RoomEvent};
+    use crate::protocol::event::{EncodedEvent, EventData, RoomEvent};
 
     const EPOCH: Epoch = Epoch::new(1);
 
@@ -143,9 +142,9 @@ mod tests {
             room: RoomId::Business(BusinessId::from_uuid(uuid::Uuid::nil())),
             cursor: Cursor::new(epoch, seq),
             id: EventId::from_uuid(uuid::Uuid::nil()),
-            kind: EventType::OrderCreated,
+            kind: EventType::OrderCreated.into(),
             at: Timestamp::default(),
-            data: RawValue::from_string("{}".to_owned()).unwrap(),
+            data: EventData::empty(),
         };
         Published { event: EncodedEvent::new(&event), committed_at: Some(Instant::now()) }
     }

@@ -331,13 +331,12 @@ impl Drop for Reader {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::value::RawValue;
 
     use super::*;
     use crate::domain::cursor::Epoch;
     use crate::domain::event::EventType;
     use crate::domain::ids::{BusinessId, EventId};
-    use crate::protocol::event::{EncodedEvent, RoomEvent};
+    use crate::protocol::event::{EncodedEvent, EventData, RoomEvent};
 
     fn room() -> RoomId {
         RoomId::Business(BusinessId::from_uuid(uuid::Uuid::nil()))
@@ -348,9 +347,9 @@ mod tests {
             room: room(),
             cursor: Cursor::new(Epoch::new(1), seq),
             id: EventId::from_uuid(uuid::Uuid::nil()),
-            kind: EventType::Notification,
+            kind: EventType::Notification.into(),
             at: Timestamp::from_micros(0),
-            data: RawValue::from_string("{}".to_owned()).unwrap(),
+            data: EventData::empty(),
         };
         Published { event: EncodedEvent::new(&event), committed_at: None }
     }

@@ -12,7 +12,7 @@ use crate::domain::access::MemberRole;
 use crate::domain::business::Zone;
 use crate::domain::cursor::Cursor;
 use crate::domain::event::Priority;
-use crate::domain::ids::{BusinessId, NotificationId, OrderId, SessionId, UserId};
+use crate::domain::ids::{BusinessId, InvitationId, NotificationId, OrderId, SessionId, UserId};
 use crate::domain::money::Currency;
 use crate::domain::order::{Fulfilment, PaymentMethod, Status};
 use crate::domain::time::Timestamp;
@@ -91,6 +91,7 @@ by_from_str! {
     NotificationId: "ntf_0190f3c1a2b37d4e8f00112233445566";
     OrderId: "ord_0190f3c1a2b37d4e8f00112233445566";
     SessionId: "ses_0190f3c1a2b37d4e8f00112233445566";
+    InvitationId: "inv_0190f3c1a2b37d4e8f00112233445566";
     UserId: "usr_0190f3c1a2b37d4e8f00112233445566";
     Currency: "EUR";
     Cursor: "80a19d51.42";

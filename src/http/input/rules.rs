@@ -1,8 +1,8 @@
 //! Rules for single fields, in the form garde calls them.
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
 
+use crate::domain::json::JsonObject;
 use crate::domain::text;
 use crate::http::access::password::NewPassword;
 use crate::http::idempotency;
@@ -84,20 +84,10 @@ pub fn longitude(value: &f64, (): &()) -> garde::Result {
 }
 
 /// Data for programs: a JSON object of at most 4096 bytes whose texts hold no control characters.
-pub fn data(value: &Value, (): &()) -> garde::Result {
-    refuse_if(!value.is_object(), "expected an object")?;
-    refuse_if(value.to_string().len() > MAX_DATA, "must be at most 4096 bytes long")?;
-    refuse_if(has_control(value), "must not contain control characters")
-}
-
-fn has_control(value: &Value) -> bool {
+pub fn data(value: &JsonObject, (): &()) -> garde::Result {
     let control = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-    match value {
-        Value::String(text) => control(text),
-        Value::Array(values) => values.iter().any(has_control),
-        Value::Object(fields) => fields.iter().any(|(name, value)| control(name) || has_control(value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
+    refuse_if(value.to_string().len() > MAX_DATA, "must be at most 4096 bytes long")?;
+    refuse_if(value.has_text(control), "must not contain control characters")
 }
 
 fn refuse_if(wrong: bool, message: &str) -> garde::Result {
@@ -137,11 +127,10 @@ mod tests {
 
     #[test]
     fn data_is_a_small_object_without_control_characters_at_any_depth() {
-        assert!(data(&json!({"a": ["line\nline"]}), &()).is_ok());
-        for bad in
-            [json!([]), json!({"a": [{"b": "\u{0}"}]}), json!({"\u{7}": 1}), json!({"a": "x".repeat(4096)})]
-        {
-            assert!(data(&bad, &()).is_err());
+        let judged = |value| data(&JsonObject::try_from(value).unwrap(), &()).is_ok();
+        assert!(judged(json!({"a": ["line\nline"]})));
+        for bad in [json!({"a": [{"b": "\u{0}"}]}), json!({"\u{7}": 1}), json!({"a": "x".repeat(4096)})] {
+            assert!(!judged(bad));
         }
     }
 }

@@ -130,8 +130,7 @@ pub(super) async fn create(
         Arg::Int(business.updated_at.as_micros()),
     ];
     if connection.execute(&CREATE, &args).await? > 0 {
-        let owner = [Arg::text(business.id), Arg::text(owner), Arg::text(MemberRole::Owner.as_str())];
-        connection.execute(&PUT_MEMBER, &owner).await?;
+        put_member_row(connection, business.id, owner, MemberRole::Owner).await?;
     }
     Ok(Outcome::Done)
 }
@@ -166,7 +165,7 @@ pub(super) async fn add_item(
     business: BusinessId,
     item: &MenuItem,
 ) -> Result<Outcome, Failure> {
-    let _: Option<IdRow> = connection.fetch_first(&LOCK, &[Arg::text(business)]).await?;
+    lock(connection, business).await?;
     let standing = [Arg::text(business), Arg::text(&item.sku)];
     let menu: Option<MenuStandingRow> = connection.fetch_first(&MENU_STANDING, &standing).await?;
     let menu = menu.expect("a select without a table has one row");
@@ -223,11 +222,11 @@ struct MenuStandingRow {
 }
 
 #[derive(FromRow)]
-struct StandingRow {
+pub(super) struct StandingRow {
     users: i64,
-    role: Option<String>,
+    pub(super) role: Option<String>,
     owners: i64,
-    members: i64,
+    pub(super) members: i64,
 }
 
 impl StandingRow {
@@ -242,14 +241,32 @@ struct IdRow {
     id: String,
 }
 
-async fn standing(
+/// How somebody stands to a business, which is locked from here on.
+pub(super) async fn standing(
     connection: &mut Connection,
     business: BusinessId,
     user: UserId,
 ) -> Result<StandingRow, Failure> {
-    let _: Option<IdRow> = connection.fetch_first(&LOCK, &[Arg::text(business)]).await?;
+    lock(connection, business).await?;
     let row = connection.fetch_first(&STANDING, &[Arg::text(business), Arg::text(user)]).await?;
     Ok(row.expect("a select without a table has one row"))
+}
+
+/// Locks a business, so that what is counted of it holds until the transaction ends.
+pub(super) async fn lock(connection: &mut Connection, business: BusinessId) -> Result<(), Failure> {
+    let _: Option<IdRow> = connection.fetch_first(&LOCK, &[Arg::text(business)]).await?;
+    Ok(())
+}
+
+/// Writes a membership, whatever it was before.
+pub(super) async fn put_member_row(
+    connection: &mut Connection,
+    business: BusinessId,
+    user: UserId,
+    role: MemberRole,
+) -> Result<(), Failure> {
+    let args = [Arg::text(business), Arg::text(user), Arg::text(role.as_str())];
+    connection.execute(&PUT_MEMBER, &args).await.map(drop)
 }
 
 pub(super) async fn put_member(
@@ -268,8 +285,7 @@ pub(super) async fn put_member(
     if standing.role.is_none() && standing.members >= MAX_MEMBERS.into() {
         return Ok(Outcome::MemberPut(Err(MemberRefusal::Full)));
     }
-    let args = [Arg::text(business), Arg::text(user), Arg::text(role.as_str())];
-    connection.execute(&PUT_MEMBER, &args).await?;
+    put_member_row(connection, business, user, role).await?;
     Ok(Outcome::MemberPut(Ok(())))
 }
 

@@ -182,6 +182,12 @@ impl<'a> Batch<'a> {
             Action::PutMember { business, user, role } => {
                 super::businesses::put_member(self.connection, *business, *user, *role).await?.into()
             }
+            Action::Invite(invitation) => {
+                super::invitations::invite(self.connection, invitation, at).await?.into()
+            }
+            Action::AnswerInvitation { invitation, user, answer } => {
+                super::invitations::answer(self.connection, *invitation, *user, *answer, at).await?.into()
+            }
             Action::RemoveMember { business, user } => {
                 super::businesses::remove_member(self.connection, *business, *user).await?.into()
             }

@@ -6,6 +6,7 @@ mod businesses;
 mod catalog;
 mod commands;
 mod decide;
+mod invitations;
 mod keys;
 mod orders;
 mod outcome;

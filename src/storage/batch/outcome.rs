@@ -11,8 +11,8 @@ use crate::domain::time::Timestamp;
 
 use crate::domain::business::NotTakingOrders;
 use crate::storage::command::{
-    Action, Addition, Advanced, Command, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal,
-    Rotation,
+    Action, Addition, Advanced, Command, Creation, InvitationOutcome, MemberRefusal, MoveError, Outcome,
+    PlaceOutcome, Removal, Rotation,
 };
 use crate::storage::rows::BusinessRow;
 
@@ -44,6 +44,7 @@ pub(super) enum StoredOutcome {
     NoSuchUser,
     DemotionOfLastOwner,
     TeamFull,
+    InvitationAnswered(InvitationOutcome),
     Purged(u64),
     NotificationRead(Option<i64>),
     Resealed(u64),
@@ -192,6 +193,7 @@ impl StoredOutcome {
             Outcome::MemberPut(Err(MemberRefusal::NoSuchUser)) => Self::NoSuchUser,
             Outcome::MemberPut(Err(MemberRefusal::LastOwner)) => Self::DemotionOfLastOwner,
             Outcome::MemberPut(Err(MemberRefusal::Full)) => Self::TeamFull,
+            Outcome::InvitationAnswered(outcome) => Self::InvitationAnswered(*outcome),
             Outcome::Purged(rows) => Self::Purged(*rows),
             Outcome::NotificationRead(at) => Self::NotificationRead(at.map(Timestamp::as_micros)),
             Outcome::Resealed(values) => Self::Resealed(*values),
@@ -258,6 +260,7 @@ impl StoredOutcome {
             Self::NoSuchUser => Outcome::MemberPut(Err(MemberRefusal::NoSuchUser)),
             Self::DemotionOfLastOwner => Outcome::MemberPut(Err(MemberRefusal::LastOwner)),
             Self::TeamFull => Outcome::MemberPut(Err(MemberRefusal::Full)),
+            Self::InvitationAnswered(outcome) => Outcome::InvitationAnswered(outcome),
             Self::Purged(rows) => Outcome::Purged(rows),
             Self::NotificationRead(at) => Outcome::NotificationRead(at.map(Timestamp::from_micros)),
             Self::Resealed(values) => Outcome::Resealed(values),

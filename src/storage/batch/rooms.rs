@@ -9,7 +9,7 @@ use crate::domain::cursor::Cursor;
 use crate::domain::event::{NewEvent, Notification};
 use crate::domain::ids::OrderId;
 use crate::domain::room::RoomId;
-use crate::protocol::event::RoomEvent;
+use crate::protocol::event::{EventData, RoomEvent};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{NotificationRow, RoomEventRow, corrupt, cursor, parse, seq_column};
@@ -99,7 +99,7 @@ pub(super) async fn number(
     for (event, order) in events {
         let position = next.get_mut(&event.room).ok_or_else(|| corrupt("room_seq.room"))?;
         position.seq += 1;
-        let data = serde_json::value::to_raw_value(&event.data).map_err(|_| corrupt("room_events.data"))?;
+        let data = EventData::from(&event.data);
         rows.push(RoomEventRow {
             room: event.room.to_string(),
             epoch: position.epoch.value().into(),
@@ -107,11 +107,11 @@ pub(super) async fn number(
             id: event.id.to_string(),
             kind: event.kind.as_str().to_owned(),
             at: event.at.as_micros(),
-            data: data.get().to_owned(),
+            data: data.as_str().to_owned(),
             order_id: order.map(|order| order.to_string()),
         });
         let NewEvent { id, room, kind, at, .. } = event;
-        numbered.push(RoomEvent { room, cursor: *position, id, kind, at, data });
+        numbered.push(RoomEvent { room, cursor: *position, id, kind: kind.into(), at, data });
     }
     connection.execute(&INSERT, &[Arg::rows(&rows)]).await?;
     Ok(numbered)

@@ -32,6 +32,8 @@ static COMMANDS: LazyStatement = LazyStatement::new(|| deletion("commands", "id"
 
 static NOTIFICATIONS: LazyStatement = LazyStatement::new(|| deletion("notifications", "id", "id < $1"));
 
+static INVITATIONS: LazyStatement = LazyStatement::new(|| deletion("invitations", "id", "expires_at < $1"));
+
 static ROOM_EVENTS: LazyStatement =
     LazyStatement::new(|| deletion("room_events", "room, epoch, seq", "at < $1"));
 
@@ -60,6 +62,7 @@ pub(super) async fn purge(
         Purgeable::Commands => (&COMMANDS, first_id_of(CommandId::PREFIX, before)),
         Purgeable::Notifications => (&NOTIFICATIONS, first_id_of(NotificationId::PREFIX, before)),
         Purgeable::RoomEvents => (&ROOM_EVENTS, time),
+        Purgeable::Invitations => (&INVITATIONS, time),
     };
     connection.execute(statement, &[bound, Arg::Int(limit.into())]).await.map(Outcome::Purged)
 }

@@ -65,7 +65,9 @@ impl CachedReads {
             Action::AddItem { business, .. }
             | Action::UpdateItem { business, .. }
             | Action::RemoveItem { business, .. } => marks.move_on(&[Subject::Menu(*business)]),
-            Action::PutMember { user, .. } | Action::RemoveMember { user, .. } => {
+            Action::PutMember { user, .. }
+            | Action::RemoveMember { user, .. }
+            | Action::AnswerInvitation { user, .. } => {
                 marks.move_on(&[Subject::Memberships(*user)]);
             }
             _ => {}

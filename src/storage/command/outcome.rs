@@ -7,7 +7,7 @@ use crate::domain::order::{MoveRefusal, Order, PlaceRefusal};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
-use super::{Advanced, KeptAnswer};
+use super::{Advanced, InvitationOutcome, KeptAnswer};
 
 /// What a command came to. Each is final and committed; refusals have changed nothing.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub enum Outcome {
     Removed(Removal),
     /// Of `PutMember`.
     MemberPut(Result<(), MemberRefusal>),
+    /// Of `AnswerInvitation`.
+    InvitationAnswered(InvitationOutcome),
     /// Of `Purge`: how many rows were deleted; less than the limit when there are no more.
     Purged(u64),
     /// Of `ReadNotification`: when they first read it; `None` when there is no such notification.

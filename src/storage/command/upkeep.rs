@@ -70,4 +70,6 @@ pub enum Purgeable {
     RoomEvents,
     /// Notifications with their read marks, by when they were made.
     Notifications,
+    /// Invitations, by when they ran out.
+    Invitations,
 }

@@ -9,7 +9,9 @@ use crate::domain::ids::{BusinessId, NotificationId, UserId};
 use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
 use crate::storage::ports::Member;
-use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, NotificationRow, parse};
+use crate::storage::rows::{
+    BUSINESS_COLUMNS, BusinessRow, MenuItemRow, NotificationRow, parse, report_unreadable,
+};
 use crate::storage::statement::{Arg, LazyStatement, Statement};
 use crate::storage::store::SqlStore;
 
@@ -153,7 +155,12 @@ pub(in crate::storage) async fn notifications(
     let before = Arg::OptText(before.map(|id| id.to_string()));
     let args = [Arg::text(business), before, Arg::Int(limit.into())];
     let rows: Vec<NotificationRow> = store.fetch(&NOTIFICATIONS, &args).await?;
-    rows.into_iter().map(NotificationRow::into_notification).collect()
+    let read = |row: NotificationRow| {
+        let id = row.id.clone();
+        let read = row.into_notification();
+        read.map_err(|error| report_unreadable(&store.metrics, "notifications", &id, &error)).ok()
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
 }
 
 pub(in crate::storage) async fn notification_reads(

@@ -2,6 +2,7 @@
 
 pub(super) mod accounts;
 pub(super) mod businesses;
+pub(super) mod invitations;
 pub(super) mod orders;
 pub(super) mod rooms;
 pub(super) mod sealed;

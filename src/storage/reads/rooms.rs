@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::command::DeviceAck;
 use crate::storage::error::StoreError;
-use crate::storage::rows::{RoomEventRow, corrupt, cursor, number, parse, seq_column};
+use crate::storage::rows::{RoomEventRow, corrupt, cursor, number, parse, report_unreadable, seq_column};
 use crate::storage::statement::{Arg, LazyStatement, Statement};
 use crate::storage::store::SqlStore;
 
@@ -100,7 +100,14 @@ pub(in crate::storage) async fn events_after(
     rows.into_iter()
         .zip(after.saturating_add(1)..)
         .take_while(|(row, expected)| row.seq == seq_column(*expected))
-        .map(|(row, _)| row.into_event())
+        .map(|(row, _)| {
+            let seq = row.seq;
+            let (event, unreadable) = row.into_event(room)?;
+            if let Some(error) = unreadable {
+                report_unreadable(&store.metrics, "room_events", &format!("{room} {seq}"), &error);
+            }
+            Ok(event)
+        })
         .collect()
 }
 

@@ -29,9 +29,9 @@ fn event(room: RoomId, seq: u64, kind: EventType) -> Published {
         room,
         cursor: at(seq),
         id: EventId::from_uuid(Uuid::nil()),
-        kind,
+        kind: kind.into(),
         at: WALL,
-        data: serde_json::value::RawValue::from_string("{}".to_owned()).unwrap(),
+        data: crate::protocol::event::EventData::empty(),
     };
     Published { event: EncodedEvent::new(&event), committed_at: Some(Instant::now()) }
 }

@@ -1,0 +1,133 @@
+//! Invitations to work for a business: nobody becomes a member without saying yes (requirement 2.1).
+
+use actix_web::{HttpResponse, get, post, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::domain::ids::InvitationId;
+use crate::domain::time::Timestamp;
+use crate::storage::Invitation;
+use crate::storage::command::{InvitationAnswer, InvitationOutcome};
+
+use super::identity::{Merchants, SignedIn};
+use super::input::PathId;
+use super::members;
+use super::problem::ApiError;
+use super::state::Api;
+
+/// Mounts the routes.
+pub fn routes(config: &mut ServiceConfig) {
+    config.service(list).service(accept).service(decline);
+}
+
+/// The business one is invited to.
+#[derive(Serialize, ToSchema)]
+pub struct InvitingBusiness {
+    /// `biz_…`
+    id: String,
+    /// What customers call it.
+    #[schema(example = "Casa Pastel")]
+    name: String,
+}
+
+/// An invitation that waits for an answer.
+#[derive(Serialize, ToSchema)]
+pub struct InvitationView {
+    /// `inv_…`
+    #[schema(example = "inv_0190f3c1a2b37d4e8f00112233445566")]
+    id: String,
+    /// Which business asks.
+    business: InvitingBusiness,
+    /// `owner` or `staff`.
+    #[schema(example = "staff")]
+    role: &'static str,
+    /// RFC 3339.
+    created_at: String,
+    /// The moment from which it cannot be answered any more; RFC 3339.
+    expires_at: String,
+}
+
+impl From<Invitation> for InvitationView {
+    fn from(invitation: Invitation) -> Self {
+        Self {
+            id: invitation.id.to_string(),
+            business: InvitingBusiness {
+                id: invitation.business.to_string(),
+                name: invitation.business_name,
+            },
+            role: invitation.role.as_str(),
+            created_at: invitation.created_at.to_rfc3339(),
+            expires_at: invitation.expires_at.to_rfc3339(),
+        }
+    }
+}
+
+/// One's own invitations.
+#[derive(Serialize, ToSchema)]
+pub struct InvitationsView {
+    /// Newest first, at most 100.
+    items: Vec<InvitationView>,
+}
+
+/// List the invitations that wait for your answer.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+    responses((status = 200, description = "Newest first", body = InvitationsView)))]
+#[get("/invitations")]
+async fn list(api: web::Data<Api>, who: SignedIn<Merchants>) -> Result<HttpResponse, ApiError> {
+    let invitations = api.store.invitations_of(who.principal.user, Timestamp::now()).await?;
+    let items = invitations.into_iter().map(Into::into).collect();
+    Ok(HttpResponse::Ok().json(InvitationsView { items }))
+}
+
+/// The business one works for from now on.
+#[derive(Serialize, ToSchema)]
+pub struct JoinedView {
+    /// `biz_…`
+    business_id: String,
+    /// `owner` or `staff`.
+    #[schema(example = "staff")]
+    role: &'static str,
+}
+
+/// Become a member of the business that invited you. Repeated, it changes nothing.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+    params(("id" = String, Path, description = "`inv_…`")),
+    responses(
+        (status = 200, description = "You are a member", body = JoinedView),
+        (status = 409, description = "`limit_reached`: the business has as many members as it may"),
+    ))]
+#[post("/invitations/{id}/accept")]
+async fn accept(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<InvitationId>,
+) -> Result<HttpResponse, ApiError> {
+    let user = who.principal.user;
+    match api.persistence.answer_invitation(id.0, user, InvitationAnswer::Accept).await? {
+        InvitationOutcome::Joined { business, role } => {
+            Ok(HttpResponse::Ok().json(JoinedView { business_id: business.to_string(), role: role.as_str() }))
+        }
+        InvitationOutcome::Full => Err(members::full()),
+        InvitationOutcome::Declined | InvitationOutcome::NotThere => Err(ApiError::not_found()),
+    }
+}
+
+/// Say that you do not want to work for the business. Repeated, it changes nothing.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+    params(("id" = String, Path, description = "`inv_…`")),
+    responses((status = 204, description = "Declined")))]
+#[post("/invitations/{id}/decline")]
+async fn decline(
+    api: web::Data<Api>,
+    who: SignedIn<Merchants>,
+    id: PathId<InvitationId>,
+) -> Result<HttpResponse, ApiError> {
+    let user = who.principal.user;
+    match api.persistence.answer_invitation(id.0, user, InvitationAnswer::Decline).await? {
+        InvitationOutcome::Declined => Ok(HttpResponse::NoContent().finish()),
+        InvitationOutcome::Joined { .. } | InvitationOutcome::Full | InvitationOutcome::NotThere => {
+            Err(ApiError::not_found())
+        }
+    }
+}

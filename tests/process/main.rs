@@ -1,0 +1,6 @@
+//! The hub as a process of its own, in surroundings that a test inside it could not make.
+#![allow(clippy::unwrap_used)]
+
+mod logs;
+#[path = "../support/mod.rs"]
+mod support;
