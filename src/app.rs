@@ -5,6 +5,7 @@ mod attendance;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::actors::jobs::Jobs;
 use crate::actors::persistence::{CommitObserver, Persistence};
 use crate::actors::room::Rooms;
 use crate::actors::session::{Credentials, Sessions};
-use crate::config::{Environment, Settings};
+use crate::config::{Environment, SECRETS_FILE, Settings};
 use crate::domain::access::Principal;
 use crate::domain::order::Status;
 use crate::domain::time::Timestamp;
@@ -150,10 +151,14 @@ async fn open_counted_store(
     let location = settings.storage.location().map_err(|p| StartError::Setting(p.to_string()))?;
     let database = &settings.storage.database;
     let store = match location {
-        DatabaseLocation::Sqlite(path) => sqlite::connect(&path, cipher.clone(), metrics).await?,
+        DatabaseLocation::Sqlite(path) => {
+            warn_of_a_lost_database(&path, &settings.storage.data.dir);
+            sqlite::connect(&path, cipher.clone(), metrics).await?
+        }
         DatabaseLocation::Postgres(url) => {
             let options = PostgresOptions {
                 url,
+                min_connections: database.min_connections,
                 max_connections: database.max_connections,
                 acquire_timeout: Duration::from_secs(database.acquire_timeout_s),
                 connect_timeout: Duration::from_secs(database.connect_timeout_s),
@@ -166,6 +171,25 @@ async fn open_counted_store(
         }
     };
     Ok((store, cipher))
+}
+
+/// Secrets that are older than this were not made by this start.
+const OF_THIS_START: Duration = Duration::from_secs(60);
+
+/// An empty database beside secrets of an earlier hub: the one that belongs to them was moved or removed, or another folder is
+/// meant.
+fn warn_of_a_lost_database(database: &Path, folder: &Path) {
+    let is_new = std::fs::metadata(database).map_or(true, |file| file.len() == 0);
+    let secrets = folder.join(SECRETS_FILE);
+    let made = std::fs::metadata(&secrets).and_then(|file| file.modified()).ok();
+    let is_older = made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > OF_THIS_START);
+    if is_new && is_older {
+        tracing::warn!(
+            database = %database.display(),
+            secrets = %secrets.display(),
+            "a new database is made although the secrets beside it are older: has the database been moved or removed?"
+        );
+    }
 }
 
 fn cipher(settings: &Settings) -> Result<Cipher, StartError> {

@@ -32,7 +32,7 @@ pub struct PersistenceSettings {
     pub batch_commands: usize,
     /// Most bytes of commands in one transaction, 4 KiB–16 MiB.
     pub batch_bytes: usize,
-    /// Most commands waiting, from one batch to 65536; further ones are refused at once.
+    /// Most commands waiting, from one batch to 65536, new work in three quarters of it; further ones are refused at once.
     pub queue_commands: usize,
     /// Most bytes waiting, from one batch to 256 MiB; further ones are refused at once.
     pub queue_bytes: usize,

@@ -16,6 +16,11 @@ const EXIT_FATAL: u8 = 70;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) async fn serve(settings: Settings) -> ExitCode {
+    // A file that would grow beyond the limit of the process (`ulimit -f`) is a full disk, and no reason to die.
+    let _refused_writes = match signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())) {
+        Ok(signal) => signal,
+        Err(error) => return super::fail(&error),
+    };
     let app = match App::build(settings).await {
         Ok(app) => app,
         Err(error) => return super::fail(&error),

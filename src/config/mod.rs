@@ -26,6 +26,7 @@ use toml::Table;
 
 pub use crate::settings::Problem;
 pub use environment::Environment;
+pub(crate) use secrets::FILE as SECRETS_FILE;
 pub use sources::{MissingSecrets, Sources};
 
 use crate::{actors, http, storage, telemetry};

@@ -17,7 +17,8 @@ use super::{MissingSecrets, Problem, Settings};
 /// Settings that are never shown and may be read from a file.
 pub(super) const SECRETS: [&str; 3] = ["auth.secret_key", "database.url", "encryption.keys"];
 
-const FILE: &str = "secrets.toml";
+/// In the data folder.
+pub(crate) const FILE: &str = "secrets.toml";
 
 /// What `secrets.toml` holds.
 #[derive(Deserialize)]

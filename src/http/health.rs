@@ -148,6 +148,8 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
         Circuit::Closed => "pass",
         Circuit::Open => "refused",
     };
+    // Postgres looks after its own.
+    let wal_bytes = (api.store.name() == "sqlite").then(|| api.metrics.sqlite_wal_bytes.get());
     let (open, idle) = api.store.pool_size();
     let sheds = api.persistence.takes_new_work().is_err();
     let disk = api.metrics.disk_usage_percent();
@@ -159,8 +161,10 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
             CheckView {
                 status: if answers { "healthy" } else { "unhealthy" },
                 response_time: started.elapsed().as_secs_f64() * 1000.0,
-                details: Some(json!({ "store": api.store.name(), "reads": reads })),
-                error: (!answers).then_some("it does not answer"),
+                details: Some(json!({
+                    "store": api.store.name(), "reads": reads, "wal_bytes": wal_bytes,
+                })),
+                error: api.store.fault().or((!answers).then_some("it does not answer")),
             },
         ),
         ("pools", judged(sheds.then_some(SHEDS), json!({ "open": open, "idle": idle }))),

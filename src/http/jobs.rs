@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::actors::jobs::{JobReport, JobRun, JobState, Urgency};
+use crate::actors::jobs::{JobOutcome, JobReport, JobRun, JobState, Urgency};
 use crate::protocol::problem::ProblemCode;
 
 use super::identity::{Operators, SignedIn};
@@ -44,10 +44,10 @@ pub struct JobRunView {
     began_at: String,
     /// How long it took, milliseconds.
     duration_ms: u64,
-    /// `done` or `failed`.
+    /// `done`, `failed`, or `busy` when others were in its way and a part is left.
     #[schema(example = "done")]
     outcome: &'static str,
-    /// Rows that it deleted; `null` when it failed.
+    /// Rows that it deleted; `null` unless it is done.
     rows_deleted: Option<u64>,
     /// Why it failed.
     error: Option<String>,
@@ -82,9 +82,11 @@ impl From<JobReport> for JobView {
 
 impl From<JobRun> for JobRunView {
     fn from(run: JobRun) -> Self {
+        let word = run.outcome.as_str();
         let (outcome, rows_deleted, error) = match run.outcome {
-            Ok(rows) => ("done", Some(rows), None),
-            Err(cause) => ("failed", None, Some(cause)),
+            JobOutcome::Done(rows) => (word, Some(rows), None),
+            JobOutcome::Busy => (word, None, None),
+            JobOutcome::Failed(cause) => (word, None, Some(cause)),
         };
         let duration_ms = u64::try_from(run.took.as_millis()).unwrap_or(u64::MAX);
         Self { began_at: run.began_at.to_rfc3339(), duration_ms, outcome, rows_deleted, error }

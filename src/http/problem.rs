@@ -137,6 +137,10 @@ impl From<StoreError> for ApiError {
                 tracing::warn!(%error, "a read failed");
                 Self::new(ProblemCode::Unavailable, "The store does not answer; nothing happened.")
             }
+            StoreError::TooSlow(_) => {
+                tracing::warn!(%error, "a read took too long");
+                Self::new(ProblemCode::Unavailable, "The store takes too long; nothing happened.")
+            }
             StoreError::OutcomeUnknown(_) => {
                 tracing::warn!(%error, "a commit had no answer");
                 outcome_unknown()
@@ -163,6 +167,9 @@ impl From<SubmitError> for ApiError {
             }
             SubmitError::Unavailable => {
                 Self::new(ProblemCode::Unavailable, "The store does not answer; nothing happened.")
+            }
+            SubmitError::TooSlow => {
+                Self::new(ProblemCode::Unavailable, "The store takes too long for this; nothing happened.")
             }
             SubmitError::Refused => {
                 Self::new(ProblemCode::Internal, "The fault is ours and was recorded; nothing happened.")

@@ -279,7 +279,7 @@ impl CachedReads {
         }
         let found = match read.await {
             Ok(found) => found,
-            Err(error @ StoreError::Unavailable(_)) => {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::TooSlow(_))) => {
                 let old = self.held(entries, &key).ok_or(error)?;
                 self.count(&key, "stale");
                 return Ok(Some(old));

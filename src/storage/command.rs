@@ -5,6 +5,8 @@ mod invitations;
 mod outcome;
 mod upkeep;
 
+use std::sync::Arc;
+
 use crate::domain::access::{MemberRole, Role};
 use crate::domain::business::{Business, BusinessState, Location, MenuItem, Zone};
 use crate::domain::cursor::Epoch;
@@ -125,7 +127,7 @@ pub enum Action {
         user: UserId,
     },
     /// Store how far devices have received their rooms. A position never goes back within an epoch.
-    StoreAcks(Vec<ReceivedAck>),
+    StoreAcks(Arc<[ReceivedAck]>),
     /// Store that one event was shown or acted upon on a device.
     StoreMark(DeviceMark),
     /// Delete what is older than `before`, at most `limit` rows of it.
@@ -164,6 +166,21 @@ pub enum Action {
     },
     /// Tell the query planner how the data is spread, where the database does not find out by itself.
     Analyze,
+}
+
+impl Action {
+    /// Whether nobody stands and waits for it: what is told by devices in passing, and upkeep.
+    pub fn can_wait(&self) -> bool {
+        matches!(
+            self,
+            Self::StoreAcks(_)
+                | Self::StoreActivity(_)
+                | Self::Purge { .. }
+                | Self::Reseal { .. }
+                | Self::RotateEpoch { .. }
+                | Self::Analyze
+        )
+    }
 }
 
 /// Place an order, at most once per idempotency key.

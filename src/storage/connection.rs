@@ -1,12 +1,19 @@
-//! One connection or pool of either database, speaking through [`Statement`]s.
+//! One connection of either database, speaking through [`Statement`]s.
 
-use sqlx::postgres::{PgArguments, PgPool, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqlitePool, SqliteRow};
-use sqlx::{Arguments, Executor, FromRow, PgConnection, Postgres, SqlStr, Sqlite, SqliteConnection};
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{
+    Arguments, Connection as _, Error, Executor, FromRow, PgConnection, Postgres, SqlStr, Sqlite,
+    SqliteConnection,
+};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use crate::telemetry::metrics::Metrics;
 
-use super::failure::Failure;
+use super::failure::{Failure, is_broken_connection};
 use super::statement::{Arg, Dialect, Statement};
 
 /// A row both databases can give.
@@ -24,16 +31,36 @@ pub(super) enum Link {
     Sqlite(Box<SqliteConnection>),
 }
 
-/// One connection, owned by one lane; what it is asked is counted.
+/// Whether a connection may be asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Soundness {
+    /// Everything it was asked has been answered.
+    Sound,
+    /// A question is under way, or whoever asked it went away before the answer.
+    Asked,
+    /// It broke, or an answer was unreadable.
+    Broken,
+    /// No answer came within the limit: nobody may be there any more.
+    Silent,
+}
+
+/// One connection, owned by whoever asks it; what it is asked through [`Statement`]s is counted, and every answer has a
+/// limit, beyond which the connection is [`Soundness::Silent`] and only to be thrown away.
 #[derive(Debug)]
 pub(super) struct Connection {
     link: Link,
     metrics: Metrics,
+    limit: Duration,
+    soundness: Soundness,
 }
 
+/// A COMMIT may take so much longer than a statement: its disk is everybody's.
+const COMMIT_MARGIN: Duration = Duration::from_secs(2);
+
 impl Connection {
-    pub(super) fn new(link: Link, metrics: Metrics) -> Self {
-        Self { link, metrics }
+    /// Over `link`, with the longest wait for an answer: beyond what the server allows a statement.
+    pub(super) fn new(link: Link, metrics: Metrics, limit: Duration) -> Self {
+        Self { link, metrics, limit, soundness: Soundness::Sound }
     }
 
     pub(super) fn dialect(&self) -> Dialect {
@@ -43,6 +70,10 @@ impl Connection {
         }
     }
 
+    pub(super) fn soundness(&self) -> Soundness {
+        self.soundness
+    }
+
     /// Every row of `statement`, in the order the database gave them.
     pub(super) async fn fetch<T: SharedRow>(
         &mut self,
@@ -50,12 +81,24 @@ impl Connection {
         args: &[Arg],
     ) -> Result<Vec<T>, Failure> {
         let text = statement.text(self.dialect());
-        let _running = statement.operation().begin(&self.metrics);
-        let rows = match &mut self.link {
-            Link::Postgres(c) => fetch_postgres(&mut **c, text, args).await?,
-            Link::Sqlite(c) => fetch_sqlite(&mut **c, text, args).await?,
+        let metrics = self.metrics.clone();
+        let _running = statement.operation().begin(&metrics);
+        Ok(self.fetch_uncounted(text, args).await?)
+    }
+
+    /// Every row of `text`, which is counted elsewhere.
+    pub(super) async fn fetch_uncounted<T: SharedRow>(
+        &mut self,
+        text: SqlStr,
+        args: &[Arg],
+    ) -> Result<Vec<T>, Error> {
+        self.soundness = Soundness::Asked;
+        let limit = self.limit;
+        let answer = match &mut self.link {
+            Link::Postgres(c) => timeout(limit, fetch_postgres(&mut **c, text, args)).await,
+            Link::Sqlite(c) => timeout(limit, fetch_sqlite(&mut **c, text, args)).await,
         };
-        Ok(rows)
+        self.settled(answer, limit)
     }
 
     /// The first row, if there is one.
@@ -70,95 +113,99 @@ impl Connection {
     /// Runs `statement` and tells how many rows it changed.
     pub(super) async fn execute(&mut self, statement: &Statement, args: &[Arg]) -> Result<u64, Failure> {
         let text = statement.text(self.dialect());
-        let _running = statement.operation().begin(&self.metrics);
-        let changed = match &mut self.link {
+        let metrics = self.metrics.clone();
+        let _running = statement.operation().begin(&metrics);
+        self.soundness = Soundness::Asked;
+        let limit = self.limit;
+        let answer = match &mut self.link {
             Link::Postgres(c) => {
-                sqlx::query_with(text, postgres_args(args)?).execute(&mut **c).await?.rows_affected()
+                let query = sqlx::query_with(text, postgres_args(args)?);
+                timeout(limit, query.execute(&mut **c)).await.map(|done| done.map(|d| d.rows_affected()))
             }
             Link::Sqlite(c) => {
-                sqlx::query_with(text, sqlite_args(args)?).execute(&mut **c).await?.rows_affected()
+                let query = sqlx::query_with(text, sqlite_args(args)?);
+                timeout(limit, query.execute(&mut **c)).await.map(|done| done.map(|d| d.rows_affected()))
             }
         };
-        Ok(changed)
+        Ok(self.settled(answer, limit)?)
     }
 
     /// Begins a transaction; on SQLite as the writer at once, so that it never has to give way later.
     pub(super) async fn begin(&mut self) -> Result<(), Failure> {
-        match &mut self.link {
-            Link::Postgres(c) => c.execute("BEGIN").await.map(drop)?,
-            Link::Sqlite(c) => c.execute("BEGIN IMMEDIATE").await.map(drop)?,
-        }
-        Ok(())
+        let word = match self.dialect() {
+            Dialect::Postgres => "BEGIN",
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+        };
+        Ok(self.say(word, self.limit).await?)
     }
 
     /// Sends COMMIT. Never after an error: Postgres answers an aborted transaction's COMMIT with success.
     pub(super) async fn commit(&mut self) -> Result<(), Failure> {
-        let answer = match &mut self.link {
-            Link::Postgres(c) => c.execute("COMMIT").await.map(drop),
-            Link::Sqlite(c) => c.execute("COMMIT").await.map(drop),
-        };
-        answer.map_err(Failure::at_commit)
+        self.say("COMMIT", self.limit + COMMIT_MARGIN).await.map_err(Failure::at_commit)
     }
 
     /// Gives the transaction up.
     pub(super) async fn rollback(&mut self) -> Result<(), Failure> {
-        match &mut self.link {
-            Link::Postgres(c) => c.execute("ROLLBACK").await.map(drop)?,
-            Link::Sqlite(c) => c.execute("ROLLBACK").await.map(drop)?,
-        }
-        Ok(())
-    }
-}
-
-/// Connections for reading, shared by everybody.
-#[derive(Debug)]
-pub(super) enum Pool {
-    Postgres(PgPool),
-    Sqlite(SqlitePool),
-}
-
-impl Pool {
-    pub(super) fn dialect(&self) -> Dialect {
-        match self {
-            Self::Postgres(_) => Dialect::Postgres,
-            Self::Sqlite(_) => Dialect::Sqlite,
-        }
+        Ok(self.say("ROLLBACK", self.limit).await?)
     }
 
-    /// Every row of `text`. Waits for a connection as long as the pool does, and for the answer without a limit.
-    pub(super) async fn fetch<T: SharedRow>(
-        &self,
-        text: SqlStr,
-        args: &[Arg],
-    ) -> Result<Vec<T>, sqlx::Error> {
-        match self {
-            Self::Postgres(pool) => fetch_postgres(pool, text, args).await,
-            Self::Sqlite(pool) => fetch_sqlite(pool, text, args).await,
-        }
-    }
-
-    /// Connections open, and those of them that are idle.
-    pub(super) fn size(&self) -> (u32, u32) {
-        let (size, idle) = match self {
-            Self::Postgres(pool) => (pool.size(), pool.num_idle()),
-            Self::Sqlite(pool) => (pool.size(), pool.num_idle()),
+    /// Whether the other side answers, within `limit`. What an earlier question left behind is read first, so that a
+    /// connection that was left in the middle of one is sound again if this succeeds.
+    pub(super) async fn ping(&mut self, limit: Duration) -> Result<(), Error> {
+        self.soundness = Soundness::Asked;
+        let answer = match &mut self.link {
+            Link::Postgres(c) => timeout(limit, c.ping()).await,
+            Link::Sqlite(c) => timeout(limit, c.ping()).await,
         };
-        (size, u32::try_from(idle).unwrap_or(u32::MAX))
+        self.settled(answer, limit)
     }
 
-    pub(super) async fn close(&self) {
-        match self {
-            Self::Postgres(pool) => pool.close().await,
-            Self::Sqlite(pool) => pool.close().await,
+    /// Says goodbye, within a second where somebody else is on the other side.
+    pub(super) async fn close(self) {
+        // It is gone either way.
+        match self.link {
+            Link::Postgres(c) => drop(timeout(GOODBYE_WITHIN, c.close()).await),
+            Link::Sqlite(c) => drop(c.close().await),
         }
     }
+
+    async fn say(&mut self, word: &'static str, limit: Duration) -> Result<(), Error> {
+        self.soundness = Soundness::Asked;
+        let answer = match &mut self.link {
+            Link::Postgres(c) => timeout(limit, c.execute(word)).await.map(|done| done.map(drop)),
+            Link::Sqlite(c) => timeout(limit, c.execute(word)).await.map(|done| done.map(drop)),
+        };
+        self.settled(answer, limit)
+    }
+
+    /// What the answer says about the connection.
+    fn settled<T>(&mut self, answer: Result<Result<T, Error>, Elapsed>, limit: Duration) -> Result<T, Error> {
+        let Ok(answer) = answer else {
+            self.soundness = Soundness::Silent;
+            return Err(no_answer("no answer", limit));
+        };
+        self.soundness = match &answer {
+            Ok(_) => Soundness::Sound,
+            Err(Error::Database(_)) if !answer.as_ref().is_err_and(is_broken_connection) => Soundness::Sound,
+            Err(_) => Soundness::Broken,
+        };
+        answer
+    }
+}
+
+const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Nobody said anything for so long.
+pub(super) fn no_answer(what: &str, limit: Duration) -> Error {
+    let text = format!("{what} within {} ms", limit.as_millis());
+    Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
 }
 
 async fn fetch_postgres<'c, T: SharedRow>(
     executor: impl Executor<'c, Database = Postgres>,
     text: SqlStr,
     args: &[Arg],
-) -> Result<Vec<T>, sqlx::Error> {
+) -> Result<Vec<T>, Error> {
     sqlx::query_as_with(text, postgres_args(args)?).fetch_all(executor).await
 }
 
@@ -166,7 +213,7 @@ async fn fetch_sqlite<'c, T: SharedRow>(
     executor: impl Executor<'c, Database = Sqlite>,
     text: SqlStr,
     args: &[Arg],
-) -> Result<Vec<T>, sqlx::Error> {
+) -> Result<Vec<T>, Error> {
     sqlx::query_as_with(text, sqlite_args(args)?).fetch_all(executor).await
 }
 
@@ -183,16 +230,16 @@ macro_rules! bind_all {
                 Arg::Bool(v) => made.add(*v),
                 Arg::OptBool(v) => made.add(*v),
             }
-            .map_err(sqlx::Error::Encode)?;
+            .map_err(Error::Encode)?;
         }
         Ok(made)
     }};
 }
 
-fn postgres_args(args: &[Arg]) -> Result<PgArguments, sqlx::Error> {
+fn postgres_args(args: &[Arg]) -> Result<PgArguments, Error> {
     bind_all!(PgArguments::default(), args)
 }
 
-fn sqlite_args(args: &[Arg]) -> Result<SqliteArguments, sqlx::Error> {
+fn sqlite_args(args: &[Arg]) -> Result<SqliteArguments, Error> {
     bind_all!(SqliteArguments::default(), args)
 }

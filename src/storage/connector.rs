@@ -1,53 +1,90 @@
-//! How a lane gets its connection, and gets it again.
+//! How connections are made: for lanes, for the pool, for migrations.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, PgConnection, SqliteConnection};
+use sqlx::{ConnectOptions, Error, PgConnection, SqliteConnection};
+use tokio::time::timeout;
 
 use crate::telemetry::metrics::Metrics;
 
-use super::connection::{Connection, Link};
+use super::connection::{Connection, Link, no_answer};
 use super::error::StoreError;
 use super::failure::Failure;
+use super::postgres::SessionSettings;
+use super::sqlite::Files;
 
 /// Where to connect to, with everything a session is told first.
 #[derive(Clone, Debug)]
 pub(super) enum Connector {
-    Postgres { options: Box<PgConnectOptions>, timeout: Duration },
-    Sqlite { options: Box<SqliteConnectOptions> },
+    Postgres {
+        options: Box<PgConnectOptions>,
+        session: Arc<SessionSettings>,
+        /// For a connection that is ready for use.
+        timeout: Duration,
+        /// For each answer on it.
+        answer: Duration,
+    },
+    Sqlite {
+        options: Box<SqliteConnectOptions>,
+        files: Arc<Files>,
+        answer: Duration,
+    },
 }
 
 impl Connector {
     /// A new connection, counted in `metrics`; for Postgres within the time-out.
-    pub(super) async fn connect(&self, metrics: Metrics) -> Result<Connection, StoreError> {
-        let link = match self {
-            Self::Postgres { options, timeout } => {
-                Link::Postgres(Box::new(connect_postgres(options, *timeout).await?))
+    pub(super) async fn connect(&self, metrics: Metrics) -> Result<Connection, Error> {
+        Ok(match self {
+            Self::Postgres { options, session, timeout, answer } => {
+                let link = Box::new(connect_postgres(options, session, *timeout).await?);
+                Connection::new(Link::Postgres(link), metrics, *answer)
             }
-            Self::Sqlite { options } => Link::Sqlite(Box::new(connect_sqlite(options).await?)),
-        };
-        Ok(Connection::new(link, metrics))
+            Self::Sqlite { options, files, answer } => {
+                let link = Box::new(connect_sqlite(options, files).await?);
+                Connection::new(Link::Sqlite(link), metrics, *answer)
+            }
+        })
+    }
+
+    /// Whether what is written now will be found again.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres { .. } => Ok(()),
+            Self::Sqlite { files, .. } => {
+                files.check().map_err(|lost| StoreError::Unavailable(lost.to_string()))
+            }
+        }
     }
 }
 
+/// A connection whose session has what was asked for, within `within`.
 pub(super) async fn connect_postgres(
     options: &PgConnectOptions,
-    timeout: Duration,
-) -> Result<PgConnection, StoreError> {
-    match tokio::time::timeout(timeout, options.connect()).await {
-        Ok(connection) => connection.map_err(away),
-        Err(_) => Err(StoreError::Unavailable(format!("no connection within {} ms", timeout.as_millis()))),
-    }
+    session: &SessionSettings,
+    within: Duration,
+) -> Result<PgConnection, Error> {
+    let made = async {
+        let mut connection = options.connect().await?;
+        session.establish(&mut connection).await?;
+        Ok(connection)
+    };
+    timeout(within, made).await.unwrap_or_else(|_| Err(no_answer("no connection", within)))
 }
 
-pub(super) async fn connect_sqlite(options: &SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
-    options.connect().await.map_err(away)
+/// A connection to the file that was there at the start, and to no other in its place.
+pub(super) async fn connect_sqlite(
+    options: &SqliteConnectOptions,
+    files: &Files,
+) -> Result<SqliteConnection, Error> {
+    files.check().map_err(|lost| Error::Io(std::io::Error::other(lost)))?;
+    options.connect().await
 }
 
 /// While connecting nothing can have been refused: a wrong password or an absent database is put right elsewhere.
-fn away(error: sqlx::Error) -> StoreError {
+pub(super) fn away(error: Error) -> StoreError {
     match Failure::from(error).error {
         StoreError::NotHappened(text) | StoreError::Corrupt(text) => StoreError::Unavailable(text),
         other => other,

@@ -9,6 +9,10 @@ pub enum StoreError {
     /// Nothing has changed; the database is away, busy or too slow. Worth trying again.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+    /// Nothing has changed; a time limit of the hub's own ended it (a statement, a lock or the transaction took too long)
+    /// while the database answered. The same commands are likely to meet the same limit again.
+    #[error("the store took too long: {0}")]
+    TooSlow(String),
     /// The connection was lost while COMMIT was under way: it may have happened.
     #[error("the outcome of a commit is unknown: {0}")]
     OutcomeUnknown(String),
@@ -20,6 +24,6 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same commands can succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::OutcomeUnknown(_))
+        matches!(self, Self::Unavailable(_) | Self::TooSlow(_) | Self::OutcomeUnknown(_))
     }
 }

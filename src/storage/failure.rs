@@ -31,6 +31,8 @@ impl From<StoreError> for Failure {
 /// How an SQLSTATE or SQLite code is to be taken before COMMIT was sent.
 enum Class {
     Conflict,
+    /// A limit of the hub's own was met: the database is there.
+    Slow,
     Away,
     Refused,
 }
@@ -39,8 +41,10 @@ enum Class {
 fn postgres_class(code: &str) -> Class {
     match code {
         "40P01" | "40001" => Class::Conflict,
-        // Lock and statement time-outs, a standby that was not promoted yet, an idle transaction that was ended.
-        "55P03" | "57014" | "25006" | "25P03" => Class::Away,
+        // Lock and statement time-outs.
+        "55P03" | "57014" => Class::Slow,
+        // A standby that was not promoted yet, an idle transaction that was ended.
+        "25006" | "25P03" => Class::Away,
         // Connection, insufficient resources, operator intervention, system error.
         _ if ["08", "53", "57", "58"].contains(&&code[..2.min(code.len())]) => Class::Away,
         _ => Class::Refused,
@@ -80,7 +84,7 @@ pub(super) fn heard(error: &Error) -> Option<Heard> {
     }
 }
 
-/// The connection ended under a read, which says nothing of the others: the peer hung up or the server ended it.
+/// The connection ended under a read: the peer hung up or fell silent, or the server ended it.
 pub(super) fn is_broken_connection(error: &Error) -> bool {
     match error {
         Error::Io(_) => true,
@@ -103,10 +107,13 @@ impl From<Error> for Failure {
         let (error, retry) = match &error {
             Error::Database(database) => match class(&**database) {
                 Class::Conflict => (StoreError::Unavailable(text), Retry::Now),
+                Class::Slow => (StoreError::TooSlow(text), Retry::Never),
                 Class::Away => (StoreError::Unavailable(text), Retry::Never),
                 Class::Refused => (StoreError::NotHappened(text), Retry::Never),
             },
-            Error::Io(_)
+            // A session that could not be given its settings.
+            Error::Configuration(_)
+            | Error::Io(_)
             | Error::Tls(_)
             | Error::Protocol(_)
             | Error::PoolTimedOut
@@ -134,6 +141,7 @@ impl Failure {
                 let code = database.code().unwrap_or(Cow::Borrowed(""));
                 match class(&**database) {
                     Class::Conflict => true,
+                    Class::Slow => false,
                     // SQLite keeps the transaction open when it could not get the lock in time.
                     Class::Away => matches!(&*code, "5" | "261" | "517"),
                     Class::Refused => {
@@ -145,11 +153,6 @@ impl Failure {
         };
         if decided { error.into() } else { StoreError::OutcomeUnknown(error.to_string()).into() }
     }
-
-    /// COMMIT was sent and nothing came back in time.
-    pub(super) fn commit_timed_out() -> Self {
-        StoreError::OutcomeUnknown("no answer to commit in time".to_owned()).into()
-    }
 }
 
 #[cfg(test)]
@@ -159,8 +162,11 @@ mod tests {
     #[test]
     fn codes_are_told_apart_by_what_is_known_afterwards() {
         assert!(matches!(postgres_class("40P01"), Class::Conflict));
-        for away in ["57P01", "57014", "55P03", "08006", "53300", "25006"] {
+        for away in ["57P01", "08006", "53300", "25006"] {
             assert!(matches!(postgres_class(away), Class::Away), "{away}");
+        }
+        for slow in ["57014", "55P03"] {
+            assert!(matches!(postgres_class(slow), Class::Slow), "{slow}");
         }
         for refused in ["23505", "23503", "22021", "42601", ""] {
             assert!(matches!(postgres_class(refused), Class::Refused), "{refused}");

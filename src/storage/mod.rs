@@ -11,6 +11,7 @@ mod error;
 mod failure;
 mod migrations;
 mod operation;
+mod pool;
 mod ports;
 pub mod postgres;
 mod reading;
@@ -25,7 +26,8 @@ mod store;
 
 pub use error::StoreError;
 pub use ports::{
-    Attempt, BusinessStats, Circuit, Happened, Invitation, Lane, Member, More, OrderPage, OrderQuery,
+    Attempt, BusinessStats, Checkpoint, Circuit, Happened, Invitation, Lane, Member, More, OrderPage,
+    OrderQuery,
     OrderScope, PageStart, SealedPage, Session, Store, TimelineEntry, User,
 };
 pub use settings::Settings;

@@ -1,6 +1,6 @@
 //! What a statement does to which table, as the metrics call it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::telemetry::metrics::Metrics;
 
@@ -33,6 +33,9 @@ const TABLES: [&str; 21] = [
     "tickets",
     "users",
 ];
+
+/// A statement that takes longer is worth a line in the log.
+const SLOW: Duration = Duration::from_millis(250);
 
 /// Nothing of the four verbs, or a table of no schema.
 const OTHER: &str = "other";
@@ -94,7 +97,13 @@ pub(super) struct Running<'m> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         let labels = [self.operation.verb, self.operation.table];
-        let seconds = self.began.elapsed().as_secs_f64();
+        let took = self.began.elapsed();
+        if took > SLOW {
+            let [operation, table] = labels;
+            let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(operation, table, took_ms, "a slow query");
+        }
+        let seconds = took.as_secs_f64();
         self.metrics.database_operations_total.with_label_values(&labels).inc();
         self.metrics.database_query_seconds.with_label_values(&labels).observe(seconds);
     }
@@ -139,14 +148,16 @@ impl<'t> Iterator for Words<'t> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::time::Duration;
 
-    use sqlx::sqlite::SqlitePoolOptions;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
     use sqlx::{Connection as _, FromRow, SqliteConnection};
 
     use super::*;
-    use crate::storage::connection::{Connection, Link, Pool};
+    use crate::storage::connection::{Connection, Link};
+    use crate::storage::connector::Connector;
+    use crate::storage::pool::{Pool, PoolLimits};
     use crate::storage::reading::Reading;
+    use crate::storage::sqlite::Files;
     use crate::storage::statement::Statement;
 
     #[test]
@@ -231,7 +242,8 @@ mod tests {
     async fn what_a_lane_runs_counts_also_when_it_fails_or_is_given_up() {
         let metrics = metrics();
         let link = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        let mut connection = Connection::new(Link::Sqlite(Box::new(link)), metrics.clone());
+        let mut connection =
+            Connection::new(Link::Sqlite(Box::new(link)), metrics.clone(), Duration::from_secs(60));
         connection.execute(&Statement::new("CREATE TABLE hub (epoch INT)"), &[]).await.unwrap();
         connection.execute(&Statement::new("INSERT INTO hub (epoch) VALUES (7)"), &[]).await.unwrap();
         connection.fetch::<CountRow>(&Statement::new("SELECT epoch AS n FROM hub"), &[]).await.unwrap();
@@ -248,7 +260,25 @@ mod tests {
     #[tokio::test]
     async fn a_read_counts_also_when_it_fails_or_takes_too_long() {
         let metrics = metrics();
-        let pool = || Pool::Sqlite(SqlitePoolOptions::new().connect_lazy("sqlite::memory:").unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("reads.sqlite");
+        let options = SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+        let options = options.journal_mode(SqliteJournalMode::Wal);
+        let files = Files::open(&file, &options, metrics.clone()).await.unwrap();
+        let limits = PoolLimits {
+            min: 0,
+            max: 1,
+            acquire: Duration::from_secs(60),
+            idle: Duration::from_secs(60),
+            lifetime: Duration::from_secs(60),
+            trusted: Duration::from_secs(60),
+        };
+        let pool = || {
+            let answer = Duration::from_secs(60);
+            let connector =
+                Connector::Sqlite { options: Box::new(options.clone()), files: files.clone(), answer };
+            Pool::new(connector, limits, metrics.clone())
+        };
         let patient = Reading::new("patient", pool(), Duration::from_secs(60), metrics.clone());
         patient.ping().await.unwrap();
         patient.fetch::<CountRow>(&Statement::new("SELECT n FROM users"), &[]).await.err().unwrap();

@@ -37,7 +37,7 @@ pub trait Lane: Send {
     /// Runs the commands in order as one transaction and answers each. Either all of them are committed or none.
     ///
     /// Room events get the next numbers of their rooms under the rooms' row locks, so that their order is commit
-    /// order and there are no holes. Errors say what is known: [`StoreError::NotHappened`] and
+    /// order and there are no holes. Errors say what is known: [`StoreError::NotHappened`], [`StoreError::TooSlow`] and
     /// [`StoreError::Unavailable`] have changed nothing; after [`StoreError::OutcomeUnknown`] call again with
     /// [`Attempt::AfterUnknown`]. A lane that lost its connection takes a new one at the next call.
     async fn run(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, StoreError>;
@@ -243,6 +243,15 @@ pub enum Circuit {
     Open,
 }
 
+/// What a checkpoint came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checkpoint {
+    /// Nothing is left in the log, or there is none to look after.
+    Done,
+    /// Somebody reads or writes for too long: a part of the log is left, and its file as large as it was.
+    Busy,
+}
+
 /// The database, for reading, and for opening lanes. Cheap to share. Reads see every commit that was answered
 /// before they began. All of them end within the configured time-outs, with [`StoreError::Unavailable`] when the
 /// database is away: at once when that is known ([`Circuit::Open`]).
@@ -262,9 +271,11 @@ pub trait Store: Send + Sync + 'static {
     fn circuit(&self) -> Circuit;
     /// Connections open and idle, for the metric.
     fn pool_size(&self) -> (u32, u32);
+    /// What is known to be wrong without asking, for operators; writes are refused meanwhile.
+    fn fault(&self) -> Option<&'static str>;
     /// Gives the log's space back where the database does not do so by itself: folds SQLite's write-ahead log into the
     /// file. Waits for readers and the writer a second at most, then leaves the rest for the next time.
-    async fn checkpoint(&self) -> Result<(), StoreError>;
+    async fn checkpoint(&self) -> Result<Checkpoint, StoreError>;
     /// Writes a consistent copy of a SQLite database, made while the hub runs, to a new file that only its owner can
     /// read; [`StoreError::NotHappened`] when the file exists, and for Postgres, which has tools of its own.
     async fn backup(&self, file: &std::path::Path) -> Result<(), StoreError>;

@@ -4,16 +4,17 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use sqlx::{FromRow, SqlStr};
+use sqlx::FromRow;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use crate::telemetry::metrics::Metrics;
 
 use super::breaker::{Breaker, Heard, Turn};
-use super::connection::{Pool, SharedRow};
+use super::connection::{SharedRow, no_answer};
 use super::error::StoreError;
 use super::failure::{self, Failure};
+use super::pool::Pool;
 use super::ports::Circuit;
 use super::statement::{Arg, Dialect, LazyStatement, Statement};
 
@@ -22,9 +23,6 @@ const DOUBT_AFTER: Duration = Duration::from_secs(1);
 
 /// Between two probes. Little beside what a probe of a dead database takes, and no load for one that refuses at once.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
-
-/// Connections that may turn out broken under one read before it fails: those used a moment ago are not tested first.
-const BROKEN_CONNECTIONS: u32 = 3;
 
 static PING: LazyStatement = LazyStatement::new(|| Statement::new("SELECT CAST(1 AS BIGINT) AS one"));
 
@@ -38,7 +36,7 @@ struct PingRow {
 #[derive(Debug)]
 pub(super) struct Reading {
     name: &'static str,
-    pool: Pool,
+    pool: Arc<Pool>,
     /// The longest a read may take, waiting for a connection included.
     limit: Duration,
     breaker: Mutex<Breaker>,
@@ -49,7 +47,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Has to be called inside a runtime.
-    pub(super) fn new(name: &'static str, pool: Pool, limit: Duration, metrics: Metrics) -> Arc<Self> {
+    pub(super) fn new(name: &'static str, pool: Arc<Pool>, limit: Duration, metrics: Metrics) -> Arc<Self> {
         let (breaker, runtime) = (Mutex::default(), Handle::current());
         Arc::new(Self { name, pool, limit, breaker, runtime, metrics })
     }
@@ -84,7 +82,7 @@ impl Reading {
         let running = statement.operation().begin(&self.metrics);
         let began = running.began;
         let text = statement.text(self.dialect());
-        let mut asked = Box::pin(timeout(self.limit, self.fetch_whole(text, args)));
+        let mut asked = Box::pin(timeout(self.limit, self.pool.fetch(text, args)));
         let answer = tokio::select! {
             biased;
             answer = &mut asked => answer,
@@ -107,20 +105,7 @@ impl Reading {
             }
             Err(_) => {
                 self.report(Heard::Silence, began);
-                Err(StoreError::Unavailable(format!("no answer within {} ms", self.limit.as_millis())))
-            }
-        }
-    }
-
-    /// A read changes nothing, so that one whose connection broke is asked again on another.
-    async fn fetch_whole<T: SharedRow>(&self, text: SqlStr, args: &[Arg]) -> Result<Vec<T>, sqlx::Error> {
-        let mut broken = 0;
-        loop {
-            match self.pool.fetch(text.clone(), args).await {
-                Err(error) if broken < BROKEN_CONNECTIONS && failure::is_broken_connection(&error) => {
-                    broken += 1;
-                }
-                answer => return answer,
+                Err(Failure::from(no_answer("no answer", self.limit)).error)
             }
         }
     }
@@ -158,9 +143,9 @@ impl Reading {
 
     async fn probe_once(self: &Arc<Self>, within: Duration) {
         let began = Instant::now();
-        let asked = self.pool.fetch::<PingRow>(PING.text(self.dialect()), &[]);
+        let asked = self.pool.probe::<PingRow>(PING.text(self.dialect()));
         let heard = match timeout(within, asked).await {
-            Ok(Ok(_)) => Some(Heard::Answer),
+            Ok(Ok(())) => Some(Heard::Answer),
             Ok(Err(error)) => failure::heard(&error),
             Err(_) => Some(Heard::Silence),
         };

@@ -41,8 +41,10 @@ pub struct DatabaseSettings {
     /// machine must speak TLS with a certificate for its name, unless the URL names an `sslmode`.
     #[serde(serialize_with = "redacted")]
     pub url: SecretString,
-    /// Connections in the pool, 1–500. Writer lanes own theirs on top of these. This and what follows is for Postgres; SQLite
-    /// has four readers, which wait 5 s, and one writer.
+    /// Connections in the pool that are kept open though nobody reads, 0–500, as far as `max_connections` lets them. This and what
+    /// follows is for Postgres; SQLite has four readers, which wait 5 s, and one writer.
+    pub min_connections: u32,
+    /// Connections in the pool, 1–500. Writer lanes own theirs on top of these.
     pub max_connections: u32,
     /// Longest wait for a connection of the pool, seconds, 1–60.
     pub acquire_timeout_s: u64,
@@ -132,6 +134,7 @@ impl Default for DatabaseSettings {
     fn default() -> Self {
         Self {
             url: SecretString::default(),
+            min_connections: 2,
             max_connections: 20,
             acquire_timeout_s: 5,
             connect_timeout_s: 10,
@@ -194,6 +197,7 @@ impl Settings {
 impl DatabaseSettings {
     fn problems(&self) -> Vec<Problem> {
         let mut checks = Checks::of("database");
+        checks.range("min_connections", self.min_connections, 0..=500);
         checks.range("max_connections", self.max_connections, 1..=500);
         checks.range("acquire_timeout_s", self.acquire_timeout_s, 1..=60);
         checks.range("connect_timeout_s", self.connect_timeout_s, 1..=60);

@@ -23,7 +23,8 @@ use super::connection::SharedRow;
 use super::connector::Connector;
 use super::error::StoreError;
 use super::ports::{
-    BusinessStats, Circuit, Invitation, Lane, Member, OrderPage, OrderQuery, SealedPage, Session, Store,
+    BusinessStats, Checkpoint, Circuit, Invitation, Lane, Member, OrderPage, OrderQuery, SealedPage,
+    Session, Store,
     TimelineEntry, User,
 };
 use super::reading::Reading;
@@ -31,8 +32,8 @@ use super::reads::{accounts, businesses, invitations, orders, rooms, sealed, tim
 use super::statement::{Arg, Statement};
 use super::{postgres, sqlite};
 
-/// The longest a transaction may take before COMMIT, and COMMIT itself: beyond every statement's own limit, so that
-/// it is only met when the other side has gone silent.
+/// The longest a transaction may take before COMMIT: beyond every statement's own limit, so that it is only met by many slow
+/// statements one after the other.
 pub(super) const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
 
 /// A database behind the ports.
@@ -83,19 +84,26 @@ impl Store for SqlStore {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         match &self.migrations {
-            Connector::Postgres { options, timeout } => postgres::migrate(options, *timeout).await,
-            Connector::Sqlite { options } => sqlite::migrate(options).await,
+            Connector::Postgres { options, session, timeout, .. } => {
+                postgres::migrate(options, session, *timeout).await
+            }
+            Connector::Sqlite { options, files, .. } => sqlite::migrate(options, files).await,
         }
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
+        self.connector.check()?;
         self.reading.ping().await
     }
 
-    async fn checkpoint(&self) -> Result<(), StoreError> {
+    fn fault(&self) -> Option<&'static str> {
+        self.connector.check().err().map(|_| sqlite::LOST)
+    }
+
+    async fn checkpoint(&self) -> Result<Checkpoint, StoreError> {
         match &self.connector {
-            Connector::Postgres { .. } => Ok(()),
-            Connector::Sqlite { options } => sqlite::checkpoint(options).await,
+            Connector::Postgres { .. } => Ok(Checkpoint::Done),
+            Connector::Sqlite { options, files, .. } => sqlite::checkpoint(options, files).await,
         }
     }
 
@@ -104,7 +112,7 @@ impl Store for SqlStore {
             Connector::Postgres { .. } => Err(StoreError::NotHappened(
                 "a Postgres database is backed up with its own tools: pg_dump or pg_basebackup".to_owned(),
             )),
-            Connector::Sqlite { options } => sqlite::backup(options, file).await,
+            Connector::Sqlite { options, files, .. } => sqlite::backup(options, files, file).await,
         }
     }
 
@@ -118,6 +126,9 @@ impl Store for SqlStore {
 
     async fn close(&self) {
         self.reading.close().await;
+        if let Connector::Sqlite { files, .. } = &self.connector {
+            files.close().await;
+        }
     }
 
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {

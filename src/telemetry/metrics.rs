@@ -60,12 +60,16 @@ pub struct Families {
     pub database_pool_connections: IntGaugeVec,
     /// 1 while reads are refused because the database does not answer, else 0.
     pub database_circuit_open: IntGauge,
+    /// Size of SQLite's write-ahead log, bytes; 0 on Postgres.
+    pub sqlite_wal_bytes: IntGauge,
     /// Commands waiting for a writer lane.
     pub persistence_queue_depth: IntGauge,
     /// Commands in one transaction.
     pub persistence_batch_size: Histogram,
     /// Time of one transaction, from its begin to the end of its commit, seconds.
     pub persistence_commit_seconds: Histogram,
+    /// Commands given up because alone, and twice, they met a time limit of the hub's own.
+    pub persistence_too_slow_total: IntCounter,
     /// Orders committed.
     pub orders_created_total: IntCounter,
     /// Orders that could not be stored though they were valid.
@@ -76,7 +80,7 @@ pub struct Families {
     pub revenue_total_amount: IntCounterVec,
     /// Times a room had to read events that it had not been told of.
     pub room_gap_repairs_total: IntCounter,
-    /// Background jobs that ended, by job and outcome (`done` or `failed`).
+    /// Background jobs that ended, by job and outcome (`done`, `busy` or `failed`).
     pub jobs_total: IntCounterVec,
     /// Time of a background job, seconds, by job.
     pub job_seconds: HistogramVec,
@@ -214,6 +218,7 @@ impl Families {
                 "database_circuit_open",
                 "Whether reads are refused because the database does not answer.",
             )?,
+            sqlite_wal_bytes: add.gauge("sqlite_wal_bytes", "Size of SQLite's write-ahead log.")?,
             persistence_queue_depth: add
                 .gauge("persistence_queue_depth", "Commands waiting for a writer lane.")?,
             persistence_batch_size: add.histogram(
@@ -225,6 +230,10 @@ impl Families {
                 "persistence_commit_seconds",
                 "Time of one transaction, begin to end of commit.",
                 &FINE_SECONDS,
+            )?,
+            persistence_too_slow_total: add.counter(
+                "persistence_too_slow_total",
+                "Commands given up because alone, and twice, they took longer than the store's time limits.",
             )?,
             orders_created_total: add.counter("orders_created_total", "Orders committed.")?,
             order_creation_errors_total: add.counter(

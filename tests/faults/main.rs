@@ -4,9 +4,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod files;
 mod longer;
 mod outage;
 mod peers;
 mod postgres;
+mod silence;
 mod tls;
 mod town;

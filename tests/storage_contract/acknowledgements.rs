@@ -2,7 +2,7 @@
 
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::room::RoomId;
-use bellhop::storage::command::{Action, DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
+use bellhop::storage::command::{Action, DeviceAck, DeviceMark, MarkKind, Outcome, Reach, ReceivedAck};
 
 use crate::fixtures::{World, now, place, run, run_one};
 
@@ -29,7 +29,7 @@ on_every_store! {
         let next = Epoch::new(epoch.value() ^ 1);
         run_one(&mut *lane, stored([ack(next, 1)])).await;
         assert_eq!(store.store.device_ack(room, "till").await.unwrap().unwrap().cursor, Cursor::new(next, 1));
-        run_one(&mut *lane, Action::StoreAcks(Vec::new())).await;
+        run_one(&mut *lane, Action::StoreAcks([].into())).await;
     }
 
     async fn the_first_acknowledgement_of_each_order_by_each_device_is_kept(store) {
@@ -65,19 +65,19 @@ on_every_store! {
             let ack = DeviceAck { room, device: device.to_owned(), user: world.owner, cursor, at: now() };
             ReceivedAck { ack, reach }
         };
-        run_one(&mut *lane, Action::StoreAcks(vec![ack("new", 4, Reach::After(3))])).await;
-        run_one(&mut *lane, Action::StoreAcks(vec![ack("by cursor", 4, Reach::Resumed(2))])).await;
+        run_one(&mut *lane, Action::StoreAcks([ack("new", 4, Reach::After(3))].into())).await;
+        run_one(&mut *lane, Action::StoreAcks([ack("by cursor", 4, Reach::Resumed(2))].into())).await;
         assert_eq!((store.peek(new).await, store.peek(by_cursor).await), (1, 2));
         // One goes on where it was and had no time to acknowledge 5; the other was away and begins at the end.
         let both = vec![ack("by cursor", 6, Reach::Resumed(5)), ack("new", 9, Reach::After(8))];
-        run_one(&mut *lane, Action::StoreAcks(both)).await;
+        run_one(&mut *lane, Action::StoreAcks(both.into())).await;
         assert_eq!((store.peek(new).await, store.peek(by_cursor).await), (2, 4));
         let last = "SELECT count(*) FROM order_acks a JOIN room_events e ON e.order_id = a.order_id \
              AND e.kind = 'order_created' WHERE a.device = 'new' AND e.seq = 9";
         assert_eq!(store.peek(last).await, 1);
         // What two sockets of a device acknowledged one after the other and is stored together.
         let both = vec![ack("two", 2, Reach::After(1)), ack("two", 9, Reach::After(7))];
-        run_one(&mut *lane, Action::StoreAcks(both)).await;
+        run_one(&mut *lane, Action::StoreAcks(both.into())).await;
         assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'two'").await, 3);
         assert_eq!(store.store.device_ack(room, "two").await.unwrap().unwrap().cursor.seq, 9);
     }
@@ -92,6 +92,26 @@ on_every_store! {
         run_one(&mut *lane, stored([ack.clone()])).await;
         assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 0);
         assert_eq!(store.store.device_ack(own.room, "customer").await.unwrap(), Some(ack));
+    }
+
+    async fn many_acknowledgements_are_stored_in_pieces_and_nothing_is_left_out(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let room = RoomId::Business(world.business.id);
+        run(&mut *lane, (0..600).map(|_| place(world.draft())).collect()).await;
+        let epoch = store.store.epoch().await.unwrap();
+        let acks: std::sync::Arc<[ReceivedAck]> = (0..4).map(|device| {
+            let ack = DeviceAck {
+                room, device: format!("till-{device}"), user: world.owner, cursor: Cursor::new(epoch, 600), at: now(),
+            };
+            ReceivedAck { ack, reach: Reach::Resumed(0) }
+        }).collect();
+        let mut transactions = 1;
+        while let Outcome::AcksLeft = run_one(&mut *lane, Action::StoreAcks(acks.clone())).await {
+            transactions += 1;
+        }
+        assert!((2..10).contains(&transactions), "{transactions}");
+        assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 2_400);
+        assert_eq!(store.peek("SELECT count(*) FROM device_acks WHERE seq = 600").await, 4);
     }
 
     async fn a_mark_is_kept_once_for_each_kind(store) {

@@ -85,6 +85,7 @@ pub(crate) fn metrics() -> Metrics {
 fn postgres_options(url: &str) -> PostgresOptions {
     PostgresOptions {
         url: SecretString::from(url),
+        min_connections: 0,
         max_connections: 4,
         acquire_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(10),
@@ -150,6 +151,16 @@ impl TestStore {
     pub(crate) fn impatient(&self) -> Arc<dyn Store> {
         let options =
             PostgresOptions { lock_timeout: Duration::from_millis(50), ..postgres_options(self.url()) };
+        postgres::connect(&options, cipher(), self.metrics.clone()).unwrap()
+    }
+
+    /// The same Postgres database through a store whose statements may take a tenth of a second.
+    pub(crate) fn hasty(&self) -> Arc<dyn Store> {
+        let options = PostgresOptions {
+            statement_timeout: Duration::from_millis(100),
+            lock_timeout: Duration::from_millis(90),
+            ..postgres_options(self.url())
+        };
         postgres::connect(&options, cipher(), self.metrics.clone()).unwrap()
     }
 

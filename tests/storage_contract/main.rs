@@ -22,4 +22,5 @@ mod rooms;
 mod rotation;
 mod secrecy;
 mod throughput;
+mod time_limits;
 mod upkeep;

@@ -67,7 +67,7 @@ fn every_kind(world: &World, order: &bellhop::domain::order::Order) -> Vec<Comma
             role: bellhop::domain::access::MemberRole::Staff,
         },
         Action::RemoveMember { business, user: world.owner },
-        Action::StoreAcks(Vec::new()),
+        Action::StoreAcks([].into()),
     ]
     .into_iter()
     .map(command)
@@ -236,7 +236,7 @@ async fn on_postgres_a_commit_cut_short_is_unknown_and_its_commands_happen_once(
 }
 
 #[tokio::test]
-async fn on_postgres_a_row_somebody_holds_too_long_is_unavailable_and_nothing_changes() {
+async fn on_postgres_a_row_somebody_holds_too_long_is_too_slow_and_nothing_changes() {
     use sqlx::{Connection, Executor};
     check(TestStore::postgres().await, |store| async move {
         let (world, mut lane) = World::new(&store).await;
@@ -246,7 +246,7 @@ async fn on_postgres_a_row_somebody_holds_too_long_is_unavailable_and_nothing_ch
         holder.execute("BEGIN; SELECT * FROM orders FOR UPDATE").await.unwrap();
         let commands = [command(place(world.draft())), command(move_to(&order, Status::Accepted))];
         let held = impatient.run(&commands, Attempt::First).await;
-        assert!(matches!(held, Err(StoreError::Unavailable(_))), "{held:?}");
+        assert!(matches!(held, Err(StoreError::TooSlow(_))), "{held:?}");
         holder.execute("ROLLBACK").await.unwrap();
         assert_eq!(store.peek("SELECT count(*) FROM orders").await, 1);
         impatient.run(&commands, Attempt::First).await.unwrap();
@@ -280,6 +280,7 @@ async fn an_unreachable_postgres_is_unavailable_and_its_password_stays_out_of_th
     let second = std::time::Duration::from_secs(1);
     let options = |url: &str| PostgresOptions {
         url: url.into(),
+        min_connections: 0,
         max_connections: 1,
         acquire_timeout: second,
         connect_timeout: second,

@@ -7,8 +7,10 @@ use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{BusinessId, NotificationId, SessionId};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::Lane;
 use bellhop::storage::command::{Action, NewSession, Outcome, Purgeable};
+use bellhop::storage::{Checkpoint, Lane};
+
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
 use crate::fixtures::{World, now, place_once, run, run_one, user};
 
@@ -115,8 +117,27 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let order = crate::fixtures::place_one(&mut *lane, world.draft()).await;
         run_one(&mut *lane, Action::Analyze).await;
-        store.store.checkpoint().await.unwrap();
+        assert_eq!(store.store.checkpoint().await.unwrap(), Checkpoint::Done);
         assert_eq!(store.store.order(order.id).await.unwrap(), Some(order));
         run_one(&mut *lane, crate::fixtures::place(world.draft())).await;
     }
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_a_reader_is_in_the_way_of_says_so_and_the_next_one_gives_the_space_back() {
+    let store = crate::harness::TestStore::sqlite().await;
+    let crate::harness::Place::Sqlite { path, .. } = &store.place else { panic!("it is SQLite") };
+    let (world, mut lane) = World::new(&store).await;
+    let mut reader = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+    reader.execute("BEGIN").await.unwrap();
+    reader.execute("SELECT count(*) FROM orders").await.unwrap();
+    run_one(&mut *lane, crate::fixtures::place(world.draft())).await;
+    let log = std::path::PathBuf::from(format!("{}-wal", path.display()));
+    let size = || std::fs::metadata(&log).unwrap().len();
+    assert_eq!(store.store.checkpoint().await.unwrap(), Checkpoint::Busy);
+    assert!(size() > 0);
+    reader.execute("ROLLBACK").await.unwrap();
+    assert_eq!(store.store.checkpoint().await.unwrap(), Checkpoint::Done);
+    assert_eq!(size(), 0);
+    crate::harness::check(store, |_| async {}).await;
 }

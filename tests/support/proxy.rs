@@ -49,6 +49,11 @@ struct Shared {
     weather: watch::Sender<Weather>,
     /// How often everything was cut.
     cuts: watch::Sender<usize>,
+    /// Connections opened so far, and how many of those say nothing any more.
+    opened: AtomicUsize,
+    swallowed: AtomicUsize,
+    /// Start-up options do not pass, as with a pooler that was told to ignore them.
+    strips_options: AtomicBool,
     plan: Mutex<Option<Plan>>,
     spoiled: AtomicUsize,
 }
@@ -76,6 +81,9 @@ impl Proxy {
         let shared = Arc::new(Shared {
             weather: watch::Sender::new(Weather::Fair),
             cuts: watch::Sender::new(0),
+            opened: AtomicUsize::new(0),
+            swallowed: AtomicUsize::new(0),
+            strips_options: AtomicBool::new(false),
             plan: Mutex::new(None),
             spoiled: AtomicUsize::new(0),
         });
@@ -113,6 +121,17 @@ impl Proxy {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
+    /// Swallows everything on the connections that are open now, for ever, and takes it like a peer that is there; new ones
+    /// are served.
+    pub fn swallow_open_connections(&self) {
+        self.shared.swallowed.store(self.shared.opened.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    /// Start-up options do not pass any more, as with a pooler that was told to ignore them.
+    pub fn strip_options(&self) {
+        self.shared.strips_options.store(true, Ordering::SeqCst);
+    }
+
     /// From now on every other COMMIT is spoiled, the next one first: with one lane that is each that carries work,
     /// while the one that asks again passes.
     pub fn spoil_every_other_commit(&self, spoiled: Spoiled) {
@@ -137,6 +156,11 @@ impl Shared {
             self.spoiled.fetch_add(1, Ordering::Relaxed);
             plan.spoiled
         })
+    }
+
+    /// Whether this connection says nothing any more.
+    fn swallows(&self, number: usize) -> bool {
+        number < self.swallowed.load(Ordering::SeqCst)
     }
 
     /// Holds a message for as long as the weather says.
@@ -181,12 +205,13 @@ async fn connection(
         return;
     };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let number = shared.opened.fetch_add(1, Ordering::SeqCst);
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let eating = AtomicBool::new(false);
     let end = tokio::select! {
-        end = upwards(from_client, to_server, &shared, &eating) => end,
-        end = downwards(from_server, to_client, &shared, &eating) => end,
+        end = upwards(from_client, to_server, number, &shared, &eating) => end,
+        end = downwards(from_server, to_client, number, &shared, &eating) => end,
         _ = cuts.changed() => End::Reset,
     };
     if end == End::Reset {
@@ -195,10 +220,22 @@ async fn connection(
 }
 
 /// From the hub to the server.
-async fn upwards(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, shared: &Shared, eating: &AtomicBool) -> End {
+async fn upwards(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    number: usize,
+    shared: &Shared,
+    eating: &AtomicBool,
+) -> End {
     // The first message of a connection has no type.
     let mut typed = false;
-    while let Ok(message) = read(&mut from, typed).await {
+    while let Ok(mut message) = read(&mut from, typed).await {
+        if shared.swallows(number) {
+            continue;
+        }
+        if !typed && shared.strips_options.load(Ordering::SeqCst) {
+            message = without_options(&message);
+        }
         if typed && is_commit(&message) {
             match shared.verdict() {
                 None => {}
@@ -219,10 +256,14 @@ async fn upwards(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, shared: &Shared,
 async fn downwards(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
+    number: usize,
     shared: &Shared,
     eating: &AtomicBool,
 ) -> End {
     while let Ok(message) = read(&mut from, true).await {
+        if shared.swallows(number) {
+            continue;
+        }
         if eating.load(Ordering::Relaxed) && message == COMMITTED {
             return End::Reset;
         }
@@ -232,6 +273,23 @@ async fn downwards(
         }
     }
     End::Closed
+}
+
+/// A StartupMessage without its parameter `options`: length, version, then names and values.
+fn without_options(message: &[u8]) -> Vec<u8> {
+    let (head, parameters) = message.split_at(8);
+    let texts: Vec<&[u8]> = parameters.split(|byte| *byte == 0).collect();
+    let mut kept = head.to_vec();
+    for pair in texts.chunks_exact(2).filter(|pair| !pair[0].is_empty() && pair[0] != b"options") {
+        for text in pair {
+            kept.extend_from_slice(text);
+            kept.push(0);
+        }
+    }
+    kept.push(0);
+    let length = u32::try_from(kept.len()).expect("it is short");
+    kept[..4].copy_from_slice(&length.to_be_bytes());
+    kept
 }
 
 /// CommandComplete of a COMMIT (PostgreSQL documentation, 55.7 Message Formats).

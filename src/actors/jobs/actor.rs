@@ -9,14 +9,14 @@ use actix::prelude::{
 use tokio::sync::oneshot;
 
 use crate::domain::time::Timestamp;
-use crate::storage::Store;
 use crate::storage::command::Purgeable;
+use crate::storage::{Checkpoint, Store};
 use crate::telemetry::Metrics;
 
 use super::super::persistence::Persistence;
 use super::super::settings::RetentionSettings;
 use super::state::{Chance, Next, Schedule};
-use super::{JobName, JobReport};
+use super::{JobName, JobOutcome, JobReport};
 
 /// Rows deleted in one command: a few milliseconds of a writer, between which orders have their turn.
 const PURGE_ROWS: u32 = 500;
@@ -77,16 +77,20 @@ impl Scheduler {
         }
     }
 
-    fn ended(&mut self, name: JobName, outcome: Result<u64, String>) {
-        let word = if outcome.is_ok() { "done" } else { "failed" };
-        self.tools.metrics.jobs_total.with_label_values(&[name.as_str(), word]).inc();
+    fn ended(&mut self, name: JobName, outcome: JobOutcome) {
+        self.tools.metrics.jobs_total.with_label_values(&[name.as_str(), outcome.as_str()]).inc();
         match &outcome {
-            Ok(0) => {}
-            Ok(rows) => {
+            JobOutcome::Done(0) => {}
+            JobOutcome::Done(rows) => {
                 self.tools.metrics.job_rows_deleted_total.with_label_values(&[name.as_str()]).inc_by(*rows);
                 tracing::info!(job = name.as_str(), rows, "rows past their time were deleted");
             }
-            Err(cause) => tracing::warn!(job = name.as_str(), cause, "a job failed and is tried again"),
+            JobOutcome::Busy => {
+                tracing::warn!(job = name.as_str(), "others were in a job's way; it is tried again")
+            }
+            JobOutcome::Failed(cause) => {
+                tracing::warn!(job = name.as_str(), cause, "a job failed and is tried again")
+            }
         }
         let took = self.schedule.ended(outcome, Timestamp::now(), draw());
         self.tools.metrics.job_seconds.with_label_values(&[name.as_str()]).observe(took.as_secs_f64());
@@ -99,7 +103,19 @@ fn draw() -> Chance {
 }
 
 impl Tools {
-    async fn run(self, name: JobName) -> Result<u64, String> {
+    async fn run(self, name: JobName) -> JobOutcome {
+        if name == JobName::Checkpoint {
+            return match self.store.checkpoint().await {
+                Ok(Checkpoint::Done) => JobOutcome::Done(0),
+                Ok(Checkpoint::Busy) => JobOutcome::Busy,
+                Err(error) => JobOutcome::Failed(error.to_string()),
+            };
+        }
+        self.delete(name).await.map_or_else(JobOutcome::Failed, JobOutcome::Done)
+    }
+
+    /// Jobs that writers do.
+    async fn delete(self, name: JobName) -> Result<u64, String> {
         let days = |days: u32| DAY * days;
         match name {
             JobName::ExpiredTickets => self.purge(Purgeable::Tickets, Duration::ZERO).await,
@@ -114,7 +130,7 @@ impl Tools {
             }
             JobName::Invitations => self.purge(Purgeable::Invitations, Duration::ZERO).await,
             JobName::Analyze => self.persistence.analyze().await.map(|()| 0).map_err(|e| e.to_string()),
-            JobName::Checkpoint => self.store.checkpoint().await.map(|()| 0).map_err(|e| e.to_string()),
+            JobName::Checkpoint => Ok(0),
         }
     }
 

@@ -112,8 +112,30 @@ pub struct JobRun {
     pub began_at: Timestamp,
     /// How long it took.
     pub took: Duration,
-    /// Rows deleted, or why it failed.
-    pub outcome: Result<u64, String>,
+    /// What it came to.
+    pub outcome: JobOutcome,
+}
+
+/// What a job came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobOutcome {
+    /// It is done, and so many rows were deleted.
+    Done(u64),
+    /// Others were in its way: a part is left for the next time, which is soon.
+    Busy,
+    /// Why it failed; it is tried again soon.
+    Failed(String),
+}
+
+impl JobOutcome {
+    /// The word operators and metrics use.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "done",
+            Self::Busy => "busy",
+            Self::Failed(_) => "failed",
+        }
+    }
 }
 
 /// What a job does now.

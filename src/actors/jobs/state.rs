@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 
-use super::{JobName, JobReport, JobRun, JobState, Urgency};
+use super::{JobName, JobOutcome, JobReport, JobRun, JobState, Urgency};
 
-/// A job that has failed is tried again after this, or after its period if that is shorter.
+/// A job that has failed, or was in somebody's way, is tried again after this, or after its period if that is shorter.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// What the shell does next.
@@ -77,12 +77,12 @@ impl Schedule {
     }
 
     /// The running job has ended. Its period counts from here, so that a slow job is not due again at once.
-    pub(super) fn ended(&mut self, outcome: Result<u64, String>, now: Timestamp, chance: Chance) -> Duration {
+    pub(super) fn ended(&mut self, outcome: JobOutcome, now: Timestamp, chance: Chance) -> Duration {
         let Some((name, began)) = self.running.take() else { return Duration::ZERO };
         let took = now.since(began);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
             let period = name.period();
-            let pause = if outcome.is_ok() { period } else { period.min(RETRY_AFTER) };
+            let pause = if matches!(outcome, JobOutcome::Done(_)) { period } else { period.min(RETRY_AFTER) };
             entry.due = now.plus(pause).plus(chance.jitter(pause));
             entry.last = Some(JobRun { began_at: began, took, outcome });
         }
@@ -132,7 +132,7 @@ mod tests {
         for _ in JobName::ALL {
             order.push(run(&mut schedule, now));
             assert_eq!(schedule.next(now), Next::Busy);
-            schedule.ended(Ok(0), now, Chance::of(0));
+            schedule.ended(JobOutcome::Done(0), now, Chance::of(0));
         }
         let first_background = order.iter().position(|name| name.urgency() == Urgency::Background).unwrap();
         assert!(
@@ -151,11 +151,11 @@ mod tests {
         assert!(first > START);
         let now = START.plus(DAY);
         let name = run(&mut schedule, now);
-        schedule.ended(Ok(3), now, Chance::of(u32::MAX));
+        schedule.ended(JobOutcome::Done(3), now, Chance::of(u32::MAX));
         let report = schedule.reports().into_iter().find(|report| report.name == name).unwrap();
         let JobState::Waiting { until } = report.state else { panic!("it has ended") };
         assert!(until >= now.plus(name.period()) && until <= now.plus(name.period().mul_f64(1.11)));
-        assert_eq!(report.last.unwrap().outcome, Ok(3));
+        assert_eq!(report.last.unwrap().outcome, JobOutcome::Done(3));
     }
 
     #[test]
@@ -164,11 +164,17 @@ mod tests {
         let now = START.plus(DAY);
         let name = run(&mut schedule, now);
         let end = now.plus(Duration::from_secs(5));
-        assert_eq!(schedule.ended(Err("away".to_owned()), end, Chance::of(0)), Duration::from_secs(5));
+        assert_eq!(
+            schedule.ended(JobOutcome::Failed("away".to_owned()), end, Chance::of(0)),
+            Duration::from_secs(5)
+        );
         let report = schedule.reports().into_iter().find(|report| report.name == name).unwrap();
         assert_eq!(report.state, JobState::Waiting { until: end.plus(name.period().min(RETRY_AFTER)) });
         let last = report.last.unwrap();
-        assert_eq!((last.took, last.outcome), (Duration::from_secs(5), Err("away".to_owned())));
+        assert_eq!(
+            (last.took, last.outcome),
+            (Duration::from_secs(5), JobOutcome::Failed("away".to_owned()))
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod actor;
 mod backlog;
 mod lane;
 mod messages;
+mod permits;
 mod state;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::Arbiter;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
@@ -36,10 +37,15 @@ use super::settings::PersistenceSettings;
 use actor::PersistenceActor;
 use backlog::Backlog;
 use messages::{Drain, Job, LaneIdle, Submit, Waiter};
+use permits::Permits;
 use state::{Class, QueueLimits};
 
 /// Most sign-ins in one command: a row of each is locked until the transaction ends.
 const ACTIVITY_A_COMMAND: usize = 256;
+
+/// Most transactions for one call of [`Persistence::store_acks`]: beyond what as many acknowledgements as one command holds
+/// need when each is about as much as it may be.
+const ACKS_TRANSACTIONS: usize = 4096;
 
 /// Why a command has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +56,9 @@ pub enum SubmitError {
     /// It did not happen: the store is away or too slow, or the hub is going down.
     #[error("the store is not available")]
     Unavailable,
+    /// It did not happen: alone, and twice, it met a time limit of the hub's own. The log has which.
+    #[error("the command takes longer than the store's time limits")]
+    TooSlow,
     /// It did not happen, and would not if tried again: the log has the cause.
     #[error("the store refused the command")]
     Refused,
@@ -84,7 +93,7 @@ pub struct Persistence {
     mailbox: Mailbox<PersistenceActor>,
     lanes: usize,
     /// Commands that are queued or under way; what is beyond is refused before it reaches the mailbox.
-    permits: Arc<Semaphore>,
+    permits: Permits,
     backlog: Arc<Backlog>,
 }
 
@@ -110,7 +119,8 @@ impl Persistence {
             queue_bytes: settings.queue_bytes,
             max_wait: Duration::from_millis(settings.queue_age_ms),
         };
-        let capacity = (settings.queue_commands + settings.batch_commands) * lanes;
+        let permits = Permits::new(&limits, lanes);
+        let capacity = permits.total();
         let mut senders = Vec::with_capacity(lanes);
         let mut writers = Vec::with_capacity(lanes);
         for _ in 0..lanes {
@@ -138,7 +148,7 @@ impl Persistence {
                 actix::prelude::Arbiter::current().stop();
             });
         }
-        Ok(Self { mailbox, lanes, permits: Arc::new(Semaphore::new(capacity)), backlog })
+        Ok(Self { mailbox, lanes, permits, backlog })
     }
 
     /// Whether new work has a chance now, for saying no before anything was done for it.
@@ -146,7 +156,7 @@ impl Persistence {
     /// # Errors
     /// `Overloaded` while nearly every lane's queue is as long as it may be.
     pub fn takes_new_work(&self) -> Result<(), SubmitError> {
-        let full = self.permits.available_permits() == 0;
+        let full = self.permits.of(Class::NewWork).available_permits() == 0;
         if full || self.backlog.is_too_long_on_the_whole(Instant::now()) {
             return Err(SubmitError::Overloaded);
         }
@@ -175,7 +185,8 @@ impl Persistence {
         if class == Class::NewWork && self.backlog.is_too_long(lane, Instant::now()) {
             return Err(SubmitError::Overloaded);
         }
-        let permit = self.permits.clone().try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
+        let permits = self.permits.of(class).clone();
+        let permit = permits.try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
         let (reply, outcome) = oneshot::channel();
         let command = Command { id: CommandId::generate(), at: Timestamp::now(), action };
         let submit = Submit {
@@ -282,7 +293,7 @@ impl Persistence {
             let (key, bytes) = (chunk[0].session, 64 * chunk.len());
             match self.submit(key, Class::NewWork, bytes, Action::StoreActivity(chunk.to_vec())).await {
                 // It would be refused again.
-                Ok(_) | Err(SubmitError::Refused) => {}
+                Ok(_) | Err(SubmitError::Refused | SubmitError::TooSlow) => {}
                 Err(SubmitError::Overloaded | SubmitError::Unavailable | SubmitError::OutcomeUnknown) => {
                     left.extend_from_slice(chunk);
                 }
@@ -383,10 +394,18 @@ impl Persistence {
         self.removal(business, Action::RemoveMember { business, user }).await
     }
 
-    /// Stores acknowledgements.
-    pub async fn store_acks(&self, acks: Vec<ReceivedAck>) -> Result<(), SubmitError> {
+    /// Stores acknowledgements, in as many transactions as they need, between which others have their turn.
+    pub async fn store_acks(&self, acks: Arc<[ReceivedAck]>) -> Result<(), SubmitError> {
         let bytes = 160 * acks.len();
-        self.submit("acks", Class::Finishing, bytes, Action::StoreAcks(acks)).await.map(drop)
+        for _ in 0..ACKS_TRANSACTIONS {
+            let action = Action::StoreAcks(acks.clone());
+            match self.submit("acks", Class::Acknowledging, bytes, action).await? {
+                Outcome::AcksLeft => {}
+                Outcome::Done => return Ok(()),
+                other => return Err(unexpected(&other)),
+            }
+        }
+        Err(SubmitError::TooSlow)
     }
 
     /// Stores that an event was shown or acted upon.

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 pub(super) enum Class {
     /// Finishes what was begun: moves of orders, ends of sign-ins. Goes first.
     Finishing,
+    /// What devices say they got. Goes next.
+    Acknowledging,
     /// Begins something, and is told no when it would wait too long.
     NewWork,
 }
@@ -51,12 +53,15 @@ pub(super) enum Refusal {
     TooLong,
 }
 
-/// One lane's queue: finishing work before new work, oldest first.
+/// One lane's queue: finishing work first, then acknowledgements, then new work, oldest first.
 pub(super) struct LaneQueue<T> {
     limits: QueueLimits,
     finishing: VecDeque<Waiting<T>>,
+    acknowledging: VecDeque<Waiting<T>>,
     new_work: VecDeque<Waiting<T>>,
     bytes: usize,
+    /// Those of new work among them.
+    new_work_bytes: usize,
     /// New work that waits, by key.
     of_key: HashMap<FairnessKey, Share>,
     /// A moving mean of how long a batch takes that was as large as it might be; zero before the first.
@@ -79,19 +84,41 @@ pub(super) enum Fill {
     Partial(usize),
 }
 
+impl QueueLimits {
+    /// New work takes three quarters of the queue at most, and leaves the rest to what finishes work.
+    pub(super) fn new_work_commands(&self) -> usize {
+        self.queue_commands - self.queue_commands / 4
+    }
+
+    fn new_work_bytes(&self) -> usize {
+        self.queue_bytes - self.queue_bytes / 4
+    }
+}
+
 impl<T> LaneQueue<T> {
     pub(super) fn new(limits: QueueLimits) -> Self {
-        let (finishing, new_work) = (VecDeque::new(), VecDeque::new());
-        Self { limits, finishing, new_work, bytes: 0, of_key: HashMap::new(), batch_takes: Duration::ZERO }
+        Self {
+            limits,
+            finishing: VecDeque::new(),
+            acknowledging: VecDeque::new(),
+            new_work: VecDeque::new(),
+            bytes: 0,
+            new_work_bytes: 0,
+            of_key: HashMap::new(),
+            batch_takes: Duration::ZERO,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.finishing.len() + self.new_work.len()
+        self.finishing.len() + self.acknowledging.len() + self.new_work.len()
     }
 
     /// Queues a command, or gives it back with the reason.
     pub(super) fn push(&mut self, waiting: Waiting<T>, now: Instant) -> Result<(), (T, Refusal)> {
         if self.len() >= self.limits.queue_commands || self.bytes + waiting.bytes > self.limits.queue_bytes {
+            return Err((waiting.payload, Refusal::Full));
+        }
+        if waiting.class == Class::NewWork && self.has_its_share_of_new_work(waiting.bytes) {
             return Err((waiting.payload, Refusal::Full));
         }
         if waiting.class == Class::NewWork && self.is_too_long_for(waiting.key, now) {
@@ -100,7 +127,9 @@ impl<T> LaneQueue<T> {
         self.bytes += waiting.bytes;
         match waiting.class {
             Class::Finishing => self.finishing.push_back(waiting),
+            Class::Acknowledging => self.acknowledging.push_back(waiting),
             Class::NewWork => {
+                self.new_work_bytes += waiting.bytes;
                 let share = self.of_key.entry(waiting.key).or_default();
                 share.commands += 1;
                 share.bytes += waiting.bytes;
@@ -110,9 +139,18 @@ impl<T> LaneQueue<T> {
         Ok(())
     }
 
+    fn has_its_share_of_new_work(&self, bytes: usize) -> bool {
+        self.new_work.len() >= self.limits.new_work_commands()
+            || self.new_work_bytes + bytes > self.limits.new_work_bytes()
+    }
+
     /// Since when the oldest command has waited.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        [self.finishing.front(), self.new_work.front()].into_iter().flatten().map(|w| w.queued_at).min()
+        [self.finishing.front(), self.acknowledging.front(), self.new_work.front()]
+            .into_iter()
+            .flatten()
+            .map(|w| w.queued_at)
+            .min()
     }
 
     /// How long the oldest command has waited.
@@ -160,7 +198,7 @@ impl<T> LaneQueue<T> {
     /// Takes out every command whose caller has stopped waiting. None of them has been tried.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<T> {
         let mut expired = Vec::new();
-        for queue in [&mut self.finishing, &mut self.new_work] {
+        for queue in [&mut self.finishing, &mut self.acknowledging, &mut self.new_work] {
             if queue.iter().all(|w| w.deadline > now) {
                 continue;
             }
@@ -178,6 +216,9 @@ impl<T> LaneQueue<T> {
     /// Counts a command out.
     fn gone(&mut self, waiting: Waiting<T>) -> T {
         self.bytes -= waiting.bytes;
+        if waiting.class == Class::NewWork {
+            self.new_work_bytes -= waiting.bytes;
+        }
         if waiting.class == Class::NewWork
             && let Entry::Occupied(mut of_key) = self.of_key.entry(waiting.key)
         {
@@ -190,11 +231,11 @@ impl<T> LaneQueue<T> {
         waiting.payload
     }
 
-    /// Takes the next batch: finishing work first, each key in order and with at most half a batch while others
+    /// Takes the next batch: class by class, each key in order and with at most half a batch while others
     /// wait. Takes at least one command if any waits, however large.
     pub(super) fn take_batch(&mut self) -> Vec<T> {
         let mut taken = Taken { bytes: 0, batch: Vec::new(), limits: self.limits };
-        for queue in [&mut self.finishing, &mut self.new_work] {
+        for queue in [&mut self.finishing, &mut self.acknowledging, &mut self.new_work] {
             let mut passed_over = VecDeque::new();
             let mut per_key: HashMap<FairnessKey, usize> = HashMap::new();
             let half = (self.limits.batch_commands / 2).max(1);
@@ -384,10 +425,19 @@ mod tests {
         let now = Instant::now();
         let mut queue = LaneQueue::new(LIMITS);
         assert_eq!(queue.push(waiting(1, Class::NewWork, 1, 1001, now), now), Err((1, Refusal::Full)));
-        for i in 0..40 {
+        for i in 0..30 {
             queue.push(waiting(i, Class::NewWork, 1, 1, now), now).expect("there is room");
         }
+        assert_eq!(queue.push(waiting(30, Class::NewWork, 2, 1, now), now), Err((30, Refusal::Full)));
+        for i in 31..41 {
+            queue.push(waiting(i, Class::Finishing, 1, 1, now), now).expect("a quarter is left for it");
+        }
         assert_eq!(queue.push(waiting(41, Class::Finishing, 1, 1, now), now), Err((41, Refusal::Full)));
+        (0..10).for_each(|_| drop(queue.take_batch()));
+        assert_eq!((queue.bytes, queue.new_work_bytes), (0, 0));
+        queue.push(waiting(1, Class::NewWork, 1, 750, now), now).expect("there is room");
+        assert_eq!(queue.push(waiting(2, Class::NewWork, 1, 1, now), now), Err((2, Refusal::Full)));
+        queue.push(waiting(3, Class::Finishing, 1, 250, now), now).expect("a quarter is left for it");
     }
 
     #[test]

@@ -22,7 +22,6 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
 use crate::protocol::websocket::{Decoder, Incoming, pong_frame};
-use crate::storage::command::ReceivedAck;
 
 use super::access::{RoomAccess, room_access};
 use super::board::{Membership, SessionKey, Switchboard};
@@ -57,9 +56,6 @@ struct Session {
     key: SessionKey,
     board: Rc<Switchboard>,
     reading_history: ReadingHistory,
-    /// The acknowledgement that is on its way to the store. The next ones wait for the flush then, so that a device that
-    /// acknowledges many orders one by one is one command a second and not one for each.
-    storing_ack: Option<ReceivedAck>,
     /// Why it ended; a session that panics ends as it began.
     reason: CloseReason,
     /// Counts the socket towards its user's and address's limits.
@@ -94,7 +90,6 @@ pub(super) fn open(
         key,
         board: board.clone(),
         reading_history: ReadingHistory::No,
-        storing_ack: None,
         reason: CloseReason::Internal,
         _permit: permit,
     };
@@ -117,10 +112,6 @@ impl Drop for Session {
         let rooms: Vec<RoomId> = self.line.state.borrow().rooms().collect();
         for room in self.board.remove(self.key, rooms.into_iter()) {
             self.board.deps.rooms.leave(room, self.board.postbox.worker());
-        }
-        // Nobody waits for its outcome any more; to store it twice is the same as once.
-        if let Some(ack) = self.storing_ack.take() {
-            self.board.keep_ack(ack);
         }
         let state = self.line.state.borrow();
         let metrics = &self.board.deps.metrics;
@@ -254,18 +245,11 @@ impl Session {
                 for committed_at in rings.iter().flatten() {
                     deps.metrics.event_ack_seconds.observe(committed_at.elapsed().as_secs_f64());
                 }
-                if rings.is_empty() || self.storing_ack.is_some() {
+                if rings.is_empty() {
                     self.board.keep_ack(ack);
-                    return;
+                } else {
+                    self.board.store_ack_soon(ack);
                 }
-                self.storing_ack = Some(ack.clone());
-                let stored = async move { deps.persistence.store_acks(vec![ack]).await };
-                self.later(ctx, stored, |session, stored, _| {
-                    let ack = session.storing_ack.take();
-                    if let Some(ack) = ack.filter(|_| stored.is_err()) {
-                        session.board.keep_ack(ack);
-                    }
-                });
             }
             Effect::Mark(mark) => {
                 let stored = async move { deps.persistence.store_mark(mark).await };

@@ -1,7 +1,7 @@
 //! The switchboard of one worker thread: which of its sessions and readers hear which room, and the acknowledgements
 //! that wait for the next flush. Lives and dies on its thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::Poll;
@@ -17,6 +17,7 @@ use crate::storage::command::{Reach, ReceivedAck};
 
 use super::effect::Delivery;
 use super::line::{Errand, Line};
+use super::postman::Post;
 use super::reader::{Ending, Slot};
 use super::state::SessionState;
 use super::{Postbox, SessionDeps};
@@ -36,6 +37,8 @@ pub struct Switchboard {
     pub(super) postbox: Postbox,
     pub(super) deps: SessionDeps,
     inner: RefCell<Inner>,
+    /// The postman has been asked for a flush that has not begun.
+    flushes_soon: Cell<bool>,
     /// Observations of this thread, handed to the shared histogram by the tick.
     pub(super) delivery_seconds: RefCell<prometheus::local::LocalHistogram>,
 }
@@ -86,7 +89,7 @@ pub(super) enum Membership {
 impl Switchboard {
     pub(super) fn new(postbox: Postbox, deps: SessionDeps) -> Self {
         let delivery_seconds = RefCell::new(deps.metrics.event_delivery_seconds.local());
-        Self { postbox, deps, inner: RefCell::default(), delivery_seconds }
+        Self { postbox, deps, inner: RefCell::default(), flushes_soon: Cell::new(false), delivery_seconds }
     }
 
     /// Takes a session on; one that comes while the node goes down is told to come back at once.
@@ -307,6 +310,20 @@ impl Switchboard {
                 }
             }
         }
+    }
+
+    /// The same, and soon: what waits is stored within some ten milliseconds. A postman with too much to do stores it at the next
+    /// flush.
+    pub(super) fn store_ack_soon(&self, received: ReceivedAck) {
+        self.keep_ack(received);
+        if !self.flushes_soon.replace(true) && self.postbox.tell(Post::FlushSoon).is_err() {
+            self.flushes_soon.set(false);
+        }
+    }
+
+    /// The flush that was asked for begins.
+    pub(super) fn flushes_now(&self) {
+        self.flushes_soon.set(false);
     }
 
     /// Takes at most `max` of the acknowledgements that wait.

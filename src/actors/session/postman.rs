@@ -18,6 +18,7 @@ use crate::actors::room::Published;
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::room::RoomId;
+use crate::storage::command::ReceivedAck;
 
 use super::SessionDeps;
 use super::board::{Behind, Switchboard};
@@ -37,6 +38,9 @@ const GIVEN_A_TURN: u64 = 1024;
 
 /// Most acknowledgements in one command.
 const ACKS_A_COMMAND: usize = 256;
+
+/// How long acknowledgements of new orders wait for others to share a command with.
+const MERGE_WITHIN: Duration = Duration::from_millis(10);
 
 /// The handle to a worker thread's postman. Cheap to clone, safe to use from any thread.
 #[derive(Clone)]
@@ -97,6 +101,8 @@ pub(super) enum Post {
     Event(RoomId, Published),
     /// Where a room stands.
     Position(RoomId, Cursor),
+    /// Store what devices acknowledge now, and not only at the next flush: a new order is among it.
+    FlushSoon,
     /// A sign-in has ended.
     EndSession(SessionId),
     /// A user may have lost the right to a room.
@@ -173,16 +179,17 @@ impl Postman {
         }
         self.flushing = Flushing::Under;
         let persistence = self.board.deps.persistence.clone();
+        let acks: Arc<[ReceivedAck]> = acks.into();
         async move { (persistence.store_acks(acks.clone()).await, acks) }
             .into_actor(self)
             .map(|(stored, acks), postman: &mut Self, ctx| {
                 postman.flushing = Flushing::Idle;
                 match stored {
                     Ok(()) => postman.flush(ctx),
-                    // It would be refused again.
-                    Err(SubmitError::Refused) => {}
+                    // They would be refused again, or take as long again. What a device says next says the same and more.
+                    Err(SubmitError::Refused | SubmitError::TooSlow) => {}
                     Err(SubmitError::Overloaded | SubmitError::Unavailable | SubmitError::OutcomeUnknown) => {
-                        acks.into_iter().for_each(|ack| postman.board.keep_ack(ack));
+                        acks.iter().for_each(|ack| postman.board.keep_ack(ack.clone()));
                     }
                 }
             })
@@ -232,6 +239,12 @@ impl Handler<Post> for Postman {
                 }
             }
             Post::Position(room, head) => self.board.position(room, head),
+            Post::FlushSoon => {
+                ctx.run_later(MERGE_WITHIN, |postman, ctx| {
+                    postman.board.flushes_now();
+                    postman.flush(ctx);
+                });
+            }
             Post::EndSession(session) => self.board.end_session(session),
             Post::CheckRooms(user) => self.board.check_rooms(user),
             Post::Census(answer) => {

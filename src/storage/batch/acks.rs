@@ -1,32 +1,45 @@
 //! What devices say about the events they got.
 
+mod plan;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use sqlx::FromRow;
 
+use crate::domain::cursor::Epoch;
 use crate::domain::room::RoomId;
-use crate::storage::command::{DeviceMark, Outcome, Reach, ReceivedAck};
+use crate::storage::command::{DeviceMark, Outcome, ReceivedAck};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
-use crate::storage::rows::seq_column;
+use crate::storage::rows::{number, parse, seq_column};
 use crate::storage::statement::{Arg, LazyStatement, Statement};
 
-/// Events one acknowledgement is about at most: more than a device catches up without acknowledging, and few enough
-/// for one transaction.
-const MAX_REACH: i64 = 10_000;
+pub(super) use plan::Left;
+use plan::{Plan, Span};
 
-const ROW: &str = "room text, device text, user_id text, epoch int, seq int, at int, since int, resumed bool";
+/// Events that the acknowledgements of one transaction are about at most: some ten milliseconds of a database, which whoever
+/// shares the transaction waits for. What is beyond is left for the next one.
+const EVENTS_A_TRANSACTION: u64 = 1_000;
 
-// Runs before the positions move: they say what was acknowledged before. Only what can have been sent to the device
-// counts: a room's history must not be claimed by whoever joins at its end.
+const ROW: &str = "room text, device text, user_id text, epoch int, seq int, at int";
+
+// Read before the positions move: they say what was acknowledged before.
+static KNOWN: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        "room text, device text",
+        "SELECT a.room, a.device, a.epoch, a.seq FROM {rows} \
+         JOIN device_acks a ON a.room = r.room AND a.device = r.device",
+    )
+});
+
+// Only what can have been sent to the device counts: a room's history must not be claimed by whoever joins at its end.
 static ORDERS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
-        ROW,
+        "room text, device text, epoch int, after int, upto int, at int",
         "INSERT INTO order_acks (order_id, device, at) \
          SELECT e.order_id, r.device, r.at FROM {rows} \
-         LEFT JOIN device_acks a ON a.room = r.room AND a.device = r.device AND a.epoch = r.epoch \
-         JOIN room_events e ON e.room = r.room AND e.epoch = r.epoch AND e.seq <= r.seq \
-             AND e.seq > r.seq - $2 AND e.seq > COALESCE(a.seq, r.since) AND (r.resumed OR e.seq > r.since) \
+         JOIN room_events e ON e.room = r.room AND e.epoch = r.epoch AND e.seq > r.after AND e.seq <= r.upto \
          WHERE e.kind = 'order_created' AND e.order_id IS NOT NULL \
          ORDER BY e.order_id, r.device \
          ON CONFLICT (order_id, device) DO NOTHING",
@@ -53,69 +66,100 @@ static MARK: LazyStatement = LazyStatement::new(|| {
 });
 
 #[derive(Serialize)]
-struct AckRow<'a> {
+struct DeviceRow<'a> {
+    room: RoomId,
+    device: &'a str,
+}
+
+#[derive(FromRow)]
+struct KnownRow {
+    room: String,
+    device: String,
+    epoch: i64,
+    seq: i64,
+}
+
+#[derive(Serialize)]
+struct SpanRow<'a> {
+    room: RoomId,
+    device: &'a str,
+    epoch: u32,
+    after: i64,
+    upto: i64,
+    at: i64,
+}
+
+#[derive(Serialize)]
+struct PositionRow<'a> {
     room: RoomId,
     device: &'a str,
     user_id: String,
     epoch: u32,
     seq: i64,
     at: i64,
-    since: i64,
-    resumed: bool,
 }
 
-impl<'a> AckRow<'a> {
-    fn of(ReceivedAck { ack, reach }: &'a ReceivedAck) -> Self {
-        let (since, resumed) = match reach {
-            Reach::After(since) => (since, false),
-            Reach::Resumed(since) => (since, true),
-        };
+/// How far each device is known to be.
+type Known = BTreeMap<(RoomId, String), (Epoch, u64)>;
+
+/// Stores how far devices are, and when each had each new order of its business for the first time: as much of it as one
+/// transaction may be about, and tells what is left.
+pub(super) async fn store<'a>(
+    connection: &mut Connection,
+    acks: &[&'a ReceivedAck],
+) -> Result<Left<'a>, Failure> {
+    if acks.is_empty() {
+        return Ok(Left::default());
+    }
+    let devices: Vec<DeviceRow<'_>> =
+        plan::devices_of_businesses(acks).map(|(room, device)| DeviceRow { room, device }).collect();
+    let known = if devices.is_empty() { Known::new() } else { known(connection, &devices).await? };
+    let Plan { spans, positions, left } = plan::plan(acks, &known, EVENTS_A_TRANSACTION);
+    let spans: Vec<SpanRow<'_>> = spans.iter().map(SpanRow::of).collect();
+    if !spans.is_empty() {
+        connection.execute(&ORDERS, &[Arg::rows(&spans)]).await?;
+    }
+    // One row a device and room: a statement cannot write a row twice.
+    let positions: Vec<PositionRow<'_>> = positions
+        .into_iter()
+        .map(|(received, seq)| PositionRow {
+            room: received.ack.room,
+            device: &received.ack.device,
+            user_id: received.ack.user.to_string(),
+            epoch: received.ack.cursor.epoch.value(),
+            seq: seq_column(seq),
+            at: received.ack.at.as_micros(),
+        })
+        .collect();
+    if !positions.is_empty() {
+        connection.execute(&POSITIONS, &[Arg::rows(&positions)]).await?;
+    }
+    Ok(left)
+}
+
+async fn known(connection: &mut Connection, devices: &[DeviceRow<'_>]) -> Result<Known, Failure> {
+    let rows: Vec<KnownRow> = connection.fetch(&KNOWN, &[Arg::rows(devices)]).await?;
+    let mut known = Known::new();
+    for row in rows {
+        let epoch = Epoch::new(number("device_acks.epoch", row.epoch)?);
+        let seq = number("device_acks.seq", row.seq)?;
+        known.insert((parse("device_acks.room", &row.room)?, row.device), (epoch, seq));
+    }
+    Ok(known)
+}
+
+impl<'a> SpanRow<'a> {
+    fn of(span: &Span<'a>) -> Self {
+        let ack = &span.received.ack;
         Self {
             room: ack.room,
             device: &ack.device,
-            user_id: ack.user.to_string(),
             epoch: ack.cursor.epoch.value(),
-            seq: seq_column(ack.cursor.seq),
+            after: seq_column(span.after),
+            upto: seq_column(span.upto),
             at: ack.at.as_micros(),
-            since: seq_column(*since),
-            resumed,
         }
     }
-}
-
-/// Stores how far devices are, and when each had each new order of its business for the first time.
-pub(super) async fn store(connection: &mut Connection, acks: &[ReceivedAck]) -> Result<(), Failure> {
-    let of_businesses: Vec<AckRow<'_>> =
-        furthest(acks, |ReceivedAck { ack, reach }| (ack.room, &ack.device, *reach))
-            .filter(|received| matches!(received.ack.room, RoomId::Business(_)))
-            .map(AckRow::of)
-            .collect();
-    if !of_businesses.is_empty() {
-        connection.execute(&ORDERS, &[Arg::rows(&of_businesses), Arg::Int(MAX_REACH)]).await?;
-    }
-    // One row a device and room: a statement cannot write a row twice.
-    let rows: Vec<AckRow<'_>> =
-        furthest(acks, |ReceivedAck { ack, .. }| (ack.room, &ack.device)).map(AckRow::of).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    connection.execute(&POSITIONS, &[Arg::rows(&rows)]).await.map(drop)
-}
-
-/// The one that says most of those with the same key, in the order of the keys; of two epochs the later one in `acks`.
-fn furthest<'a, K: Ord>(
-    acks: &'a [ReceivedAck],
-    key: impl Fn(&'a ReceivedAck) -> K,
-) -> impl Iterator<Item = &'a ReceivedAck> {
-    let mut furthest: BTreeMap<K, &ReceivedAck> = BTreeMap::new();
-    for received in acks {
-        let last = furthest.entry(key(received)).or_insert(received);
-        let (cursor, known) = (received.ack.cursor, last.ack.cursor);
-        if cursor.epoch != known.epoch || cursor.seq > known.seq {
-            *last = received;
-        }
-    }
-    furthest.into_values()
 }
 
 /// Stores that an event was shown or acted upon; a second time changes nothing.

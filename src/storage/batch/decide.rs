@@ -33,6 +33,10 @@ pub(super) enum Answer {
         step: usize,
         request_mac: String,
     },
+    /// Of the command at this place, once it is known how many acknowledgements fit into the transaction.
+    Acks {
+        command: usize,
+    },
 }
 
 impl From<Outcome> for Answer {
@@ -57,7 +61,7 @@ pub(super) struct Batch<'a> {
     orders: Orders,
     catalog: Catalog,
     keys: Keys,
-    acks: Vec<ReceivedAck>,
+    acks: Vec<&'a ReceivedAck>,
     told: Vec<Told>,
 }
 
@@ -84,16 +88,21 @@ impl<'a> Batch<'a> {
         let open: Vec<usize> = (0..answers.len()).filter(|&i| answers[i].is_none()).collect();
         self.load(&open).await?;
         for &i in &open {
-            let command = &self.commands[i];
-            answers[i] = Some(self.act(command).await?);
+            answers[i] = Some(match &self.commands[i].action {
+                Action::StoreAcks(acks) => {
+                    self.acks.extend(acks.iter());
+                    Answer::Acks { command: i }
+                }
+                _ => self.act(&self.commands[i]).await?,
+            });
         }
         self.orders.number(self.connection).await?;
+        let announced = self.announced();
+        let left = self.write(&announced).await?;
         let outcomes: Vec<Outcome> = answers
             .into_iter()
-            .map(|answer| self.outcome(answer.expect("every command was answered above")))
+            .map(|answer| self.outcome(answer.expect("every command was answered above"), &left))
             .collect();
-        let announced = self.announced();
-        self.write(&announced).await?;
         commands::record(self.connection, self.commands, &open, &outcomes, attempt).await?;
         let events = rooms::number(self.connection, announced.events).await?;
         Ok(Committed { outcomes, events })
@@ -123,10 +132,7 @@ impl<'a> Batch<'a> {
                 self.told.push(Told::Notification(notification.clone()));
                 Outcome::Done.into()
             }
-            Action::StoreAcks(acks) => {
-                self.acks.extend_from_slice(acks);
-                Outcome::Done.into()
-            }
+            Action::StoreAcks(_) => unreachable!("acknowledgements are gathered before this"),
             Action::StoreMark(mark) => acks::store_mark(self.connection, mark).await?.into(),
             Action::CreateUser(user) => super::accounts::create_user(self.connection, user).await?.into(),
             Action::OpenSession(session) => {
@@ -244,10 +250,14 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn outcome(&self, answer: Answer) -> Outcome {
+    fn outcome(&self, answer: Answer, left: &acks::Left<'_>) -> Outcome {
         let order = |step: usize| self.orders.step(step).order.clone();
         match answer {
             Answer::Final(outcome) => *outcome,
+            Answer::Acks { command } => match &self.commands[command].action {
+                Action::StoreAcks(acks) if left.has_any_of(acks) => Outcome::AcksLeft,
+                _ => Outcome::Done,
+            },
             Answer::Placed { step } => Outcome::Placed(PlaceOutcome::Placed(Box::new(order(step)))),
             Answer::Moved { step } => Outcome::Moved(Ok(order(step))),
             Answer::Replayed { step, request_mac } => Outcome::Placed(PlaceOutcome::Replayed(KeptAnswer {
@@ -284,7 +294,7 @@ impl<'a> Batch<'a> {
         announced
     }
 
-    async fn write(&mut self, announced: &Announced) -> Result<(), Failure> {
+    async fn write(&mut self, announced: &Announced) -> Result<acks::Left<'a>, Failure> {
         self.orders.write(self.connection, self.cipher).await?;
         rooms::write_notifications(self.connection, &announced.notifications).await?;
         let orders = &self.orders;

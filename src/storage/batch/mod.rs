@@ -23,8 +23,8 @@ use crate::telemetry::metrics::Metrics;
 
 use super::cipher::Cipher;
 use super::command::{Command, Committed};
-use super::connection::Connection;
-use super::connector::Connector;
+use super::connection::{Connection, Soundness};
+use super::connector::{Connector, away};
 use super::error::StoreError;
 use super::failure::{Failure, Retry};
 use super::ports::{Attempt, Lane};
@@ -43,7 +43,7 @@ pub(super) struct SqlLane {
     connection: Option<Connection>,
     cipher: Arc<Cipher>,
     metrics: Metrics,
-    /// The longest a transaction may take before COMMIT, and COMMIT itself.
+    /// The longest a transaction may take before COMMIT, in all; each answer has the connection's own limit.
     limit: Duration,
 }
 
@@ -55,7 +55,7 @@ impl SqlLane {
         metrics: Metrics,
         limit: Duration,
     ) -> Result<Self, StoreError> {
-        let connection = Some(connector.connect(metrics.clone()).await?);
+        let connection = Some(connector.connect(metrics.clone()).await.map_err(away)?);
         Ok(Self { connector, connection, cipher, metrics, limit })
     }
 
@@ -63,46 +63,62 @@ impl SqlLane {
     /// it yet, so a new one takes its place at once.
     async fn begin(&mut self) -> Result<Connection, Failure> {
         if let Some(mut idle) = self.connection.take() {
-            match tokio::time::timeout(self.limit, idle.begin()).await {
-                Ok(Ok(())) => return Ok(idle),
+            match idle.begin().await {
+                Ok(()) => return Ok(idle),
                 // A file does not go away by itself: it is busy, and trying again would double the wait.
-                Ok(Err(failure)) if idle.dialect() == Dialect::Sqlite => return Err(failure),
-                Ok(Err(_)) | Err(_) => {}
+                Err(failure) if idle.dialect() == Dialect::Sqlite => {
+                    self.keep_if_sound(idle);
+                    return Err(failure);
+                }
+                Err(_) => {}
             }
         }
-        let mut fresh = self.connector.connect(self.metrics.clone()).await?;
+        let mut fresh = self.connector.connect(self.metrics.clone()).await.map_err(away)?;
         fresh.begin().await?;
         Ok(fresh)
     }
 
+    fn keep_if_sound(&mut self, connection: Connection) {
+        if connection.soundness() == Soundness::Sound {
+            self.connection = Some(connection);
+        }
+    }
+
     async fn run_once(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, Failure> {
+        self.connector.check()?;
         let mut connection = self.begin().await?;
         let batch = Batch::new(&mut connection, &self.cipher, commands);
         let done = match tokio::time::timeout(self.limit, batch.run(attempt)).await {
             Ok(done) => done,
-            Err(_) => {
-                let limit = self.limit.as_millis();
-                return Err(
-                    StoreError::Unavailable(format!("the transaction took longer than {limit} ms")).into()
-                );
-            }
+            Err(_) => return Err(self.took_too_long(connection).await),
         };
         let failure = match done {
-            Ok(committed) => match tokio::time::timeout(self.limit, connection.commit()).await {
-                Ok(Ok(())) => {
+            Ok(committed) => match connection.commit().await {
+                Ok(()) => {
                     self.connection = Some(connection);
+                    // What went into a file that is not there any more may be found again when it is put back.
+                    self.connector.check().map_err(|lost| StoreError::OutcomeUnknown(lost.to_string()))?;
                     return Ok(committed);
                 }
-                Ok(Err(failure)) => failure,
-                Err(_) => Failure::commit_timed_out(),
+                Err(failure) => failure,
             },
             Err(failure) => failure,
         };
         let in_doubt = matches!(failure.error, StoreError::OutcomeUnknown(_));
-        if !in_doubt && matches!(tokio::time::timeout(self.limit, connection.rollback()).await, Ok(Ok(()))) {
-            self.connection = Some(connection);
+        if !in_doubt && connection.soundness() == Soundness::Sound && connection.rollback().await.is_ok() {
+            self.keep_if_sound(connection);
         }
         Err(failure)
+    }
+
+    /// Whether it was the transaction that was slow, or the other side that has gone, is told by whether it still answers.
+    /// The connection is not used again, whichever it was.
+    async fn took_too_long(&self, mut connection: Connection) -> Failure {
+        let text = format!("the transaction took longer than {} ms", self.limit.as_millis());
+        match connection.rollback().await {
+            Ok(()) => StoreError::TooSlow(text).into(),
+            Err(_) => StoreError::Unavailable(text).into(),
+        }
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) enum StoredOutcome {
     NotificationRead(Option<i64>),
     Resealed(u64),
     Advanced(Advanced),
+    AcksLeft,
     Done,
 }
 
@@ -198,6 +199,7 @@ impl StoredOutcome {
             Outcome::NotificationRead(at) => Self::NotificationRead(at.map(Timestamp::as_micros)),
             Outcome::Resealed(values) => Self::Resealed(*values),
             Outcome::Advanced(advanced) => Self::Advanced(advanced.clone()),
+            Outcome::AcksLeft => Self::AcksLeft,
             Outcome::Done => Self::Done,
         }
     }
@@ -265,6 +267,7 @@ impl StoredOutcome {
             Self::NotificationRead(at) => Outcome::NotificationRead(at.map(Timestamp::from_micros)),
             Self::Resealed(values) => Outcome::Resealed(values),
             Self::Advanced(advanced) => Outcome::Advanced(advanced),
+            Self::AcksLeft => Outcome::AcksLeft,
             Self::Done => Outcome::Done,
         })
     }

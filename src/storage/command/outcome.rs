@@ -42,6 +42,9 @@ pub enum Outcome {
     Resealed(u64),
     /// Of `RotateEpoch`.
     Advanced(Advanced),
+    /// Of `StoreAcks` that were too much for one transaction: a part is stored, and the same command under a new id stores
+    /// more.
+    AcksLeft,
     /// Of everything that cannot be refused.
     Done,
 }

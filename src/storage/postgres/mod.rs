@@ -6,31 +6,36 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection as _};
 
 use crate::telemetry::metrics::Metrics;
 
 use super::cipher::Cipher;
-use super::connection::Pool;
-use super::connector::{Connector, connect_postgres};
+use super::connector::{Connector, away, connect_postgres};
 use super::error::StoreError;
-use super::failure::Failure;
 use super::migrations::failed;
+use super::pool::{Pool, PoolLimits};
 use super::ports::Store;
 use super::reading::Reading;
 use super::store::{SqlStore, TRANSACTION_LIMIT};
 
+mod session;
 mod tls;
+
+pub(super) use session::SessionSettings;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// More lanes than this only wait for each other: commits share the log's disk.
 const MAX_LANES: usize = 4;
 
-/// A pooled connection that was used within this time is used again untested: the pool tests it when it is put back, and a
-/// round trip more would cost a read as much again. One that is lost meanwhile is found by the read, which takes another.
+/// A pooled connection that was used within this time is used again untested: a round trip more would cost a read as much
+/// again. One that is lost meanwhile is found by the read, which takes another.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// An answer may take so much longer than its statement may run.
+const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 
 /// How to reach Postgres, and how long to wait for what.
 #[derive(Clone, Debug)]
@@ -38,6 +43,8 @@ pub struct PostgresOptions {
     /// `postgres://…`; may hold a password, an `sslmode` and an `sslrootcert`. A server elsewhere has to show a certificate for
     /// its name unless a mode is named.
     pub url: SecretString,
+    /// Connections for reading that are kept open though nobody reads.
+    pub min_connections: u32,
     /// Connections for reading; each lane has its own besides.
     pub max_connections: u32,
     /// The longest wait for one of them.
@@ -74,55 +81,59 @@ pub fn connect(
     if tls::is_exposed(&plain) {
         tracing::warn!(sslmode = ?plain.get_ssl_mode(), "the way to Postgres is not protected by TLS with a checked certificate");
     }
-    let millis = |limit: Duration| limit.as_millis().to_string();
-    let bounded = plain.clone().options([
-        ("statement_timeout", millis(options.statement_timeout)),
-        ("lock_timeout", millis(options.lock_timeout)),
-        ("idle_in_transaction_session_timeout", millis(TRANSACTION_LIMIT)),
-        ("synchronous_commit", "on".to_owned()),
-        ("enable_seqscan", "off".to_owned()),
+    // What was answered has to be on disk, whatever the database's own default is.
+    let safe = SessionSettings::new(vec![("synchronous_commit", "on".to_owned())]);
+    let bounded = safe.with(&[
+        ("statement_timeout", &options.statement_timeout.as_millis().to_string()),
+        ("lock_timeout", &options.lock_timeout.as_millis().to_string()),
+        ("idle_in_transaction_session_timeout", &TRANSACTION_LIMIT.as_millis().to_string()),
+        ("default_transaction_isolation", "read committed"),
+        // See docs/decisions/0013: every write finds its rows by key, whatever the tables held when it was planned; and no
+        // plan is worth compiling, least of all one that only looks dear because scans are discouraged.
+        ("enable_seqscan", "off"),
+        ("jit", "off"),
     ]);
-    // See docs/decisions/0013: every write finds its rows by key, whatever the tables held when it was planned.
-    let writing = bounded.clone().options([("enable_hashjoin", "off"), ("enable_mergejoin", "off")]);
-    let pool = PgPoolOptions::new()
-        .max_connections(options.max_connections)
-        .acquire_timeout(options.acquire_timeout)
-        .idle_timeout(options.idle_timeout)
-        .max_lifetime(options.max_lifetime)
-        .test_before_acquire(false)
-        .before_acquire(|connection, used| {
-            Box::pin(async move {
-                if used.idle_for > TRUSTED_FOR {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_lazy_with(bounded.clone());
-    let timeout = options.connect_timeout;
+    let writing = bounded.with(&[("enable_hashjoin", "off"), ("enable_mergejoin", "off")]);
+    // The server ends a statement by itself; this is for a server that has gone silent.
+    let answer = options.statement_timeout + ANSWER_MARGIN;
+    let connector = |session| Connector::Postgres {
+        options: Box::new(plain.clone()),
+        session: Arc::new(session),
+        timeout: options.connect_timeout,
+        answer,
+    };
+    let limits = PoolLimits {
+        min: options.min_connections.min(options.max_connections),
+        max: options.max_connections,
+        acquire: options.acquire_timeout,
+        idle: options.idle_timeout,
+        lifetime: options.max_lifetime,
+        trusted: TRUSTED_FOR,
+    };
+    let pool = Pool::new(connector(bounded), limits, metrics.clone());
     Ok(Arc::new(SqlStore {
         name: "postgres",
         max_lanes: MAX_LANES,
-        connector: Connector::Postgres { options: Box::new(writing), timeout },
+        connector: connector(writing),
         // A migration may take longer than any statement of daily life.
-        migrations: Connector::Postgres { options: Box::new(plain), timeout },
-        // The server ends a statement by itself; this is for a server that has gone silent. The wait for a connection
-        // is part of it, so that a request that reads before it writes is refused in about the time of one that
-        // only writes.
-        reading: Reading::new(
-            "postgres",
-            Pool::Postgres(pool),
-            options.acquire_timeout.max(options.statement_timeout + Duration::from_secs(1)),
-            metrics.clone(),
-        ),
+        migrations: connector(safe),
+        // The wait for a connection is part of it, so that a request that reads before it writes is refused in about the
+        // time of one that only writes.
+        reading: Reading::new("postgres", pool, options.acquire_timeout.max(answer), metrics.clone()),
         cipher,
         metrics,
     }))
 }
 
 /// Runs what is missing under the database's advisory lock, so that one node does it and the others wait.
-pub(super) async fn migrate(options: &PgConnectOptions, timeout: Duration) -> Result<(), StoreError> {
-    let mut connection = connect_postgres(options, timeout).await?;
+pub(super) async fn migrate(
+    options: &PgConnectOptions,
+    session: &SessionSettings,
+    timeout: Duration,
+) -> Result<(), StoreError> {
+    let mut connection = connect_postgres(options, session, timeout).await.map_err(away)?;
     MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(failed)?;
-    connection.close().await.map_err(|e| Failure::from(e).error)
+    // It is done, whatever becomes of the goodbye.
+    drop(tokio::time::timeout(ANSWER_MARGIN, connection.close()).await);
+    Ok(())
 }

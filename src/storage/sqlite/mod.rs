@@ -5,25 +5,36 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _, Executor as _};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection as _, Row as _};
 
 use crate::telemetry::metrics::Metrics;
 
 use super::cipher::Cipher;
-use super::connection::Pool;
-use super::connector::{Connector, connect_sqlite};
+use super::connector::{Connector, away, connect_sqlite};
 use super::error::StoreError;
 use super::failure::Failure;
 use super::migrations::failed;
-use super::ports::Store;
+use super::pool::{Pool, PoolLimits};
+use super::ports::{Checkpoint, Store};
 use super::reading::Reading;
-use super::store::SqlStore;
+use super::store::{SqlStore, TRANSACTION_LIMIT};
+
+mod files;
+
+pub(super) use files::{Files, LOST};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Readers never wait for the writer in WAL mode; a few keep slow lists from delaying single orders.
 const READERS: u32 = 4;
+
+/// When a reader that nobody uses is closed, and when each is replaced.
+const READER_IDLE: Duration = Duration::from_secs(10 * 60);
+const READER_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// A write-ahead log that has grown beyond this, bytes, is cut to it once it was folded in whole.
+const LOG_LIMIT: &str = "67108864";
 
 /// The longest wait for another process that writes, such as a backup or a command line tool.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,26 +56,37 @@ pub async fn connect(
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
+        .pragma("journal_size_limit", LOG_LIMIT)
         .disable_statement_logging();
     // Turns the file to WAL before the first reader opens it.
-    let first = connect_sqlite(&writer).await?;
-    first.close().await.map_err(|e| Failure::from(e).error)?;
+    let files = Files::open(path, &writer, metrics.clone()).await?;
     let reader = SqliteConnectOptions::new()
         .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("query_only", "ON")
         .disable_statement_logging();
-    let pool = SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .acquire_timeout(BUSY_TIMEOUT)
-        .connect_lazy_with(reader);
-    let connector = Connector::Sqlite { options: Box::new(writer) };
+    let connector = |options| Connector::Sqlite {
+        options: Box::new(options),
+        files: files.clone(),
+        answer: TRANSACTION_LIMIT,
+    };
+    let limits = PoolLimits {
+        min: 0,
+        max: READERS,
+        acquire: BUSY_TIMEOUT,
+        idle: READER_IDLE,
+        lifetime: READER_LIFETIME,
+        // A file does not fall silent.
+        trusted: READER_LIFETIME,
+    };
+    let pool = Pool::new(connector(reader), limits, metrics.clone());
+    let connector = connector(writer);
     Ok(Arc::new(SqlStore {
         name: "sqlite",
         max_lanes: 1,
         migrations: connector.clone(),
         connector,
-        reading: Reading::new("sqlite", Pool::Sqlite(pool), 2 * BUSY_TIMEOUT, metrics.clone()),
+        reading: Reading::new("sqlite", pool, 2 * BUSY_TIMEOUT, metrics.clone()),
         cipher,
         metrics,
     }))
@@ -86,15 +108,26 @@ async fn make_file(path: &Path) -> std::io::Result<()> {
 
 /// Folds the write-ahead log into the file and empties it, unless somebody needs it for longer than
 /// [`CHECKPOINT_PATIENCE`].
-pub(super) async fn checkpoint(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+pub(super) async fn checkpoint(
+    options: &SqliteConnectOptions,
+    files: &Files,
+) -> Result<Checkpoint, StoreError> {
     let unavailable = |e| Failure::from(e).error;
-    let mut connection = connect_sqlite(&options.clone().busy_timeout(CHECKPOINT_PATIENCE)).await?;
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.map_err(unavailable)?;
-    connection.close().await.map_err(unavailable)
+    let options = options.clone().busy_timeout(CHECKPOINT_PATIENCE);
+    let mut connection = connect_sqlite(&options, files).await.map_err(away)?;
+    let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+    let row = checkpoint.fetch_one(&mut connection).await.map_err(unavailable)?;
+    let busy: i64 = row.try_get(0).map_err(unavailable)?;
+    connection.close().await.map_err(unavailable)?;
+    Ok(if busy == 0 { Checkpoint::Done } else { Checkpoint::Busy })
 }
 
 /// A copy as of one moment, without the log beside it; on disk when this returns.
-pub(super) async fn backup(options: &SqliteConnectOptions, file: &Path) -> Result<(), StoreError> {
+pub(super) async fn backup(
+    options: &SqliteConnectOptions,
+    files: &Files,
+    file: &Path,
+) -> Result<(), StoreError> {
     let unusable = |e: std::io::Error| StoreError::NotHappened(format!("the file {}: {e}", file.display()));
     // Made here first, so that it is never readable by others; SQLite fills an empty file.
     let mut new = tokio::fs::OpenOptions::new();
@@ -104,7 +137,7 @@ pub(super) async fn backup(options: &SqliteConnectOptions, file: &Path) -> Resul
     let made = new.open(file).await.map_err(unusable)?;
     let name = file.to_str().ok_or_else(|| StoreError::NotHappened("the file's name is no UTF-8".to_owned()));
     let copied = async {
-        let mut connection = connect_sqlite(options).await?;
+        let mut connection = connect_sqlite(options, files).await.map_err(away)?;
         let copy = sqlx::query("VACUUM INTO $1").bind(name?.to_owned());
         copy.execute(&mut connection).await.map_err(|e| Failure::from(e).error)?;
         connection.close().await.map_err(|e| Failure::from(e).error)?;
@@ -119,9 +152,9 @@ pub(super) async fn backup(options: &SqliteConnectOptions, file: &Path) -> Resul
 }
 
 /// Runs what is missing as the writer, so that a second process waits and then finds it done.
-pub(super) async fn migrate(options: &SqliteConnectOptions) -> Result<(), StoreError> {
+pub(super) async fn migrate(options: &SqliteConnectOptions, files: &Files) -> Result<(), StoreError> {
     let unavailable = |e| Failure::from(e).error;
-    let mut connection = connect_sqlite(options).await?;
+    let mut connection = connect_sqlite(options, files).await.map_err(away)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
     MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(failed)?;
     transaction.commit().await.map_err(unavailable)?;

@@ -16,12 +16,18 @@ use crate::storage::command::{Action, Removal};
 struct FaultyLane {
     faults: VecDeque<Fault>,
     poison: Option<CommandId>,
+    /// The poison takes too long, and is not refused.
+    slow: bool,
+    /// How long the store takes until it says that something takes too long.
+    limit: Duration,
     happened: Arc<Mutex<Vec<CommandId>>>,
     attempts: Arc<Mutex<Vec<Attempt>>>,
 }
 
 #[derive(Clone, Copy)]
 enum Fault {
+    /// A time limit of the hub's own.
+    TooSlow,
     Unavailable,
     /// COMMIT happens and its answer is lost.
     AnswerLost,
@@ -36,10 +42,15 @@ impl Lane for FaultyLane {
     async fn run(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, StoreError> {
         self.attempts.lock().unwrap().push(attempt);
         if commands.iter().any(|c| Some(c.id) == self.poison) {
+            if self.slow {
+                tokio::time::advance(self.limit).await;
+                return Err(StoreError::TooSlow("a statement time-out".to_owned()));
+            }
             return Err(StoreError::NotHappened("poison".to_owned()));
         }
         let fault = self.faults.pop_front();
         match fault {
+            Some(Fault::TooSlow) => return Err(StoreError::TooSlow("a lock time-out".to_owned())),
             Some(Fault::Unavailable) => return Err(StoreError::Unavailable("away".to_owned())),
             Some(Fault::Refused) => return Err(StoreError::NotHappened("an error".to_owned())),
             _ => {}
@@ -85,6 +96,7 @@ impl CommitObserver for Heard {
 
 struct Run {
     ids: Vec<CommandId>,
+    given_up: u64,
     answers: Vec<Result<(), SubmitError>>,
     heard: Heard,
 }
@@ -113,7 +125,7 @@ async fn run_batch_of(count: usize, mut lane: FaultyLane, poison: Option<usize>)
         answers.push(receiver.await.expect("every command is answered").map(drop));
     }
     assert_eq!(permits.available_permits(), count, "every share of the queue is given back");
-    Run { ids, answers, heard }
+    Run { ids, given_up: metrics.persistence_too_slow_total.get(), answers, heard }
 }
 
 #[tokio::test]
@@ -163,4 +175,59 @@ async fn a_store_that_is_away_is_said_so_and_nothing_has_happened() {
     let run = run_batch_of(2, lane, None).await;
     assert_eq!(run.answers, [Err(SubmitError::Unavailable), Err(SubmitError::Unavailable)]);
     assert!(happened.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_meets_a_time_limit_alone_twice_is_given_up_and_the_others_commit() {
+    let lane = FaultyLane { slow: true, limit: Duration::from_millis(100), ..FaultyLane::default() };
+    let run = run_batch_of(9, lane, Some(4)).await;
+    for (index, answer) in run.answers.iter().enumerate() {
+        assert_eq!(*answer, if index == 4 { Err(SubmitError::TooSlow) } else { Ok(()) });
+    }
+    assert_eq!(run.given_up, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_that_is_met_once_costs_nobody_anything() {
+    let lane = FaultyLane { faults: [Fault::TooSlow, Fault::TooSlow].into(), ..FaultyLane::default() };
+    let run = run_batch_of(2, lane, None).await;
+    assert_eq!(run.answers, [Ok(()), Ok(())]);
+    assert_eq!((run.given_up, run.heard.committed.lock().unwrap().len()), (0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_without_an_answer_is_asked_about_however_long_that_takes() {
+    let faults = [Fault::CommitLost, Fault::TooSlow, Fault::TooSlow, Fault::TooSlow].into();
+    let run = run_batch_of(1, FaultyLane { faults, ..FaultyLane::default() }, None).await;
+    assert_eq!(run.answers, [Ok(())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_goes_on_being_slow_is_given_up_in_time_with_nothing_tried_in_vain() {
+    let lane = FaultyLane { slow: true, limit: Duration::from_secs(2), ..FaultyLane::default() };
+    let happened = lane.happened.clone();
+    let run = run_batch_of(64, lane, Some(63)).await;
+    let committed = run.answers.iter().filter(|answer| answer.is_ok()).count();
+    assert!(committed >= 48, "{committed}");
+    assert_eq!(happened.lock().unwrap().len(), committed);
+    assert!(run.answers.iter().all(|answer| matches!(answer, Ok(()) | Err(SubmitError::Unavailable))));
+}
+
+#[test]
+fn what_can_wait_is_divided_from_what_somebody_waits_for() {
+    let permits = Arc::new(Semaphore::new(8));
+    let job = |action| Job {
+        command: Command { id: CommandId::generate(), at: Timestamp::default(), action },
+        waiter: Waiter { reply: oneshot::channel().0, permit: permits.clone().try_acquire_owned().unwrap() },
+    };
+    let acks = || job(Action::StoreAcks([].into()));
+    let end = || job(Action::EndSession { session: SessionId::generate() });
+    let count = |jobs| {
+        let (first, second) = divided(jobs);
+        let later = |jobs: &[Job]| jobs.iter().filter(|job| job.command.action.can_wait()).count();
+        [(first.len(), later(&first)), (second.len(), later(&second))]
+    };
+    assert_eq!(count(vec![acks(), end(), acks()]), [(1, 0), (2, 2)]);
+    assert_eq!(count(vec![acks(), acks(), acks()]), [(1, 1), (2, 2)]);
+    assert_eq!(count(vec![end(), end()]), [(1, 0), (1, 0)]);
 }
