@@ -22,6 +22,7 @@ use crate::actors::room::Rooms;
 use crate::actors::session::{Credentials, Sessions};
 use crate::config::{Environment, SECRETS_FILE, Settings};
 use crate::domain::access::Principal;
+use crate::domain::ids::SessionId;
 use crate::domain::order::Status;
 use crate::domain::time::Timestamp;
 use crate::http::access::activity::Activity;
@@ -263,6 +264,7 @@ impl App {
             fatal.clone(),
         )
         .await?;
+        rooms.write_through(persistence.clone());
         let credentials =
             Arc::new(TokenCredentials { tokens: tokens.clone(), revocations: revocations.clone() });
         let sessions = Sessions::new(
@@ -270,7 +272,7 @@ impl App {
             persistence.clone(),
             reads.clone(),
             credentials,
-            settings.actors.sessions.clone(),
+            settings.actors.sessions.of_one_worker(settings.http.server.worker_threads()),
             metrics.clone(),
             fatal.clone(),
         );
@@ -518,5 +520,9 @@ impl Credentials for TokenCredentials {
         let claims = self.tokens.verify_access(token, now).ok()?;
         (!self.revocations.contains(claims.principal.session))
             .then_some((claims.principal, claims.expires_at))
+    }
+
+    fn has_ended(&self, session: SessionId) -> bool {
+        self.revocations.contains(session)
     }
 }

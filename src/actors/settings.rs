@@ -49,6 +49,8 @@ pub struct RoomSettings {
     pub ring_events: usize,
     /// Most bytes in a room's ring, 0–64 MiB.
     pub ring_bytes: usize,
+    /// Most bytes of events that all rooms hold together, 0–64 GiB; the ring read least recently gives way.
+    pub memory_bytes: usize,
     /// A room without members is kept this long for those who come back, seconds, 0–3600.
     pub linger_s: u64,
 }
@@ -61,6 +63,9 @@ pub struct SessionSettings {
     pub outbox_frames: usize,
     /// Most bytes waiting for a device, 1 KiB–16 MiB; then it lags and catches up from the log.
     pub outbox_bytes: usize,
+    /// Most bytes waiting for all devices of this node together, 1 MiB–64 GiB, each worker thread a share; beyond it a
+    /// device that has something waiting catches up from the log.
+    pub memory_bytes: usize,
     /// Largest message from a device, 1–64 KiB; a larger one closes the socket with 1009 before it is collected.
     pub frame_bytes: usize,
     /// A ping after this much silence, seconds, 1–30.
@@ -114,7 +119,7 @@ impl Default for PersistenceSettings {
 
 impl Default for RoomSettings {
     fn default() -> Self {
-        Self { ring_events: 1024, ring_bytes: 2 * MIB, linger_s: 30 }
+        Self { ring_events: 1024, ring_bytes: 2 * MIB, memory_bytes: 64 * MIB, linger_s: 30 }
     }
 }
 
@@ -123,6 +128,7 @@ impl Default for SessionSettings {
         Self {
             outbox_frames: 1024,
             outbox_bytes: 256 * KIB,
+            memory_bytes: 256 * MIB,
             frame_bytes: 64 * KIB,
             ping_s: 25,
             pong_s: 10,
@@ -166,12 +172,18 @@ impl RoomSettings {
         let mut checks = Checks::of("rooms");
         checks.range("ring_events", self.ring_events, 0..=65_536);
         checks.range("ring_bytes", self.ring_bytes, 0..=64 * MIB);
+        checks.range("memory_bytes", self.memory_bytes, 0..=64 * 1024 * MIB);
         checks.range("linger_s", self.linger_s, 0..=3600);
         checks.found()
     }
 }
 
 impl SessionSettings {
+    /// As one of `workers` threads is to keep them: with its share of the memory.
+    pub fn of_one_worker(&self, workers: usize) -> Self {
+        Self { memory_bytes: self.memory_bytes / workers.max(1), ..self.clone() }
+    }
+
     /// How many frames a device may send.
     pub(super) fn frames(&self) -> Quota {
         Quota::new(self.frames_per_s, Duration::from_secs(1), self.frames_burst)
@@ -181,6 +193,7 @@ impl SessionSettings {
         let mut checks = Checks::of("sessions");
         checks.range("outbox_frames", self.outbox_frames, 1..=65_536);
         checks.range("outbox_bytes", self.outbox_bytes, KIB..=16 * MIB);
+        checks.range("memory_bytes", self.memory_bytes, MIB..=64 * 1024 * MIB);
         checks.range("frame_bytes", self.frame_bytes, KIB..=64 * KIB);
         checks.range("ping_s", self.ping_s, 1..=30);
         checks.range("pong_s", self.pong_s, 1..=20);

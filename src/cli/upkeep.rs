@@ -9,7 +9,6 @@ use clap::Subcommand;
 
 use crate::app::{StartError, open_store};
 use crate::config::Settings;
-use crate::domain::cursor::Epoch;
 use crate::storage::Store;
 use crate::storage::rotation::{self, RotationError};
 use crate::storage::settings::DatabaseLocation;
@@ -98,9 +97,7 @@ async fn try_epochs(settings: &Settings) -> Result<String, UpkeepError> {
     let store = open_existing(settings).await?;
     store.migrate().await.map_err(StartError::from)?;
     let before = store.epoch().await.map_err(StartError::from)?;
-    // One in 4 billion draws the old one again; then the next is taken. 0 stays free.
-    let drawn = getrandom::u32()? | 1;
-    let epoch = if drawn == before.value() { Epoch::new(drawn ^ 2) } else { Epoch::new(drawn) };
+    let epoch = before.another(getrandom::u32()?);
     let rooms = rotation::rotate_epoch(store.as_ref(), epoch).await?;
     store.close().await;
     Ok(format!("{rooms} rooms count in the epoch {epoch} now; clients from before are told to list anew"))

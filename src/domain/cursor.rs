@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::ids::EventId;
+
 /// Which history of the store a sequence number counts in. A restored store gets a new one, so that an old
 /// position never passes for a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +21,19 @@ impl Epoch {
     /// The number as the database keeps it.
     pub const fn value(self) -> u32 {
         self.0
+    }
+
+    /// Another epoch than this one, made of random bits; never 0, which no store begins in.
+    pub const fn another(self, drawn: u32) -> Self {
+        let drawn = drawn | 1;
+        // One in 4 billion draws the old one again; then its neighbour is taken.
+        Self(if drawn == self.0 { drawn ^ 2 } else { drawn })
+    }
+
+    /// Another epoch than this one, drawn at random. Only shells call this; minds are handed epochs.
+    pub fn successor(self) -> Self {
+        let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
+        self.another(u32::try_from(random >> 32).expect("the upper half of 64 bits has 32"))
     }
 }
 
@@ -49,6 +64,16 @@ impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.epoch, self.seq)
     }
+}
+
+/// Where a room's history ends, and with what. A position alone is no identity: a copy of the store that lacks the last
+/// commits gives the same numbers to other events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The last position.
+    pub cursor: Cursor,
+    /// The event at it; unknown where there is none, or it is no longer kept.
+    pub last: Option<EventId>,
 }
 
 /// A text that is not a cursor.
@@ -89,6 +114,16 @@ impl<'de> Deserialize<'de> for Cursor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn another_epoch_is_never_the_same_and_never_zero() {
+        for (old, drawn) in [(7, 7), (7, 6), (7, 9), (0, 0), (5, u32::MAX), (u32::MAX, u32::MAX)] {
+            let new = Epoch::new(old).another(drawn);
+            assert!(new != Epoch::new(old) && new != Epoch::new(0), "{old} {drawn}");
+        }
+        let old = Epoch::new(3);
+        assert_ne!(old.successor(), old);
+    }
 
     #[test]
     fn a_cursor_reads_back_and_nonsense_does_not() {

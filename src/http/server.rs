@@ -71,10 +71,7 @@ impl Listening {
         api: web::Data<Api>,
         gate: SocketGate,
     ) -> io::Result<(Server, ServerHandle)> {
-        let workers = match settings.workers {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            configured => configured,
-        };
+        let workers = settings.worker_threads();
         let header_timeout = Duration::from_secs(settings.header_timeout_s);
         let mut builder =
             Server::build().workers(workers).shutdown_timeout(settings.drain_s).disable_signals();

@@ -182,6 +182,14 @@ impl Settings {
 }
 
 impl ServerSettings {
+    /// How many worker threads there are: as many as cores unless a number is set.
+    pub fn worker_threads(&self) -> usize {
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            configured => configured,
+        }
+    }
+
     /// The ranges of `trusted_proxies`; entries that are none are left out (they are problems at start).
     pub fn trusted_networks(&self) -> Vec<Network> {
         self.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect()

@@ -88,6 +88,8 @@ struct EventEnvelope<'a> {
 pub struct EncodedEvent {
     /// Its place in its room.
     pub cursor: Cursor,
+    /// Its id, which says whether another event at the same place is the same.
+    pub id: EventId,
     /// Its type.
     pub kind: EventKind,
     frame: Bytes,
@@ -114,7 +116,7 @@ impl EncodedEvent {
         let frame = websocket::text_frame(&json);
         let header_len =
             u8::try_from(frame.len() - json.len()).expect("a frame header has at most ten bytes");
-        Self { cursor: event.cursor, kind: event.kind.clone(), frame, header_len }
+        Self { cursor: event.cursor, id: event.id, kind: event.kind.clone(), frame, header_len }
     }
 
     /// The WebSocket frame, header included.

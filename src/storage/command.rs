@@ -13,6 +13,7 @@ use crate::domain::cursor::Epoch;
 use crate::domain::event::Notification;
 use crate::domain::ids::{BusinessId, CommandId, InvitationId, NotificationId, OrderId, SessionId, UserId};
 use crate::domain::order::{Draft, MoveRequest};
+use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 
 pub use devices::{DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
@@ -20,7 +21,7 @@ pub use invitations::{InvitationAnswer, InvitationOutcome, Invitee, NewInvitatio
 pub use outcome::{
     Addition, Committed, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
 };
-pub use upkeep::{Advanced, Purgeable, RowKey, SealedColumn};
+pub use upkeep::{Advanced, EpochChange, Purgeable, RowKey, SealedColumn};
 
 /// A command with the id under which it happens at most once, however often a lane tries it.
 #[derive(Clone, Debug)]
@@ -163,6 +164,16 @@ pub enum Action {
         below: Option<String>,
         /// The most rooms to look at.
         limit: u32,
+    },
+    /// Put one room into another epoch, if it is still in the one seen: however many notice that the store is an older
+    /// copy, the room changes once. The hub's epoch, in which rooms begin, changes with it under the same condition.
+    RotateRoom {
+        /// Which.
+        room: RoomId,
+        /// The epoch it was last seen in.
+        seen: Epoch,
+        /// The new one, drawn at random.
+        epoch: Epoch,
     },
     /// Tell the query planner how the data is spread, where the database does not find out by itself.
     Analyze,

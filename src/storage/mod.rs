@@ -1,5 +1,6 @@
 //! Ports to the database and what stands behind them: Postgres and SQLite, held to one contract.
 
+mod acknowledged;
 mod batch;
 mod breaker;
 pub mod cache;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::domain::access::{MemberRole, Role};
 use crate::domain::business::{Business, MenuItem};
-use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::cursor::{Epoch, Head};
 use crate::domain::event::Notification;
 use crate::domain::ids::{BusinessId, InvitationId, NotificationId, OrderId, SessionId, UserId};
 use crate::domain::order::{Order, Party, Status};
@@ -355,9 +355,9 @@ pub trait Store: Send + Sync + 'static {
     /// The epoch new rooms begin in.
     async fn epoch(&self) -> Result<Epoch, StoreError>;
     /// Where a room's history ends; sequence 0 of the present epoch for a room without events.
-    async fn head(&self, room: RoomId) -> Result<Cursor, StoreError>;
-    /// Where the histories of these rooms end, in any order; rooms without events are left out.
-    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Cursor)>, StoreError>;
+    async fn head(&self, room: RoomId) -> Result<Head, StoreError>;
+    /// Where the histories of these rooms end, each once and in any order, as of one moment.
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Head)>, StoreError>;
     /// Events of a room after `after` (a sequence number), in order without holes, at most `limit`. Empty when the
     /// first of them is no longer kept.
     async fn events_after(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<RoomEvent>, StoreError>;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
-use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::cursor::{Epoch, Head};
 use crate::domain::event::Notification;
 use crate::domain::ids::{BusinessId, NotificationId, OrderId, SessionId, UserId};
 use crate::domain::order::Order;
@@ -16,6 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::telemetry::metrics::Metrics;
 
+use super::acknowledged::Acknowledged;
 use super::batch::SqlLane;
 use super::cipher::Cipher;
 use super::command::{DeviceAck, KeptAnswer, RowKey, SealedColumn};
@@ -46,6 +47,8 @@ pub(super) struct SqlStore {
     pub(super) reading: Arc<Reading>,
     pub(super) cipher: Arc<Cipher>,
     pub(super) metrics: Metrics,
+    /// What its lanes were told is committed.
+    pub(super) acknowledged: Arc<Acknowledged>,
 }
 
 impl SqlStore {
@@ -78,7 +81,8 @@ impl Store for SqlStore {
 
     async fn open_lane(&self) -> Result<Box<dyn Lane>, StoreError> {
         let (connector, cipher) = (self.connector.clone(), Arc::clone(&self.cipher));
-        let lane = SqlLane::open(connector, cipher, self.metrics.clone(), TRANSACTION_LIMIT).await?;
+        let (metrics, acknowledged) = (self.metrics.clone(), Arc::clone(&self.acknowledged));
+        let lane = SqlLane::open(connector, cipher, metrics, acknowledged, TRANSACTION_LIMIT).await?;
         Ok(Box::new(lane))
     }
 
@@ -243,11 +247,11 @@ impl Store for SqlStore {
         rooms::epoch(self).await
     }
 
-    async fn head(&self, room: RoomId) -> Result<Cursor, StoreError> {
+    async fn head(&self, room: RoomId) -> Result<Head, StoreError> {
         rooms::head(self, room).await
     }
 
-    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Cursor)>, StoreError> {
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Head)>, StoreError> {
         rooms::heads(self, rooms).await
     }
 

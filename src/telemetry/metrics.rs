@@ -80,6 +80,10 @@ pub struct Families {
     pub revenue_total_amount: IntCounterVec,
     /// Times a room had to read events that it had not been told of.
     pub room_gap_repairs_total: IntCounter,
+    /// Bytes of events that rooms hold in memory.
+    pub room_memory_bytes: IntGauge,
+    /// Rooms put into a new epoch because the store lacked what was known of them, by cause.
+    pub epoch_rotations_total: IntCounterVec,
     /// Background jobs that ended, by job and outcome (`done`, `busy` or `failed`).
     pub jobs_total: IntCounterVec,
     /// Time of a background job, seconds, by job.
@@ -253,6 +257,13 @@ impl Families {
             room_gap_repairs_total: add.counter(
                 "room_gap_repairs_total",
                 "Times a room had to read events that it had not been told of.",
+            )?,
+            room_memory_bytes: add
+                .gauge("room_memory_bytes", "Bytes of events that rooms hold in memory.")?,
+            epoch_rotations_total: add.counters(
+                "epoch_rotations_total",
+                "Rooms put into a new epoch because the store lacked what was known of them.",
+                &["cause"],
             )?,
             jobs_total: add.counters("jobs_total", "Background jobs that ended.", &["job", "outcome"])?,
             job_seconds: add.latencies("job_seconds", "Time of a background job.", &["job"])?,

@@ -9,6 +9,7 @@ mod longer;
 mod outage;
 mod peers;
 mod postgres;
+mod promotion;
 mod silence;
 mod tls;
 mod town;

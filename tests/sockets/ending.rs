@@ -55,6 +55,34 @@ async fn every_breach_of_the_protocol_has_its_close_code() {
     }
 }
 
+#[tokio::test]
+async fn answers_to_what_came_before_a_close_in_the_same_packet_go_out_first() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let business = merchant.business(&app).await;
+    let ping = || Message::text(r#"{"type":"ping"}"#);
+    let (close, nonsense) = (Message::Close(None), || Message::text("nonsense"));
+    for (messages, expected) in [
+        (vec![ping(), ping(), close], vec!["alive", "alive"]),
+        (vec![ping(), Message::binary(vec![1])], vec!["alive"]),
+        (
+            vec![nonsense(), ping(), nonsense(), nonsense(), nonsense()],
+            vec!["error", "alive", "error", "error"],
+        ),
+    ] {
+        let mut device = Device::of_business(&app, &merchant, &business, None).await;
+        for message in messages {
+            device.socket.feed(message).await.expect("it is buffered");
+        }
+        device.socket.flush().await.expect("it is written at once");
+        let mut answers = Vec::new();
+        while let Ok(frame) = device.first().await {
+            answers.push(frame["type"].as_str().expect("a type").to_owned());
+        }
+        assert_eq!(answers, expected);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopping_hub_tells_its_clients_when_to_come_back() {
     let mut app = TestApp::start(StoreKind::Sqlite).await;

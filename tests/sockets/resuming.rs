@@ -84,3 +84,47 @@ async fn a_cursor_of_another_history_or_ahead_of_the_head_gives_resync(kind: Sto
     assert_eq!(seq(&device.next().await), 2, "after a resync it is live");
     device.close().await;
 }
+
+#[tokio::test]
+async fn rooms_share_a_budget_of_memory_and_devices_resume_all_the_same() {
+    const BUDGET: i64 = 65_536;
+    let app = TestApp::start_with(StoreKind::Sqlite, &[("rooms.memory_bytes", "65536")]).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let (mut stay, mut away) = (Vec::new(), Vec::new());
+    for _ in 0..8 {
+        let business = merchant.business(&app).await;
+        let device = Device::of_business(&app, &merchant, &business, None).await;
+        away.push((business, device.hello["rooms"][0]["cursor"].as_str().unwrap().to_owned()));
+        stay.push(device);
+    }
+    for n in 0..40 {
+        let body = json!({"type": "NOTE", "title": "t", "message": format!("{n} {}", "x".repeat(500))});
+        let posts = away.iter().map(|(business, _)| {
+            let path = format!("/businesses/{business}/notifications");
+            let (app, merchant, body) = (&app, &merchant, &body);
+            async move { merchant.post(app, &path, body).await.expect(201) }
+        });
+        futures_util::future::join_all(posts).await;
+        let used = app.metrics().room_memory_bytes.get();
+        assert!(
+            used <= BUDGET,
+            "8 rooms with 40 events of 600 bytes would be {} bytes: {used}",
+            8 * 40 * 600
+        );
+    }
+    let looked_at = async {
+        while app.metrics().room_memory_bytes.get() == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), looked_at).await.expect("the figure is kept");
+    for (business, cursor) in &away {
+        let mut back = Device::of_business(&app, &merchant, business, Some(cursor)).await;
+        assert_consecutive(&back.events(40).await, 1);
+        back.close().await;
+    }
+    for mut device in stay {
+        assert_consecutive(&device.events(40).await, 1);
+        device.close().await;
+    }
+}

@@ -42,7 +42,7 @@ pub(crate) enum Place {
 pub(crate) struct TestStore {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) place: Place,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
 }
 
 /// Runs one promise and takes the store away afterwards, also when the promise is broken. Whatever it was about, the metrics

@@ -13,6 +13,7 @@ mod accounts;
 mod acknowledgements;
 mod businesses;
 mod idempotency;
+mod identity;
 mod lists;
 mod moves;
 mod orders;

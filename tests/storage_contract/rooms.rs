@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bellhop::domain::cursor::{Cursor, Head};
 use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{BusinessId, NotificationId};
 use bellhop::domain::room::RoomId;
@@ -32,9 +33,9 @@ on_every_store! {
         let epoch = store.store.epoch().await.unwrap();
         let room = RoomId::Business(BusinessId::generate());
         let head = store.store.head(room).await.unwrap();
-        assert_eq!((head.epoch, head.seq), (epoch, 0));
+        assert_eq!((head.cursor.epoch, head.cursor.seq, head.last), (epoch, 0, None));
         assert_ne!(epoch.value(), 0);
-        assert!(store.store.heads(&[room]).await.unwrap().is_empty());
+        assert_eq!(store.store.heads(&[room]).await.unwrap(), [(room, head)]);
         assert!(store.store.heads(&[]).await.unwrap().is_empty());
         assert!(store.store.events_after(room, 0, 10).await.unwrap().is_empty());
     }
@@ -64,7 +65,7 @@ on_every_store! {
             assert_eq!(numbers, (1..=read.len() as u64).collect::<Vec<_>>());
             let told: Vec<_> = told.into_iter().map(|(_, event)| event).collect();
             assert_eq!(read.iter().map(essence).collect::<Vec<_>>(), told, "what was told is what is stored");
-            assert_eq!(store.store.head(room).await.unwrap().seq, read.len() as u64);
+            assert_eq!(store.store.head(room).await.unwrap().cursor.seq, read.len() as u64);
         }
         assert_eq!(store.peek("SELECT count(*) FROM orders").await, 216);
     }
@@ -102,8 +103,11 @@ on_every_store! {
         let read = store.store.events_after(room, 0, 100).await.unwrap();
         assert_eq!(read.iter().map(essence).collect::<Vec<_>>(),
             committed.events.iter().map(essence).collect::<Vec<_>>());
-        let heads = store.store.heads(&[room, RoomId::Business(BusinessId::generate())]).await.unwrap();
-        assert_eq!(heads, [(room, committed.events[6].cursor)]);
+        let absent = RoomId::Business(BusinessId::generate());
+        let heads = store.store.heads(&[absent, room]).await.unwrap();
+        let begin = Cursor::new(store.store.epoch().await.unwrap(), 0);
+        let (last, id) = (committed.events[6].cursor, committed.events[6].id);
+        assert_eq!(heads, [(absent, Head { cursor: begin, last: None }), (room, Head { cursor: last, last: Some(id) })]);
     }
 
     async fn a_history_whose_beginning_is_no_longer_kept_reads_as_empty(store) {
@@ -122,7 +126,7 @@ on_every_store! {
         store.tamper("UPDATE hub SET epoch = 7").await;
         store.tamper("UPDATE room_seq SET epoch = 7, seq = 0").await;
         let room = RoomId::Business(world.business.id);
-        assert_eq!(store.store.head(room).await.unwrap().to_string(), "00000007.0");
+        assert_eq!(store.store.head(room).await.unwrap().cursor.to_string(), "00000007.0");
         assert!(store.store.events_after(room, 0, 10).await.unwrap().is_empty());
         run_one(&mut *lane, post(&notification(world.business.id, "new"))).await;
         let events = store.store.events_after(room, 0, 10).await.unwrap();

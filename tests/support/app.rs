@@ -16,7 +16,7 @@ use bellhop::telemetry::Metrics;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
-use super::database::{Database, DatabaseCopy, StoreKind};
+use super::database::{Database, DatabaseCopy, PostgresDatabase, StoreKind};
 use super::person::{PASSWORD, Person};
 use super::proxy::Proxy;
 
@@ -220,6 +220,12 @@ impl TestApp {
         };
         assert!(self.running.is_none(), "Postgres copies a database that nobody uses");
         DatabaseCopy::Postgres(postgres.copy().await)
+    }
+
+    /// A copy of the Postgres database as of now, as a standby that hears of nothing that is committed later. Nobody may be
+    /// connected to the database: a proxy before it has to refuse.
+    pub async fn standby(&self) -> PostgresDatabase {
+        self.database().postgres.as_ref().expect("it is Postgres").copy().await
     }
 
     /// Puts a copy in the place of the database, of which nothing is left.

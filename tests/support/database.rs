@@ -18,7 +18,7 @@ pub struct Database {
 
 pub struct PostgresDatabase {
     admin_url: String,
-    name: String,
+    pub name: String,
     pub url: String,
 }
 

@@ -9,7 +9,7 @@ mod proxy;
 mod stream;
 
 pub use app::{Endpoint, TestApp};
-pub use database::{Database as TestDatabase, DatabaseCopy, StoreKind};
+pub use database::{Database as TestDatabase, DatabaseCopy, PostgresDatabase as StandbyDatabase, StoreKind};
 pub use device::{Closed, Device, seq};
 pub use person::{Answer, PASSWORD, Person, order_body};
 pub use proxy::{Proxy, Spoiled, Weather};

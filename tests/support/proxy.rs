@@ -56,6 +56,8 @@ struct Shared {
     strips_options: AtomicBool,
     plan: Mutex<Option<Plan>>,
     spoiled: AtomicUsize,
+    /// The database of the same server that new connections are for, instead of the one they ask for.
+    promoted: Mutex<Option<String>>,
 }
 
 /// Stands between the hub and its Postgres, on a thread of its own: a hub that stops while a test waits for it still
@@ -86,6 +88,7 @@ impl Proxy {
             strips_options: AtomicBool::new(false),
             plan: Mutex::new(None),
             spoiled: AtomicUsize::new(0),
+            promoted: Mutex::new(None),
         });
         listener.set_nonblocking(true).expect("a socket option");
         let (alive, ended) = oneshot::channel::<()>();
@@ -130,6 +133,13 @@ impl Proxy {
     /// Start-up options do not pass any more, as with a pooler that was told to ignore them.
     pub fn strip_options(&self) {
         self.shared.strips_options.store(true, Ordering::SeqCst);
+    }
+
+    /// Another database of the same server takes the place of the one there was: every connection is reset, and new ones
+    /// are to that.
+    pub fn promote(&self, database: &str) {
+        *self.shared.promoted.lock().unwrap() = Some(database.to_owned());
+        self.cut();
     }
 
     /// From now on every other COMMIT is spoiled, the next one first: with one lane that is each that carries work,
@@ -236,6 +246,9 @@ async fn upwards(
         if !typed && shared.strips_options.load(Ordering::SeqCst) {
             message = without_options(&message);
         }
+        if !typed && let Some(database) = &*shared.promoted.lock().unwrap() {
+            message = with_database(&message, database);
+        }
         if typed && is_commit(&message) {
             match shared.verdict() {
                 None => {}
@@ -290,6 +303,18 @@ fn without_options(message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(kept.len()).expect("it is short");
     kept[..4].copy_from_slice(&length.to_be_bytes());
     kept
+}
+
+/// A StartupMessage for another database: a length, the protocol's version, names and values that end with a zero.
+fn with_database(message: &[u8], database: &str) -> Vec<u8> {
+    let mut texts: Vec<&[u8]> = message[8..].split(|byte| *byte == 0).collect();
+    if let Some(name) = texts.iter().step_by(2).position(|name| *name == b"database") {
+        texts[2 * name + 1] = database.as_bytes();
+    }
+    let mut changed = [&[0; 4], &message[4..8], &texts.join(&0)].concat();
+    let length = u32::try_from(changed.len()).expect("it is short");
+    changed[..4].copy_from_slice(&length.to_be_bytes());
+    changed
 }
 
 /// CommandComplete of a COMMIT (PostgreSQL documentation, 55.7 Message Formats).

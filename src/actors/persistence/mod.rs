@@ -18,15 +18,18 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
+use crate::domain::cursor::Epoch;
 use crate::domain::event::Notification;
 use crate::domain::ids::{BusinessId, CommandId, InvitationId, NotificationId, SessionId, UserId};
 use crate::domain::order::Order;
+use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::command::{
-    Action, Addition, BusinessPatch, Command, Creation, DeviceMark, InvitationAnswer, InvitationOutcome,
-    ItemPatch, MemberRefusal, MoveError, MoveOrder, NewInvitation, NewSession, NewUser, Outcome, PlaceOrder,
-    PlaceOutcome, Purgeable, ReceivedAck, Removal, RotateSession, Rotation, SessionActivity,
+    Action, Addition, BusinessPatch, Command, Creation, DeviceMark, EpochChange, InvitationAnswer,
+    InvitationOutcome, ItemPatch, MemberRefusal, MoveError, MoveOrder, NewInvitation, NewSession, NewUser,
+    Outcome, PlaceOrder, PlaceOutcome, Purgeable, ReceivedAck, Removal, RotateSession, Rotation,
+    SessionActivity,
 };
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -418,6 +421,19 @@ impl Persistence {
     pub async fn purge(&self, what: Purgeable, before: Timestamp, limit: u32) -> Result<u64, SubmitError> {
         match self.submit("upkeep", Class::NewWork, 128, Action::Purge { what, before, limit }).await? {
             Outcome::Purged(rows) => Ok(rows),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Puts a room into `epoch` if it is still in the one seen: once, however many ask.
+    pub async fn rotate_room(
+        &self,
+        room: RoomId,
+        seen: Epoch,
+        epoch: Epoch,
+    ) -> Result<EpochChange, SubmitError> {
+        match self.submit(room, Class::Finishing, 128, Action::RotateRoom { room, seen, epoch }).await? {
+            Outcome::RoomRotated(change) => Ok(change),
             other => Err(unexpected(&other)),
         }
     }

@@ -4,7 +4,7 @@ use actix::prelude::Message;
 use tokio::sync::oneshot;
 
 use crate::actors::session::Postbox;
-use crate::domain::cursor::Cursor;
+use crate::domain::cursor::{Cursor, Head};
 
 use super::{History, Published};
 
@@ -16,7 +16,7 @@ pub(super) struct Publish(pub(super) Published);
 /// The store's head of this room.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Watermark(pub(super) Cursor);
+pub(super) struct Watermark(pub(super) Head);
 
 /// A worker has members here from now on; the answer is the position after which every event will reach it.
 #[derive(Message)]

@@ -2,19 +2,20 @@
 //! holes, and finds by itself what it was not told of.
 
 mod actor;
+mod memory;
 mod messages;
 mod ring;
 mod state;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use actix::prelude::Arbiter;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::oneshot;
 
 use crate::domain::cursor::Cursor;
@@ -24,9 +25,11 @@ use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
 
 use super::mailbox::{Mailbox, NotTaken};
+use super::persistence::Persistence;
 use super::session::Postbox;
 use super::settings::RoomSettings;
 use actor::Room;
+use memory::RoomMemory;
 use messages::{Ask, Join, Leave, Publish, Watermark};
 
 /// An event on its way from a commit to the sockets.
@@ -70,6 +73,12 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// of other nodes arrive within 1.5 s where there is no bus.
 const WATERMARK_EVERY: Duration = Duration::from_millis(500);
 
+/// Rooms of one question to the store, some milliseconds.
+const ROOMS_A_LOOK: usize = 500;
+
+/// Such questions at once: a slow one holds up one of them, and most connections are left to others.
+const LOOKS_AT_ONCE: usize = 2;
+
 #[derive(Clone, Default)]
 struct Registry(Arc<DashMap<RoomId, Mailbox<Room>>>);
 
@@ -87,26 +96,49 @@ impl Registry {
     }
 }
 
+/// What every room of a node needs.
+#[derive(Clone)]
+struct RoomDeps {
+    registry: Registry,
+    store: Arc<dyn Store>,
+    /// Gives rooms a new epoch; there once the writers run.
+    writer: Arc<OnceLock<Persistence>>,
+    memory: Arc<RoomMemory>,
+    settings: RoomSettings,
+    metrics: Metrics,
+}
+
 /// The handle to all rooms of this node. Cheap to clone, safe to use from any thread.
 #[derive(Clone)]
 pub struct Rooms {
-    registry: Registry,
+    deps: RoomDeps,
     arbiters: Arc<Vec<Arbiter>>,
-    store: Arc<dyn Store>,
-    settings: RoomSettings,
-    metrics: Metrics,
 }
 
 impl Rooms {
     /// Rooms on `arbiters` threads of their own, and the watermark that compares them with the store twice a second.
     pub fn start(store: Arc<dyn Store>, arbiters: usize, settings: RoomSettings, metrics: Metrics) -> Self {
         let arbiters: Vec<Arbiter> = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
-        let rooms =
-            Self { registry: Registry::default(), arbiters: Arc::new(arbiters), store, settings, metrics };
+        let deps = RoomDeps {
+            registry: Registry::default(),
+            store,
+            writer: Arc::default(),
+            memory: Arc::new(RoomMemory::new(settings.memory_bytes)),
+            settings,
+            metrics,
+        };
+        let rooms = Self { deps, arbiters: Arc::new(arbiters) };
         if let Some(first) = rooms.arbiters.first() {
             first.spawn(rooms.clone().keep_watch());
         }
         rooms
+    }
+
+    /// Lets rooms write what only they can find out: that the store is an older copy. Called once, when the writers run,
+    /// which need the rooms themselves.
+    pub fn write_through(&self, persistence: Persistence) {
+        // A second call changes nothing.
+        let _ = self.deps.writer.set(persistence);
     }
 
     /// Tells rooms in use on this node of committed events; each is encoded once. Never waits: a room whose
@@ -114,12 +146,12 @@ impl Rooms {
     pub fn publish(&self, events: &[RoomEvent]) {
         let committed_at = Some(Instant::now());
         for event in events {
-            let Some(room) = self.registry.get(&event.room) else { continue };
+            let Some(room) = self.deps.registry.get(&event.room) else { continue };
             let published = Published { event: EncodedEvent::new(event), committed_at };
             match room.offer(Publish(published)) {
                 Ok(()) => {}
                 Err(NotTaken::Full) => tracing::warn!(room = %event.room, "a room's mailbox is full"),
-                Err(NotTaken::Gone) => self.registry.remove_stopped(&event.room),
+                Err(NotTaken::Gone) => self.deps.registry.remove_stopped(&event.room),
             }
         }
     }
@@ -131,7 +163,7 @@ impl Rooms {
 
     /// A worker has no members in the room any more.
     pub fn leave(&self, room: RoomId, worker: usize) {
-        if let Some(mailbox) = self.registry.get(&room)
+        if let Some(mailbox) = self.deps.registry.get(&room)
             && let Err(error) = mailbox.offer(Leave { worker })
         {
             // It goes on delivering to a worker that drops what nobody there wants.
@@ -144,8 +176,12 @@ impl Rooms {
         match self.ask(room, |reply| Ask { after, limit, reply }).await? {
             History::InStore(head) => {
                 let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-                let events = self.store.events_after(room, after.seq, limit).await?;
+                let events = self.deps.store.events_after(room, after.seq, limit).await?;
                 let first = events.first().map(|e| e.cursor);
+                if first.is_some_and(|first| first.epoch != after.epoch) {
+                    // The room is about to hear of its new epoch.
+                    return Err(RoomError::Busy);
+                }
                 if first != Some(Cursor::new(after.epoch, after.seq + 1)) {
                     return Ok(History::Gone(head));
                 }
@@ -158,12 +194,12 @@ impl Rooms {
 
     /// Whether the room's actor runs; a worker with members in one that does not has to join again.
     pub fn is_running(&self, room: &RoomId) -> bool {
-        self.registry.get(room).is_some_and(|mailbox| mailbox.is_open())
+        self.deps.registry.get(room).is_some_and(|mailbox| mailbox.is_open())
     }
 
     /// Rooms in use on this node.
     pub fn count(&self) -> usize {
-        self.registry.0.len()
+        self.deps.registry.0.len()
     }
 
     /// Ends every room; sessions must have ended before.
@@ -171,7 +207,7 @@ impl Rooms {
         for arbiter in self.arbiters.iter() {
             arbiter.stop();
         }
-        self.registry.0.clear();
+        self.deps.registry.0.clear();
     }
 
     async fn ask<M, T>(&self, room: RoomId, message: impl Fn(oneshot::Sender<T>) -> M) -> Result<T, RoomError>
@@ -196,7 +232,7 @@ impl Rooms {
     }
 
     fn running(&self, room: RoomId) -> Mailbox<Room> {
-        match self.registry.0.entry(room) {
+        match self.deps.registry.0.entry(room) {
             Entry::Occupied(entry) if entry.get().is_open() => entry.get().clone(),
             entry => {
                 let mailbox = self.start_room(room);
@@ -217,13 +253,7 @@ impl Rooms {
         let mut hasher = DefaultHasher::new();
         room.hash(&mut hasher);
         let index = (hasher.finish() % self.arbiters.len() as u64) as usize;
-        let actor = Room::new(
-            room,
-            self.settings.clone(),
-            self.store.clone(),
-            self.registry.clone(),
-            self.metrics.clone(),
-        );
+        let actor = Room::new(room, self.deps.clone());
         Mailbox::start_in(&self.arbiters[index].handle(), MAILBOX, actor)
     }
 
@@ -238,27 +268,34 @@ impl Rooms {
         }
     }
 
-    /// Compares every room of this node with the store, one question for all, twice a second: finds tails that no
-    /// doorbell announced, and events of other nodes when there is no bus.
+    /// Compares every room of this node with the store twice a second: finds tails that no doorbell announced, events
+    /// of other nodes when there is no bus, and a store that is an older copy. Some rooms a question, so that a slow one
+    /// does not keep the others from being found.
     async fn watch(self) {
         let mut ticks = tokio::time::interval(WATERMARK_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let rooms: Vec<RoomId> = self.registry.0.iter().map(|entry| *entry.key()).collect();
-            if rooms.is_empty() {
-                continue;
-            }
-            match self.store.heads(&rooms).await {
-                Ok(heads) => {
-                    for (room, head) in heads {
-                        if let Some(mailbox) = self.registry.get(&room) {
-                            // A full mailbox is told again at the next look.
-                            let _ = mailbox.offer(Watermark(head));
-                        }
+            let rooms: Vec<RoomId> = self.deps.registry.0.iter().map(|entry| *entry.key()).collect();
+            let pieces = rooms.chunks(ROOMS_A_LOOK).map(|piece| self.look(piece));
+            futures_util::stream::iter(pieces).for_each_concurrent(LOOKS_AT_ONCE, |look| look).await;
+            let used = i64::try_from(self.deps.memory.used()).unwrap_or(i64::MAX);
+            self.deps.metrics.room_memory_bytes.set(used);
+        }
+    }
+
+    async fn look(&self, rooms: &[RoomId]) {
+        match self.deps.store.heads(rooms).await {
+            Ok(heads) => {
+                for (room, head) in heads {
+                    if let Some(mailbox) = self.deps.registry.get(&room) {
+                        // A full mailbox is told again at the next look.
+                        let _ = mailbox.offer(Watermark(head));
                     }
                 }
-                Err(error) => tracing::warn!(%error, "the heads of rooms could not be read"),
+            }
+            Err(error) => {
+                tracing::warn!(%error, rooms = rooms.len(), "the heads of rooms could not be read");
             }
         }
     }

@@ -81,6 +81,10 @@ pub(super) fn open(
     let key = board.add(line.clone());
     // Whoever lost the room between the look at their rights and here was not told: they were not on the board.
     line.errand.set(Errand::CheckRooms);
+    let sign_in = line.state.borrow().principal.session;
+    if board.deps.credentials.has_ended(sign_in) {
+        line.state.borrow_mut().close(CloseReason::SessionEnded);
+    }
     board.deps.metrics.websocket_connections_active.inc();
     board.deps.open.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let session = Session {
@@ -173,7 +177,7 @@ impl Session {
             let incoming = match self.decoder.decode(&mut input) {
                 Ok(None) => return,
                 Ok(Some(incoming)) => incoming,
-                Err(error) => return self.state(|s| s.close(error.close_reason())),
+                Err(error) => return self.state(|s| s.close_answered(error.close_reason())),
             };
             let now = Instant::now();
             match incoming {
@@ -252,9 +256,10 @@ impl Session {
                 }
             }
             Effect::Mark(mark) => {
+                let of = (mark.room, mark.cursor, mark.kind);
                 let stored = async move { deps.persistence.store_mark(mark).await };
-                self.later(ctx, stored, |session, stored, _| {
-                    session.state(|s| s.mark_stored(stored.map_err(drop)));
+                self.later(ctx, stored, move |session, stored, _| {
+                    session.state(|s| s.mark_stored(of, stored.map_err(drop)));
                 });
             }
             Effect::CheckToken(token) => {

@@ -263,6 +263,20 @@ impl Switchboard {
         }
     }
 
+    /// Looks at everybody: whether their sign-ins have ended, and whether they may be where they are.
+    pub(super) fn check_everybody(&self) {
+        use crate::protocol::close::CloseReason::SessionEnded;
+        let ended = |session| self.deps.credentials.has_ended(session);
+        self.each(|s| ended(s.principal.session), |s| s.state.borrow_mut().close(SessionEnded));
+        self.each(|_| true, |s| s.errand.set(Errand::CheckRooms));
+        for reader in self.inner.borrow().readers.values() {
+            if ended(reader.who.session) {
+                reader.end(Ending::now(SessionEnded));
+            }
+            reader.ask_access();
+        }
+    }
+
     /// Tells every client to come back, spread over `spread`, and closes.
     pub(super) fn restart(&self, spread: Duration) {
         self.inner.borrow_mut().service = Service::Restarting;

@@ -14,6 +14,7 @@ use crate::storage::command::{DeviceAck, DeviceMark, MarkKind, ReceivedAck};
 
 use super::effect::Effect;
 use super::follow::{BeyondSent, Follow};
+use super::marked::{Mark, Marked};
 use super::state::{Named, SessionState};
 
 /// Frames in a row that are no frames of this protocol until the socket is closed.
@@ -26,7 +27,7 @@ impl SessionState {
     /// The client has sent one more frame, other than to acknowledge something new: one too many ends the session.
     pub(super) fn count_frame(&mut self, now: Instant, limits: &SessionSettings) {
         if let Decision::Refused { .. } = limits.frames().spend(&mut self.frames_whole_at, now) {
-            self.close(CloseReason::TooMany);
+            self.close_answered(CloseReason::TooMany);
         }
     }
 
@@ -63,7 +64,7 @@ impl SessionState {
             Err(_) => {
                 self.bad_frames += 1;
                 if self.bad_frames >= MAX_BAD_FRAMES {
-                    self.close(CloseReason::BadFrames);
+                    self.close_answered(CloseReason::BadFrames);
                 } else {
                     self.error("bad_frame", "This is no frame of the protocol; see docs/protocol.md.");
                 }
@@ -118,6 +119,10 @@ impl SessionState {
                 } else if self.named == Named::Yes && self.device.as_deref() != Some(id.as_str()) {
                     self.error("bad_device", "A socket belongs to one device; open another for another.");
                 } else {
+                    if self.device.as_deref() != Some(id.as_str()) {
+                        // Marks are of a device.
+                        self.marked = Marked::default();
+                    }
                     self.device = Some(id.into());
                     self.named = Named::Yes;
                     self.say(&ServerFrame::Alive {});
@@ -158,19 +163,25 @@ impl SessionState {
             self.error("mark_refused", "Only an event that was sent here can be marked.");
             return None;
         }
+        // Stored, or on its way: to store it again would change nothing.
+        if self.marked.has(room, cursor, kind) {
+            return None;
+        }
         if self.marks >= MAX_MARKS {
             self.error("too_many_marks", "Wait until earlier marks are stored.");
             return None;
         }
         self.marks += 1;
+        self.marked.add(room, cursor, kind);
         let device = self.device();
         Some(Effect::Mark(DeviceMark { room, device, user: self.principal.user, cursor, kind, at: wall }))
     }
 
     /// A mark is stored, or could not be.
-    pub(super) fn mark_stored(&mut self, stored: Result<(), ()>) {
+    pub(super) fn mark_stored(&mut self, (room, cursor, kind): Mark, stored: Result<(), ()>) {
         self.marks = self.marks.saturating_sub(1);
         if stored.is_err() {
+            self.marked.remove(room, cursor, kind);
             self.error("mark_not_stored", "The mark could not be stored; send it again.");
         }
     }

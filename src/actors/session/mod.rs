@@ -4,11 +4,14 @@
 mod access;
 mod actor;
 mod board;
+mod changes;
 mod clock;
 mod effect;
 mod follow;
 mod frames;
 mod line;
+mod marked;
+mod memory;
 mod outbox;
 mod postman;
 mod reader;
@@ -35,6 +38,8 @@ use super::persistence::Persistence;
 use super::room::Rooms;
 use super::settings::SessionSettings;
 
+use changes::{Change, Changes};
+
 pub use access::{RoomAccess, room_access};
 pub use board::Switchboard;
 pub use effect::Opening;
@@ -45,6 +50,8 @@ pub use reader::{Ending, Portion, Reader, Step};
 pub trait Credentials: Send + Sync + 'static {
     /// Whose token it is and until when it holds; `None` when it does not hold now.
     fn check(&self, token: &str, now: Timestamp) -> Option<(Principal, Timestamp)>;
+    /// Whether a sign-in has ended while tokens of it could still hold.
+    fn has_ended(&self, session: SessionId) -> bool;
 }
 
 /// What sessions need of the rest of the house.
@@ -55,6 +62,7 @@ pub struct SessionDeps {
     reads: CachedReads,
     credentials: Arc<dyn Credentials>,
     settings: Arc<SessionSettings>,
+    changes: Arc<Changes>,
     metrics: Metrics,
     fatal: FatalSignal,
     live_deliveries: IntCounter,
@@ -72,7 +80,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// No sessions yet; each worker thread calls [`Sessions::start_worker`].
+    /// No sessions yet, with the settings of one worker thread; each worker thread calls [`Sessions::start_worker`].
     pub fn new(
         rooms: Rooms,
         persistence: Persistence,
@@ -90,6 +98,7 @@ impl Sessions {
             reads,
             credentials,
             settings: Arc::new(settings),
+            changes: Arc::default(),
             metrics,
             fatal,
             live_deliveries,
@@ -110,12 +119,20 @@ impl Sessions {
 
     /// Ends every socket (4001) and reader of a sign-in that has ended.
     pub fn end_session(&self, session: SessionId) {
-        self.tell_workers(|| postman::Post::EndSession(session));
+        self.change(Change::SessionEnded(session));
     }
 
     /// Lets every socket and reader of a user ask again whether it may be in its rooms; those that may not end (4003).
     pub fn check_rooms(&self, user: UserId) {
-        self.tell_workers(|| postman::Post::CheckRooms(user));
+        self.change(Change::RoomsOf(user));
+    }
+
+    /// A thread that cannot be told now sees it at its next turn, or by its clock.
+    fn change(&self, change: Change) {
+        self.deps.changes.add(change);
+        for worker in self.workers.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            worker.nudge();
+        }
     }
 
     /// The sign-ins that have a socket open, one for each socket; those of a thread that does not answer within
@@ -187,3 +204,6 @@ pub fn open(
 ) {
     actor::open(board, stream, early, opening, Box::new(permit));
 }
+
+#[cfg(test)]
+mod tests;

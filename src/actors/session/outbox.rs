@@ -8,9 +8,16 @@ use bytes::Bytes;
 
 use crate::actors::settings::SessionSettings;
 
+use super::memory::QueuedBytes;
+
 /// The frame did not fit; nothing was queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full;
+pub(super) enum Full {
+    /// This outbox has as much as one may.
+    Outbox,
+    /// All of the thread together have, and this one has something to write first.
+    Thread,
+}
 
 struct Queued {
     bytes: Bytes,
@@ -21,7 +28,7 @@ struct Queued {
 #[derive(Default)]
 pub(super) struct Outbox {
     frames: VecDeque<Queued>,
-    bytes: usize,
+    bytes: QueuedBytes,
     /// Bytes of the first frame that are written already.
     written: usize,
 }
@@ -37,8 +44,12 @@ impl Outbox {
         committed_at: Option<Instant>,
         limits: &SessionSettings,
     ) -> Result<(), Full> {
-        if self.frames.len() >= limits.outbox_frames || self.bytes + frame.len() > limits.outbox_bytes {
-            return Err(Full);
+        if self.frames.len() >= limits.outbox_frames || self.bytes.get() + frame.len() > limits.outbox_bytes {
+            return Err(Full::Outbox);
+        }
+        // One that takes what it is sent may always have the next event, or it would pay for those that do not.
+        if !self.is_empty() && QueuedBytes::of_thread() + frame.len() > limits.memory_bytes {
+            return Err(Full::Thread);
         }
         self.push(frame, committed_at);
         Ok(())
@@ -50,7 +61,7 @@ impl Outbox {
     }
 
     fn push(&mut self, bytes: Bytes, committed_at: Option<Instant>) {
-        self.bytes += bytes.len();
+        self.bytes.add(bytes.len());
         self.frames.push_back(Queued { bytes, committed_at });
     }
 
@@ -59,13 +70,14 @@ impl Outbox {
     }
 
     pub(super) fn is_half_full(&self, limits: &SessionSettings) -> bool {
-        self.frames.len() > limits.outbox_frames / 2 || self.bytes > limits.outbox_bytes / 2
+        self.frames.len() > limits.outbox_frames / 2 || self.bytes.get() > limits.outbox_bytes / 2
     }
 
     /// Forgets everything but the rest of a frame that is half written, so that a close frame can still follow.
     pub(super) fn clear_unwritten(&mut self) {
         self.frames.truncate(usize::from(self.written > 0));
-        self.bytes = self.frames.iter().map(|f| f.bytes.len()).sum::<usize>();
+        let left = self.frames.iter().map(|f| f.bytes.len()).sum::<usize>();
+        self.bytes.sub(self.bytes.get() - left);
     }
 
     /// What is left to write of the only frame that waits; `None` when there is none or more than one.
@@ -99,7 +111,7 @@ impl Outbox {
                 sent(at);
             }
             self.written -= len;
-            self.bytes -= len;
+            self.bytes.sub(len);
             self.frames.pop_front();
         }
         if self.frames.is_empty() {
@@ -126,9 +138,21 @@ mod tests {
         for _ in 0..4 {
             assert_eq!(outbox.push_event(frame(1), Some(Instant::now()), &limits()), Ok(()));
         }
-        assert_eq!(outbox.push_event(frame(1), Some(Instant::now()), &limits()), Err(Full));
+        assert_eq!(outbox.push_event(frame(1), Some(Instant::now()), &limits()), Err(Full::Outbox));
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.push_event(frame(21), Some(Instant::now()), &limits()), Err(Full));
+        assert_eq!(outbox.push_event(frame(21), Some(Instant::now()), &limits()), Err(Full::Outbox));
+    }
+
+    #[test]
+    fn all_outboxes_of_a_thread_share_a_bound_and_one_that_is_empty_still_gets_its_next_event() {
+        let limits = SessionSettings { memory_bytes: QueuedBytes::of_thread() + 30, ..limits() };
+        let mut outboxes: Vec<Outbox> = (0..4).map(|_| Outbox::default()).collect();
+        let mut push = |n: usize| outboxes[n].push_event(frame(10), None, &limits);
+        assert_eq!([push(0), push(0), push(1)], [Ok(()); 3]);
+        assert_eq!([push(1), push(2), push(2)], [Err(Full::Thread), Ok(()), Err(Full::Thread)]);
+        outboxes.truncate(1);
+        outboxes[0].advance(10, |_| ());
+        assert_eq!(outboxes[0].push_event(frame(10), None, &limits), Ok(()), "others have gone");
     }
 
     #[test]
@@ -148,7 +172,7 @@ mod tests {
         outbox.advance(3, |_| out += 1);
         assert_eq!(out, 1);
         assert!(outbox.is_empty());
-        assert_eq!((outbox.bytes, outbox.written, outbox.frames.capacity()), (0, 0, 0));
+        assert_eq!((outbox.bytes.get(), outbox.written, outbox.frames.capacity()), (0, 0, 0));
     }
 
     #[test]
@@ -158,7 +182,7 @@ mod tests {
         outbox.push_answer(frame(5));
         outbox.advance(2, |_| ());
         outbox.clear_unwritten();
-        assert_eq!(outbox.bytes, 5);
+        assert_eq!(outbox.bytes.get(), 5);
         outbox.advance(3, |_| ());
         assert!(outbox.is_empty());
     }

@@ -16,18 +16,19 @@ use crate::actors::mailbox::{Mailbox, NotTaken};
 use crate::actors::persistence::SubmitError;
 use crate::actors::room::Published;
 use crate::domain::cursor::Cursor;
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::SessionId;
 use crate::domain::room::RoomId;
 use crate::storage::command::ReceivedAck;
 
 use super::SessionDeps;
 use super::board::{Behind, Switchboard};
+use super::changes::{Change, Missed};
 
 /// Messages waiting for one worker thread before rooms are told that it is behind.
 const MAILBOX: usize = 8192;
 
-/// Room beyond that for what only [`Postbox::tell`] may send: sign-ins that end, members that go, a count of who is there, a
-/// stop. The first two are writes to the store before and the others rare, so that so many never come together.
+/// Room beyond that for what only [`Postbox::tell`] may send: a count of who is there and a stop, which are rare, so that
+/// so many never come together.
 const KEPT_FREE: usize = 1024;
 
 /// The thread's clock: heartbeats and expiries are this exact.
@@ -71,6 +72,12 @@ impl Postbox {
         self.offer(Post::Position(room, head))
     }
 
+    /// Lets the thread look at what has changed. One that has no room for this looks by itself: before the next message it
+    /// handles, and once a second.
+    pub(super) fn nudge(&self) {
+        let _ = self.offer(Post::Look);
+    }
+
     /// Tells what is not repeated, however many events wait there: room is kept for it ([`KEPT_FREE`]). Refused when that
     /// is taken too or the thread is gone.
     pub(super) fn tell(&self, post: Post) -> Result<(), NotTaken> {
@@ -103,10 +110,8 @@ pub(super) enum Post {
     Position(RoomId, Cursor),
     /// Store what devices acknowledge now, and not only at the next flush: a new order is among it.
     FlushSoon,
-    /// A sign-in has ended.
-    EndSession(SessionId),
-    /// A user may have lost the right to a room.
-    CheckRooms(UserId),
+    /// Look at what has changed.
+    Look,
     /// Who has a socket open?
     Census(oneshot::Sender<Vec<SessionId>>),
     /// The node goes down: tell clients to come back within this time, flush, and say when that is done.
@@ -120,6 +125,8 @@ pub(super) struct Postman {
     last_flush: Instant,
     /// Events given to members since others had their turn.
     given: u64,
+    /// Changes acted on.
+    seen: u64,
     /// Without its postman a thread's devices would be deaf and be told that they are alive.
     guard: Option<FatalGuard>,
 }
@@ -142,9 +149,11 @@ impl Postman {
             let postbox = Postbox { mailbox: Mailbox::new(ctx.address()), worker, waiting: waiting.clone() };
             let switchboard = Rc::new(Switchboard::new(postbox, deps));
             board = Some(switchboard.clone());
+            let seen = switchboard.deps.changes.count();
             Self {
                 board: switchboard,
                 waiting,
+                seen,
                 flushing: Flushing::Idle,
                 last_flush: Instant::now(),
                 given: 0,
@@ -154,8 +163,26 @@ impl Postman {
         board.expect("create runs its closure before it returns")
     }
 
+    /// Acts on what has changed since it last looked: a comparison of two numbers when nothing has.
+    fn look(&mut self) {
+        let changes = &self.board.deps.changes;
+        if changes.count() == self.seen {
+            return;
+        }
+        let (missed, seen) = changes.since(self.seen);
+        self.seen = seen;
+        match missed {
+            Missed::Changes(changes) => changes.into_iter().for_each(|change| match change {
+                Change::SessionEnded(session) => self.board.end_session(session),
+                Change::RoomsOf(user) => self.board.check_rooms(user),
+            }),
+            Missed::Everything => self.board.check_everybody(),
+        }
+    }
+
     fn tick(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
+        self.look();
         self.board.tick(now);
         let depth = i64::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
         let worker = self.board.postbox.worker().to_string();
@@ -228,6 +255,7 @@ impl Handler<Post> for Postman {
 
     fn handle(&mut self, post: Post, ctx: &mut Self::Context) {
         let more = self.waiting.fetch_sub(1, Ordering::Relaxed) > 1;
+        self.look();
         match post {
             Post::Event(room, published) => {
                 let behind = if more { Behind::More } else { Behind::Nothing };
@@ -245,8 +273,8 @@ impl Handler<Post> for Postman {
                     postman.flush(ctx);
                 });
             }
-            Post::EndSession(session) => self.board.end_session(session),
-            Post::CheckRooms(user) => self.board.check_rooms(user),
+            // It has looked.
+            Post::Look => {}
             Post::Census(answer) => {
                 let _ = answer.send(self.board.signed_in());
             }

@@ -24,6 +24,7 @@ use super::board::{SessionKey, Switchboard};
 use super::clock::{EXPIRY_GRACE, instant_of};
 use super::effect::Delivery;
 use super::follow::{Follow, Heard, Start};
+use super::memory::QueuedBytes;
 
 /// Why a reader ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +72,13 @@ struct Inbox {
     /// Up to here everything was taken.
     taken: Cursor,
     events: VecDeque<Published>,
-    bytes: usize,
+    bytes: QueuedBytes,
 }
 
 impl Inbox {
     fn joining(room: RoomId) -> Self {
         let follow = Follow::joining(room);
-        Self { taken: follow.sent(), follow, events: VecDeque::new(), bytes: 0 }
+        Self { taken: follow.sent(), follow, events: VecDeque::new(), bytes: QueuedBytes::default() }
     }
 
     fn joined(&mut self, head: Cursor, wanted: Option<Option<Cursor>>) -> Start {
@@ -87,12 +88,13 @@ impl Inbox {
     }
 
     fn has_room(&self, published: &Published, limits: &SessionSettings) -> bool {
-        self.events.len() < limits.outbox_frames
-            && self.bytes + published.event.frame().len() <= limits.outbox_bytes
+        let len = published.event.frame().len();
+        let thread = self.events.is_empty() || QueuedBytes::of_thread() + len <= limits.memory_bytes;
+        thread && self.events.len() < limits.outbox_frames && self.bytes.get() + len <= limits.outbox_bytes
     }
 
     fn push(&mut self, published: &Published) {
-        self.bytes += published.event.frame().len();
+        self.bytes.add(published.event.frame().len());
         self.events.push_back(published.clone());
         self.follow.sent_event(published.event.cursor, None);
     }
@@ -146,7 +148,7 @@ impl Inbox {
         }
         if let Some(last) = taken.last() {
             self.taken = last.event.cursor;
-            self.bytes -= bytes;
+            self.bytes.sub(bytes);
         }
         if self.events.is_empty() {
             self.events = VecDeque::new();
@@ -376,9 +378,9 @@ mod tests {
         assert_eq!(seqs(&inbox.take(Portion { events: 1, bytes: usize::MAX })), [1]);
         assert_eq!(seqs(&inbox.take(Portion { events: 9, bytes: 2 * len })), [2, 3]);
         assert_eq!(seqs(&inbox.take(Portion { events: 9, bytes: 1 })), [4]);
-        assert_eq!((inbox.taken.seq, inbox.bytes), (4, len));
+        assert_eq!((inbox.taken.seq, inbox.bytes.get()), (4, len));
         assert_eq!(seqs(&inbox.take(ALL)), [5]);
-        assert_eq!((inbox.take(ALL).len(), inbox.bytes), (0, 0));
+        assert_eq!((inbox.take(ALL).len(), inbox.bytes.get()), (0, 0));
     }
 
     #[test]

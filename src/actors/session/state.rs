@@ -17,7 +17,8 @@ use crate::protocol::frames::{JoinedRoom, ServerFrame};
 use super::clock::{Clock, Due};
 use super::effect::{Delivery, Effect, Opening, Progress};
 use super::follow::{Follow, Heard, Ring, Start};
-use super::outbox::Outbox;
+use super::marked::Marked;
+use super::outbox::{Full, Outbox};
 
 /// Lagging twice within this long is too slow.
 const LAG_WINDOW: Duration = Duration::from_secs(60);
@@ -33,6 +34,7 @@ pub(super) struct SessionState {
     pub(super) follows: Vec<Follow>,
     pub(super) bad_frames: u8,
     pub(super) marks: u8,
+    pub(super) marked: Marked,
     /// When the client may send a whole burst of frames again.
     pub(super) frames_whole_at: Instant,
     greeted: Greeted,
@@ -72,6 +74,7 @@ impl SessionState {
             follows: Vec::new(),
             bad_frames: 0,
             marks: 0,
+            marked: Marked::default(),
             frames_whole_at: now,
             greeted: Greeted::NotYet,
             clock: Clock::new(opening.token_expires_at, wall, now),
@@ -120,11 +123,19 @@ impl SessionState {
         }
     }
 
-    /// The client says good-bye: its own code goes back, as RFC 6455 §5.5.1 has it.
+    /// Ends the session because of what the client sent: the answers to what it sent before still go out. Only the first
+    /// reason counts.
+    pub(super) fn close_answered(&mut self, reason: CloseReason) {
+        if self.closing.is_none() {
+            self.closing = Some(reason);
+            self.outbox.push_answer(crate::protocol::websocket::close_frame(reason.code(), reason.as_str()));
+        }
+    }
+
+    /// The client says good-bye: its own code goes back, as RFC 6455 §5.5.1 has it, behind what waits.
     pub(super) fn client_closed(&mut self, code: Option<u16>) {
         if self.closing.is_none() {
             self.closing = Some(CloseReason::ClientGone);
-            self.outbox.clear_unwritten();
             self.outbox
                 .push_answer(crate::protocol::websocket::close_frame(code.unwrap_or(NORMAL_CLOSURE), ""));
         }
@@ -166,12 +177,16 @@ impl SessionState {
             Heard::CatchUp => Delivery::Wake,
             Heard::Send => {
                 let frame = published.event.frame().clone();
-                if self.outbox.push_event(frame, published.committed_at, limits).is_ok() {
-                    self.follows[index].sent_event(cursor, rings(published));
-                    return Delivery::Queued;
+                match self.outbox.push_event(frame, published.committed_at, limits) {
+                    Ok(()) => {
+                        self.follows[index].sent_event(cursor, rings(published));
+                        return Delivery::Queued;
+                    }
+                    Err(Full::Outbox) => self.lag(now),
+                    // Others are slow.
+                    Err(Full::Thread) => {}
                 }
                 self.follows[index].fall_behind(cursor.seq);
-                self.lag(now);
                 Delivery::Wake
             }
         }

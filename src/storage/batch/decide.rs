@@ -17,7 +17,7 @@ use super::catalog::Catalog;
 use super::keys::{Keys, Verdict};
 use super::orders::{Orders, Step};
 use super::rooms::{self, Announced};
-use super::{acks, commands, rotation, upkeep};
+use super::{acks, commands, identity, rotation, upkeep};
 
 /// An answer, or where it will come from once orders have their numbers.
 pub(super) enum Answer {
@@ -183,6 +183,9 @@ impl<'a> Batch<'a> {
             }
             Action::RotateEpoch { epoch, below, limit } => {
                 rotation::rotate_epoch(self.connection, *epoch, below.as_deref(), *limit).await?.into()
+            }
+            Action::RotateRoom { room, seen, epoch } => {
+                identity::rotate_room(self.connection, *room, *seen, *epoch).await?.into()
             }
             Action::Analyze => upkeep::analyze(self.connection).await?.into(),
             Action::PutMember { business, user, role } => {

@@ -6,6 +6,8 @@ mod businesses;
 mod catalog;
 mod commands;
 mod decide;
+mod devices;
+mod identity;
 mod invitations;
 mod keys;
 mod orders;
@@ -15,12 +17,13 @@ mod rotation;
 mod upkeep;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use crate::telemetry::metrics::Metrics;
 
+use super::acknowledged::Acknowledged;
 use super::cipher::Cipher;
 use super::command::{Command, Committed};
 use super::connection::{Connection, Soundness};
@@ -43,6 +46,8 @@ pub(super) struct SqlLane {
     connection: Option<Connection>,
     cipher: Arc<Cipher>,
     metrics: Metrics,
+    /// What lanes of this node were told is committed.
+    acknowledged: Arc<Acknowledged>,
     /// The longest a transaction may take before COMMIT, in all; each answer has the connection's own limit.
     limit: Duration,
 }
@@ -53,10 +58,14 @@ impl SqlLane {
         connector: Connector,
         cipher: Arc<Cipher>,
         metrics: Metrics,
+        acknowledged: Arc<Acknowledged>,
         limit: Duration,
     ) -> Result<Self, StoreError> {
-        let connection = Some(connector.connect(metrics.clone()).await.map_err(away)?);
-        Ok(Self { connector, connection, cipher, metrics, limit })
+        let mut connection = connector.connect(metrics.clone()).await.map_err(away)?;
+        let mut lane = Self { connector, connection: None, cipher, metrics, acknowledged, limit };
+        lane.check_identity(&mut connection).await.map_err(|failure| failure.error)?;
+        lane.connection = Some(connection);
+        Ok(lane)
     }
 
     /// A connection with a transaction begun. One that was idle may have been lost meanwhile: nothing was asked of
@@ -74,6 +83,7 @@ impl SqlLane {
             }
         }
         let mut fresh = self.connector.connect(self.metrics.clone()).await.map_err(away)?;
+        self.check_identity(&mut fresh).await?;
         fresh.begin().await?;
         Ok(fresh)
     }
@@ -81,6 +91,19 @@ impl SqlLane {
     fn keep_if_sound(&mut self, connection: Connection) {
         if connection.soundness() == Soundness::Sound {
             self.connection = Some(connection);
+        }
+    }
+
+    /// A new connection may be one to an older copy of the database: that is found out before it gives a number.
+    async fn check_identity(&self, fresh: &mut Connection) -> Result<(), Failure> {
+        let compared = identity::compare(fresh, &self.acknowledged, &self.metrics);
+        match tokio::time::timeout(self.limit, compared).await {
+            Ok(compared) => compared,
+            Err(_) => {
+                let limit = self.limit.as_millis();
+                Err(StoreError::Unavailable(format!("the comparison of rooms took longer than {limit} ms"))
+                    .into())
+            }
         }
     }
 
@@ -98,6 +121,7 @@ impl SqlLane {
                     self.connection = Some(connection);
                     // What went into a file that is not there any more may be found again when it is put back.
                     self.connector.check().map_err(|lost| StoreError::OutcomeUnknown(lost.to_string()))?;
+                    self.acknowledged.record(&committed.events, Instant::now());
                     return Ok(committed);
                 }
                 Err(failure) => failure,

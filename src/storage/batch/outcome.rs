@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::access::Role;
 use crate::domain::business::MenuItem;
+use crate::domain::cursor::Cursor;
 use crate::domain::ids::{OrderId, UserId};
 use crate::domain::order::{MoveRefusal, Order, PaymentStatus, PlaceRefusal, Status};
 use crate::domain::time::Timestamp;
 
 use crate::domain::business::NotTakingOrders;
 use crate::storage::command::{
-    Action, Addition, Advanced, Command, Creation, InvitationOutcome, MemberRefusal, MoveError, Outcome,
+    Action, Addition, Advanced, Command, Creation, EpochChange, InvitationOutcome, MemberRefusal, MoveError,
+    Outcome,
     PlaceOutcome, Removal, Rotation,
 };
 use crate::storage::rows::BusinessRow;
@@ -50,6 +52,7 @@ pub(super) enum StoredOutcome {
     Resealed(u64),
     Advanced(Advanced),
     AcksLeft,
+    RoomRotated { made: bool, head: Cursor },
     Done,
 }
 
@@ -200,6 +203,10 @@ impl StoredOutcome {
             Outcome::Resealed(values) => Self::Resealed(*values),
             Outcome::Advanced(advanced) => Self::Advanced(advanced.clone()),
             Outcome::AcksLeft => Self::AcksLeft,
+            Outcome::RoomRotated(EpochChange::Made(head)) => Self::RoomRotated { made: true, head: *head },
+            Outcome::RoomRotated(EpochChange::NotNeeded(head)) => {
+                Self::RoomRotated { made: false, head: *head }
+            }
             Outcome::Done => Self::Done,
         }
     }
@@ -268,6 +275,8 @@ impl StoredOutcome {
             Self::Resealed(values) => Outcome::Resealed(values),
             Self::Advanced(advanced) => Outcome::Advanced(advanced),
             Self::AcksLeft => Outcome::AcksLeft,
+            Self::RoomRotated { made: true, head } => Outcome::RoomRotated(EpochChange::Made(head)),
+            Self::RoomRotated { made: false, head } => Outcome::RoomRotated(EpochChange::NotNeeded(head)),
             Self::Done => Outcome::Done,
         })
     }

@@ -7,7 +7,7 @@ use crate::domain::order::{MoveRefusal, Order, PlaceRefusal};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
-use super::{Advanced, InvitationOutcome, KeptAnswer};
+use super::{Advanced, EpochChange, InvitationOutcome, KeptAnswer};
 
 /// What a command came to. Each is final and committed; refusals have changed nothing.
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub enum Outcome {
     /// Of `StoreAcks` that were too much for one transaction: a part is stored, and the same command under a new id stores
     /// more.
     AcksLeft,
+    /// Of `RotateRoom`.
+    RoomRotated(EpochChange),
     /// Of everything that cannot be refused.
     Done,
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::cursor::Cursor;
+
 /// A column of sealed values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SealedColumn {
@@ -52,6 +54,15 @@ pub struct Advanced {
     pub changed: u64,
     /// The last row looked at, for the next command; `None` at the end.
     pub last: Option<String>,
+}
+
+/// What became of a room that was to change its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EpochChange {
+    /// It counts in the new epoch, from here on.
+    Made(Cursor),
+    /// Somebody was first: it ends here, in another epoch than the one seen.
+    NotNeeded(Cursor),
 }
 
 /// What runs out and is deleted some time after.

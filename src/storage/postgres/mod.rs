@@ -122,6 +122,7 @@ pub fn connect(
         reading: Reading::new("postgres", pool, options.acquire_timeout.max(answer), metrics.clone()),
         cipher,
         metrics,
+        acknowledged: Arc::default(),
     }))
 }
 

@@ -1,8 +1,10 @@
 //! Histories of rooms and the positions of devices in them.
 
+use std::collections::HashMap;
+
 use sqlx::FromRow;
 
-use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::cursor::{Epoch, Head};
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
@@ -14,15 +16,14 @@ use crate::storage::store::SqlStore;
 
 static EPOCH: LazyStatement = LazyStatement::new(|| Statement::new("SELECT epoch FROM hub WHERE id = 1"));
 
-static HEAD: LazyStatement = LazyStatement::new(|| {
+// The event at the head is found by its key, for one room at a time: a join could read every event there is.
+static HEADS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
-        "SELECT COALESCE(s.epoch, h.epoch) AS epoch, COALESCE(s.seq, 0) AS seq FROM hub h \
-         LEFT JOIN room_seq s ON s.room = $1 WHERE h.id = 1",
+        "SELECT h.epoch AS hub, s.room AS room, s.epoch AS epoch, s.seq AS seq, \
+         (SELECT e.id FROM room_events e WHERE e.room = s.room AND e.epoch = s.epoch AND e.seq = s.seq) AS last \
+         FROM hub h LEFT JOIN room_seq s ON s.room = {any} WHERE h.id = 1",
     )
 });
-
-static HEADS: LazyStatement =
-    LazyStatement::new(|| Statement::new("SELECT room, epoch, seq FROM room_seq WHERE room = {any}"));
 
 // Only of the room's present epoch: numbers of another one count something else.
 static EVENTS: LazyStatement = LazyStatement::new(|| {
@@ -42,17 +43,14 @@ struct EpochRow {
     epoch: i64,
 }
 
-#[derive(FromRow)]
-struct CursorRow {
-    epoch: i64,
-    seq: i64,
-}
-
+/// A room's head, or nothing of a room when none of them has a row.
 #[derive(FromRow)]
 struct HeadRow {
-    room: String,
-    epoch: i64,
-    seq: i64,
+    hub: i64,
+    room: Option<String>,
+    epoch: Option<i64>,
+    seq: Option<i64>,
+    last: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -69,23 +67,28 @@ pub(in crate::storage) async fn epoch(store: &SqlStore) -> Result<Epoch, StoreEr
     Ok(Epoch::new(number("hub.epoch", row.epoch)?))
 }
 
-pub(in crate::storage) async fn head(store: &SqlStore, room: RoomId) -> Result<Cursor, StoreError> {
-    let row: Option<CursorRow> = store.fetch_first(&HEAD, &[Arg::text(room)]).await?;
-    let row = row.ok_or_else(|| corrupt("hub"))?;
-    cursor(row.epoch, row.seq)
+pub(in crate::storage) async fn head(store: &SqlStore, room: RoomId) -> Result<Head, StoreError> {
+    heads(store, &[room]).await?.pop().map(|(_, head)| head).ok_or_else(|| corrupt("hub"))
 }
 
 pub(in crate::storage) async fn heads(
     store: &SqlStore,
     rooms: &[RoomId],
-) -> Result<Vec<(RoomId, Cursor)>, StoreError> {
+) -> Result<Vec<(RoomId, Head)>, StoreError> {
     if rooms.is_empty() {
         return Ok(Vec::new());
     }
     let rows: Vec<HeadRow> = store.fetch(&HEADS, &[Arg::texts(rooms)]).await?;
-    rows.into_iter()
-        .map(|row| Ok((parse("room_seq.room", &row.room)?, cursor(row.epoch, row.seq)?)))
-        .collect()
+    let hub = rows.first().ok_or_else(|| corrupt("hub"))?.hub;
+    let mut found: HashMap<RoomId, Head> = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let (Some(room), Some(epoch), Some(seq)) = (row.room, row.epoch, row.seq) else { continue };
+        let last = row.last.map(|id| parse("room_events.id", &id)).transpose()?;
+        found.insert(parse("room_seq.room", &room)?, Head { cursor: cursor(epoch, seq)?, last });
+    }
+    // A room that has no row yet begins in the hub's epoch.
+    let begin = Head { cursor: cursor(hub, 0)?, last: None };
+    Ok(rooms.iter().map(|room| (*room, found.get(room).copied().unwrap_or(begin))).collect())
 }
 
 pub(in crate::storage) async fn events_after(

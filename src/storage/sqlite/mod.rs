@@ -89,6 +89,7 @@ pub async fn connect(
         reading: Reading::new("sqlite", pool, 2 * BUSY_TIMEOUT, metrics.clone()),
         cipher,
         metrics,
+        acknowledged: Arc::default(),
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::actors::session::frames::MAX_MARKS;
-use crate::storage::command::ReceivedAck;
+use crate::storage::command::{MarkKind, ReceivedAck};
 
 #[test]
 fn a_new_token_of_the_same_user_keeps_the_socket_and_anothers_does_not_count() {
@@ -26,8 +26,14 @@ fn three_bad_frames_in_a_row_close_and_a_good_one_between_forgives() {
         f.say(frame);
     }
     assert_eq!(f.state.closing, None);
-    f.say("[1]");
+    f.written();
+    f.say(r#"{"type":"ping"}"#);
+    for frame in ["nonsense", "{}", "[1]"] {
+        f.say(frame);
+    }
     assert_eq!(f.state.closing, Some(CloseReason::BadFrames));
+    let frames = f.written().join(" ");
+    assert_eq!((frames.matches("alive").count(), frames.matches("bad_frame").count()), (1, 3), "{frames}");
 }
 
 #[test]
@@ -75,15 +81,49 @@ fn marks_name_an_event_that_was_sent_and_only_so_many_are_on_their_way() {
     let mut f = Fixture::joined();
     f.deliver(11);
     assert_eq!(f.say(r#"{"type":"shown","room":"ROOM","cursor":"00000007.12"}"#), None);
-    for _ in 0..MAX_MARKS {
-        assert!(matches!(
-            f.say(r#"{"type":"acted","room":"ROOM","cursor":"00000007.11"}"#),
-            Some(Effect::Mark(_))
-        ));
+    let acted = |seq: u64| format!(r#"{{"type":"acted","room":"ROOM","cursor":"{}"}}"#, at(seq));
+    for seq in 11..11 + u64::from(MAX_MARKS) {
+        f.deliver(seq + 1);
+        assert!(matches!(f.say(&acted(seq)), Some(Effect::Mark(_))));
     }
-    assert_eq!(f.say(r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#), None);
-    f.state.mark_stored(Ok(()));
-    assert!(f.say(r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#).is_some());
+    let shown = r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#;
+    assert_eq!(f.say(shown), None);
+    f.state.mark_stored((f.room, at(11), MarkKind::Acted), Ok(()));
+    assert!(f.say(shown).is_some());
+}
+
+#[test]
+fn a_mark_that_is_stored_or_on_its_way_is_not_stored_again() {
+    let mut f = Fixture::joined();
+    f.deliver(11);
+    f.deliver(12);
+    f.written();
+    let (shown, acted) = (
+        r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#,
+        r#"{"type":"acted","room":"ROOM","cursor":"00000007.11"}"#,
+    );
+    let mark = (f.room, at(11), MarkKind::Shown);
+    assert!(f.say(shown).is_some());
+    assert_eq!(f.say(shown), None, "it is on its way");
+    f.state.mark_stored(mark, Ok(()));
+    assert_eq!((f.say(shown), f.written().len()), (None, 0), "it is stored");
+    assert!(f.say(acted).is_some(), "another kind");
+    assert!(f.say(&shown.replace(".11", ".12")).is_some(), "another event");
+    f.state.mark_stored((f.room, at(11), MarkKind::Acted), Err(()));
+    assert!(f.say(acted).is_some(), "it could not be stored");
+    f.say(r#"{"type":"device","id":"till-9","can_ring":true}"#);
+    assert!(f.say(shown).is_some(), "another device");
+}
+
+#[test]
+fn what_was_answered_before_the_client_said_goodbye_still_goes_out() {
+    let mut f = Fixture::joined();
+    f.say(r#"{"type":"ping"}"#);
+    f.state.client_closed(Some(1000));
+    let mut slices = [std::io::IoSlice::new(&[]); crate::actors::session::outbox::FRAMES_A_WRITE];
+    assert_eq!(f.state.outbox.slices(&mut slices), 2);
+    assert!(slices[0].ends_with(br#"{"type":"alive"}"#));
+    assert_eq!(slices[1][2..4], 1000u16.to_be_bytes());
 }
 
 #[test]

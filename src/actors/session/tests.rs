@@ -1,0 +1,177 @@
+//! Worker threads that are behind: what their sockets must not outlive reaches them all the same.
+
+use actix::System;
+use secrecy::SecretBox;
+use tokio::io::{AsyncReadExt as _, DuplexStream};
+
+use super::*;
+use crate::actors::persistence::CommitObserver;
+use crate::actors::settings::{PersistenceSettings, RoomSettings};
+use crate::domain::access::{MemberRole, Role};
+use crate::domain::business::{Business, BusinessState, Location, Zone};
+use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::ids::BusinessId;
+use crate::domain::room::RoomId;
+use crate::protocol::event::RoomEvent;
+use crate::storage::cipher::Cipher;
+use crate::storage::command::{Approval, Command, NewUser, Outcome};
+use crate::storage::settings::CacheSettings;
+
+struct NobodyHears;
+
+impl CommitObserver for NobodyHears {
+    fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
+    fn uncertain(&self, _: &[Command]) {}
+}
+
+/// Sign-ins never end by themselves.
+struct NobodyEnds;
+
+impl Credentials for NobodyEnds {
+    fn check(&self, _: &str, _: Timestamp) -> Option<(Principal, Timestamp)> {
+        None
+    }
+
+    fn has_ended(&self, _: SessionId) -> bool {
+        false
+    }
+}
+
+struct Hub {
+    sessions: Sessions,
+    board: Rc<Switchboard>,
+    persistence: Persistence,
+    business: BusinessId,
+    staff: UserId,
+    _folder: tempfile::TempDir,
+}
+
+fn user() -> NewUser {
+    let id = UserId::generate();
+    NewUser {
+        id,
+        email: format!("{id}@example.org"),
+        password_hash: String::new(),
+        role: Role::Merchant,
+        name: None,
+        approved: Approval::Approved,
+        created_at: Timestamp::now(),
+    }
+}
+
+impl Hub {
+    /// One worker thread, this one; a business with an owner and somebody on its staff.
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Metrics::new(folder.path());
+        let key = ("k".parse().unwrap(), SecretBox::new(Box::new([1; 32])));
+        let cipher = Arc::new(Cipher::new(vec![key], SecretBox::new(Box::new([2; 32]))).unwrap());
+        let file = folder.path().join("hub.sqlite");
+        let store = crate::storage::sqlite::connect(&file, cipher, metrics.clone()).await.unwrap();
+        store.migrate().await.unwrap();
+        let rooms = Rooms::start(store.clone(), 1, RoomSettings::default(), metrics.clone());
+        let (settings, fatal) = (PersistenceSettings::default(), FatalSignal::new());
+        let persistence =
+            Persistence::start(&store, 1, &settings, Arc::new(NobodyHears), metrics.clone(), fatal.clone());
+        let persistence = persistence.await.unwrap();
+        let nothing_kept = CacheSettings { max_bytes: 0, ..CacheSettings::default() };
+        let reads = CachedReads::new(store, nothing_kept, metrics.clone());
+        let limits = SessionSettings::default();
+        let sessions =
+            Sessions::new(rooms, persistence.clone(), reads, Arc::new(NobodyEnds), limits, metrics, fatal);
+        let (owner, staff) = (user(), user());
+        let business = Business {
+            id: BusinessId::generate(),
+            name: "Trattoria".to_owned(),
+            location: Location { lat: 1.0, lng: 1.0 },
+            zone: "centre".to_owned(),
+            timezone: Zone::parse("Europe/Rome").unwrap(),
+            currency: "EUR".parse().unwrap(),
+            prep_minutes: 20,
+            tables: 0,
+            state: BusinessState::Open,
+            version: 1,
+            created_at: Timestamp::now(),
+            updated_at: Timestamp::now(),
+        };
+        let (id, owner_id, staff_id) = (business.id, owner.id, staff.id);
+        persistence.create_user(owner).await.unwrap();
+        persistence.create_user(staff).await.unwrap();
+        persistence.create_business(business, owner_id).await.unwrap();
+        persistence.put_member(id, staff_id, MemberRole::Staff).await.unwrap().unwrap();
+        let board = sessions.start_worker();
+        Self { sessions, board, persistence, business: id, staff: staff_id, _folder: folder }
+    }
+
+    /// A socket of the staff in the business's room, after its first frame, and its sign-in.
+    async fn socket(&self) -> (DuplexStream, SessionId) {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let session = SessionId::generate();
+        let opening = Opening {
+            principal: Principal { user: self.staff, session, role: Role::Merchant },
+            token_expires_at: Timestamp::now().plus(Duration::from_secs(3600)),
+            device: None,
+            room: Some(RoomId::Business(self.business)),
+            cursor: None,
+        };
+        open(&self.board, server, Bytes::new(), opening, ());
+        let mut frame = vec![0; 4096];
+        let len = client.read(&mut frame).await.unwrap();
+        assert!(String::from_utf8_lossy(&frame[..len]).contains("hello"));
+        (client, session)
+    }
+
+    /// Puts messages into the worker's mailbox until it takes none, not even of those that places are kept for.
+    fn fill(&self) {
+        let (room, head) = (RoomId::Business(BusinessId::generate()), Cursor::new(Epoch::new(1), 0));
+        while self.board.postbox.tell(postman::Post::Position(room, head)).is_ok() {}
+        assert!(self.board.postbox.position(room, head).is_err(), "it is full");
+    }
+}
+
+/// Everything until the socket is closed, which has to be soon.
+async fn ended(mut client: DuplexStream) -> String {
+    let mut bytes = Vec::new();
+    let read = client.read_to_end(&mut bytes);
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("it is closed").unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn an_ended_sign_in_closes_its_sockets_though_the_workers_mailbox_was_full() {
+    System::new().block_on(async {
+        let hub = Hub::start().await;
+        let ((client, session), (mut other, _)) = (hub.socket().await, hub.socket().await);
+        hub.fill();
+        hub.sessions.end_session(session);
+        assert!(ended(client).await.ends_with("session_ended"));
+        let quiet = tokio::time::timeout(Duration::ZERO, other.read_u8()).await;
+        assert!(quiet.is_err(), "another sign-in's socket stays open");
+    });
+}
+
+#[test]
+fn a_removed_member_loses_the_room_though_the_workers_mailbox_was_full() {
+    System::new().block_on(async {
+        let hub = Hub::start().await;
+        let (client, _) = hub.socket().await;
+        hub.persistence.remove_member(hub.business, hub.staff).await.unwrap();
+        hub.fill();
+        hub.sessions.check_rooms(hub.staff);
+        assert!(ended(client).await.ends_with("access_denied"));
+    });
+}
+
+#[test]
+fn a_thread_that_missed_more_changes_than_are_kept_looks_at_everybody() {
+    System::new().block_on(async {
+        let hub = Hub::start().await;
+        let (client, _) = hub.socket().await;
+        hub.persistence.remove_member(hub.business, hub.staff).await.unwrap();
+        hub.sessions.check_rooms(hub.staff);
+        for _ in 0..10_000 {
+            hub.sessions.check_rooms(UserId::generate());
+        }
+        assert!(ended(client).await.ends_with("access_denied"));
+    });
+}
