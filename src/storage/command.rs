@@ -21,7 +21,9 @@ pub use invitations::{InvitationAnswer, InvitationOutcome, Invitee, NewInvitatio
 pub use outcome::{
     Addition, Committed, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
 };
-pub use upkeep::{Advanced, EpochChange, Purgeable, RowKey, SealedColumn};
+pub use upkeep::{
+    Advanced, EpochChange, Purgeable, RETENTION, Retention, RowKey, SealedColumn, Sweepable,
+};
 
 /// A command with the id under which it happens at most once, however often a lane tries it.
 #[derive(Clone, Debug)]
@@ -138,6 +140,22 @@ pub enum Action {
         /// What is of this moment or later stays.
         before: Timestamp,
         /// The most rows to delete.
+        limit: u32,
+    },
+    /// Go through rows in the order of their keys and delete what is older than `before`.
+    Sweep {
+        /// Of what.
+        what: Sweepable,
+        /// What is of this moment or later stays.
+        before: Timestamp,
+        /// Go on behind this row: the `last` of the command before.
+        after: Option<RowKey>,
+        /// The most rows to look at.
+        limit: u32,
+    },
+    /// Put orders into the text index that are not in it yet, at most `limit` of them.
+    IndexOrders {
+        /// The most orders to index; all of them are locked together, so a few hundred at most.
         limit: u32,
     },
     /// Store that somebody has read a notification; the first time counts.

@@ -28,16 +28,12 @@ mod store;
 pub use error::StoreError;
 pub use ports::{
     Attempt, BusinessStats, Checkpoint, Circuit, Happened, Invitation, Lane, Member, More, OrderPage,
-    OrderQuery,
-    OrderScope, PageStart, SealedPage, Session, Store, TimelineEntry, User,
+    OrderQuery, OrderScope, PageStart, SealedPage, Session, Store, TimelineEntry, Total, User,
 };
 pub use settings::Settings;
 
-/// The words an order is searched by: runs of letters and digits, in lower case, at most `max` of them.
+/// The words of `text` that orders are searched by: runs of letters and digits, in lower case and numbers without zeros
+/// before them, at most `max` of them.
 pub fn search_words(text: &str, max: usize) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .map(search::normalised)
-        .filter(|w| !w.is_empty())
-        .take(max)
-        .collect()
+    search::words(text, max).collect()
 }

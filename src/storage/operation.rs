@@ -10,11 +10,12 @@ const VERBS: [&str; 4] = ["select", "insert", "update", "delete"];
 const BEFORE_A_TABLE: [&str; 4] = ["from", "into", "join", "update"];
 
 /// Every table there is on either database: a label can have no other value than these, `none` and `other`.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 23] = [
     "businesses",
     "commands",
     "device_acks",
     "device_marks",
+    "devices",
     "hub",
     "idempotency_keys",
     "members",
@@ -25,6 +26,7 @@ const TABLES: [&str; 21] = [
     "order_counters",
     "order_events",
     "order_items",
+    "order_search",
     "orders",
     "orders_search",
     "room_events",

@@ -125,13 +125,33 @@ pub struct OrderQuery {
     pub business: Option<BusinessId>,
     /// Only in this status.
     pub status: Option<Status>,
-    /// Words an order must all have at the beginning of its number, of a sku or of a word of its customer's name;
-    /// lower case letters and digits only (see [`super::search_words`]).
+    /// Words an order must all have at the beginning of its number, of a sku or of a word of its customer's name (see
+    /// [`super::search_words`]); none: any order. Where there are only words in which nothing can be looked for, nothing is
+    /// found.
     pub words: Vec<String>,
     /// Where to begin.
     pub start: PageStart,
     /// At most so many.
     pub limit: u32,
+}
+
+/// How many orders a list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Total {
+    /// So many, at most [`Total::MOST`].
+    Exact(u64),
+    /// More than [`Total::MOST`]: further ones are not counted.
+    Capped,
+}
+
+impl Total {
+    /// Orders are counted up to this many.
+    pub const MOST: u64 = 10_000;
+
+    /// What counting to one more than [`Total::MOST`] at most came to.
+    pub const fn of(counted: u64) -> Self {
+        if counted > Self::MOST { Self::Capped } else { Self::Exact(counted) }
+    }
 }
 
 /// A page of orders.
@@ -140,7 +160,7 @@ pub struct OrderPage {
     /// Newest first.
     pub orders: Vec<Order>,
     /// How many there are in all, when counted.
-    pub total: Option<u64>,
+    pub total: Option<Total>,
     /// Whether more follow.
     pub more: More,
 }
@@ -286,7 +306,8 @@ pub trait Store: Send + Sync + 'static {
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
     /// The account with this id.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
-    /// Sign-ins that were ended at or after `since`, so that their access tokens are refused after a restart.
+    /// Sign-ins that were ended at or after `since`, so that their access tokens are refused after a
+    /// restart; in any order.
     async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError>;
     /// A user's sign-ins that have neither ended nor run out by `now`, the last active first, at most `limit`.
     async fn sessions_of(&self, user: UserId, now: Timestamp, limit: u32)
@@ -317,8 +338,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// An order, phone and address in the clear.
     async fn order(&self, id: OrderId) -> Result<Option<Order>, StoreError>;
-    /// A page of orders.
+    /// A page of orders. Whoever is a member of more than 1,000 businesses sees those of the 1,000 oldest.
     async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, StoreError>;
+    /// How the database answers this list: the plan of each statement, in its own words, the statement before it.
+    async fn plans_of_orders(&self, query: &OrderQuery) -> Result<Vec<String>, StoreError>;
     /// What happened to an order, oldest first: every move, and at most 500 acknowledgements and 500 marks.
     async fn timeline(&self, order: OrderId) -> Result<Vec<TimelineEntry>, StoreError>;
     /// When somebody has read these notifications, in any order; those they have not read are left out.

@@ -134,6 +134,11 @@ impl OrderRow {
         })
     }
 
+    /// Whether it is in this status.
+    pub(super) fn has_status(&self, status: &str) -> bool {
+        self.status == status
+    }
+
     /// The order with `items`, phone and address opened.
     pub(super) fn into_order(self, items: Vec<OrderItem>, cipher: &Cipher) -> Result<Order, StoreError> {
         let phone =
@@ -180,6 +185,8 @@ impl OrderRow {
 pub(super) struct NewOrderRow {
     #[serde(flatten)]
     pub(super) row: OrderRow,
+    pub(super) terms: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) words: String,
 }
 
@@ -189,7 +196,8 @@ impl NewOrderRow {
         cipher: &Cipher,
         dialect: super::statement::Dialect,
     ) -> Result<Self, StoreError> {
-        Ok(Self { row: OrderRow::of(order, cipher)?, words: search::document(order, dialect) })
+        let search::Document { terms, words } = search::document(&search::Searched::of(order), dialect);
+        Ok(Self { row: OrderRow::of(order, cipher)?, terms, words })
     }
 }
 

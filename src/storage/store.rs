@@ -29,6 +29,7 @@ use super::ports::{
     TimelineEntry, User,
 };
 use super::reading::Reading;
+use super::reads::lists::{self, Asker};
 use super::reads::{accounts, businesses, invitations, orders, rooms, sealed, timeline};
 use super::statement::{Arg, Statement};
 use super::{postgres, sqlite};
@@ -198,7 +199,13 @@ impl Store for SqlStore {
     }
 
     async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, StoreError> {
-        orders::page(self, query).await
+        lists::page(&Asker::new(self), query).await
+    }
+
+    async fn plans_of_orders(&self, query: &OrderQuery) -> Result<Vec<String>, StoreError> {
+        let asker = Asker::explaining(self);
+        lists::page(&asker, query).await?;
+        Ok(asker.into_plans())
     }
 
     async fn timeline(&self, order: OrderId) -> Result<Vec<TimelineEntry>, StoreError> {

@@ -202,6 +202,29 @@ impl TestStore {
         }
     }
 
+    /// Texts, read behind the store's back.
+    pub(crate) async fn texts(&self, sql: &'static str) -> Vec<String> {
+        match &self.place {
+            Place::Sqlite { path, .. } => {
+                let rows = sqlx::query(sql).fetch_all(&mut sqlite_connection(path).await).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
+            Place::Postgres { url, .. } => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+                rows.iter().map(|row| row.get(0)).collect()
+            }
+        }
+    }
+
+    /// Where the file of a SQLite database is.
+    pub(crate) fn sqlite_path(&self) -> PathBuf {
+        match &self.place {
+            Place::Sqlite { path, .. } => path.clone(),
+            Place::Postgres { .. } => panic!("it is no file"),
+        }
+    }
+
     /// Everything the database holds, as a thief of its files or of a dump would read it.
     pub(crate) async fn dump(&self) -> String {
         match &self.place {

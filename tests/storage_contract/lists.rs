@@ -5,7 +5,7 @@ use bellhop::domain::ids::OrderId;
 use bellhop::domain::order::{Order, Status};
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::command::Action;
-use bellhop::storage::{Attempt, Lane, More, OrderQuery, OrderScope, PageStart, search_words};
+use bellhop::storage::{Attempt, Lane, More, OrderQuery, OrderScope, PageStart, Total, search_words};
 
 use crate::fixtures::{World, command, move_to, place, place_one, placed, run_one, world};
 use crate::harness::TestStore;
@@ -24,7 +24,11 @@ fn query(scope: OrderScope) -> OrderQuery {
 async fn ids(store: &TestStore, query: OrderQuery) -> Vec<OrderId> {
     let page = store.store.orders(&query).await.unwrap();
     if let PageStart::Offset(0) = query.start {
-        assert_eq!(page.total, Some(page.orders.len() as u64), "all of these lists fit on a page");
+        assert_eq!(
+            page.total,
+            Some(Total::Exact(page.orders.len() as u64)),
+            "all of these lists fit on a page"
+        );
     }
     page.orders.into_iter().map(|order| order.id).collect()
 }
@@ -87,17 +91,20 @@ on_every_store! {
             ("кар", vec![1]), ("Анна", vec![1]), ("王", vec![2]), ("王小明", vec![2]), ("小", vec![]),
             ("محمد", vec![3]), ("عل", vec![3]), ("हिन्दी", vec![4]), ("o'brien", vec![5]), ("brien b", vec![5]),
             ("ipek", vec![6]), ("İpek", vec![6]), ("çelİk", vec![6]), ("𐐷x", vec![7]), ("𐐏X", vec![7]),
-            ("100", vec![8]), ("005", vec![4]), ("ana кар", vec![]), ("ana soup", vec![0]),
+            ("100", vec![8]), ("005", vec![4]), ("5", vec![4]), ("0005", vec![4]), ("0", vec![]), ("ana кар", vec![]), ("ana soup", vec![0]),
         ] {
             let expected: Vec<_> = found.into_iter().map(|i: usize| orders[i].id).collect();
             assert_eq!(find(text).await, expected, "{text}");
         }
         assert_eq!(find("soup").await, everybody);
         assert_eq!(find("PIZZA-1").await, everybody);
-        assert_eq!(find("piz so 00").await, everybody);
+        assert_eq!(find("piz so").await, everybody);
         let odd = vec!["' | '':*".to_owned(), "\" * \"".to_owned(), String::new()];
-        let all = OrderQuery { words: odd, ..query(OrderScope::Everybody) };
-        assert_eq!(ids(&store, all).await, everybody, "what is no word is no condition and no syntax");
+        let none = OrderQuery { words: odd.clone(), ..query(OrderScope::Everybody) };
+        assert!(ids(&store, none).await.is_empty(), "where nothing can be looked for, nothing is found");
+        let words = [odd, vec!["ana".to_owned()]].concat();
+        let some = OrderQuery { words, ..query(OrderScope::Everybody) };
+        assert_eq!(ids(&store, some).await, [orders[0].id], "what is no word is no syntax either");
         let mine = OrderQuery { words: search_words("ana", 8), ..query(OrderScope::Customer(world.owner)) };
         assert!(ids(&store, mine).await.is_empty(), "words do not widen whose orders are listed");
     }
@@ -118,7 +125,7 @@ on_every_store! {
         for offset in [0, 5, 10] {
             let page = store.store.orders(&OrderQuery { start: PageStart::Offset(offset), ..base.clone() }).await;
             let page = page.unwrap();
-            assert_eq!(page.total, Some(12));
+            assert_eq!(page.total, Some(Total::Exact(12)));
             assert_eq!(page.more, if offset < 10 { More::Follow } else { More::End });
             by_offset.extend(page.orders);
         }
@@ -136,53 +143,4 @@ on_every_store! {
         let exact = OrderQuery { limit: 12, ..base };
         assert_eq!(store.store.orders(&exact).await.unwrap().more, More::End);
     }
-}
-
-/// How often Postgres has read all of the orders, once every back end that could still report is gone.
-async fn scans(store: &TestStore) -> i64 {
-    let open = "SELECT count(*) FROM pg_stat_activity \
-                WHERE datname = current_database() AND application_name = 'bellhop'";
-    while store.peek(open).await > 0 {}
-    store.peek("SELECT seq_scan FROM pg_stat_user_tables WHERE relname = 'orders'").await
-}
-
-#[tokio::test]
-async fn on_postgres_lists_never_scan_the_orders() {
-    crate::harness::check(TestStore::postgres().await, |store| async move {
-        let mut lane = store.lane().await;
-        let mut some = world(&mut *lane).await;
-        for _ in 0..40 {
-            let orders = (0..200).map(|_| place(some.draft())).collect();
-            crate::fixtures::run(&mut *lane, orders).await;
-            some = world(&mut *lane).await;
-        }
-        place_one(&mut *lane, some.draft()).await;
-        drop(lane);
-        store.store.close().await;
-        store.tamper("ANALYZE").await;
-        let before = scans(&store).await;
-        let fresh = store.again().await;
-        for scope in
-            [OrderScope::Customer(some.customer), OrderScope::Member(some.owner), OrderScope::Everybody]
-        {
-            for business in [None, Some(some.business.id)] {
-                for status in [None, Some(Status::Ready)] {
-                    let cursor = PageStart::After(Timestamp::now(), OrderId::generate());
-                    fresh
-                        .orders(&OrderQuery { business, status, start: cursor, ..query(scope) })
-                        .await
-                        .unwrap();
-                    // Only to count everything has everything to be looked at.
-                    if (scope, business, status) != (OrderScope::Everybody, None, None) {
-                        fresh.orders(&OrderQuery { business, status, ..query(scope) }).await.unwrap();
-                    }
-                }
-            }
-        }
-        let rare = OrderQuery { words: vec!["nobody".to_owned()], ..query(OrderScope::Everybody) };
-        fresh.orders(&rare).await.unwrap();
-        fresh.close().await;
-        assert_eq!(scans(&store).await, before);
-    })
-    .await;
 }

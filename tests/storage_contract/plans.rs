@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use bellhop::domain::access::MemberRole;
+use bellhop::domain::ids::{OrderId, SessionId};
 use bellhop::domain::order::Status;
+use bellhop::domain::room::RoomId;
+use bellhop::domain::time::Timestamp;
+use bellhop::storage::command::Action;
+use bellhop::storage::{Attempt, OrderQuery, OrderScope, PageStart, Total};
 
-use crate::fixtures::{World, move_to, place_once, placed, run_one};
-use crate::harness::{TestStore, check};
+use crate::fixtures::{World, command, move_to, place, place_once, placed, run_one, world};
+use crate::harness::{Place, TestStore, check};
 
 const SCANS: &str = "SELECT coalesce(sum(seq_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname IN \
      ('orders', 'order_items', 'order_events', 'order_counters', 'idempotency_keys', 'room_seq', 'room_events', \
@@ -34,4 +40,179 @@ async fn on_postgres_writes_that_were_planned_for_empty_tables_find_their_rows_b
         assert_eq!(store.peek(SCANS).await, before);
     })
     .await;
+}
+
+/// Servers tell what was scanned when a connection ends.
+const ALL_SCANS: &str =
+    "SELECT coalesce(sum(seq_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname <> 'hub'";
+
+#[tokio::test]
+async fn on_postgres_everything_that_is_read_is_found_by_an_index() {
+    check(TestStore::postgres().await, |store| async move {
+        let (world, mut lane) = World::new(&store).await;
+        let order = placed(&run_one(&mut *lane, place(world.draft())).await);
+        drop(lane);
+        store.tamper("ANALYZE").await;
+        store.store.close().await;
+        let settled = async || {
+            let open = "SELECT count(*) FROM pg_stat_activity \
+                        WHERE datname = current_database() AND application_name = 'bellhop'";
+            let mut looks = tokio::time::interval(Duration::from_millis(20));
+            while store.peek(open).await > 0 {
+                looks.tick().await;
+            }
+            store.peek(ALL_SCANS).await
+        };
+        let before = settled().await;
+        let again = store.again().await;
+        let (business, owner, room) = (world.business.id, world.owner, RoomId::Business(world.business.id));
+        again.user(owner).await.unwrap();
+        again.user_by_email("nobody@example.test").await.unwrap();
+        again.sessions_of(owner, Timestamp::now(), 10).await.unwrap();
+        again.sessions_ended_since(Timestamp::now()).await.unwrap();
+        again.session_owner(SessionId::generate()).await.unwrap();
+        again.kept_answer("scope", "key").await.unwrap();
+        again.business(business).await.unwrap();
+        again.businesses(None, 10).await.unwrap();
+        again.businesses_of(owner, None, 10).await.unwrap();
+        again.membership(business, owner).await.unwrap();
+        again.members(business).await.unwrap();
+        again.menu(business).await.unwrap();
+        let notifications = again.notifications(business, None, 10).await.unwrap();
+        let ids: Vec<_> = notifications.iter().map(|notification| notification.id).collect();
+        again.notification_reads(owner, &ids).await.unwrap();
+        again.order(order.id).await.unwrap();
+        again.timeline(order.id).await.unwrap();
+        again.business_stats(business, Timestamp::default()).await.unwrap();
+        again.heads(&[room]).await.unwrap();
+        again.events_after(room, 0, 10).await.unwrap();
+        again.device_ack(room, "till").await.unwrap();
+        again.close().await;
+        assert_eq!(settled().await, before);
+    })
+    .await;
+}
+
+/// Copies of the one order there is.
+const COPIES: i64 = 30_000;
+
+/// In the middle of a week, so that the copies are of the same one.
+const SOME_TIME: i64 = 1_700_000_000_000_000;
+
+async fn multiply(store: &TestStore) {
+    let sql = match &store.place {
+        Place::Postgres { .. } => {
+            "INSERT INTO orders (id, order_number, business_id, customer_id, customer_name, fulfilment, status, \
+                 payment_method, payment_status, total_minor, currency, version, created_at, updated_at, search) \
+             SELECT 'ord_' || lpad(to_hex(n), 32, '0'), n, business_id, customer_id, customer_name, fulfilment, \
+                 CASE WHEN n % 2 = 0 THEN status ELSE 'delivered' END, payment_method, payment_status, total_minor, currency, \
+                 1, created_at - n, updated_at, search FROM orders, generate_series(1, 30000) n; ANALYZE"
+        }
+        Place::Sqlite { .. } => {
+            "WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 30000) \
+             INSERT INTO orders (id, order_number, business_id, customer_id, customer_name, fulfilment, status, \
+                 payment_method, payment_status, total_minor, currency, version, created_at, updated_at, words) \
+             SELECT printf('ord_%032x', n), n, business_id, customer_id, customer_name, fulfilment, \
+                 CASE WHEN n % 2 = 0 THEN status ELSE 'delivered' END, payment_method, payment_status, total_minor, currency, \
+                 1, created_at - n, updated_at, words FROM orders, c; \
+             INSERT INTO order_search (order_id, words) \
+             SELECT o.id, s.words FROM order_search s, orders o WHERE o.id LIKE 'ord_000000%'; ANALYZE"
+        }
+    };
+    store.tamper(sql).await;
+}
+
+/// What a plan may not say, and how many rows a step of it may have.
+fn check_plan(store: &TestStore, plan: &str, most: u64) {
+    let (statement, steps) = plan.split_once('\n').unwrap();
+    for step in steps.lines() {
+        match &store.place {
+            Place::Postgres { .. } => {
+                assert!(!step.contains("Seq Scan"), "{plan}");
+                // Only what was found in the text index is sorted.
+                assert!(!step.trim_start().starts_with("->  Sort") || statement.contains("hits"), "{plan}");
+                let number = |name: &str| {
+                    let digits = step.split_once(name)?.1;
+                    digits.split(|c: char| !c.is_ascii_digit()).next()?.parse::<u64>().ok()
+                };
+                // A week of the text index is read as a whole: here everything is of one week.
+                let week = step.contains("Bitmap Index Scan") || statement.starts_with("WITH hits");
+                let most = if week { COPIES as u64 + 100 } else { most };
+                if let (Some(rows), Some(loops)) = (number("rows="), number("loops=")) {
+                    assert!(rows * loops <= most, "{rows} rows {loops} times\n{plan}");
+                }
+                assert!(number("Rows Removed by Filter: ").is_none_or(|rows| rows <= most), "{plan}");
+            }
+            Place::Sqlite { .. } => {
+                let table = ["SCAN o", "SCAN x", "SCAN m"].iter().any(|scan| {
+                    step.strip_prefix(scan).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+                });
+                // Whoever sees everything walks along an index; everybody else enters one.
+                assert!(!table || step.contains("USING"), "{plan}");
+                let sorts = step.contains("TEMP B-TREE FOR ORDER BY") && !statement.starts_with("WITH hits");
+                assert!(!sorts, "{plan}");
+            }
+        }
+    }
+}
+
+on_every_store! {
+    async fn every_list_search_and_count_reads_a_bounded_part_of_an_index(store) {
+        let mut lane = store.lane().await;
+        let large = world(&mut *lane).await;
+        let mut first = command(place(large.draft()));
+        first.at = Timestamp::from_micros(SOME_TIME);
+        lane.run(&[first], Attempt::First).await.unwrap();
+        multiply(&store).await;
+        let small = world(&mut *lane).await;
+        for _ in 0..20 {
+            run_one(&mut *lane, place(small.draft())).await;
+        }
+        let (business, user) = (large.business.id, small.owner);
+        run_one(&mut *lane, Action::PutMember { business, user, role: MemberRole::Staff }).await;
+        store.tamper("ANALYZE").await;
+        let scopes = [
+            OrderScope::Customer(large.customer),
+            OrderScope::Customer(small.customer),
+            OrderScope::Member(large.owner),
+            OrderScope::Member(small.owner),
+            OrderScope::Everybody,
+        ];
+        let words: [&[&str]; 5] = [&[], &["soup"], &["m", "p"], &["nobody"], &["1234"]];
+        for scope in scopes {
+            for business in [None, Some(large.business.id), Some(small.business.id)] {
+                for status in [None, Some(Status::Placed), Some(Status::Ready)] {
+                    for words in words {
+                        for start in [
+                            PageStart::Offset(0),
+                            PageStart::Offset(9_000),
+                            PageStart::After(Timestamp::from_micros(SOME_TIME - 20_000), OrderId::generate()),
+                        ] {
+                            let words = words.iter().map(|word| (*word).to_owned()).collect();
+                            let query = OrderQuery { scope, business, status, words, start, limit: 20 };
+                            // A customer's own are walked through, however many they are.
+                            let most = if scope == scopes[0] { COPIES as u64 + 100 } else { 20_000 };
+                            for plan in store.store.plans_of_orders(&query).await.unwrap() {
+                                check_plan(&store, &plan, most);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        let all = OrderQuery {
+            scope: OrderScope::Member(small.owner), business: None, status: None, words: Vec::new(),
+            start: PageStart::Offset(10_000), limit: 50,
+        };
+        for words in [vec![], vec!["soup".to_owned()]] {
+            for (status, total) in [
+                (None, Total::Capped), (Some(Status::Placed), Total::Capped), (Some(Status::Ready), Total::Exact(0)),
+            ] {
+                for scope in [OrderScope::Member(small.owner), OrderScope::Everybody, scopes[0]] {
+                    let query = OrderQuery { status, scope, words: words.clone(), ..all.clone() };
+                    assert_eq!(store.store.orders(&query).await.unwrap().total, Some(total), "{query:?}");
+                }
+            }
+        }
+    }
 }

@@ -9,7 +9,7 @@ use actix::prelude::{
 use tokio::sync::oneshot;
 
 use crate::domain::time::Timestamp;
-use crate::storage::command::Purgeable;
+use crate::storage::command::{Advanced, Purgeable, RowKey, Sweepable};
 use crate::storage::{Checkpoint, Store};
 use crate::telemetry::Metrics;
 
@@ -20,6 +20,9 @@ use super::{JobName, JobOutcome, JobReport};
 
 /// Rows deleted in one command: a few milliseconds of a writer, between which orders have their turn.
 const PURGE_ROWS: u32 = 500;
+
+/// Orders indexed in one command: each is written anew.
+const INDEX_ROWS: u32 = 100;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -129,6 +132,18 @@ impl Tools {
                 self.purge(Purgeable::Notifications, days(self.settings.notifications_days)).await
             }
             JobName::Invitations => self.purge(Purgeable::Invitations, Duration::ZERO).await,
+            JobName::DeviceMarks => {
+                self.purge(Purgeable::DeviceMarks, days(self.settings.room_events_days)).await
+            }
+            JobName::OrderAcks => {
+                self.purge(Purgeable::OrderAcks, days(self.settings.room_events_days)).await
+            }
+            JobName::Devices => self.purge(Purgeable::Devices, days(self.settings.room_events_days)).await,
+            JobName::DeviceAcks => {
+                self.sweep(Sweepable::DeviceAcks, days(self.settings.room_events_days)).await
+            }
+            JobName::OrderCounters => self.sweep(Sweepable::OrderCounters, days(7)).await,
+            JobName::OrderSearch => self.index_orders().await,
             JobName::Analyze => self.persistence.analyze().await.map(|()| 0).map_err(|e| e.to_string()),
             JobName::Checkpoint => Ok(0),
         }
@@ -145,6 +160,27 @@ impl Tools {
                 return Ok(deleted);
             }
         }
+    }
+}
+
+impl Tools {
+    /// Goes through all rows of `what` and deletes those older than `age`.
+    async fn sweep(&self, what: Sweepable, age: Duration) -> Result<u64, String> {
+        let before = Timestamp::now().minus(age);
+        let (mut deleted, mut after) = (0, None);
+        loop {
+            let step = self.persistence.sweep(what, before, after, PURGE_ROWS).await;
+            let Advanced { changed, last } = step.map_err(|e| e.to_string())?;
+            deleted += changed;
+            let Some(last) = last else { return Ok(deleted) };
+            after = Some(RowKey::of_text(&last));
+        }
+    }
+
+    /// Puts all orders into the text index that are not in it. Nothing is deleted by that.
+    async fn index_orders(&self) -> Result<u64, String> {
+        while self.persistence.index_orders(INDEX_ROWS).await.map_err(|e| e.to_string())?.last.is_some() {}
+        Ok(0)
     }
 }
 

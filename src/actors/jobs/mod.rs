@@ -35,6 +35,19 @@ pub enum JobName {
     Notifications,
     /// Deletes invitations that have run out.
     Invitations,
+    /// Deletes marks of events past `retention.room_events_days`.
+    DeviceMarks,
+    /// Deletes when devices first had orders, past `retention.room_events_days`.
+    OrderAcks,
+    /// Deletes how far devices have rooms, past `retention.room_events_days`.
+    DeviceAcks,
+    /// Deletes devices not seen for `retention.room_events_days` and those beyond what a user may have, with what is known
+    /// of them.
+    Devices,
+    /// Deletes the numbers of days that are a week over.
+    OrderCounters,
+    /// Puts orders into the text index that an older version stored (Postgres; on SQLite the migration does).
+    OrderSearch,
     /// Tells the query planner how the data is spread (SQLite; Postgres does so by itself).
     Analyze,
     /// Folds the write-ahead log into the file (SQLite).
@@ -54,7 +67,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 15] = [
         Self::ExpiredTickets,
         Self::ExpiredSessions,
         Self::IdempotencyKeys,
@@ -62,6 +75,12 @@ impl JobName {
         Self::RoomEvents,
         Self::Notifications,
         Self::Invitations,
+        Self::DeviceMarks,
+        Self::OrderAcks,
+        Self::DeviceAcks,
+        Self::Devices,
+        Self::OrderCounters,
+        Self::OrderSearch,
         Self::Analyze,
         Self::Checkpoint,
     ];
@@ -76,6 +95,12 @@ impl JobName {
             Self::RoomEvents => "room_events",
             Self::Notifications => "notifications",
             Self::Invitations => "invitations",
+            Self::DeviceMarks => "device_marks",
+            Self::OrderAcks => "order_acks",
+            Self::DeviceAcks => "device_acks",
+            Self::Devices => "devices",
+            Self::OrderCounters => "order_counters",
+            Self::OrderSearch => "order_search",
             Self::Analyze => "analyze",
             Self::Checkpoint => "checkpoint",
         }
@@ -84,12 +109,21 @@ impl JobName {
     /// What goes first: that which grows with every request.
     pub const fn urgency(self) -> Urgency {
         match self {
-            Self::ExpiredTickets | Self::ExpiredSessions | Self::IdempotencyKeys | Self::Commands => {
-                Urgency::Urgent
-            }
-            Self::RoomEvents | Self::Notifications | Self::Invitations | Self::Analyze | Self::Checkpoint => {
-                Urgency::Background
-            }
+            Self::ExpiredTickets
+            | Self::ExpiredSessions
+            | Self::IdempotencyKeys
+            | Self::Commands
+            | Self::Devices => Urgency::Urgent,
+            Self::RoomEvents
+            | Self::Notifications
+            | Self::Invitations
+            | Self::DeviceMarks
+            | Self::OrderAcks
+            | Self::DeviceAcks
+            | Self::OrderCounters
+            | Self::OrderSearch
+            | Self::Analyze
+            | Self::Checkpoint => Urgency::Background,
         }
     }
 
@@ -97,10 +131,19 @@ impl JobName {
     /// enough that idle runs cost nothing that can be seen.
     pub const fn period(self) -> Duration {
         match self {
-            Self::ExpiredTickets | Self::IdempotencyKeys | Self::Commands => Duration::from_secs(5 * 60),
+            Self::ExpiredTickets
+            | Self::IdempotencyKeys
+            | Self::Commands
+            | Self::Devices
+            | Self::OrderSearch => Duration::from_secs(5 * 60),
             Self::Checkpoint => Duration::from_secs(10 * 60),
-            Self::ExpiredSessions | Self::RoomEvents | Self::Notifications | Self::Invitations => HOUR,
-            Self::Analyze => Duration::from_secs(24 * 60 * 60),
+            Self::ExpiredSessions
+            | Self::RoomEvents
+            | Self::Notifications
+            | Self::Invitations
+            | Self::DeviceMarks
+            | Self::OrderAcks => HOUR,
+            Self::DeviceAcks | Self::OrderCounters | Self::Analyze => Duration::from_secs(24 * 60 * 60),
         }
     }
 }

@@ -26,10 +26,10 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::command::{
-    Action, Addition, BusinessPatch, Command, Creation, DeviceMark, EpochChange, InvitationAnswer,
+    Action, Addition, Advanced, BusinessPatch, Command, Creation, DeviceMark, EpochChange, InvitationAnswer,
     InvitationOutcome, ItemPatch, MemberRefusal, MoveError, MoveOrder, NewInvitation, NewSession, NewUser,
-    Outcome, PlaceOrder, PlaceOutcome, Purgeable, ReceivedAck, Removal, RotateSession, Rotation,
-    SessionActivity,
+    Outcome, PlaceOrder, PlaceOutcome, Purgeable, ReceivedAck, Removal, RotateSession, Rotation, RowKey,
+    SessionActivity, Sweepable,
 };
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -434,6 +434,30 @@ impl Persistence {
     ) -> Result<EpochChange, SubmitError> {
         match self.submit(room, Class::Finishing, 128, Action::RotateRoom { room, seen, epoch }).await? {
             Outcome::RoomRotated(change) => Ok(change),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Goes through the next `limit` rows of `what` behind `after` and deletes those older than `before`. Gives way to
+    /// orders like [`Persistence::purge`].
+    pub async fn sweep(
+        &self,
+        what: Sweepable,
+        before: Timestamp,
+        after: Option<RowKey>,
+        limit: u32,
+    ) -> Result<Advanced, SubmitError> {
+        self.advance(Action::Sweep { what, before, after, limit }).await
+    }
+
+    /// Puts at most `limit` orders into the text index that are not in it yet.
+    pub async fn index_orders(&self, limit: u32) -> Result<Advanced, SubmitError> {
+        self.advance(Action::IndexOrders { limit }).await
+    }
+
+    async fn advance(&self, action: Action) -> Result<Advanced, SubmitError> {
+        match self.submit("upkeep", Class::NewWork, 256, action).await? {
+            Outcome::Advanced(advanced) => Ok(advanced),
             other => Err(unexpected(&other)),
         }
     }

@@ -41,6 +41,9 @@ fn typed<T: DeserializeOwned>(json: serde_json::Value) -> Result<T, ApiError> {
     serde_path_to_error::deserialize(json).map_err(|error| wrong_field(&error))
 }
 
+/// What is said of a name that is none.
+const UNKNOWN_FIELD: &str = "is not a known field";
+
 /// The field an error is about. The words of serde name values; they are cut down to what was expected.
 fn wrong_field(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
     let path = error.path().to_string();
@@ -49,7 +52,7 @@ fn wrong_field(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiErro
     let text = text.split(" at line ").next().unwrap_or(&text);
     let named = |prefix: &str| text.strip_prefix(prefix)?.split('`').next().map(|name| join(parent, name));
     if let Some(field) = named("unknown field `") {
-        ApiError::invalid_field(field, "is not a known field")
+        ApiError::invalid_field(field, UNKNOWN_FIELD)
     } else if let Some(field) = named("missing field `") {
         ApiError::invalid_field(field, "is required")
     } else if let Some(field) = named("duplicate field `") {

@@ -1,4 +1,5 @@
-//! Strict query strings: unknown and doubled names are refused, empty values count as not given.
+//! Strict query strings: unknown and doubled names, empty values and bytes that are no text are refused. A filter that is
+//! empty is no filter: whoever sends one has lost its value, and would get everything.
 
 use std::future::{Ready, ready};
 
@@ -9,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::http::problem::ApiError;
 
-use super::{check, typed};
+use super::{UNKNOWN_FIELD, check, typed};
 
 /// A query string as `T`, all of whose fields are texts ([`super::Parsed`] or `String`) and were checked.
 #[derive(Clone, Debug)]
@@ -36,6 +37,9 @@ where
     T: DeserializeOwned + garde::Validate,
     T::Context: Default,
 {
+    if !is_text(query) {
+        return Err(ApiError::invalid_field("query", "is not UTF-8"));
+    }
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
         .map_err(|_| ApiError::invalid_field("query", "could not be read"))?
         .into_inner();
@@ -46,15 +50,40 @@ where
         }
         fields.insert(name, Value::String(value));
     }
-    // Kept until here so that an unknown name is refused even when it is empty.
-    let known = |name: &str| typed::<T>(Value::Object(Map::from_iter([(name.to_owned(), "".into())])));
-    for (name, _) in fields.iter().filter(|(_, value)| *value == "") {
-        known(name)?;
+    if let Some((name, _)) = fields.iter().find(|(_, value)| *value == "") {
+        // A name that is not known is said to be so, also when it is empty.
+        let alone = typed::<T>(Value::Object(Map::from_iter([(name.clone(), Value::Null)])));
+        let unknown = alone.err().filter(|error| {
+            error
+                .problem()
+                .errors
+                .first()
+                .is_some_and(|first| first.field == *name && first.message == UNKNOWN_FIELD)
+        });
+        return Err(unknown.unwrap_or_else(|| ApiError::invalid_field(name, "must not be empty")));
     }
-    fields.retain(|_, value| *value != "");
     let value: T = typed(Value::Object(fields))?;
     check(&value)?;
     Ok(value)
+}
+
+/// Whether the bytes a query string stands for are UTF-8. What is read from it would have marks in their place otherwise.
+fn is_text(query: &str) -> bool {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut bytes = Vec::with_capacity(query.len());
+    let mut rest = query.as_bytes();
+    while let [first, after @ ..] = rest {
+        let (byte, left) = match (first, after) {
+            (b'%', [high, low, left @ ..]) => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => (u8::try_from(high * 16 + low).unwrap_or(b'%'), left),
+                _ => (b'%', after),
+            },
+            _ => (*first, after),
+        };
+        bytes.push(byte);
+        rest = left;
+    }
+    std::str::from_utf8(&bytes).is_ok()
 }
 
 #[cfg(test)]
@@ -76,16 +105,39 @@ mod tests {
         q: Option<String>,
     }
 
+    fn refused(query: &str) -> (String, String) {
+        let error = read::<Filter>(query).unwrap_err().problem().errors[0].clone();
+        (error.field, error.message)
+    }
+
     #[test]
-    fn empty_values_count_as_not_given_and_unknown_names_do_not_pass() {
-        let filter: Filter = read("status=&q=%C3%A9+x").unwrap();
+    fn values_are_read_and_unknown_and_doubled_names_do_not_pass() {
+        let filter: Filter = read("q=%C3%A9+x").unwrap();
         assert!(filter.status.is_none());
         assert_eq!(filter.q.as_deref(), Some("é x"));
-        let field = |query| read::<Filter>(query).unwrap_err().problem().errors[0].field.clone();
-        assert_eq!(field("status=lost"), "status");
-        assert_eq!(field("x=1"), "x");
-        assert_eq!(field("x="), "x");
-        assert_eq!(field("q=1&q=2"), "q");
-        assert_eq!(field("q=long"), "q");
+        assert!(read::<Filter>("").is_ok());
+        for (query, field) in [("status=lost", "status"), ("x=1", "x"), ("q=1&q=2", "q"), ("q=long", "q")] {
+            assert_eq!(refused(query).0, field, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_value_is_refused_and_an_unknown_one_said_to_be_so() {
+        for (query, field) in
+            [("status=", "status"), ("status", "status"), ("q=&status=placed", "q"), ("q", "q")]
+        {
+            assert_eq!(refused(query), (field.to_owned(), "must not be empty".to_owned()), "{query}");
+        }
+        assert_eq!(refused("x="), ("x".to_owned(), "is not a known field".to_owned()));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused() {
+        for query in ["q=%ff", "q=a%C3", "%fe=1", "q=%c3%28"] {
+            assert_eq!(refused(query), ("query".to_owned(), "is not UTF-8".to_owned()), "{query}");
+        }
+        for query in ["q=%", "q=%F0", "q=%zz"] {
+            assert_eq!(is_text(query), query != "q=%F0", "{query}");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Lists of orders (requirement 3.4).
 
+use std::sync::Arc;
+
 use actix_web::{HttpResponse, get, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -9,7 +11,7 @@ use crate::domain::access::{Principal, Role};
 use crate::domain::ids::BusinessId;
 use crate::domain::order::{Party, Status};
 use crate::protocol::views::OrderView;
-use crate::storage::{More, OrderPage, OrderQuery, OrderScope, PageStart, search_words};
+use crate::storage::{More, OrderPage, OrderQuery, OrderScope, PageStart, Total, search_words};
 
 use super::super::freshness::Parts;
 use super::super::identity::SignedIn;
@@ -31,7 +33,8 @@ pub(super) struct OrderFilter {
     #[garde(dive)]
     #[param(schema_with = schema_of::<Status>)]
     status: Option<Parsed<Status>>,
-    /// Words an order has at the beginning of its number, of a sku or of a word of its customer's name.
+    /// Words an order has at the beginning of its number (with or without leading zeros), of a sku or of a word of its
+    /// customer's name. Letters and digits are searched; where there are none, nothing is found.
     #[garde(inner(custom(rules::line::<100>)))]
     #[param(min_length = 1, max_length = 100, example = "zoë")]
     q: Option<String>,
@@ -39,7 +42,7 @@ pub(super) struct OrderFilter {
     #[garde(dive)]
     #[param(schema_with = schema_of::<BusinessId>)]
     business_id: Option<Parsed<BusinessId>>,
-    /// Which page, from 1; not together with `cursor`.
+    /// Which page, from 1, as far as the 10,000th order; not together with `cursor`, which goes on from there.
     #[garde(dive)]
     #[param(schema_with = schema_of::<Page>)]
     page: Option<Parsed<Page>>,
@@ -58,16 +61,19 @@ pub(super) struct OrderFilter {
 pub(super) struct OrdersView {
     /// Newest first.
     items: Vec<OrderView>,
-    /// How many there are in all; `null` with `cursor`.
+    /// How many there are in all, 10,000 at most; `null` with `cursor`.
     #[schema(example = 41)]
     total: Option<u64>,
+    /// Present and true where there are more than `total`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_capped: Option<bool>,
     /// Which page; `null` with `cursor`.
     #[schema(example = 1)]
     page: Option<u32>,
     /// How many at most.
     #[schema(example = 20)]
     limit: u32,
-    /// How many pages there are; `null` with `cursor`.
+    /// How many pages there are; `null` with `cursor`, and where there are more orders than are counted.
     #[schema(example = 3)]
     pages: Option<u64>,
     /// Whether more follow.
@@ -113,26 +119,35 @@ pub(super) async fn list(
         Some(cursor) => PageStart::After(cursor.created_at, cursor.id),
         None => PageStart::Offset(u64::from(page - 1) * u64::from(limit)),
     };
+    if matches!(start, PageStart::Offset(offset) if offset > Total::MOST) {
+        return Err(ApiError::invalid_field("page", "goes as far as the 10000th order; go on with cursor"));
+    }
     let (scope, party) = scope_of(who.principal);
-    let query = OrderQuery {
-        scope,
-        business,
-        status,
-        words: filter.q.map_or_else(Vec::new, |text| search_words(&text, MAX_WORDS)),
-        start,
-        limit,
+    let words = filter.q.map(|text| search_words(&text, MAX_WORDS));
+    let found = if words.as_ref().is_some_and(Vec::is_empty) {
+        // There is nothing in it that could be looked for, which is not the same as no search.
+        let total = cursor.is_none().then_some(Total::Exact(0));
+        Arc::new(OrderPage { orders: Vec::new(), total, more: More::End })
+    } else {
+        let words = words.unwrap_or_default();
+        parts.take(api.reads.orders(&OrderQuery { scope, business, status, words, start, limit }).await?)
     };
-    let found = parts.take(api.reads.orders(&query).await?);
     let OrderPage { orders, total, more } = &*found;
-    let (total, has_more) = (*total, *more == More::Follow);
+    let has_more = *more == More::Follow;
+    let (total, pages, total_capped) = match *total {
+        None => (None, None, None),
+        Some(Total::Exact(total)) => (Some(total), Some(total.div_ceil(u64::from(limit))), None),
+        Some(Total::Capped) => (Some(Total::MOST), None, Some(true)),
+    };
     let last = orders.last().filter(|_| has_more);
     let mut response = HttpResponse::Ok().json(OrdersView {
         next_cursor: last.map(|o| OrderCursor { created_at: o.created_at, id: o.id }.to_text()),
         items: orders.iter().map(|order| view_for(order, party)).collect(),
         total,
+        total_capped,
         page: cursor.is_none().then_some(page),
         limit,
-        pages: total.map(|total| total.div_ceil(u64::from(limit))),
+        pages,
         has_more,
     });
     parts.mark(&mut response);

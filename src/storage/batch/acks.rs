@@ -15,6 +15,7 @@ use crate::storage::failure::Failure;
 use crate::storage::rows::{number, parse, seq_column};
 use crate::storage::statement::{Arg, LazyStatement, Statement};
 
+use super::devices;
 pub(super) use plan::Left;
 use plan::{Plan, Span};
 
@@ -57,10 +58,12 @@ static POSITIONS: LazyStatement = LazyStatement::new(|| {
     )
 });
 
+// Of an event that is there and about an order: of others nobody reads a mark, and there are as many as somebody makes up.
 static MARK: LazyStatement = LazyStatement::new(|| {
     Statement::new(
-        "INSERT INTO device_marks (room, device, epoch, seq, kind, user_id, at, order_id) VALUES ($1, $2, $3, $4, $5, $6, $7, \
-             (SELECT e.order_id FROM room_events e WHERE e.room = $1 AND e.epoch = $3 AND e.seq = $4)) \
+        "INSERT INTO device_marks (room, device, epoch, seq, kind, user_id, at, order_id) \
+         SELECT e.room, $2, e.epoch, e.seq, $5, $6, $7, e.order_id FROM room_events e \
+         WHERE e.room = $1 AND e.epoch = $3 AND e.seq = $4 AND e.order_id IS NOT NULL \
          ON CONFLICT (room, device, epoch, seq, kind) DO NOTHING",
     )
 });
@@ -162,7 +165,7 @@ impl<'a> SpanRow<'a> {
     }
 }
 
-/// Stores that an event was shown or acted upon; a second time changes nothing.
+/// Stores that an event about an order was shown or acted upon; a second time changes nothing, nor does one of another event.
 pub(super) async fn store_mark(connection: &mut Connection, mark: &DeviceMark) -> Result<Outcome, Failure> {
     let args = [
         Arg::text(mark.room),
@@ -173,6 +176,8 @@ pub(super) async fn store_mark(connection: &mut Connection, mark: &DeviceMark) -
         Arg::text(mark.user),
         Arg::Int(mark.at.as_micros()),
     ];
-    connection.execute(&MARK, &args).await?;
+    if connection.execute(&MARK, &args).await? > 0 {
+        devices::seen(connection, std::iter::once((mark.user, mark.device.as_str(), mark.at))).await?;
+    }
     Ok(Outcome::Done)
 }

@@ -17,7 +17,7 @@ use super::catalog::Catalog;
 use super::keys::{Keys, Verdict};
 use super::orders::{Orders, Step};
 use super::rooms::{self, Announced};
-use super::{acks, commands, identity, rotation, upkeep};
+use super::{acks, commands, devices, identity, rotation, upkeep};
 
 /// An answer, or where it will come from once orders have their numbers.
 pub(super) enum Answer {
@@ -187,6 +187,10 @@ impl<'a> Batch<'a> {
             Action::RotateRoom { room, seen, epoch } => {
                 identity::rotate_room(self.connection, *room, *seen, *epoch).await?.into()
             }
+            Action::Sweep { what, before, after, limit } => {
+                upkeep::sweep(self.connection, *what, *before, after.as_ref(), *limit).await?.into()
+            }
+            Action::IndexOrders { limit } => upkeep::index_orders(self.connection, *limit).await?.into(),
             Action::Analyze => upkeep::analyze(self.connection).await?.into(),
             Action::PutMember { business, user, role } => {
                 super::businesses::put_member(self.connection, *business, *user, *role).await?.into()
@@ -302,6 +306,8 @@ impl<'a> Batch<'a> {
         rooms::write_notifications(self.connection, &announced.notifications).await?;
         let orders = &self.orders;
         self.keys.finish(self.connection, self.cipher, |step| body(orders.step(step))).await?;
+        let acks = self.acks.iter().map(|received| &received.ack);
+        devices::seen(self.connection, acks.map(|ack| (ack.user, ack.device.as_str(), ack.at))).await?;
         acks::store(self.connection, &self.acks).await
     }
 }

@@ -50,7 +50,7 @@ static NUMBER: LazyStatement = LazyStatement::new(|| {
 const ROW: &str = "id text, order_number int, business_id text, customer_id text, customer_name text, phone text, \
      address text, fulfilment text, status text, payment_method text, payment_status text, total_minor int, \
      currency text, notes text, table_no int, prep_minutes int, version int, created_at int, updated_at int, \
-     words text";
+     terms text, words text";
 
 static INSERT: LazyStatement = LazyStatement::new(|| {
     let into = "id, order_number, business_id, customer_id, customer_name, phone, address, fulfilment, status, \
@@ -62,17 +62,17 @@ static INSERT: LazyStatement = LazyStatement::new(|| {
         ROW,
         &format!(
             "INSERT INTO orders ({into}, search) \
-             SELECT {from}, array_to_tsvector(string_to_array(r.words, ' ')) FROM {{rows}}"
+             SELECT {from}, array_to_tsvector(string_to_array(r.terms, ' ')) FROM {{rows}}"
         ),
-        &format!("INSERT INTO orders ({into}) SELECT {from} FROM {{rows}}"),
+        &format!("INSERT INTO orders ({into}, words) SELECT {from}, COALESCE(r.words, '') FROM {{rows}}"),
     )
 });
 
-// SQLite only: Postgres keeps the words in the order's own row.
-static INSERT_WORDS: LazyStatement = LazyStatement::new(|| {
+// SQLite only: Postgres keeps the terms in the order's own row.
+static INSERT_TERMS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
-        "id text, words text",
-        "INSERT INTO orders_search (order_id, words) SELECT r.id, r.words FROM {rows}",
+        "id text, terms text",
+        "INSERT INTO order_search (order_id, words) SELECT r.id, r.terms FROM {rows}",
     )
 });
 
@@ -273,7 +273,7 @@ impl Orders {
             let rows = [Arg::rows(&rows)];
             connection.execute(&INSERT, &rows).await?;
             if dialect == Dialect::Sqlite {
-                connection.execute(&INSERT_WORDS, &rows).await?;
+                connection.execute(&INSERT_TERMS, &rows).await?;
             }
             let items: Vec<OrderItemRow> =
                 placed.iter().flat_map(|order| OrderItemRow::all_of(order)).collect();

@@ -40,7 +40,7 @@ pub enum Outcome {
     NotificationRead(Option<Timestamp>),
     /// Of `Reseal`: how many values were sealed anew; the others were so already, or are gone.
     Resealed(u64),
-    /// Of `RotateEpoch`.
+    /// Of `RotateEpoch`, `Sweep` and `IndexOrders`.
     Advanced(Advanced),
     /// Of `StoreAcks` that were too much for one transaction: a part is stored, and the same command under a new id stores
     /// more.

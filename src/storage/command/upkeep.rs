@@ -47,6 +47,19 @@ pub struct RowKey {
     pub second: String,
 }
 
+impl RowKey {
+    /// Both in one text.
+    pub fn to_text(&self) -> String {
+        format!("{} {}", self.first, self.second)
+    }
+
+    /// What [`RowKey::to_text`] made of one whose first text has no space in it.
+    pub fn of_text(text: &str) -> Self {
+        let (first, second) = text.split_once(' ').unwrap_or((text, ""));
+        Self { first: first.to_owned(), second: second.to_owned() }
+    }
+}
+
 /// How far a command came that goes through many rows in steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advanced {
@@ -83,4 +96,66 @@ pub enum Purgeable {
     Notifications,
     /// Invitations, by when they ran out.
     Invitations,
+    /// Marks of events, by when they were made.
+    DeviceMarks,
+    /// When devices first had orders, by when that was.
+    OrderAcks,
+    /// Devices by when they were seen, and those that had to go because somebody had too many, with all there is of them.
+    Devices,
 }
+
+/// What runs out and is deleted some time after, where no index tells its age: what is written at every acknowledgement
+/// would have to move in it each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweepable {
+    /// How far devices have rooms, by when they last said so.
+    DeviceAcks,
+    /// The numbers of a business's day, by that day.
+    OrderCounters,
+}
+
+/// How long the rows of a table stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// Until a job purges them.
+    Purged(Purgeable),
+    /// Until a job sweeps them out.
+    Swept(Sweepable),
+    /// As long as the rows of this table that they belong to.
+    With(&'static str),
+    /// For good, and why.
+    Stays(&'static str),
+}
+
+/// Every table there is, on whichever database, with how long its rows stay.
+pub const RETENTION: &[(&str, Retention)] = &[
+    ("_sqlx_migrations", Retention::Stays("a row for each change of the schema")),
+    ("businesses", Retention::Stays("orders are theirs")),
+    ("commands", Retention::Purged(Purgeable::Commands)),
+    ("device_acks", Retention::Swept(Sweepable::DeviceAcks)),
+    ("device_marks", Retention::Purged(Purgeable::DeviceMarks)),
+    ("devices", Retention::Purged(Purgeable::Devices)),
+    ("hub", Retention::Stays("one row")),
+    ("idempotency_keys", Retention::Purged(Purgeable::IdempotencyKeys)),
+    ("invitations", Retention::Purged(Purgeable::Invitations)),
+    ("members", Retention::Stays("who may do what, until they leave; a bound for each business")),
+    ("menu_items", Retention::Stays("what can be ordered, until it is taken off; a bound for each business")),
+    ("notification_reads", Retention::With("notifications")),
+    ("notifications", Retention::Purged(Purgeable::Notifications)),
+    ("order_acks", Retention::Purged(Purgeable::OrderAcks)),
+    ("order_counters", Retention::Swept(Sweepable::OrderCounters)),
+    ("order_events", Retention::Stays("who did what to an order, and when")),
+    ("order_items", Retention::Stays("what was ordered, for which price")),
+    ("order_search", Retention::With("orders")),
+    ("orders", Retention::Stays("the books of the businesses")),
+    ("room_events", Retention::Purged(Purgeable::RoomEvents)),
+    (
+        "room_seq",
+        Retention::Stays(
+            "a number is never given twice, and the room of an order that stays may speak again",
+        ),
+    ),
+    ("sessions", Retention::Purged(Purgeable::Sessions)),
+    ("tickets", Retention::Purged(Purgeable::Tickets)),
+    ("users", Retention::Stays("orders are theirs")),
+];

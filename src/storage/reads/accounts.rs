@@ -25,7 +25,7 @@ static USER_BY_EMAIL: LazyStatement = LazyStatement::new(|| {
 });
 
 static ENDED: LazyStatement =
-    LazyStatement::new(|| Statement::new("SELECT id FROM sessions WHERE ended_at >= $1 ORDER BY id"));
+    LazyStatement::new(|| Statement::new("SELECT id FROM sessions WHERE ended_at >= $1"));
 
 static SESSIONS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
@@ -45,6 +45,10 @@ static KEPT: LazyStatement = LazyStatement::new(|| {
          WHERE scope = $1 AND key = $2 AND created_at > $3",
     )
 });
+
+/// What is asked here, for a look at how.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&LazyStatement] = &[&USER, &USER_BY_EMAIL, &ENDED, &SESSIONS, &OWNER, &KEPT];
 
 #[derive(FromRow)]
 struct UserRow {

@@ -64,6 +64,11 @@ static READS: LazyStatement = LazyStatement::new(|| {
     )
 });
 
+/// What is asked here, for a look at how.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&LazyStatement] =
+    &[&BUSINESS, &ALL, &OF_MEMBER, &MEMBERSHIP, &MEMBERS, &MENU, &NOTIFICATIONS, &READS];
+
 #[derive(FromRow)]
 struct ReadRow {
     notification_id: String,

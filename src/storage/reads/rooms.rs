@@ -38,6 +38,10 @@ static ACK: LazyStatement = LazyStatement::new(|| {
     Statement::new("SELECT user_id, epoch, seq, at FROM device_acks WHERE room = $1 AND device = $2")
 });
 
+/// What is asked here, for a look at how.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&LazyStatement] = &[&EPOCH, &HEAD, &HEADS, &EVENTS, &ACK];
+
 #[derive(FromRow)]
 struct EpochRow {
     epoch: i64,

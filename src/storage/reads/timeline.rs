@@ -30,6 +30,10 @@ static MARKS: LazyStatement = LazyStatement::new(|| {
     )
 });
 
+/// What is asked here, for a look at how.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&LazyStatement] = &[&MOVES, &ACKS, &MARKS];
+
 #[derive(FromRow)]
 struct MoveRow {
     from_status: Option<String>,

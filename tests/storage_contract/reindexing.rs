@@ -1,0 +1,106 @@
+//! Orders that a version before stored are found, before and after they have come into the index.
+
+use bellhop::domain::order::Draft;
+use bellhop::storage::command::{Action, Outcome};
+use bellhop::storage::{OrderQuery, OrderScope, PageStart, Total, search_words, sqlite};
+use sqlx::{Connection, Executor, SqliteConnection};
+
+use crate::fixtures::{World, place_one, run_one};
+use crate::harness::{TestStore, check, cipher, metrics};
+
+async fn found(store: &TestStore, scope: OrderScope, text: &str) -> u64 {
+    let words = search_words(text, 8);
+    let query =
+        OrderQuery { scope, business: None, status: None, words, start: PageStart::Offset(0), limit: 20 };
+    let page = store.store.orders(&query).await.unwrap();
+    assert_eq!(page.total, Some(Total::Exact(page.orders.len() as u64)), "{text}");
+    page.orders.len() as u64
+}
+
+async fn check_found(store: &TestStore, world: &World) {
+    for scope in
+        [OrderScope::Customer(world.customer), OrderScope::Member(world.owner), OrderScope::Everybody]
+    {
+        for (text, number) in [("zoë", 3), ("zo 02", 1), ("soup", 3), ("nobody", 0)] {
+            assert_eq!(found(store, scope, text).await, number, "{scope:?} {text}");
+        }
+    }
+    assert_eq!(found(store, OrderScope::Member(world.customer), "soup").await, 0);
+}
+
+#[tokio::test]
+async fn on_postgres_orders_of_before_come_into_the_index_in_steps() {
+    check(TestStore::postgres().await, |store| async move {
+        let (world, mut lane) = World::new(&store).await;
+        for _ in 0..3 {
+            place_one(&mut *lane, Draft { customer_name: "Zoë".to_owned(), ..world.draft() }).await;
+        }
+        store
+            .tamper(
+                "UPDATE orders SET search = array_to_tsvector(ARRAY[lpad(order_number::text, 3, '0'), 'zoë', 'soup', 'pizza', '1']); \
+                 UPDATE hub SET search_below = '~'",
+            )
+            .await;
+        let fresh = place_one(&mut *lane, Draft { customer_name: "Kim".to_owned(), ..world.draft() }).await;
+        let mut steps = 0;
+        loop {
+            assert_eq!(found(&store, OrderScope::Member(world.owner), "zoë").await, 3, "after {steps} steps");
+            assert_eq!(found(&store, OrderScope::Everybody, "soup kim").await, 1, "after {steps} steps");
+            let Outcome::Advanced(step) = run_one(&mut *lane, Action::IndexOrders { limit: 3 }).await else {
+                panic!("expected how far it came")
+            };
+            steps += 1;
+            if step.last.is_none() {
+                break;
+            }
+        }
+        assert_eq!(steps, 3, "four orders, three at a time, and the end");
+        let plain = "SELECT count(*) FROM orders WHERE search @@ 'zoë'";
+        assert_eq!(store.peek(plain).await, 0);
+        assert_eq!(store.peek("SELECT count(*) FROM hub WHERE search_below IS NULL").await, 1);
+        store.tamper("DELETE FROM order_items WHERE order_id = (SELECT max(id) FROM orders)").await;
+        store.tamper("DELETE FROM orders WHERE id = (SELECT max(id) FROM orders)").await;
+        assert!(store.store.order(fresh.id).await.unwrap().is_none());
+        check_found(&store, &world).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn on_sqlite_orders_of_before_come_into_the_index_by_the_migration() {
+    check(TestStore::sqlite().await, |store| async move {
+        let (world, mut lane) = World::new(&store).await;
+        for _ in 0..3 {
+            place_one(&mut *lane, Draft { customer_name: "Zoë".to_owned(), ..world.draft() }).await;
+        }
+        drop(lane);
+        let path = store.sqlite_path();
+        // As the version before had it: words in an index of all orders, numbers with zeros before them.
+        let mut connection =
+            SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
+        connection
+            .execute(
+                "DROP TABLE order_search; DROP TABLE devices; DROP INDEX device_acks_by_user; DROP INDEX device_marks_by_user; \
+                 DROP INDEX order_acks_by_age; DROP INDEX device_marks_by_age; \
+                 ALTER TABLE orders DROP COLUMN words; ALTER TABLE hub DROP COLUMN search_below; \
+                 DELETE FROM _sqlx_migrations WHERE version = 7; \
+                 CREATE VIRTUAL TABLE orders_search USING fts5 (order_id UNINDEXED, words, detail = none, tokenize = 'ascii'); \
+                 INSERT INTO orders_search (order_id, words) SELECT id, lower(hex(printf('%03d', order_number))) || ' ' \
+                     || lower(hex('zoë')) || ' ' || lower(hex('soup')) || ' ' || lower(hex('pizza')) || ' ' || lower(hex('1')) \
+                 FROM orders",
+            )
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
+        let again = sqlite::connect(&path, cipher(), metrics()).await.unwrap();
+        again.migrate().await.unwrap();
+        again.close().await;
+        check_found(&store, &world).await;
+        // And new ones beside them.
+        let mut lane = store.lane().await;
+        place_one(&mut *lane, Draft { customer_name: "Kim".to_owned(), ..world.draft() }).await;
+        assert_eq!(found(&store, OrderScope::Member(world.owner), "soup").await, 4);
+        assert_eq!(found(&store, OrderScope::Member(world.owner), "4").await, 1);
+    })
+    .await;
+}

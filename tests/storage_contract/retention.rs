@@ -1,0 +1,237 @@
+//! How long rows stay: every table has an answer, and what runs out goes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bellhop::domain::access::Role;
+use bellhop::domain::cursor::Cursor;
+use bellhop::domain::event::{Notification, Priority};
+use bellhop::domain::ids::{NotificationId, SessionId, UserId};
+use bellhop::domain::room::RoomId;
+use bellhop::domain::time::Timestamp;
+use bellhop::protocol::event::RoomEvent;
+use bellhop::storage::Lane;
+use bellhop::storage::command::{
+    Action, DeviceAck, DeviceMark, MarkKind, NewSession, Outcome, Purgeable, RETENTION, Reach, ReceivedAck,
+    Retention, RowKey, Sweepable,
+};
+
+use crate::fixtures::{World, now, place_once, run, run_one, user};
+use crate::harness::{Place, TestStore, check};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+async fn purge(lane: &mut dyn Lane, what: Purgeable, before: Timestamp, limit: u32) -> u64 {
+    let mut deleted = 0;
+    loop {
+        match run_one(lane, Action::Purge { what, before, limit }).await {
+            Outcome::Purged(rows) if rows < u64::from(limit) => return deleted + rows,
+            Outcome::Purged(rows) => deleted += rows,
+            other => panic!("expected a number of rows, got {other:?}"),
+        }
+    }
+}
+
+async fn sweep(lane: &mut dyn Lane, what: Sweepable, before: Timestamp, limit: u32) -> u64 {
+    let (mut deleted, mut after) = (0, None);
+    loop {
+        let Outcome::Advanced(step) = run_one(lane, Action::Sweep { what, before, after, limit }).await
+        else {
+            panic!("expected how far it came")
+        };
+        deleted += step.changed;
+        let Some(last) = step.last else { return deleted };
+        after = Some(RowKey::of_text(&last));
+    }
+}
+
+fn ack(room: RoomId, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Action {
+    let ack = DeviceAck { room, device: device.to_owned(), user, cursor, at };
+    Action::StoreAcks([ReceivedAck { ack, reach: Reach::After(0) }].into_iter().collect())
+}
+
+fn mark(event: &RoomEvent, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Action {
+    let (room, device) = (event.room, device.to_owned());
+    Action::StoreMark(DeviceMark { room, device, user, cursor, kind: MarkKind::Shown, at })
+}
+
+async fn count(store: &TestStore, table: &str) -> i64 {
+    // Lives as long as the tests do.
+    let sql: &'static str = Box::leak(format!("SELECT count(*) FROM {table}").into_boxed_str());
+    store.peek(sql).await
+}
+
+/// A world in which every table that runs out has rows.
+async fn used(store: &TestStore) -> World {
+    let (world, mut lane) = World::new(store).await;
+    let lane = &mut *lane;
+    let event = run(lane, vec![place_once(world.draft(), "k", "m")]).await.events.remove(0);
+    run_one(lane, ack(event.room, world.owner, "till", event.cursor, now())).await;
+    run_one(lane, mark(&event, world.owner, "till", event.cursor, now())).await;
+    let account = user(Role::Merchant);
+    let session = NewSession {
+        id: SessionId::generate(),
+        user: account.id,
+        device: None,
+        token_hash: "h".to_owned(),
+        created_at: now(),
+        expires_at: now().plus(DAY),
+    };
+    let notification = Notification {
+        id: NotificationId::generate(),
+        business_id: world.business.id,
+        kind: "NOTE".to_owned(),
+        title: "t".to_owned(),
+        message: "m".to_owned(),
+        data: serde_json::json!({}),
+        priority: Priority::Low,
+        created_at: now(),
+    };
+    let (business, id) = (world.business.id, notification.id);
+    run(
+        lane,
+        vec![
+            Action::CreateUser(Box::new(account)),
+            Action::OpenSession(Box::new(session)),
+            Action::RedeemTicket { jti: "t".to_owned(), expires_at: now().plus(DAY) },
+            Action::PostNotification(Box::new(notification)),
+        ],
+    )
+    .await;
+    run_one(lane, Action::ReadNotification { business, notification: id, user: world.owner }).await;
+    world
+}
+
+on_every_store! {
+    async fn every_table_has_a_retention_or_a_reason_to_stay(store) {
+        let tables = match &store.place {
+            Place::Postgres { .. } => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'",
+            // The text index keeps its own tables behind its name.
+            Place::Sqlite { .. } => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' \
+                 AND name NOT LIKE 'order_search_%'"
+            }
+        };
+        let known: BTreeSet<&str> = RETENTION.iter().map(|(table, _)| *table).collect();
+        for table in store.texts(tables).await {
+            assert!(known.contains(table.as_str()), "nobody has said how long rows of {table} stay");
+        }
+        for (table, retention) in RETENTION {
+            match retention {
+                Retention::With(other) => assert!(known.contains(other), "{table} goes with {other}, which is no table"),
+                Retention::Stays(reason) => assert!(!reason.is_empty(), "{table}"),
+                Retention::Purged(_) | Retention::Swept(_) => {}
+            }
+        }
+    }
+
+    async fn after_a_year_nothing_is_left_but_what_stays(store) {
+        used(&store).await;
+        let runs_out = RETENTION.iter().filter(|(_, retention)| match retention {
+            Retention::With(other) => *other == "notifications",
+            Retention::Purged(_) | Retention::Swept(_) => true,
+            Retention::Stays(_) => false,
+        });
+        let tables: Vec<&str> = runs_out.map(|(table, _)| *table).collect();
+        for table in &tables {
+            assert!(count(&store, table).await > 0, "{table} was used");
+        }
+        let mut lane = store.lane().await;
+        for age in [-365, 365] {
+            for (_, retention) in RETENTION {
+                let year = 365 * DAY;
+                let before = if age < 0 { now().minus(year) } else { now().plus(year) };
+                match retention {
+                    Retention::Purged(what) => drop(purge(&mut *lane, *what, before, 3).await),
+                    Retention::Swept(what) => drop(sweep(&mut *lane, *what, before, 3).await),
+                    Retention::With(_) | Retention::Stays(_) => {}
+                }
+            }
+            for table in &tables {
+                // Clean-up is commands as well.
+                let left = if *table == "commands" { 100 } else { 0 };
+                let rows = count(&store, table).await;
+                assert!(if age < 0 { rows > 0 } else { rows <= left }, "{table} has {rows} rows at {age}");
+            }
+        }
+        for table in ["orders", "order_items", "order_events", "room_seq", "members", "users"] {
+            assert!(count(&store, table).await > 0, "{table} stays");
+        }
+    }
+
+    async fn a_mark_needs_an_event_that_is_about_an_order(store) {
+        let world = used(&store).await;
+        let mut lane = store.lane().await;
+        let room = RoomId::Business(world.business.id);
+        let events = store.store.events_after(room, 0, 100).await.unwrap();
+        let before = count(&store, "device_marks").await;
+        let about_no_order = events.last().unwrap();
+        assert_eq!(about_no_order.kind.as_str(), "notification");
+        let of = |seq| Cursor::new(events[0].cursor.epoch, seq);
+        for cursor in [of(0), of(10_000), about_no_order.cursor, Cursor::new(bellhop::domain::cursor::Epoch::new(7), 1)] {
+            let marked = run_one(&mut *lane, mark(&events[0], world.owner, "other", cursor, now())).await;
+            assert!(matches!(marked, Outcome::Done), "the device is answered as ever");
+        }
+        assert_eq!(count(&store, "device_marks").await, before);
+        run_one(&mut *lane, mark(&events[0], world.owner, "other", events[0].cursor, now())).await;
+        assert_eq!(count(&store, "device_marks").await, before + 1);
+    }
+
+    async fn a_user_has_fifty_devices_and_those_seen_least_recently_go(store) {
+        let world = used(&store).await;
+        let mut lane = store.lane().await;
+        let room = RoomId::Business(world.business.id);
+        let event = store.store.events_after(room, 0, 1).await.unwrap().remove(0);
+        let at = |n: u32| now().plus(Duration::from_secs(60) * (n + 1));
+        for n in 0..80 {
+            let device = format!("made-up-{n:02}");
+            run_one(&mut *lane, mark(&event, world.owner, &device, event.cursor, at(n))).await;
+            run_one(&mut *lane, ack(room, world.owner, &device, event.cursor, at(n))).await;
+        }
+        let neighbour = ack(room, world.customer, "neighbour", event.cursor, at(0));
+        run_one(&mut *lane, neighbour).await;
+        // One of those that had to go is there again, and takes the place of another.
+        run_one(&mut *lane, ack(room, world.owner, "made-up-03", Cursor::new(event.cursor.epoch, 2), at(90))).await;
+        assert!(purge(&mut *lane, Purgeable::Devices, now().minus(DAY), 7).await > 60);
+        for table in ["devices", "device_acks", "device_marks"] {
+            let rows = count(&store, table).await;
+            let neighbours = if table == "device_marks" { 0 } else { 1 };
+            assert_eq!(rows, 50 + neighbours, "{table}");
+        }
+        assert_eq!(store.peek("SELECT count(*) FROM device_acks WHERE device < 'made-up-31'").await, 1);
+        assert_eq!(store.peek("SELECT count(*) FROM device_acks WHERE device = 'made-up-03'").await, 1);
+    }
+
+    async fn a_device_that_is_there_all_day_is_noted_once(store) {
+        let world = used(&store).await;
+        let mut lane = store.lane().await;
+        let room = RoomId::Business(world.business.id);
+        let epoch = store.store.epoch().await.unwrap();
+        let noted = "SELECT max(seen_at) FROM devices";
+        let first = store.peek(noted).await;
+        for hour in 1..24 {
+            let at = Timestamp::from_micros(first).plus(Duration::from_secs(3600) * hour);
+            run_one(&mut *lane, ack(room, world.owner, "till", Cursor::new(epoch, u64::from(hour)), at)).await;
+            assert_eq!(store.peek(noted).await, first);
+        }
+        let at = Timestamp::from_micros(first).plus(25 * Duration::from_secs(3600));
+        run_one(&mut *lane, ack(room, world.owner, "till", Cursor::new(epoch, 30), at)).await;
+        assert_eq!(store.peek(noted).await, at.as_micros());
+    }
+}
+
+/// A table that is on neither database needs no answer.
+#[tokio::test]
+async fn nothing_is_said_of_a_table_that_is_not_there() {
+    let mut tables = BTreeSet::new();
+    for (store, list) in [
+        (TestStore::sqlite().await, "SELECT name FROM sqlite_master WHERE type = 'table'"),
+        (TestStore::postgres().await, "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'"),
+    ] {
+        tables.extend(store.texts(list).await);
+        check(store, |_| async {}).await;
+    }
+    for (table, _) in RETENTION {
+        assert!(tables.contains(*table), "{table} is no table");
+    }
+}
