@@ -19,10 +19,10 @@ use crate::actors::FatalSignal;
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::{CommitObserver, Persistence};
 use crate::actors::room::Rooms;
-use crate::actors::session::{Credentials, Sessions};
+use crate::actors::session::{Credentials, FrameQuota, Sessions};
 use crate::config::{Environment, SECRETS_FILE, Settings};
 use crate::domain::access::Principal;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::domain::order::Status;
 use crate::domain::time::Timestamp;
 use crate::http::access::activity::Activity;
@@ -30,7 +30,7 @@ use crate::http::access::password::{HashGauges, PasswordSettings, PasswordSettin
 use crate::http::access::refresh::RefreshTokens;
 use crate::http::access::revocations::Revocations;
 use crate::http::access::token::{TokenKey, TokenSettings, Tokens, WeakSecret};
-use crate::http::limits::{LimitSettings, LocalLimits, RateLimits};
+use crate::http::limits::{Class, LocalLimits, Subject};
 use crate::http::server::Listening;
 use crate::http::sockets::{Admission, SocketGate};
 use crate::http::state::{Api, Deployment, Parts, Phase, Readiness};
@@ -238,11 +238,12 @@ impl App {
                 access_ttl_s: u32::try_from(auth.access_ttl_s).unwrap_or(u32::MAX),
             },
         ));
-        let revocations = Revocations::new();
         let access_ttl = Duration::from_secs(auth.access_ttl_s);
+        let revocations = Revocations::new(access_ttl);
         let now = Timestamp::now();
-        for session in store.sessions_ended_since(now.minus(access_ttl)).await? {
-            revocations.insert(session, now.plus(access_ttl));
+        // Twice: so long a token may be believed by a clock that was set back.
+        for session in store.sessions_ended_since(now.minus(access_ttl.saturating_mul(2))).await? {
+            revocations.insert(session, std::time::Instant::now(), now);
         }
         let fatal = FatalSignal::new();
         let rooms = Rooms::start(store.clone(), 1, settings.actors.rooms.clone(), metrics.clone());
@@ -251,7 +252,6 @@ impl App {
             reads: reads.clone(),
             rooms: rooms.clone(),
             revocations: revocations.clone(),
-            access_ttl,
             metrics: metrics.clone(),
             sessions: arc_swap::ArcSwapOption::empty(),
         });
@@ -267,11 +267,14 @@ impl App {
         rooms.write_through(persistence.clone());
         let credentials =
             Arc::new(TokenCredentials { tokens: tokens.clone(), revocations: revocations.clone() });
+        let limits = &settings.http.limits;
+        let limits = limits.enabled.then(|| Arc::new(LocalLimits::new(limits)));
         let sessions = Sessions::new(
             rooms.clone(),
             persistence.clone(),
             reads.clone(),
             credentials,
+            Arc::new(FrameLimits(limits.clone())),
             settings.actors.sessions.of_one_worker(settings.http.server.worker_threads()),
             metrics.clone(),
             fatal.clone(),
@@ -306,7 +309,7 @@ impl App {
             jobs: jobs.clone(),
             metrics: metrics.clone(),
             readiness: readiness.clone(),
-            limits: limits_of(&settings.http.limits),
+            limits: limits.clone(),
             deployment: match settings.environment {
                 Environment::Production => Deployment::Production,
                 Environment::Development | Environment::Staging => Deployment::Trial,
@@ -419,8 +422,14 @@ impl App {
     }
 }
 
-fn limits_of(settings: &LimitSettings) -> Option<Arc<dyn RateLimits>> {
-    settings.enabled.then(|| Arc::new(LocalLimits::new(settings.clone())) as Arc<dyn RateLimits>)
+/// Socket frames, which spend the same quotas as requests; without limits they spend nothing.
+struct FrameLimits(Option<Arc<LocalLimits>>);
+
+impl FrameQuota for FrameLimits {
+    fn spend(&self, user: UserId, now: std::time::Instant) -> Result<(), Duration> {
+        let Some(limits) = &self.0 else { return Ok(()) };
+        limits.spend(Class::Frames, Subject::User(user), now).wait().map_or(Ok(()), Err)
+    }
 }
 
 async fn prune(revocations: Revocations, stop: CancellationToken) {
@@ -428,7 +437,7 @@ async fn prune(revocations: Revocations, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => revocations.prune(Timestamp::now()),
+            _ = ticks.tick() => revocations.prune(std::time::Instant::now(), Timestamp::now()),
         }
     }
 }
@@ -437,7 +446,6 @@ async fn prune(revocations: Revocations, stop: CancellationToken) {
 struct Announcer {
     rooms: Rooms,
     revocations: Revocations,
-    access_ttl: Duration,
     metrics: Metrics,
     reads: CachedReads,
     /// Sessions need persistence, which needs this; so they are put in afterwards, before anything is served.
@@ -446,7 +454,7 @@ struct Announcer {
 
 impl Announcer {
     fn end_session(&self, session: crate::domain::ids::SessionId) {
-        self.revocations.insert(session, Timestamp::now().plus(self.access_ttl));
+        self.revocations.insert(session, std::time::Instant::now(), Timestamp::now());
         if let Some(sessions) = self.sessions.load().as_ref() {
             sessions.end_session(session);
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::quota::Quota;
+use crate::domain::quota::LeakyBucket;
 use crate::settings::{Checks, Problem};
 
 const KIB: usize = 1024;
@@ -185,8 +185,8 @@ impl SessionSettings {
     }
 
     /// How many frames a device may send.
-    pub(super) fn frames(&self) -> Quota {
-        Quota::new(self.frames_per_s, Duration::from_secs(1), self.frames_burst)
+    pub(super) fn frames(&self) -> LeakyBucket {
+        LeakyBucket::new(self.frames_per_s, Duration::from_secs(1), self.frames_burst)
     }
 
     fn problems(&self) -> Vec<Problem> {

@@ -12,7 +12,7 @@ use crate::domain::access::Role;
 use crate::domain::ids::{CommandId, UserId};
 use crate::domain::text::check_line;
 use crate::domain::time::Timestamp;
-use crate::http::access::password::{NewPassword, PasswordSettings, Passwords};
+use crate::http::access::password::{NewPassword, PasswordSettings, Passwords, Standing};
 use crate::storage::Attempt;
 use crate::storage::command::{Action, Approval, Command, Creation, NewUser, Outcome};
 
@@ -76,7 +76,8 @@ async fn try_create(settings: &Settings, wanted: Create) -> Result<String, Creat
         ..PasswordSettings::default()
     };
     let passwords = Passwords::new(&cost).map_err(StartError::from)?;
-    let password_hash = passwords.hash(password).await.map_err(|e| CreateError::Password(e.to_string()))?;
+    let password_hash =
+        passwords.hash(password, Standing::Known).await.map_err(|e| CreateError::Password(e.to_string()))?;
     let (store, _) = open_store(settings).await?;
     store.migrate().await?;
     let now = Timestamp::now();

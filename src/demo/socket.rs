@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(read(&hello.encode()), Frame::Hello { cursor: at(7) });
         let resync = ServerFrame::Resync { room: room(), cursor: at(9) };
         assert_eq!(read(&resync.encode()), Frame::Resync { cursor: at(9) });
-        let error = ServerFrame::Error { code: "ack_refused", message: "…" };
+        let error = ServerFrame::Error { code: "ack_refused", message: "…", retry_after_ms: None };
         assert_eq!(read(&error.encode()), Frame::Refused { code: "ack_refused".to_owned() });
         assert_eq!(read(&ServerFrame::TokenExpiring { in_s: 60 }.encode()), Frame::TokenExpiring);
         assert_eq!(read(&ServerFrame::Alive {}.encode()), Frame::Other);

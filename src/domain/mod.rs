@@ -1,6 +1,7 @@
 //! The rules of the house, pure and synchronous: no runtime, no clock, no database.
 
 pub mod access;
+pub mod address;
 pub mod business;
 pub mod cursor;
 pub mod event;

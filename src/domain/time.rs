@@ -1,6 +1,6 @@
 //! The one clock reading the house passes around.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
@@ -80,9 +80,79 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// A change of the wall clock by so much between two looks was no passing of time.
+const STEP: Duration = Duration::from_secs(60);
+
+/// Tells when somebody sets the wall clock, by the time that has passed. A clock that is merely wrong is not seen.
+#[derive(Debug)]
+pub struct ClockWatch {
+    now: Instant,
+    wall: Timestamp,
+}
+
+/// Which way a clock was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// It shows more time than has passed.
+    Ahead,
+    /// It shows less.
+    Back,
+}
+
+impl Direction {
+    /// The word for logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ahead => "ahead",
+            Self::Back => "back",
+        }
+    }
+}
+
+/// A wall clock that was set by more than a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockStep {
+    /// By how much.
+    pub by: Duration,
+    /// Which way.
+    pub direction: Direction,
+}
+
+impl ClockWatch {
+    /// Compares from here on.
+    pub fn new(now: Instant, wall: Timestamp) -> Self {
+        Self { now, wall }
+    }
+
+    /// Whether the wall clock was set since the last look.
+    pub fn look(&mut self, now: Instant, wall: Timestamp) -> Option<ClockStep> {
+        let expected = self.wall.plus(now.saturating_duration_since(self.now));
+        *self = Self { now, wall };
+        let (ahead, back) = (wall.since(expected), expected.since(wall));
+        let direction = if ahead > back { Direction::Ahead } else { Direction::Back };
+        let by = ahead.max(back);
+        (by > STEP).then_some(ClockStep { by, direction })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_is_seen_once_and_one_that_runs_is_not() {
+        let (start, wall) = (Instant::now(), Timestamp::from_unix_seconds(1_000_000));
+        let s = Duration::from_secs;
+        let mut watch = ClockWatch::new(start, wall);
+        assert_eq!(watch.look(start + s(10), wall.plus(s(10))), None);
+        assert_eq!(watch.look(start + s(5000), wall.plus(s(5050))), None, "it runs a little fast");
+        let nine_hours = s(9 * 3600);
+        let ahead = wall.plus(nine_hours);
+        let step = |direction| Some(ClockStep { by: nine_hours, direction });
+        assert_eq!(watch.look(start + s(5010), ahead.plus(s(5060))), step(Direction::Ahead));
+        assert_eq!(watch.look(start + s(5020), ahead.plus(s(5070))), None);
+        assert_eq!(watch.look(start + s(5030), wall.plus(s(5080))), step(Direction::Back));
+    }
 
     #[test]
     fn a_time_survives_its_text_to_the_microsecond() {

@@ -1,10 +1,10 @@
 //! Accounts and sign-ins (requirements 1.1 to 1.6).
 
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::{HttpRequest, HttpResponse, post, web};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, post, web};
 use garde::Validate;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -13,15 +13,17 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::domain::access::{Principal, Role};
+use crate::domain::address::AddressBlock;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::User;
 use crate::storage::command::{Approval, Creation, Device, NewSession, NewUser, RotateSession, Rotation};
 
-use super::access::password::NewPassword;
+use super::access::password::{NewPassword, Standing};
 use super::access::refresh::RefreshTokens;
-use super::guard::client_of;
+use super::access::throttle::Attempt;
+use super::guard::{BeforeBody, block_of};
 use super::identity::SignedIn;
 use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
 use super::limits::{Class, Subject};
@@ -108,7 +110,7 @@ async fn signup(api: web::Data<Api>, body: Body<Signup>) -> Result<HttpResponse,
     let user = NewUser {
         id: UserId::generate(),
         email: email.to_lowercase(),
-        password_hash: api.passwords.hash(password).await?,
+        password_hash: api.passwords.hash(password, Standing::Stranger).await?,
         role,
         name,
         approved: if waits { Approval::Pending } else { Approval::Approved },
@@ -185,17 +187,24 @@ pub struct TokensView {
 
 /// Sign in.
 ///
-/// After five failures within an hour each further attempt has to wait, from one second up to five minutes.
+/// After five failures within an hour at one account from one address each further attempt has to wait, from one second up
+/// to five minutes. A device that has signed in to the account before, named by the same `device.id`, is never kept waiting
+/// by the failures of others.
 #[utoipa::path(tag = "accounts", request_body = Login, responses(
     (status = 200, description = "Signed in", body = TokensView),
     (status = 401, description = "`bad_credentials`"),
     (status = 429, description = "`too_many_requests`: wait as long as `Retry-After` says"),
 ))]
 #[post("/auth/login")]
-async fn login(api: web::Data<Api>, body: Body<Login>) -> Result<HttpResponse, ApiError> {
+async fn login(
+    api: web::Data<Api>,
+    request: HttpRequest,
+    body: Body<Login>,
+) -> Result<HttpResponse, ApiError> {
     let Login { email, password, device } = body.0;
     let email = email.to_lowercase();
-    let user = api.authenticate(&email, password).await?;
+    let named = device.as_ref().map(|device| device.id.as_str());
+    let user = api.authenticate(&email, password, block_of(&request), named).await?;
     let now = Timestamp::now();
     let principal = Principal { user: user.id, session: SessionId::generate(), role: user.role };
     let refresh_token = api.refresh_tokens.derive(principal.session, 0);
@@ -234,22 +243,15 @@ pub struct Refresh {
 async fn refresh(
     api: web::Data<Api>,
     request: HttpRequest,
-    body: Result<Body<Refresh>, ApiError>,
+    body: Body<Refresh>,
 ) -> Result<HttpResponse, ApiError> {
-    let body = match body {
-        Ok(body) => body,
-        // Whose quota it is stands in what could not be read.
-        Err(error) => {
-            return Err(api.spend(Class::Public, client_of(&request)).await.err().unwrap_or(error));
-        }
-    };
+    // What was consumed before the body was read stays consumed unless a token of ours is in it.
     let refused = || ApiError::new(ProblemCode::RefreshRefused, "Sign in again.");
     let token = body.0.refresh_token;
     let token = token.expose_secret();
-    let Ok((session, generation)) = api.refresh_tokens.parse_and_check(token) else {
-        api.spend(Class::Public, client_of(&request)).await?;
-        return Err(refused());
-    };
+    let (session, generation) = api.refresh_tokens.parse_and_check(token).map_err(|_| refused())?;
+    let deposit = request.extensions_mut().remove::<BeforeBody>();
+    api.refund(deposit.as_ref().and_then(|deposit| deposit.0.as_ref())).await;
     let spent = api.spend(Class::Refresh, Subject::Family(session)).await?;
     let next = generation.checked_add(1).ok_or_else(refused)?;
     let rotate = RotateSession {
@@ -315,38 +317,55 @@ async fn ticket(api: web::Data<Api>, who: SignedIn) -> HttpResponse {
 
 impl Api {
     /// The account, if the password is its own. Known and unknown addresses look and cost the same.
-    async fn authenticate(&self, email: &str, password: SecretString) -> Result<User, ApiError> {
-        self.admit(email)?;
+    async fn authenticate(
+        &self,
+        email: &str,
+        password: SecretString,
+        block: AddressBlock,
+        device: Option<&str>,
+    ) -> Result<User, ApiError> {
         let user = self.store.user_by_email(email).await?;
+        let known_device = match device {
+            // Asked for nobody where there is no such account, since the time it takes must not tell.
+            Some(device) => {
+                let owner = user.as_ref().map_or_else(UserId::generate, |user| user.id);
+                self.store.knows_device(owner, device).await?.then_some(device)
+            }
+            None => None,
+        };
+        let attempt = Attempt { account: email, block, known_device };
+        let standing = self.admit(attempt)?;
         let proven = match &user {
-            Some(user) => self.passwords.verify(password, &user.password_hash).await?,
+            Some(user) => self.passwords.verify(password, &user.password_hash, standing).await?,
             None => {
-                self.passwords.verify_unknown_user(password).await?;
+                self.passwords.verify_unknown_user(password, standing).await?;
                 false
             }
         };
         // Many guesses at once all pass the first question; asked again, they learn nothing beyond the fifth.
-        self.admit(email)?;
+        self.admit(attempt)?;
         let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         match user.filter(|_| proven) {
             Some(user) => {
-                throttle.succeeded(email);
+                throttle.succeeded(attempt, Instant::now());
                 Ok(user)
             }
             None => {
-                throttle.failed(email, Timestamp::now());
+                throttle.failed(attempt, Instant::now());
                 self.metrics.security_events_total.with_label_values(&["login_failed"]).inc();
                 Err(ApiError::new(ProblemCode::BadCredentials, "Check both and try again."))
             }
         }
     }
 
-    fn admit(&self, email: &str) -> Result<(), ApiError> {
-        let throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.admit(email, Timestamp::now()).map_err(|wait| {
+    fn admit(&self, attempt: Attempt<'_>) -> Result<Standing, ApiError> {
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        throttle.admit(attempt, now).map_err(|wait| {
             ApiError::new(ProblemCode::TooManyRequests, "Too many failed sign-ins: wait and try again.")
                 .retry_after(wait)
-        })
+        })?;
+        Ok(if throttle.is_known(attempt, now) { Standing::Known } else { Standing::Stranger })
     }
 
     fn session_lifetime(&self) -> Duration {

@@ -25,7 +25,7 @@ async fn reset_limits(api: web::Data<Api>, _who: SignedIn<Operators>) -> Result<
         return Err(ApiError::not_found());
     }
     if let Some(limits) = &api.limits {
-        limits.reset().await;
+        limits.reset();
     }
     Ok(HttpResponse::NoContent().finish())
 }

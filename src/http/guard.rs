@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,12 +14,14 @@ use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, web};
 use futures_util::StreamExt as _;
 use serde::Deserialize;
 
-use crate::domain::ids::UserId;
-use crate::domain::quota::{Decision, Quota};
+use crate::domain::access::Principal;
+use crate::domain::address::AddressBlock;
+use crate::domain::quota::{Decision, Window};
 use crate::domain::time::Timestamp;
 
 use super::identity::{self, Audience as _, Orderers};
-use super::limits::{Buckets, Class, RATE_LIMIT, Subject};
+use super::limits::table::{Bounds, Table};
+use super::limits::{Class, Key, RATE_LIMIT, Rate, Spent, Subject, rate_of};
 use super::observe::ForOperators;
 use super::problem::ApiError;
 use super::shedding::Shed;
@@ -31,8 +33,8 @@ const WORTH_COMPRESSING: u64 = 1024;
 /// Denials in a minute by one user or address beyond which they count as a burst: more than a person clicks.
 const DENIALS_A_MINUTE: u32 = 20;
 
-/// Users and addresses whose denials are counted at once.
-const DENIED_SUBJECTS: usize = 10_000;
+/// Users and addresses whose denials are counted at once, 2.5 MiB at most.
+const DENIED: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
 
 /// So much of a refused request's body is read and dropped, more than any order has.
 const SWALLOWED: usize = 64 * 1024;
@@ -44,30 +46,33 @@ const SWALLOWED_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientAddress(pub(super) IpAddr);
 
-/// Whose public quota a request spends.
-pub(super) fn client_of(request: &HttpRequest) -> Subject {
+/// Where a request comes from, as far as limits care.
+pub(super) fn block_of(request: &HttpRequest) -> AddressBlock {
     let known = request.extensions().get::<ClientAddress>().map(|client| client.0);
-    Subject::address(known.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    AddressBlock::of(known.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
 /// Denials of late, for telling bursts of them.
 #[derive(Debug)]
-pub(super) struct Denials(Mutex<Buckets<Subject>>);
+pub(super) struct Denials {
+    began: Instant,
+    table: Mutex<Table<Key>>,
+}
 
 impl Default for Denials {
     fn default() -> Self {
-        Self(Mutex::new(Buckets::new(DENIED_SUBJECTS)))
+        let quota = Window::new(DENIALS_A_MINUTE, Duration::from_secs(60)).into();
+        Self { began: Instant::now(), table: Mutex::new(Table::new(quota, DENIED)) }
     }
 }
 
 impl Api {
     /// Counts that somebody was denied something, and whether it was one time too many.
     pub(super) fn denied(&self, subject: Subject) {
-        let quota = Quota::new(DENIALS_A_MINUTE, Duration::from_secs(60), DENIALS_A_MINUTE);
-        let mut denials = self.denials.0.lock().unwrap_or_else(PoisonError::into_inner);
         let events = &self.metrics.security_events_total;
         events.with_label_values(&["access_denied"]).inc();
-        if let Decision::Refused { .. } = denials.spend(subject, quota, Timestamp::now()) {
+        let mut denials = self.denials.table.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Decision::Refused { .. }, _) = denials.spend(subject.owner(), self.denials.began.elapsed()) {
             events.with_label_values(&["access_denied_burst"]).inc();
         }
     }
@@ -100,34 +105,73 @@ enum Asking {
     /// Nobody that is known.
     Unknown,
     /// Somebody signed in, or the holder of a ticket.
-    Known(Subject),
+    Known(Principal),
     /// Somebody signed in whose role may place orders.
-    Orderer(Subject),
+    Orderer(Principal),
 }
 
-/// Which quota a request spends before it is handled; `None` for those that spend theirs where it is known, and for
-/// what supervisors ask.
-fn class_of(method: &Method, path: &str, asking: Asking, client: Subject) -> Option<(Class, Subject)> {
-    match (path, asking) {
-        ("/api/v1/auth/signup" | "/api/v1/auth/login", _) => Some((Class::Auth, client)),
-        ("/api/v1/auth/refresh", _) if method == Method::POST => None,
-        ("/metrics" | "/health", _) => None,
-        (path, _) if path.starts_with("/health/") => None,
-        (path, Asking::Orderer(_)) if is_new_order(method, path) => None,
-        (_, Asking::Known(user) | Asking::Orderer(user)) => Some((Class::Api, user)),
-        (_, Asking::Unknown) => Some((Class::Public, client)),
+/// What was consumed before the body of a refresh was read, for whoever reads it to give back.
+#[derive(Clone, Debug)]
+pub(super) struct BeforeBody(pub(super) Option<Spent>);
+
+/// Which quota a request spends before it is handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// This one.
+    Now(Class, Subject),
+    /// This one, and the handler gives it back where another turns out to be due.
+    Deposit(Class, Subject),
+    /// The handler spends an order, or a request for a repetition; refused here is who has nothing left for either.
+    Order(Principal),
+}
+
+fn due(method: &Method, path: &str, asking: Asking, client: Subject) -> Due {
+    let caller = match asking {
+        Asking::Known(who) | Asking::Orderer(who) => Due::Now(Class::Api, who.into()),
+        Asking::Unknown => Due::Now(Class::Public, client),
+    };
+    match (rate_of(method, path), asking) {
+        (Rate::Auth, _) => Due::Now(Class::Auth, client),
+        (Rate::Health, _) => Due::Now(Class::Health, client),
+        (Rate::Refresh, _) => Due::Deposit(Class::Public, client),
+        (Rate::Order, Asking::Orderer(who)) => Due::Order(who),
+        (Rate::Move, Asking::Known(who) | Asking::Orderer(who)) => Due::Now(Class::Moves, who.into()),
+        (Rate::Move | Rate::Order | Rate::Caller, _) => caller,
+    }
+}
+
+impl Api {
+    /// Spends what is due before a request is handled.
+    async fn charge(&self, request: &ServiceRequest, due: Due) -> Result<Option<Spent>, ApiError> {
+        match due {
+            Due::Now(class, subject) => self.spend(class, subject).await,
+            Due::Deposit(class, subject) => {
+                let deposit = self.spend(class, subject).await?;
+                request.extensions_mut().insert(BeforeBody(deposit));
+                Ok(None)
+            }
+            Due::Order(who) => {
+                let order = self.check_quota(Class::Orders, Subject::User(who.user)).await;
+                match order {
+                    Some(refused) if self.check_quota(Class::Api, who.into()).await.is_some() => {
+                        Err(self.refusal(refused))
+                    }
+                    _ => Ok(None),
+                }
+            }
+        }
     }
 }
 
 /// Whose one-time ticket opens a stream, so that a shop behind one address is not limited as one client. Whether the
 /// ticket was used before is found where it is redeemed.
-fn ticket_holder(request: &HttpRequest, api: &Api) -> Option<UserId> {
+fn ticket_holder(request: &HttpRequest, api: &Api) -> Option<Principal> {
     #[derive(Deserialize)]
     struct Ticket {
         ticket: String,
     }
     let query = web::Query::<Ticket>::from_query(request.query_string()).ok()?;
-    api.tokens.verify_ticket(&query.ticket, Timestamp::now()).ok().map(|claims| claims.principal.user)
+    api.tokens.verify_ticket(&query.ticket, Timestamp::now()).ok().map(|claims| claims.principal)
 }
 
 /// Answers in the place of a route. The body is read all the same: with one left unread the connection is closed, and to
@@ -171,7 +215,7 @@ pub(super) async fn guard(
         .app_data::<web::Data<Api>>()
         .expect("the routes are mounted together with their state")
         .clone();
-    let client = client_of(request.request());
+    let client = Subject::Address(block_of(request.request()));
     // As the router reads it: what is percent-encoded by choice leads to the same route.
     let path = request.match_info().as_str().to_owned();
     // Before anything is done for it: most of what a refusal costs is found out for nothing.
@@ -187,25 +231,18 @@ pub(super) async fn guard(
     if let Some(claims) = claims {
         api.activity.seen(claims.principal.session, Timestamp::now());
     }
-    let user = claims
-        .map(|claims| claims.principal.user)
-        .or_else(|| ticket_holder(request.request(), &api))
-        .map(Subject::User);
-    let asking = match (user, claims) {
-        (Some(user), Some(claims)) if Orderers::ROLES.contains(&claims.principal.role) => {
-            Asking::Orderer(user)
-        }
-        (Some(user), _) => Asking::Known(user),
+    let who = claims.map(|claims| claims.principal).or_else(|| ticket_holder(request.request(), &api));
+    let asking = match (who, claims) {
+        (Some(who), Some(_)) if Orderers::ROLES.contains(&who.role) => Asking::Orderer(who),
+        (Some(who), _) => Asking::Known(who),
         (None, _) => Asking::Unknown,
     };
     // What is hidden spends what a path that is none of ours spends, or it could be told from one.
     let hidden = api.hides(&path, &request);
-    let spent = match class_of(request.method(), if hidden { "" } else { &path }, asking, client) {
-        None => None,
-        Some((class, subject)) => match api.spend(class, subject).await {
-            Ok(spent) => spent,
-            Err(error) => return Ok(refuse(request, error).await),
-        },
+    let due = due(request.method(), if hidden { "" } else { &path }, asking, client);
+    let spent = match api.charge(&request, due).await {
+        Ok(spent) => spent,
+        Err(error) => return Ok(refuse(request, error).await),
     };
     let mut response = if hidden {
         request.into_response(ApiError::not_found().error_response())
@@ -214,8 +251,11 @@ pub(super) async fn guard(
     };
     let status = response.status();
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        api.denied(user.unwrap_or(client));
+        api.denied(who.map_or(client, Subject::from));
     }
+    // A deposit that nobody gave back was the price.
+    let deposit = || response.request().extensions_mut().remove::<BeforeBody>().and_then(|deposit| deposit.0);
+    let spent = spent.or_else(deposit);
     if let Some(spent) = spent.filter(|_| !response.headers().contains_key(RATE_LIMIT)) {
         spent.tell(response.headers_mut());
     }
@@ -238,25 +278,32 @@ fn is_worth_compressing(response: &ServiceResponse<BoxBody>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::UserId;
 
     #[test]
-    fn each_route_spends_one_quota_of_the_user_or_else_of_the_address() {
-        let user = Subject::User(UserId::generate());
-        let client = Subject::address(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let spends = |method, path, asking| class_of(&method, path, asking, client);
-        for asking in [Asking::Unknown, Asking::Known(user), Asking::Orderer(user)] {
+    fn each_route_spends_one_quota_of_the_sign_in_or_else_of_the_address() {
+        use crate::domain::access::Role;
+        use crate::domain::ids::{SessionId, UserId};
+        let who =
+            Principal { user: UserId::generate(), session: SessionId::generate(), role: Role::Customer };
+        let client = Subject::Address(AddressBlock::of(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let spends = |method, path, asking| due(&method, path, asking, client);
+        let (api, public) = (Due::Now(Class::Api, who.into()), Due::Now(Class::Public, client));
+        for asking in [Asking::Unknown, Asking::Known(who), Asking::Orderer(who)] {
             let login = spends(Method::POST, "/api/v1/auth/login", asking);
-            assert_eq!(login, Some((Class::Auth, client)), "also of those signed in");
-            assert_eq!(spends(Method::POST, "/api/v1/auth/refresh", asking), None, "spent by the family");
-            assert!(spends(Method::PUT, "/api/v1/auth/refresh", asking).is_some(), "no such route");
-            assert_eq!(spends(Method::GET, "/health/live", asking), None);
+            assert_eq!(login, Due::Now(Class::Auth, client), "also of those signed in");
+            let refresh = spends(Method::POST, "/api/v1/auth/refresh", asking);
+            assert_eq!(refresh, Due::Deposit(Class::Public, client), "the family pays once it is known");
+            assert_eq!(spends(Method::GET, "/health/live", asking), Due::Now(Class::Health, client));
         }
         let order = |asking| spends(Method::POST, "/api/v1/orders", asking);
-        assert_eq!(order(Asking::Orderer(user)), None, "spent where replays are known");
-        assert_eq!(order(Asking::Known(user)), Some((Class::Api, user)), "it will be refused");
-        assert_eq!(order(Asking::Unknown), Some((Class::Public, client)));
-        assert_eq!(spends(Method::GET, "/api/v1/orders", Asking::Orderer(user)), Some((Class::Api, user)));
-        assert_eq!(spends(Method::GET, "/docs/", Asking::Unknown), Some((Class::Public, client)));
+        assert_eq!(order(Asking::Orderer(who)), Due::Order(who), "spent where replays are known");
+        assert_eq!(order(Asking::Known(who)), api, "it will be refused");
+        assert_eq!(order(Asking::Unknown), public);
+        let accept = |asking| spends(Method::PATCH, "/api/v1/orders/ord_1/status", asking);
+        assert_eq!(accept(Asking::Orderer(who)), Due::Now(Class::Moves, who.into()));
+        assert_eq!(accept(Asking::Unknown), public);
+        assert_eq!(spends(Method::GET, "/api/v1/orders", Asking::Orderer(who)), api);
+        assert_eq!(spends(Method::GET, "/health/elsewhere", Asking::Unknown), public);
+        assert_eq!(spends(Method::GET, "/docs/", Asking::Unknown), public);
     }
 }

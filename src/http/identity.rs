@@ -76,7 +76,8 @@ impl<A: Audience + 'static> FromRequest for SignedIn<A> {
     }
 }
 
-fn signed_in<A: Audience>(request: &HttpRequest) -> Result<SignedIn<A>, ApiError> {
+/// As the extractor [`SignedIn`].
+pub(super) fn signed_in<A: Audience>(request: &HttpRequest) -> Result<SignedIn<A>, ApiError> {
     let api = request.app_data::<web::Data<Api>>().expect("the routes are mounted together with their state");
     let claims = shown(request, api).ok_or_else(|| {
         ApiError::new(ProblemCode::Unauthenticated, "Send an access token as Authorization: Bearer.")
@@ -88,6 +89,10 @@ fn signed_in<A: Audience>(request: &HttpRequest) -> Result<SignedIn<A>, ApiError
         ));
     }
     Ok(SignedIn { principal: claims.principal, claims, audience: PhantomData })
+}
+
+fn ticket_refused() -> ApiError {
+    ApiError::new(ProblemCode::Unauthenticated, "The ticket does not hold; take a new one.")
 }
 
 /// What came of checking the bearer token; it is checked once for each request.
@@ -130,25 +135,31 @@ impl Api {
         Ok(claims)
     }
 
-    /// Takes a one-time ticket, which cannot be taken again.
+    /// Checks a one-time ticket without taking it.
     ///
     /// # Errors
-    /// 401 when it was taken before, has expired or its sign-in was ended; 503 when that cannot be written down.
-    pub async fn redeem_ticket(&self, ticket: &str, now: Timestamp) -> Result<TicketClaims, ApiError> {
-        let refused =
-            || ApiError::new(ProblemCode::Unauthenticated, "The ticket does not hold; take a new one.");
+    /// 401 when it has expired or its sign-in was ended.
+    pub fn ticket_claims(&self, ticket: &str, now: Timestamp) -> Result<TicketClaims, ApiError> {
         let claims = self.tokens.verify_ticket(ticket, now).map_err(|error| match error {
             TokenError::Expired => {
                 ApiError::new(ProblemCode::TokenExpired, "The ticket has expired; take a new one.")
             }
-            _ => refused(),
+            _ => ticket_refused(),
         })?;
         if self.revocations.contains(claims.principal.session) {
-            return Err(refused());
+            return Err(ticket_refused());
         }
+        Ok(claims)
+    }
+
+    /// Takes a one-time ticket, which cannot be taken again: when nothing else can be refused any more.
+    ///
+    /// # Errors
+    /// 401 when it was taken before; 503 when that cannot be written down.
+    pub async fn redeem_ticket(&self, claims: &TicketClaims) -> Result<(), ApiError> {
         match self.persistence.redeem_ticket(claims.ticket_id.to_string(), claims.expires_at).await? {
-            Creation::Created => Ok(claims),
-            Creation::AlreadyThere => Err(refused()),
+            Creation::Created => Ok(()),
+            Creation::AlreadyThere => Err(ticket_refused()),
         }
     }
 

@@ -18,6 +18,9 @@ use super::access::password::PasswordError;
 /// The media type of every refusal.
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// Most fields a problem names: an answer does not grow far beyond the request it refuses.
+pub const MAX_FIELD_ERRORS: usize = 100;
+
 /// A refusal on its way to the client. The request id is filled in by the middleware, which knows it.
 #[derive(Debug, Clone)]
 pub struct ApiError(Box<Refusal>);
@@ -46,8 +49,9 @@ impl ApiError {
         Self::new(ProblemCode::NotFound, "Nothing that you may see has this address.")
     }
 
-    /// Bad values; `fields` names all of them.
-    pub fn invalid(fields: Vec<FieldError>) -> Self {
+    /// Bad values; `fields` names all of them, of which the first [`MAX_FIELD_ERRORS`] are told.
+    pub fn invalid(mut fields: Vec<FieldError>) -> Self {
+        fields.truncate(MAX_FIELD_ERRORS);
         let mut error = Self::new(ProblemCode::Invalid, "Correct the fields that are named and try again.");
         error.0.problem.errors = fields;
         error

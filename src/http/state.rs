@@ -18,7 +18,7 @@ use super::access::throttle::Throttle;
 use super::access::token::Tokens;
 use super::guard::Denials;
 use super::idempotency::Gate;
-use super::limits::RateLimits;
+use super::limits::LocalLimits;
 use super::network::Network;
 use super::settings::Settings;
 use super::shedding::Shedding;
@@ -90,7 +90,7 @@ pub struct Parts {
     /// Whether new work should come.
     pub readiness: Readiness,
     /// Where quotas are kept; `None` switches limits off.
-    pub limits: Option<Arc<dyn RateLimits>>,
+    pub limits: Option<Arc<LocalLimits>>,
     /// How much the surroundings are to be trusted.
     pub deployment: Deployment,
     /// What an operator decided.
@@ -111,7 +111,7 @@ pub struct Api {
     pub(super) jobs: Jobs,
     pub(super) metrics: Metrics,
     pub(super) readiness: Readiness,
-    pub(super) limits: Option<Arc<dyn RateLimits>>,
+    pub(super) limits: Option<Arc<LocalLimits>>,
     pub(super) denials: Denials,
     pub(super) shedding: Shedding,
     pub(super) deployment: Deployment,

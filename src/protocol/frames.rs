@@ -125,6 +125,9 @@ pub enum ServerFrame<'a> {
         code: &'static str,
         /// A sentence that helps.
         message: &'a str,
+        /// With `too_many_requests`: milliseconds until it is worth sending again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     },
 }
 

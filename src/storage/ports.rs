@@ -314,6 +314,8 @@ pub trait Store: Send + Sync + 'static {
     -> Result<Vec<Session>, StoreError>;
     /// Whose sign-in it is, also of one that has ended.
     async fn session_owner(&self, id: SessionId) -> Result<Option<UserId>, StoreError>;
+    /// Whether the user signed in on a device of this id before, as far as sign-ins are kept: also ones that have ended.
+    async fn knows_device(&self, user: UserId, device: &str) -> Result<bool, StoreError>;
 
     /// A business.
     async fn business(&self, id: BusinessId) -> Result<Option<Business>, StoreError>;

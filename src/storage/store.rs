@@ -161,6 +161,10 @@ impl Store for SqlStore {
         accounts::session_owner(self, id).await
     }
 
+    async fn knows_device(&self, user: UserId, device: &str) -> Result<bool, StoreError> {
+        accounts::knows_device(self, user, device).await
+    }
+
     async fn business(&self, id: BusinessId) -> Result<Option<Business>, StoreError> {
         businesses::business(self, id).await
     }

@@ -15,6 +15,7 @@ mod limits;
 mod nesting;
 mod orders;
 mod protection;
+mod quotas;
 mod restore;
 mod sessions;
 mod surroundings;

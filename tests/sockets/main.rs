@@ -8,6 +8,7 @@ mod acknowledging;
 mod ending;
 mod opening;
 mod pressure;
+mod quotas;
 mod resuming;
 
 use serde_json::Value;

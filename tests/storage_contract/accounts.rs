@@ -192,6 +192,28 @@ on_every_store! {
         assert_eq!(store.store.session_owner(SessionId::generate()).await.unwrap(), None);
     }
 
+    async fn a_clock_that_is_set_back_makes_no_grace_longer(store) {
+        let (mut lane, start) = (store.lane().await, now());
+        let (session, _) = sign_in(&mut *lane, start).await;
+        present(&mut *lane, session, 0, after(start, 3600)).await;
+        let a_little = present(&mut *lane, session, 0, after(start, 3595)).await;
+        assert!(matches!(a_little, Rotation::Continued { generation: 1, .. }), "clocks differ: {a_little:?}");
+        let an_hour = present(&mut *lane, session, 0, start).await;
+        assert!(matches!(an_hour, Rotation::Reused { .. }), "{an_hour:?}");
+    }
+
+    async fn a_device_is_known_to_the_user_who_signed_in_on_it_also_afterwards(store) {
+        let mut lane = store.lane().await;
+        let (session, account) = sign_in(&mut *lane, now()).await;
+        let (_, stranger) = sign_in(&mut *lane, now()).await;
+        let knows = async |user, device| store.store.knows_device(user, device).await.unwrap();
+        assert!(knows(account, "till").await && knows(stranger, "till").await);
+        assert!(!knows(account, "tablet").await);
+        assert!(!knows(UserId::generate(), "till").await);
+        run_one(&mut *lane, Action::EndSession { session }).await;
+        assert!(knows(account, "till").await);
+    }
+
     async fn a_ticket_is_good_once(store) {
         let mut lane = store.lane().await;
         let redeem = || Action::RedeemTicket { jti: "t1".to_owned(), expires_at: now() };

@@ -9,7 +9,7 @@ use bellhop::config::{Settings, Sources};
 use bellhop::domain::access::Role;
 use bellhop::domain::ids::{CommandId, UserId};
 use bellhop::domain::time::Timestamp;
-use bellhop::http::access::password::{NewPassword, PasswordSettings, Passwords};
+use bellhop::http::access::password::{NewPassword, PasswordSettings, Passwords, Standing};
 use bellhop::storage::Attempt;
 use bellhop::storage::command::{Action, Approval, Command, NewUser};
 use bellhop::telemetry::Metrics;
@@ -147,7 +147,7 @@ impl TestApp {
         let user = NewUser {
             id: UserId::generate(),
             email: format!("{}@ops.example.org", name.to_lowercase()),
-            password_hash: passwords.hash(password).await.expect("it is hashed"),
+            password_hash: passwords.hash(password, Standing::Known).await.expect("it is hashed"),
             role: Role::Admin,
             name: Some(name.to_owned()),
             approved: Approval::Approved,

@@ -1,14 +1,14 @@
 //! The scheduler: a shell that runs the job its mind names, then asks again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture,
 };
 use tokio::sync::oneshot;
 
-use crate::domain::time::Timestamp;
+use crate::domain::time::{ClockWatch, Timestamp};
 use crate::storage::command::{Advanced, Purgeable, RowKey, Sweepable};
 use crate::storage::{Checkpoint, Store};
 use crate::telemetry::Metrics;
@@ -25,6 +25,9 @@ const PURGE_ROWS: u32 = 500;
 const INDEX_ROWS: u32 = 100;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often the wall clock is compared with the time that has passed.
+const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(10);
 
 /// Every job with its state.
 #[derive(Message)]
@@ -49,6 +52,7 @@ struct Tools {
 
 pub(super) struct Scheduler {
     schedule: Schedule,
+    clock: ClockWatch,
     tools: Tools,
 }
 
@@ -60,15 +64,25 @@ impl Scheduler {
         metrics: Metrics,
     ) -> Self {
         let tools = Tools { store, persistence, settings, metrics };
-        Self { schedule: Schedule::new(Timestamp::now(), draw), tools }
+        let now = Instant::now();
+        let clock = ClockWatch::new(now, Timestamp::now());
+        Self { schedule: Schedule::new(now, draw), clock, tools }
+    }
+
+    /// A wall clock that steps explains a lot to whoever reads the log.
+    fn watch_clock(&mut self, _: &mut Context<Self>) {
+        if let Some(step) = self.clock.look(Instant::now(), Timestamp::now()) {
+            let (seconds, direction) = (step.by.as_secs(), step.direction.as_str());
+            tracing::warn!(seconds, direction, "the clock of this machine was set");
+        }
     }
 
     fn go_on(&mut self, ctx: &mut Context<Self>) {
-        let now = Timestamp::now();
-        match self.schedule.next(now) {
+        let now = Instant::now();
+        match self.schedule.next(now, Timestamp::now()) {
             Next::Busy => {}
             Next::WaitUntil(at) => {
-                ctx.run_later(at.since(now), Self::go_on);
+                ctx.run_later(at.saturating_duration_since(now), Self::go_on);
             }
             Next::Run(name) => {
                 let work = self.tools.clone().run(name).into_actor(self);
@@ -95,7 +109,7 @@ impl Scheduler {
                 tracing::warn!(job = name.as_str(), cause, "a job failed and is tried again")
             }
         }
-        let took = self.schedule.ended(outcome, Timestamp::now(), draw());
+        let took = self.schedule.ended(outcome, Instant::now(), draw());
         self.tools.metrics.job_seconds.with_label_values(&[name.as_str()]).observe(took.as_secs_f64());
     }
 }
@@ -121,7 +135,7 @@ impl Tools {
     async fn delete(self, name: JobName) -> Result<u64, String> {
         let days = |days: u32| DAY * days;
         match name {
-            JobName::ExpiredTickets => self.purge(Purgeable::Tickets, Duration::ZERO).await,
+            JobName::ExpiredTickets => self.purge(Purgeable::Tickets, DAY).await,
             JobName::ExpiredSessions => self.purge(Purgeable::Sessions, DAY).await,
             JobName::IdempotencyKeys => self.purge(Purgeable::IdempotencyKeys, DAY).await,
             JobName::Commands => self.purge(Purgeable::Commands, DAY).await,
@@ -189,6 +203,7 @@ impl Actor for Scheduler {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.go_on(ctx);
+        ctx.run_interval(LOOK_AT_CLOCK_EVERY, Self::watch_clock);
     }
 }
 
@@ -197,7 +212,7 @@ impl Handler<List> for Scheduler {
 
     fn handle(&mut self, List { reply }: List, _: &mut Self::Context) {
         // Whoever asked may have stopped waiting.
-        let _ = reply.send(self.schedule.reports());
+        let _ = reply.send(self.schedule.reports(Instant::now(), Timestamp::now()));
     }
 }
 

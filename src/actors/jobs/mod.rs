@@ -21,7 +21,7 @@ use actor::{List, Scheduler, Stop};
 /// A job there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum JobName {
-    /// Deletes used tickets that have run out.
+    /// Deletes used tickets that ran out a day ago: a clock that is set back by less makes none work twice.
     ExpiredTickets,
     /// Deletes sign-ins that ran out or were ended a day ago: no access token of theirs holds any more.
     ExpiredSessions,

@@ -1,6 +1,6 @@
 //! The mind of the scheduler: which job is due, and what became of each the last time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::domain::time::Timestamp;
 
@@ -15,7 +15,7 @@ pub(super) enum Next {
     /// Run this one; no other until it has ended.
     Run(JobName),
     /// Nothing is due before.
-    WaitUntil(Timestamp),
+    WaitUntil(Instant),
     /// One is running.
     Busy,
 }
@@ -39,37 +39,44 @@ impl Chance {
 #[derive(Debug)]
 struct Entry {
     name: JobName,
-    due: Timestamp,
+    due: Instant,
     last: Option<JobRun>,
 }
 
-/// Every job with its clock. At most one runs at a time, so that clean-up takes no more than one place in the writers'
+#[derive(Debug)]
+struct Running {
+    name: JobName,
+    since: Instant,
+    began_at: Timestamp,
+}
+
+/// Every job with its clock, which is that of elapsed time: a wall clock that jumps makes none early or late. At most one runs at a time, so that clean-up takes no more than one place in the writers'
 /// queues; a job never overlaps itself.
 #[derive(Debug)]
 pub(super) struct Schedule {
     entries: Vec<Entry>,
-    running: Option<(JobName, Timestamp)>,
+    running: Option<Running>,
 }
 
 impl Schedule {
     /// Every job, due for the first time within a tenth of its period: a node that restarts often still cleans up.
-    pub(super) fn new(now: Timestamp, mut chance: impl FnMut() -> Chance) -> Self {
+    pub(super) fn new(now: Instant, mut chance: impl FnMut() -> Chance) -> Self {
         let entries = JobName::ALL.into_iter().map(|name| {
-            let due = now.plus(chance().jitter(name.period()));
+            let due = now + chance().jitter(name.period());
             Entry { name, due, last: None }
         });
         Self { entries: entries.collect(), running: None }
     }
 
     /// The urgent ones that are due come first, then the one that has been due for longest.
-    pub(super) fn next(&mut self, now: Timestamp) -> Next {
+    pub(super) fn next(&mut self, now: Instant, wall: Timestamp) -> Next {
         if self.running.is_some() {
             return Next::Busy;
         }
         let due = self.entries.iter().filter(|entry| entry.due <= now);
         if let Some(entry) = due.min_by_key(|entry| (entry.name.urgency() == Urgency::Background, entry.due))
         {
-            self.running = Some((entry.name, now));
+            self.running = Some(Running { name: entry.name, since: now, began_at: wall });
             return Next::Run(entry.name);
         }
         let soonest = self.entries.iter().map(|entry| entry.due).min();
@@ -77,27 +84,27 @@ impl Schedule {
     }
 
     /// The running job has ended. Its period counts from here, so that a slow job is not due again at once.
-    pub(super) fn ended(&mut self, outcome: JobOutcome, now: Timestamp, chance: Chance) -> Duration {
-        let Some((name, began)) = self.running.take() else { return Duration::ZERO };
-        let took = now.since(began);
+    pub(super) fn ended(&mut self, outcome: JobOutcome, now: Instant, chance: Chance) -> Duration {
+        let Some(Running { name, since, began_at }) = self.running.take() else { return Duration::ZERO };
+        let took = now.saturating_duration_since(since);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
             let period = name.period();
             let pause = if matches!(outcome, JobOutcome::Done(_)) { period } else { period.min(RETRY_AFTER) };
-            entry.due = now.plus(pause).plus(chance.jitter(pause));
-            entry.last = Some(JobRun { began_at: began, took, outcome });
+            entry.due = now + pause + chance.jitter(pause);
+            entry.last = Some(JobRun { began_at, took, outcome });
         }
         took
     }
 
     /// Every job as operators see it.
-    pub(super) fn reports(&self) -> Vec<JobReport> {
+    pub(super) fn reports(&self, now: Instant, wall: Timestamp) -> Vec<JobReport> {
         let report = |entry: &Entry| {
-            let running = self.running.filter(|(name, _)| *name == entry.name);
+            let running = self.running.as_ref().filter(|running| running.name == entry.name);
             JobReport {
                 name: entry.name,
                 state: match running {
-                    Some((_, since)) => JobState::Running { since },
-                    None => JobState::Waiting { until: entry.due },
+                    Some(running) => JobState::Running { since: running.began_at },
+                    None => JobState::Waiting { until: wall.plus(entry.due.saturating_duration_since(now)) },
                 },
                 last: entry.last.clone(),
             }
@@ -110,28 +117,33 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const START: Timestamp = Timestamp::from_unix_seconds(1_000_000);
+    const WALL: Timestamp = Timestamp::from_unix_seconds(1_000_000);
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn schedule() -> Schedule {
-        Schedule::new(START, || Chance::of(u32::MAX / 2))
+    fn schedule() -> (Schedule, Instant) {
+        let start = Instant::now();
+        (Schedule::new(start, || Chance::of(u32::MAX / 2)), start)
     }
 
-    fn run(schedule: &mut Schedule, now: Timestamp) -> JobName {
-        match schedule.next(now) {
+    fn run(schedule: &mut Schedule, now: Instant) -> JobName {
+        match schedule.next(now, WALL) {
             Next::Run(name) => name,
             other => panic!("expected a job, got {other:?}"),
         }
     }
 
+    fn report(schedule: &Schedule, name: JobName, now: Instant) -> JobReport {
+        schedule.reports(now, WALL).into_iter().find(|report| report.name == name).unwrap()
+    }
+
     #[test]
     fn one_runs_at_a_time_and_urgent_ones_before_all_others() {
-        let mut schedule = schedule();
-        let now = START.plus(DAY);
+        let (mut schedule, start) = schedule();
+        let now = start + 2 * DAY;
         let mut order = Vec::new();
         for _ in JobName::ALL {
             order.push(run(&mut schedule, now));
-            assert_eq!(schedule.next(now), Next::Busy);
+            assert_eq!(schedule.next(now, WALL), Next::Busy);
             schedule.ended(JobOutcome::Done(0), now, Chance::of(0));
         }
         let first_background = order.iter().position(|name| name.urgency() == Urgency::Background).unwrap();
@@ -139,37 +151,53 @@ mod tests {
             order[first_background..].iter().all(|name| name.urgency() == Urgency::Background),
             "{order:?}"
         );
-        assert!(matches!(schedule.next(now), Next::WaitUntil(at) if at > now));
+        assert!(matches!(schedule.next(now, WALL), Next::WaitUntil(at) if at > now));
         order.sort();
         assert_eq!(order, JobName::ALL, "each had its turn");
     }
 
     #[test]
     fn nothing_is_due_before_its_time_and_everything_within_a_period_and_a_tenth() {
-        let mut schedule = schedule();
-        let Next::WaitUntil(first) = schedule.next(START) else { panic!("nothing is due yet") };
-        assert!(first > START);
-        let now = START.plus(DAY);
+        let (mut schedule, start) = schedule();
+        let Next::WaitUntil(first) = schedule.next(start, WALL) else { panic!("nothing is due yet") };
+        assert!(first > start);
+        let now = start + 2 * DAY;
         let name = run(&mut schedule, now);
         schedule.ended(JobOutcome::Done(3), now, Chance::of(u32::MAX));
-        let report = schedule.reports().into_iter().find(|report| report.name == name).unwrap();
+        let report = report(&schedule, name, now);
         let JobState::Waiting { until } = report.state else { panic!("it has ended") };
-        assert!(until >= now.plus(name.period()) && until <= now.plus(name.period().mul_f64(1.11)));
+        assert!(until >= WALL.plus(name.period()) && until <= WALL.plus(name.period().mul_f64(1.11)));
         assert_eq!(report.last.unwrap().outcome, JobOutcome::Done(3));
     }
 
     #[test]
+    fn a_wall_clock_that_jumps_makes_no_job_early_or_late() {
+        let (mut schedule, start) = schedule();
+        let now = start + 2 * DAY;
+        let ahead = WALL.plus(Duration::from_secs(9 * 3600));
+        let Next::Run(name) = schedule.next(now, ahead) else { panic!("it is due") };
+        schedule.ended(JobOutcome::Done(0), now, Chance::of(0));
+        let JobState::Waiting { until } = report(&schedule, name, now).state else { panic!("it has ended") };
+        assert_eq!(until, WALL.plus(name.period()), "told by the clock as it is now");
+        for other in 1..JobName::ALL.len() {
+            assert!(matches!(schedule.next(now, WALL), Next::Run(_)), "{other}");
+            schedule.ended(JobOutcome::Done(0), now, Chance::of(0));
+        }
+        assert!(matches!(schedule.next(now, ahead), Next::WaitUntil(_)));
+    }
+
+    #[test]
     fn a_failed_job_comes_back_soon_and_says_why() {
-        let mut schedule = schedule();
-        let now = START.plus(DAY);
+        let (mut schedule, start) = schedule();
+        let now = start + DAY;
         let name = run(&mut schedule, now);
-        let end = now.plus(Duration::from_secs(5));
+        let end = now + Duration::from_secs(5);
         assert_eq!(
             schedule.ended(JobOutcome::Failed("away".to_owned()), end, Chance::of(0)),
             Duration::from_secs(5)
         );
-        let report = schedule.reports().into_iter().find(|report| report.name == name).unwrap();
-        assert_eq!(report.state, JobState::Waiting { until: end.plus(name.period().min(RETRY_AFTER)) });
+        let report = report(&schedule, name, end);
+        assert_eq!(report.state, JobState::Waiting { until: WALL.plus(name.period().min(RETRY_AFTER)) });
         let last = report.last.unwrap();
         assert_eq!(
             (last.took, last.outcome),
@@ -179,10 +207,8 @@ mod tests {
 
     #[test]
     fn the_running_job_is_shown_with_its_begin() {
-        let mut schedule = schedule();
-        let now = START.plus(DAY);
-        let name = run(&mut schedule, now);
-        let report = schedule.reports().into_iter().find(|report| report.name == name).unwrap();
-        assert_eq!(report.state, JobState::Running { since: now });
+        let (mut schedule, start) = schedule();
+        let name = run(&mut schedule, start + DAY);
+        assert_eq!(report(&schedule, name, start + DAY).state, JobState::Running { since: WALL });
     }
 }

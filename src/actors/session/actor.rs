@@ -25,7 +25,7 @@ use crate::protocol::websocket::{Decoder, Incoming, pong_frame};
 
 use super::access::{RoomAccess, room_access};
 use super::board::{Membership, SessionKey, Switchboard};
-use super::effect::{Effect, Opening};
+use super::effect::{Effect, Opening, Price};
 use super::line::{Errand, Line, Stream, reason_of};
 use super::state::SessionState;
 
@@ -184,7 +184,7 @@ impl Session {
                 Incoming::Text(text) => {
                     let effect = self.state(|s| s.message(&text, Timestamp::now(), now, &settings));
                     if let Some(effect) = effect {
-                        self.perform(effect, ctx);
+                        self.perform_for_client(effect, now, ctx);
                     }
                 }
                 Incoming::Ping(payload) => self.state(|s| {
@@ -203,6 +203,23 @@ impl Session {
         if self.board.leave(room, self.key) == Membership::Changed {
             self.board.deps.rooms.leave(room, self.board.postbox.worker());
         }
+    }
+
+    /// Takes one of the frames that the user has over all their sockets.
+    fn spend_frame(&self, now: Instant) -> Result<(), Duration> {
+        self.board.deps.frame_quota.spend(self.state(|s| s.principal.user), now)
+    }
+
+    /// Performs what a frame asked for, if its user has a frame left for it.
+    fn perform_for_client(&mut self, effect: Effect, now: Instant, ctx: &mut Context<Self>) {
+        let price = effect.price();
+        if price != Price::Free
+            && let Err(wait) = self.spend_frame(now)
+            && price == Price::Frame
+        {
+            return self.state(|s| s.refuse(&effect, wait));
+        }
+        self.perform(effect, ctx);
     }
 
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
@@ -249,7 +266,8 @@ impl Session {
                 for committed_at in rings.iter().flatten() {
                     deps.metrics.event_ack_seconds.observe(committed_at.elapsed().as_secs_f64());
                 }
-                if rings.is_empty() {
+                // Without a frame left it waits for the flush, like those that cover no order.
+                if rings.is_empty() || self.spend_frame(Instant::now()).is_err() {
                     self.board.keep_ack(ack);
                 } else {
                     self.board.store_ack_soon(ack);

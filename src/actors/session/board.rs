@@ -253,6 +253,12 @@ impl Switchboard {
         }
     }
 
+    /// Asks the silent sockets of a user whether they are there: those that are not end within `sessions.pong_s`.
+    pub(super) fn probe(&self, user: UserId) {
+        let now = Instant::now();
+        self.each(|s| s.is_of(user), |s| s.state.borrow_mut().probe(now));
+    }
+
     /// Lets the sockets and readers of a user ask again whether they may be where they are.
     pub(super) fn check_rooms(&self, user: UserId) {
         self.each(|s| s.is_of(user), |s| s.errand.set(Errand::CheckRooms));

@@ -12,6 +12,9 @@ use super::effect::Progress;
 const EXPIRY_NOTICE: Duration = Duration::from_secs(60);
 pub(super) const EXPIRY_GRACE: Duration = Duration::from_secs(30);
 
+/// A peer that was heard this lately is there.
+const PROBE_AFTER: Duration = Duration::from_secs(1);
+
 /// What is due now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
@@ -54,6 +57,16 @@ impl Clock {
     pub(super) fn heard(&mut self, now: Instant) {
         self.last_heard = now;
         self.ping_sent = None;
+    }
+
+    /// Whether the peer is to be asked out of turn: it was silent for [`PROBE_AFTER`] and no ping is on its way.
+    pub(super) fn probe(&mut self, now: Instant) -> bool {
+        let silent = now.saturating_duration_since(self.last_heard) >= PROBE_AFTER;
+        let asks = silent && self.ping_sent.is_none() && self.stalled_since.is_none();
+        if asks {
+            self.ping_sent = Some(now);
+        }
+        asks
     }
 
     /// A write went through, or found the socket full; `None` when nothing waits any more.

@@ -28,6 +28,28 @@ pub(super) enum Effect {
     CheckToken(String),
 }
 
+/// What an effect that a client asked for costs of its user's frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Price {
+    /// Nothing.
+    Free,
+    /// One frame; without one left it does not happen.
+    Frame,
+    /// One frame; without one left it happens all the same, since it frees what others need.
+    FrameIfAny,
+}
+
+impl Effect {
+    /// What it costs. An acknowledgement is paid for where it is stored at once.
+    pub(super) fn price(&self) -> Price {
+        match self {
+            Self::Authorize(..) | Self::Mark(_) | Self::CheckToken(_) => Price::Frame,
+            Self::Leave(_) => Price::FrameIfAny,
+            Self::Join(..) | Self::ReadHistory(..) | Self::Ack(..) => Price::Free,
+        }
+    }
+}
+
 /// What became of an event or a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Delivery {

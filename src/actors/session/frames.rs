@@ -1,11 +1,10 @@
 //! What a client's frames lead to: the second half of the session's mind.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::actors::settings::SessionSettings;
 use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
-use crate::domain::quota::Decision;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
@@ -26,7 +25,7 @@ pub(super) const MAX_MARKS: u8 = 8;
 impl SessionState {
     /// The client has sent one more frame, other than to acknowledge something new: one too many ends the session.
     pub(super) fn count_frame(&mut self, now: Instant, limits: &SessionSettings) {
-        if let Decision::Refused { .. } = limits.frames().spend(&mut self.frames_whole_at, now) {
+        if limits.frames().spend(&mut self.frames_full_at, now).is_err() {
             self.close_answered(CloseReason::TooMany);
         }
     }
@@ -134,6 +133,23 @@ impl SessionState {
                 None
             }
         }
+    }
+
+    /// The user has no frame left for this effect: it does not happen, and the client is told when to send it again.
+    pub(super) fn refuse(&mut self, effect: &Effect, wait: Duration) {
+        match effect {
+            Effect::Authorize(room, _) => {
+                self.forget(*room);
+            }
+            Effect::Mark(_) => self.marks = self.marks.saturating_sub(1),
+            _ => {}
+        }
+        let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        self.say(&ServerFrame::Error {
+            code: "too_many_requests",
+            message: "Your devices send more than they may; send this again later.",
+            retry_after_ms: Some(retry_after_ms),
+        });
     }
 
     /// The device's own id, else the sign-in's.

@@ -54,6 +54,15 @@ pub trait Credentials: Send + Sync + 'static {
     fn has_ended(&self, session: SessionId) -> bool;
 }
 
+/// The quota of frames that reach the store: one for each user, over all their sockets.
+pub trait FrameQuota: Send + Sync + 'static {
+    /// Consumes one.
+    ///
+    /// # Errors
+    /// How long to wait for the next.
+    fn spend(&self, user: UserId, now: Instant) -> Result<(), Duration>;
+}
+
 /// What sessions need of the rest of the house.
 #[derive(Clone)]
 pub struct SessionDeps {
@@ -61,6 +70,7 @@ pub struct SessionDeps {
     persistence: Persistence,
     reads: CachedReads,
     credentials: Arc<dyn Credentials>,
+    frame_quota: Arc<dyn FrameQuota>,
     settings: Arc<SessionSettings>,
     changes: Arc<Changes>,
     metrics: Metrics,
@@ -81,11 +91,13 @@ pub struct Sessions {
 
 impl Sessions {
     /// No sessions yet, with the settings of one worker thread; each worker thread calls [`Sessions::start_worker`].
+    #[expect(clippy::too_many_arguments, reason = "each is another part of the hub, named once")]
     pub fn new(
         rooms: Rooms,
         persistence: Persistence,
         reads: CachedReads,
         credentials: Arc<dyn Credentials>,
+        frame_quota: Arc<dyn FrameQuota>,
         settings: SessionSettings,
         metrics: Metrics,
         fatal: FatalSignal,
@@ -97,6 +109,7 @@ impl Sessions {
             persistence,
             reads,
             credentials,
+            frame_quota,
             settings: Arc::new(settings),
             changes: Arc::default(),
             metrics,
@@ -133,6 +146,21 @@ impl Sessions {
         for worker in self.workers.read().unwrap_or_else(PoisonError::into_inner).iter() {
             worker.nudge();
         }
+    }
+
+    /// Asks a user's silent sockets whether they are there, so that those of vanished devices give their places back within
+    /// `sessions.pong_s`. A worker thread that is behind is not asked.
+    pub fn probe(&self, user: UserId) {
+        for worker in self.workers.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            // Whoever finds no place now asks again.
+            let _ = worker.offer(postman::Post::Probe(user));
+        }
+    }
+
+    /// How long after [`Self::probe`] the places of vanished devices are free.
+    pub fn probe_time(&self) -> Duration {
+        // The thread's clock is exact to a second.
+        Duration::from_secs(self.deps.settings.pong_s + 1)
     }
 
     /// The sign-ins that have a socket open, one for each socket; those of a thread that does not answer within

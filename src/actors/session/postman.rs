@@ -84,7 +84,8 @@ impl Postbox {
         self.send(post, MAILBOX + KEPT_FREE)
     }
 
-    fn offer(&self, post: Post) -> Result<(), NotTaken> {
+    /// Tells what is asked again if it gets lost; refused when too much waits there.
+    pub(super) fn offer(&self, post: Post) -> Result<(), NotTaken> {
         self.send(post, MAILBOX)
     }
 
@@ -112,6 +113,8 @@ pub(super) enum Post {
     FlushSoon,
     /// Look at what has changed.
     Look,
+    /// A user has no place for one more socket: are the others there?
+    Probe(UserId),
     /// Who has a socket open?
     Census(oneshot::Sender<Vec<SessionId>>),
     /// The node goes down: tell clients to come back within this time, flush, and say when that is done.
@@ -275,6 +278,7 @@ impl Handler<Post> for Postman {
             }
             // It has looked.
             Post::Look => {}
+            Post::Probe(user) => self.board.probe(user),
             Post::Census(answer) => {
                 let _ = answer.send(self.board.signed_in());
             }

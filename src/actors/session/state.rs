@@ -36,7 +36,7 @@ pub(super) struct SessionState {
     pub(super) marks: u8,
     pub(super) marked: Marked,
     /// When the client may send a whole burst of frames again.
-    pub(super) frames_whole_at: Instant,
+    pub(super) frames_full_at: Instant,
     greeted: Greeted,
     pub(super) clock: Clock,
     last_lag: Option<Instant>,
@@ -75,7 +75,7 @@ impl SessionState {
             bad_frames: 0,
             marks: 0,
             marked: Marked::default(),
-            frames_whole_at: now,
+            frames_full_at: now,
             greeted: Greeted::NotYet,
             clock: Clock::new(opening.token_expires_at, wall, now),
             last_lag: None,
@@ -111,7 +111,7 @@ impl SessionState {
     }
 
     pub(super) fn error(&mut self, code: &'static str, message: &str) {
-        self.say(&ServerFrame::Error { code, message });
+        self.say(&ServerFrame::Error { code, message, retry_after_ms: None });
     }
 
     /// Ends the session for this reason: what waits is dropped, the close frame goes out. Only the first counts.
@@ -361,6 +361,13 @@ impl SessionState {
     /// A write went through, or found the socket full.
     pub(super) fn write_progress(&mut self, progress: Progress, now: Instant) {
         self.clock.wrote(Some(progress).filter(|_| !self.outbox.is_empty()), now);
+    }
+
+    /// Asks the peer at once whether it is there, unless it was heard just now or was asked already.
+    pub(super) fn probe(&mut self, now: Instant) {
+        if self.closing.is_none() && self.clock.probe(now) {
+            self.outbox.push_answer(crate::protocol::websocket::ping_frame());
+        }
     }
 
     /// Time has passed.

@@ -18,6 +18,9 @@ const MIN_MEMORY_KIB: u32 = 19 * 1024;
 /// Least passes over that memory (requirement 1.5).
 const MIN_ITERATIONS: u32 = 2;
 
+/// Share of the places in the queue that is kept for who is known: one in so many.
+const KEPT_SHARE: usize = 4;
+
 const MIN_CHARACTERS: usize = 8;
 const MAX_CHARACTERS: usize = 200;
 
@@ -33,7 +36,8 @@ pub struct PasswordSettings {
     pub parallelism: u32,
     /// Hashes at once on this node; absent: half of the cores, at least 1.
     pub concurrency: Option<usize>,
-    /// Requests that may wait for their turn; one more is answered `Busy` at once.
+    /// Requests that may wait for their turn, a quarter of them in places kept for [`Standing::Known`]; one more is
+    /// answered `Busy` at once.
     pub max_waiting: usize,
     /// Milliseconds a request waits for its turn before it is answered `Busy`.
     pub max_wait_ms: u64,
@@ -51,6 +55,15 @@ impl Default for PasswordSettings {
             max_wait_ms: 3_000,
         }
     }
+}
+
+/// Whose turn comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Somebody who signed in to the account before, from the same place or on the same device: goes before strangers.
+    Known,
+    /// Anybody else.
+    Stranger,
 }
 
 /// Settings that no hash should be made with.
@@ -125,7 +138,12 @@ impl NewPassword {
 pub struct Passwords {
     hasher: Argon2<'static>,
     running: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    /// Places of strangers; others may have them too.
+    places: Semaphore,
+    kept_places: Semaphore,
+    /// As many strangers as hashes run at once stand in the queue itself; the others wait for that, so that who is known
+    /// has no more than so many before them.
+    strangers_next: Semaphore,
     max_wait: Duration,
     nobody: Arc<str>,
     count: Arc<RunningCount>,
@@ -183,13 +201,17 @@ impl Passwords {
         if concurrency == 0 {
             return Err(PasswordSettingsError::NoConcurrency);
         }
+        let max_waiting = settings.max_waiting.min(Semaphore::MAX_PERMITS);
+        let kept = max_waiting / KEPT_SHARE;
         // A hash of no known password with the parameters of a real one: checking it costs the same. Salt and
         // output are zeros in base64.
         let nobody = format!("$argon2id$v=19$m={m},t={t},p={p}${}${}", "A".repeat(22), "A".repeat(43));
         Ok(Self {
             hasher: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             running: Arc::new(Semaphore::new(concurrency)),
-            waiting: Arc::new(Semaphore::new(settings.max_waiting.min(Semaphore::MAX_PERMITS))),
+            places: Semaphore::new(max_waiting - kept),
+            kept_places: Semaphore::new(kept),
+            strangers_next: Semaphore::new(concurrency),
             max_wait: Duration::from_millis(settings.max_wait_ms),
             nobody: nobody.into(),
             count: Arc::default(),
@@ -206,9 +228,9 @@ impl Passwords {
     ///
     /// # Errors
     /// `Busy` when its turn does not come in time, `Failed` when the computation is lost.
-    pub async fn hash(&self, password: NewPassword) -> Result<String, PasswordError> {
+    pub async fn hash(&self, password: NewPassword, standing: Standing) -> Result<String, PasswordError> {
         let hasher = self.hasher.clone();
-        self.compute(move || {
+        self.compute(standing, move || {
             let hash = hasher.hash_password(password.0.expose_secret().as_bytes());
             hash.map(|hash| hash.to_string()).map_err(|_| PasswordError::Failed)
         })
@@ -219,21 +241,35 @@ impl Passwords {
     ///
     /// # Errors
     /// As [`Passwords::hash`], and `MalformedHash` for a `stored` that is no argon2 hash.
-    pub async fn verify(&self, password: SecretString, stored: &str) -> Result<bool, PasswordError> {
-        self.check(password, stored.into()).await
+    pub async fn verify(
+        &self,
+        password: SecretString,
+        stored: &str,
+        standing: Standing,
+    ) -> Result<bool, PasswordError> {
+        self.check(password, stored.into(), standing).await
     }
 
     /// Takes as long as [`Passwords::verify`] and finds nobody, so that time does not tell which accounts exist.
     ///
     /// # Errors
     /// As [`Passwords::hash`].
-    pub async fn verify_unknown_user(&self, password: SecretString) -> Result<(), PasswordError> {
-        self.check(password, Arc::clone(&self.nobody)).await.map(drop)
+    pub async fn verify_unknown_user(
+        &self,
+        password: SecretString,
+        standing: Standing,
+    ) -> Result<(), PasswordError> {
+        self.check(password, Arc::clone(&self.nobody), standing).await.map(drop)
     }
 
-    async fn check(&self, password: SecretString, stored: Arc<str>) -> Result<bool, PasswordError> {
+    async fn check(
+        &self,
+        password: SecretString,
+        stored: Arc<str>,
+        standing: Standing,
+    ) -> Result<bool, PasswordError> {
         let hasher = self.hasher.clone();
-        self.compute(move || {
+        self.compute(standing, move || {
             let stored = PasswordHash::new(&stored).map_err(|_| PasswordError::MalformedHash)?;
             match hasher.verify_password(password.expose_secret().as_bytes(), &stored) {
                 Ok(()) => Ok(true),
@@ -247,9 +283,10 @@ impl Passwords {
 
     async fn compute<T: Send + 'static>(
         &self,
+        standing: Standing,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let permit = self.turn().await?;
+        let permit = self.turn(standing).await?;
         let count = Arc::clone(&self.count);
         tokio::task::spawn_blocking(move || {
             count.begin();
@@ -262,12 +299,24 @@ impl Passwords {
         .unwrap_or(Err(PasswordError::Failed))
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, PasswordError> {
+    async fn turn(&self, standing: Standing) -> Result<OwnedSemaphorePermit, PasswordError> {
         if let Ok(permit) = Arc::clone(&self.running).try_acquire_owned() {
             return Ok(permit);
         }
-        let _place = self.waiting.try_acquire().map_err(|_| PasswordError::Busy)?;
-        match timeout(self.max_wait, Arc::clone(&self.running).acquire_owned()).await {
+        let place = self.places.try_acquire();
+        let _place = match standing {
+            Standing::Stranger => place,
+            Standing::Known => place.or_else(|_| self.kept_places.try_acquire()),
+        }
+        .map_err(|_| PasswordError::Busy)?;
+        let turn = async {
+            let _next = match standing {
+                Standing::Stranger => Some(self.strangers_next.acquire().await),
+                Standing::Known => None,
+            };
+            Arc::clone(&self.running).acquire_owned().await
+        };
+        match timeout(self.max_wait, turn).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(PasswordError::Busy),
         }
@@ -281,6 +330,7 @@ mod tests {
     use std::sync::mpsc;
     use std::task::{Context, Poll, Waker};
 
+    use super::Standing::{Known, Stranger};
     use super::*;
 
     fn passwords(max_waiting: usize, max_wait_ms: u64) -> Passwords {
@@ -304,19 +354,19 @@ mod tests {
     #[tokio::test]
     async fn a_hash_verifies_its_own_password_only_and_names_its_cost() {
         let passwords = passwords(1, 3_000);
-        let stored = passwords.hash(new_password("correct horse").unwrap()).await.unwrap();
+        let stored = passwords.hash(new_password("correct horse").unwrap(), Stranger).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
-        assert_eq!(passwords.verify("correct horse".into(), &stored).await, Ok(true));
-        assert_eq!(passwords.verify("correct horsf".into(), &stored).await, Ok(false));
-        assert_eq!(passwords.verify("".into(), &stored).await, Ok(false));
-        let again = passwords.hash(new_password("correct horse").unwrap()).await.unwrap();
+        assert_eq!(passwords.verify("correct horse".into(), &stored, Stranger).await, Ok(true));
+        assert_eq!(passwords.verify("correct horsf".into(), &stored, Stranger).await, Ok(false));
+        assert_eq!(passwords.verify("".into(), &stored, Stranger).await, Ok(false));
+        let again = passwords.hash(new_password("correct horse").unwrap(), Stranger).await.unwrap();
         assert_ne!(again, stored, "equal passwords must not look equal");
     }
 
     #[tokio::test]
     async fn an_unknown_user_costs_what_a_real_one_costs() {
         let passwords = passwords(1, 3_000);
-        let stored = passwords.hash(new_password("correct horse").unwrap()).await.unwrap();
+        let stored = passwords.hash(new_password("correct horse").unwrap(), Stranger).await.unwrap();
         let cost = |text: &str| {
             let hash = PasswordHash::new(text).unwrap();
             let output = hash.hash.unwrap().len();
@@ -324,39 +374,46 @@ mod tests {
         };
         assert_eq!(cost(&passwords.nobody), cost(&stored));
         // `false` is only known once the whole hash was computed.
-        assert_eq!(passwords.verify("correct horse".into(), &passwords.nobody).await, Ok(false));
-        assert_eq!(passwords.verify_unknown_user("correct horse".into()).await, Ok(()));
+        assert_eq!(passwords.verify("correct horse".into(), &passwords.nobody, Stranger).await, Ok(false));
+        assert_eq!(passwords.verify_unknown_user("correct horse".into(), Stranger).await, Ok(()));
     }
 
     #[tokio::test]
     async fn a_stored_text_that_is_no_hash_is_told_apart_from_a_wrong_password() {
         let passwords = passwords(1, 3_000);
         for bad in ["", "plain", "$2b$12$abc", "$argon2id$v=19$m=19456,t=2,p=1$AAAA"] {
-            assert_eq!(passwords.verify("x".into(), bad).await, Err(PasswordError::MalformedHash), "{bad:?}");
+            assert_eq!(
+                passwords.verify("x".into(), bad, Stranger).await,
+                Err(PasswordError::MalformedHash),
+                "{bad:?}"
+            );
         }
     }
 
     #[tokio::test]
     async fn whose_turn_does_not_come_in_time_is_told_so() {
         let passwords = passwords(8, 0);
-        let taken = passwords.turn().await.unwrap();
-        assert_eq!(passwords.verify_unknown_user("x".into()).await, Err(PasswordError::Busy));
+        let taken = passwords.turn(Stranger).await.unwrap();
+        assert_eq!(passwords.verify_unknown_user("x".into(), Stranger).await, Err(PasswordError::Busy));
         drop(taken);
-        assert_eq!(passwords.verify_unknown_user("x".into()).await, Ok(()));
+        assert_eq!(passwords.verify_unknown_user("x".into(), Stranger).await, Ok(()));
     }
 
     #[tokio::test]
     async fn one_more_than_may_wait_is_refused_at_once_and_places_come_back() {
         let passwords = passwords(2, 3_600_000);
-        let taken = passwords.turn().await.unwrap();
-        let mut first = pin!(passwords.turn());
+        let taken = passwords.turn(Stranger).await.unwrap();
+        let mut first = pin!(passwords.turn(Stranger));
         assert!(poll_once(first.as_mut()).is_pending());
         {
-            let mut second = pin!(passwords.turn());
+            let mut second = pin!(passwords.turn(Stranger));
             assert!(poll_once(second.as_mut()).is_pending());
-            assert!(matches!(poll_once(pin!(passwords.turn())), Poll::Ready(Err(PasswordError::Busy))));
+            assert!(matches!(
+                poll_once(pin!(passwords.turn(Stranger))),
+                Poll::Ready(Err(PasswordError::Busy))
+            ));
         }
-        let mut third = pin!(passwords.turn());
+        let mut third = pin!(passwords.turn(Stranger));
         assert!(poll_once(third.as_mut()).is_pending(), "who gave up gave the place back");
         drop(taken);
         let turn = first.await.unwrap();
@@ -366,12 +423,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn strangers_that_fill_the_queue_keep_nobody_waiting_who_signed_in_before() {
+        let passwords = passwords(8, 3_600_000);
+        let taken = passwords.turn(Known).await.unwrap();
+        let mut strangers: Vec<_> = (0..6).map(|_| Box::pin(passwords.turn(Stranger))).collect();
+        strangers.iter_mut().for_each(|turn| assert!(poll_once(turn.as_mut()).is_pending()));
+        assert!(matches!(poll_once(pin!(passwords.turn(Stranger))), Poll::Ready(Err(PasswordError::Busy))));
+        let mut known = Box::pin(passwords.turn(Known));
+        assert!(poll_once(known.as_mut()).is_pending(), "there is a place for them");
+        drop(taken);
+        let first = strangers.remove(0).await.unwrap();
+        drop(first);
+        assert!(known.await.is_ok(), "one stranger was before them, and not six");
+        for turn in strangers {
+            assert!(turn.await.is_ok());
+        }
+    }
+
+    #[tokio::test]
     async fn a_caller_that_goes_away_does_not_let_more_run_at_once() {
         let passwords = passwords(1, 3_600_000);
         let (started, has_started) = mpsc::channel();
         let (end, may_end) = mpsc::channel::<()>();
         {
-            let mut hash = pin!(passwords.compute(move || {
+            let mut hash = pin!(passwords.compute(Stranger, move || {
                 started.send(()).unwrap();
                 may_end.recv().map_err(|_| PasswordError::Failed)
             }));
@@ -380,7 +455,7 @@ mod tests {
         }
         assert_eq!(passwords.running.available_permits(), 0, "the abandoned hash still runs");
         end.send(()).unwrap();
-        assert!(passwords.turn().await.is_ok());
+        assert!(passwords.turn(Stranger).await.is_ok());
     }
 
     #[test]

@@ -1,37 +1,52 @@
 //! Sign-ins that were ended while their access tokens have not run out.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 
+/// Until when a session's tokens are refused, by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Until {
+    elapsed: Instant,
+    wall: Timestamp,
+}
+
 /// Which sessions' access tokens are refused. Cheap to clone; every clone is the same list. It holds one entry for
-/// each sign-in ended within the life of an access token, as long as somebody prunes it.
-#[derive(Clone, Debug, Default)]
-pub struct Revocations(Arc<DashMap<SessionId, Timestamp>>);
+/// each sign-in ended within twice the life of an access token, as long as somebody prunes it: that long a token of ours
+/// may be believed (see [`super::token`]). A wall clock that jumps ahead makes it forget nothing, and one that is set
+/// back, which makes old tokens valid again, nothing either.
+#[derive(Clone, Debug)]
+pub struct Revocations {
+    sessions: Arc<DashMap<SessionId, Until>>,
+    kept_for: Duration,
+}
 
 impl Revocations {
-    /// An empty list.
-    pub fn new() -> Self {
-        Self::default()
+    /// An empty list, for access tokens of this life.
+    pub fn new(access_ttl: Duration) -> Self {
+        Self { sessions: Arc::default(), kept_for: access_ttl.saturating_mul(2) }
     }
 
-    /// Refuses the session's tokens from now on; after `until` none of them is valid any more.
-    pub fn insert(&self, session: SessionId, until: Timestamp) {
-        let mut entry = self.0.entry(session).or_insert(until);
-        *entry = (*entry).max(until);
+    /// Refuses the session's tokens from now on.
+    pub fn insert(&self, session: SessionId, now: Instant, wall: Timestamp) {
+        let until = Until { elapsed: now + self.kept_for, wall: wall.plus(self.kept_for) };
+        let mut entry = self.sessions.entry(session).or_insert(until);
+        entry.elapsed = entry.elapsed.max(until.elapsed);
+        entry.wall = entry.wall.max(until.wall);
     }
 
     /// Whether the session was ended.
     pub fn contains(&self, session: SessionId) -> bool {
-        self.0.contains_key(&session)
+        self.sessions.contains_key(&session)
     }
 
-    /// Forgets sessions whose last token has run out.
-    pub fn prune(&self, now: Timestamp) {
-        self.0.retain(|_, until| *until > now);
+    /// Forgets sessions whose last token has run out by either clock.
+    pub fn prune(&self, now: Instant, wall: Timestamp) {
+        self.sessions.retain(|_, until| until.elapsed > now || until.wall > wall);
     }
 }
 
@@ -39,18 +54,33 @@ impl Revocations {
 mod tests {
     use super::*;
 
+    const WALL: Timestamp = Timestamp::from_unix_seconds(1_000_000);
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     #[test]
     fn an_ended_session_is_refused_until_its_last_token_has_run_out() {
-        let list = Revocations::new();
+        let (list, start) = (Revocations::new(s(50)), Instant::now());
         let (session, other) = (SessionId::generate(), SessionId::generate());
-        let at = Timestamp::from_unix_seconds;
-        list.clone().insert(session, at(100));
-        list.insert(session, at(50));
+        list.clone().insert(session, start, WALL);
         assert!(list.contains(session));
         assert!(!list.contains(other));
-        list.prune(at(99));
+        list.prune(start + s(99), WALL.plus(s(99)));
         assert!(list.contains(session));
-        list.prune(at(100));
+        list.prune(start + s(100), WALL.plus(s(100)));
         assert!(!list.contains(session));
+    }
+
+    #[test]
+    fn a_wall_clock_that_jumps_ahead_and_back_makes_no_ended_sign_in_valid_again() {
+        let (list, start) = (Revocations::new(s(50)), Instant::now());
+        let session = SessionId::generate();
+        list.insert(session, start, WALL);
+        list.prune(start + s(1), WALL.plus(s(32_400)));
+        assert!(list.contains(session), "a jump of 9 h is no time that has passed");
+        list.prune(start + s(200), WALL.minus(s(32_400)));
+        assert!(list.contains(session), "set back, its tokens are not over yet");
     }
 }

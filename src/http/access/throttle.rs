@@ -1,13 +1,19 @@
-//! Slows down who guesses passwords (requirement 1.5): after five failures within an hour each further attempt on
-//! the same account has to wait, twice as long each time.
+//! Slows down who guesses passwords (requirement 1.5): after some failures within an hour each further attempt has to
+//! wait, twice as long each time. What counts for whom keeps strangers' failures away from the account's own people.
 
-use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, Instant};
 
-use crate::domain::time::Timestamp;
+use crate::domain::address::AddressBlock;
+use crate::domain::quota::Window;
+use crate::http::limits::table::{Bounds, Table};
 
-/// Failures that cost nothing, so that people may mistype.
-const FREE_FAILURES: usize = 5;
+/// Failures at one account from one place that cost nothing, so that people may mistype.
+const FREE_HERE: u32 = 5;
+
+/// Failures at one account from everywhere that cost strangers nothing: far more than its people make, far fewer than
+/// it takes to guess a password.
+const FREE_FROM_ANYWHERE: u32 = 100;
 
 /// How long a failure counts.
 const WINDOW: Duration = Duration::from_secs(3600);
@@ -18,119 +24,243 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait: a person who mistyped can still get in today.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// Failures remembered for an account: the ninth too many already means the longest wait.
-const REMEMBERED: usize = FREE_FAILURES + 9;
-
-/// Accounts remembered at once, about 200 bytes each. Beyond it the one with the fewest failures is forgotten, so
+/// Accounts with places remembered at once, 2.5 MiB at most. Beyond it those with the fewest failures are forgotten, so
 /// that a flood of made-up addresses does not wash out an account under attack.
-const MAX_ACCOUNTS: usize = 10_000;
+const REMEMBERED: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
 
-/// Recent failures by account, known or not, so that both look the same.
-#[derive(Debug, Default)]
+/// Places from which an account was signed in to, remembered at once.
+const KNOWN: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
+
+/// How long a place is known after the last sign-in from there.
+const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
+
+/// Who tries to sign in, as far as failures count.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// The account's address in lower case, known or not.
+    pub account: &'a str,
+    /// Where it comes from.
+    pub block: AddressBlock,
+    /// The device it names, if the account was signed in to with it before.
+    pub known_device: Option<&'a str>,
+}
+
+/// What failures are counted by: hashes with a key of this process, so that nobody chooses them.
+#[derive(Clone, Copy, Debug)]
+struct Keys {
+    /// From this place, on this device.
+    here: u64,
+    /// From anywhere, on this device; `None` where nobody else's failures count.
+    anywhere: Option<u64>,
+    /// The place, for remembering that it is known.
+    place: u64,
+}
+
+/// Recent failures, by account and place and by account alone. Accounts that do not exist look the same as those that do.
+#[derive(Debug)]
 pub struct Throttle {
-    failures: HashMap<String, VecDeque<Timestamp>>,
+    began: Instant,
+    hasher: RandomState,
+    here: Table<u64>,
+    anywhere: Table<u64>,
+    known: Table<u64>,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self::new(Instant::now())
+    }
 }
 
 impl Throttle {
-    /// Whether an attempt on `account` (an address in lower case) may be made now.
+    /// Nobody has failed.
+    pub fn new(now: Instant) -> Self {
+        let window = |count| Window::new(count, WINDOW).into();
+        // One entry for each doubling of the wait beyond those that are free is enough to know the wait by.
+        Self {
+            began: now,
+            hasher: RandomState::new(),
+            here: Table::new(window(FREE_HERE + DOUBLINGS), REMEMBERED),
+            anywhere: Table::new(window(FREE_FROM_ANYWHERE + DOUBLINGS), REMEMBERED),
+            known: Table::new(Window::new(1, KNOWN_FOR).into(), KNOWN),
+        }
+    }
+
+    /// Whether an attempt may be made now.
     ///
     /// # Errors
     /// How long it has to wait.
-    pub fn admit(&self, account: &str, now: Timestamp) -> Result<(), Duration> {
-        let Some(failures) = self.failures.get(account) else { return Ok(()) };
-        let recent = failures.iter().filter(|at| counts(**at, now)).count();
-        let (Some(last), Some(too_many)) = (failures.back(), recent.checked_sub(FREE_FAILURES)) else {
-            return Ok(());
-        };
-        let doubled = FIRST_WAIT.saturating_mul(1 << too_many.min(REMEMBERED));
-        let left = last.plus(doubled.min(LONGEST_WAIT)).since(now);
+    pub fn admit(&mut self, attempt: Attempt<'_>, now: Instant) -> Result<(), Duration> {
+        let (keys, now) = (self.keys(attempt, now), self.since(now));
+        let here = wait(self.here.spent(&keys.here, now), FREE_HERE, now);
+        let anywhere = keys.anywhere.map(|key| wait(self.anywhere.spent(&key, now), FREE_FROM_ANYWHERE, now));
+        let left = here.max(anywhere.unwrap_or_default());
         if left.is_zero() { Ok(()) } else { Err(left) }
     }
 
     /// Counts a failed attempt.
-    pub fn failed(&mut self, account: &str, now: Timestamp) {
-        if !self.failures.contains_key(account) && self.failures.len() >= MAX_ACCOUNTS {
-            self.make_room(now);
+    pub fn failed(&mut self, attempt: Attempt<'_>, now: Instant) {
+        let (keys, now) = (self.keys(attempt, now), self.since(now));
+        self.here.record(keys.here, now);
+        if let Some(key) = keys.anywhere {
+            self.anywhere.record(key, now);
         }
-        let failures = self.failures.entry(account.to_owned()).or_default();
-        failures.retain(|at| counts(*at, now));
-        if failures.len() == REMEMBERED {
-            failures.pop_front();
-        }
-        failures.push_back(now);
     }
 
-    /// Forgets the failures of an account whose owner got in.
-    pub fn succeeded(&mut self, account: &str) {
-        self.failures.remove(account);
+    /// Forgets the failures of an account's own people at this place, and knows the place from now on. Those of others
+    /// go on to count for others.
+    pub fn succeeded(&mut self, attempt: Attempt<'_>, now: Instant) {
+        let (keys, now) = (self.keys(attempt, now), self.since(now));
+        self.here.forget(&keys.here);
+        self.known.record(keys.place, now);
     }
 
-    fn make_room(&mut self, now: Timestamp) {
-        self.failures.retain(|_, failures| failures.back().is_some_and(|at| counts(*at, now)));
-        if self.failures.len() < MAX_ACCOUNTS {
-            return;
-        }
-        let least =
-            self.failures.iter().min_by_key(|(_, failures)| (failures.len(), failures.back().copied()));
-        if let Some(account) = least.map(|(account, _)| account.clone()) {
-            self.failures.remove(&account);
-        }
+    /// Whether the account was signed in to before from this place or on this device.
+    pub fn is_known(&mut self, attempt: Attempt<'_>, now: Instant) -> bool {
+        attempt.known_device.is_some() || self.is_known_place(attempt, now)
+    }
+
+    fn is_known_place(&mut self, Attempt { account, block, .. }: Attempt<'_>, now: Instant) -> bool {
+        let (place, now) = (self.hasher.hash_one((account, block)), self.since(now));
+        self.known.spent(&place, now).is_some_and(|(spent, _)| spent > 0)
+    }
+
+    fn keys(&mut self, attempt: Attempt<'_>, now: Instant) -> Keys {
+        let Attempt { account, block, known_device } = attempt;
+        let stranger = known_device.is_none() && !self.is_known_place(attempt, now);
+        let key = |block: Option<AddressBlock>| self.hasher.hash_one((account, known_device, block));
+        // A known device has a count of its own, from anywhere as well: its name may have been guessed.
+        let anywhere = (stranger || known_device.is_some()).then(|| key(None));
+        Keys { here: key(Some(block)), anywhere, place: self.hasher.hash_one((account, block)) }
+    }
+
+    fn since(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
     }
 }
 
-fn counts(at: Timestamp, now: Timestamp) -> bool {
-    now.since(at) < WINDOW
+/// Doublings of the first wait until it is the longest.
+const DOUBLINGS: u32 = 9;
+
+fn wait(failures: Option<(u32, Duration)>, free: u32, now: Duration) -> Duration {
+    let Some((failures, last)) = failures else { return Duration::ZERO };
+    let Some(too_many) = failures.checked_sub(free) else { return Duration::ZERO };
+    let doubled = FIRST_WAIT.saturating_mul(1 << too_many.min(DOUBLINGS));
+    (last + doubled.min(LONGEST_WAIT)).saturating_sub(now)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_unix_seconds(seconds)
+    struct Trial {
+        throttle: Throttle,
+        start: Instant,
     }
 
-    fn after_failures(count: usize) -> Throttle {
-        let mut throttle = Throttle::default();
-        (0..count).for_each(|_| throttle.failed("zoe@example.com", at(0)));
-        throttle
+    fn from(address: &str) -> Attempt<'static> {
+        let block = AddressBlock::of(address.parse().unwrap());
+        Attempt { account: "zoe@example.com", block, known_device: None }
+    }
+
+    fn from_number(n: u32) -> Attempt<'static> {
+        from(&std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).to_string())
+    }
+
+    impl Trial {
+        fn new() -> Self {
+            let start = Instant::now();
+            Self { throttle: Throttle::new(start), start }
+        }
+
+        fn fail(&mut self, times: usize, attempt: Attempt<'_>, seconds: u64) {
+            let now = self.at(seconds);
+            (0..times).for_each(|_| self.throttle.failed(attempt, now));
+        }
+
+        fn wait(&mut self, attempt: Attempt<'_>, seconds: u64) -> u64 {
+            let now = self.at(seconds);
+            self.throttle.admit(attempt, now).map_or_else(|wait| wait.as_secs(), |()| 0)
+        }
+
+        fn at(&self, seconds: u64) -> Instant {
+            self.start + Duration::from_secs(seconds)
+        }
     }
 
     #[test]
     fn the_wait_doubles_from_a_second_to_five_minutes_after_the_fifth_failure() {
-        let wait = |failures| after_failures(failures).admit("zoe@example.com", at(0));
-        assert_eq!(wait(4), Ok(()));
-        for (failures, seconds) in [(5, 1), (6, 2), (7, 4), (12, 128), (13, 256), (14, 300), (50, 300)] {
-            assert_eq!(wait(failures), Err(Duration::from_secs(seconds)), "{failures} failures");
+        for (failures, seconds) in
+            [(4, 0), (5, 1), (6, 2), (7, 4), (12, 128), (13, 256), (14, 300), (50, 300)]
+        {
+            let mut trial = Trial::new();
+            trial.fail(failures, from("192.0.2.1"), 0);
+            assert_eq!(trial.wait(from("192.0.2.1"), 0), seconds, "{failures} failures");
         }
     }
 
     #[test]
     fn an_attempt_is_admitted_when_its_wait_is_over() {
-        let throttle = after_failures(6);
-        assert_eq!(throttle.admit("zoe@example.com", at(1)), Err(Duration::from_secs(1)));
-        assert_eq!(throttle.admit("zoe@example.com", at(2)), Ok(()));
-        assert_eq!(throttle.admit("other@example.com", at(0)), Ok(()));
+        let mut trial = Trial::new();
+        trial.fail(6, from("192.0.2.1"), 0);
+        assert_eq!(trial.wait(from("192.0.2.1"), 1), 1);
+        assert_eq!(trial.wait(from("192.0.2.1"), 2), 0);
+        assert_eq!(trial.wait(from("192.0.2.2"), 0), 0, "another place");
+        let other = Attempt { account: "other@example.com", ..from("192.0.2.1") };
+        assert_eq!(trial.wait(other, 0), 0, "another account");
     }
 
     #[test]
     fn failures_are_forgotten_after_an_hour_and_by_a_success() {
-        let mut throttle = after_failures(50);
-        assert_eq!(throttle.admit("zoe@example.com", at(3600)), Ok(()));
-        throttle.failed("zoe@example.com", at(3600));
-        assert_eq!(throttle.admit("zoe@example.com", at(3600)), Ok(()));
-        let mut throttle = after_failures(50);
-        throttle.succeeded("zoe@example.com");
-        assert_eq!(throttle.admit("zoe@example.com", at(0)), Ok(()));
+        let mut trial = Trial::new();
+        trial.fail(50, from("192.0.2.1"), 0);
+        assert_eq!(trial.wait(from("192.0.2.1"), 3601), 0);
+        trial.fail(1, from("192.0.2.1"), 3601);
+        assert_eq!(trial.wait(from("192.0.2.1"), 3601), 0);
+        trial.fail(50, from("192.0.2.1"), 3601);
+        let now = trial.at(3601);
+        trial.throttle.succeeded(from("192.0.2.1"), now);
+        assert_eq!(trial.wait(from("192.0.2.1"), 3601), 0);
     }
 
     #[test]
-    fn a_flood_of_made_up_accounts_neither_grows_the_list_nor_frees_an_account_under_attack() {
-        let mut throttle = after_failures(6);
-        for n in 0..MAX_ACCOUNTS + 100 {
-            throttle.failed(&format!("{n}@example.com"), at(1));
+    fn strangers_are_slowed_down_over_all_their_addresses_and_the_accounts_people_are_not() {
+        let mut trial = Trial::new();
+        let known_place = from("198.51.100.7");
+        let now = trial.at(0);
+        trial.throttle.succeeded(known_place, now);
+        for n in 0..200 {
+            trial.fail(1, from_number(n), 1);
         }
-        assert_eq!(throttle.failures.len(), MAX_ACCOUNTS);
-        assert!(throttle.admit("zoe@example.com", at(1)).is_err());
+        let stranger = from_number(9_999);
+        assert_eq!(trial.wait(stranger, 1), 300, "from an address that has never failed");
+        assert_eq!(trial.wait(known_place, 1), 0);
+        let tablet = Attempt { known_device: Some("tablet-1"), ..stranger };
+        assert_eq!(trial.wait(tablet, 1), 0, "a known device at a new place");
+        trial.fail(5, tablet, 1);
+        assert_eq!(trial.wait(tablet, 1), 1, "its own failures count");
+        let other = Attempt { known_device: Some("tablet-2"), ..stranger };
+        assert_eq!(trial.wait(other, 1), 0, "and no other device's");
+    }
+
+    #[test]
+    fn a_device_whose_name_was_guessed_does_not_open_the_account_to_guessing() {
+        let mut trial = Trial::new();
+        for n in 0..200 {
+            trial.fail(1, Attempt { known_device: Some("tablet-1"), ..from_number(n) }, 1);
+        }
+        let claim = Attempt { known_device: Some("tablet-1"), ..from_number(9_999) };
+        assert_eq!(trial.wait(claim, 1), 300);
+    }
+
+    #[test]
+    fn one_attack_keeps_its_wait_while_others_flood_the_list_with_made_up_accounts() {
+        let mut trial = Trial::new();
+        trial.fail(6, from("192.0.2.1"), 0);
+        for n in 0..20_000 {
+            let account = format!("{n}@example.com");
+            trial.fail(1, Attempt { account: &account, ..from("192.0.2.9") }, 1);
+        }
+        assert_eq!(trial.wait(from("192.0.2.1"), 1), 1);
     }
 }

@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 /// How long a ticket opens a socket or a stream (requirement 1.6).
 pub const TICKET_LIFETIME: Duration = Duration::from_secs(30);
 
-/// Clocks of nodes may differ by this much before a token counts as issued in the future. Expiry has no leeway.
+/// Clocks of nodes may differ by this much. Expiry has no leeway.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// Ours are about 400 bytes. Anything over this is refused before it is decoded.
@@ -99,7 +99,7 @@ pub enum TokenError {
     /// Meant for another audience.
     #[error("the token is meant for another audience")]
     WrongAudience,
-    /// Issued, or valid only, more than 5 s in the future.
+    /// Valid only more than 5 s in the future, or issued farther in the future than it lives.
     #[error("the token is not valid yet")]
     NotYetValid,
     /// Was valid once.
@@ -167,6 +167,8 @@ pub struct Tokens {
 struct Kind {
     typ: &'static str,
     audience: String,
+    /// How long one lives at most.
+    longest: Duration,
 }
 
 /// Whoever holds a token is taken for them.
@@ -206,6 +208,7 @@ struct UntrustedHeader {
 impl Tokens {
     /// One per node; every node has to be given the same key and settings.
     pub fn new(key: TokenKey, settings: TokenSettings) -> Self {
+        let access_ttl = Duration::from_secs(settings.access_ttl_s.into());
         let mut validation = Validation::new(key.algorithm);
         // The library checks the signature. The claims are checked in `verify`, where the time is passed in
         // and a missing one is an error.
@@ -215,9 +218,13 @@ impl Tokens {
         Self {
             key,
             issuer: settings.issuer,
-            ticket: Kind { typ: "ticket+jwt", audience: format!("{}:ticket", settings.audience) },
-            access: Kind { typ: "at+jwt", audience: settings.audience },
-            access_ttl: Duration::from_secs(settings.access_ttl_s.into()),
+            ticket: Kind {
+                typ: "ticket+jwt",
+                audience: format!("{}:ticket", settings.audience),
+                longest: TICKET_LIFETIME,
+            },
+            access: Kind { typ: "at+jwt", audience: settings.audience, longest: access_ttl },
+            access_ttl,
             validation,
         }
     }
@@ -336,7 +343,12 @@ impl Tokens {
         if header.typ.as_deref() != Some(kind.typ) {
             return Err(TokenError::WrongType);
         }
-        if claims.iat.max(claims.nbf.unwrap_or(i64::MIN)) > now.plus(CLOCK_SKEW).unix_seconds() {
+        // A clock that was set back must not make every fresh token worthless: one of ours may come from as far ahead as
+        // it lives, and so is believed for twice its life at most. Who has one from farther ahead takes a new one.
+        let life = Duration::from_secs(claims.exp.saturating_sub(claims.iat).try_into().unwrap_or(0));
+        let ahead = life.min(kind.longest).max(CLOCK_SKEW);
+        let not_before = claims.nbf.unwrap_or(i64::MIN);
+        if claims.iat > now.plus(ahead).unix_seconds() || not_before > now.plus(CLOCK_SKEW).unix_seconds() {
             return Err(TokenError::NotYetValid);
         }
         if claims.exp <= now.unix_seconds() {

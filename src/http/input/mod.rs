@@ -2,12 +2,14 @@
 //! wrong is named.
 
 mod body;
+mod list;
 mod parsed;
 mod path;
 mod query;
 pub mod rules;
 
 pub use body::Body;
+pub use list::List;
 pub use parsed::{FromText, Parsed, one_of, schema_of};
 pub use path::{PathId, path_text};
 pub use query::Query;
@@ -16,19 +18,19 @@ use serde::de::DeserializeOwned;
 
 use crate::protocol::problem::FieldError;
 
-use super::problem::ApiError;
+use super::problem::{ApiError, MAX_FIELD_ERRORS};
 
 /// Checks every field of `value` and names all that are wrong.
 ///
 /// # Errors
-/// 422 with one entry for each wrong field.
+/// 422 with one entry for each wrong field, up to [`MAX_FIELD_ERRORS`].
 pub fn check<T>(value: &T) -> Result<(), ApiError>
 where
     T: garde::Validate,
     T::Context: Default,
 {
     value.validate().map_err(|report| {
-        let fields = report.iter().map(|(path, error)| FieldError {
+        let fields = report.iter().take(MAX_FIELD_ERRORS).map(|(path, error)| FieldError {
             field: path.to_string(),
             message: error.message().to_string(),
         });
@@ -96,8 +98,8 @@ mod tests {
     #[derive(Debug, Deserialize, Validate)]
     #[serde(deny_unknown_fields)]
     struct Basket {
-        #[garde(length(max = 1), dive)]
-        items: Vec<Line>,
+        #[garde(dive)]
+        items: List<Line, 0, 3>,
         #[garde(inner(custom(rules::line::<5>)))]
         name: Option<String>,
     }
@@ -134,6 +136,25 @@ mod tests {
     fn every_bad_value_is_named_at_once() {
         let fields = errors(json!({"items": [{"qty": 0}, {"qty": -1}], "name": "too long"}));
         let fields: Vec<&str> = fields.iter().map(|(field, _)| field.as_str()).collect();
-        assert_eq!(fields, ["items[0].qty", "items[1].qty", "items", "name"]);
+        assert_eq!(fields, ["items[0].qty", "items[1].qty", "name"]);
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_named_and_none_of_its_entries() {
+        let wrong: Vec<_> = (0..50_000).map(|_| json!({"qty": 0})).collect();
+        let fields = errors(json!({ "items": wrong }));
+        assert_eq!(fields, [("items".to_owned(), "length is greater than 3".to_owned())]);
+    }
+
+    #[test]
+    fn a_problem_names_a_hundred_fields_at_most() {
+        #[derive(Debug, Validate)]
+        struct Many {
+            #[garde(dive)]
+            items: List<Line, 0, 1000>,
+        }
+        let items = serde_json::from_value(json!(vec![json!({"qty": 0}); 1000])).unwrap();
+        let refused = check(&Many { items }).unwrap_err();
+        assert_eq!(refused.problem().errors.len(), 100);
     }
 }

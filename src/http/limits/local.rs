@@ -2,77 +2,259 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
+use actix_web::http::header::HeaderValue;
 
-use super::{Buckets, Class, LimitSettings, RateLimits, Subject};
-use crate::domain::quota::Decision;
-use crate::domain::time::Timestamp;
+use super::table::{Bounds, Table};
+use super::{Class, Key, LimitSettings, Part, Spent, Subject};
+use crate::domain::quota::{Decision, Quota, Which, Window};
 
 /// Tables a class is spread over, so that worker threads seldom wait for each other.
 const SHARDS: usize = 16;
 
-/// Subjects in one table; 64 bytes each, so a class takes at most 4 MiB.
-const SUBJECTS_A_SHARD: usize = 4096;
+/// What one table of a class holds: some 330 KiB of subjects and 512 KiB of slots. With the wider ones a class takes at
+/// most 16 MiB.
+const OWN: Bounds = Bounds { subjects: 3584, slots: 65_536 };
 
-/// What was spent on this node. It is lost with the process.
+/// What one table of users or networks holds, of which there are fewer.
+const WIDE: Bounds = Bounds { subjects: 896, slots: 8192 };
+
+/// What was consumed on this node. It is lost with the process.
 pub struct LocalLimits {
-    settings: LimitSettings,
-    /// The shards of each class, one class after the other.
-    shards: Vec<Mutex<Buckets<Subject>>>,
+    began: Instant,
+    classes: Vec<ClassTables>,
     hasher: RandomState,
 }
 
-impl LocalLimits {
-    /// Nothing is spent.
-    pub fn new(settings: LimitSettings) -> Self {
-        let shards = (0..Class::ALL.len() * SHARDS).map(|_| Mutex::new(Buckets::new(SUBJECTS_A_SHARD)));
-        Self { settings, shards: shards.collect(), hasher: RandomState::new() }
+/// The tables of one class, and how its policy is told.
+struct ClassTables {
+    own: Tables,
+    /// The same requests once more, by user or by network.
+    wide: Option<Tables>,
+    policy: HeaderValue,
+    whole_policy: HeaderValue,
+}
+
+struct Tables(Vec<Mutex<Table<Key>>>);
+
+impl Tables {
+    fn new(quota: Quota, bounds: Bounds) -> Self {
+        Self((0..SHARDS).map(|_| Mutex::new(Table::new(quota, bounds))).collect())
     }
 
-    fn buckets(&self, class: Class, subject: Subject) -> MutexGuard<'_, Buckets<Subject>> {
-        let shard = class as usize * SHARDS + self.hasher.hash_one(subject) as usize % SHARDS;
-        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    fn of(&self, key: Key, hasher: &RandomState) -> MutexGuard<'_, Table<Key>> {
+        let shard = hasher.hash_one(key) as usize % SHARDS;
+        self.0[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[async_trait]
-impl RateLimits for LocalLimits {
-    async fn spend(&self, class: Class, subject: Subject, now: Timestamp) -> Decision {
-        let (quota, ..) = self.settings.quota(class);
-        self.buckets(class, subject).spend(subject, quota, now)
-    }
-
-    async fn give_back(&self, class: Class, subject: Subject, now: Timestamp) {
-        let (quota, ..) = self.settings.quota(class);
-        self.buckets(class, subject).give_back(&subject, quota, now);
-    }
-
-    async fn reset(&self) {
-        for shard in &self.shards {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).clear();
+impl ClassTables {
+    fn new(class: Class, quota: Quota) -> Self {
+        let wide = class.wide_factor().map(|factor| quota.times(factor));
+        let mut told = Vec::new();
+        let mut tell = |part: Part, quota: Quota| {
+            let windows = [(Which::Short, Some(quota.short)), (Which::Long, quota.long)];
+            for (which, Window { count, length }) in windows.into_iter().filter_map(|(w, q)| Some((w, q?))) {
+                let suffix = class.suffix(part, which);
+                told.push(format!("\"{}{suffix}\";q={count};w={}", class.as_str(), length.as_secs()));
+            }
+            HeaderValue::from_str(&told.join(", ")).expect("words and digits are a header value")
+        };
+        let policy = tell(Part::Own, quota);
+        let whole_policy = wide.map_or_else(|| policy.clone(), |wide| tell(Part::Wide, wide));
+        Self {
+            own: Tables::new(quota, OWN),
+            wide: wide.map(|quota| Tables::new(quota, WIDE)),
+            policy,
+            whole_policy,
         }
+    }
+}
+
+impl LocalLimits {
+    /// Nothing is consumed.
+    pub fn new(settings: &LimitSettings) -> Self {
+        let classes = Class::ALL.iter().map(|class| ClassTables::new(*class, settings.quota(*class)));
+        Self { began: Instant::now(), classes: classes.collect(), hasher: RandomState::new() }
+    }
+
+    /// Consumes one of the subject's quota of this class, and of the wider one around it; both or neither.
+    pub fn spend(&self, class: Class, subject: Subject, now: Instant) -> Spent {
+        let (tables, at) = (&self.classes[class as usize], self.since(now));
+        let (own, wide) = subject.keys(class);
+        let wide = tables.wide.as_ref().zip(wide);
+        let policy = if wide.is_some() { &tables.whole_policy } else { &tables.policy };
+        let spent = |(decision, which), part| Spent {
+            class,
+            subject,
+            at: now,
+            decision,
+            part,
+            which,
+            policy: policy.clone(),
+        };
+        // The wide one first: a network that has nothing left makes no entries for its blocks.
+        let around = wide.map(|(wide, key)| wide.of(key, &self.hasher).spend(key, at));
+        if let Some(refused @ (Decision::Refused { .. }, _)) = around {
+            return spent(refused, Part::Wide);
+        }
+        let outcome = tables.own.of(own, &self.hasher).spend(own, at);
+        match (outcome.0, around, wide) {
+            (Decision::Refused { .. }, _, Some((wide, key))) => {
+                wide.of(key, &self.hasher).refund(&key, at);
+            }
+            (Decision::Admitted { remaining, .. }, Some(around), _) => {
+                if let Decision::Admitted { remaining: left, .. } = around.0
+                    && left < remaining
+                {
+                    return spent(around, Part::Wide);
+                }
+            }
+            _ => {}
+        }
+        spent(outcome, Part::Own)
+    }
+
+    /// The refusal that consuming would meet; `None` when it would meet none. Consumes nothing.
+    pub fn check(&self, class: Class, subject: Subject, now: Instant) -> Option<Spent> {
+        let (tables, at) = (&self.classes[class as usize], self.since(now));
+        let (own, wide) = subject.keys(class);
+        let wide = tables.wide.as_ref().zip(wide);
+        let policy = if wide.is_some() { &tables.whole_policy } else { &tables.policy };
+        let of_wide = wide.and_then(|(wide, key)| wide.of(key, &self.hasher).check(&key, at));
+        let of_own = || tables.own.of(own, &self.hasher).check(&own, at);
+        let refused = of_wide.map(|wide| (wide, Part::Wide)).or_else(|| of_own().map(|own| (own, Part::Own)));
+        refused.map(|((decision, which), part)| Spent {
+            class,
+            subject,
+            at: now,
+            decision,
+            part,
+            which,
+            policy: policy.clone(),
+        })
+    }
+
+    /// Gives back what was consumed. Where that is forgotten it stays consumed.
+    pub fn refund(&self, spent: &Spent) {
+        if spent.is_refused() {
+            return;
+        }
+        let (tables, at) = (&self.classes[spent.class as usize], self.since(spent.at));
+        let (own, wide) = spent.subject.keys(spent.class);
+        tables.own.of(own, &self.hasher).refund(&own, at);
+        if let Some((wide, key)) = tables.wide.as_ref().zip(wide) {
+            wide.of(key, &self.hasher).refund(&key, at);
+        }
+    }
+
+    /// Gives everybody everything back.
+    pub fn reset(&self) {
+        for tables in self.classes.iter().flat_map(|class| [Some(&class.own), class.wide.as_ref()]).flatten()
+        {
+            for table in &tables.0 {
+                table.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            }
+        }
+    }
+
+    fn since(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.began)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::domain::ids::UserId;
+    use std::net::{IpAddr, Ipv6Addr};
 
-    #[tokio::test]
-    async fn classes_and_subjects_do_not_spend_from_each_other_and_a_reset_gives_everything_back() {
-        let limits = LocalLimits::new(LimitSettings { orders: 1, ..LimitSettings::default() });
-        let now = Timestamp::from_unix_seconds(1_000_000);
+    use super::*;
+    use crate::domain::address::AddressBlock;
+    use crate::domain::ids::{SessionId, UserId};
+
+    fn limits() -> LocalLimits {
+        LocalLimits::new(&LimitSettings { orders: 1, ..LimitSettings::default() })
+    }
+
+    fn admits(limits: &LocalLimits, class: Class, subject: Subject) -> bool {
+        !limits.spend(class, subject, limits.began).is_refused()
+    }
+
+    fn address(text: &str) -> Subject {
+        Subject::Address(AddressBlock::of(text.parse().unwrap()))
+    }
+
+    #[test]
+    fn classes_and_subjects_do_not_spend_from_each_other_and_a_reset_gives_everything_back() {
+        let limits = limits();
         let (a, b) = (Subject::User(UserId::generate()), Subject::User(UserId::generate()));
-        let admitted = async |class, subject| {
-            matches!(limits.spend(class, subject, now).await, Decision::Admitted { .. })
+        assert!(admits(&limits, Class::Orders, a));
+        assert!(!admits(&limits, Class::Orders, a));
+        assert!(admits(&limits, Class::Orders, b));
+        assert!(admits(&limits, Class::Frames, a));
+        limits.reset();
+        assert!(admits(&limits, Class::Orders, a));
+    }
+
+    #[test]
+    fn a_shops_tablets_have_a_quota_each_and_ten_times_that_together() {
+        let limits = limits();
+        let user = UserId::generate();
+        let tablet = || {
+            let subject = Subject::SignIn { user, session: SessionId::generate() };
+            (0..500).filter(|_| admits(&limits, Class::Api, subject)).count()
         };
-        assert!(admitted(Class::Orders, a).await);
-        assert!(!admitted(Class::Orders, a).await);
-        assert!(admitted(Class::Orders, b).await);
-        assert!(admitted(Class::Api, a).await);
-        limits.reset().await;
-        assert!(admitted(Class::Orders, a).await);
+        let admitted: Vec<usize> = (0..11).map(|_| tablet()).collect();
+        assert_eq!(admitted, [[200; 10].as_slice(), &[0]].concat());
+    }
+
+    #[test]
+    fn the_addresses_of_one_network_do_not_keep_newcomers_from_elsewhere_out() {
+        let limits = limits();
+        let network = u128::from_be_bytes([0x20, 1, 0xd, 0xb8, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        let block =
+            |n: u128| Subject::Address(AddressBlock::of(IpAddr::V6(Ipv6Addr::from_bits(network | n << 64))));
+        let admitted = (0..65_536).filter(|n| admits(&limits, Class::Auth, block(*n))).count();
+        assert_eq!(admitted, 80, "eight times the number for a /48");
+        assert!(admits(&limits, Class::Auth, address("192.0.2.1")));
+        assert!(admits(&limits, Class::Auth, address("2001:db8:8::1")));
+    }
+
+    #[test]
+    fn a_flood_from_networks_without_number_keeps_no_newcomer_out() {
+        let limits = limits();
+        for n in 0..200_000u128 {
+            let flooding = AddressBlock::of(IpAddr::V6(Ipv6Addr::from_bits((0x2600 << 112) | n << 80)));
+            limits.spend(Class::Auth, Subject::Address(flooding), limits.began);
+        }
+        assert!(admits(&limits, Class::Auth, address("192.0.2.1")));
+    }
+
+    #[test]
+    fn what_is_refunded_comes_back_to_the_sign_in_and_to_its_user() {
+        let limits = limits();
+        let subject = Subject::SignIn { user: UserId::generate(), session: SessionId::generate() };
+        for _ in 0..5_000 {
+            let spent = limits.spend(Class::Api, subject, limits.began);
+            assert!(!spent.is_refused());
+            limits.refund(&spent);
+        }
+        assert!(limits.check(Class::Api, subject, limits.began).is_none());
+    }
+
+    #[test]
+    fn a_policy_names_every_window_that_is_enforced() {
+        let limits = limits();
+        let policy = |class, subject| limits.spend(class, subject, limits.began).policy;
+        let sign_in = Subject::SignIn { user: UserId::generate(), session: SessionId::generate() };
+        assert_eq!(
+            policy(Class::Api, sign_in),
+            "\"api\";q=200;w=60, \"api-long\";q=1000;w=600, \"api-user\";q=2000;w=60, \"api-user-long\";q=10000;w=600"
+        );
+        assert_eq!(policy(Class::Public, address("192.0.2.1")), "\"public\";q=60;w=60");
+        assert_eq!(
+            policy(Class::Public, address("2001:db8::1")),
+            "\"public\";q=60;w=60, \"public-network\";q=480;w=60"
+        );
     }
 }

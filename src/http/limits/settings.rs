@@ -5,16 +5,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Class;
-use crate::domain::quota::Quota;
+use crate::domain::quota::{Quota, Window};
 use crate::settings::{Checks, Problem};
 
-/// `[limits]`: requests in a window, for each user, or for each address of those who are not signed in.
+/// `[limits]`: requests in any window, for each sign-in, user, or address of those who are not signed in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
     /// Whether there are limits at all.
     pub enabled: bool,
-    /// Sign-ups and sign-ins, 1–1000000.
+    /// Sign-ups and sign-ins of an address, 1–1000000.
     pub auth: u32,
     /// Their window, seconds, 1–86400.
     pub auth_window_s: u64,
@@ -22,20 +22,34 @@ pub struct LimitSettings {
     pub refresh: u32,
     /// Their window, seconds, 1–86400.
     pub refresh_window_s: u64,
-    /// Orders placed, 1–1000000.
+    /// Orders placed by a user, 1–1000000.
     pub orders: u32,
     /// Their window, seconds, 1–86400.
     pub orders_window_s: u64,
-    /// Everything else by somebody signed in, 1–1000000.
+    /// Changes of orders' status by a sign-in, 1–1000000; ten times as many by a user.
+    pub moves: u32,
+    /// Their window, seconds, 1–86400.
+    pub moves_window_s: u64,
+    /// Everything else by a sign-in, 1–1000000; ten times as many by a user.
     pub api: u32,
     /// Its window, seconds, 1–86400.
     pub api_window_s: u64,
-    /// So much of it at once, 1–1000000.
-    pub api_burst: u32,
-    /// Everything by somebody not signed in, 1–1000000.
+    /// The same for a longer time, 1–1000000.
+    pub api_long: u32,
+    /// That longer window, seconds, 1–86400.
+    pub api_long_window_s: u64,
+    /// Everything by an address that is not signed in, 1–1000000.
     pub public: u32,
     /// Its window, seconds, 1–86400.
     pub public_window_s: u64,
+    /// Socket frames that reach the store, by a user over all their sockets, 1–1000000.
+    pub frames: u32,
+    /// Their window, seconds, 1–86400.
+    pub frames_window_s: u64,
+    /// Requests for health and metrics by an address, 1–1000000.
+    pub health: u32,
+    /// Their window, seconds, 1–86400.
+    pub health_window_s: u64,
 }
 
 impl Default for LimitSettings {
@@ -48,27 +62,42 @@ impl Default for LimitSettings {
             refresh_window_s: 60,
             orders: 10,
             orders_window_s: 60,
-            api: 100,
+            moves: 120,
+            moves_window_s: 60,
+            api: 200,
             api_window_s: 60,
-            api_burst: 200,
+            api_long: 1000,
+            api_long_window_s: 600,
             public: 60,
             public_window_s: 60,
+            // A device that comes back may mark each event of a whole ring as shown and as acted on, and a shop's devices
+            // share an account: ten of them acknowledge and mark a hundred orders a minute.
+            frames: 3000,
+            frames_window_s: 60,
+            // Ten supervisors behind one address ask once a second each.
+            health: 600,
+            health_window_s: 60,
         }
     }
 }
 
 impl LimitSettings {
-    /// What a class may spend, with the window it is told by.
-    pub fn quota(&self, class: Class) -> (Quota, u32, Duration) {
-        let (count, window_s, burst) = match class {
-            Class::Auth => (self.auth, self.auth_window_s, self.auth),
-            Class::Refresh => (self.refresh, self.refresh_window_s, self.refresh),
-            Class::Orders => (self.orders, self.orders_window_s, self.orders),
-            Class::Api => (self.api, self.api_window_s, self.api_burst),
-            Class::Public => (self.public, self.public_window_s, self.public),
-        };
-        let window = Duration::from_secs(window_s);
-        (Quota::new(count, window, burst), count, window)
+    /// What each subject of a class may spend.
+    pub fn quota(&self, class: Class) -> Quota {
+        let window = |count, seconds| Window::new(count, Duration::from_secs(seconds));
+        match class {
+            Class::Auth => window(self.auth, self.auth_window_s).into(),
+            Class::Refresh => window(self.refresh, self.refresh_window_s).into(),
+            Class::Orders => window(self.orders, self.orders_window_s).into(),
+            Class::Moves => window(self.moves, self.moves_window_s).into(),
+            Class::Api => Quota {
+                short: window(self.api, self.api_window_s),
+                long: Some(window(self.api_long, self.api_long_window_s)),
+            },
+            Class::Public => window(self.public, self.public_window_s).into(),
+            Class::Frames => window(self.frames, self.frames_window_s).into(),
+            Class::Health => window(self.health, self.health_window_s).into(),
+        }
     }
 
     pub(in crate::http) fn problems(&self) -> Vec<Problem> {
@@ -77,9 +106,12 @@ impl LimitSettings {
             ("auth", self.auth),
             ("refresh", self.refresh),
             ("orders", self.orders),
+            ("moves", self.moves),
             ("api", self.api),
-            ("api_burst", self.api_burst),
+            ("api_long", self.api_long),
             ("public", self.public),
+            ("frames", self.frames),
+            ("health", self.health),
         ] {
             checks.range(name, count, 1..=1_000_000);
         }
@@ -87,11 +119,26 @@ impl LimitSettings {
             ("auth_window_s", self.auth_window_s),
             ("refresh_window_s", self.refresh_window_s),
             ("orders_window_s", self.orders_window_s),
+            ("moves_window_s", self.moves_window_s),
             ("api_window_s", self.api_window_s),
+            ("api_long_window_s", self.api_long_window_s),
             ("public_window_s", self.public_window_s),
+            ("frames_window_s", self.frames_window_s),
+            ("health_window_s", self.health_window_s),
         ] {
             checks.range(name, seconds, 1..=86_400);
         }
         checks.found()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_may_mark_a_whole_ring_as_shown_and_as_acted_on_within_its_frames() {
+        let ring = crate::actors::settings::RoomSettings::default().ring_events;
+        assert!(LimitSettings::default().frames as usize >= 2 * ring);
     }
 }

@@ -18,7 +18,7 @@ use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutco
 
 use super::super::idempotency::{REPLAYED, Turn, WAIT, key_of};
 use super::super::identity::{Orderers, SignedIn};
-use super::super::input::{Body, Parsed, rules, schema_of};
+use super::super::input::{Body, List, Parsed, rules, schema_of};
 use super::super::limits::{Class, Spent, Subject};
 use super::super::problem::ApiError;
 use super::super::state::Api;
@@ -43,9 +43,9 @@ pub(super) struct NewOrder {
     #[schema(schema_with = schema_of::<Fulfilment>)]
     fulfilment: Parsed<Fulfilment>,
     /// 1 to 100 lines.
-    #[garde(length(min = 1, max = 100), dive)]
-    #[schema(min_items = 1, max_items = 100)]
-    items: Vec<NewOrderItem>,
+    #[garde(dive)]
+    #[schema(value_type = Vec<NewOrderItem>, min_items = 1, max_items = 100)]
+    items: List<NewOrderItem, 1, 100>,
     /// Who gets it; the account's own name unless given.
     #[garde(dive)]
     customer: Option<NewOrderCustomer>,
@@ -161,29 +161,33 @@ pub(super) async fn place(
         None => None,
     };
     let waited = passage.as_ref().is_some_and(|passage| passage.turn == Turn::After);
-    let spent = api.try_spend(Class::Orders, subject).await;
-    let over_limit = spent.is_some_and(Spent::is_refused);
+    let mut spent = api.try_spend(Class::Orders, subject).await;
+    let over_limit = spent.as_ref().is_some_and(Spent::is_refused);
     // Whether a key was used is found out where the order is written: to ask before would cost every order three round
-    // trips to the database. Looked up first is who has nothing left, since repeating a request is free, and who has
+    // trips to the database. Looked up first is who has nothing left, since repeating a request is no order, and who has
     // waited for another one: a queue of duplicates moves on by reads.
     if let Some(key) = &idempotency
         && (waited || over_limit)
-        && let Some(kept) = api.store.kept_answer(&key.scope, &key.key).await?
     {
-        if !over_limit {
-            api.give_back(Class::Orders, subject).await;
+        let asked = if over_limit { api.spend(Class::Api, who.principal.into()).await? } else { None };
+        if let Some(kept) = api.store.kept_answer(&key.scope, &key.key).await? {
+            let told = if over_limit { asked } else { api.charge_repetition(who.principal, spent).await };
+            return if kept.request_mac == key.request_mac {
+                Ok(replay(kept, told))
+            } else {
+                Err(key_reused())
+            };
         }
-        return if kept.request_mac == key.request_mac { Ok(replay(kept)) } else { Err(key_reused()) };
     }
-    if let Some(refusal) = spent.and_then(|spent| api.refusal(spent)) {
-        return Err(refusal);
+    if let Some(refused) = spent.take_if(|spent| spent.is_refused()) {
+        return Err(api.refusal(refused));
     }
     let outcome = match api.try_place(who.principal, order, idempotency).await {
         Ok(outcome) => outcome,
         Err(error) => {
             // Who comes again when told to must not run out of orders without having placed one.
             if error.code() == ProblemCode::Unavailable {
-                api.give_back(Class::Orders, subject).await;
+                api.refund(spent.as_ref()).await;
             }
             return Err(error);
         }
@@ -199,10 +203,10 @@ pub(super) async fn place(
             Ok(answer)
         }
         PlaceOutcome::Replayed(kept) => {
-            api.give_back(Class::Orders, subject).await;
-            Ok(replay(kept))
+            let told = api.charge_repetition(who.principal, spent).await;
+            Ok(replay(kept, told))
         }
-        // Not free like a replay: it is a write, and could be made again and again.
+        // Not cheap like a repetition: it is a write, and could be made again and again.
         PlaceOutcome::KeyReused => Err(key_reused()),
         PlaceOutcome::Refused(refusal) => Err(refused(refusal)),
     }
@@ -228,6 +232,16 @@ impl NewOrder {
 }
 
 impl Api {
+    /// A repetition is one more request and no order; who has no request left has spent an order on it.
+    async fn charge_repetition(&self, who: Principal, order: Option<Spent>) -> Option<Spent> {
+        let request = self.try_spend(Class::Api, who.into()).await?;
+        if request.is_refused() {
+            return order;
+        }
+        self.refund(order.as_ref()).await;
+        Some(request)
+    }
+
     /// The same for requests that mean the same, however they are spaced and whichever way the key came.
     fn fingerprint(&self, order: &NewOrder) -> String {
         let canonical = serde_json::to_vec(order).expect("an order is made of texts and numbers");
@@ -277,7 +291,7 @@ impl Api {
                 .address
                 .map(|a| Address { text: a.text, location: Location { lat: a.lat, lng: a.lng } }),
             fulfilment: order.fulfilment.into_inner(),
-            items: order.items.into_iter().map(line).collect(),
+            items: order.items.into_inner().into_iter().map(line).collect(),
             table: order
                 .table
                 .map(|table| u16::try_from(table).expect("the range of the field lies within 16 bits")),
@@ -308,7 +322,7 @@ fn placed(id: &str, version: i64) -> actix_web::HttpResponseBuilder {
 }
 
 /// The first answer again: the same body byte for byte, and the headers that follow from it.
-fn replay(kept: KeptAnswer) -> HttpResponse {
+fn replay(kept: KeptAnswer, spent: Option<Spent>) -> HttpResponse {
     #[derive(Deserialize)]
     struct Named {
         id: String,
@@ -319,7 +333,12 @@ fn replay(kept: KeptAnswer) -> HttpResponse {
         Ok(order) => placed(&order.id, order.version),
         Err(_) => HttpResponse::Created(),
     };
-    response.status(status).content_type("application/json").insert_header((REPLAYED, "true")).body(kept.body)
+    response.status(status).content_type("application/json").insert_header((REPLAYED, "true"));
+    let mut answer = response.body(kept.body);
+    if let Some(spent) = spent {
+        spent.tell(answer.headers_mut());
+    }
+    answer
 }
 
 fn key_reused() -> ApiError {

@@ -5,7 +5,6 @@ mod poll;
 mod stream;
 
 use std::future::{Ready, ready};
-use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
@@ -18,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::frames::JoinedRoom;
 use crate::protocol::problem::ProblemCode;
 
-use super::client;
+use super::guard::block_of;
 use super::input::path_text;
 use super::problem::ApiError;
 use super::sockets::WorkerGate;
@@ -58,9 +57,7 @@ async fn follow(
 ) -> Result<(Reader, JoinedRoom), ApiError> {
     let api = request.app_data::<web::Data<Api>>().expect("the routes are mounted together with their state");
     let gate = request.app_data::<WorkerGate>().expect("the routes are mounted together with their gate");
-    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let address = client::address(peer, request.headers(), &api.trusted_proxies);
-    let mut reader = gate.reader(who, token_expires_at, address)?;
+    let mut reader = gate.reader(who, token_expires_at, block_of(request))?;
     // Looked at once more: from now on the reader is told when it ends.
     if api.revocations.contains(who.session) {
         return Err(sign_in_ended());

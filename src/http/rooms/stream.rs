@@ -1,8 +1,7 @@
 //! Server-sent events.
 
 use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Ready, ready};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -22,7 +21,8 @@ use crate::domain::cursor::Cursor;
 use crate::domain::ids::SocketId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::http::identity::SignedIn;
+use crate::http::access::token::TicketClaims;
+use crate::http::identity::{SignedIn, signed_in};
 use crate::http::input::Query;
 use crate::http::problem::ApiError;
 use crate::http::state::{Api, Phase};
@@ -68,29 +68,39 @@ struct StreamQuery {
 }
 
 /// Who opens a stream, by header or else by one-time ticket, and until when their token holds.
-struct Viewer(Principal, Timestamp);
+struct Viewer {
+    principal: Principal,
+    token_expires_at: Timestamp,
+    /// To be redeemed when everything else is in order.
+    ticket: Option<TicketClaims>,
+}
 
 impl FromRequest for Viewer {
     type Error = ApiError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+    type Future = Ready<Result<Self, ApiError>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
+impl Viewer {
+    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let ticket = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
             .ok()
             .and_then(|pairs| pairs.into_inner().into_iter().find(|(name, _)| name == "ticket"))
             .map(|(_, ticket)| ticket)
             .filter(|ticket| !ticket.is_empty() && !request.headers().contains_key(AUTHORIZATION));
-        let signed_in = SignedIn::<crate::http::identity::Anyone>::from_request(request, payload);
-        let api = request.app_data::<web::Data<Api>>().cloned();
-        Box::pin(async move {
-            let Some(ticket) = ticket else {
-                let who = signed_in.await?;
-                return Ok(Self(who.principal, who.claims.expires_at));
-            };
-            let api = api.expect("the routes are mounted together with their state");
-            let claims = api.redeem_ticket(&ticket, Timestamp::now()).await?;
-            Ok(Self(claims.principal, claims.access_expires_at))
-        })
+        let Some(ticket) = ticket else {
+            let who: SignedIn = signed_in(request)?;
+            let (principal, token_expires_at) = (who.principal, who.claims.expires_at);
+            return Ok(Self { principal, token_expires_at, ticket: None });
+        };
+        let api =
+            request.app_data::<web::Data<Api>>().expect("the routes are mounted together with their state");
+        let claims = api.ticket_claims(&ticket, Timestamp::now())?;
+        let (principal, token_expires_at) = (claims.principal, claims.access_expires_at);
+        Ok(Self { principal, token_expires_at, ticket: Some(claims) })
     }
 }
 
@@ -121,7 +131,12 @@ pub(super) async fn stream(
     }
     let last = request.headers().get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
     let cursor = last.filter(|cursor| !cursor.is_empty()).or(query.0.cursor.as_deref());
-    let (reader, joined) = follow(&request, (viewer.0, viewer.1), room.0, cursor).await?;
+    let caller = (viewer.principal, viewer.token_expires_at);
+    let (reader, joined) = follow(&request, caller, room.0, cursor).await?;
+    if let Some(ticket) = viewer.ticket {
+        // Last: who is refused before with 429 or 503 comes again with the same ticket.
+        api.redeem_ticket(&ticket).await?;
+    }
     // A client that is told next that its cursor is lost must not take the new one for its own before it was told.
     let position = (cursor.is_none() || joined.recovered).then_some(joined.cursor);
     let feed = Feed { reader, room: room.0, next: Next::Greeting(joined, position) };

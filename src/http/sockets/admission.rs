@@ -1,12 +1,12 @@
 //! How many sockets one user and one address may hold on this node.
 
 use std::hash::Hash;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
+use crate::domain::address::AddressBlock;
 use crate::domain::ids::UserId;
 
 /// Counts open sockets. Cheap to clone.
@@ -16,7 +16,7 @@ pub struct Admission(Arc<Counts>);
 #[derive(Debug)]
 struct Counts {
     users: DashMap<UserId, usize>,
-    addresses: DashMap<IpAddr, usize>,
+    addresses: DashMap<AddressBlock, usize>,
     max_per_user: usize,
     max_per_address: usize,
 }
@@ -26,13 +26,18 @@ struct Counts {
 pub struct Permit {
     counts: Arc<Counts>,
     user: UserId,
-    address: IpAddr,
+    address: AddressBlock,
 }
 
 /// As many sockets are open as this user or address may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many sockets")]
-pub struct TooManySockets;
+pub enum TooManySockets {
+    /// The user holds as many as this.
+    OfUser(usize),
+    /// The address holds as many as this.
+    OfAddress(usize),
+}
 
 impl Admission {
     /// Nothing is open yet.
@@ -43,11 +48,17 @@ impl Admission {
     }
 
     /// Takes a place for one more socket, or none at all.
-    pub fn admit(&self, user: UserId, address: IpAddr) -> Result<Permit, TooManySockets> {
-        take(&self.0.users, user, self.0.max_per_user)?;
-        if take(&self.0.addresses, address, self.0.max_per_address).is_err() {
-            give_back(&self.0.users, user);
-            return Err(TooManySockets);
+    ///
+    /// # Errors
+    /// Whose places are all taken.
+    pub fn admit(&self, user: UserId, address: AddressBlock) -> Result<Permit, TooManySockets> {
+        let Counts { users, addresses, max_per_user, max_per_address } = &*self.0;
+        if !take(users, user, *max_per_user) {
+            return Err(TooManySockets::OfUser(*max_per_user));
+        }
+        if !take(addresses, address, *max_per_address) {
+            give_back(users, user);
+            return Err(TooManySockets::OfAddress(*max_per_address));
         }
         Ok(Permit { counts: self.0.clone(), user, address })
     }
@@ -60,13 +71,11 @@ impl Drop for Permit {
     }
 }
 
-fn take<K: Eq + Hash>(counts: &DashMap<K, usize>, key: K, max: usize) -> Result<(), TooManySockets> {
+fn take<K: Eq + Hash>(counts: &DashMap<K, usize>, key: K, max: usize) -> bool {
     let mut count = counts.entry(key).or_insert(0);
-    if *count >= max {
-        return Err(TooManySockets);
-    }
-    *count += 1;
-    Ok(())
+    let has_room = *count < max;
+    *count += usize::from(has_room);
+    has_room
 }
 
 fn give_back<K: Eq + Hash>(counts: &DashMap<K, usize>, key: K) {
@@ -80,23 +89,34 @@ fn give_back<K: Eq + Hash>(counts: &DashMap<K, usize>, key: K) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
+
+    fn block(text: &str) -> AddressBlock {
+        AddressBlock::of(text.parse().unwrap())
+    }
 
     #[test]
     fn a_place_that_is_given_back_can_be_taken_again_and_nothing_is_kept_of_it() {
         let admission = Admission::new(2, 3);
         let (a, b) = (UserId::generate(), UserId::generate());
-        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let here = block("127.0.0.1");
         let first = admission.admit(a, here).expect("the first");
         let second = admission.admit(a, here).expect("the second");
-        assert_eq!(admission.admit(a, here).err(), Some(TooManySockets), "two a user");
+        assert_eq!(admission.admit(a, here).err(), Some(TooManySockets::OfUser(2)));
         let third = admission.admit(b, here).expect("another user's");
-        assert_eq!(admission.admit(b, here).err(), Some(TooManySockets), "three an address");
+        assert_eq!(admission.admit(b, here).err(), Some(TooManySockets::OfAddress(3)));
         drop(first);
         let again = admission.admit(b, here).expect("there is room again");
         drop((second, third, again));
         assert!(admission.0.users.is_empty() && admission.0.addresses.is_empty());
+    }
+
+    #[test]
+    fn the_addresses_of_one_ipv6_block_share_its_places() {
+        let admission = Admission::new(10, 1);
+        let _first = admission.admit(UserId::generate(), block("2001:db8::1")).expect("the first");
+        let neighbour = admission.admit(UserId::generate(), block("2001:db8::2:3"));
+        assert_eq!(neighbour.err(), Some(TooManySockets::OfAddress(1)));
+        assert!(admission.admit(UserId::generate(), block("2001:db8:0:1::1")).is_ok());
     }
 }

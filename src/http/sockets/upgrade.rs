@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix_codec::Framed;
 use actix_http::body::{BodySize, BoxBody};
-use actix_http::header::{self, HeaderMap};
+use actix_http::header::{self, HeaderMap, HeaderValue};
 use actix_http::{ConnectionType, Request, Response, StatusCode, h1, ws};
 use actix_web::{ResponseError as _, web};
 use bytes::Bytes;
@@ -18,19 +18,21 @@ use tracing::Instrument as _;
 
 use crate::actors::session::{self, Opening, Reader, RoomAccess, Sessions, Switchboard, room_access};
 use crate::domain::access::Principal;
+use crate::domain::address::AddressBlock;
 use crate::domain::ids::UserId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
+use crate::http::access::token::TicketClaims;
 use crate::http::client;
 use crate::http::head::own_headers;
-use crate::http::limits::{Class, Subject};
+use crate::http::limits::{Class, RATE_LIMIT, RATE_LIMIT_POLICY, Subject};
 use crate::http::observe::{REQUEST_ID, RequestId, known_method};
 use crate::http::problem::ApiError;
 use crate::http::protection;
 use crate::http::state::{Api, Deployment, Phase};
 use crate::protocol::problem::ProblemCode;
 
-use super::admission::{Admission, Permit};
+use super::admission::{Admission, Permit, TooManySockets};
 
 /// Every path that is a socket.
 pub const PATTERNS: [&str; 2] = ["/ws/notifications/{business_id}", "/ws/orders/{order_id}"];
@@ -69,6 +71,8 @@ struct Shown {
     principal: Principal,
     device: Option<Arc<str>>,
     token_expires_at: Timestamp,
+    /// Was shown instead of a token, and is redeemed when everything else is in order.
+    ticket: Option<TicketClaims>,
 }
 
 /// Everything checked; what is left is to switch protocols.
@@ -182,7 +186,7 @@ impl WorkerGate {
         &self,
         who: Principal,
         token_expires_at: Timestamp,
-        address: IpAddr,
+        address: AddressBlock,
     ) -> Result<Reader, ApiError> {
         let permit = self.gate.place(who.user, address)?;
         Ok(Reader::new(&self.board, who, token_expires_at, permit))
@@ -190,10 +194,26 @@ impl WorkerGate {
 }
 
 impl SocketGate {
-    fn place(&self, user: UserId, address: IpAddr) -> Result<Permit, ApiError> {
-        self.admission.admit(user, address).map_err(|_| {
+    fn place(&self, user: UserId, address: AddressBlock) -> Result<Permit, ApiError> {
+        self.admission.admit(user, address).map_err(|refusal| {
+            let (policy, most) = match refusal {
+                TooManySockets::OfUser(most) => {
+                    // Those of devices that vanished make room for the ones they come back with.
+                    self.sessions.probe(user);
+                    ("sockets-user", most)
+                }
+                TooManySockets::OfAddress(most) => ("sockets-address", most),
+            };
+            let wait = self.sessions.probe_time();
+            let field =
+                |text: String| HeaderValue::from_str(&text).expect("words and digits are a header value");
             ApiError::new(ProblemCode::TooManyRequests, "Close a socket or stream before you open another.")
-                .retry_after(Duration::from_secs(5))
+                .retry_after(wait)
+                .with_header(RATE_LIMIT, field(format!("\"{policy}\";r=0;t={}", wait.as_secs())))
+                .with_header(
+                    RATE_LIMIT_POLICY,
+                    field(format!("\"{policy}\";q={most};qu=\"concurrent-requests\"")),
+                )
         })
     }
 
@@ -208,7 +228,7 @@ impl SocketGate {
         if let Err(error) = &admitted
             && !matches!(error.code().status(), 429 | 503)
         {
-            self.api.spend(Class::Public, Subject::address(address)).await?;
+            self.api.spend(Class::Public, Subject::Address(AddressBlock::of(address))).await?;
         }
         admitted
     }
@@ -233,24 +253,28 @@ impl SocketGate {
                 ApiError::new(ProblemCode::Malformed, "The query of the address could not be read.")
             })?
             .into_inner();
-        let Shown { principal, device, token_expires_at } =
-            self.credentials(request.head().headers(), &query).await.inspect_err(|error| {
-                if error.code().status() == 401 {
-                    self.api.denied(Subject::address(address));
-                }
-            })?;
+        let block = AddressBlock::of(address);
+        let denied = |error: &ApiError| {
+            if error.code().status() == 401 {
+                self.api.denied(Subject::Address(block));
+            }
+        };
+        let Shown { principal, device, token_expires_at, ticket } =
+            self.credentials(request.head().headers(), &query).inspect_err(denied)?;
         self.api.activity.seen(principal.session, Timestamp::now());
-        let permit = self.place(principal.user, address)?;
+        self.api.spend(Class::Api, principal.into()).await?;
+        let permit = self.place(principal.user, block)?;
         let room = match route.room {
             None => None,
             Some(room) => match room_access(&self.api.reads, principal, room).await? {
                 RoomAccess::Granted => Some(room),
-                RoomAccess::NoSuchRoom => {
-                    self.api.spend(Class::Api, Subject::User(principal.user)).await?;
-                    None
-                }
+                RoomAccess::NoSuchRoom => None,
             },
         };
+        // Last: who is refused before with 429 or 503 comes again with the same ticket.
+        if let Some(ticket) = ticket {
+            self.api.redeem_ticket(&ticket).await.inspect_err(denied)?;
+        }
         Ok(Admitted {
             opening: Opening { principal, token_expires_at, device, room, cursor: query.cursor },
             permit,
@@ -271,7 +295,7 @@ impl SocketGate {
     }
 
     /// Who asks, by header, one-time ticket or token in the address, in this order.
-    async fn credentials(&self, headers: &HeaderMap, query: &SocketQuery) -> Result<Shown, ApiError> {
+    fn credentials(&self, headers: &HeaderMap, query: &SocketQuery) -> Result<Shown, ApiError> {
         let now = Timestamp::now();
         let bearer = headers
             .get(header::AUTHORIZATION)
@@ -282,15 +306,12 @@ impl SocketGate {
         match (bearer, &query.ticket, &query.token) {
             (Some(token), _, _) => self.access_token(token, now),
             (None, Some(ticket), _) => {
-                // To redeem it is a write, used before or not.
-                if let Ok(claims) = self.api.tokens.verify_ticket(ticket, now) {
-                    self.api.spend(Class::Api, Subject::User(claims.principal.user)).await?;
-                }
-                let claims = self.api.redeem_ticket(ticket, now).await?;
+                let claims = self.api.ticket_claims(ticket, now)?;
                 Ok(Shown {
                     principal: claims.principal,
-                    device: claims.device,
+                    device: claims.device.clone(),
                     token_expires_at: claims.access_expires_at,
+                    ticket: Some(claims),
                 })
             }
             (None, None, Some(token)) => self.access_token(token, now),
@@ -303,7 +324,12 @@ impl SocketGate {
 
     fn access_token(&self, token: &str, now: Timestamp) -> Result<Shown, ApiError> {
         let claims = self.api.access_claims(token, now)?;
-        Ok(Shown { principal: claims.principal, device: claims.device, token_expires_at: claims.expires_at })
+        Ok(Shown {
+            principal: claims.principal,
+            device: claims.device,
+            token_expires_at: claims.expires_at,
+            ticket: None,
+        })
     }
 }
 

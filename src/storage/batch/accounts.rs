@@ -137,7 +137,9 @@ fn presented(family: &FamilyRow, rotate: &RotateSession, at: Timestamp) -> Prese
         if family.previous_hash.as_ref() != Some(&rotate.presented_hash) {
             return Presented::Nothing;
         }
-        if at.since(Timestamp::from_micros(family.rotated_at)) <= ROTATION_GRACE {
+        // A clock that was set back since, here or on another node, makes the grace no longer than it is.
+        let rotated_at = Timestamp::from_micros(family.rotated_at);
+        if at.since(rotated_at).max(rotated_at.since(at)) <= ROTATION_GRACE {
             return Presented::JustRotated;
         }
     }

@@ -39,6 +39,10 @@ static SESSIONS: LazyStatement = LazyStatement::new(|| {
 static OWNER: LazyStatement =
     LazyStatement::new(|| Statement::new("SELECT user_id AS id FROM sessions WHERE id = $1"));
 
+static DEVICE: LazyStatement = LazyStatement::new(|| {
+    Statement::new("SELECT id FROM sessions WHERE user_id = $1 AND device_id = $2 LIMIT 1")
+});
+
 static KEPT: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         "SELECT scope, key, request_mac, status, body FROM idempotency_keys \
@@ -141,6 +145,15 @@ pub(in crate::storage) async fn session_owner(
 ) -> Result<Option<UserId>, StoreError> {
     let row: Option<IdRow> = store.fetch_first(&OWNER, &[Arg::text(id)]).await?;
     row.map(|row| parse("sessions.user_id", &row.id)).transpose()
+}
+
+pub(in crate::storage) async fn knows_device(
+    store: &SqlStore,
+    user: UserId,
+    device: &str,
+) -> Result<bool, StoreError> {
+    let row: Option<IdRow> = store.fetch_first(&DEVICE, &[Arg::text(user), Arg::text(device)]).await?;
+    Ok(row.is_some())
 }
 
 pub(in crate::storage) async fn kept_answer(

@@ -154,3 +154,35 @@ fn an_acknowledgement_of_something_new_is_no_frame_too_many_and_any_other_is() {
     assert_eq!((f.say(&ack(110)), f.state.closing), (None, None));
     assert_eq!((f.say(&ack(110)), f.state.closing), (None, Some(CloseReason::TooMany)));
 }
+
+#[test]
+fn a_frame_that_its_user_has_no_quota_for_leaves_no_trace_and_is_told_when_to_come_again() {
+    let mut f = Fixture::joined();
+    f.deliver(11);
+    f.written();
+    let wait = Duration::from_millis(1200);
+    for _ in 0..=MAX_MARKS {
+        let mark = f.say(r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#).expect("it has a place");
+        f.state.refuse(&mark, wait);
+        let told = f.written().join("");
+        assert!(told.contains("too_many_requests") && told.contains(r#""retry_after_ms":1200"#), "{told}");
+    }
+    let other = r#"{"type":"subscribe","room":"order:ord_0190f3c1a2b37d4e8f00112233445566"}"#;
+    for _ in 0..2 {
+        let subscribe = f.say(other).expect("it is not subscribed");
+        f.state.refuse(&subscribe, wait);
+    }
+    assert_eq!(f.state.rooms().count(), 1);
+}
+
+#[test]
+fn a_silent_peer_is_asked_out_of_turn_and_one_that_was_just_heard_is_not() {
+    let mut f = Fixture::joined();
+    f.state.probe(f.now);
+    assert!(f.written().is_empty());
+    f.state.probe(f.after(2));
+    f.state.probe(f.after(3));
+    assert_eq!(f.written().len(), 1, "asked once");
+    f.state.tick(f.after(13), &f.limits);
+    assert_eq!(f.state.closing, Some(CloseReason::HeartbeatMissed));
+}

@@ -1,0 +1,191 @@
+//! What many subjects have consumed of one quota, in a table with a bound.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use crate::domain::quota::{Decision, Quota, Usage, Which};
+
+/// When room is needed, so large a part of the table is freed at once: the search costs each new subject a few steps.
+const FREED: usize = 16;
+
+/// Subjects below which a table is never searched for those that are as good as absent.
+const FEW: usize = 64;
+
+/// How much a table may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Subjects, about 100 bytes each.
+    pub subjects: usize,
+    /// Slots of all of them, 8 bytes each.
+    pub slots: usize,
+}
+
+/// What each subject has consumed of a quota. Beyond its bounds those whose quota is nearest to whole are forgotten, so
+/// that a flood of subjects displaces itself: neither newcomers nor those that have consumed much pay for it.
+#[derive(Debug)]
+pub struct Table<K> {
+    quota: Quota,
+    usages: HashMap<K, Usage>,
+    slots: usize,
+    bounds: Bounds,
+    /// So many subjects make the next search for those that can be forgotten.
+    search_at: usize,
+}
+
+impl<K: Copy + Eq + Hash> Table<K> {
+    /// Nothing is consumed.
+    pub fn new(quota: Quota, bounds: Bounds) -> Self {
+        Self { quota, usages: HashMap::new(), slots: 0, bounds, search_at: FEW.min(bounds.subjects) }
+    }
+
+    /// Consumes one of the subject's quota, or says how long to wait.
+    pub fn spend(&mut self, key: K, now: Duration) -> (Decision, Which) {
+        let quota = self.quota;
+        self.with(key, now, |usage| usage.spend(&quota, now))
+    }
+
+    /// How long the subject's next one would have to wait; `None` when it would not. Consumes nothing.
+    pub fn check(&mut self, key: &K, now: Duration) -> Option<(Decision, Which)> {
+        self.usages.get_mut(key)?.check(&self.quota, now)
+    }
+
+    /// Records one whether or not there is one left: where there is none, in the place of the oldest.
+    pub fn record(&mut self, key: K, now: Duration) {
+        let quota = self.quota;
+        self.with(key, now, |usage| usage.record(&quota, now));
+    }
+
+    /// How many the subject's short window holds now, and the time of the last one.
+    pub fn spent(&mut self, key: &K, now: Duration) -> Option<(u32, Duration)> {
+        let usage = self.usages.get_mut(key)?;
+        let spent = usage.spent(&self.quota, now);
+        usage.last().map(|last| (spent, last))
+    }
+
+    /// Gives back what the subject consumed at this time. Where that is forgotten it stays consumed.
+    pub fn refund(&mut self, key: &K, at: Duration) {
+        if let Some(usage) = self.usages.get_mut(key) {
+            usage.refund(at);
+        }
+    }
+
+    /// Forgets a subject.
+    pub fn forget(&mut self, key: &K) {
+        if let Some(usage) = self.usages.remove(key) {
+            self.slots -= usage.slots();
+        }
+    }
+
+    /// Forgets everything that was consumed.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.quota, self.bounds);
+    }
+
+    fn with<T>(&mut self, key: K, now: Duration, act: impl FnOnce(&mut Usage) -> T) -> T {
+        if self.usages.len() >= self.search_at && !self.usages.contains_key(&key) {
+            self.make_room(now);
+        }
+        let usage = self.usages.entry(key).or_default();
+        let before = usage.slots();
+        let outcome = act(usage);
+        self.slots = self.slots + usage.slots() - before;
+        if self.slots > self.bounds.slots {
+            self.make_room(now);
+        }
+        outcome
+    }
+
+    fn make_room(&mut self, now: Duration) {
+        let quota = self.quota;
+        self.keep(|usage| usage.fullness(&quota, now) > 0);
+        while self.usages.len() >= self.bounds.subjects || self.slots > self.bounds.slots {
+            let rank = |usage: &mut Usage| (usage.fullness(&quota, now), usage.last());
+            let mut ranks: Vec<_> = self.usages.values_mut().map(rank).collect();
+            let freed = (ranks.len() / FREED).min(ranks.len().saturating_sub(1));
+            let (_, last, _) = ranks.select_nth_unstable(freed);
+            let last = *last;
+            let mut left = freed + 1;
+            self.keep(|usage| {
+                let goes = left > 0 && rank(usage) <= last;
+                left -= usize::from(goes);
+                !goes
+            });
+        }
+        self.search_at = (self.usages.len() * 2).clamp(FEW.min(self.bounds.subjects), self.bounds.subjects);
+    }
+
+    fn keep(&mut self, mut wanted: impl FnMut(&mut Usage) -> bool) {
+        let mut slots = 0;
+        self.usages.retain(|_, usage| {
+            let kept = wanted(usage);
+            slots += if kept { usage.slots() } else { 0 };
+            kept
+        });
+        self.slots = slots;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::quota::Window;
+
+    const FEW_OF_EACH: Bounds = Bounds { subjects: 128, slots: 1 << 20 };
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(1_000 + seconds)
+    }
+
+    fn table(count: u32) -> Table<u32> {
+        Table::new(Window::new(count, Duration::from_secs(60)).into(), FEW_OF_EACH)
+    }
+
+    fn admits(table: &mut Table<u32>, key: u32, seconds: u64) -> bool {
+        matches!(table.spend(key, at(seconds)).0, Decision::Admitted { .. })
+    }
+
+    #[test]
+    fn a_flood_of_subjects_displaces_itself_and_neither_newcomers_nor_the_exhausted() {
+        let mut table = table(3);
+        for _ in 0..3 {
+            assert!(admits(&mut table, 0, 0));
+        }
+        for key in 1..10_000 {
+            assert!(admits(&mut table, key, 1), "a newcomer is not one of a crowd");
+            assert!(table.usages.len() <= FEW_OF_EACH.subjects);
+        }
+        assert!(!admits(&mut table, 0, 2), "who has nothing left is not freed by others");
+    }
+
+    #[test]
+    fn subjects_that_have_everything_back_are_forgotten_before_the_table_is_full() {
+        let mut table = table(3);
+        for key in 0..64 {
+            table.spend(key, at(0));
+        }
+        assert_eq!(table.usages.len(), 64);
+        table.spend(64, at(60));
+        assert_eq!(table.usages.len(), 1);
+    }
+
+    #[test]
+    fn the_slots_of_all_subjects_together_have_a_bound() {
+        let quota = Window::new(60, Duration::from_secs(60)).into();
+        let mut table = Table::new(quota, Bounds { subjects: 1_000, slots: 640 });
+        for second in 0..60 {
+            for key in 0..100 {
+                table.spend(key, at(second));
+                assert!(table.slots <= 640 && table.slots == slots(&table));
+            }
+        }
+        table.forget(&99);
+        assert_eq!(table.slots, slots(&table));
+        table.clear();
+        assert_eq!((table.slots, table.usages.len()), (0, 0));
+    }
+
+    fn slots(table: &Table<u32>) -> usize {
+        table.usages.values().map(Usage::slots).sum()
+    }
+}
