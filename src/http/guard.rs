@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, X_FORWARDED_FOR};
+use actix_web::http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING,
+    X_FORWARDED_FOR,
+};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, web};
@@ -19,6 +22,7 @@ use crate::domain::address::AddressBlock;
 use crate::domain::quota::{Decision, Window};
 use crate::domain::time::Timestamp;
 
+use super::connection::awaits_continue;
 use super::identity::{self, Audience as _, Orderers};
 use super::limits::table::{Bounds, Table};
 use super::limits::{Class, Key, RATE_LIMIT, Rate, Spent, Subject, rate_of};
@@ -36,8 +40,8 @@ const DENIALS_A_MINUTE: u32 = 20;
 /// Users and addresses whose denials are counted at once, 2.5 MiB at most.
 const DENIED: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
 
-/// So much of a refused request's body is read and dropped, more than any order has.
-const SWALLOWED: usize = 64 * 1024;
+/// The body of a refused request is read and dropped up to this size, more than nearly any order has.
+const SWALLOWED: usize = 16 * 1024;
 
 /// How long the body of a refused request may take to arrive.
 const SWALLOWED_WITHIN: Duration = Duration::from_secs(1);
@@ -177,6 +181,12 @@ fn ticket_holder(request: &HttpRequest, api: &Api) -> Option<Principal> {
 /// Answers in the place of a route. The body is read all the same: with one left unread the connection is closed, and to
 /// make a new one costs both sides more than all the rest of a refusal.
 async fn refuse(mut request: ServiceRequest, error: ApiError) -> ServiceResponse<BoxBody> {
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let is_large = declared.is_some_and(|length: usize| length > SWALLOWED)
+        || request.headers().contains_key(TRANSFER_ENCODING);
+    if is_large || awaits_continue(request.request()) {
+        return request.into_response(error.error_response());
+    }
     let mut payload = request.take_payload();
     let swallow = async {
         let mut left = SWALLOWED;

@@ -1,12 +1,15 @@
 //! Health and metrics (requirements 10.1 and 10.2): what supervisors, load balancers and Prometheus ask.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use utoipa::ToSchema;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -24,6 +27,9 @@ const PROBE_WITHIN: Duration = Duration::from_millis(800);
 
 /// From here on a filesystem is almost full, in time for somebody to make room.
 const FULL_PERCENT: f64 = 98.0;
+
+/// How long what a readiness probe found is told to who asks next.
+const PROBE_KEPT: Duration = Duration::from_secs(1);
 
 const FULL: &str = "the filesystem of the data folder is almost full";
 const SHEDS: &str = "the writers have more to do than they can: new orders are refused";
@@ -95,7 +101,8 @@ not answer", body = ReadyView),
 ))]
 #[get("/health/ready")]
 async fn ready(api: web::Data<Api>) -> HttpResponse {
-    let answers = api.database_answers(PROBE_WITHIN).await;
+    let (probe, asked) = (api.probe.clone(), api.clone());
+    let answers = probe.ask(|| async move { asked.database_answers(PROBE_WITHIN).await }).await;
     let (code, status) = match api.readiness.get() {
         Phase::Ready if answers || !api.settings.health.database_gates_ready => (StatusCode::OK, "ready"),
         Phase::Ready | Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
@@ -234,6 +241,50 @@ async fn metrics(api: web::Data<Api>) -> HttpResponse {
     api.render_metrics()
 }
 
+/// Whether the database answered of late. However many ask, one question at most is under way, and none within a second
+/// after an answer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Probe(Arc<Mutex<Probed>>);
+
+#[derive(Debug, Default)]
+enum Probed {
+    #[default]
+    Never,
+    /// Under way; what came of it is sent to everybody who waits.
+    Asking(watch::Receiver<Option<bool>>),
+    At(Instant, bool),
+}
+
+impl Probe {
+    async fn ask<F>(&self, question: impl FnOnce() -> F) -> bool
+    where
+        F: Future<Output = bool> + 'static,
+    {
+        let mut asked = {
+            let mut probed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*probed {
+                Probed::At(at, answers) if at.elapsed() < PROBE_KEPT => return *answers,
+                // The worker thread that asked has ended if its side is gone.
+                Probed::Asking(asked) if asked.has_changed().is_ok() => asked.clone(),
+                Probed::Never | Probed::Asking(_) | Probed::At(..) => {
+                    let (answer, asked) = watch::channel(None);
+                    *probed = Probed::Asking(asked.clone());
+                    let (probe, question) = (self.clone(), question());
+                    // Not in the request's own time: who asked first may leave.
+                    actix_web::rt::spawn(async move {
+                        let answers = question.await;
+                        *probe.0.lock().unwrap_or_else(PoisonError::into_inner) =
+                            Probed::At(Instant::now(), answers);
+                        answer.send_replace(Some(answers));
+                    });
+                    asked
+                }
+            }
+        };
+        asked.wait_for(Option::is_some).await.is_ok_and(|answers| *answers == Some(true))
+    }
+}
+
 impl Api {
     async fn database_answers(&self, within: Duration) -> bool {
         match tokio::time::timeout(within, self.store.ping()).await {
@@ -259,7 +310,39 @@ impl Api {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    #[test]
+    fn however_many_ask_one_question_is_under_way_and_its_answer_is_kept_for_a_second() {
+        actix_rt::System::new().block_on(async {
+            let (probe, asked) = (Probe::default(), Arc::new(AtomicUsize::new(0)));
+            let (answer, answered) = watch::channel(false);
+            let ask = || {
+                let (asked, mut answered) = (asked.clone(), answered.clone());
+                probe.ask(move || async move {
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    answered.wait_for(|answered| *answered).await.is_ok()
+                })
+            };
+            let many = futures_util::future::join_all((0..100).map(|_| ask()));
+            let (answers, ()) = futures_util::future::join(many, async {
+                tokio::task::yield_now().await;
+                // Whoever asked first may leave.
+                drop(ask());
+                answer.send_replace(true);
+            })
+            .await;
+            assert_eq!((answers, asked.load(Ordering::Relaxed)), (vec![true; 100], 1));
+            assert!(ask().await);
+            assert_eq!(asked.load(Ordering::Relaxed), 1);
+            let long_ago = Instant::now().checked_sub(PROBE_KEPT).expect("a machine runs for a second");
+            *probe.0.lock().unwrap() = Probed::At(long_ago, true);
+            assert!(ask().await);
+            assert_eq!(asked.load(Ordering::Relaxed), 2);
+        });
+    }
 
     #[test]
     fn fewer_than_half_failing_is_degraded() {

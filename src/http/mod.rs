@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod admin;
 pub mod businesses;
 pub mod client;
+pub mod connection;
 pub mod freshness;
 pub mod guard;
 mod head;

@@ -4,19 +4,17 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_http::{HttpService, KeepAlive};
+use actix_http::{Extensions, HttpService, KeepAlive};
 use actix_server::{Server, ServerHandle};
 use actix_service::{fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::web;
 
+use super::connection::{Connection, Entrance, reporting};
 use super::routes;
 use super::settings::ServerSettings;
 use super::sockets::SocketGate;
 use super::state::Api;
-
-/// A connection without a request is kept this long for the next one.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long a connection may take to end after its last answer.
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -27,6 +25,14 @@ const BACKLOG: i32 = 4096;
 /// The kernel gives a peer up when nothing it was sent has been acknowledged, or taken, for so long: with the heartbeats
 /// of sockets and event streams this frees every descriptor within 45 s of its peer's end.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The kernel asks a peer that nothing was heard of for this long whether it is still there, and with the time-out above
+/// gives it up within 45 s: for connections on which nothing is sent, waiting for a request or for an event. Longer than
+/// the silence of a socket between its pings.
+const TCP_KEEP_ALIVE_AFTER: Duration = Duration::from_secs(28);
+
+/// How often the kernel asks again.
+const TCP_KEEP_ALIVE_EVERY: Duration = Duration::from_secs(5);
 
 /// What the kernel may hold for one connection. Bounded, so that a slow peer shows here and not in megabytes of
 /// kernel memory.
@@ -72,24 +78,28 @@ impl Listening {
         gate: SocketGate,
     ) -> io::Result<(Server, ServerHandle)> {
         let workers = settings.worker_threads();
-        let header_timeout = Duration::from_secs(settings.header_timeout_s);
+        let entrance =
+            Entrance::new(settings, api.trusted_proxies.clone(), api.deployment, api.metrics.clone());
         let mut builder =
             Server::build().workers(workers).shutdown_timeout(settings.drain_s).disable_signals();
         let stopping = builder.graceful_shutdown_signal();
         if let Some(ops) = ops {
-            let (api, stopping) = (api.clone(), stopping.clone());
+            let (api, stopping, entrance) = (api.clone(), stopping.clone(), entrance.clone());
             builder = builder.listen("bellhop-ops", ops.listener, move || {
                 let stopping = stopping.clone();
-                HttpService::build()
-                    .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-                    .client_request_timeout(header_timeout)
+                let application = map_config(routes::operations(api.clone()), |()| AppConfig::default());
+                let http = HttpService::build()
+                    .keep_alive(KeepAlive::Os)
+                    .client_request_timeout(Duration::ZERO)
                     .client_disconnect_timeout(DISCONNECT_WITHIN)
+                    .h1_allow_half_closed(true)
+                    .on_connect_ext(introduce)
                     .graceful_shutdown_signal(move || {
                         let stopping = stopping.clone();
                         async move { stopping.notified().await }
                     })
-                    .finish(map_config(routes::operations(api.clone()), |()| AppConfig::default()))
-                    .tcp()
+                    .finish(reporting(application));
+                entrance.clone().door(false).before(http)
             })?;
         }
         let server = builder
@@ -104,19 +114,21 @@ impl Listening {
                         worker.clone().upgrade(upgrade)
                     })))
                 });
-                HttpService::build()
-                    .keep_alive(KeepAlive::Timeout(KEEP_ALIVE))
-                    .client_request_timeout(header_timeout)
+                let application = map_config(application, |()| AppConfig::default());
+                // The deadlines of a connection are its stream's, which sees each of its states.
+                let http = HttpService::build()
+                    .keep_alive(KeepAlive::Os)
+                    .client_request_timeout(Duration::ZERO)
                     .client_disconnect_timeout(DISCONNECT_WITHIN)
-                    // Who hangs up takes its long poll or event stream along; else they would hold their places on.
-                    .h1_allow_half_closed(false)
+                    .h1_allow_half_closed(true)
+                    .on_connect_ext(introduce)
                     .graceful_shutdown_signal(move || {
                         let stopping = stopping.clone();
                         async move { stopping.notified().await }
                     })
                     .upgrade(sockets)
-                    .finish(map_config(application, |()| AppConfig::default()))
-                    .tcp()
+                    .finish(reporting(application));
+                entrance.clone().door(true).before(http)
             })?
             .run();
         let handle = server.handle();
@@ -124,11 +136,19 @@ impl Listening {
     }
 }
 
+/// Lets the requests of a connection know it.
+fn introduce(connection: &Connection, data: &mut Extensions) {
+    data.insert(connection.exchange());
+}
+
 /// Connections take these over from their listener, which saves three system calls each. None is needed for a
 /// connection to work, so a kernel that refuses only costs what it would have given.
 fn tune(socket: &socket2::Socket) {
+    let keep_alive =
+        socket2::TcpKeepalive::new().with_time(TCP_KEEP_ALIVE_AFTER).with_interval(TCP_KEEP_ALIVE_EVERY);
     let tuned = socket
         .set_tcp_nodelay(true)
+        .and_then(|()| socket.set_tcp_keepalive(&keep_alive))
         .and_then(|()| socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT)))
         .and_then(|()| socket.set_send_buffer_size(SEND_BUFFER));
     if let Err(error) = tuned {

@@ -57,6 +57,8 @@ pub struct ServerSettings {
     pub header_timeout_s: u64,
     /// Longest time a client may take for its request body, seconds, 1–300; more is 408.
     pub body_timeout_s: u64,
+    /// Connections of one address that are no sockets, on one node, 1–1000000; those of `trusted_proxies` are not counted.
+    pub connections_per_address: usize,
     /// Longest time that clients and requests get after the signal to stop, seconds, 0–26: writing the rest takes up to 4 more,
     /// and supervisors kill after 30.
     pub drain_s: u64,
@@ -145,6 +147,7 @@ impl Default for ServerSettings {
             body_bytes: MIB,
             header_timeout_s: 10,
             body_timeout_s: 30,
+            connections_per_address: 4096,
             drain_s: 25,
         }
     }
@@ -210,6 +213,7 @@ impl ServerSettings {
         checks.range("body_bytes", self.body_bytes, KIB..=16 * MIB);
         checks.range("header_timeout_s", self.header_timeout_s, 1..=60);
         checks.range("body_timeout_s", self.body_timeout_s, 1..=300);
+        checks.range("connections_per_address", self.connections_per_address, 1..=1_000_000);
         for host in self.trusted_hosts.iter().filter(|host| !is_host(host)) {
             checks.refuse("trusted_hosts", format!("'{host}' is not a lower-case name without a port"));
         }

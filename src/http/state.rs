@@ -17,7 +17,9 @@ use super::access::revocations::Revocations;
 use super::access::throttle::Throttle;
 use super::access::token::Tokens;
 use super::guard::Denials;
+use super::health::Probe;
 use super::idempotency::Gate;
+use super::input::BodyBudget;
 use super::limits::LocalLimits;
 use super::network::Network;
 use super::settings::Settings;
@@ -118,6 +120,8 @@ pub struct Api {
     pub(super) settings: Settings,
     pub(super) throttle: Mutex<Throttle>,
     pub(super) gate: Gate,
+    pub(super) bodies: BodyBudget,
+    pub(super) probe: Probe,
     pub(super) trusted_proxies: Vec<Network>,
 }
 
@@ -145,6 +149,8 @@ impl Api {
             deployment: parts.deployment,
             throttle: Mutex::default(),
             gate: Gate::default(),
+            bodies: BodyBudget::default(),
+            probe: Probe::default(),
         }
     }
 }

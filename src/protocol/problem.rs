@@ -85,10 +85,14 @@ problems! {
     Invalid => 422, "invalid", "Some fields are not acceptable";
     /// The key was used for another request.
     IdempotencyMismatch => 422, "idempotency_mismatch", "This idempotency key was used for another request";
+    /// An address of sockets, asked for otherwise.
+    UpgradeRequired => 426, "upgrade_required", "This address is for sockets";
     /// A change needs the version it was made on.
     VersionRequired => 428, "version_required", "Name the version you are changing";
     /// Too often.
     TooManyRequests => 429, "too_many_requests", "Too many requests";
+    /// More than the limit of a request's head.
+    HeadTooLarge => 431, "head_too_large", "The head of the request is too large";
     /// Something broke here; the log knows.
     Internal => 500, "internal", "Something went wrong here";
     /// Too much to do or the store is away; nothing happened.

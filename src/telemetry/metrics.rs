@@ -40,6 +40,8 @@ pub struct Families {
     pub http_requests_total: IntCounterVec,
     /// From request head to response head, seconds, by method and route pattern.
     pub http_request_duration_seconds: HistogramVec,
+    /// Connections that the hub ended without asking a route, by reason.
+    pub http_connections_refused_total: IntCounterVec,
     /// Open sockets.
     pub websocket_connections_active: IntGauge,
     /// Sockets closed, by named reason.
@@ -184,6 +186,11 @@ impl Families {
                 "http_request_duration_seconds",
                 "From request head to response head.",
                 &["method", "endpoint"],
+            )?,
+            http_connections_refused_total: add.counters(
+                "http_connections_refused_total",
+                "Connections that were ended without a route's having been asked.",
+                &["reason"],
             )?,
             websocket_connections_active: add.gauge("websocket_connections_active", "Open sockets.")?,
             websocket_closes_total: add.counters("websocket_closes_total", "Sockets closed.", &["reason"])?,

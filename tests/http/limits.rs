@@ -174,7 +174,7 @@ async fn upgrades_that_are_refused_spend_the_quota_of_the_address_and_make_no_se
     for n in 0..5 {
         let mut stream = TcpStream::connect(app.address).await.unwrap();
         let request = format!(
-            "MADE-UP-{n} /x HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
+            "MADE-UP-{n} /x HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: websocket\r\n\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();

@@ -7,6 +7,7 @@ mod device;
 mod person;
 mod proxy;
 mod stream;
+mod wire;
 
 pub use app::{Endpoint, TestApp};
 pub use database::{Database as TestDatabase, DatabaseCopy, PostgresDatabase as StandbyDatabase, StoreKind};
@@ -14,6 +15,7 @@ pub use device::{Closed, Device, seq};
 pub use person::{Answer, PASSWORD, Person, order_body};
 pub use proxy::{Proxy, Spoiled, Weather};
 pub use stream::{EventStream, StreamEvent};
+pub use wire::{Wire, WireAnswer};
 
 /// Runs each test once over SQLite and once over Postgres.
 #[macro_export]

@@ -12,15 +12,13 @@ use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
+use crate::http::guard::client_of;
 use crate::http::problem::ApiError;
 use crate::http::state::Api;
 use crate::protocol::problem::ProblemCode;
 
+use super::body_limits::{Holding, limit_of};
 use super::{check, wrong_field};
-
-/// So much of an oversized body is read and dropped, as a multiple of the limit, before it is refused: a client that
-/// is still writing when the connection closes sees a reset instead of the answer.
-const READ_AND_DROPPED: usize = 8;
 
 /// A JSON body as `T`, all of whose fields were checked.
 #[derive(Debug)]
@@ -38,19 +36,26 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let server = &request
-            .app_data::<web::Data<Api>>()
-            .expect("the routes are mounted together with their state")
-            .settings
-            .server;
-        let (limit, within) = (server.body_bytes, Duration::from_secs(server.body_timeout_s));
+        let api =
+            request.app_data::<web::Data<Api>>().expect("the routes are mounted together with their state");
+        let server = &api.settings.server;
+        let limit = limit_of(request.method(), request.path()).min(server.body_bytes);
+        let within = Duration::from_secs(server.body_timeout_s);
+        let declared =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let mut holding = api.bodies.open(client_of(request));
         let is_json = request.mime_type().is_ok_and(|mime| {
             mime.is_some_and(|mime| mime.subtype() == "json" || mime.suffix().is_some_and(|s| s == "json"))
         });
         let encoded = request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity");
         let payload = payload.take();
         Box::pin(async move {
-            let bytes = tokio::time::timeout(within, collect(payload, limit)).await.map_err(|_| {
+            // By its head, before any of it is asked for.
+            if declared.is_some_and(|declared: u64| declared > limit as u64) {
+                return Err(too_large(limit));
+            }
+            let arrived = tokio::time::timeout(within, collect(payload, limit, &mut holding));
+            let bytes = arrived.await.map_err(|_| {
                 let wait = within.as_secs();
                 ApiError::new(ProblemCode::RequestTimeout, format!("The body has to arrive within {wait} s."))
             })??;
@@ -67,21 +72,21 @@ where
     }
 }
 
-async fn collect(mut payload: Payload, limit: usize) -> Result<BytesMut, ApiError> {
+fn too_large(limit: usize) -> ApiError {
+    ApiError::new(ProblemCode::TooLarge, format!("At most {limit} bytes are taken."))
+}
+
+async fn collect(mut payload: Payload, limit: usize, holding: &mut Holding) -> Result<BytesMut, ApiError> {
     let mut bytes = BytesMut::new();
-    let mut seen = 0usize;
     while let Some(chunk) = payload.next().await {
         let chunk =
             chunk.map_err(|_| ApiError::new(ProblemCode::Malformed, "The body did not arrive whole."))?;
-        seen = seen.saturating_add(chunk.len());
-        if seen <= limit {
-            bytes.extend_from_slice(&chunk);
-        } else if seen > limit.saturating_mul(READ_AND_DROPPED) {
-            break;
+        let length = bytes.len().saturating_add(chunk.len());
+        if length > limit {
+            return Err(too_large(limit));
         }
-    }
-    if seen > limit {
-        return Err(ApiError::new(ProblemCode::TooLarge, format!("At most {limit} bytes are taken.")));
+        holding.grow(length)?;
+        bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }

@@ -2,6 +2,7 @@
 //! wrong is named.
 
 mod body;
+mod body_limits;
 mod list;
 mod parsed;
 mod path;
@@ -9,6 +10,7 @@ mod query;
 pub mod rules;
 
 pub use body::Body;
+pub(super) use body_limits::BodyBudget;
 pub use list::List;
 pub use parsed::{FromText, Parsed, one_of, schema_of};
 pub use path::{PathId, path_text};

@@ -17,6 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::frames::JoinedRoom;
 use crate::protocol::problem::ProblemCode;
 
+use super::connection::end_with_client;
 use super::guard::block_of;
 use super::input::path_text;
 use super::problem::ApiError;
@@ -66,6 +67,8 @@ async fn follow(
         RoomAccess::Granted => {}
         RoomAccess::NoSuchRoom => return Err(ApiError::not_found()),
     }
+    // Or it would hold its place after its client has gone.
+    end_with_client(request).await;
     let joined = reader.join(room, cursor).await?;
     Ok((reader, joined))
 }

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use actix_codec::Framed;
 use actix_http::body::{BodySize, BoxBody};
 use actix_http::header::{self, HeaderMap, HeaderValue};
-use actix_http::{ConnectionType, Request, Response, StatusCode, h1, ws};
+use actix_http::{ConnectionType, Request, RequestHead, Response, StatusCode, Version, h1, ws};
 use actix_web::{ResponseError as _, web};
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use serde::Deserialize;
-use tokio::net::TcpStream;
 use tracing::Instrument as _;
 
 use crate::actors::session::{self, Opening, Reader, RoomAccess, Sessions, Switchboard, room_access};
@@ -24,6 +23,7 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::http::access::token::TicketClaims;
 use crate::http::client;
+use crate::http::connection::Connection;
 use crate::http::head::own_headers;
 use crate::http::limits::{Class, RATE_LIMIT, RATE_LIMIT_POLICY, Subject};
 use crate::http::observe::{REQUEST_ID, RequestId, known_method};
@@ -122,7 +122,7 @@ impl WorkerGate {
     /// When the answer could not be written.
     pub async fn upgrade(
         self,
-        (mut request, framed): (Request, Framed<TcpStream, h1::Codec>),
+        (mut request, framed): (Request, Framed<Connection, h1::Codec>),
     ) -> Result<(), UpgradeError> {
         let began = Instant::now();
         own_headers(request.headers_mut());
@@ -153,7 +153,7 @@ impl WorkerGate {
     async fn switch(
         self,
         request: &Request,
-        mut framed: Framed<TcpStream, h1::Codec>,
+        mut framed: Framed<Connection, h1::Codec>,
         admitted: Admitted,
         id: &RequestId,
     ) -> Result<(), UpgradeError> {
@@ -166,9 +166,10 @@ impl WorkerGate {
         framed.send(h1::Message::Item((answer, BodySize::None))).await?;
         let parts = framed.into_parts();
         let signed_in = admitted.opening.principal.session;
+        let (stream, behind) = parts.io.into_socket();
         // A copy, mostly of nothing: frozen, the request's 8 KiB buffer would live as long as the socket.
-        let early = Bytes::copy_from_slice(&parts.read_buf);
-        session::open(&self.board, parts.io, early, admitted.opening, admitted.permit);
+        let early = Bytes::from([&parts.read_buf[..], &behind[..]].concat());
+        session::open(&self.board, stream, early, admitted.opening, admitted.permit);
         // A sign-in that ended between the look at its token and here has told only the sockets that were there.
         if self.gate.api.revocations.contains(signed_in) {
             self.gate.sessions.end_session(signed_in);
@@ -241,9 +242,7 @@ impl SocketGate {
     ) -> Result<Admitted, ApiError> {
         self.api.check_host(request.uri(), request.head().headers())?;
         let route = route.ok_or_else(ApiError::not_found)?;
-        ws::verify_handshake(request.head()).map_err(|error| {
-            ApiError::new(ProblemCode::Malformed, format!("This is no WebSocket handshake: {error}."))
-        })?;
+        check_handshake(request.head())?;
         if self.api.readiness.get() != Phase::Ready {
             return Err(unavailable());
         }
@@ -333,13 +332,33 @@ impl SocketGate {
     }
 }
 
+/// What a handshake has to be (RFC 6455 §4.2.1 and §11.3).
+fn check_handshake(head: &RequestHead) -> Result<(), ApiError> {
+    if head.version < Version::HTTP_11 {
+        // Most often a proxy's: nginx speaks HTTP/1.0 to what is behind it unless it is told `proxy_http_version 1.1`.
+        return Err(ApiError::new(
+            ProblemCode::UpgradeRequired,
+            "Sockets need HTTP/1.1. A proxy in between has to speak it too (nginx: proxy_http_version 1.1).",
+        )
+        .with_header(header::UPGRADE, HeaderValue::from_static("websocket")));
+    }
+    for name in [header::SEC_WEBSOCKET_KEY, header::SEC_WEBSOCKET_VERSION] {
+        if head.headers().get_all(&name).count() > 1 {
+            return Err(ApiError::new(ProblemCode::Malformed, format!("A handshake has one {name}.")));
+        }
+    }
+    ws::verify_handshake(head).map_err(|error| {
+        ApiError::new(ProblemCode::Malformed, format!("This is no WebSocket handshake: {error}."))
+    })
+}
+
 fn unavailable() -> ApiError {
     ApiError::new(ProblemCode::Unavailable, "This node takes no sockets now.")
         .retry_after(Duration::from_secs(1))
 }
 
 async fn refuse(
-    mut framed: Framed<TcpStream, h1::Codec>,
+    mut framed: Framed<Connection, h1::Codec>,
     error: &ApiError,
     id: &RequestId,
     deployment: Deployment,

@@ -1,0 +1,88 @@
+//! How many connections one address may have.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+use crate::http::limits::Subject;
+use crate::http::network::Network;
+
+/// Counts the connections of the whole node that are no sockets, by address as all limits see it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Places(Arc<Counts>);
+
+#[derive(Debug)]
+struct Counts {
+    taken: DashMap<Subject, usize>,
+    most: usize,
+    /// Speak for many, and are not counted.
+    proxies: Vec<Network>,
+}
+
+/// A connection's place, given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    counts: Arc<Counts>,
+    subject: Option<Subject>,
+}
+
+/// The address has as many connections as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooMany;
+
+impl Places {
+    pub(super) fn new(most: usize, proxies: Vec<Network>) -> Self {
+        Self(Arc::new(Counts { taken: DashMap::new(), most, proxies }))
+    }
+
+    /// Takes a place, or none.
+    pub(super) fn take(&self, peer: IpAddr) -> Result<Place, TooMany> {
+        let counts = self.0.clone();
+        if counts.proxies.iter().any(|network| network.contains(peer)) {
+            return Ok(Place { counts, subject: None });
+        }
+        let subject = Subject::address(peer);
+        {
+            let mut taken = counts.taken.entry(subject).or_insert(0);
+            if *taken >= counts.most {
+                return Err(TooMany);
+            }
+            *taken += 1;
+        }
+        Ok(Place { counts, subject: Some(subject) })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Some(subject) = self.subject else { return };
+        if let Entry::Occupied(mut taken) = self.counts.taken.entry(subject) {
+            *taken.get_mut() = taken.get().saturating_sub(1);
+            if *taken.get() == 0 {
+                taken.remove();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_block_has_so_many_connections_and_a_trusted_proxy_any_number() {
+        let places = Places::new(2, vec!["10.0.0.0/8".parse().unwrap()]);
+        let take = |peer: &str| places.take(peer.parse().unwrap());
+        let first = take("2001:db8::1").unwrap();
+        let second = take("2001:db8::ffff:2").unwrap();
+        assert_eq!(take("2001:db8::3").err(), Some(TooMany));
+        let other = take("2001:db8:0:1::1").unwrap();
+        let many: Vec<_> = (0..9).map(|_| take("::ffff:10.0.0.1").unwrap()).collect();
+        drop(first);
+        let again = take("2001:db8::3").unwrap();
+        drop((second, other, many, again));
+        assert!(places.0.taken.is_empty());
+    }
+}

@@ -1,0 +1,126 @@
+//! Refusals of what never becomes a request: problems like all others, counted, and logged without end to no log.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant, SystemTime};
+
+use actix_web::http::header::HttpDate;
+use uuid::Uuid;
+
+use crate::http::problem::{PROBLEM_JSON, to_body};
+use crate::http::protection;
+use crate::http::state::Deployment;
+use crate::protocol::problem::{Problem, ProblemCode};
+use crate::telemetry::Metrics;
+
+/// At most one warning in so long a time by each worker thread; each refusal is a line at `debug`.
+const WARN_EVERY: Duration = Duration::from_secs(10);
+
+/// Why a connection was ended without a route's having been asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// No request that can be read.
+    Malformed,
+    /// A head that did not come in time.
+    HeadTimeout,
+    /// A head larger than is taken.
+    HeadTooLarge,
+    /// The address has as many connections as it may.
+    TooMany,
+    /// The client took nothing of its answer for too long.
+    WriteStalled,
+    /// The client sent too much behind a request that waits.
+    TooFarAhead,
+}
+
+impl Reason {
+    /// The label of the metric.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::HeadTimeout => "head_timeout",
+            Self::HeadTooLarge => "head_too_large",
+            Self::TooMany => "too_many_connections",
+            Self::WriteStalled => "write_stalled",
+            Self::TooFarAhead => "too_far_ahead",
+        }
+    }
+
+    const fn code(self) -> ProblemCode {
+        match self {
+            Self::Malformed | Self::WriteStalled | Self::TooFarAhead => ProblemCode::Malformed,
+            Self::HeadTimeout => ProblemCode::RequestTimeout,
+            Self::HeadTooLarge => ProblemCode::HeadTooLarge,
+            Self::TooMany => ProblemCode::TooManyRequests,
+        }
+    }
+}
+
+/// A refusal and what its client is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) reason: Reason,
+    detail: &'static str,
+}
+
+impl Refused {
+    pub(super) const fn new(reason: Reason, detail: &'static str) -> Self {
+        Self { reason, detail }
+    }
+}
+
+/// Counts, logs and words the refusals of one worker thread.
+#[derive(Debug)]
+pub(super) struct Refusals {
+    deployment: Deployment,
+    metrics: Metrics,
+    warned: Cell<Option<Instant>>,
+    unsaid: Cell<u64>,
+}
+
+impl Refusals {
+    pub(super) fn new(deployment: Deployment, metrics: Metrics) -> Self {
+        Self { deployment, metrics, warned: Cell::default(), unsaid: Cell::default() }
+    }
+
+    /// Counts a connection that is ended, and says so.
+    pub(super) fn count(&self, reason: Reason, request_id: &str) {
+        self.metrics.http_connections_refused_total.with_label_values(&[reason.as_str()]).inc();
+        tracing::debug!(reason = reason.as_str(), request_id, "a connection was refused");
+        self.unsaid.set(self.unsaid.get() + 1);
+        if self.warned.get().is_none_or(|warned| warned.elapsed() >= WARN_EVERY) {
+            self.warned.set(Some(Instant::now()));
+            let refused = self.unsaid.take();
+            tracing::warn!(refused, last = reason.as_str(), "connections were refused; debug has each");
+        }
+    }
+
+    /// A whole answer, after which the connection is closed.
+    pub(super) fn answer(&self, refused: Refused) -> Vec<u8> {
+        let request_id = Uuid::now_v7().to_string();
+        self.count(refused.reason, &request_id);
+        let problem = Problem { request_id, ..Problem::new(refused.reason.code(), refused.detail) };
+        let status = actix_web::http::StatusCode::from_u16(problem.status);
+        let phrase = status.ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+        let body = to_body(&problem);
+        let mut answer = format!(
+            "HTTP/1.1 {} {phrase}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\nconnection: close\r\n\
+             x-request-id: {}\r\ndate: {}\r\n",
+            problem.status,
+            body.len(),
+            problem.request_id,
+            HttpDate::from(SystemTime::now()),
+        );
+        if refused.reason == Reason::TooMany {
+            answer.push_str("retry-after: 5\r\n");
+        }
+        for (name, value) in protection::fields(self.deployment, "") {
+            answer.push_str(name.as_str());
+            answer.push_str(": ");
+            answer.push_str(value.to_str().unwrap_or_default());
+            answer.push_str("\r\n");
+        }
+        answer.push_str("\r\n");
+        answer.push_str(&body);
+        answer.into_bytes()
+    }
+}
