@@ -101,13 +101,12 @@ impl Generations {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
-
     use super::*;
     use crate::domain::cursor::Epoch;
     use crate::domain::event::EventType;
     use crate::domain::ids::OrderId;
     use crate::domain::time::Timestamp;
+    use crate::protocol::event::EventData;
 
     fn room(n: u128) -> RoomId {
         RoomId::Order(OrderId::from_uuid(uuid::Uuid::from_u128(n)))
@@ -118,9 +117,9 @@ mod tests {
             room: room(n),
             cursor: Cursor::new(Epoch::new(epoch), seq),
             id: EventId::generate(),
-            kind: EventType::OrderCreated,
+            kind: EventType::OrderCreated.into(),
             at: Timestamp::default(),
-            data: RawValue::from_string("{}".to_owned()).unwrap(),
+            data: EventData::empty(),
         }
     }
 

@@ -21,9 +21,7 @@ pub use invitations::{InvitationAnswer, InvitationOutcome, Invitee, NewInvitatio
 pub use outcome::{
     Addition, Committed, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
 };
-pub use upkeep::{
-    Advanced, EpochChange, Purgeable, RETENTION, Retention, RowKey, SealedColumn, Sweepable,
-};
+pub use upkeep::{Advanced, EpochChange, Purgeable, RETENTION, Retention, RowKey, SealedColumn, Sweepable};
 
 /// A command with the id under which it happens at most once, however often a lane tries it.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ const VERBS: [&str; 4] = ["select", "insert", "update", "delete"];
 const BEFORE_A_TABLE: [&str; 4] = ["from", "into", "join", "update"];
 
 /// Every table there is on either database: a label can have no other value than these, `none` and `other`.
-const TABLES: [&str; 23] = [
+const TABLES: [&str; 24] = [
     "businesses",
     "commands",
     "device_acks",
@@ -18,6 +18,7 @@ const TABLES: [&str; 23] = [
     "devices",
     "hub",
     "idempotency_keys",
+    "invitations",
     "members",
     "menu_items",
     "notification_reads",

@@ -24,9 +24,8 @@ use super::connection::SharedRow;
 use super::connector::Connector;
 use super::error::StoreError;
 use super::ports::{
-    BusinessStats, Checkpoint, Circuit, Invitation, Lane, Member, OrderPage, OrderQuery, SealedPage,
-    Session, Store,
-    TimelineEntry, User,
+    BusinessStats, Checkpoint, Circuit, Invitation, Lane, Member, OrderPage, OrderQuery, SealedPage, Session,
+    Store, TimelineEntry, User,
 };
 use super::reading::Reading;
 use super::reads::lists::{self, Asker};

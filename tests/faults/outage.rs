@@ -190,7 +190,18 @@ async fn a_hub_that_was_told_so_is_not_ready_while_its_database_is_away_and_is_a
     let get = async |path: &str| Answer::of(app.http.get(app.url(path))).await;
     get("/health/ready").await.expect(200);
     proxy.set(Weather::Refusing);
-    let ready = get("/health/ready").await.expect(503).json();
+    // The answer may be a second old.
+    let mut polls = tokio::time::interval(Duration::from_millis(50));
+    let told = async {
+        loop {
+            let ready = get("/health/ready").await;
+            if ready.status == 503 {
+                return ready.json();
+            }
+            polls.tick().await;
+        }
+    };
+    let ready = tokio::time::timeout(Duration::from_secs(20), told).await.expect("readiness tells of it");
     assert_eq!((&ready["status"], &ready["database"]), (&"not_ready".into(), &"unavailable".into()));
     get("/health").await.expect(200);
     get("/health/live").await.expect(200);

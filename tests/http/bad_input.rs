@@ -14,6 +14,10 @@ use uuid::Uuid;
 use crate::support::{Answer, Person, StoreKind, TestApp, order_body};
 use crate::{SECRET, fields, tokens, with};
 
+/// The first level of a notification's data that is one too many.
+const DEEPEST: &str =
+    "data[0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0][0]";
+
 /// What a request carries.
 enum Sent {
     /// Nothing.
@@ -183,9 +187,10 @@ async fn bad_input_gets_its_answer_row_by_row(kind: StoreKind) {
             &format!("/businesses/{business}/notifications"),
             &mia,
             Sent::Bytes(nested),
-            400,
-            "malformed",
-        ),
+            422,
+            "invalid",
+        )
+        .naming(&[DEEPEST]),
         raw("a list for an object", b"[]", 422, "invalid").naming(&["body"]),
         raw("null for an object", b"null", 422, "invalid").naming(&["body"]),
         raw("a field given twice", b"{\"notes\":\"a\",\"notes\":\"b\"}", 422, "invalid").naming(&["notes"]),

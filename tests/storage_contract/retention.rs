@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bellhop::domain::access::Role;
+use bellhop::domain::access::{MemberRole, Role};
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::event::{Notification, Priority};
-use bellhop::domain::ids::{NotificationId, SessionId, UserId};
+use bellhop::domain::ids::{InvitationId, NotificationId, SessionId, UserId};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::Lane;
 use bellhop::storage::command::{
-    Action, DeviceAck, DeviceMark, MarkKind, NewSession, Outcome, Purgeable, RETENTION, Reach, ReceivedAck,
-    Retention, RowKey, Sweepable,
+    Action, DeviceAck, DeviceMark, Invitee, MarkKind, NewInvitation, NewSession, Outcome, Purgeable,
+    RETENTION, Reach, ReceivedAck, Retention, RowKey, Sweepable,
 };
 
 use crate::fixtures::{World, now, place_once, run, run_one, user};
@@ -83,16 +83,27 @@ async fn used(store: &TestStore) -> World {
         kind: "NOTE".to_owned(),
         title: "t".to_owned(),
         message: "m".to_owned(),
-        data: serde_json::json!({}),
+        data: Default::default(),
         priority: Priority::Low,
         created_at: now(),
     };
     let (business, id) = (world.business.id, notification.id);
+    let invited = user(Role::Merchant);
+    let invitation = NewInvitation {
+        id: InvitationId::generate(),
+        business,
+        invitee: Invitee::User(invited.id),
+        role: MemberRole::Staff,
+        invited_by: world.owner,
+        expires_at: now().plus(DAY),
+    };
     run(
         lane,
         vec![
             Action::CreateUser(Box::new(account)),
             Action::OpenSession(Box::new(session)),
+            Action::CreateUser(Box::new(invited)),
+            Action::Invite(Box::new(invitation)),
             Action::RedeemTicket { jti: "t".to_owned(), expires_at: now().plus(DAY) },
             Action::PostNotification(Box::new(notification)),
         ],

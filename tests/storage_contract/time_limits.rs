@@ -40,7 +40,7 @@ fn acknowledgements_of_much_are_stored_in_the_end_and_orders_beside_them_are_alw
             )
             .await;
         let room = RoomId::Business(world.business.id);
-        assert_eq!(store.store.head(room).await.unwrap().seq, EVENTS);
+        assert_eq!(store.store.head(room).await.unwrap().cursor.seq, EVENTS);
         let epoch = store.store.epoch().await.unwrap();
         let hasty = store.hasty();
         let settings = PersistenceSettings::default();

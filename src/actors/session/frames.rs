@@ -141,7 +141,10 @@ impl SessionState {
             Effect::Authorize(room, _) => {
                 self.forget(*room);
             }
-            Effect::Mark(_) => self.marks = self.marks.saturating_sub(1),
+            Effect::Mark(mark) => {
+                self.marks = self.marks.saturating_sub(1);
+                self.marked.remove(mark.room, mark.cursor, mark.kind);
+            }
             _ => {}
         }
         let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);

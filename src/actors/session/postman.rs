@@ -16,7 +16,7 @@ use crate::actors::mailbox::{Mailbox, NotTaken};
 use crate::actors::persistence::SubmitError;
 use crate::actors::room::Published;
 use crate::domain::cursor::Cursor;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::domain::room::RoomId;
 use crate::storage::command::ReceivedAck;
 

@@ -59,6 +59,15 @@ fn user() -> NewUser {
     }
 }
 
+/// Every frame may reach the store.
+struct NoQuota;
+
+impl FrameQuota for NoQuota {
+    fn spend(&self, _: UserId, _: std::time::Instant) -> Result<(), std::time::Duration> {
+        Ok(())
+    }
+}
+
 impl Hub {
     /// One worker thread, this one; a business with an owner and somebody on its staff.
     async fn start() -> Self {
@@ -77,8 +86,16 @@ impl Hub {
         let nothing_kept = CacheSettings { max_bytes: 0, ..CacheSettings::default() };
         let reads = CachedReads::new(store, nothing_kept, metrics.clone());
         let limits = SessionSettings::default();
-        let sessions =
-            Sessions::new(rooms, persistence.clone(), reads, Arc::new(NobodyEnds), limits, metrics, fatal);
+        let sessions = Sessions::new(
+            rooms,
+            persistence.clone(),
+            reads,
+            Arc::new(NobodyEnds),
+            Arc::new(NoQuota),
+            limits,
+            metrics,
+            fatal,
+        );
         let (owner, staff) = (user(), user());
         let business = Business {
             id: BusinessId::generate(),

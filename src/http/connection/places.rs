@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
-use crate::http::limits::Subject;
+use crate::domain::address::AddressBlock;
 use crate::http::network::Network;
 
 /// Counts the connections of the whole node that are no sockets, by address as all limits see it. Cheap to clone.
@@ -15,7 +15,7 @@ pub(super) struct Places(Arc<Counts>);
 
 #[derive(Debug)]
 struct Counts {
-    taken: DashMap<Subject, usize>,
+    taken: DashMap<AddressBlock, usize>,
     most: usize,
     /// Speak for many, and are not counted.
     proxies: Vec<Network>,
@@ -25,7 +25,7 @@ struct Counts {
 #[derive(Debug)]
 pub(super) struct Place {
     counts: Arc<Counts>,
-    subject: Option<Subject>,
+    block: Option<AddressBlock>,
 }
 
 /// The address has as many connections as it may.
@@ -41,24 +41,24 @@ impl Places {
     pub(super) fn take(&self, peer: IpAddr) -> Result<Place, TooMany> {
         let counts = self.0.clone();
         if counts.proxies.iter().any(|network| network.contains(peer)) {
-            return Ok(Place { counts, subject: None });
+            return Ok(Place { counts, block: None });
         }
-        let subject = Subject::address(peer);
+        let block = AddressBlock::of(peer);
         {
-            let mut taken = counts.taken.entry(subject).or_insert(0);
+            let mut taken = counts.taken.entry(block).or_insert(0);
             if *taken >= counts.most {
                 return Err(TooMany);
             }
             *taken += 1;
         }
-        Ok(Place { counts, subject: Some(subject) })
+        Ok(Place { counts, block: Some(block) })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some(subject) = self.subject else { return };
-        if let Entry::Occupied(mut taken) = self.counts.taken.entry(subject) {
+        let Some(block) = self.block else { return };
+        if let Entry::Occupied(mut taken) = self.counts.taken.entry(block) {
             *taken.get_mut() = taken.get().saturating_sub(1);
             if *taken.get() == 0 {
                 taken.remove();

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use crate::http::guard::client_of;
+use crate::http::guard::block_of;
 use crate::http::problem::ApiError;
 use crate::http::state::Api;
 use crate::protocol::problem::ProblemCode;
@@ -43,7 +43,7 @@ where
         let within = Duration::from_secs(server.body_timeout_s);
         let declared =
             request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let mut holding = api.bodies.open(client_of(request));
+        let mut holding = api.bodies.open(block_of(request));
         let is_json = request.mime_type().is_ok_and(|mime| {
             mime.is_some_and(|mime| mime.subtype() == "json" || mime.suffix().is_some_and(|s| s == "json"))
         });

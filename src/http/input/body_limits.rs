@@ -7,7 +7,7 @@ use actix_web::http::Method;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
-use crate::http::limits::Subject;
+use crate::domain::address::AddressBlock;
 use crate::http::problem::ApiError;
 use crate::protocol::problem::ProblemCode;
 
@@ -65,14 +65,14 @@ struct Counts {
     held: AtomicUsize,
     all: usize,
     of_one: usize,
-    by_client: DashMap<Subject, usize>,
+    by_client: DashMap<AddressBlock, usize>,
 }
 
 /// What one body holds of the budget; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Holding {
     counts: Arc<Counts>,
-    client: Subject,
+    client: AddressBlock,
     held: usize,
 }
 
@@ -89,7 +89,7 @@ impl BodyBudget {
     }
 
     /// A body of which nothing has arrived.
-    pub(super) fn open(&self, client: Subject) -> Holding {
+    pub(super) fn open(&self, client: AddressBlock) -> Holding {
         Holding { counts: self.0.clone(), client, held: 0 }
     }
 }
@@ -126,7 +126,7 @@ impl Holding {
 }
 
 impl Counts {
-    fn give_back(&self, client: Subject, bytes: usize) {
+    fn give_back(&self, client: AddressBlock, bytes: usize) {
         if let Entry::Occupied(mut held) = self.by_client.entry(client) {
             *held.get_mut() = held.get().saturating_sub(bytes);
             if *held.get() == 0 {
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn large_bodies_share_what_there_is_and_small_ones_are_always_taken() {
-        let client = |last: u8| Subject::address([192, 0, 2, last].into());
+        let client = |last: u8| AddressBlock::of([192, 0, 2, last].into());
         let budget = BodyBudget::new(4 * STEP, 2 * STEP);
         let mut first = budget.open(client(1));
         first.grow(FREE).unwrap();

@@ -13,8 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::business::NotTakingOrders;
 use crate::storage::command::{
     Action, Addition, Advanced, Command, Creation, EpochChange, InvitationOutcome, MemberRefusal, MoveError,
-    Outcome,
-    PlaceOutcome, Removal, Rotation,
+    Outcome, PlaceOutcome, Removal, Rotation,
 };
 use crate::storage::rows::BusinessRow;
 
