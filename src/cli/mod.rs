@@ -1,6 +1,7 @@
 //! The command line: what each command is told and what it answers.
 
 mod admin;
+mod open_files;
 mod serve;
 mod upkeep;
 

@@ -21,6 +21,7 @@ pub(super) async fn serve(settings: Settings) -> ExitCode {
         Ok(signal) => signal,
         Err(error) => return super::fail(&error),
     };
+    super::open_files::raise_limit();
     let app = match App::build(settings).await {
         Ok(app) => app,
         Err(error) => return super::fail(&error),

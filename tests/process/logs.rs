@@ -2,79 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::Stdio;
 
+use crate::hub::{FILE_LIMIT, Hub, LONG};
+use crate::support::order_body;
 use serde_json::json;
-use tempfile::TempDir;
-
-use crate::support::{Endpoint, Person, order_body};
-
-/// Far longer than anything takes that is waited for.
-const LONG: Duration = Duration::from_secs(60);
-
-/// The largest file the limited hub may write; a few dozen orders fit into the write-ahead log.
-const FILE_LIMIT: u64 = 16 << 20;
-
-struct Hub {
-    child: Child,
-    data: TempDir,
-    at: Endpoint,
-}
-
-impl Hub {
-    /// Starts `bellhop serve` with what `prepare` does to the command.
-    async fn start(level: &str, prepare: impl FnOnce(&mut Command, &Path)) -> Self {
-        let data = TempDir::new().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new("sh");
-        // The limit of a file's size stands for a full disk; the signal that comes with it is the shell's to ignore.
-        let blocks = FILE_LIMIT / 512;
-        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
-        command.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_bellhop"));
-        command.arg("--data").arg(data.path().join("data")).args(["serve", "--port", &port.to_string()]);
-        command.env_clear().envs([
-            ("PATH", std::env::var("PATH").unwrap_or_default().as_str()),
-            ("BELLHOP__LOG__LEVEL", level),
-            ("BELLHOP__LIMITS__ENABLED", "false"),
-        ]);
-        prepare(&mut command, data.path());
-        let child = command.spawn().unwrap();
-        let hub = Self { child, data, at: Endpoint::new(SocketAddr::from(([127, 0, 0, 1], port))) };
-        let mut pace = tokio::time::interval(Duration::from_millis(20));
-        let ready = async {
-            while hub.at.http.get(hub.at.url("/health/ready")).send().await.is_err() {
-                pace.tick().await;
-            }
-        };
-        tokio::time::timeout(LONG, ready).await.expect("the hub starts");
-        hub
-    }
-
-    /// A merchant's business and a customer.
-    async fn people(&self) -> (Person, String, Person) {
-        let merchant = self.at.person("merchant", "Mia").await;
-        let business = merchant.business(&self.at).await;
-        (merchant, business, self.at.person("customer", "Zoe").await)
-    }
-
-    async fn dropped_lines(&self) -> f64 {
-        let text = self.at.http.get(self.at.url("/metrics")).send().await.unwrap().text().await.unwrap();
-        let line =
-            text.lines().find(|line| line.starts_with("log_lines_dropped_total ")).expect("it is there");
-        line.rsplit(' ').next().unwrap().parse().unwrap()
-    }
-
-    /// Tells the process to end and waits for it.
-    fn stop(mut self) -> ExitStatus {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.child.wait().unwrap()
-    }
-}
 
 /// Orders are taken, and after it the process ends as it should.
 async fn serves_and_stops(hub: Hub, orders: usize) {
@@ -90,7 +23,7 @@ async fn serves_and_stops(hub: Hub, orders: usize) {
 
 #[tokio::test]
 async fn a_reader_of_the_log_that_went_away_costs_lines_only() {
-    let mut hub = Hub::start("info", |command, _| {
+    let mut hub = Hub::start("info", "", |command, _| {
         command.stderr(Stdio::piped());
     })
     .await;
@@ -102,7 +35,7 @@ async fn a_reader_of_the_log_that_went_away_costs_lines_only() {
 
 #[tokio::test]
 async fn a_reader_of_the_log_that_stands_still_holds_nobody_up() {
-    let mut hub = Hub::start("trace", |command, _| {
+    let mut hub = Hub::start("trace", "", |command, _| {
         command.stderr(Stdio::piped());
     })
     .await;
@@ -115,7 +48,7 @@ async fn a_reader_of_the_log_that_stands_still_holds_nobody_up() {
 
 #[tokio::test]
 async fn a_log_that_could_never_be_written_costs_lines_only() {
-    let hub = Hub::start("info", |command, _| {
+    let hub = Hub::start("info", "", |command, _| {
         command.stderr(File::options().write(true).open("/dev/full").unwrap());
     })
     .await;
@@ -125,7 +58,7 @@ async fn a_log_that_could_never_be_written_costs_lines_only() {
 
 #[tokio::test]
 async fn a_log_whose_disk_is_full_costs_lines_until_there_is_room() {
-    let hub = Hub::start("info", |command, folder| {
+    let hub = Hub::start("info", "", |command, folder| {
         let log = folder.join("log");
         File::create(&log).unwrap().set_len(FILE_LIMIT).unwrap();
         command.stderr(File::options().append(true).open(&log).unwrap());
@@ -147,7 +80,7 @@ async fn a_log_whose_disk_is_full_costs_lines_until_there_is_room() {
 
 #[tokio::test]
 async fn a_disk_full_of_log_and_data_refuses_orders_and_ends_nothing() {
-    let hub = Hub::start("info", |command, folder| {
+    let hub = Hub::start("info", "", |command, folder| {
         let log = folder.join("log");
         File::create(&log).unwrap().set_len(FILE_LIMIT).unwrap();
         command.stderr(File::options().append(true).open(&log).unwrap());
