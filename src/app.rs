@@ -2,6 +2,7 @@
 //! tests enter by this door.
 
 mod attendance;
+mod session_ports;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,10 +20,8 @@ use crate::actors::FatalSignal;
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::{CommitObserver, Persistence};
 use crate::actors::room::Rooms;
-use crate::actors::session::{Credentials, FrameQuota, Sessions};
+use crate::actors::session::Sessions;
 use crate::config::{Environment, SECRETS_FILE, Settings};
-use crate::domain::access::Principal;
-use crate::domain::ids::{SessionId, UserId};
 use crate::domain::order::Status;
 use crate::domain::time::Timestamp;
 use crate::http::access::activity::Activity;
@@ -30,7 +29,7 @@ use crate::http::access::password::{HashGauges, PasswordSettings, PasswordSettin
 use crate::http::access::refresh::RefreshTokens;
 use crate::http::access::revocations::Revocations;
 use crate::http::access::token::{TokenKey, TokenSettings, Tokens, WeakSecret};
-use crate::http::limits::{Class, LocalLimits, Subject};
+use crate::http::limits::LocalLimits;
 use crate::http::server::Listening;
 use crate::http::sockets::{Admission, SocketGate};
 use crate::http::state::{Api, Deployment, Parts, Phase, Readiness};
@@ -44,6 +43,7 @@ use crate::storage::{Store, StoreError, postgres, sqlite};
 use crate::telemetry::Metrics;
 
 use attendance::Attendance;
+use session_ports::{FrameLimits, TokenCredentials};
 
 /// Clients that lose their node come back spread over this long.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
@@ -422,16 +422,6 @@ impl App {
     }
 }
 
-/// Socket frames, which spend the same quotas as requests; without limits they spend nothing.
-struct FrameLimits(Option<Arc<LocalLimits>>);
-
-impl FrameQuota for FrameLimits {
-    fn spend(&self, user: UserId, now: std::time::Instant) -> Result<(), Duration> {
-        let Some(limits) = &self.0 else { return Ok(()) };
-        limits.spend(Class::Frames, Subject::User(user), now).wait().map_or(Ok(()), Err)
-    }
-}
-
 async fn prune(revocations: Revocations, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(PRUNE_EVERY);
     loop {
@@ -514,23 +504,5 @@ impl CommitObserver for Announcer {
                 self.end_session(session);
             }
         }
-    }
-}
-
-/// Access tokens sent over open sockets.
-struct TokenCredentials {
-    tokens: Arc<Tokens>,
-    revocations: Revocations,
-}
-
-impl Credentials for TokenCredentials {
-    fn check(&self, token: &str, now: Timestamp) -> Option<(Principal, Timestamp)> {
-        let claims = self.tokens.verify_access(token, now).ok()?;
-        (!self.revocations.contains(claims.principal.session))
-            .then_some((claims.principal, claims.expires_at))
-    }
-
-    fn has_ended(&self, session: SessionId) -> bool {
-        self.revocations.contains(session)
     }
 }

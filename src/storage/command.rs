@@ -203,6 +203,8 @@ impl Action {
             Self::StoreAcks(_)
                 | Self::StoreActivity(_)
                 | Self::Purge { .. }
+                | Self::Sweep { .. }
+                | Self::IndexOrders { .. }
                 | Self::Reseal { .. }
                 | Self::RotateEpoch { .. }
                 | Self::Analyze
