@@ -33,6 +33,10 @@ const WALK: usize = 500;
 /// Orders that are walked past to count those found, where at least half of them are.
 const COUNT_WALK: i64 = 20_000;
 
+/// Orders of one status that are walked past to count those found, however few: less than to look up the status of every order that
+/// has the words, of which most are long delivered.
+const STATUS_WALK: i64 = 10_000;
+
 /// The same where there is no text index to ask: a customer's own, however many.
 const LONG_WALK: i64 = 100_000;
 
@@ -163,23 +167,29 @@ impl List<'_> {
 
     /// How many orders there are without words.
     async fn count(&self) -> Result<Total, StoreError> {
-        let parts = self.parts();
-        let (statement, args) = match parts.as_slice() {
-            [only] => {
-                let mut conditions = Conditions::after(Vec::new());
-                self.filter.put(*only, &mut conditions);
-                let limit = conditions.arg(Arg::Int(counted_to(0)));
-                let text = format!(
-                    "SELECT count(*) AS n FROM (SELECT 1 AS one FROM {} WHERE {} LIMIT {limit}) c",
-                    only.orders(self.filter, self.asker.dialect()),
-                    conditions.text
-                );
-                (Statement::new(&text), conditions.args)
+        let counted = match self.parts().as_slice() {
+            [only] => self.count_part(*only, counted_to(0)).await?,
+            _ => {
+                let (statement, args) = self.merged("1 AS one", counted_to(0), "SELECT count(*) AS n");
+                let rows: Vec<CountRow> = self.asker.fetch(&statement, &args).await?;
+                rows.first().map_or(0, |row| row.n)
             }
-            _ => self.merged("1 AS one", counted_to(0), "SELECT count(*) AS n"),
         };
-        let rows: Vec<CountRow> = self.asker.fetch(&statement, &args).await?;
-        Ok(total_of(rows.first().map_or(0, |row| row.n)))
+        Ok(total_of(counted))
+    }
+
+    /// How many orders of a part there are, whatever their words, counted to `most`.
+    async fn count_part(&self, part: Part, most: i64) -> Result<i64, StoreError> {
+        let mut conditions = Conditions::after(Vec::new());
+        self.filter.put(part, &mut conditions);
+        let limit = conditions.arg(Arg::Int(most));
+        let text = format!(
+            "SELECT count(*) AS n FROM (SELECT 1 AS one FROM {} WHERE {} LIMIT {limit}) c",
+            part.orders(self.filter, self.asker.dialect()),
+            conditions.text
+        );
+        let rows: Vec<CountRow> = self.asker.fetch(&Statement::new(&text), &conditions.args).await?;
+        Ok(rows.first().map_or(0, |row| row.n))
     }
 
     /// Something over at most `most` orders of several businesses.
@@ -256,6 +266,12 @@ impl List<'_> {
         newest: i64,
     ) -> Result<Total, StoreError> {
         let Some(indexed) = indexed else { return Ok(total_of(self.walked(LONG_WALK).await?.hits)) };
+        if self.filter.status.is_some()
+            && let [only] = self.parts().as_slice()
+            && self.count_part(*only, STATUS_WALK + 1).await? <= STATUS_WALK
+        {
+            return Ok(total_of(self.walked(STATUS_WALK).await?.hits));
+        }
         // On SQLite the text index alone does not know the status: to walk past orders is less than to look each up there, as
         // long as many of them are hits.
         if 2 * hits >= rows && self.filter.status.is_some() && self.asker.dialect() == Dialect::Sqlite {
