@@ -37,6 +37,9 @@ const COUNT_WALK: i64 = 20_000;
 /// has the words, of which most are long delivered.
 const STATUS_WALK: i64 = 10_000;
 
+/// The same over several businesses, whose orders of a status are not counted beforehand.
+const SHORT_WALK: i64 = 2_000;
+
 /// The same where there is no text index to ask: a customer's own, however many.
 const LONG_WALK: i64 = 100_000;
 
@@ -266,11 +269,17 @@ impl List<'_> {
         newest: i64,
     ) -> Result<Total, StoreError> {
         let Some(indexed) = indexed else { return Ok(total_of(self.walked(LONG_WALK).await?.hits)) };
-        if self.filter.status.is_some()
-            && let [only] = self.parts().as_slice()
-            && self.count_part(*only, STATUS_WALK + 1).await? <= STATUS_WALK
-        {
-            return Ok(total_of(self.walked(STATUS_WALK).await?.hits));
+        if self.filter.status.is_some() {
+            if let [only] = self.parts().as_slice() {
+                if self.count_part(*only, STATUS_WALK + 1).await? <= STATUS_WALK {
+                    return Ok(total_of(self.walked(STATUS_WALK).await?.hits));
+                }
+            } else {
+                let WalkedRow { n, hits } = self.walked(SHORT_WALK).await?;
+                if n < SHORT_WALK {
+                    return Ok(total_of(hits));
+                }
+            }
         }
         // On SQLite the text index alone does not know the status: to walk past orders is less than to look each up there, as
         // long as many of them are hits.
