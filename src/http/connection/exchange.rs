@@ -92,8 +92,9 @@ pub(in crate::http) async fn end_with_client(request: &HttpRequest) {
     .await;
 }
 
-/// An application that tells the connection how far each request is.
-pub(super) fn reporting<F>(
+/// An application that tells its connections how far each request is; needed on every one that is served on a
+/// [`super::Connection`].
+pub fn reporting<F>(
     application: F,
 ) -> impl ServiceFactory<Request, Config = (), Response = Response<Answer>, Error = Error, InitError = ()>
 where

@@ -12,12 +12,9 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_http::body::BoxBody;
+use actix_http::Protocol;
 use actix_http::error::DispatchError;
-use actix_http::{Protocol, Request, Response};
-use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service};
-use actix_web::Error;
-use actix_web::dev::ServiceResponse;
+use actix_service::{ServiceFactory, ServiceFactoryExt as _, fn_service};
 use tokio::net::TcpStream;
 
 use crate::telemetry::Metrics;
@@ -29,7 +26,7 @@ use super::state::Deployment;
 use places::{Place, Places};
 use refusal::{Reason, Refusals, Refused};
 
-pub use exchange::{Answer, Exchange};
+pub use exchange::{Answer, Exchange, reporting};
 pub(in crate::http) use exchange::{awaits_continue, end_with_client};
 pub use stream::Connection;
 
@@ -154,21 +151,4 @@ impl Door {
     {
         fn_service(move |io: TcpStream| std::future::ready(self.open(io))).and_then(http)
     }
-}
-
-/// An application that tells its connections how far each request is; needed on every one that is served on a
-/// [`Connection`].
-pub fn reporting<F>(
-    application: F,
-) -> impl ServiceFactory<Request, Config = (), Response = Response<Answer>, Error = Error, InitError = ()>
-where
-    F: ServiceFactory<
-            Request,
-            Config = (),
-            Response = ServiceResponse<BoxBody>,
-            Error = Error,
-            InitError = (),
-        >,
-{
-    exchange::reporting(application.into_factory())
 }
