@@ -50,12 +50,12 @@ SELECT made_id('ord_', ms, n), number, b.id, made_id('usr_', 1735689600000, cust
     CASE WHEN n > 999900 THEN 'placed' WHEN n > 999500 THEN 'preparing' WHEN n % 50 = 0 THEN 'cancelled' ELSE 'delivered' END,
     'cash', 'pending', 1250, 'EUR', 1, ms * 1000, ms * 1000,
     array_to_tsvector(
-        ARRAY(SELECT '@' || right(b.id, 10) || week || word FROM unnest(words) word)
+        ARRAY(SELECT '@' || right(b.id, 10) || weeks || word FROM unnest(words) word)
         || ARRAY(SELECT '#' || week || word FROM unnest(words) word))
 FROM made
 CROSS JOIN LATERAL (SELECT made_id('biz_', 1735689600000, business) AS id) b
 CROSS JOIN LATERAL (SELECT ARRAY[number::text, lower(first), lower(last), lower(dish), variant::text, 'bread'] AS words,
-    lpad(to_hex(ms * 1000 / 604800000000), 4, '0') AS week) w
+    lpad(to_hex(ms * 1000 / 604800000000), 4, '0') AS week, lpad(to_hex(ms * 1000 / 2419200000000), 4, '0') AS weeks) w
 ORDER BY n;
 
 INSERT INTO order_items (order_id, line, sku, name, qty, price_minor)

@@ -56,7 +56,7 @@ SELECT printf('ord_%012x7%03x8%015x', ms, n % 4096, n), number,
     CASE WHEN n > 999900 THEN 'placed' WHEN n > 999500 THEN 'preparing' WHEN n % 50 = 0 THEN 'cancelled' ELSE 'delivered' END,
     'cash', 'pending', 1250, 'EUR', 1, ms * 1000, ms * 1000,
     lower(' ' || hex(number) || ' ' || hex(lower(first)) || ' ' || hex(lower(last)) || ' ' || hex(lower(dish))
-        || ' ' || hex(variant) || ' ' || hex('bread'))
+        || ' ' || hex(variant) || ' ' || hex('bread') || ' ')
 FROM made ORDER BY n;
 
 INSERT INTO order_items (order_id, line, sku, name, qty, price_minor)
@@ -75,8 +75,9 @@ CREATE INDEX orders_by_time ON orders (created_at, id);
 BEGIN;
 INSERT INTO order_search (order_id, words)
 SELECT o.id, (
-    SELECT group_concat('z' || substr(o.business_id, -10) || o.week || t.value || ' y' || o.week || t.value, ' ')
+    SELECT group_concat('z' || substr(o.business_id, -10) || o.weeks || t.value || ' y' || o.week || t.value, ' ')
     FROM json_each('["' || replace(trim(o.words), ' ', '","') || '"]') t
-) FROM (SELECT id, business_id, words, printf('%04x', created_at / 604800000000) AS week FROM orders ORDER BY created_at) o;
+) FROM (SELECT id, business_id, words, printf('%04x', created_at / 604800000000) AS week,
+        printf('%04x', created_at / 2419200000000) AS weeks FROM orders ORDER BY created_at) o;
 COMMIT;
 ANALYZE;

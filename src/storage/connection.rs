@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::telemetry::metrics::Metrics;
 
 use super::failure::{Failure, is_broken_connection};
+use super::sqlite::Deadline;
 use super::statement::{Arg, Dialect, Statement};
 
 /// A row both databases can give.
@@ -28,7 +29,8 @@ impl<T> SharedRow for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r
 #[derive(Debug)]
 pub(super) enum Link {
     Postgres(Box<PgConnection>),
-    Sqlite(Box<SqliteConnection>),
+    /// With the end of its statements, where they have one.
+    Sqlite(Box<SqliteConnection>, Option<Deadline>),
 }
 
 /// Whether a connection may be asked again.
@@ -66,7 +68,7 @@ impl Connection {
     pub(super) fn dialect(&self) -> Dialect {
         match self.link {
             Link::Postgres(_) => Dialect::Postgres,
-            Link::Sqlite(_) => Dialect::Sqlite,
+            Link::Sqlite(..) => Dialect::Sqlite,
         }
     }
 
@@ -96,7 +98,12 @@ impl Connection {
         let limit = self.limit;
         let answer = match &mut self.link {
             Link::Postgres(c) => timeout(limit, fetch_postgres(&mut **c, text, args)).await,
-            Link::Sqlite(c) => timeout(limit, fetch_sqlite(&mut **c, text, args)).await,
+            Link::Sqlite(c, deadline) => {
+                deadline.as_ref().inspect(|deadline| deadline.begin());
+                let answer = timeout(limit, fetch_sqlite(&mut **c, text, args)).await;
+                deadline.as_ref().inspect(|deadline| deadline.end());
+                answer
+            }
         };
         self.settled(answer, limit)
     }
@@ -122,7 +129,7 @@ impl Connection {
                 let query = sqlx::query_with(text, postgres_args(args)?);
                 timeout(limit, query.execute(&mut **c)).await.map(|done| done.map(|d| d.rows_affected()))
             }
-            Link::Sqlite(c) => {
+            Link::Sqlite(c, _) => {
                 let query = sqlx::query_with(text, sqlite_args(args)?);
                 timeout(limit, query.execute(&mut **c)).await.map(|done| done.map(|d| d.rows_affected()))
             }
@@ -155,7 +162,7 @@ impl Connection {
         self.soundness = Soundness::Asked;
         let answer = match &mut self.link {
             Link::Postgres(c) => timeout(limit, c.ping()).await,
-            Link::Sqlite(c) => timeout(limit, c.ping()).await,
+            Link::Sqlite(c, _) => timeout(limit, c.ping()).await,
         };
         self.settled(answer, limit)
     }
@@ -165,7 +172,11 @@ impl Connection {
         // It is gone either way.
         match self.link {
             Link::Postgres(c) => drop(timeout(GOODBYE_WITHIN, c.close()).await),
-            Link::Sqlite(c) => drop(c.close().await),
+            Link::Sqlite(c, deadline) => {
+                // What nobody waits for any more ends before it is closed.
+                deadline.inspect(|deadline| deadline.give_up());
+                drop(c.close().await);
+            }
         }
     }
 
@@ -173,7 +184,7 @@ impl Connection {
         self.soundness = Soundness::Asked;
         let answer = match &mut self.link {
             Link::Postgres(c) => timeout(limit, c.execute(word)).await.map(|done| done.map(drop)),
-            Link::Sqlite(c) => timeout(limit, c.execute(word)).await.map(|done| done.map(drop)),
+            Link::Sqlite(c, _) => timeout(limit, c.execute(word)).await.map(|done| done.map(drop)),
         };
         self.settled(answer, limit)
     }

@@ -14,7 +14,7 @@ use super::connection::{Connection, Link, no_answer};
 use super::error::StoreError;
 use super::failure::Failure;
 use super::postgres::SessionSettings;
-use super::sqlite::Files;
+use super::sqlite::{Deadline, Files};
 
 /// Where to connect to, with everything a session is told first.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub(super) enum Connector {
         options: Box<SqliteConnectOptions>,
         files: Arc<Files>,
         answer: Duration,
+        /// The longest a statement may take; a writer's have no limit.
+        statement: Option<Duration>,
     },
 }
 
@@ -42,9 +44,13 @@ impl Connector {
                 let link = Box::new(connect_postgres(options, session, *timeout).await?);
                 Connection::new(Link::Postgres(link), metrics, *answer)
             }
-            Self::Sqlite { options, files, answer } => {
-                let link = Box::new(connect_sqlite(options, files).await?);
-                Connection::new(Link::Sqlite(link), metrics, *answer)
+            Self::Sqlite { options, files, answer, statement } => {
+                let mut link = Box::new(connect_sqlite(options, files).await?);
+                let deadline = match statement {
+                    Some(limit) => Some(Deadline::of(&mut link, *limit).await?),
+                    None => None,
+                };
+                Connection::new(Link::Sqlite(link, deadline), metrics, *answer)
             }
         })
     }

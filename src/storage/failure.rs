@@ -51,9 +51,11 @@ fn postgres_class(code: &str) -> Class {
     }
 }
 
-// Primary result codes, the low byte of an extended one: BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN, PROTOCOL.
+// Primary result codes, the low byte of an extended one: INTERRUPT; BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN,
+// PROTOCOL.
 fn sqlite_class(code: i64) -> Class {
     match code & 0xFF {
+        9 => Class::Slow,
         5 | 6 | 7 | 8 | 10 | 13 | 14 | 15 => Class::Away,
         _ => Class::Refused,
     }

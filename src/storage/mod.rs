@@ -32,8 +32,7 @@ pub use ports::{
 };
 pub use settings::Settings;
 
-/// The words of `text` that orders are searched by: runs of letters and digits, in lower case and numbers without zeros
-/// before them, at most `max` of them.
+/// The words of `text` that orders are searched by: runs of letters and digits, at most `max` of them.
 pub fn search_words(text: &str, max: usize) -> Vec<String> {
-    search::words(text, max).collect()
+    search::words(text, max).map(str::to_owned).collect()
 }

@@ -246,7 +246,7 @@ mod tests {
         let metrics = metrics();
         let link = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         let mut connection =
-            Connection::new(Link::Sqlite(Box::new(link)), metrics.clone(), Duration::from_secs(60));
+            Connection::new(Link::Sqlite(Box::new(link), None), metrics.clone(), Duration::from_secs(60));
         connection.execute(&Statement::new("CREATE TABLE hub (epoch INT)"), &[]).await.unwrap();
         connection.execute(&Statement::new("INSERT INTO hub (epoch) VALUES (7)"), &[]).await.unwrap();
         connection.fetch::<CountRow>(&Statement::new("SELECT epoch AS n FROM hub"), &[]).await.unwrap();
@@ -278,8 +278,12 @@ mod tests {
         };
         let pool = || {
             let answer = Duration::from_secs(60);
-            let connector =
-                Connector::Sqlite { options: Box::new(options.clone()), files: files.clone(), answer };
+            let connector = Connector::Sqlite {
+                options: Box::new(options.clone()),
+                files: files.clone(),
+                answer,
+                statement: None,
+            };
             Pool::new(connector, limits, metrics.clone())
         };
         let patient = Reading::new("patient", pool(), Duration::from_secs(60), metrics.clone());

@@ -17,6 +17,7 @@ mod nesting;
 mod orders;
 mod protection;
 mod quotas;
+mod real_inputs;
 mod restore;
 mod sessions;
 mod surroundings;

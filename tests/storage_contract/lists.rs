@@ -87,8 +87,8 @@ on_every_store! {
             ids(&store, OrderQuery { words, ..query(OrderScope::Everybody) }).await
         };
         for (text, found) in [
-            ("ana", vec![0]), ("ANA mar", vec![0]), ("müll", vec![0]), ("mull", vec![]), ("lle", vec![]),
-            ("кар", vec![1]), ("Анна", vec![1]), ("王", vec![2]), ("王小明", vec![2]), ("小", vec![]),
+            ("ana", vec![0]), ("ANA mar", vec![0]), ("müll", vec![0]), ("mull", vec![0]), ("lle", vec![]),
+            ("кар", vec![1]), ("Анна", vec![1]), ("王", vec![2]), ("王小明", vec![2]), ("小", vec![2]),
             ("محمد", vec![3]), ("عل", vec![3]), ("हिन्दी", vec![4]), ("o'brien", vec![5]), ("brien b", vec![5]),
             ("ipek", vec![6]), ("İpek", vec![6]), ("çelİk", vec![6]), ("𐐷x", vec![7]), ("𐐏X", vec![7]),
             ("100", vec![8]), ("005", vec![4]), ("5", vec![4]), ("0005", vec![4]), ("0", vec![]), ("ana кар", vec![]), ("ana soup", vec![0]),

@@ -34,7 +34,8 @@ pub(super) struct OrderFilter {
     #[param(schema_with = schema_of::<Status>)]
     status: Option<Parsed<Status>>,
     /// Words an order has at the beginning of its number (with or without leading zeros), of a sku or of a word of its
-    /// customer's name. Letters and digits are searched; where there are none, nothing is found.
+    /// customer's name, whatever the case and the accents. Letters and digits are searched; where there are none, nothing is
+    /// found.
     #[garde(inner(custom(rules::line::<100>)))]
     #[param(min_length = 1, max_length = 100, example = "zoë")]
     q: Option<String>,

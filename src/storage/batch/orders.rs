@@ -69,7 +69,7 @@ static INSERT: LazyStatement = LazyStatement::new(|| {
 });
 
 // SQLite only: Postgres keeps the terms in the order's own row.
-static INSERT_TERMS: LazyStatement = LazyStatement::new(|| {
+pub(super) static INSERT_TERMS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
         "id text, terms text",
         "INSERT INTO order_search (order_id, words) SELECT r.id, r.terms FROM {rows}",

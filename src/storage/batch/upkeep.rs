@@ -13,8 +13,10 @@ use crate::storage::connection::Connection;
 use crate::storage::error::StoreError;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{number, parse};
-use crate::storage::search::{self, Searched};
+use crate::storage::search::{self, Document, Searched};
 use crate::storage::statement::{Arg, Dialect, LazyStatement, Statement};
+
+use super::orders::INSERT_TERMS;
 
 /// A deletion of at most `$2` rows, in whatever order the index has them. Rows that another lane holds are left for
 /// the next time: waiting for them in another order than that lane could be waiting in a circle.
@@ -126,13 +128,17 @@ static UNINDEXED: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-// From the last one down: new orders come after it, and are in the index when they are stored. Locked upwards all the same,
-// as everybody locks them.
+// From the last one down. Locked upwards all the same, as everybody locks them. New orders are in the index when they are
+// stored: on Postgres they only get the same terms again, on SQLite their words end with a space.
 static LOCK_UNINDEXED: LazyStatement = LazyStatement::new(|| {
-    Statement::new(
-        "SELECT o.id, o.business_id, o.order_number, o.customer_name, o.created_at FROM orders o WHERE o.id IN \
-         (SELECT b.id FROM orders b WHERE b.id < $1 ORDER BY b.id DESC LIMIT $2) ORDER BY o.id {for_update}",
-    )
+    let text = |indexed: &str| {
+        format!(
+            "SELECT o.id, o.business_id, o.order_number, o.customer_name, o.created_at, {indexed} AS indexed FROM orders o \
+             WHERE o.id IN (SELECT b.id FROM orders b WHERE b.id < $1 ORDER BY b.id DESC LIMIT $2) \
+             ORDER BY o.id {{for_update}}"
+        )
+    };
+    Statement::apart("", &text("CAST(0 AS BIGINT)"), &text("o.words LIKE '% '"))
 });
 
 static SKUS: LazyStatement = LazyStatement::new(|| {
@@ -140,9 +146,10 @@ static SKUS: LazyStatement = LazyStatement::new(|| {
 });
 
 static INDEX: LazyStatement = LazyStatement::new(|| {
-    Statement::over(
-        "id text, terms text",
+    Statement::apart(
+        "id text, terms text, words text",
         "UPDATE orders SET search = array_to_tsvector(string_to_array(r.terms, ' ')) FROM {rows} WHERE orders.id = r.id",
+        "UPDATE orders SET words = r.words FROM {rows} WHERE orders.id = r.id",
     )
 });
 
@@ -234,16 +241,19 @@ struct UnindexedRow {
     order_number: i64,
     customer_name: String,
     created_at: i64,
+    indexed: i64,
 }
 
 #[derive(Serialize)]
 struct TermsRow {
     id: String,
     terms: String,
+    words: String,
 }
 
-/// Puts the next orders into the index. On SQLite all of them are, and there is nothing to do.
+/// Puts the next orders into the index.
 pub(super) async fn index_orders(connection: &mut Connection, limit: u32) -> Result<Outcome, Failure> {
+    let dialect = connection.dialect();
     let below: Option<PairRow> = connection.fetch_first(&UNINDEXED, &[]).await?;
     let Some(PairRow { first: below, .. }) = below else {
         return Ok(Outcome::Advanced(Advanced { changed: 0, last: None }));
@@ -251,6 +261,7 @@ pub(super) async fn index_orders(connection: &mut Connection, limit: u32) -> Res
     let args = [Arg::Text(below), Arg::Int(limit.into())];
     let rows: Vec<UnindexedRow> = connection.fetch(&LOCK_UNINDEXED, &args).await?;
     let last = rows.first().map(|row| row.id.clone());
+    let rows: Vec<UnindexedRow> = rows.into_iter().filter(|row| row.indexed == 0).collect();
     let items: Vec<PairRow> = connection.fetch(&SKUS, &[Arg::texts(rows.iter().map(|row| &row.id))]).await?;
     let mut skus: HashMap<String, Vec<String>> = HashMap::new();
     for PairRow { first, second } in items {
@@ -267,10 +278,14 @@ pub(super) async fn index_orders(connection: &mut Connection, limit: u32) -> Res
                 skus: skus.iter().map(String::as_str).collect(),
                 created_at: Timestamp::from_micros(row.created_at),
             };
-            Ok(TermsRow { terms: search::document(&searched, Dialect::Postgres).terms, id: row.id })
+            let Document { terms, words } = search::document(&searched, dialect);
+            Ok(TermsRow { id: row.id, terms, words })
         })
         .collect::<Result<_, StoreError>>()?;
     let changed = connection.execute(&INDEX, &[Arg::rows(&rows)]).await?;
+    if dialect == Dialect::Sqlite {
+        connection.execute(&INSERT_TERMS, &[Arg::rows(&rows)]).await?;
+    }
     connection.execute(&INDEXED_TO, &[Arg::OptText(last.clone())]).await?;
     Ok(Outcome::Advanced(Advanced { changed, last }))
 }

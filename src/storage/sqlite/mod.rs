@@ -20,8 +20,10 @@ use super::ports::{Checkpoint, Store};
 use super::reading::Reading;
 use super::store::{SqlStore, TRANSACTION_LIMIT};
 
+mod deadline;
 mod files;
 
+pub(super) use deadline::Deadline;
 pub(super) use files::{Files, LOST};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -32,6 +34,9 @@ const READERS: u32 = 4;
 /// When a reader that nobody uses is closed, and when each is replaced.
 const READER_IDLE: Duration = Duration::from_secs(10 * 60);
 const READER_LIFETIME: Duration = Duration::from_secs(30 * 60);
+
+/// The longest a read may take: a hundred times what lists over a million orders do, and the limit that Postgres has by default.
+const READ_LIMIT: Duration = Duration::from_secs(2);
 
 /// A write-ahead log that has grown beyond this, bytes, is cut to it once it was folded in whole.
 const LOG_LIMIT: &str = "67108864";
@@ -65,10 +70,11 @@ pub async fn connect(
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("query_only", "ON")
         .disable_statement_logging();
-    let connector = |options| Connector::Sqlite {
+    let connector = |options, statement| Connector::Sqlite {
         options: Box::new(options),
         files: files.clone(),
         answer: TRANSACTION_LIMIT,
+        statement,
     };
     let limits = PoolLimits {
         min: 0,
@@ -79,8 +85,8 @@ pub async fn connect(
         // A file does not fall silent.
         trusted: READER_LIFETIME,
     };
-    let pool = Pool::new(connector(reader), limits, metrics.clone());
-    let connector = connector(writer);
+    let pool = Pool::new(connector(reader, Some(READ_LIMIT)), limits, metrics.clone());
+    let connector = connector(writer, None);
     Ok(Arc::new(SqlStore {
         name: "sqlite",
         max_lanes: 1,

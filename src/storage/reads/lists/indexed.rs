@@ -1,4 +1,4 @@
-//! Searching by the databases' own text indexes, from the newest week back.
+//! Searching by the databases' own text indexes, from the newest time back.
 
 use std::ops::RangeInclusive;
 
@@ -9,7 +9,7 @@ use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
 use crate::storage::ports::Total;
-use crate::storage::search::{self, Owner};
+use crate::storage::search::{self, Owner, Word};
 use crate::storage::statement::{Arg, Dialect, LazyStatement, Statement};
 
 use super::CountRow;
@@ -50,16 +50,16 @@ pub(super) async fn is_complete(asker: &Asker<'_>) -> Result<bool, StoreError> {
     Ok(rows.iter().all(|row| row.search_below.is_none()))
 }
 
-/// Ranges of weeks from a newest down to the oldest there are orders of, each twice as long as the one before: what has found
-/// little so far may look at as much again.
-struct Weeks {
+/// Ranges of times, as the terms have them, from a newest down to the oldest there are orders of, each twice as long as the one
+/// before: what has found little so far may look at as much again.
+struct Times {
     newest: Option<u16>,
     oldest: u16,
     length: u16,
     longest: u16,
 }
 
-impl Iterator for Weeks {
+impl Iterator for Times {
     type Item = RangeInclusive<u16>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -76,16 +76,17 @@ pub(super) struct Indexed<'q> {
     owners: Vec<Owner>,
     /// Whose own row says whose it is: empty for all.
     businesses: Vec<BusinessId>,
-    words: &'q [String],
+    words: &'q [Word],
     filter: Filter,
-    oldest: u16,
+    /// When the oldest order of all was placed.
+    oldest: Timestamp,
 }
 
 impl<'q> Indexed<'q> {
     pub(super) async fn new(
         asker: &Asker<'_>,
         scope: &Scope,
-        words: &'q [String],
+        words: &'q [Word],
         filter: Filter,
     ) -> Result<Self, StoreError> {
         let businesses = match scope {
@@ -98,7 +99,7 @@ impl<'q> Indexed<'q> {
             businesses.iter().copied().map(Owner::Business).collect()
         };
         let oldest: Vec<CountRow> = asker.fetch(&OLDEST, &[]).await?;
-        let oldest = oldest.first().map_or(0, |row| search::week(Timestamp::from_micros(row.n)));
+        let oldest = Timestamp::from_micros(oldest.first().map_or(0, |row| row.n));
         let mut indexed = Self { owners, businesses, words, filter, oldest };
         indexed.prefer_rare(asker).await?;
         Ok(indexed)
@@ -122,10 +123,16 @@ impl<'q> Indexed<'q> {
         Ok(())
     }
 
-    fn weeks(&self, newest: i64) -> Weeks {
+    fn times(&self, newest: i64) -> Times {
         let longest = u16::try_from((MAX_PREFIXES / self.owners.len()).max(1)).unwrap_or(u16::MAX);
-        let newest = Some(search::week(Timestamp::from_micros(newest)));
-        Weeks { newest, oldest: self.oldest, length: 1, longest }
+        // Those of one scope have times of one length.
+        let time = |at| self.owners.first().map_or(0, |owner| owner.time(at));
+        Times {
+            newest: Some(time(Timestamp::from_micros(newest))),
+            oldest: time(self.oldest),
+            length: 1,
+            longest,
+        }
     }
 
     /// The newest `most` orders below `below`.
@@ -136,9 +143,9 @@ impl<'q> Indexed<'q> {
         most: usize,
     ) -> Result<Vec<Place>, StoreError> {
         let mut found = Vec::new();
-        for weeks in self.weeks(below.at) {
+        for times in self.times(below.at) {
             let left = i64::try_from(most - found.len()).unwrap_or(i64::MAX);
-            let (statement, args) = self.find_of(weeks, below, left, asker.dialect());
+            let (statement, args) = self.find_of(times, below, left, asker.dialect());
             let rows: Vec<RowRead> = asker.fetch(&statement, &args).await?;
             found.extend(rows.iter().map(RowRead::place));
             if found.len() >= most {
@@ -155,9 +162,9 @@ impl<'q> Indexed<'q> {
 
     async fn count_to(&self, asker: &Asker<'_>, newest: i64, most: u64) -> Result<u64, StoreError> {
         let mut counted = 0;
-        for weeks in self.weeks(newest) {
+        for times in self.times(newest) {
             let left = i64::try_from(most - counted).unwrap_or(i64::MAX);
-            let (statement, args) = self.count_of(weeks, left, asker.dialect());
+            let (statement, args) = self.count_of(times, left, asker.dialect());
             let rows: Vec<CountRow> = asker.fetch(&statement, &args).await?;
             counted += rows.first().map_or(0, |row| u64::try_from(row.n).unwrap_or(0));
             if counted >= most {
@@ -167,25 +174,25 @@ impl<'q> Indexed<'q> {
         Ok(counted)
     }
 
-    /// What is asked of the index: one question for each owner and week, since a database that is asked for all of them in
+    /// What is asked of the index: one question for each owner and time, since a database that is asked for all of them in
     /// one compares every order with every one of them.
-    fn asked(&self, weeks: RangeInclusive<u16>, dialect: Dialect) -> Arg {
-        let mut rows = Vec::with_capacity(self.owners.len() * weeks.len());
-        for week in weeks.rev() {
+    fn asked(&self, times: RangeInclusive<u16>, dialect: Dialect) -> Arg {
+        let mut rows = Vec::with_capacity(self.owners.len() * times.len());
+        for time in times.rev() {
             rows.extend(self.owners.iter().map(|owner| AskedRow {
                 business: match owner {
                     Owner::Business(business) => Some(*business),
                     Owner::Anybody => None,
                 },
-                query: search::query(self.words, &[*owner], week..=week, dialect),
+                query: search::query(self.words, *owner, time, dialect),
             }));
         }
         Arg::rows(&rows)
     }
 
-    /// Orders in the index of these weeks, where no other index is to be used for any of it: conditions of `orders o`.
-    fn conditions(&self, weeks: RangeInclusive<u16>, dialect: Dialect) -> Conditions {
-        let mut conditions = Conditions::after(vec![self.asked(weeks, dialect)]);
+    /// Orders in the index of these times, where no other index is to be used for any of it: conditions of `orders o`.
+    fn conditions(&self, times: RangeInclusive<u16>, dialect: Dialect) -> Conditions {
+        let mut conditions = Conditions::after(vec![self.asked(times, dialect)]);
         conditions.text = match dialect {
             Dialect::Postgres => "o.search @@ r.query::tsquery".to_owned(),
             Dialect::Sqlite => "s.order_search MATCH r.query".to_owned(),
@@ -208,12 +215,12 @@ impl<'q> Indexed<'q> {
 
     fn find_of(
         &self,
-        weeks: RangeInclusive<u16>,
+        times: RangeInclusive<u16>,
         below: &Place,
         most: i64,
         dialect: Dialect,
     ) -> (Statement, Vec<Arg>) {
-        let mut conditions = self.conditions(weeks, dialect);
+        let mut conditions = self.conditions(times, dialect);
         conditions.add("(o.created_at - 0, o.id || '') < (?, ?)", [Arg::Int(below.at), Arg::text(&below.id)]);
         let limit = conditions.arg(Arg::Int(most));
         let from = orders_of(&conditions.text, dialect);
@@ -226,14 +233,14 @@ impl<'q> Indexed<'q> {
         (Statement::over(ASKED, &text), conditions.args)
     }
 
-    fn count_of(&self, weeks: RangeInclusive<u16>, most: i64, dialect: Dialect) -> (Statement, Vec<Arg>) {
+    fn count_of(&self, times: RangeInclusive<u16>, most: i64, dialect: Dialect) -> (Statement, Vec<Arg>) {
         let anybodys = self.owners == [Owner::Anybody] && !self.businesses.is_empty();
         let (from, limit, args) = if dialect == Dialect::Sqlite && self.filter.status.is_none() && !anybodys {
-            // By the index alone: an order takes its owner and week from there as well.
+            // By the index alone: an order takes its owner and time from there as well.
             let from = "{rows} CROSS JOIN order_search s WHERE s.order_search MATCH r.query".to_owned();
-            (from, "$2".to_owned(), vec![self.asked(weeks, dialect), Arg::Int(most)])
+            (from, "$2".to_owned(), vec![self.asked(times, dialect), Arg::Int(most)])
         } else {
-            let mut conditions = self.conditions(weeks, dialect);
+            let mut conditions = self.conditions(times, dialect);
             let limit = conditions.arg(Arg::Int(most));
             (orders_of(&conditions.text, dialect), limit, conditions.args)
         };
@@ -269,13 +276,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weeks_are_looked_at_once_each_and_ever_more_at_a_time() {
-        let weeks = |newest, oldest, longest| {
-            Weeks { newest: Some(newest), oldest, length: 1, longest }.collect::<Vec<_>>()
+    fn times_are_looked_at_once_each_and_ever_more_at_a_time() {
+        let times = |newest, oldest, longest| {
+            Times { newest: Some(newest), oldest, length: 1, longest }.collect::<Vec<_>>()
         };
-        assert_eq!(weeks(20, 3, 100), [20..=20, 18..=19, 14..=17, 6..=13, 3..=5]);
-        assert_eq!(weeks(9, 4, 3), [9..=9, 7..=8, 4..=6]);
-        assert_eq!(weeks(2, 0, 1), [2..=2, 1..=1, 0..=0]);
-        assert!(weeks(2, 3, 9).is_empty(), "nothing is older than the oldest");
+        assert_eq!(times(20, 3, 100), [20..=20, 18..=19, 14..=17, 6..=13, 3..=5]);
+        assert_eq!(times(9, 4, 3), [9..=9, 7..=8, 4..=6]);
+        assert_eq!(times(2, 0, 1), [2..=2, 1..=1, 0..=0]);
+        assert!(times(2, 3, 9).is_empty(), "nothing is older than the oldest");
     }
 }

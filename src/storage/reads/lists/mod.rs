@@ -18,7 +18,7 @@ use sqlx::FromRow;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{More, OrderPage, OrderQuery, PageStart, Total};
 use crate::storage::rows::{ORDER_COLUMNS, OrderRow};
-use crate::storage::search;
+use crate::storage::search::{self, Word};
 use crate::storage::statement::{Arg, Dialect, LazyStatement, Statement};
 
 use super::orders::with_lines;
@@ -72,8 +72,7 @@ pub(in crate::storage) async fn page(asker: &Asker<'_>, query: &OrderQuery) -> R
     let counted = matches!(query.start, PageStart::Offset(_));
     let nothing =
         OrderPage { orders: Vec::new(), total: counted.then_some(Total::Exact(0)), more: More::End };
-    let words: Vec<String> =
-        query.words.iter().map(|word| search::normalised(word)).filter(|word| !word.is_empty()).collect();
+    let words: Vec<Word> = query.words.iter().filter_map(|word| Word::of(word)).collect();
     if words.is_empty() && !query.words.is_empty() {
         return Ok(nothing);
     }
@@ -91,7 +90,7 @@ struct List<'l> {
     asker: &'l Asker<'l>,
     scope: Scope,
     filter: Filter,
-    words: Vec<String>,
+    words: Vec<Word>,
 }
 
 impl List<'_> {

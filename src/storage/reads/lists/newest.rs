@@ -70,7 +70,7 @@ struct WalkRow<'w> {
 pub(super) struct Newest {
     walks: Vec<Walk>,
     filter: Filter,
-    tests: Vec<String>,
+    tests: Vec<Vec<String>>,
     /// Newest first.
     passed: Vec<Passed>,
     /// How many of them no unread row comes before.
@@ -78,8 +78,8 @@ pub(super) struct Newest {
 }
 
 impl Newest {
-    /// Of `parts`, all of them businesses if there are several, below `below`; rows that pass all `tests` are hits.
-    pub(super) fn new(parts: Vec<Part>, below: &Place, filter: Filter, tests: Vec<String>) -> Self {
+    /// Of `parts`, all of them businesses if there are several, below `below`; rows that pass one of each of `tests` are hits.
+    pub(super) fn new(parts: Vec<Part>, below: &Place, filter: Filter, tests: Vec<Vec<String>>) -> Self {
         let walks = parts.into_iter().map(|part| Walk { part, below: below.clone(), ended: false }).collect();
         Self { walks, filter, tests, passed: Vec::new(), certain: 0 }
     }

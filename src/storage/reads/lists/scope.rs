@@ -161,21 +161,30 @@ impl Part {
 }
 
 /// Whether a row found without the text index has all the words, as an expression over `row`.
-pub(super) fn test(row: &str, tests: &[String], conditions: &mut Conditions, dialect: Dialect) -> String {
+pub(super) fn test(
+    row: &str,
+    tests: &[Vec<String>],
+    conditions: &mut Conditions,
+    dialect: Dialect,
+) -> String {
     if tests.is_empty() {
         return "true".to_owned();
     }
+    let mut one = |test: &String| {
+        let place = conditions.arg(Arg::Text(test.clone()));
+        match dialect {
+            Dialect::Postgres => format!(
+                "{row}.search @@ replace({place}::text, '~', \
+                 '#' || lpad(to_hex({row}.created_at / 604800000000), 4, '0'))::tsquery"
+            ),
+            Dialect::Sqlite => format!("instr({row}.words, {place}) > 0"),
+        }
+    };
     let tests: Vec<String> = tests
         .iter()
-        .map(|test| {
-            let place = conditions.arg(Arg::Text(test.clone()));
-            match dialect {
-                Dialect::Postgres => format!(
-                    "{row}.search @@ replace({place}::text, '~', \
-                     '#' || lpad(to_hex({row}.created_at / 604800000000), 4, '0'))::tsquery"
-                ),
-                Dialect::Sqlite => format!("instr({row}.words, {place}) > 0"),
-            }
+        .map(|forms| {
+            let forms: Vec<String> = forms.iter().map(&mut one).collect();
+            format!("({})", forms.join(" OR "))
         })
         .collect();
     tests.join(" AND ")

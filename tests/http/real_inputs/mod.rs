@@ -1,0 +1,3 @@
+//! What people of many countries really type, and what becomes of it.
+
+mod search;
