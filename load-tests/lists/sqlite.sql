@@ -10,6 +10,7 @@ DROP INDEX orders_by_customer;
 DROP INDEX orders_by_table;
 DROP INDEX orders_by_status;
 DROP INDEX orders_by_time;
+DROP INDEX orders_by_search_row;
 
 CREATE TEMPORARY TABLE numbers AS
 WITH RECURSIVE count (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < 1000000) SELECT n FROM count;
@@ -48,7 +49,7 @@ FROM numbers;
 UPDATE made SET first = trim(first), dish = trim(dish);
 
 INSERT INTO orders (id, order_number, business_id, customer_id, customer_name, fulfilment, status, payment_method,
-    payment_status, total_minor, currency, version, created_at, updated_at, words)
+    payment_status, total_minor, currency, version, created_at, updated_at, words, search_row)
 SELECT printf('ord_%012x7%03x8%015x', ms, n % 4096, n), number,
     printf('biz_%012x7%03x8%015x', 1735689600000, business % 4096, business),
     printf('usr_%012x7%03x8%015x', 1735689600000, customer % 4096, customer),
@@ -56,7 +57,7 @@ SELECT printf('ord_%012x7%03x8%015x', ms, n % 4096, n), number,
     CASE WHEN n > 999900 THEN 'placed' WHEN n > 999500 THEN 'preparing' WHEN n % 50 = 0 THEN 'cancelled' ELSE 'delivered' END,
     'cash', 'pending', 1250, 'EUR', 1, ms * 1000, ms * 1000,
     lower(' ' || hex(number) || ' ' || hex(lower(first)) || ' ' || hex(lower(last)) || ' ' || hex(lower(dish))
-        || ' ' || hex(variant) || ' ' || hex('bread') || ' ')
+        || ' ' || hex(variant) || ' ' || hex('bread')), n
 FROM made ORDER BY n;
 
 INSERT INTO order_items (order_id, line, sku, name, qty, price_minor)
@@ -71,13 +72,14 @@ CREATE INDEX orders_by_customer ON orders (customer_id, created_at, id);
 CREATE INDEX orders_by_table ON orders (business_id, table_no) WHERE table_no IS NOT NULL;
 CREATE INDEX orders_by_status ON orders (status, created_at, id);
 CREATE INDEX orders_by_time ON orders (created_at, id);
+CREATE UNIQUE INDEX orders_by_search_row ON orders (search_row, status, business_id, created_at, id);
 
 BEGIN;
-INSERT INTO order_search (order_id, words)
-SELECT o.id, (
+INSERT INTO order_search (rowid, words)
+SELECT o.search_row, (
     SELECT group_concat('z' || substr(o.business_id, -10) || o.weeks || t.value || ' y' || o.week || t.value, ' ')
     FROM json_each('["' || replace(trim(o.words), ' ', '","') || '"]') t
-) FROM (SELECT id, business_id, words, printf('%04x', created_at / 604800000000) AS week,
+) FROM (SELECT search_row, business_id, words, printf('%04x', created_at / 604800000000) AS week,
         printf('%04x', created_at / 2419200000000) AS weeks FROM orders ORDER BY created_at) o;
 COMMIT;
 ANALYZE;

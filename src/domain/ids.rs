@@ -23,6 +23,9 @@ macro_rules! id {
             /// What every text of this kind starts with.
             pub const PREFIX: &'static str = $prefix;
 
+            /// The length of every text of this kind, bytes.
+            pub const TEXT_LENGTH: usize = $prefix.len() + 32;
+
             /// Wraps a UUID that its caller made.
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)

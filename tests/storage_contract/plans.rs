@@ -115,8 +115,12 @@ async fn multiply(store: &TestStore) {
              SELECT printf('ord_%032x', n), n, business_id, customer_id, customer_name, fulfilment, \
                  CASE WHEN n % 2 = 0 THEN status ELSE 'delivered' END, payment_method, payment_status, total_minor, currency, \
                  1, created_at - n, updated_at, words FROM orders, c; \
-             INSERT INTO order_search (order_id, words) \
-             SELECT o.id, s.words FROM order_search s, orders o WHERE o.id LIKE 'ord_000000%'; ANALYZE"
+             UPDATE orders SET search_row = order_number + 1000 WHERE id LIKE 'ord_000000%'; \
+             INSERT INTO order_search (rowid, words) SELECT o.search_row, (\
+                 SELECT group_concat('z' || substr(o.business_id, -10) || o.weeks || t.value || ' y' || o.week || t.value, ' ') \
+                 FROM json_each('[\"' || replace(trim(o.words), ' ', '\",\"') || '\"]') t) \
+             FROM (SELECT *, printf('%04x', created_at / 604800000000) AS week, \
+                 printf('%04x', created_at / 2419200000000) AS weeks FROM orders WHERE id LIKE 'ord_000000%') o; ANALYZE"
         }
     };
     store.tamper(sql).await;

@@ -21,7 +21,7 @@ async fn check_found(store: &TestStore, world: &World) {
     for scope in
         [OrderScope::Customer(world.customer), OrderScope::Member(world.owner), OrderScope::Everybody]
     {
-        for (text, number) in [("zoë", 3), ("ZOE", 3), ("zo 02", 1), ("soup", 3), ("nobody", 0)] {
+        for (text, number) in [("zoë", 3), ("ZOE", 3), ("zo 02", 1), ("soup", 4), ("nobody", 0)] {
             assert_eq!(found(store, scope, text).await, number, "{scope:?} {text}");
         }
     }
@@ -51,16 +51,12 @@ async fn come_into_the_index(store: &TestStore, make_former: &'static str) {
         place_one(&mut *lane, Draft { customer_name: "Zoë".to_owned(), ..world.draft() }).await;
     }
     store.tamper(make_former).await;
-    let fresh = place_one(&mut *lane, Draft { customer_name: "Kim".to_owned(), ..world.draft() }).await;
+    place_one(&mut *lane, Draft { customer_name: "Kim".to_owned(), ..world.draft() }).await;
     assert_eq!(index(store, &world, &mut *lane).await, 3, "four orders, three at a time, and the end");
     assert_eq!(store.peek("SELECT count(*) FROM hub WHERE search_below IS NULL").await, 1);
-    store.tamper("DELETE FROM order_items WHERE order_id = (SELECT max(id) FROM orders)").await;
     if let Place::Sqlite { .. } = store.place {
         assert_eq!(store.peek("SELECT count(*) FROM order_search").await, 4, "each once");
-        store.tamper("DELETE FROM order_search WHERE order_id = (SELECT max(id) FROM orders)").await;
     }
-    store.tamper("DELETE FROM orders WHERE id = (SELECT max(id) FROM orders)").await;
-    assert!(store.store.order(fresh.id).await.unwrap().is_none());
     check_found(store, &world).await;
 }
 
@@ -83,8 +79,8 @@ async fn on_sqlite_orders_of_before_come_into_the_index_in_steps() {
     check(TestStore::sqlite().await, |store| async move {
         come_into_the_index(
             &store,
-            "DELETE FROM order_search; UPDATE hub SET search_below = '~'; \
-             UPDATE orders SET words = ' ' || lower(hex(order_number)) || ' 7a6fc3ab ' || lower(hex('soup')) || ' ' || lower(hex('pizza')) || ' 31'",
+            "INSERT INTO order_search (order_search) VALUES ('delete-all'); UPDATE hub SET search_below = '~'; \
+             UPDATE orders SET words = ' ' || lower(hex(order_number)) || ' 7a6fc3ab ' || lower(hex('soup')) || ' ' || lower(hex('pizza')) || ' 31', search_row = NULL",
         )
         .await;
     })
@@ -106,7 +102,8 @@ async fn on_sqlite_orders_of_the_first_versions_come_into_the_index() {
         connection
             .execute(
                 "DROP TABLE order_search; DROP TABLE devices; DROP INDEX device_acks_by_user; DROP INDEX device_marks_by_user; \
-                 DROP INDEX order_acks_by_age; DROP INDEX device_marks_by_age; \
+                 DROP INDEX order_acks_by_age; DROP INDEX device_marks_by_age; DROP INDEX orders_by_search_row; \
+                 ALTER TABLE orders DROP COLUMN search_row; \
                  ALTER TABLE orders DROP COLUMN words; ALTER TABLE hub DROP COLUMN search_below; \
                  DELETE FROM _sqlx_migrations WHERE version IN (7, 9); \
                  CREATE VIRTUAL TABLE orders_search USING fts5 (order_id UNINDEXED, words, detail = none, tokenize = 'ascii'); \

@@ -64,15 +64,21 @@ static INSERT: LazyStatement = LazyStatement::new(|| {
             "INSERT INTO orders ({into}, search) \
              SELECT {from}, array_to_tsvector(string_to_array(r.terms, ' ')) FROM {{rows}}"
         ),
-        &format!("INSERT INTO orders ({into}, words) SELECT {from}, COALESCE(r.words, '') FROM {{rows}}"),
+        &format!(
+            "INSERT INTO orders ({into}, words, search_row) SELECT {from}, COALESCE(r.words, ''), {NEXT_SEARCH_ROW} FROM {{rows}}"
+        ),
     )
 });
+
+/// A row of the text index that no order has yet, for each of the rows a statement of SQLite inserts or changes.
+pub(super) const NEXT_SEARCH_ROW: &str =
+    "(SELECT COALESCE(max(o.search_row), 0) FROM orders o) + row_number() OVER ()";
 
 // SQLite only: Postgres keeps the terms in the order's own row.
 pub(super) static INSERT_TERMS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
         "id text, terms text",
-        "INSERT INTO order_search (order_id, words) SELECT r.id, r.terms FROM {rows}",
+        "INSERT INTO order_search (rowid, words) SELECT o.search_row, r.terms FROM {rows} CROSS JOIN orders o ON o.id = r.id",
     )
 });
 

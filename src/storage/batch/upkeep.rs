@@ -16,7 +16,7 @@ use crate::storage::rows::{number, parse};
 use crate::storage::search::{self, Document, Searched};
 use crate::storage::statement::{Arg, Dialect, LazyStatement, Statement};
 
-use super::orders::INSERT_TERMS;
+use super::orders::{INSERT_TERMS, NEXT_SEARCH_ROW};
 
 /// A deletion of at most `$2` rows, in whatever order the index has them. Rows that another lane holds are left for
 /// the next time: waiting for them in another order than that lane could be waiting in a circle.
@@ -129,7 +129,7 @@ static UNINDEXED: LazyStatement = LazyStatement::new(|| {
 });
 
 // From the last one down. Locked upwards all the same, as everybody locks them. New orders are in the index when they are
-// stored: on Postgres they only get the same terms again, on SQLite their words end with a space.
+// stored: on Postgres they only get the same terms again, on SQLite they have a row of it.
 static LOCK_UNINDEXED: LazyStatement = LazyStatement::new(|| {
     let text = |indexed: &str| {
         format!(
@@ -138,7 +138,7 @@ static LOCK_UNINDEXED: LazyStatement = LazyStatement::new(|| {
              ORDER BY o.id {{for_update}}"
         )
     };
-    Statement::apart("", &text("CAST(0 AS BIGINT)"), &text("o.words LIKE '% '"))
+    Statement::apart("", &text("CAST(0 AS BIGINT)"), &text("o.search_row IS NOT NULL"))
 });
 
 static SKUS: LazyStatement = LazyStatement::new(|| {
@@ -149,7 +149,10 @@ static INDEX: LazyStatement = LazyStatement::new(|| {
     Statement::apart(
         "id text, terms text, words text",
         "UPDATE orders SET search = array_to_tsvector(string_to_array(r.terms, ' ')) FROM {rows} WHERE orders.id = r.id",
-        "UPDATE orders SET words = r.words FROM {rows} WHERE orders.id = r.id",
+        &format!(
+            "UPDATE orders SET words = n.words, search_row = n.search_row FROM \
+             (SELECT r.id, r.words, {NEXT_SEARCH_ROW} AS search_row FROM {{rows}}) n WHERE orders.id = n.id"
+        ),
     )
 });
 

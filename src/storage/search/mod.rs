@@ -55,8 +55,7 @@ impl Word {
 pub(super) struct Document {
     /// The terms of the index, apart by spaces.
     pub(super) terms: String,
-    /// The bare words, each behind a space and one more behind the last: so they differ from those of versions up to 0.1, which
-    /// are not in the index. Empty where the terms are kept in the order's own row.
+    /// The bare words, each behind a space; empty where the terms are kept in the order's own row.
     pub(super) words: String,
 }
 
@@ -98,7 +97,7 @@ pub(super) fn document(order: &Searched<'_>, dialect: Dialect) -> Document {
         owners.iter().flat_map(|owner| stored.iter().map(move |word| format!("{owner}{word}"))).collect();
     let words = match dialect {
         Dialect::Postgres => String::new(),
-        Dialect::Sqlite => stored.iter().map(|word| format!(" {word}")).collect::<String>() + " ",
+        Dialect::Sqlite => stored.iter().map(|word| format!(" {word}")).collect(),
     };
     Document { terms: terms.join(" "), words }
 }

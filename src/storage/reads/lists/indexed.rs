@@ -266,7 +266,8 @@ fn orders_of(conditions: &str, dialect: Dialect) -> String {
              WHERE {conditions} OFFSET 0) o"
         ),
         Dialect::Sqlite => format!(
-            "{{rows}} CROSS JOIN order_search s CROSS JOIN orders o ON o.id = s.order_id WHERE {conditions}"
+            "{{rows}} CROSS JOIN order_search s CROSS JOIN orders o INDEXED BY orders_by_search_row \
+             ON o.search_row = s.rowid WHERE {conditions}"
         ),
     }
 }

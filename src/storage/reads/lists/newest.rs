@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx::FromRow;
 
+use crate::domain::ids::OrderId;
 use crate::storage::error::StoreError;
 use crate::storage::rows::{AFTER_ALL, parse};
 use crate::storage::statement::{Arg, Dialect, Statement};
@@ -207,14 +208,27 @@ impl Newest {
             "o.business_id = r.business AND (o.created_at, o.id) < (r.at, r.id) AND {} {order} $2",
             conditions.text
         );
-        let hit = test("x", &self.tests, &mut conditions, dialect);
+        let row = match dialect {
+            Dialect::Postgres => "x",
+            Dialect::Sqlite => "o",
+        };
+        let hit = test(row, &self.tests, &mut conditions, dialect);
         let postgres =
             format!("{{rows}} CROSS JOIN LATERAL (SELECT {columns}{tested} FROM orders o WHERE {of_one}) x");
+        // SQLite cannot join what depends on the row before it, but can unpack a list that does: each order as one text, so that
+        // neither the order is looked up again nor a list within a list read.
         let orders = self.walks[0].part.orders(self.filter, Dialect::Sqlite);
-        let sqlite =
-            format!("{{rows}} CROSS JOIN orders x ON x.id IN (SELECT o.id FROM {orders} WHERE {of_one})");
-        let text = |from: &str| select("x", &hit, from);
-        let statement = Statement::apart("business text, at int, id text", &text(&postgres), &text(&sqlite));
+        let hits = format!(
+            "SELECT CASE WHEN {hit} THEN 1 ELSE 0 END || o.id || o.created_at AS text FROM {orders} WHERE {of_one}"
+        );
+        let sqlite = format!(
+            "SELECT substr(j.value, 2, {ID}) AS id, CAST(substr(j.value, 2 + {ID}) AS INTEGER) AS created_at, \
+             r.business AS business_id, CAST(substr(j.value, 1, 1) AS INTEGER) AS hit \
+             FROM {{rows}} CROSS JOIN json_each((SELECT json_group_array(w.text) FROM ({hits}) w)) j",
+            ID = OrderId::TEXT_LENGTH
+        );
+        let statement =
+            Statement::apart("business text, at int, id text", &select("x", &hit, &postgres), &sqlite);
         (statement, conditions.args)
     }
 }
