@@ -2,6 +2,8 @@
 //! tests enter by this door.
 
 mod attendance;
+mod ended_elsewhere;
+mod equal_addresses;
 mod session_ports;
 
 use std::io;
@@ -28,6 +30,7 @@ use crate::http::access::activity::Activity;
 use crate::http::access::password::{HashGauges, PasswordSettings, PasswordSettingsError, Passwords};
 use crate::http::access::refresh::RefreshTokens;
 use crate::http::access::revocations::Revocations;
+use crate::http::access::stream_proof::StreamProofs;
 use crate::http::access::token::{TokenKey, TokenSettings, Tokens, WeakSecret};
 use crate::http::limits::LocalLimits;
 use crate::http::server::Listening;
@@ -43,6 +46,7 @@ use crate::storage::{Store, StoreError, postgres, sqlite};
 use crate::telemetry::Metrics;
 
 use attendance::Attendance;
+use ended_elsewhere::{EndedElsewhere, Horizon};
 use session_ports::{FrameLimits, TokenCredentials};
 
 /// Clients that lose their node come back spread over this long.
@@ -240,7 +244,7 @@ impl App {
         ));
         let access_ttl = Duration::from_secs(auth.access_ttl_s);
         let revocations = Revocations::new(access_ttl);
-        let now = Timestamp::now();
+        let (now, started) = (Timestamp::now(), std::time::Instant::now());
         // Twice: so long a token may be believed by a clock that was set back.
         for session in store.sessions_ended_since(now.minus(access_ttl.saturating_mul(2))).await? {
             revocations.insert(session, std::time::Instant::now(), now);
@@ -265,8 +269,12 @@ impl App {
         )
         .await?;
         rooms.write_through(persistence.clone());
-        let credentials =
-            Arc::new(TokenCredentials { tokens: tokens.clone(), revocations: revocations.clone() });
+        let activity = Activity::default();
+        let credentials = Arc::new(TokenCredentials {
+            tokens: tokens.clone(),
+            revocations: revocations.clone(),
+            activity: activity.clone(),
+        });
         let limits = &settings.http.limits;
         let limits = limits.enabled.then(|| Arc::new(LocalLimits::new(limits)));
         let sessions = Sessions::new(
@@ -287,7 +295,6 @@ impl App {
             metrics.clone(),
         );
         let readiness = Readiness::default();
-        let activity = Activity::default();
         let passwords = PasswordSettings {
             memory_kib: auth.hash_memory_kib,
             iterations: auth.hash_passes,
@@ -299,6 +306,7 @@ impl App {
             persistence: persistence.clone(),
             tokens,
             refresh_tokens: Arc::new(RefreshTokens::new(secret)),
+            stream_proofs: StreamProofs::new(secret),
             passwords: Arc::new(Passwords::new(&passwords)?.counted_by(HashGauges {
                 running: metrics.password_hashes_running.clone(),
                 peak: metrics.password_hashes_peak.clone(),
@@ -323,7 +331,11 @@ impl App {
             .serve(ops, &settings.http.server, api, gate)
             .map_err(|cause| StartError::Listen { address, cause })?;
         let stop = CancellationToken::new();
-        actix::spawn(prune(revocations, stop.clone()));
+        actix::spawn(prune(revocations.clone(), stop.clone()));
+        let horizon = Horizon::new(now, started);
+        let ends = EndedElsewhere { store: store.clone(), announcer, revocations, horizon };
+        actix::spawn(ends.follow(stop.clone()));
+        actix::spawn(equal_addresses::tell(store.clone()));
         let attendance =
             Attendance { activity, sessions: sessions.clone(), persistence: persistence.clone() };
         actix::spawn(attendance.clone().keep(stop.clone()));

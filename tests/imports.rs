@@ -1,8 +1,13 @@
 //! Imports go one way, as the map in `src/lib.rs` says.
 
+#[path = "support/sources.rs"]
+mod sources;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use sources::sources;
 
 /// Each module with those it may import from. `settings` and `telemetry` stand beside the line.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -23,17 +28,6 @@ const ALLOWED: &[(&str, &[&str])] = &[
 const IMPURE: &[&str] =
     &["tokio", "actix", "actix_web", "actix_rt", "actix_http", "sqlx", "redis", "tracing", "reqwest"];
 const PURE: &[&str] = &["domain", "protocol"];
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("the folder can be read") {
-        let path = entry.expect("the entry can be read").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            found.push(path);
-        }
-    }
-}
 
 /// The module of the house a file belongs to: the first folder below `src`, or the file's own name.
 fn module_of(path: &Path) -> String {

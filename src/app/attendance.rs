@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::persistence::Persistence;
 use crate::actors::session::Sessions;
 use crate::domain::time::Timestamp;
 use crate::http::access::activity::Activity;
+use crate::storage::command::SessionActivity;
 
 /// Last activities are stored this often: what is told of them is for people.
 const STORE_ACTIVITY_EVERY: Duration = Duration::from_secs(60);
+
+/// First uses of new tokens are stored this often: until then a node that asks the store takes them for unused.
+const STORE_USES_EVERY: Duration = Duration::from_secs(4);
 
 /// How long worker threads may take to say whose sockets they have.
 const CENSUS_WITHIN: Duration = Duration::from_secs(1);
@@ -24,9 +29,12 @@ pub(super) struct Attendance {
 }
 
 impl Attendance {
-    /// Asks and stores once a minute until it is stopped.
+    /// Asks and stores until it is stopped.
     pub(super) async fn keep(self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(STORE_ACTIVITY_EVERY);
+        let mut uses = tokio::time::interval(STORE_USES_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        uses.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -34,6 +42,7 @@ impl Attendance {
                     self.ask_sockets().await;
                     self.store().await;
                 }
+                _ = uses.tick() => self.write(self.activity.take_uses()).await,
             }
         }
     }
@@ -46,10 +55,14 @@ impl Attendance {
         }
     }
 
-    /// What cannot be stored now waits for the next time.
     pub(super) async fn store(&self) {
-        for left in self.persistence.store_activity(self.activity.take()).await {
-            self.activity.seen(left.session, left.at);
+        self.write(self.activity.take()).await;
+    }
+
+    /// What cannot be stored now waits for the next time.
+    async fn write(&self, seen: Vec<SessionActivity>) {
+        for left in self.persistence.store_activity(seen).await {
+            self.activity.give_back(left);
         }
     }
 }

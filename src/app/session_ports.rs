@@ -7,6 +7,7 @@ use crate::actors::session::{Credentials, FrameQuota};
 use crate::domain::access::Principal;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
+use crate::http::access::activity::Activity;
 use crate::http::access::revocations::Revocations;
 use crate::http::access::token::Tokens;
 use crate::http::limits::{Class, LocalLimits, Subject};
@@ -25,13 +26,17 @@ impl FrameQuota for FrameLimits {
 pub(super) struct TokenCredentials {
     pub(super) tokens: Arc<Tokens>,
     pub(super) revocations: Revocations,
+    pub(super) activity: Activity,
 }
 
 impl Credentials for TokenCredentials {
     fn check(&self, token: &str, now: Timestamp) -> Option<(Principal, Timestamp)> {
         let claims = self.tokens.verify_access(token, now).ok()?;
-        (!self.revocations.contains(claims.principal.session))
-            .then_some((claims.principal, claims.expires_at))
+        if self.revocations.contains(claims.principal.session) {
+            return None;
+        }
+        self.activity.used(&claims, now);
+        Some((claims.principal, claims.expires_at))
     }
 
     fn has_ended(&self, session: SessionId) -> bool {

@@ -1,86 +1,115 @@
-//! Making operators; there is no other way to become one.
+//! Accounts from the command line: making operators, which there is no other way to become, approving drivers, and new
+//! passwords.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::app::{StartError, open_store};
+use crate::app::StartError;
 use crate::config::Settings;
 use crate::domain::access::Role;
+use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::ids::{CommandId, UserId};
-use crate::domain::text::check_line;
+use crate::domain::text::{TextError, check_line};
 use crate::domain::time::Timestamp;
 use crate::http::access::password::{NewPassword, PasswordSettings, Passwords, Standing};
-use crate::storage::Attempt;
-use crate::storage::command::{Action, Approval, Command, Creation, NewUser, Outcome};
+use crate::storage::command::{
+    Action, Approval, Command, Creation, NewUser, Outcome, SetPassword, UserChange,
+};
+use crate::storage::{Attempt, Lane, Store, StoreError, User};
+
+use super::database::{self, DatabaseError};
+
+/// Sign-ins ended in one transaction.
+const ENDED_AT_ONCE: u32 = 100;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
-    /// Make an operator; the password is asked for, or read from standard input when that is no terminal
+    /// Make an operator; the password is asked for twice, or read from standard input when that is no terminal
     Create(Create),
+    /// Approve a driver who waits for it
+    Approve {
+        /// Address the account signs in with
+        email: SignInAddress,
+    },
+    /// Give an account a new password, asked for like that of `create`, and end all its sign-ins
+    Password {
+        /// Address the account signs in with
+        email: SignInAddress,
+    },
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
     /// Address to sign in with
     #[arg(long)]
-    email: String,
+    email: EmailAddress,
     /// What others call them
     #[arg(long)]
     name: Option<String>,
+    /// Make the database if it is not there
+    #[arg(long)]
+    init: bool,
+}
+
+impl Admin {
+    /// Whether it works on a database that is there, and on nothing else.
+    pub(super) fn needs_database(&self) -> bool {
+        !matches!(self, Self::Create(Create { init: true, .. }))
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
-enum CreateError {
-    #[error("{0} is not an e-mail address")]
-    Email(String),
+enum AdminError {
     #[error("the name {0}")]
-    Name(#[from] crate::domain::text::TextError),
+    Name(#[from] TextError),
     #[error("the password could not be read: {0}")]
     Read(#[from] io::Error),
+    #[error("the two passwords differ; nothing was changed")]
+    Differ,
     #[error("the password {0}")]
     Password(String),
     #[error(transparent)]
-    Start(#[from] StartError),
-    #[error("the operator was not stored: {0}")]
-    Store(#[from] crate::storage::StoreError),
-    #[error("{0} is taken")]
-    Taken(String),
+    Database(#[from] DatabaseError),
+    #[error("the account was not stored: {0}")]
+    Store(#[from] StoreError),
+    #[error("{email} has an account already in the database {database}")]
+    Taken { email: String, database: String },
+    #[error("there is no account with the address {email} in the database {database}")]
+    Unknown { email: String, database: String },
 }
 
-pub(super) async fn create(settings: &Settings, wanted: Create) -> ExitCode {
-    match try_create(settings, wanted).await {
-        Ok(email) => {
-            super::say(&format!("{email} can sign in as an operator"));
+pub(super) async fn run(settings: &Settings, command: Admin) -> ExitCode {
+    let done = match command {
+        Admin::Create(wanted) => create(settings, wanted).await,
+        Admin::Approve { email } => approve(settings, &email).await,
+        Admin::Password { email } => set_password(settings, &email).await,
+    };
+    match done {
+        Ok(text) => {
+            super::say(&text);
             ExitCode::SUCCESS
         }
         Err(error) => super::fail(&error),
     }
 }
 
-async fn try_create(settings: &Settings, wanted: Create) -> Result<String, CreateError> {
-    let email = wanted.email.trim().to_lowercase();
-    if email.len() > 254 || garde::rules::email::apply(&email, ()).is_err() {
-        return Err(CreateError::Email(wanted.email));
-    }
+async fn create(settings: &Settings, wanted: Create) -> Result<String, AdminError> {
     if let Some(name) = &wanted.name {
         check_line(name, 100)?;
     }
-    let password = NewPassword::parse(read_password()?).map_err(|e| CreateError::Password(e.to_string()))?;
-    let auth = &settings.http.auth;
-    let cost = PasswordSettings {
-        memory_kib: auth.hash_memory_kib,
-        iterations: auth.hash_passes,
-        ..PasswordSettings::default()
+    let database = database::name(settings)?;
+    let open = async || match wanted.init {
+        true => database::open_or_make(settings).await,
+        false => database::open_existing(settings).await,
     };
-    let passwords = Passwords::new(&cost).map_err(StartError::from)?;
-    let password_hash =
-        passwords.hash(password, Standing::Known).await.map_err(|e| CreateError::Password(e.to_string()))?;
-    let (store, _) = open_store(settings).await?;
-    store.migrate().await?;
-    let now = Timestamp::now();
+    // Before anybody is asked for a password.
+    let store = open().await?;
+    let password_hash = hash(settings, ask()?).await?;
+    let email = wanted.email.into_string();
     let user = NewUser {
         id: UserId::generate(),
         email: email.clone(),
@@ -88,23 +117,128 @@ async fn try_create(settings: &Settings, wanted: Create) -> Result<String, Creat
         role: Role::Admin,
         name: wanted.name,
         approved: Approval::Approved,
-        created_at: now,
+        created_at: Timestamp::now(),
     };
-    let command = Command { id: CommandId::generate(), at: now, action: Action::CreateUser(Box::new(user)) };
-    let committed = store.open_lane().await?.run(&[command], Attempt::First).await?;
+    let outcome = run_one(&mut *store.open_lane().await?, Action::CreateUser(Box::new(user))).await?;
     store.close().await;
-    match committed.outcomes.first() {
-        Some(Outcome::UserCreated(Creation::Created)) => Ok(email),
-        _ => Err(CreateError::Taken(email)),
+    match outcome {
+        Some(Outcome::UserCreated(Creation::Created)) => {
+            Ok(format!("{email} can sign in as an operator (database {database})"))
+        }
+        _ => Err(AdminError::Taken { email, database }),
     }
 }
 
-fn read_password() -> io::Result<SecretString> {
-    if io::stdin().is_terminal() {
-        return rpassword::prompt_password("Password: ").map(SecretString::from);
+async fn approve(settings: &Settings, email: &SignInAddress) -> Result<String, AdminError> {
+    let (store, user, database) = account(settings, email).await?;
+    let outcome = run_one(&mut *store.open_lane().await?, Action::ApproveUser { user: user.id }).await?;
+    store.close().await;
+    match outcome {
+        Some(Outcome::UserChanged(UserChange::Made)) => {
+            Ok(format!("{} is approved as a {} (database {database})", user.email, user.role))
+        }
+        _ => Err(AdminError::Unknown { email: user.email, database }),
     }
+}
+
+async fn set_password(settings: &Settings, email: &SignInAddress) -> Result<String, AdminError> {
+    let (store, user, database) = account(settings, email).await?;
+    let password_hash = hash(settings, ask()?).await?;
+    let set = SetPassword { user: user.id, password_hash, instead_of: None };
+    let mut lane = store.open_lane().await?;
+    let outcome = run_one(&mut *lane, Action::SetPassword(Box::new(set))).await?;
+    let Some(Outcome::UserChanged(UserChange::Made)) = outcome else {
+        return Err(AdminError::Unknown { email: user.email, database });
+    };
+    let ended = end_sessions(store.as_ref(), &mut *lane, user.id).await?;
+    drop(lane);
+    store.close().await;
+    Ok(format!("{} has a new password; {ended} sign-ins ended (database {database})", user.email))
+}
+
+/// Ends every sign-in of an account; a hub that runs hears of it within seconds.
+async fn end_sessions(store: &dyn Store, lane: &mut dyn Lane, user: UserId) -> Result<usize, AdminError> {
+    let mut ended = 0;
+    loop {
+        let sessions = store.sessions_of(user, Timestamp::now(), ENDED_AT_ONCE).await?;
+        if sessions.is_empty() {
+            return Ok(ended);
+        }
+        let end = |session: &crate::storage::Session| command(Action::EndSession { session: session.id });
+        lane.run(&sessions.iter().map(end).collect::<Vec<_>>(), Attempt::First).await?;
+        ended += sessions.len();
+    }
+}
+
+/// The account with this address, as somebody would sign in to it.
+async fn account(
+    settings: &Settings,
+    address: &SignInAddress,
+) -> Result<(Arc<dyn Store>, User, String), AdminError> {
+    let database = database::name(settings)?;
+    let store = database::open_existing(settings).await?;
+    for candidate in address.candidates() {
+        if let Some(user) = store.user_by_email(candidate).await? {
+            return Ok((store, user, database));
+        }
+    }
+    Err(AdminError::Unknown { email: address.account().to_owned(), database })
+}
+
+fn command(action: Action) -> Command {
+    Command { id: CommandId::generate(), at: Timestamp::now(), action }
+}
+
+async fn run_one(lane: &mut dyn Lane, action: Action) -> Result<Option<Outcome>, StoreError> {
+    let committed = lane.run(&[command(action)], Attempt::First).await?;
+    Ok(committed.outcomes.into_iter().next())
+}
+
+async fn hash(settings: &Settings, password: NewPassword) -> Result<String, AdminError> {
+    let auth = &settings.http.auth;
+    let cost = PasswordSettings {
+        memory_kib: auth.hash_memory_kib,
+        iterations: auth.hash_passes,
+        ..PasswordSettings::default()
+    };
+    let passwords = Passwords::new(&cost).map_err(|error| DatabaseError::from(StartError::from(error)))?;
+    passwords.hash(password, Standing::Known).await.map_err(|error| AdminError::Password(error.to_string()))
+}
+
+fn ask() -> Result<NewPassword, AdminError> {
+    let typed = if io::stdin().is_terminal() {
+        ask_twice(|prompt| rpassword::prompt_password(prompt))?
+    } else {
+        read_line()?
+    };
+    NewPassword::parse(typed).map_err(|error| AdminError::Password(error.to_string()))
+}
+
+/// What nobody sees is easily mistyped.
+fn ask_twice(mut prompt: impl FnMut(&str) -> io::Result<String>) -> Result<SecretString, AdminError> {
+    let first = SecretString::from(prompt("Password: ")?);
+    let second = SecretString::from(prompt("The same again: ")?);
+    if first.expose_secret() == second.expose_secret() { Ok(first) } else { Err(AdminError::Differ) }
+}
+
+fn read_line() -> io::Result<SecretString> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     line.truncate(line.trim_end_matches(['\r', '\n']).len());
     Ok(line.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_asked_for_twice_and_two_that_differ_are_refused() {
+        let asked = |answers: [&str; 2]| {
+            let mut answers = answers.into_iter();
+            ask_twice(move |_| Ok(answers.next().expect("it asks twice").to_owned()))
+        };
+        assert_eq!(asked(["correct horse", "correct horse"]).unwrap().expose_secret(), "correct horse");
+        assert!(matches!(asked(["correct horse", "correct hose"]), Err(AdminError::Differ)));
+    }
 }

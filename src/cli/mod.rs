@@ -1,6 +1,7 @@
 //! The command line: what each command is told and what it answers.
 
 mod admin;
+mod database;
 mod open_files;
 mod serve;
 mod upkeep;
@@ -56,7 +57,7 @@ enum Command {
     Demo(demo::Options),
     /// Bring the database's schema up to date and exit
     Migrate,
-    /// Manage operators
+    /// Manage operators and other accounts
     #[command(subcommand)]
     Admin(admin::Admin),
     /// Renew the encryption of personal data at rest
@@ -119,6 +120,17 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
+impl Command {
+    /// Whether it works on a database that is there, and on nothing else.
+    fn needs_database(&self) -> bool {
+        match self {
+            Self::Admin(command) => command.needs_database(),
+            Self::Keys(_) | Self::Epochs(_) | Self::Backup { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 fn with_settings(command: Command, place: Place) -> ExitCode {
     let mut sources = Sources::process(place.config);
     if let Some(data) = place.data {
@@ -129,6 +141,13 @@ fn with_settings(command: Command, place: Place) -> ExitCode {
     }
     if matches!(command, Command::Healthcheck { .. } | Command::Config(_)) {
         sources = sources.only_looking();
+    }
+    // In the wrong folder nothing is left behind, secrets neither.
+    if command.needs_database()
+        && let Ok(settings) = Settings::load(&sources.clone().only_looking())
+        && let Err(error) = database::check_file(&settings)
+    {
+        return fail(&error);
     }
     let settings = match Settings::load(&sources) {
         Ok(settings) => settings,
@@ -150,7 +169,7 @@ fn with_settings(command: Command, place: Place) -> ExitCode {
             Command::Serve { .. } => serve::serve(settings).await,
             Command::Healthcheck { .. } => serve::healthcheck(&settings).await,
             Command::Migrate => migrate(&settings).await,
-            Command::Admin(admin::Admin::Create(create)) => admin::create(&settings, create).await,
+            Command::Admin(command) => admin::run(&settings, command).await,
             Command::Keys(keys) => upkeep::keys(&settings, keys).await,
             Command::Epochs(epochs) => upkeep::epochs(&settings, epochs).await,
             Command::Backup { file } => upkeep::backup(&settings, file).await,

@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 
-use crate::app::{StartError, open_store};
 use crate::config::Settings;
-use crate::storage::Store;
 use crate::storage::rotation::{self, RotationError};
-use crate::storage::settings::DatabaseLocation;
+
+use super::database::{DatabaseError, open_existing};
 
 /// How often the progress is told.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -31,13 +29,11 @@ pub(super) enum Epochs {
 #[derive(Debug, thiserror::Error)]
 enum UpkeepError {
     #[error(transparent)]
-    Start(#[from] StartError),
+    Database(#[from] DatabaseError),
     #[error(transparent)]
     Rotation(#[from] RotationError),
     #[error("the copy was not made: {0}")]
     Store(#[from] crate::storage::StoreError),
-    #[error("there is no database at {}; name its folder by --data", .0.display())]
-    NoDatabase(PathBuf),
     #[error("there are no random numbers: {0}")]
     Random(#[from] getrandom::Error),
 }
@@ -64,20 +60,8 @@ fn told(done: Result<String, UpkeepError>) -> ExitCode {
     }
 }
 
-/// The database there is. To make an empty one here would say that all is well with one that was not meant.
-async fn open_existing(settings: &Settings) -> Result<Arc<dyn Store>, UpkeepError> {
-    let location = settings.storage.location().map_err(|problem| StartError::Setting(problem.to_string()))?;
-    if let DatabaseLocation::Sqlite(path) = location
-        && !path.is_file()
-    {
-        return Err(UpkeepError::NoDatabase(std::path::absolute(&path).unwrap_or(path)));
-    }
-    Ok(open_store(settings).await?.0)
-}
-
 async fn try_keys(settings: &Settings) -> Result<String, UpkeepError> {
     let store = open_existing(settings).await?;
-    store.migrate().await.map_err(StartError::from)?;
     let mut last_told = Instant::now();
     let renewed = rotation::reseal_all(store.as_ref(), |so_far| {
         if last_told.elapsed() >= TELL_EVERY {
@@ -95,8 +79,7 @@ async fn try_keys(settings: &Settings) -> Result<String, UpkeepError> {
 
 async fn try_epochs(settings: &Settings) -> Result<String, UpkeepError> {
     let store = open_existing(settings).await?;
-    store.migrate().await.map_err(StartError::from)?;
-    let before = store.epoch().await.map_err(StartError::from)?;
+    let before = store.epoch().await?;
     let epoch = before.another(getrandom::u32()?);
     let rooms = rotation::rotate_epoch(store.as_ref(), epoch).await?;
     store.close().await;

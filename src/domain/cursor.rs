@@ -44,7 +44,7 @@ impl fmt::Display for Epoch {
 }
 
 /// A position in one room: everything up to and including `seq` was seen. Written `<epoch>.<seq>`; opaque to
-/// clients, valid on every transport and node.
+/// clients, valid on every transport and node. What follows a `~` is read over: streams put there what lets them come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
     /// The history the number counts in.
@@ -66,6 +66,17 @@ impl fmt::Display for Cursor {
     }
 }
 
+/// What stands between a cursor and the proof behind it.
+pub const PROOF_MARK: char = '~';
+
+/// The length of a proof: 128 bits in base64url.
+const PROOF_LENGTH: usize = 22;
+
+fn is_proof(text: &str) -> bool {
+    let letters = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    text.len() == PROOF_LENGTH && text.bytes().all(letters)
+}
+
 /// Where a room's history ends, and with what. A position alone is no identity: a copy of the store that lacks the last
 /// commits gives the same numbers to other events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +96,11 @@ impl FromStr for Cursor {
     type Err = CursorError;
 
     fn from_str(text: &str) -> Result<Self, CursorError> {
+        let text = match text.split_once(PROOF_MARK) {
+            Some((cursor, proof)) if is_proof(proof) => cursor,
+            Some(_) => return Err(CursorError),
+            None => text,
+        };
         let (epoch, seq) = text.split_once('.').ok_or(CursorError)?;
         if epoch.len() != 8 || !epoch.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(CursorError);
@@ -130,6 +146,11 @@ mod tests {
         let cursor = Cursor::new(Epoch::new(0xbeef), 42);
         assert_eq!(cursor.to_string(), "0000beef.42");
         assert_eq!("0000beef.42".parse(), Ok(cursor));
+        assert_eq!(
+            "0000beef.42~AbCdEfGhIjKlMnOpQrSt-_".parse(),
+            Ok(cursor),
+            "the id of an event of a stream"
+        );
         for bad in [
             "",
             ".",
@@ -141,6 +162,9 @@ mod tests {
             "0000beef.1.2",
             "0000beef. 1",
             "0000beef.99999999999999999999",
+            "0000beef.42~",
+            "0000beef.42~AbCdEfGhIjKlMnOpQrSt-",
+            "0000beef.42~AbCdEfGhIjKlMnOpQrSt=_",
         ] {
             assert_eq!(bad.parse::<Cursor>(), Err(CursorError), "{bad}");
         }

@@ -1,9 +1,9 @@
 //! Accounts and sign-ins (requirements 1.1 to 1.6).
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, post, web};
 use garde::Validate;
 use secrecy::{ExposeSecret, SecretString};
@@ -14,19 +14,22 @@ use uuid::Uuid;
 
 use crate::domain::access::{Principal, Role};
 use crate::domain::address::AddressBlock;
+use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::User;
-use crate::storage::command::{Approval, Creation, Device, NewSession, NewUser, RotateSession, Rotation};
+use crate::storage::command::{
+    Approval, Creation, Device, NewSession, NewUser, RotateSession, Rotation, SetPassword,
+};
 
-use super::access::password::{NewPassword, Standing};
+use super::access::password::{NewPassword, Standing, Verified};
 use super::access::refresh::RefreshTokens;
-use super::access::throttle::Attempt;
+use super::access::throttle::{Attempt, Throttle};
 use super::guard::{BeforeBody, block_of};
 use super::identity::SignedIn;
 use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
-use super::limits::{Class, Subject};
+use super::limits::{Class, RATE_LIMIT, Subject};
 use super::problem::ApiError;
 use super::state::Api;
 
@@ -55,11 +58,11 @@ impl FromText for SignupRole {
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Signup {
-    /// Unique, whatever its case.
-    #[garde(custom(rules::email))]
-    #[schema(format = "email", max_length = 254, example = "zoe@example.com")]
-    email: String,
-    /// 8 to 200 characters of any script.
+    /// Unique, whatever its case; blanks around it do not matter, and its domain may be in any script.
+    #[garde(dive)]
+    #[schema(value_type = String, format = "email", max_length = 254, example = "zoe@example.com")]
+    email: Parsed<EmailAddress>,
+    /// 8 to 200 characters of any script, counted in the composed form (NFC).
     #[garde(custom(rules::new_password))]
     #[schema(value_type = String, format = "password", min_length = 8, max_length = 200, example = "correct horse")]
     password: SecretString,
@@ -79,7 +82,7 @@ pub struct UserView {
     /// `usr_…`
     #[schema(example = "usr_0190f3c1a2b37d4e8f00112233445566")]
     id: String,
-    /// In lower case.
+    /// In lower case, its domain in ASCII (`xn--…`).
     #[schema(example = "zoe@example.com")]
     email: String,
     /// What it is for.
@@ -93,6 +96,19 @@ pub struct UserView {
     /// RFC 3339.
     #[schema(example = "2026-01-31T18:30:00Z")]
     created_at: String,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            email: user.email,
+            role: user.role.to_string(),
+            name: user.name,
+            approved: user.approved == Approval::Approved,
+            created_at: user.created_at.to_rfc3339(),
+        }
+    }
 }
 
 /// Make an account.
@@ -109,7 +125,7 @@ async fn signup(api: web::Data<Api>, body: Body<Signup>) -> Result<HttpResponse,
     let waits = role == Role::Driver && !api.settings.drivers.auto_approve;
     let user = NewUser {
         id: UserId::generate(),
-        email: email.to_lowercase(),
+        email: email.into_inner().into_string(),
         password_hash: api.passwords.hash(password, Standing::Stranger).await?,
         role,
         name,
@@ -136,13 +152,13 @@ async fn signup(api: web::Data<Api>, body: Body<Signup>) -> Result<HttpResponse,
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
-    /// Whatever its case.
-    #[garde(custom(rules::line::<{ rules::MAX_EMAIL }>))]
-    #[schema(format = "email", min_length = 1, max_length = 254, example = "zoe@example.com")]
-    email: String,
-    /// As it was chosen.
-    #[garde(custom(rules::shown_password))]
-    #[schema(value_type = String, format = "password", max_length = 1024, example = "correct horse")]
+    /// Whatever its case; blanks around it do not matter.
+    #[garde(dive)]
+    #[schema(value_type = String, format = "email", min_length = 1, max_length = 254, example = "zoe@example.com")]
+    email: Parsed<SignInAddress>,
+    /// As it was chosen, in whatever normal form.
+    #[garde(custom(rules::shown::<{ rules::MAX_PASSWORD }>))]
+    #[schema(value_type = String, format = "password", max_length = 2400, example = "correct horse")]
     password: SecretString,
     /// Where the sign-in happens.
     #[garde(dive)]
@@ -202,7 +218,7 @@ async fn login(
     body: Body<Login>,
 ) -> Result<HttpResponse, ApiError> {
     let Login { email, password, device } = body.0;
-    let email = email.to_lowercase();
+    let email = email.into_inner();
     let named = device.as_ref().map(|device| device.id.as_str());
     let user = api.authenticate(&email, password, block_of(&request), named).await?;
     let now = Timestamp::now();
@@ -218,7 +234,12 @@ async fn login(
         expires_at: now.plus(api.session_lifetime()),
     };
     api.persistence.open_session(session).await?;
-    Ok(api.tokens_for(principal, device_id.as_deref(), refresh_token, now))
+    Ok(api.tokens_for(
+        principal,
+        device_id.as_deref(),
+        Refreshable { token: refresh_token, generation: 0 },
+        now,
+    ))
 }
 
 /// A refresh token.
@@ -226,15 +247,16 @@ async fn login(
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
     /// The last one given.
-    #[garde(custom(rules::shown_password))]
+    #[garde(custom(rules::shown::<1024>))]
     #[schema(value_type = String, max_length = 1024)]
     refresh_token: SecretString,
 }
 
 /// Exchange a refresh token for new tokens.
 ///
-/// A token is good for one exchange. Repeating the last exchange within ten seconds gives the same successor, since
-/// the answer may have been lost; using an older token ends the sign-in.
+/// A token is good for one exchange. Repeating the last exchange gives the same successor, however late, as long as neither
+/// that nor an access token given with it was used, since the answer may have been lost; and within ten seconds after the first
+/// use, for a page that is open twice. Any other use of an older token ends the sign-in.
 #[utoipa::path(tag = "accounts", request_body = Refresh, responses(
     (status = 200, description = "New tokens", body = TokensView),
     (status = 401, description = "`refresh_refused`: sign in again"),
@@ -260,10 +282,11 @@ async fn refresh(
         presented_hash: stored_hash(token),
         successor_hash: stored_hash(&api.refresh_tokens.derive(session, next)),
         lifetime: api.session_lifetime(),
+        used: api.activity.newest_use(session),
     };
     match api.persistence.rotate_session(rotate).await? {
         Rotation::Continued { generation, user, role, device, .. } => {
-            let successor = api.refresh_tokens.derive(session, generation);
+            let successor = Refreshable { token: api.refresh_tokens.derive(session, generation), generation };
             let principal = Principal { user, session, role };
             let mut answer = api.tokens_for(principal, device.as_deref(), successor, Timestamp::now());
             if let Some(spent) = spent {
@@ -319,51 +342,72 @@ impl Api {
     /// The account, if the password is its own. Known and unknown addresses look and cost the same.
     async fn authenticate(
         &self,
-        email: &str,
+        email: &SignInAddress,
         password: SecretString,
         block: AddressBlock,
         device: Option<&str>,
     ) -> Result<User, ApiError> {
-        let user = self.store.user_by_email(email).await?;
+        let mut user = None;
+        // All are asked for, since the time it takes must not tell whether there is one.
+        for candidate in email.candidates() {
+            let found = self.store.user_by_email(candidate).await?;
+            user = user.or(found);
+        }
         let known_device = match device {
-            // Asked for nobody where there is no such account, since the time it takes must not tell.
+            // Asked for nobody where there is no such account, for the same reason.
             Some(device) => {
                 let owner = user.as_ref().map_or_else(UserId::generate, |user| user.id);
                 self.store.knows_device(owner, device).await?.then_some(device)
             }
             None => None,
         };
-        let attempt = Attempt { account: email, block, known_device };
+        let attempt = Attempt { account: email.account(), block, known_device };
         let standing = self.admit(attempt)?;
-        let proven = match &user {
+        let verified = match &user {
             Some(user) => self.passwords.verify(password, &user.password_hash, standing).await?,
             None => {
                 self.passwords.verify_unknown_user(password, standing).await?;
-                false
+                Verified::No
             }
         };
         // Many guesses at once all pass the first question; asked again, they learn nothing beyond the fifth.
         self.admit(attempt)?;
-        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        match user.filter(|_| proven) {
+        match user.filter(|_| verified != Verified::No) {
             Some(user) => {
-                throttle.succeeded(attempt, Instant::now());
+                self.throttle().succeeded(attempt, Instant::now());
+                if let Verified::Renewed(password_hash) = verified {
+                    self.renew_password(&user, password_hash).await;
+                }
                 Ok(user)
             }
             None => {
-                throttle.failed(attempt, Instant::now());
+                self.throttle().failed(attempt, Instant::now());
                 self.metrics.security_events_total.with_label_values(&["login_failed"]).inc();
                 Err(ApiError::new(ProblemCode::BadCredentials, "Check both and try again."))
             }
         }
     }
 
+    /// Stores the hash of the composed form in the place of that of another; if not now, then at the next sign-in.
+    async fn renew_password(&self, user: &User, password_hash: String) {
+        let set = SetPassword { user: user.id, password_hash, instead_of: Some(user.password_hash.clone()) };
+        if let Err(error) = self.persistence.set_password(set).await {
+            tracing::info!(user = %user.id, %error, "a password was not hashed anew; its next sign-in tries again");
+        }
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn admit(&self, attempt: Attempt<'_>) -> Result<Standing, ApiError> {
-        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
+        let (mut throttle, now) = (self.throttle(), Instant::now());
         throttle.admit(attempt, now).map_err(|wait| {
+            // Not the class `auth`, which may have places left.
+            let left = HeaderValue::from_str(&format!("\"failed-sign-ins\";r=0;t={}", wait.as_secs().max(1)));
             ApiError::new(ProblemCode::TooManyRequests, "Too many failed sign-ins: wait and try again.")
                 .retry_after(wait)
+                .with_header(RATE_LIMIT, left.expect("words and digits are a header value"))
         })?;
         Ok(if throttle.is_known(attempt, now) { Standing::Known } else { Standing::Stranger })
     }
@@ -376,19 +420,25 @@ impl Api {
         &self,
         principal: Principal,
         device: Option<&str>,
-        refresh_token: String,
+        next: Refreshable,
         now: Timestamp,
     ) -> HttpResponse {
-        let access = self.tokens.issue_access(principal, device, Uuid::now_v7(), now);
+        let access = self.tokens.issue_access(principal, device, next.generation, Uuid::now_v7(), now);
         let view = TokensView {
             access_token: access.text,
-            refresh_token,
+            refresh_token: next.token,
             token_type: "bearer",
             expires_in: seconds_left(access.expires_at, now),
             role: principal.role.to_string(),
         };
         HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(view)
     }
+}
+
+/// A refresh token that holds, and which of its sign-in's it is.
+struct Refreshable {
+    token: String,
+    generation: u32,
 }
 
 fn seconds_left(until: Timestamp, now: Timestamp) -> u64 {

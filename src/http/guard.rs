@@ -28,6 +28,7 @@ use super::limits::table::{Bounds, Table};
 use super::limits::{Class, Key, RATE_LIMIT, Rate, Spent, Subject, rate_of};
 use super::observe::ForOperators;
 use super::problem::ApiError;
+use super::rooms::LAST_EVENT_ID;
 use super::shedding::Shed;
 use super::state::{Api, Deployment};
 
@@ -168,14 +169,20 @@ impl Api {
 }
 
 /// Whose one-time ticket opens a stream, so that a shop behind one address is not limited as one client. Whether the
-/// ticket was used before is found where it is redeemed.
+/// ticket was used before, and may be used again by a stream that comes back, is found where it is redeemed.
 fn ticket_holder(request: &HttpRequest, api: &Api) -> Option<Principal> {
     #[derive(Deserialize)]
     struct Ticket {
         ticket: String,
     }
     let query = web::Query::<Ticket>::from_query(request.query_string()).ok()?;
-    api.tokens.verify_ticket(&query.ticket, Timestamp::now()).ok().map(|claims| claims.principal)
+    let now = Timestamp::now();
+    let claims = if request.headers().contains_key(LAST_EVENT_ID) {
+        api.tokens.verify_old_ticket(&query.ticket, now)
+    } else {
+        api.tokens.verify_ticket(&query.ticket, now)
+    };
+    claims.ok().map(|claims| claims.principal)
 }
 
 /// Answers in the place of a route. The body is read all the same: with one left unread the connection is closed, and to
@@ -239,7 +246,7 @@ pub(super) async fn guard(
     let shown = identity::shown(request.request(), &api);
     let claims = shown.as_ref().and_then(|shown| shown.as_ref().ok());
     if let Some(claims) = claims {
-        api.activity.seen(claims.principal.session, Timestamp::now());
+        api.activity.used(claims, Timestamp::now());
     }
     let who = claims.map(|claims| claims.principal).or_else(|| ticket_holder(request.request(), &api));
     let asking = match (who, claims) {

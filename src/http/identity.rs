@@ -2,17 +2,20 @@
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
+use std::time::Instant;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
 
+use crate::actors::persistence::SubmitError;
 use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::cache::Copied;
-use crate::storage::command::Creation;
+use crate::storage::command::{Approval, Creation};
 
 use super::access::token::{AccessClaims, TicketClaims, TokenError};
 use super::problem::ApiError;
@@ -56,6 +59,14 @@ impl Audience for Orderers {
     const ROLES: &'static [Role] = &[Role::Customer, Role::Merchant];
 }
 
+/// Those who take deliveries. A route for them takes an [`ApprovedDriver`].
+#[derive(Debug)]
+pub enum Drivers {}
+
+impl Audience for Drivers {
+    const ROLES: &'static [Role] = &[Role::Driver];
+}
+
 /// Somebody whose token holds, whose sign-in was not ended, and whose role may use the route: 401 without the first
 /// two, 403 without the last. Put it before other extractors, so that its answer wins.
 #[derive(Debug)]
@@ -89,6 +100,40 @@ pub(super) fn signed_in<A: Audience>(request: &HttpRequest) -> Result<SignedIn<A
         ));
     }
     Ok(SignedIn { principal: claims.principal, claims, audience: PhantomData })
+}
+
+/// A driver whose account may be used: 403 `driver_pending` while no operator has approved it. Every route for drivers takes
+/// this, and whoever upgrades a socket for drivers asks [`Api::check_approval`].
+#[derive(Debug)]
+pub struct ApprovedDriver(pub SignedIn<Drivers>);
+
+impl FromRequest for ApprovedDriver {
+    type Error = ApiError;
+    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let who = signed_in(request);
+        let api = request.app_data::<web::Data<Api>>();
+        let api = api.expect("the routes are mounted together with their state").clone();
+        Box::pin(async move {
+            let who: SignedIn<Drivers> = who?;
+            api.check_approval(who.principal).await?;
+            Ok(Self(who))
+        })
+    }
+}
+
+/// Whether an account may be used for what its role is for; `None` is one that is not there.
+fn judge_approval(role: Role, approval: Option<Approval>) -> Result<(), ApiError> {
+    match (role, approval) {
+        (Role::Driver, Some(Approval::Approved)) | (Role::Customer | Role::Merchant | Role::Admin, _) => {
+            Ok(())
+        }
+        (Role::Driver, Some(Approval::Pending) | None) => Err(ApiError::new(
+            ProblemCode::DriverPending,
+            "An operator has to approve this account first; you need not sign in again then.",
+        )),
+    }
 }
 
 fn ticket_refused() -> ApiError {
@@ -152,15 +197,49 @@ impl Api {
         Ok(claims)
     }
 
+    /// Checks a ticket that opened a stream before, which has to be proven otherwise: until the access token expires that it
+    /// was taken with, or its sign-in is ended.
+    ///
+    /// # Errors
+    /// 401 when either is over.
+    pub(super) fn old_ticket_claims(&self, ticket: &str, now: Timestamp) -> Result<TicketClaims, ApiError> {
+        let claims = self.tokens.verify_old_ticket(ticket, now).map_err(|_| ticket_refused())?;
+        if self.revocations.contains(claims.principal.session) {
+            return Err(ticket_refused());
+        }
+        Ok(claims)
+    }
+
     /// Takes a one-time ticket, which cannot be taken again: when nothing else can be refused any more.
     ///
     /// # Errors
-    /// 401 when it was taken before; 503 when that cannot be written down.
+    /// 401 when it was taken before; 503 when that cannot be written down, and then it can be taken again.
     pub async fn redeem_ticket(&self, claims: &TicketClaims) -> Result<(), ApiError> {
-        match self.persistence.redeem_ticket(claims.ticket_id.to_string(), claims.expires_at).await? {
-            Creation::Created => Ok(()),
-            Creation::AlreadyThere => Err(ticket_refused()),
+        let ticket = claims.ticket_id;
+        match self.persistence.redeem_ticket(ticket.to_string(), claims.expires_at).await {
+            Ok(Creation::Created) => Ok(()),
+            // By an attempt that was told to come again.
+            Ok(Creation::AlreadyThere) if self.unanswered_tickets.remove(ticket) => Ok(()),
+            Ok(Creation::AlreadyThere) => Err(ticket_refused()),
+            Err(error) => {
+                if error == SubmitError::OutcomeUnknown {
+                    self.unanswered_tickets.insert(ticket, Instant::now());
+                }
+                Err(error.into())
+            }
         }
+    }
+
+    /// Whether `principal` may do what their role is for. The store is asked, so that an approval holds at once.
+    ///
+    /// # Errors
+    /// 403 `driver_pending` for a driver who waits for an operator.
+    pub async fn check_approval(&self, principal: Principal) -> Result<(), ApiError> {
+        let approval = match principal.role {
+            Role::Driver => self.store.user(principal.user).await?.map(|user| user.approved),
+            Role::Customer | Role::Merchant | Role::Admin => None,
+        };
+        judge_approval(principal.role, approval)
     }
 
     /// What `principal` may do at a business: operators act as owners everywhere.
@@ -198,5 +277,23 @@ impl Api {
             Role::Customer | Role::Driver => None,
         };
         role.ok_or_else(ApiError::not_found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_who_was_not_approved_is_kept_out_and_nobody_else() {
+        let code = |role, approval| judge_approval(role, approval).err().map(|error| error.code());
+        let pending = Some(ProblemCode::DriverPending);
+        assert_eq!(code(Role::Driver, Some(Approval::Approved)), None);
+        assert_eq!(code(Role::Driver, Some(Approval::Pending)), pending);
+        assert_eq!(code(Role::Driver, None), pending);
+        for role in [Role::Customer, Role::Merchant, Role::Admin] {
+            assert_eq!(code(role, Some(Approval::Pending)), None);
+        }
+        assert_eq!(ProblemCode::DriverPending.status(), 403);
     }
 }

@@ -8,6 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::access::{MemberRole, Principal};
 use crate::domain::business::{INVITATION_LIFE, MAX_MEMBERS};
+use crate::domain::email::EmailAddress;
 use crate::domain::ids::{BusinessId, InvitationId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
@@ -15,7 +16,7 @@ use crate::storage::Member;
 use crate::storage::command::{Invitee, MemberRefusal, NewInvitation, Removal};
 
 use super::identity::{Merchants, SignedIn};
-use super::input::{Body, Parsed, PathId, path_text, rules, schema_of};
+use super::input::{Body, Parsed, PathId, path_text, schema_of};
 use super::problem::ApiError;
 use super::state::Api;
 
@@ -79,9 +80,9 @@ async fn list(
 #[schema(example = json!({"email": "zoe@example.com", "role": "staff"}))]
 pub struct NewMember {
     /// The address of a merchant's account.
-    #[garde(inner(custom(rules::email)))]
-    #[schema(format = "email", max_length = 254, example = "zoe@example.com")]
-    email: Option<String>,
+    #[garde(dive)]
+    #[schema(value_type = Option<String>, format = "email", max_length = 254, example = "zoe@example.com")]
+    email: Option<Parsed<EmailAddress>>,
     /// The id of a merchant's account.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<UserId>)]
@@ -124,7 +125,7 @@ async fn put(
     api.owner(who.principal, id.0).await?;
     let NewMember { email, user_id, role } = body.0;
     let invitee = match (email, user_id) {
-        (Some(email), None) => Invitee::Email(email.to_lowercase()),
+        (Some(email), None) => Invitee::Email(email.into_inner().into_string()),
         (None, Some(user)) => Invitee::User(user.into_inner()),
         _ => return Err(ApiError::invalid_field("email", "give either email or user_id")),
     };

@@ -14,8 +14,10 @@ use super::access::activity::Activity;
 use super::access::password::Passwords;
 use super::access::refresh::RefreshTokens;
 use super::access::revocations::Revocations;
+use super::access::stream_proof::StreamProofs;
 use super::access::throttle::Throttle;
 use super::access::token::Tokens;
+use super::access::unanswered::UnansweredTickets;
 use super::guard::Denials;
 use super::health::Probe;
 use super::idempotency::Gate;
@@ -77,6 +79,8 @@ pub struct Parts {
     pub tokens: Arc<Tokens>,
     /// Derives and checks refresh tokens.
     pub refresh_tokens: Arc<RefreshTokens>,
+    /// Lets event streams come back.
+    pub stream_proofs: StreamProofs,
     /// Hashes passwords.
     pub passwords: Arc<Passwords>,
     /// Which sign-ins were ended.
@@ -106,6 +110,7 @@ pub struct Api {
     pub(super) persistence: Persistence,
     pub(super) tokens: Arc<Tokens>,
     pub(super) refresh_tokens: Arc<RefreshTokens>,
+    pub(super) stream_proofs: StreamProofs,
     pub(super) passwords: Arc<Passwords>,
     pub(super) revocations: Revocations,
     pub(super) activity: Activity,
@@ -119,6 +124,7 @@ pub struct Api {
     pub(super) deployment: Deployment,
     pub(super) settings: Settings,
     pub(super) throttle: Mutex<Throttle>,
+    pub(super) unanswered_tickets: UnansweredTickets,
     pub(super) gate: Gate,
     pub(super) bodies: BodyBudget,
     pub(super) probe: Probe,
@@ -134,6 +140,7 @@ impl Api {
             persistence: parts.persistence,
             tokens: parts.tokens,
             refresh_tokens: parts.refresh_tokens,
+            stream_proofs: parts.stream_proofs,
             passwords: parts.passwords,
             revocations: parts.revocations,
             activity: parts.activity,
@@ -148,6 +155,7 @@ impl Api {
             shedding: Shedding::default(),
             deployment: parts.deployment,
             throttle: Mutex::default(),
+            unanswered_tickets: UnansweredTickets::default(),
             gate: Gate::default(),
             bodies: BodyBudget::default(),
             probe: Probe::default(),

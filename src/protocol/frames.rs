@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::cursor::Cursor;
+use crate::domain::private::Private;
 use crate::domain::room::RoomId;
 
 use super::websocket;
@@ -56,7 +57,7 @@ pub enum ClientFrame {
     /// Go on with a newer token.
     Refresh {
         /// The new access token.
-        token: String,
+        token: Private<String>,
     },
     /// The device is there and says whether it could ring.
     Device {

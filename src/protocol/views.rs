@@ -22,7 +22,7 @@ pub enum Contact {
 }
 
 /// The customer of an order.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, PartialEq, Serialize, ToSchema)]
 pub struct CustomerView {
     /// The name on the receipt.
     pub name: String,
@@ -32,7 +32,7 @@ pub struct CustomerView {
 }
 
 /// Where a delivery goes.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, PartialEq, Serialize, ToSchema)]
 pub struct AddressView {
     /// As a person would write it.
     pub text: String,
@@ -72,7 +72,7 @@ pub struct ItemView {
 }
 
 /// An order as clients see it.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, PartialEq, Serialize, ToSchema)]
 pub struct OrderView {
     /// `ord_…`
     pub id: String,

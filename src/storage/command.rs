@@ -20,6 +20,7 @@ pub use devices::{DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
 pub use invitations::{InvitationAnswer, InvitationOutcome, Invitee, NewInvitation};
 pub use outcome::{
     Addition, Committed, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
+    UserChange,
 };
 pub use upkeep::{Advanced, EpochChange, Purgeable, RETENTION, Retention, RowKey, SealedColumn, Sweepable};
 
@@ -45,6 +46,13 @@ pub enum Action {
     PostNotification(Box<Notification>),
     /// Make an account.
     CreateUser(Box<NewUser>),
+    /// Give an account another password.
+    SetPassword(Box<SetPassword>),
+    /// Let an account be used for what its role is for.
+    ApproveUser {
+        /// Whose.
+        user: UserId,
+    },
     /// Start a sign-in.
     OpenSession(Box<NewSession>),
     /// Exchange a refresh token for its successor.
@@ -233,7 +241,7 @@ pub struct IdempotencyKey {
 }
 
 /// The first answer to a request with an idempotency key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KeptAnswer {
     /// HMAC of the request it answered.
     pub request_mac: String,
@@ -241,6 +249,16 @@ pub struct KeptAnswer {
     pub status: u16,
     /// The body, byte for byte.
     pub body: String,
+}
+
+impl std::fmt::Debug for KeptAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeptAnswer")
+            .field("status", &self.status)
+            .field("request_mac", &self.request_mac)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Move an order.
@@ -281,6 +299,23 @@ impl std::fmt::Debug for NewUser {
     }
 }
 
+/// Another password for an account.
+#[derive(Clone)]
+pub struct SetPassword {
+    /// Whose.
+    pub user: UserId,
+    /// PHC string of the new one.
+    pub password_hash: String,
+    /// Only while this is the stored one.
+    pub instead_of: Option<String>,
+}
+
+impl std::fmt::Debug for SetPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SetPassword").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
 /// Whether an account may be used for what its role is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approval {
@@ -302,7 +337,7 @@ pub struct Device {
 }
 
 /// A sign-in to be stored.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct NewSession {
     /// Its id, which is the family of its refresh tokens.
     pub id: SessionId,
@@ -318,6 +353,12 @@ pub struct NewSession {
     pub expires_at: Timestamp,
 }
 
+impl std::fmt::Debug for NewSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewSession").field("id", &self.id).field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
 /// A sign-in was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionActivity {
@@ -325,10 +366,21 @@ pub struct SessionActivity {
     pub session: SessionId,
     /// When.
     pub at: Timestamp,
+    /// Tokens its client was seen to have.
+    pub used: Option<TokenUse>,
+}
+
+/// The client of a sign-in has tokens of this generation: it used the access token that came with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenUse {
+    /// Which tokens.
+    pub generation: u32,
+    /// When they were first used.
+    pub at: Timestamp,
 }
 
 /// A refresh token presented for exchange; its signature was checked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RotateSession {
     /// The family.
     pub session: SessionId,
@@ -340,10 +392,23 @@ pub struct RotateSession {
     pub successor_hash: String,
     /// How long the family lives on from now.
     pub lifetime: std::time::Duration,
+    /// What this node has seen of the family's newest tokens and may not have stored yet.
+    pub used: Option<TokenUse>,
 }
 
-/// For this long after a rotation the rotated token still yields the same successor, since the response may have
-/// been lost on a bad network.
+impl std::fmt::Debug for RotateSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RotateSession")
+            .field("session", &self.session)
+            .field("generation", &self.generation)
+            .field("used", &self.used)
+            .finish_non_exhaustive()
+    }
+}
+
+/// For this long after the first use of a successor the token before it still yields the same one, for a client that
+/// refreshes in several places at once. As long as the successor was never used its answer may have been lost, and the token
+/// before it yields it however late.
 pub const ROTATION_GRACE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Changes to a business; `None` leaves a field as it is.

@@ -84,7 +84,7 @@ pub struct Session {
 }
 
 /// A member of a business.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Member {
     /// Who.
     pub user: UserId,
@@ -94,6 +94,12 @@ pub struct Member {
     pub name: Option<String>,
     /// What they may do.
     pub role: MemberRole,
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Member").field("user", &self.user).field("role", &self.role).finish_non_exhaustive()
+    }
 }
 
 /// Whose orders a list shows.
@@ -302,7 +308,10 @@ pub trait Store: Send + Sync + 'static {
     /// Closes every connection, letting reads that run finish.
     async fn close(&self);
 
-    /// The account with this address (lower case).
+    /// Accounts whose addresses have something in them that those of today have not, or an encoded domain, by id, at most
+    /// `limit`. Reads every account.
+    async fn unusual_addresses(&self, limit: u32) -> Result<Vec<(UserId, String)>, StoreError>;
+    /// The account with this address, as it is stored.
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
     /// The account with this id.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;

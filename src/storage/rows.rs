@@ -70,7 +70,7 @@ pub(super) const ORDER_COLUMNS: &str = "o.id, o.order_number, o.business_id, o.c
      o.address, o.fulfilment, o.status, o.payment_method, o.payment_status, o.total_minor, o.currency, o.notes, \
      o.table_no, o.prep_minutes, o.version, o.created_at, o.updated_at";
 
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Serialize, FromRow)]
 pub(super) struct OrderRow {
     pub(super) id: String,
     order_number: i64,
@@ -181,7 +181,7 @@ impl OrderRow {
 }
 
 /// An order about to be inserted, with the words it is found by.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub(super) struct NewOrderRow {
     #[serde(flatten)]
     pub(super) row: OrderRow,

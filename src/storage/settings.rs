@@ -124,6 +124,23 @@ pub enum DatabaseLocation {
     Postgres(SecretString),
 }
 
+impl DatabaseLocation {
+    /// What people call it: the whole path, or server and database without user, password and parameters.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Sqlite(path) => {
+                std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
+            }
+            Self::Postgres(url) => {
+                let url = url.expose_secret();
+                let place =
+                    url.rsplit_once('@').or_else(|| url.split_once("://")).map_or("", |(_, place)| place);
+                format!("postgres://{}", place.split('?').next().unwrap_or_default())
+            }
+        }
+    }
+}
+
 impl Default for DataSettings {
     fn default() -> Self {
         Self { dir: PathBuf::from("./data") }
@@ -279,6 +296,19 @@ mod tests {
         for wrong in ["mysql://h/db", "sqlite://", "sqlite://:memory:", "sqlite://a?mode=ro", "postgres://"] {
             assert_eq!(with_url(wrong).problems()[0].key, "database.url", "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_database_is_named_without_its_password() {
+        let name = |url| with_url(url).location().unwrap().name();
+        assert_eq!(
+            name("postgres://ana:p%40ss@db.example:5433/hub?sslmode=require"),
+            "postgres://db.example:5433/hub"
+        );
+        assert_eq!(name("postgres://ana:p@ss@db/hub"), "postgres://db/hub");
+        assert_eq!(name("postgresql://db/hub"), "postgres://db/hub");
+        assert_eq!(name("postgres://ana:secret@/hub"), "postgres:///hub");
+        assert_eq!(name("sqlite:///var/x.db"), "/var/x.db");
     }
 
     #[test]

@@ -135,6 +135,10 @@ impl Store for SqlStore {
         }
     }
 
+    async fn unusual_addresses(&self, limit: u32) -> Result<Vec<(UserId, String)>, StoreError> {
+        accounts::unusual_addresses(self, limit).await
+    }
+
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         accounts::user_by_email(self, email).await
     }

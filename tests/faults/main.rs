@@ -10,6 +10,7 @@ mod outage;
 mod peers;
 mod postgres;
 mod promotion;
+mod sign_in;
 mod silence;
 mod tls;
 mod town;

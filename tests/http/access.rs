@@ -32,6 +32,8 @@ DELETE /api/v1/auth/sessions/{id}                     own           401 204 204 
 DELETE /api/v1/auth/sessions/{id}                     other,foreign 401 404 404 404 404 404
 DELETE /api/v1/auth/sessions/{id}                     absent        401 404 404 404 404 404
 DELETE /api/v1/admin/rate-limits                      -             401 403 403 403 403 204
+POST   /api/v1/admin/users/{id}/approve               own,other,foreign 401 403 403 403 403 200
+POST   /api/v1/admin/users/{id}/approve               absent        401 403 403 403 403 404
 GET    /api/v1/rooms/{room}/events                     own           401 404 404 200 200 200
 GET    /api/v1/rooms/{room}/events                     other,foreign 401 404 404 404 404 200
 GET    /api/v1/rooms/{room}/events                     absent        401 404 404 404 404 404
@@ -269,6 +271,8 @@ impl World {
             path = path.replace("{id}", &order).replace("{order_id}", &order);
         } else if template.contains("/invitations/{") {
             path = path.replace("{id}", &self.invitation(whose, caller).await);
+        } else if template.contains("/users/{") {
+            path = path.replace("{id}", &self.member(whose).await);
         } else if template.contains("/sessions/{") {
             path = path.replace("{id}", &self.session(whose, caller).await);
         } else if path.contains("{id}") || path.contains("{business_id}") {

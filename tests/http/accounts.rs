@@ -2,13 +2,16 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, PASSWORD, Person, StoreKind, TestApp};
+use crate::support::{Answer, Device, PASSWORD, Person, StoreKind, TestApp};
 use crate::{anonymous, fields, header, login};
 
 crate::on_both_stores!(
     an_account_is_made_once_whatever_the_case_of_its_address,
+    a_password_from_before_normal_forms_still_opens_its_account_and_is_hashed_anew,
     a_refresh_token_is_exchanged_and_repeating_the_last_exchange_gives_the_same_successor,
+    a_lost_answer_costs_no_sign_in_however_late_it_is_asked_for_again,
     a_rotated_token_used_again_ends_the_family,
+    a_rotated_token_used_again_after_its_successor_was_used_ends_the_family,
     signing_out_ends_this_sign_in_at_once_and_no_other,
 );
 
@@ -47,6 +50,7 @@ async fn an_unknown_address_and_a_wrong_password_look_the_same_and_are_slowed_do
         }
         let slowed = anonymous(&app, "/auth/login", &body).await;
         assert_eq!(header(&slowed, "retry-after"), "1");
+        assert_eq!(header(&slowed, "ratelimit"), "\"failed-sign-ins\";r=0;t=1");
         slowed.expect_problem(429, "too_many_requests");
     }
 }
@@ -62,6 +66,20 @@ async fn a_device_is_called_the_same_at_sign_in_and_on_its_socket() {
     sign_in(&"x".repeat(64)).await.expect(200);
     for bad in ["", "tablet-k\u{fc}che", "two words", &"x".repeat(65)] {
         assert_eq!(fields(&sign_in(bad).await.expect_problem(422, "invalid")), ["device.id"], "{bad}");
+    }
+}
+
+async fn a_password_from_before_normal_forms_still_opens_its_account_and_is_hashed_anew(kind: StoreKind) {
+    use argon2::PasswordHasher as _;
+    let app = TestApp::start(kind).await;
+    let zoe = app.person("customer", "Zoe").await;
+    let (nfc, nfd) = ("p\u{e4}ssw\u{f6}rter", "pa\u{308}sswo\u{308}rter");
+    let hash = argon2::Argon2::default().hash_password(nfd.as_bytes()).unwrap().to_string();
+    app.execute(format!("UPDATE users SET password_hash = '{hash}'")).await;
+    anonymous(&app, "/auth/login", &login(&zoe.email, nfc)).await.expect_problem(401, "bad_credentials");
+    anonymous(&app, "/auth/login", &login(&zoe.email, nfd)).await.expect(200);
+    for typed in [nfc, nfd] {
+        anonymous(&app, "/auth/login", &login(&zoe.email, typed)).await.expect(200);
     }
 }
 
@@ -82,6 +100,45 @@ async fn a_refresh_token_is_exchanged_and_repeating_the_last_exchange_gives_the_
     assert_eq!(first.json()["refresh_token"], again["refresh_token"]);
     let token = again["access_token"].as_str().unwrap().to_owned();
     Person { token, ..zoe }.get(&app, "/orders").await.expect(200);
+}
+
+async fn a_lost_answer_costs_no_sign_in_however_late_it_is_asked_for_again(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let business = merchant.business(&app).await;
+    let mut device = Device::of_business(&app, &merchant, &business, None).await;
+    let rotated = exchange(&json!(merchant.refresh_token));
+    let lost = anonymous(&app, "/auth/refresh", &rotated).await.expect(200).json();
+    for seconds in [30, 3_600] {
+        // So long ago it was.
+        app.execute(format!("UPDATE sessions SET rotated_at = rotated_at - {seconds}000000")).await;
+        // What the device does with the token it has says nothing of the one that was lost.
+        merchant.get(&app, "/orders").await.expect(200);
+        let again = anonymous(&app, "/auth/refresh", &rotated).await.expect(200).json();
+        assert_eq!(again["refresh_token"], lost["refresh_token"], "after {seconds} s");
+    }
+    device.settle().await;
+    let next = anonymous(&app, "/auth/refresh", &exchange(&lost["refresh_token"])).await.expect(200).json();
+    assert_ne!(next["refresh_token"], lost["refresh_token"]);
+    device.close().await;
+}
+
+async fn a_rotated_token_used_again_after_its_successor_was_used_ends_the_family(kind: StoreKind) {
+    let mut app = TestApp::start(kind).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let rotated = exchange(&json!(merchant.refresh_token));
+    let next = anonymous(&app, "/auth/refresh", &rotated).await.expect(200).json();
+    let token = next["access_token"].as_str().unwrap().to_owned();
+    let used = Person { token, ..merchant.clone() };
+    used.get(&app, "/orders").await.expect(200);
+    let again = anonymous(&app, "/auth/refresh", &rotated).await.expect(200).json();
+    assert_eq!(again["refresh_token"], next["refresh_token"], "a page that is open twice");
+    // What a node has seen outlives it.
+    app.restart().await;
+    app.execute("UPDATE sessions SET used_at = used_at - 11000000".to_owned()).await;
+    anonymous(&app, "/auth/refresh", &rotated).await.expect_problem(401, "refresh_refused");
+    anonymous(&app, "/auth/refresh", &exchange(&next["refresh_token"])).await.expect(401);
+    used.get(&app, "/orders").await.expect_problem(401, "unauthenticated");
 }
 
 async fn a_rotated_token_used_again_ends_the_family(kind: StoreKind) {

@@ -83,7 +83,7 @@ fn bad_tokens(person: &Person, revoked: &Person) -> Vec<(&'static str, String, &
     let principal =
         Principal { user: person.id.parse().unwrap(), session: SessionId::generate(), role: Role::Customer };
     let ours = tokens(SECRET, TokenSettings::default());
-    let issue = |tokens: &Tokens, at| tokens.issue_access(principal, None, Uuid::now_v7(), at).text;
+    let issue = |tokens: &Tokens, at| tokens.issue_access(principal, None, 0, Uuid::now_v7(), at).text;
     let elsewhere = TokenSettings { audience: "elsewhere".to_owned(), ..TokenSettings::default() };
     let someone = TokenSettings { issuer: "someone".to_owned(), ..TokenSettings::default() };
     let good = issue(&ours, now);

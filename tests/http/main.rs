@@ -9,6 +9,7 @@ mod accounts;
 mod at_rest;
 mod bad_input;
 mod businesses;
+mod command_line;
 mod connections;
 mod documentation;
 mod idempotency;

@@ -237,6 +237,7 @@ async fn operators_see_and_move_every_order_and_place_none(kind: StoreKind) {
     let token = tokens(SECRET, TokenSettings::default()).issue_access(
         operator,
         None,
+        0,
         uuid::Uuid::now_v7(),
         Timestamp::now(),
     );

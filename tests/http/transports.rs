@@ -15,6 +15,7 @@ on_both_stores!(
     a_cursor_that_leads_nowhere_gives_resync_on_long_polls_and_streams,
     a_foreign_room_is_like_an_absent_one_and_nobody_gets_in_without_credentials,
     a_ticket_opens_one_stream,
+    an_event_source_comes_back_with_its_ticket_and_what_it_saw_last_and_nobody_else_does,
     an_ended_sign_in_and_a_lost_room_end_streams_and_long_polls,
 );
 
@@ -266,6 +267,58 @@ async fn a_ticket_opens_one_stream(kind: StoreKind) {
         "session_ended",
         "a ticket's stream ends with the sign-in it came from"
     );
+}
+
+async fn an_event_source_comes_back_with_its_ticket_and_what_it_saw_last_and_nobody_else_does(
+    kind: StoreKind,
+) {
+    let mut app = TestApp::start(kind).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let (business, other) = (merchant.business(&app).await, merchant.business(&app).await);
+    let ticket = merchant.post(&app, "/auth/ticket", &json!({})).await.expect(200).json();
+    let address =
+        |business: &str| format!("/api/v1{}/stream?ticket={}", room(business), text(&ticket, "ticket"));
+    let come = async |app: &TestApp, business: &str, last: &str| {
+        let request = app.http.get(app.url(&address(business)));
+        EventStream::start(if last.is_empty() { request } else { request.header("last-event-id", last) })
+            .await
+    };
+    let mut stream = come(&app, &business, "").await.expect("the first time");
+    let hello = stream.next().await;
+    note(&app, &merchant, &business, "one").await;
+    let event = stream.next().await;
+    let cursor = text(&event.json(), "cursor").to_owned();
+    assert!(event.id.starts_with(&format!("{cursor}~")) && hello.id.contains('~'), "{event:?}");
+    // It is a cursor on every transport.
+    let polled = poll(&app, &merchant, &business, &format!("cursor={}", event.id)).await;
+    assert_eq!(polled, json!({"events": [], "cursor": cursor, "resync": false}));
+    drop(stream);
+    app.restart().await;
+    note(&app, &merchant, &business, "two").await;
+    for _ in 0..2 {
+        let mut stream = come(&app, &business, &event.id).await.expect("it comes back");
+        assert_eq!(stream.next().await.json()["rooms"][0]["recovered"], true);
+        let next = stream.next().await;
+        assert_eq!(
+            (seq(&next.json()), next.id.split_once('~').unwrap().1),
+            (2, event.id.split_once('~').unwrap().1)
+        );
+    }
+    let (_, proof) = event.id.split_once('~').unwrap();
+    let forged = format!("{cursor}~{}", proof.chars().rev().collect::<String>());
+    for (business, last) in [
+        (&business, cursor.as_str()),
+        (&business, ""),
+        (&business, "~"),
+        (&business, &forged),
+        (&other, &event.id),
+    ] {
+        let refused = come(&app, business, last).await.err().unwrap_or_else(|| panic!("{last} is let in"));
+        refused.expect_problem(401, "unauthenticated");
+    }
+    merchant.post(&app, "/auth/logout", &json!({})).await.expect(204);
+    let refused = come(&app, &business, &event.id).await.err().expect("the sign-in has ended");
+    refused.expect_problem(401, "unauthenticated");
 }
 
 async fn an_ended_sign_in_and_a_lost_room_end_streams_and_long_polls(kind: StoreKind) {

@@ -128,6 +128,8 @@ async fn sockets_of_vanished_devices_make_room_for_the_ones_they_come_back_with(
     // Nobody reads from it, and so nobody answers a ping.
     let _vanished = Device::dial(&app, Some(&merchant.token), &path, &[]).await.expect("it opens");
     let mut living = Device::of_business(&app, &merchant, &business, None).await;
+    let ticket = merchant.post(&app, "/auth/ticket", &json!({})).await.expect(200).json();
+    let path = format!("{path}?ticket={}", ticket["ticket"].as_str().unwrap());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let living = tokio::spawn(async move {
         let answered = tokio::select! {
@@ -140,7 +142,8 @@ async fn sockets_of_vanished_devices_make_room_for_the_ones_they_come_back_with(
     });
     let back = async {
         loop {
-            match Device::dial(&app, Some(&merchant.token), &path, &[]).await {
+            // The ticket is not spent by refusals.
+            match Device::dial(&app, None, &path, &[]).await {
                 Ok(device) => return device,
                 Err(refused) => assert_eq!(refused.status(), 429),
             }

@@ -7,7 +7,7 @@ use bellhop::domain::ids::{SessionId, UserId};
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::command::{
     Action, Approval, Command, Creation, Device, NewSession, Outcome, Removal, RotateSession, Rotation,
-    SessionActivity,
+    SessionActivity, SetPassword, TokenUse, UserChange,
 };
 use bellhop::storage::{Attempt, Lane};
 
@@ -43,18 +43,32 @@ async fn present_hash(
     hash: &str,
     at: Timestamp,
 ) -> Rotation {
-    let rotate = RotateSession {
+    rotate(lane, rotation(session, generation, hash), at).await
+}
+
+fn rotation(session: SessionId, generation: u32, hash: &str) -> RotateSession {
+    RotateSession {
         session,
         generation,
         presented_hash: hash.to_owned(),
         successor_hash: format!("h{}", generation + 1),
         lifetime: LIFETIME,
-    };
+        used: None,
+    }
+}
+
+async fn rotate(lane: &mut dyn Lane, rotate: RotateSession, at: Timestamp) -> Rotation {
     let command = Command { at, ..command(Action::RotateSession(rotate)) };
     match lane.run(&[command], Attempt::First).await.unwrap().outcomes.pop() {
         Some(Outcome::Rotated(rotation)) => rotation,
         other => panic!("expected a rotation, got {other:?}"),
     }
+}
+
+/// A node has seen that the client of `session` has its tokens of `generation`.
+async fn store_use(lane: &mut dyn Lane, session: SessionId, generation: u32, at: Timestamp) {
+    let activity = SessionActivity { session, at, used: Some(TokenUse { generation, at }) };
+    run_one(lane, Action::StoreActivity(vec![activity])).await;
 }
 
 fn after(at: Timestamp, seconds: u64) -> Timestamp {
@@ -83,6 +97,25 @@ on_every_store! {
         assert!(store.store.user_by_email("nobody@example.test").await.unwrap().is_none());
     }
 
+    async fn addresses_that_are_written_otherwise_than_today_are_found(store) {
+        let mut lane = store.lane().await;
+        let mut made = Vec::new();
+        for (n, email) in
+            ["zoe@example.com", "Zoe@example.com", "zoe@exämple.de", "zoe@xn--exmple-cua.de", "z oe@example.com", "zoe+1~@x.y"]
+                .into_iter().enumerate()
+        {
+            let mut account = user(Role::Customer);
+            account.email = email.to_owned();
+            if (1..=4).contains(&n) {
+                made.push((account.id, email.to_owned()));
+            }
+            run_one(&mut *lane, Action::CreateUser(Box::new(account))).await;
+        }
+        made.sort_by_key(|(id, _)| id.to_string());
+        assert_eq!(store.store.unusual_addresses(10).await.unwrap(), made);
+        assert_eq!(store.store.unusual_addresses(1).await.unwrap(), made[..1]);
+    }
+
     async fn a_rotation_continues_the_family_and_slides_its_end(store) {
         let mut lane = store.lane().await;
         let start = now();
@@ -98,14 +131,45 @@ on_every_store! {
         assert_eq!(present(&mut *lane, session, 1, later).await, continued(2, later));
     }
 
-    async fn a_token_rotated_a_moment_ago_yields_the_same_successor(store) {
+    async fn a_rotated_token_yields_the_same_successor_however_late_until_that_is_used(store) {
+        let mut lane = store.lane().await;
+        let start = now();
+        let (session, account) = sign_in(&mut *lane, start).await;
+        let first = present(&mut *lane, session, 0, start).await;
+        for seconds in [0, 10, 11, 30, 3_600, 29 * 86_400] {
+            assert_eq!(present(&mut *lane, session, 0, after(start, seconds)).await, first, "{seconds} s");
+        }
+        // What is known of older tokens says nothing of these.
+        store_use(&mut *lane, session, 0, after(start, 40)).await;
+        assert_eq!(present(&mut *lane, session, 0, after(start, 60)).await, first);
+        let used = after(start, 100);
+        store_use(&mut *lane, session, 1, used).await;
+        store_use(&mut *lane, session, 1, after(used, 9)).await;
+        assert_eq!(present(&mut *lane, session, 0, after(used, 10)).await, first, "a page that is open twice");
+        assert_eq!(present(&mut *lane, session, 0, after(used, 11)).await, Rotation::Reused { user: account });
+    }
+
+    async fn a_use_that_only_this_node_has_seen_counts_as_well(store) {
+        let mut lane = store.lane().await;
+        let start = now();
+        let (session, account) = sign_in(&mut *lane, start).await;
+        let first = present(&mut *lane, session, 0, start).await;
+        let seen = |generation| RotateSession {
+            used: Some(TokenUse { generation, at: start }), ..rotation(session, 0, "h0")
+        };
+        assert_eq!(rotate(&mut *lane, seen(0), after(start, 11)).await, first);
+        assert_eq!(rotate(&mut *lane, seen(1), after(start, 10)).await, first);
+        assert_eq!(rotate(&mut *lane, seen(1), after(start, 11)).await, Rotation::Reused { user: account });
+    }
+
+    async fn a_token_that_was_never_used_is_exchanged_like_any_other(store) {
         let mut lane = store.lane().await;
         let start = now();
         let (session, _) = sign_in(&mut *lane, start).await;
-        let first = present(&mut *lane, session, 0, start).await;
-        assert_eq!(present(&mut *lane, session, 0, after(start, 10)).await, first);
-        assert!(matches!(present(&mut *lane, session, 1, after(start, 11)).await,
-            Rotation::Continued { generation: 2, .. }));
+        present(&mut *lane, session, 0, start).await;
+        let next = present(&mut *lane, session, 1, after(start, 30)).await;
+        assert!(matches!(next, Rotation::Continued { generation: 2, .. }), "{next:?}");
+        assert!(matches!(present(&mut *lane, session, 0, after(start, 30)).await, Rotation::Reused { .. }));
     }
 
     async fn a_rotated_token_used_again_ends_the_family(store) {
@@ -113,6 +177,7 @@ on_every_store! {
         let start = now();
         let (session, account) = sign_in(&mut *lane, start).await;
         present(&mut *lane, session, 0, start).await;
+        store_use(&mut *lane, session, 1, start).await;
         let late = after(start, 11);
         assert_eq!(present(&mut *lane, session, 0, late).await, Rotation::Reused { user: account });
         assert_eq!(present(&mut *lane, session, 1, late).await, Rotation::Refused);
@@ -175,7 +240,7 @@ on_every_store! {
             listed.into_iter().map(|s| (s.id, s.last_active_at)).collect::<Vec<_>>()
         };
         assert_eq!(listed(start).await, [(second_id, after(start, 1)), (first, start)]);
-        let seen = |session, seconds| SessionActivity { session, at: after(start, seconds) };
+        let seen = |session, seconds| SessionActivity { session, at: after(start, seconds), used: None };
         let activity = vec![seen(first, 60), seen(stranger, 60)];
         run_one(&mut *lane, Action::StoreActivity(activity)).await;
         run_one(&mut *lane, Action::StoreActivity(vec![seen(first, 30), seen(SessionId::generate(), 30)])).await;
@@ -196,6 +261,7 @@ on_every_store! {
         let (mut lane, start) = (store.lane().await, now());
         let (session, _) = sign_in(&mut *lane, start).await;
         present(&mut *lane, session, 0, after(start, 3600)).await;
+        store_use(&mut *lane, session, 1, after(start, 3600)).await;
         let a_little = present(&mut *lane, session, 0, after(start, 3595)).await;
         assert!(matches!(a_little, Rotation::Continued { generation: 1, .. }), "clocks differ: {a_little:?}");
         let an_hour = present(&mut *lane, session, 0, start).await;
@@ -212,6 +278,40 @@ on_every_store! {
         assert!(!knows(UserId::generate(), "till").await);
         run_one(&mut *lane, Action::EndSession { session }).await;
         assert!(knows(account, "till").await);
+    }
+
+    async fn a_password_is_replaced_only_while_it_is_the_one_named(store) {
+        let mut lane = store.lane().await;
+        let account = user(Role::Customer);
+        let (id, old) = (account.id, account.password_hash.clone());
+        run_one(&mut *lane, Action::CreateUser(Box::new(account))).await;
+        let set = |password_hash: &str, instead_of: Option<&str>, user| Action::SetPassword(Box::new(SetPassword {
+            user, password_hash: password_hash.to_owned(), instead_of: instead_of.map(str::to_owned),
+        }));
+        let outcomes = run(&mut *lane, vec![
+            set("second", Some(&old), id), set("third", Some(&old), id), set("fourth", None, UserId::generate()),
+        ]).await.outcomes;
+        assert!(matches!(outcomes[..], [
+            Outcome::UserChanged(UserChange::Made), Outcome::UserChanged(UserChange::NotThere),
+            Outcome::UserChanged(UserChange::NotThere),
+        ]), "{outcomes:?}");
+        assert_eq!(store.store.user(id).await.unwrap().unwrap().password_hash, "second");
+        run_one(&mut *lane, set("fifth", None, id)).await;
+        assert_eq!(store.store.user(id).await.unwrap().unwrap().password_hash, "fifth");
+    }
+
+    async fn an_approval_stays_whoever_repeats_it(store) {
+        let mut lane = store.lane().await;
+        let driver = bellhop::storage::command::NewUser { approved: Approval::Pending, ..user(Role::Driver) };
+        let id = driver.id;
+        run_one(&mut *lane, Action::CreateUser(Box::new(driver))).await;
+        for _ in 0..2 {
+            let approved = run_one(&mut *lane, Action::ApproveUser { user: id }).await;
+            assert!(matches!(approved, Outcome::UserChanged(UserChange::Made)), "{approved:?}");
+            assert_eq!(store.store.user(id).await.unwrap().unwrap().approved, Approval::Approved);
+        }
+        let nobody = run_one(&mut *lane, Action::ApproveUser { user: UserId::generate() }).await;
+        assert!(matches!(nobody, Outcome::UserChanged(UserChange::NotThere)), "{nobody:?}");
     }
 
     async fn a_ticket_is_good_once(store) {

@@ -5,7 +5,7 @@ use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{BusinessId, NotificationId, SessionId, UserId};
 use bellhop::domain::order::Status;
 use bellhop::storage::command::{
-    Action, BusinessPatch, Command, ItemPatch, NewSession, Outcome, RotateSession,
+    Action, BusinessPatch, Command, ItemPatch, NewSession, Outcome, RotateSession, SetPassword,
 };
 use bellhop::storage::{Attempt, StoreError};
 
@@ -31,6 +31,7 @@ fn every_kind(world: &World, order: &bellhop::domain::order::Order) -> Vec<Comma
         presented_hash: "h0".to_owned(),
         successor_hash: "h1".to_owned(),
         lifetime: std::time::Duration::from_secs(600),
+        used: None,
     };
     let (business, end) = (world.business.id, Action::EndSession { session: session.id });
     let mut unknown = world.draft();
@@ -46,6 +47,12 @@ fn every_kind(world: &World, order: &bellhop::domain::order::Order) -> Vec<Comma
         move_to(order, Status::Ready),
         Action::CreateUser(Box::new(account.clone())),
         Action::CreateUser(Box::new(account)),
+        Action::ApproveUser { user: world.owner },
+        Action::SetPassword(Box::new(SetPassword {
+            user: world.owner,
+            password_hash: "another".to_owned(),
+            instead_of: None,
+        })),
         Action::OpenSession(Box::new(session)),
         Action::RotateSession(rotate),
         end,

@@ -1,8 +1,15 @@
-//! A stolen database shows no phone number and no address.
+//! A stolen database shows no phone number and no address, and what is printed for logs nothing private at all.
 
+use bellhop::domain::access::{MemberRole, Role};
+use bellhop::domain::email::EmailAddress;
+use bellhop::domain::ids::{InvitationId, SessionId, UserId};
+use bellhop::protocol::frames::ClientFrame;
 use bellhop::storage::Attempt;
+use bellhop::storage::command::{
+    Action, Invitee, NewInvitation, NewSession, NewUser, RotateSession, SetPassword,
+};
 
-use crate::fixtures::{World, command, move_to, place_once, placed};
+use crate::fixtures::{World, command, move_to, now, place_once, placed, user};
 
 on_every_store! {
     async fn a_dump_shows_no_phone_number_and_no_address(store) {
@@ -15,6 +22,54 @@ on_every_store! {
         assert!(dump.contains("王小明"), "the dump is one: names are in it");
         for secret in ["5550123", "Unter den Linden", "13.25"] {
             assert!(!dump.contains(secret), "{secret} is readable");
+        }
+    }
+
+    async fn commands_outcomes_orders_and_frames_print_nothing_private(store) {
+        const EMAIL: &str = "zoe.lang@example.com";
+        const SECRET: &str = "eyJhbGciOi.secret";
+        let (world, mut lane) = World::new(&store).await;
+        let mut commands = vec![
+            command(place_once(world.draft(), "k", "m")),
+            command(place_once(world.draft(), "k", "m")),
+        ];
+        let outcomes = lane.run(&commands, Attempt::First).await.unwrap().outcomes;
+        let order = store.store.order(placed(&outcomes[0]).id).await.unwrap();
+        let (session, account) = (SessionId::generate(), UserId::generate());
+        commands.extend([
+            Action::CreateUser(Box::new(NewUser {
+                email: EMAIL.to_owned(), password_hash: SECRET.to_owned(), ..user(Role::Merchant)
+            })),
+            Action::SetPassword(Box::new(SetPassword {
+                user: account, password_hash: SECRET.to_owned(), instead_of: Some(SECRET.to_owned()),
+            })),
+            Action::OpenSession(Box::new(NewSession {
+                id: session, user: account, device: None, token_hash: SECRET.to_owned(),
+                created_at: now(), expires_at: now(),
+            })),
+            Action::RotateSession(RotateSession {
+                session, generation: 1, presented_hash: SECRET.to_owned(), successor_hash: SECRET.to_owned(),
+                lifetime: std::time::Duration::from_secs(1), used: None,
+            }),
+            Action::Invite(Box::new(NewInvitation {
+                id: InvitationId::generate(), business: world.business.id, invitee: Invitee::Email(EMAIL.to_owned()),
+                role: MemberRole::Staff, invited_by: account, expires_at: now(),
+            })),
+        ].map(command));
+        let frame: ClientFrame =
+            serde_json::from_str(&format!(r#"{{"type":"refresh","token":"{SECRET}"}}"#)).unwrap();
+        let account = store.store.user(world.owner).await.unwrap().unwrap();
+        let members = store.store.members(world.business.id).await.unwrap();
+        let email = EmailAddress::parse(EMAIL).unwrap();
+        let text = format!("{commands:?} {outcomes:?} {order:?} {frame:?} {account:?} {members:?} {email:?}");
+        for private in [
+            "5550123", "Unter den Linden", "13.25", "王小明", "zoe.lang", "secret",
+            account.email.as_str(), account.password_hash.as_str(),
+        ] {
+            assert!(!text.contains(private), "{private} is printed: {text}");
+        }
+        for word in ["PlaceOrder", "Replayed", "Refresh", "RotateSession", "Order {"] {
+            assert!(text.contains(word), "{word} is missing: {text}");
         }
     }
 

@@ -1,6 +1,7 @@
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::thread::JoinHandle;
-
 use std::time::Duration;
 
 use bellhop::actors::session::Sessions;
@@ -191,9 +192,15 @@ impl TestApp {
     /// Runs `bellhop` to its end as an operator would beside the hub, with its settings and data: whether it succeeded, and
     /// what it said.
     pub async fn bellhop(&self, arguments: &[&str]) -> (bool, String) {
+        self.bellhop_in(self.data_folder(), arguments, "").await
+    }
+
+    /// As [`TestApp::bellhop`], with its data in a folder that may be another, and told this on its standard input.
+    pub async fn bellhop_in(&self, data: &Path, arguments: &[&str], input: &str) -> (bool, String) {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bellhop"));
-        command.env_clear().current_dir(self.data_folder()).arg("--data").arg(self.data_folder());
-        command.args(arguments).stdin(std::process::Stdio::null());
+        command.env_clear().current_dir(self.data_folder()).arg("--data").arg(data).args(arguments);
+        command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        command.stderr(std::process::Stdio::piped());
         if let Some(url) = self.postgres_url() {
             command.env("BELLHOP__DATABASE__URL", url);
         }
@@ -204,8 +211,14 @@ impl TestApp {
             };
             command.env(name, value);
         }
-        let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("it is waited for");
-        let ended = ended.expect("the command is started");
+        let input = input.to_owned();
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().expect("the command is started");
+            // One that needs no input may have ended.
+            let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+            child.wait_with_output()
+        });
+        let ended = ended.await.expect("it is waited for").expect("it ends");
         let said = [ended.stdout, ended.stderr].concat();
         (ended.status.success(), String::from_utf8(said).expect("it speaks UTF-8"))
     }

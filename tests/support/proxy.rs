@@ -148,6 +148,11 @@ impl Proxy {
         *self.shared.plan.lock().unwrap() = Some(Plan { spoiled, next: Turn::Spoil });
     }
 
+    /// How many COMMITs were spoiled so far.
+    pub fn spoiled_commits(&self) -> usize {
+        self.shared.spoiled.load(Ordering::Relaxed)
+    }
+
     /// Lets every COMMIT pass again; how many were spoiled so far.
     pub fn spare_commits(&self) -> usize {
         *self.shared.plan.lock().unwrap() = None;

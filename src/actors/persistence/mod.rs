@@ -29,7 +29,7 @@ use crate::storage::command::{
     Action, Addition, Advanced, BusinessPatch, Command, Creation, DeviceMark, EpochChange, InvitationAnswer,
     InvitationOutcome, ItemPatch, MemberRefusal, MoveError, MoveOrder, NewInvitation, NewSession, NewUser,
     Outcome, PlaceOrder, PlaceOutcome, Purgeable, ReceivedAck, Removal, RotateSession, Rotation, RowKey,
-    SessionActivity, Sweepable,
+    SessionActivity, SetPassword, Sweepable, UserChange,
 };
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -257,6 +257,23 @@ impl Persistence {
     pub async fn create_user(&self, user: NewUser) -> Result<Creation, SubmitError> {
         match self.submit(user.id, Class::NewWork, 256, Action::CreateUser(Box::new(user))).await? {
             Outcome::UserCreated(creation) => Ok(creation),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Gives an account another password; `NotThere` when there is no such, or its password is not the one named.
+    pub async fn set_password(&self, set: SetPassword) -> Result<UserChange, SubmitError> {
+        self.change_user(set.user, Action::SetPassword(Box::new(set))).await
+    }
+
+    /// Lets an account be used for what its role is for; repeated, it changes nothing.
+    pub async fn approve_user(&self, user: UserId) -> Result<UserChange, SubmitError> {
+        self.change_user(user, Action::ApproveUser { user }).await
+    }
+
+    async fn change_user(&self, user: UserId, action: Action) -> Result<UserChange, SubmitError> {
+        match self.submit(user, Class::NewWork, 256, action).await? {
+            Outcome::UserChanged(change) => Ok(change),
             other => Err(unexpected(&other)),
         }
     }

@@ -282,7 +282,7 @@ impl Session {
             }
             Effect::CheckToken(token) => {
                 let now = Timestamp::now();
-                let checked = deps.credentials.check(&token, now);
+                let checked = deps.credentials.check(&token.0, now);
                 self.state(|s| s.token_checked(checked, now, Instant::now()));
             }
         }

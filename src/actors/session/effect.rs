@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
+use crate::domain::private::Private;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::storage::command::{DeviceMark, ReceivedAck};
@@ -25,7 +26,7 @@ pub(super) enum Effect {
     /// Store what the device did with one event.
     Mark(DeviceMark),
     /// Check a new token; the answer goes to `token_checked`.
-    CheckToken(String),
+    CheckToken(Private<String>),
 }
 
 /// What an effect that a client asked for costs of its user's frames.

@@ -57,13 +57,19 @@ impl PaymentStatus {
 }
 
 /// Where a delivery is taken.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Address {
     /// As a person would write it.
     pub text: String,
     /// Where that is.
     #[serde(flatten)]
     pub location: Location,
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Address").finish_non_exhaustive()
+    }
 }
 
 /// One line of an order, priced when it was placed.
@@ -80,7 +86,7 @@ pub struct OrderItem {
 }
 
 /// An order as the store keeps it, phone and address in the clear.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Order {
     /// Its id.
     pub id: OrderId,
@@ -122,6 +128,28 @@ pub struct Order {
     pub created_at: Timestamp,
     /// When it last moved.
     pub updated_at: Timestamp,
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without what says who it is for and where they live.
+        f.debug_struct("Order")
+            .field("id", &self.id)
+            .field("order_number", &self.order_number)
+            .field("business_id", &self.business_id)
+            .field("customer_id", &self.customer_id)
+            .field("fulfilment", &self.fulfilment)
+            .field("status", &self.status)
+            .field("payment_method", &self.payment_method)
+            .field("payment_status", &self.payment_status)
+            .field("items", &self.items)
+            .field("total_minor", &self.total_minor)
+            .field("prep_minutes", &self.prep_minutes)
+            .field("version", &self.version)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why an order was not moved.

@@ -17,7 +17,7 @@ pub struct DraftItem {
 }
 
 /// What a customer wants, its fields bounded and checked on their own.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Draft {
     /// The id the order will have.
     pub id: OrderId,
@@ -41,6 +41,16 @@ pub struct Draft {
     pub notes: Option<String>,
     /// How it will be paid.
     pub payment: PaymentMethod,
+}
+
+impl std::fmt::Debug for Draft {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Draft")
+            .field("id", &self.id)
+            .field("business_id", &self.business_id)
+            .field("customer_id", &self.customer_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why an order was not placed.

@@ -4,5 +4,7 @@ pub mod activity;
 pub mod password;
 pub mod refresh;
 pub mod revocations;
+pub mod stream_proof;
 pub mod throttle;
 pub mod token;
+pub mod unanswered;

@@ -1,5 +1,8 @@
-//! Passwords: argon2id on the blocking pool, few at a time, so that sign-ins cannot take the machine from orders.
+//! Passwords: argon2id on the blocking pool, few at a time, so that sign-ins cannot take the machine from orders. One
+//! password is one whatever its characters are made of: it is hashed and compared in the composed form (NFC).
 
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
@@ -12,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
 /// Least memory a hash may use: 19 MiB (requirement 1.5).
 const MIN_MEMORY_KIB: u32 = 19 * 1024;
@@ -23,6 +27,9 @@ const KEPT_SHARE: usize = 4;
 
 const MIN_CHARACTERS: usize = 8;
 const MAX_CHARACTERS: usize = 200;
+
+/// No password of [`MAX_CHARACTERS`] is longer, in whatever form: composing a longer text would be for nothing.
+const MAX_BYTES: usize = 12 * MAX_CHARACTERS;
 
 /// What a hash costs, how many run at once, and how long others wait.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -108,7 +115,7 @@ pub enum PasswordPolicyError {
     ControlCharacter,
 }
 
-/// A password that may be chosen: 8 to 200 characters of any script, no control characters.
+/// A password that may be chosen: 8 to 200 characters of any script in the composed form, no control characters.
 #[derive(Debug)]
 pub struct NewPassword(SecretString);
 
@@ -118,16 +125,56 @@ impl NewPassword {
     /// # Errors
     /// The first rule it breaks.
     pub fn parse(text: SecretString) -> Result<Self, PasswordPolicyError> {
-        let exposed = text.expose_secret();
-        // One more than the maximum is enough to know; a megabyte is not counted.
-        match exposed.chars().take(MAX_CHARACTERS + 1).count() {
+        if text.expose_secret().len() > MAX_BYTES {
+            return Err(PasswordPolicyError::TooLong);
+        }
+        let composed = match composed(text.expose_secret()) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(composed) => Some(SecretString::from(composed)),
+        };
+        let password = composed.unwrap_or(text);
+        let exposed = password.expose_secret();
+        match exposed.chars().count() {
             0..MIN_CHARACTERS => Err(PasswordPolicyError::TooShort),
             MIN_CHARACTERS..=MAX_CHARACTERS if exposed.chars().any(char::is_control) => {
                 Err(PasswordPolicyError::ControlCharacter)
             }
-            MIN_CHARACTERS..=MAX_CHARACTERS => Ok(Self(text)),
+            MIN_CHARACTERS..=MAX_CHARACTERS => Ok(Self(password)),
             _ => Err(PasswordPolicyError::TooLong),
         }
+    }
+}
+
+/// The composed form; borrowed when the text is in it already.
+fn composed(text: &str) -> Cow<'_, str> {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => Cow::Borrowed(text),
+        IsNormalized::No | IsNormalized::Maybe => {
+            let composed: String = text.nfc().collect();
+            if composed == text { Cow::Borrowed(text) } else { Cow::Owned(composed) }
+        }
+    }
+}
+
+/// What came of comparing a password with a stored hash.
+#[derive(PartialEq, Eq)]
+pub enum Verified {
+    /// It is the one.
+    Yes,
+    /// It is the one, stored in the form in which it was sent long ago: this hash, of the composed form, is to take the
+    /// place of the stored one.
+    Renewed(String),
+    /// It is another one.
+    No,
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Yes => "Yes",
+            Self::Renewed(_) => "Renewed(..)",
+            Self::No => "No",
+        })
     }
 }
 
@@ -230,14 +277,11 @@ impl Passwords {
     /// `Busy` when its turn does not come in time, `Failed` when the computation is lost.
     pub async fn hash(&self, password: NewPassword, standing: Standing) -> Result<String, PasswordError> {
         let hasher = self.hasher.clone();
-        self.compute(standing, move || {
-            let hash = hasher.hash_password(password.0.expose_secret().as_bytes());
-            hash.map(|hash| hash.to_string()).map_err(|_| PasswordError::Failed)
-        })
-        .await
+        self.compute(standing, move || hash(&hasher, password.0.expose_secret())).await
     }
 
-    /// Whether `password` is the one `stored` was made from, at the cost `stored` names.
+    /// Whether `password` is the one `stored` was made from, at the cost `stored` names: in its composed form, then as it was
+    /// sent, which costs as much again.
     ///
     /// # Errors
     /// As [`Passwords::hash`], and `MalformedHash` for a `stored` that is no argon2 hash.
@@ -246,7 +290,7 @@ impl Passwords {
         password: SecretString,
         stored: &str,
         standing: Standing,
-    ) -> Result<bool, PasswordError> {
+    ) -> Result<Verified, PasswordError> {
         self.check(password, stored.into(), standing).await
     }
 
@@ -267,16 +311,20 @@ impl Passwords {
         password: SecretString,
         stored: Arc<str>,
         standing: Standing,
-    ) -> Result<bool, PasswordError> {
+    ) -> Result<Verified, PasswordError> {
         let hasher = self.hasher.clone();
         self.compute(standing, move || {
             let stored = PasswordHash::new(&stored).map_err(|_| PasswordError::MalformedHash)?;
-            match hasher.verify_password(password.expose_secret().as_bytes(), &stored) {
-                Ok(()) => Ok(true),
-                Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-                Err(argon2::password_hash::Error::OutOfMemory) => Err(PasswordError::Failed),
-                Err(_) => Err(PasswordError::MalformedHash),
+            let sent = password.expose_secret();
+            // More than any password has is not composed: it is wrong in either form.
+            let composed = if sent.len() > MAX_BYTES { Cow::Borrowed(sent) } else { composed(sent) };
+            if matches(&hasher, &composed, &stored)? {
+                return Ok(Verified::Yes);
             }
+            if matches!(composed, Cow::Borrowed(_)) || !matches(&hasher, sent, &stored)? {
+                return Ok(Verified::No);
+            }
+            hash(&hasher, &composed).map(Verified::Renewed)
         })
         .await
     }
@@ -323,6 +371,20 @@ impl Passwords {
     }
 }
 
+fn hash(hasher: &Argon2<'static>, password: &str) -> Result<String, PasswordError> {
+    let hash = hasher.hash_password(password.as_bytes());
+    hash.map(|hash| hash.to_string()).map_err(|_| PasswordError::Failed)
+}
+
+fn matches(hasher: &Argon2<'static>, password: &str, stored: &PasswordHash) -> Result<bool, PasswordError> {
+    match hasher.verify_password(password.as_bytes(), stored) {
+        Ok(()) => Ok(true),
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+        Err(argon2::password_hash::Error::OutOfMemory) => Err(PasswordError::Failed),
+        Err(_) => Err(PasswordError::MalformedHash),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::Future;
@@ -356,11 +418,37 @@ mod tests {
         let passwords = passwords(1, 3_000);
         let stored = passwords.hash(new_password("correct horse").unwrap(), Stranger).await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
-        assert_eq!(passwords.verify("correct horse".into(), &stored, Stranger).await, Ok(true));
-        assert_eq!(passwords.verify("correct horsf".into(), &stored, Stranger).await, Ok(false));
-        assert_eq!(passwords.verify("".into(), &stored, Stranger).await, Ok(false));
+        assert_eq!(passwords.verify("correct horse".into(), &stored, Stranger).await, Ok(Verified::Yes));
+        assert_eq!(passwords.verify("correct horsf".into(), &stored, Stranger).await, Ok(Verified::No));
+        assert_eq!(passwords.verify("".into(), &stored, Stranger).await, Ok(Verified::No));
         let again = passwords.hash(new_password("correct horse").unwrap(), Stranger).await.unwrap();
         assert_ne!(again, stored, "equal passwords must not look equal");
+    }
+
+    #[tokio::test]
+    async fn one_password_is_one_in_every_form_and_a_hash_of_another_form_is_renewed() {
+        let passwords = passwords(1, 3_000);
+        let (nfc, nfd) = ("p\u{e4}ssw\u{f6}rter", "pa\u{308}sswo\u{308}rter");
+        for chosen in [nfc, nfd] {
+            let stored = passwords.hash(new_password(chosen).unwrap(), Stranger).await.unwrap();
+            for typed in [nfc, nfd] {
+                assert_eq!(passwords.verify(typed.into(), &stored, Stranger).await, Ok(Verified::Yes));
+            }
+        }
+        // As hashes were made before, of the bytes that were sent.
+        let stored = hash(&passwords.hasher, nfd).unwrap();
+        let renewed = match passwords.verify(nfd.into(), &stored, Stranger).await {
+            Ok(Verified::Renewed(renewed)) => renewed,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            passwords.verify(nfc.into(), &stored, Stranger).await,
+            Ok(Verified::No),
+            "nobody can tell"
+        );
+        assert_eq!(passwords.verify(nfc.into(), &renewed, Stranger).await, Ok(Verified::Yes));
+        let wrong = "pa\u{308}sswo\u{308}rtes";
+        assert_eq!(passwords.verify(wrong.into(), &stored, Stranger).await, Ok(Verified::No));
     }
 
     #[tokio::test]
@@ -374,7 +462,10 @@ mod tests {
         };
         assert_eq!(cost(&passwords.nobody), cost(&stored));
         // `false` is only known once the whole hash was computed.
-        assert_eq!(passwords.verify("correct horse".into(), &passwords.nobody, Stranger).await, Ok(false));
+        assert_eq!(
+            passwords.verify("correct horse".into(), &passwords.nobody, Stranger).await,
+            Ok(Verified::No)
+        );
         assert_eq!(passwords.verify_unknown_user("correct horse".into(), Stranger).await, Ok(()));
     }
 
@@ -470,10 +561,19 @@ mod tests {
             ("1234\u{0}5678".to_owned(), ControlCharacter),
             ("1234\n5678".to_owned(), ControlCharacter),
             ("1234\u{9b}5678".to_owned(), ControlCharacter),
+            ("a\u{308}".repeat(4), TooShort),
+            ("\u{308}".repeat(500_000), TooLong),
         ] {
             assert_eq!(new_password(&text).err(), Some(error), "{text:.20?}");
         }
-        for text in ["12345678", "        ", "пароль12", &"ß".repeat(200)] {
+        for text in [
+            "12345678",
+            "        ",
+            "пароль12",
+            &"ß".repeat(200),
+            &"a\u{308}".repeat(200),
+            &"\u{1112}\u{1161}\u{11ab}".repeat(200),
+        ] {
             assert!(new_password(text).is_ok(), "{text}");
         }
         assert!(!format!("{:?}", new_password("12345678")).contains("1234"));

@@ -74,7 +74,7 @@ impl RefreshTokens {
     }
 }
 
-fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+pub(super) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("hmac takes keys of every length");
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().into()

@@ -129,6 +129,8 @@ pub struct AccessClaims {
     pub principal: Principal,
     /// The id of the device they signed in on, if it gave one; opening a socket asks the store for nothing.
     pub device: Option<Arc<str>>,
+    /// Which of the sign-in's refresh tokens it came with; tokens of earlier versions do not say.
+    pub generation: Option<u32>,
     /// The token's own id (`jti`).
     pub token_id: Uuid,
     /// When it was signed, to the second.
@@ -175,6 +177,7 @@ struct Kind {
 struct Holder {
     principal: Principal,
     device: Option<Arc<str>>,
+    generation: Option<u32>,
 }
 
 /// The claims as they are written. Every field but the optional ones has to be there.
@@ -192,6 +195,9 @@ struct WireClaims {
     role: Role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dev: Option<Arc<str>>,
+    /// Access tokens only: which of the sign-in's refresh tokens it came with.
+    #[serde(default, rename = "gen", skip_serializing_if = "Option::is_none")]
+    generation: Option<u32>,
     /// Tickets only: `exp` of the access token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     access_exp: Option<i64>,
@@ -229,22 +235,24 @@ impl Tokens {
         }
     }
 
-    /// Signs an access token that lasts as long as the settings say. `token_id` has to be new.
+    /// Signs an access token that lasts as long as the settings say, to be given out with the refresh token of `generation`.
+    /// `token_id` has to be new.
     pub fn issue_access(
         &self,
         principal: Principal,
         device: Option<&str>,
+        generation: u32,
         token_id: Uuid,
         now: Timestamp,
     ) -> Signed {
-        let holder = Holder { principal, device: device.map(Arc::from) };
+        let holder = Holder { principal, device: device.map(Arc::from), generation: Some(generation) };
         self.sign(&self.access, holder, token_id, now, now.plus(self.access_ttl), None)
     }
 
     /// Signs a ticket for whoever showed `access`: 30 s, but never longer than the access token itself.
     pub fn issue_ticket(&self, access: &AccessClaims, ticket_id: Uuid, now: Timestamp) -> Signed {
         let expires_at = access.expires_at.min(now.plus(TICKET_LIFETIME));
-        let holder = Holder { principal: access.principal, device: access.device.clone() };
+        let holder = Holder { principal: access.principal, device: access.device.clone(), generation: None };
         self.sign(&self.ticket, holder, ticket_id, now, expires_at, Some(access.expires_at))
     }
 
@@ -254,6 +262,9 @@ impl Tokens {
     /// The first of form, algorithm, type, signature, issuer, audience and time that is not right.
     pub fn verify_access(&self, token: &str, now: Timestamp) -> Result<AccessClaims, TokenError> {
         let claims = self.verify(&self.access, token, now)?;
+        if claims.exp <= now.unix_seconds() {
+            return Err(TokenError::Expired);
+        }
         let issued_at = Timestamp::from_unix_seconds(claims.iat);
         // Ended sign-ins are remembered for as long as a token lives now: one that was given longer must not outlive that.
         let expires_at = Timestamp::from_unix_seconds(claims.exp).min(issued_at.plus(self.access_ttl));
@@ -263,6 +274,7 @@ impl Tokens {
         Ok(AccessClaims {
             principal: claims.principal(),
             device: claims.dev,
+            generation: claims.generation,
             token_id: claims.jti,
             issued_at,
             expires_at,
@@ -274,20 +286,41 @@ impl Tokens {
     /// # Errors
     /// As [`Tokens::verify_access`].
     pub fn verify_ticket(&self, token: &str, now: Timestamp) -> Result<TicketClaims, TokenError> {
+        let claims = self.verify_old_ticket(token, now)?;
+        if claims.expires_at.unix_seconds() <= now.unix_seconds() {
+            Err(TokenError::Expired)
+        } else {
+            Ok(claims)
+        }
+    }
+
+    /// Checks a ticket that opened something before, whose time may be over: until the access token it was taken with
+    /// expires. That it did open something has to be proven otherwise.
+    ///
+    /// # Errors
+    /// As [`Tokens::verify_access`].
+    pub fn verify_old_ticket(&self, token: &str, now: Timestamp) -> Result<TicketClaims, TokenError> {
         let claims = self.verify(&self.ticket, token, now)?;
+        let issued_at = Timestamp::from_unix_seconds(claims.iat);
+        let access_expires_at = Timestamp::from_unix_seconds(claims.access_exp.ok_or(TokenError::Malformed)?);
+        // As with access tokens: no longer than a new one lives.
+        let access_expires_at = access_expires_at.min(issued_at.plus(self.access_ttl));
+        if access_expires_at.unix_seconds() <= now.unix_seconds() {
+            return Err(TokenError::Expired);
+        }
         Ok(TicketClaims {
             principal: claims.principal(),
             device: claims.dev,
             ticket_id: claims.jti,
             expires_at: Timestamp::from_unix_seconds(claims.exp),
-            access_expires_at: Timestamp::from_unix_seconds(claims.access_exp.ok_or(TokenError::Malformed)?),
+            access_expires_at,
         })
     }
 
     fn sign(
         &self,
         kind: &Kind,
-        Holder { principal, device }: Holder,
+        Holder { principal, device, generation }: Holder,
         id: Uuid,
         now: Timestamp,
         expires_at: Timestamp,
@@ -305,6 +338,7 @@ impl Tokens {
             sid: principal.session,
             role: principal.role,
             dev: device,
+            generation,
             access_exp: access_expires_at.map(Timestamp::unix_seconds),
         };
         let mut header = Header::new(self.key.algorithm);
@@ -314,6 +348,7 @@ impl Tokens {
         Signed { text, expires_at: Timestamp::from_unix_seconds(exp) }
     }
 
+    /// Everything but whether its time is over.
     fn verify(&self, kind: &Kind, token: &str, now: Timestamp) -> Result<WireClaims, TokenError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Malformed);
@@ -350,9 +385,6 @@ impl Tokens {
         let not_before = claims.nbf.unwrap_or(i64::MIN);
         if claims.iat > now.plus(ahead).unix_seconds() || not_before > now.plus(CLOCK_SKEW).unix_seconds() {
             return Err(TokenError::NotYetValid);
-        }
-        if claims.exp <= now.unix_seconds() {
-            return Err(TokenError::Expired);
         }
         Ok(claims)
     }

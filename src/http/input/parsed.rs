@@ -2,6 +2,7 @@
 //! named together with the others.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -11,6 +12,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use crate::domain::access::MemberRole;
 use crate::domain::business::Zone;
 use crate::domain::cursor::Cursor;
+use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::event::Priority;
 use crate::domain::ids::{BusinessId, InvitationId, NotificationId, OrderId, SessionId, UserId};
 use crate::domain::money::Currency;
@@ -32,11 +34,17 @@ pub trait FromText: Sized {
 }
 
 /// A text of the client with what it means. It deserialises from any text; [`super::check`] refuses those that mean
-/// nothing, by name.
-#[derive(Clone, Debug)]
+/// nothing, by name. Not printed by `{:?}`, since it may be somebody's address or number.
+#[derive(Clone)]
 pub struct Parsed<T> {
     text: String,
     value: Result<T, String>,
+}
+
+impl<T> fmt::Debug for Parsed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parsed").field("is_good", &self.value.is_ok()).finish_non_exhaustive()
+    }
 }
 
 impl<T> Parsed<T> {
@@ -95,6 +103,8 @@ by_from_str! {
     UserId: "usr_0190f3c1a2b37d4e8f00112233445566";
     Currency: "EUR";
     Cursor: "80a19d51.42";
+    EmailAddress: "zoe@example.com";
+    SignInAddress: "zoe@example.com";
 }
 
 /// Finds the one of `all` that `word` writes as `text`.

@@ -8,11 +8,9 @@ use crate::http::access::password::NewPassword;
 use crate::http::idempotency;
 use crate::protocol::frames::is_device_id;
 
-/// The longest e-mail address that can be delivered to (RFC 5321 §4.5.3.1.3, less the brackets).
-pub const MAX_EMAIL: usize = 254;
-
-/// The longest password that is looked at when somebody signs in.
-const MAX_PASSWORD: usize = 1024;
+/// The longest password that is looked at when somebody signs in, bytes: as many characters as one may have, each written
+/// in parts where it can be.
+pub const MAX_PASSWORD: usize = 2400;
 
 /// Bytes of the data of a notification, as JSON: an event with it stays far below the largest frame.
 const MAX_DATA: usize = 4096;
@@ -25,12 +23,6 @@ pub fn line<const MAX: usize>(value: &str, (): &()) -> garde::Result {
 /// Several lines of 1 to `MAX` characters in all.
 pub fn block<const MAX: usize>(value: &str, (): &()) -> garde::Result {
     text::check_block(value, MAX).map_err(garde::Error::new)
-}
-
-/// An e-mail address that can be delivered to.
-pub fn email(value: &str, (): &()) -> garde::Result {
-    text::check_line(value, MAX_EMAIL).map_err(garde::Error::new)?;
-    garde::rules::email::apply(&value, ())
 }
 
 /// The code of a menu item: 1 to 64 characters without white space or control characters.
@@ -68,9 +60,12 @@ pub fn new_password(value: &SecretString, (): &()) -> garde::Result {
     NewPassword::parse(value.clone()).map(drop).map_err(garde::Error::new)
 }
 
-/// A password somebody shows: only its length is looked at.
-pub fn shown_password(value: &SecretString, (): &()) -> garde::Result {
-    refuse_if(value.expose_secret().len() > MAX_PASSWORD, "must have at most 1024 bytes")
+/// A password or token somebody shows: only its length is looked at, at most `MAX` bytes.
+pub fn shown<const MAX: usize>(value: &SecretString, (): &()) -> garde::Result {
+    if value.expose_secret().len() > MAX {
+        return Err(garde::Error::new(format!("must have at most {MAX} bytes")));
+    }
+    Ok(())
 }
 
 /// Degrees north.

@@ -1,6 +1,7 @@
 //! Server-sent events.
 
 use std::convert::Infallible;
+use std::fmt::{self, Display, Write as _};
 use std::future::{Ready, ready};
 use std::time::Duration;
 
@@ -17,13 +18,14 @@ use utoipa::IntoParams;
 use crate::actors::room::Published;
 use crate::actors::session::{Ending, Portion, Reader, Step};
 use crate::domain::access::Principal;
-use crate::domain::cursor::Cursor;
+use crate::domain::cursor::{Cursor, PROOF_MARK};
 use crate::domain::ids::SocketId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
+use crate::http::access::stream_proof::StreamProof;
 use crate::http::access::token::TicketClaims;
 use crate::http::identity::{SignedIn, signed_in};
-use crate::http::input::Query;
+use crate::http::input::{Query, path_text};
 use crate::http::problem::ApiError;
 use crate::http::state::{Api, Phase};
 use crate::protocol::frames::{JoinedRoom, ServerFrame};
@@ -71,8 +73,17 @@ struct StreamQuery {
 struct Viewer {
     principal: Principal,
     token_expires_at: Timestamp,
+    ticket: Shown,
+}
+
+/// The ticket of whoever opens a stream.
+enum Shown {
+    /// None: they came with a token.
+    Nothing,
     /// To be redeemed when everything else is in order.
-    ticket: Option<TicketClaims>,
+    Ticket(TicketClaims),
+    /// It opened a stream of this room before, as the last event of that proves.
+    Again(StreamProof),
 }
 
 impl FromRequest for Viewer {
@@ -94,20 +105,41 @@ impl Viewer {
         let Some(ticket) = ticket else {
             let who: SignedIn = signed_in(request)?;
             let (principal, token_expires_at) = (who.principal, who.claims.expires_at);
-            return Ok(Self { principal, token_expires_at, ticket: None });
+            return Ok(Self { principal, token_expires_at, ticket: Shown::Nothing });
         };
         let api =
             request.app_data::<web::Data<Api>>().expect("the routes are mounted together with their state");
-        let claims = api.ticket_claims(&ticket, Timestamp::now())?;
-        let (principal, token_expires_at) = (claims.principal, claims.access_expires_at);
-        Ok(Self { principal, token_expires_at, ticket: Some(claims) })
+        let now = Timestamp::now();
+        let again = last_event_id(request).and_then(|last| Some((last, room_of(request)?)));
+        if let Some((last, room)) = again
+            && let Ok(claims) = api.old_ticket_claims(&ticket, now)
+            && let Some(proof) = api.stream_proofs.check(last, claims.ticket_id, room)
+        {
+            return Ok(Self::of_ticket(&claims, Shown::Again(proof)));
+        }
+        let claims = api.ticket_claims(&ticket, now)?;
+        Ok(Self::of_ticket(&claims.clone(), Shown::Ticket(claims)))
     }
+
+    fn of_ticket(claims: &TicketClaims, ticket: Shown) -> Self {
+        Self { principal: claims.principal, token_expires_at: claims.access_expires_at, ticket }
+    }
+}
+
+fn last_event_id(request: &HttpRequest) -> Option<&str> {
+    let last = request.headers().get(LAST_EVENT_ID)?.to_str().unwrap_or_default();
+    Some(last).filter(|last| !last.is_empty())
+}
+
+fn room_of(request: &HttpRequest) -> Option<RoomId> {
+    path_text(request, "room").ok()?.parse().ok()
 }
 
 /// Follow a room by server-sent events.
 ///
-/// `hello` first, then events as they happen: `id` is the cursor, `event` the type, `data` the same JSON as on a socket.
-/// `resync` says that the cursor given leads nowhere any more. `close` is the last one and says why.
+/// `hello` first, then events as they happen: `id` is the cursor, `event` the type, `data` the same JSON as on a socket. The
+/// ids of a stream that was opened with a ticket have something more behind the cursor, which lets an `EventSource` come back
+/// with the same address and its `Last-Event-ID` until the access token expires that the ticket was taken with. `resync` says that the cursor given leads nowhere any more. `close` is the last one and says why.
 #[utoipa::path(tag = "rooms", security(("bearer" = [])),
     params(
         ("room" = String, Path, description = "`business:biz_…` or `order:ord_…`"),
@@ -129,17 +161,21 @@ pub(super) async fn stream(
     if api.readiness.get() != Phase::Ready {
         return Err(ApiError::new(ProblemCode::Unavailable, "This node takes no streams now."));
     }
-    let last = request.headers().get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
-    let cursor = last.filter(|cursor| !cursor.is_empty()).or(query.0.cursor.as_deref());
+    let cursor = last_event_id(&request).or(query.0.cursor.as_deref());
     let caller = (viewer.principal, viewer.token_expires_at);
     let (reader, joined) = follow(&request, caller, room.0, cursor).await?;
-    if let Some(ticket) = viewer.ticket {
-        // Last: who is refused before with 429 or 503 comes again with the same ticket.
-        api.redeem_ticket(&ticket).await?;
-    }
+    let proof = match viewer.ticket {
+        Shown::Nothing => None,
+        Shown::Again(proof) => Some(proof),
+        Shown::Ticket(ticket) => {
+            // Last: who is refused before with 429 or 503 comes again with the same ticket.
+            api.redeem_ticket(&ticket).await?;
+            Some(api.stream_proofs.derive(ticket.ticket_id, room.0))
+        }
+    };
     // A client that is told next that its cursor is lost must not take the new one for its own before it was told.
     let position = (cursor.is_none() || joined.recovered).then_some(joined.cursor);
-    let feed = Feed { reader, room: room.0, next: Next::Greeting(joined, position) };
+    let feed = Feed { reader, room: room.0, proof, next: Next::Greeting(joined, position) };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-store, no-transform"))
@@ -153,6 +189,8 @@ pub(super) async fn stream(
 struct Feed {
     reader: Reader,
     room: RoomId,
+    /// Behind the cursor in the id of each event, for a client that cannot come back by header.
+    proof: Option<StreamProof>,
     next: Next,
 }
 
@@ -166,7 +204,7 @@ enum Next {
 impl Feed {
     async fn chunk(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let chunk = match std::mem::replace(&mut self.next, Next::Events) {
-            Next::Greeting(joined, position) => greeting(&joined, position),
+            Next::Greeting(joined, position) => greeting(&joined, position.map(|cursor| self.id(cursor))),
             Next::Events => self.news().await,
             Next::Nothing => return None,
         };
@@ -177,8 +215,8 @@ impl Feed {
         let quiet_until = Instant::now() + HEARTBEAT;
         loop {
             let quiet = match self.reader.ready(PORTION).await {
-                Ok(Some(Step::Events(events))) => return events.iter().map(event).collect(),
-                Ok(Some(Step::Resync(cursor))) => return resync(self.room, cursor),
+                Ok(Some(Step::Events(events))) => return self.events(&events),
+                Ok(Some(Step::Resync(cursor))) => return resync(self.room, cursor, self.id(cursor)),
                 Ok(Some(Step::Ended(ending))) => {
                     self.next = Next::Nothing;
                     tracing::debug!(room = %self.room, reason = %ending.reason, "event stream closed");
@@ -197,22 +235,53 @@ impl Feed {
     }
 }
 
-fn event(published: &Published) -> String {
-    let (event, json) = (&published.event, published.event.json());
-    let json = std::str::from_utf8(&json).expect("JSON is UTF-8");
-    format!("id: {}\nevent: {}\ndata: {json}\n\n", event.cursor, event.kind.as_str())
+impl Feed {
+    fn id(&self, cursor: Cursor) -> EventId<'_> {
+        EventId { cursor, proof: self.proof.as_ref() }
+    }
+
+    fn events(&self, events: &[Published]) -> String {
+        let bytes: usize = events.iter().map(|event| event.event.frame().len() + EVENT_FIELDS).sum();
+        let mut text = String::with_capacity(bytes);
+        for Published { event, .. } in events {
+            let json = event.json();
+            let json = std::str::from_utf8(&json).expect("JSON is UTF-8");
+            let (id, kind) = (self.id(event.cursor), event.kind.as_str());
+            let written = write!(text, "id: {id}\nevent: {kind}\ndata: {json}\n\n");
+            written.expect("a text takes everything");
+        }
+        text
+    }
 }
 
-fn greeting(joined: &JoinedRoom, position: Option<Cursor>) -> String {
+/// What an event of a stream has around its data, at most.
+const EVENT_FIELDS: usize = 96;
+
+/// The id of an event as an `EventSource` gives it back.
+struct EventId<'a> {
+    cursor: Cursor,
+    proof: Option<&'a StreamProof>,
+}
+
+impl Display for EventId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.proof {
+            None => self.cursor.fmt(f),
+            Some(proof) => write!(f, "{}{PROOF_MARK}{}", self.cursor, proof.as_str()),
+        }
+    }
+}
+
+fn greeting(joined: &JoinedRoom, id: Option<EventId<'_>>) -> String {
     let session = SocketId::generate().to_string();
     let rooms = std::slice::from_ref(joined);
     let hello = ServerFrame::Hello { session: &session, rooms, ping_s: HEARTBEAT.as_secs() };
-    let id = position.map(|cursor| format!("id: {cursor}\n")).unwrap_or_default();
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     format!("retry: {RETRY_MS}\n{id}event: hello\ndata: {}\n\n", json(&hello))
 }
 
-fn resync(room: RoomId, cursor: Cursor) -> String {
-    format!("id: {cursor}\nevent: resync\ndata: {}\n\n", json(&ServerFrame::Resync { room, cursor }))
+fn resync(room: RoomId, cursor: Cursor, id: EventId<'_>) -> String {
+    format!("id: {id}\nevent: resync\ndata: {}\n\n", json(&ServerFrame::Resync { room, cursor }))
 }
 
 /// The last event of a stream.

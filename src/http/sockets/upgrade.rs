@@ -52,7 +52,7 @@ pub struct WorkerGate {
     board: Rc<Switchboard>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 struct SocketQuery {
     ticket: Option<String>,
     token: Option<String>,
@@ -260,7 +260,6 @@ impl SocketGate {
         };
         let Shown { principal, device, token_expires_at, ticket } =
             self.credentials(request.head().headers(), &query).inspect_err(denied)?;
-        self.api.activity.seen(principal.session, Timestamp::now());
         self.api.spend(Class::Api, principal.into()).await?;
         let permit = self.place(principal.user, block)?;
         let room = match route.room {
@@ -306,6 +305,7 @@ impl SocketGate {
             (Some(token), _, _) => self.access_token(token, now),
             (None, Some(ticket), _) => {
                 let claims = self.api.ticket_claims(ticket, now)?;
+                self.api.activity.seen(claims.principal.session, now);
                 Ok(Shown {
                     principal: claims.principal,
                     device: claims.device.clone(),
@@ -323,6 +323,7 @@ impl SocketGate {
 
     fn access_token(&self, token: &str, now: Timestamp) -> Result<Shown, ApiError> {
         let claims = self.api.access_claims(token, now)?;
+        self.api.activity.used(&claims, now);
         Ok(Shown {
             principal: claims.principal,
             device: claims.device,

@@ -3,11 +3,11 @@
 use serde::Serialize;
 use sqlx::FromRow;
 
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::storage::command::{
     Approval, Creation, NewSession, NewUser, Outcome, ROTATION_GRACE, Removal, RotateSession, Rotation,
-    SessionActivity,
+    SessionActivity, SetPassword, TokenUse, UserChange,
 };
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
@@ -21,6 +21,15 @@ static CREATE_USER: LazyStatement = LazyStatement::new(|| {
     )
 });
 
+static SET_PASSWORD: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "UPDATE users SET password_hash = $2 WHERE id = $1 AND password_hash = coalesce($3, password_hash)",
+    )
+});
+
+static APPROVE: LazyStatement =
+    LazyStatement::new(|| Statement::new("UPDATE users SET approved = TRUE WHERE id = $1"));
+
 static OPEN_SESSION: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         "INSERT INTO sessions (id, user_id, device_id, device_name, device_platform, generation, token_hash, \
@@ -31,7 +40,7 @@ static OPEN_SESSION: LazyStatement = LazyStatement::new(|| {
 static LOCK_SESSION: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         "SELECT s.user_id, s.device_id, (SELECT u.role FROM users u WHERE u.id = s.user_id) AS role, s.generation, s.token_hash, \
-             s.previous_hash, s.rotated_at, s.expires_at, s.ended_at FROM sessions s WHERE s.id = $1 {for_update}",
+             s.previous_hash, s.used_generation, s.used_at, s.expires_at, s.ended_at FROM sessions s WHERE s.id = $1 {for_update}",
     )
 });
 
@@ -46,11 +55,19 @@ static END_SESSION: LazyStatement = LazyStatement::new(|| {
     Statement::new("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL")
 });
 
+// Only tokens that hold are worth knowing: nobody asks for what came after those of before.
 static SEEN: LazyStatement = LazyStatement::new(|| {
+    const NEWER: &str = "r.generation = sessions.generation AND r.generation > coalesce(used_generation, -1)";
     Statement::over(
-        "id text, at int",
-        "UPDATE sessions SET last_active_at = r.at FROM {rows} \
-         WHERE sessions.id = r.id AND ended_at IS NULL AND (last_active_at IS NULL OR last_active_at < r.at)",
+        "id text, at int, generation int, used_at int",
+        &format!(
+            "UPDATE sessions SET \
+                 last_active_at = CASE WHEN last_active_at > r.at THEN last_active_at ELSE r.at END, \
+                 used_generation = CASE WHEN {NEWER} THEN r.generation ELSE used_generation END, \
+                 used_at = CASE WHEN {NEWER} THEN r.used_at ELSE sessions.used_at END \
+             FROM {{rows}} WHERE sessions.id = r.id AND ended_at IS NULL \
+                 AND (last_active_at IS NULL OR last_active_at < r.at OR ({NEWER}))"
+        ),
     )
 });
 
@@ -75,6 +92,19 @@ pub(super) async fn create_user(connection: &mut Connection, user: &NewUser) -> 
     Ok(Outcome::UserCreated(creation(connection.execute(&CREATE_USER, &args).await?)))
 }
 
+fn change(changed: u64) -> Outcome {
+    Outcome::UserChanged(if changed == 0 { UserChange::NotThere } else { UserChange::Made })
+}
+
+pub(super) async fn set_password(connection: &mut Connection, set: &SetPassword) -> Result<Outcome, Failure> {
+    let args = [Arg::text(set.user), Arg::text(&set.password_hash), Arg::OptText(set.instead_of.clone())];
+    Ok(change(connection.execute(&SET_PASSWORD, &args).await?))
+}
+
+pub(super) async fn approve(connection: &mut Connection, user: UserId) -> Result<Outcome, Failure> {
+    Ok(change(connection.execute(&APPROVE, &[Arg::text(user)]).await?))
+}
+
 pub(super) async fn open_session(
     connection: &mut Connection,
     session: &NewSession,
@@ -94,7 +124,7 @@ pub(super) async fn open_session(
     Ok(Outcome::Done)
 }
 
-#[derive(Debug, FromRow)]
+#[derive(FromRow)]
 struct FamilyRow {
     user_id: String,
     device_id: Option<String>,
@@ -102,9 +132,19 @@ struct FamilyRow {
     generation: i64,
     token_hash: String,
     previous_hash: Option<String>,
-    rotated_at: i64,
+    used_generation: Option<i64>,
+    used_at: Option<i64>,
     expires_at: i64,
     ended_at: Option<i64>,
+}
+
+impl FamilyRow {
+    /// When the tokens that hold were first used, as far as the store and this node know.
+    fn first_used(&self, here: Option<TokenUse>) -> Option<Timestamp> {
+        let stored = self.used_at.filter(|_| self.used_generation == Some(self.generation));
+        let here = here.filter(|used| i64::from(used.generation) == self.generation).map(|used| used.at);
+        stored.map(Timestamp::from_micros).into_iter().chain(here).min()
+    }
 }
 
 /// What a presented token means for its family.
@@ -112,8 +152,8 @@ struct FamilyRow {
 enum Presented {
     /// The token that holds.
     Current,
-    /// The one before, so soon after that the answer may have been lost.
-    JustRotated,
+    /// The one before, and the answer with the one that holds may have been lost; or it is asked for in two places at once.
+    Unanswered,
     /// One that was rotated away.
     Rotated,
     /// None of this family's, or the family is over.
@@ -138,9 +178,9 @@ fn presented(family: &FamilyRow, rotate: &RotateSession, at: Timestamp) -> Prese
             return Presented::Nothing;
         }
         // A clock that was set back since, here or on another node, makes the grace no longer than it is.
-        let rotated_at = Timestamp::from_micros(family.rotated_at);
-        if at.since(rotated_at).max(rotated_at.since(at)) <= ROTATION_GRACE {
-            return Presented::JustRotated;
+        let within_grace = |used: Timestamp| at.since(used).max(used.since(at)) <= ROTATION_GRACE;
+        if family.first_used(rotate.used).is_none_or(within_grace) {
+            return Presented::Unanswered;
         }
     }
     Presented::Rotated
@@ -159,7 +199,7 @@ pub(super) async fn rotate_session(
     let generation: u32 = number("sessions.generation", family.generation)?;
     let rotation = match presented(&family, rotate, at) {
         Presented::Nothing => Rotation::Refused,
-        Presented::JustRotated => Rotation::Continued {
+        Presented::Unanswered => Rotation::Continued {
             generation,
             user,
             role,
@@ -204,6 +244,8 @@ pub(super) async fn end_session(
 struct ActivityRow {
     id: SessionId,
     at: i64,
+    generation: Option<u32>,
+    used_at: Option<i64>,
 }
 
 /// Each sign-in may stand in the list once.
@@ -211,7 +253,12 @@ pub(super) async fn store_activity(
     connection: &mut Connection,
     seen: &[SessionActivity],
 ) -> Result<Outcome, Failure> {
-    let row = |seen: &SessionActivity| ActivityRow { id: seen.session, at: seen.at.as_micros() };
+    let row = |seen: &SessionActivity| ActivityRow {
+        id: seen.session,
+        at: seen.at.as_micros(),
+        generation: seen.used.map(|used| used.generation),
+        used_at: seen.used.map(|used| used.at.as_micros()),
+    };
     let rows: Vec<ActivityRow> = seen.iter().map(row).collect();
     connection.execute(&SEEN, &[Arg::rows(&rows)]).await?;
     Ok(Outcome::Done)

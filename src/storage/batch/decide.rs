@@ -135,6 +135,8 @@ impl<'a> Batch<'a> {
             Action::StoreAcks(_) => unreachable!("acknowledgements are gathered before this"),
             Action::StoreMark(mark) => acks::store_mark(self.connection, mark).await?.into(),
             Action::CreateUser(user) => super::accounts::create_user(self.connection, user).await?.into(),
+            Action::SetPassword(set) => super::accounts::set_password(self.connection, set).await?.into(),
+            Action::ApproveUser { user } => super::accounts::approve(self.connection, *user).await?.into(),
             Action::OpenSession(session) => {
                 super::accounts::open_session(self.connection, session).await?.into()
             }

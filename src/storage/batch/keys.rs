@@ -78,7 +78,7 @@ struct ClaimRow<'a> {
 }
 
 /// A key with its answer, as stored.
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Serialize, FromRow)]
 pub(in crate::storage) struct KeptRow {
     scope: String,
     key: String,

@@ -13,7 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::business::NotTakingOrders;
 use crate::storage::command::{
     Action, Addition, Advanced, Command, Creation, EpochChange, InvitationOutcome, MemberRefusal, MoveError,
-    Outcome, PlaceOutcome, Removal, Rotation,
+    Outcome, PlaceOutcome, Removal, Rotation, UserChange,
 };
 use crate::storage::rows::BusinessRow;
 
@@ -30,6 +30,7 @@ pub(super) enum StoredOutcome {
     NotTheirMove,
     MoveForbidden { from: Status, allowed: Vec<Status> },
     UserCreated(bool),
+    UserChanged(bool),
     Continued { generation: u32, user: UserId, role: Role, device: Option<String>, expires_at: i64 },
     Reused { user: UserId },
     RotationRefused,
@@ -164,6 +165,7 @@ impl StoredOutcome {
                 }
             },
             Outcome::UserCreated(creation) => Self::UserCreated(created(creation)),
+            Outcome::UserChanged(change) => Self::UserChanged(*change == UserChange::Made),
             Outcome::Rotated(Rotation::Continued { generation, user, role, device, expires_at }) => {
                 Self::Continued {
                     generation: *generation,
@@ -241,6 +243,8 @@ impl StoredOutcome {
                 Outcome::Moved(Err(MoveError::Refused(MoveRefusal::Forbidden { from, allowed })))
             }
             Self::UserCreated(created) => Outcome::UserCreated(creation(created)),
+            Self::UserChanged(true) => Outcome::UserChanged(UserChange::Made),
+            Self::UserChanged(false) => Outcome::UserChanged(UserChange::NotThere),
             Self::Continued { generation, user, role, device, expires_at } => {
                 let expires_at = Timestamp::from_micros(expires_at);
                 Outcome::Rotated(Rotation::Continued { generation, user, role, device, expires_at })

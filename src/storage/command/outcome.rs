@@ -18,6 +18,8 @@ pub enum Outcome {
     Moved(Result<Order, MoveError>),
     /// Of `CreateUser`: false when the address is taken.
     UserCreated(Creation),
+    /// Of `SetPassword` and `ApproveUser`.
+    UserChanged(UserChange),
     /// Of `RotateSession`.
     Rotated(Rotation),
     /// Of `RedeemTicket`: `AlreadyThere` when it was used before.
@@ -80,6 +82,15 @@ pub enum Creation {
     Created,
     /// It was there; nothing changed.
     AlreadyThere,
+}
+
+/// Whether an account was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserChange {
+    /// It is as it was to be.
+    Made,
+    /// There is no such account, or it is not as it had to be; nothing changed.
+    NotThere,
 }
 
 /// Whether something was taken away.

@@ -24,6 +24,19 @@ static USER_BY_EMAIL: LazyStatement = LazyStatement::new(|| {
     )
 });
 
+static UNUSUAL_ADDRESSES: LazyStatement = LazyStatement::new(|| {
+    let sql = |strange: &str, capital: &str| {
+        format!(
+            "SELECT id, email FROM users WHERE {strange} OR {capital} OR email LIKE '%xn--%' ORDER BY id LIMIT $1"
+        )
+    };
+    Statement::apart(
+        "",
+        &sql("email ~ '[^!-~]'", "email ~ '[A-Z]'"),
+        &sql("email GLOB '*[^!-~]*'", "email GLOB '*[A-Z]*'"),
+    )
+});
+
 static ENDED: LazyStatement =
     LazyStatement::new(|| Statement::new("SELECT id FROM sessions WHERE ended_at >= $1"));
 
@@ -118,6 +131,20 @@ pub(in crate::storage) async fn user_by_email(
 ) -> Result<Option<User>, StoreError> {
     let row: Option<UserRow> = store.fetch_first(&USER_BY_EMAIL, &[Arg::text(email)]).await?;
     row.map(UserRow::into_user).transpose()
+}
+
+#[derive(FromRow)]
+struct AddressRow {
+    id: String,
+    email: String,
+}
+
+pub(in crate::storage) async fn unusual_addresses(
+    store: &SqlStore,
+    limit: u32,
+) -> Result<Vec<(UserId, String)>, StoreError> {
+    let rows: Vec<AddressRow> = store.fetch(&UNUSUAL_ADDRESSES, &[Arg::Int(limit.into())]).await?;
+    rows.into_iter().map(|row| Ok((parse("users.id", &row.id)?, row.email))).collect()
 }
 
 pub(in crate::storage) async fn sessions_ended_since(

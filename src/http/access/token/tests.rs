@@ -19,7 +19,7 @@ fn principal() -> Principal {
 }
 
 fn access() -> String {
-    tokens().issue_access(principal(), Some("till"), Uuid::from_u128(3), NOW).text
+    tokens().issue_access(principal(), Some("till"), 7, Uuid::from_u128(3), NOW).text
 }
 
 fn access_claims() -> AccessClaims {
@@ -67,12 +67,13 @@ fn changed(changes: &Value) -> String {
 #[test]
 fn an_access_token_says_what_was_signed_until_the_second_it_expires() {
     let tokens = tokens();
-    let signed = tokens.issue_access(principal(), Some("till"), Uuid::from_u128(3), NOW);
+    let signed = tokens.issue_access(principal(), Some("till"), 7, Uuid::from_u128(3), NOW);
     let end = NOW.plus(Duration::from_secs(3600));
     assert_eq!(signed.expires_at, end);
     let expected = AccessClaims {
         principal: principal(),
         device: Some("till".into()),
+        generation: Some(7),
         token_id: Uuid::from_u128(3),
         issued_at: NOW,
         expires_at: end,
@@ -92,6 +93,26 @@ fn a_ticket_lasts_30_s_and_remembers_when_the_access_token_ends() {
     assert_eq!(claims.access_expires_at, access_claims().expires_at);
     assert_eq!(claims.expires_at, NOW.plus(TICKET_LIFETIME));
     assert_eq!(tokens.verify_ticket(&ticket(), NOW.plus(TICKET_LIFETIME)), Err(TokenError::Expired));
+}
+
+#[test]
+fn a_ticket_that_opened_a_stream_is_recognised_until_the_access_token_ends() {
+    let tokens = tokens();
+    let end = access_claims().expires_at;
+    let last = end.minus(Duration::from_secs(1));
+    assert_eq!(tokens.verify_ticket(&ticket(), last), Err(TokenError::Expired));
+    assert_eq!(tokens.verify_old_ticket(&ticket(), last).unwrap().ticket_id, Uuid::from_u128(4));
+    assert_eq!(tokens.verify_old_ticket(&ticket(), end), Err(TokenError::Expired));
+    assert_eq!(tokens.verify_old_ticket(&access(), NOW), Err(TokenError::WrongAudience));
+    let short = TokenSettings { access_ttl_s: 60, ..TokenSettings::default() };
+    let tokens = Tokens::new(TokenKey::hs256(SECRET).unwrap(), short);
+    let after = |seconds| NOW.plus(Duration::from_secs(seconds));
+    assert_eq!(
+        tokens.verify_old_ticket(&ticket(), after(60)),
+        Err(TokenError::Expired),
+        "by today's settings"
+    );
+    assert!(tokens.verify_old_ticket(&ticket(), after(59)).is_ok());
 }
 
 #[test]
@@ -126,7 +147,7 @@ fn each_bad_token_is_refused_by_its_name() {
     let promoted = part(&our_claims(&json!({"role": "admin"})));
     let with_alg = |alg: &str| part(&json!({"typ": "at+jwt", "alg": alg}));
     let other_key = Tokens::new(TokenKey::hs256(&[7; 32]).unwrap(), TokenSettings::default())
-        .issue_access(principal(), Some("till"), Uuid::from_u128(3), NOW)
+        .issue_access(principal(), Some("till"), 7, Uuid::from_u128(3), NOW)
         .text;
     let mut table: Vec<(String, String, TokenError)> = [
         ("empty", String::new(), E::Malformed),
@@ -191,8 +212,10 @@ fn tokens_hold_on_a_clock_that_was_set_back_by_less_than_they_live() {
 fn a_short_secret_is_refused_and_no_secret_is_printed() {
     assert_eq!(TokenKey::hs256(&SECRET[..31]).err(), Some(WeakSecret(31)));
     let tokens = tokens();
-    let printed =
-        format!("{tokens:?} {:?}", tokens.issue_access(principal(), Some("till"), Uuid::from_u128(3), NOW));
+    let printed = format!(
+        "{tokens:?} {:?}",
+        tokens.issue_access(principal(), Some("till"), 7, Uuid::from_u128(3), NOW)
+    );
     assert!(!printed.contains("eyJ") && !printed.contains("0123456789") && !printed.contains("48, 49, 50"));
 }
 
