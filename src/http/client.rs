@@ -2,28 +2,52 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use actix_web::http::header::{HeaderMap, X_FORWARDED_FOR};
+use actix_web::http::header::{
+    FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO,
+};
 
 use super::network::Network;
 
 /// Nobody's: what a trusted proxy could not name is not the proxy itself, which may see more than others.
-const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+pub(super) const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Some proxies say in this field alone who asks.
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Whether what `address` says of others is believed.
+pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(address))
+}
+
+/// Whether a request has been through a proxy that says so.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    [X_FORWARDED_FOR, X_REAL_IP, X_FORWARDED_HOST, X_FORWARDED_PROTO, FORWARDED]
+        .iter()
+        .any(|name| headers.contains_key(name))
+}
 
 /// The address of the client: the peer, or, when that is a trusted proxy, the nearest address it or the trusted
-/// proxies before it name that is not itself trusted. What an untrusted peer says is not believed; where a trusted one
-/// says what cannot be read it is `0.0.0.0`, for all of them together.
+/// proxies before it name in `X-Forwarded-For` that is not itself trusted; without that field, the one in `X-Real-IP`.
+/// What an untrusted peer says is not believed; where a trusted one says what cannot be read it is `0.0.0.0`, for all of
+/// them together.
 pub fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer.to_canonical();
-    if !is_trusted(client) {
+    if !is_trusted(client, trusted) {
         return client;
     }
     let lines: Vec<&[u8]> = headers.get_all(X_FORWARDED_FOR).map(|value| value.as_bytes()).collect();
+    if lines.is_empty() {
+        // Of several the last was added last.
+        let named = headers.get_all(X_REAL_IP).last();
+        return named.map_or(client, |named| {
+            hop_of(named.as_bytes()).map_or(UNKNOWN, |address| address.to_canonical())
+        });
+    }
     // In bytes: a client's own share of a line may be anything, and must not hide what a proxy has added to it.
     for hop in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
         let Some(address) = hop_of(hop) else { return UNKNOWN };
         client = address.to_canonical();
-        if !is_trusted(client) {
+        if !is_trusted(client, trusted) {
             break;
         }
     }
@@ -78,6 +102,24 @@ mod tests {
         assert_eq!(seen_raw("10.0.0.1", &[b"\xff"]), "0.0.0.0");
         assert_eq!(seen_raw("10.0.0.1", &[b"\xff, 203.0.113.9"]), "203.0.113.9");
         assert_eq!(seen_raw("10.0.0.1", &[b"\xff, 203.0.113.9, 10.0.0.2"]), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_name_the_client_by_x_real_ip_alone() {
+        let told = |peer: &str, real: &'static str, forwarded: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.append(X_REAL_IP, HeaderValue::from_static(real));
+            if let Some(forwarded) = forwarded {
+                headers.append(X_FORWARDED_FOR, HeaderValue::from_static(forwarded));
+            }
+            let trusted = ["10.0.0.0/8".parse().unwrap()];
+            address(peer.parse().unwrap(), &headers, &trusted).to_string()
+        };
+        assert_eq!(told("10.0.0.1", "203.0.113.9", None), "203.0.113.9");
+        assert_eq!(told("10.0.0.1", "[2001:db8::1]:4711", None), "2001:db8::1");
+        assert_eq!(told("10.0.0.1", "203.0.113.9", Some("198.51.100.1")), "198.51.100.1");
+        assert_eq!(told("198.51.100.1", "203.0.113.9", None), "198.51.100.1");
+        assert_eq!(told("10.0.0.1", "somebody", None), "0.0.0.0");
     }
 
     #[test]

@@ -9,7 +9,6 @@ use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING,
-    X_FORWARDED_FOR,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
@@ -22,6 +21,7 @@ use crate::domain::address::AddressBlock;
 use crate::domain::quota::{Decision, Window};
 use crate::domain::time::Timestamp;
 
+use super::client;
 use super::connection::awaits_continue;
 use super::identity::{self, Audience as _, Orderers};
 use super::limits::table::{Bounds, Table};
@@ -97,10 +97,10 @@ impl Api {
     /// Whether a client may see what is told without a sign-in.
     fn is_inside(&self, client: IpAddr, headers: &HeaderMap) -> bool {
         // A proxy on this machine that is not trusted speaks for the whole world.
-        let from_here = client.is_loopback() && !headers.contains_key(X_FORWARDED_FOR);
+        let from_here = client.is_loopback() && !client::is_forwarded(headers);
         self.deployment != Deployment::Production
             || from_here
-            || self.trusted_proxies.iter().any(|network| network.contains(client))
+            || client::is_trusted(client, &self.ops_networks)
     }
 }
 
@@ -232,6 +232,12 @@ pub(super) async fn guard(
         .app_data::<web::Data<Api>>()
         .expect("the routes are mounted together with their state")
         .clone();
+    // Inside of CORS, so that a page can read why it was refused.
+    if request.app_data::<ForOperators>().is_none()
+        && let Err(misdirected) = api.check_host(request.request().head())
+    {
+        return Ok(refuse(request, misdirected).await);
+    }
     let client = Subject::Address(block_of(request.request()));
     // As the router reads it: what is percent-encoded by choice leads to the same route.
     let path = request.match_info().as_str().to_owned();

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod accounts;
 pub mod admin;
+mod authority;
 pub mod businesses;
 pub mod client;
 pub mod connection;
@@ -23,6 +24,7 @@ pub mod notifications;
 pub mod observe;
 pub mod openapi;
 pub mod orders;
+mod origin;
 pub mod paging;
 pub mod problem;
 pub mod protection;

@@ -9,7 +9,7 @@ use actix_web::http::header::{self, AcceptEncoding, Encoding, HeaderName, Header
 use actix_web::http::uri::PathAndQuery;
 use actix_web::http::{Method, StatusCode, Uri};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, ResponseError as _, web};
+use actix_web::{Error, HttpMessage, HttpResponse, web};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -96,14 +96,7 @@ pub async fn observe(
     if let Some(trace) = trace_id(request.headers()) {
         span.record("trace_id", trace);
     }
-    let trusted = match request.app_data::<ForOperators>() {
-        Some(ForOperators) => Ok(()),
-        None => api.check_host(request.uri(), request.headers()),
-    };
-    let response = match trusted {
-        Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),
-        Err(error) => request.into_response(error.error_response()),
-    };
+    let response = next.call(request).instrument(span.clone()).await?.map_into_boxed_body();
     let mut response = with_problem(response, &id);
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id.header());

@@ -1,13 +1,17 @@
 //! What every answer tells browsers, and by which names this hub is asked (requirement 9.3).
 
-use actix_web::http::Uri;
+use std::time::Instant;
+
+use actix_http::RequestHead;
 use actix_web::http::header::{
-    CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 
 use crate::protocol::problem::ProblemCode;
 
+use super::authority::Authority;
+use super::origin::shown;
 use super::problem::ApiError;
 use super::state::{Api, Deployment};
 
@@ -20,7 +24,7 @@ const DOCUMENTATION: &str = "default-src 'self'; style-src 'self' 'unsafe-inline
 /// A year, as browsers' preload lists ask for.
 const HTTPS_ONLY: &str = "max-age=31536000; includeSubDomains";
 
-/// Asked by load balancers and kubelets, which know an address and no name.
+/// RequestedHost by load balancers and kubelets, which know an address and no name.
 const FOR_ANY_HOST: [&str; 3] = ["/health", "/health/live", "/health/ready"];
 
 /// The header fields of an answer to a request for `path`.
@@ -38,63 +42,35 @@ pub(super) fn fields(deployment: Deployment, path: &str) -> impl Iterator<Item =
     .map(|(name, value)| (name, HeaderValue::from_static(value)))
 }
 
-/// The name a request asks for, in lower case and without a port; `None` when it names none or several.
-pub(super) fn host_of(uri: &Uri, headers: &HeaderMap) -> Option<String> {
-    let authority = match uri.authority() {
-        Some(authority) => authority.as_str(),
-        None => {
-            let mut hosts = headers.get_all(HOST);
-            match (hosts.next(), hosts.next()) {
-                (Some(host), None) => host.to_str().ok()?,
-                _ => return None,
-            }
-        }
-    };
-    let host = match authority.rfind(':') {
-        // The colons inside of brackets belong to an IPv6 address.
-        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
-        _ => authority,
-    };
-    Some(host.to_ascii_lowercase())
-}
-
 impl Api {
     /// Refuses what is asked of a host that is not trusted.
     ///
     /// # Errors
-    /// 421.
-    pub(super) fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// 421, which names the host and the setting.
+    pub(super) fn check_host(&self, head: &RequestHead) -> Result<(), ApiError> {
         let trusted = &self.settings.server.trusted_hosts;
-        if trusted.is_empty() || FOR_ANY_HOST.contains(&uri.path().trim_end_matches('/')) {
+        if trusted.is_empty() || FOR_ANY_HOST.contains(&head.uri.path().trim_end_matches('/')) {
             return Ok(());
         }
-        match host_of(uri, headers) {
-            Some(host) if trusted.contains(&host) => Ok(()),
-            _ => {
-                Err(ApiError::new(ProblemCode::Misdirected, "Ask by one of the names this hub is known by."))
-            }
+        let asked = self.requested_host(head).authority;
+        if asked.is_some_and(|asked| trusted.contains(&Authority::of(asked).host())) {
+            return Ok(());
         }
+        let host = shown(asked.unwrap_or_default());
+        if let Some((refused, _)) = self.refused_hosts.count(Instant::now()) {
+            tracing::warn!(host, refused, "requests were refused: their host is not in server.trusted_hosts");
+        }
+        let detail = format!(
+            "The host asked for, {host}, is none of server.trusted_hosts. Ask by one of those, or name it there; a proxy in \
+             between has to pass the host on (nginx: proxy_set_header Host $http_host)."
+        );
+        Err(ApiError::new(ProblemCode::Misdirected, detail))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_host_is_read_without_its_port_and_an_unclear_one_is_none() {
-        let host = |uri: &str, hosts: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            hosts.iter().for_each(|host| headers.append(HOST, HeaderValue::from_static(host)));
-            host_of(&uri.parse().unwrap(), &headers)
-        };
-        assert_eq!(host("/", &["Shop.example:8000"]).as_deref(), Some("shop.example"));
-        assert_eq!(host("/", &["[::1]:8000"]).as_deref(), Some("[::1]"));
-        assert_eq!(host("/", &["[::1]"]).as_deref(), Some("[::1]"));
-        assert_eq!(host("http://other.example/", &["shop.example"]).as_deref(), Some("other.example"));
-        assert_eq!(host("/", &[]), None);
-        assert_eq!(host("/", &["a.example", "b.example"]), None);
-    }
 
     #[test]
     fn only_production_holds_browsers_to_https_and_only_the_documentation_may_style_itself() {

@@ -16,13 +16,14 @@ use super::freshness::CACHE_STATUS;
 use super::guard::{guard, is_for_operators};
 use super::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::observe::{ForOperators, REQUEST_ID, observe};
+use super::origin::{self, explain_refusals};
 use super::problem::ApiError;
 use super::settings::ServerSettings;
 use super::sockets::WorkerGate;
 use super::state::Api;
 use super::{
     accounts, admin, businesses, health, idempotency, invitations, jobs, members, menu, notifications,
-    openapi, orders, rooms, sessions,
+    openapi, orders, rooms, sessions, sockets,
 };
 
 /// How long a browser may remember what another site's page may send, seconds.
@@ -59,6 +60,7 @@ pub fn application(
         .wrap(from_fn(guard))
         .wrap(Compress::default())
         .wrap(Condition::new(foreign_pages, cors))
+        .wrap(from_fn(explain_refusals))
         .wrap(from_fn(observe))
 }
 
@@ -123,6 +125,14 @@ async fn nowhere(request: HttpRequest) -> Result<&'static str, ApiError> {
 
 /// What no route takes: a path that is none of ours, or a method that is not for this path.
 async fn elsewhere(request: HttpRequest) -> Result<&'static str, ApiError> {
+    if sockets::is_socket(request.path()) {
+        // HEAD comes as GET.
+        if request.method() == Method::GET {
+            return Err(sockets::upgrade_missing());
+        }
+        return Err(ApiError::new(ProblemCode::MethodNotAllowed, "Sockets are opened by GET.")
+            .with_header(ALLOW, HeaderValue::from_static("GET")));
+    }
     let mut methods = openapi::methods_of(request.path());
     if methods.is_empty() {
         return Err(ApiError::not_found());
@@ -137,19 +147,15 @@ async fn elsewhere(request: HttpRequest) -> Result<&'static str, ApiError> {
 }
 
 /// What pages of other sites may do: only those of the allowed origins, and with a bearer token only, since there are
-/// no cookies to ride on.
+/// no cookies to ride on. So they may send any header: tracers and libraries add their own.
 fn cors(settings: &ServerSettings) -> Cors {
-    let cors = Cors::default()
-        .allowed_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
-        .allowed_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            header::IF_MATCH,
-            header::IF_NONE_MATCH,
-            HeaderName::from_static(idempotency::HEADER),
-            HeaderName::from_static(rooms::LAST_EVENT_ID),
-            REQUEST_ID,
-        ])
+    let allowed = settings.allowed_origins.clone();
+    Cors::default()
+        .allowed_origin_fn(move |origin, _| {
+            origin.to_str().is_ok_and(|origin| origin::is_allowed(origin, &allowed))
+        })
+        .allowed_methods(origin::METHODS)
+        .allow_any_header()
         .expose_headers([
             header::ETAG,
             header::LOCATION,
@@ -160,6 +166,5 @@ fn cors(settings: &ServerSettings) -> Cors {
             HeaderName::from_static(idempotency::REPLAYED),
             REQUEST_ID,
         ])
-        .max_age(CORS_MAX_AGE);
-    settings.allowed_origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+        .max_age(CORS_MAX_AGE)
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::LimitSettings;
 use super::network::Network;
+use super::origin::is_origin;
 use crate::settings::{Checks, Problem, redacted};
 
 const KIB: usize = 1024;
@@ -45,9 +46,11 @@ pub struct ServerSettings {
     pub port: u16,
     /// Worker threads, at most 256; 0 means one for each core.
     pub workers: usize,
-    /// Origins of other sites whose pages may call the API and open sockets, as `https://host[:port]`.
+    /// Origins of other sites and of apps whose pages may call the API and open sockets, as `scheme://host[:port]`:
+    /// `https://shop.example`, `capacitor://localhost`. Not `null`, which any page can have.
     pub allowed_origins: Vec<String>,
-    /// Addresses or ranges (`10.0.0.0/8`) whose `X-Forwarded-For` is believed.
+    /// Addresses or ranges (`10.0.0.0/8`) of proxies, whose `X-Forwarded-For` or else `X-Real-IP`, `X-Forwarded-Host` and
+    /// `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<String>,
     /// Names this hub is asked by, without a port; requests for another one are refused with 421. Empty takes any.
     pub trusted_hosts: Vec<String>,
@@ -107,8 +110,10 @@ pub struct DriverSettings {
 #[serde(deny_unknown_fields, default)]
 pub struct OpsSettings {
     /// `address:port` of a listener for `/metrics`, `/health/detailed` and `/api/v1/admin`, which are then nowhere else.
-    /// Empty: they are on the main one, in production the first two for loopback and `server.trusted_proxies` only.
+    /// Empty: they are on the main one, in production the first two for loopback and `ops.trusted_networks` only.
     pub bind: String,
+    /// Addresses or ranges that see `/metrics` and `/health/detailed` in production without `ops.bind`, besides loopback.
+    pub trusted_networks: Vec<String>,
 }
 
 /// `[health]`: when the hub says that it is ready.
@@ -126,8 +131,16 @@ impl OpsSettings {
         self.bind.parse().ok()
     }
 
+    /// The ranges of `trusted_networks`; entries that are none are left out (they are problems at start).
+    pub fn networks(&self) -> Vec<Network> {
+        self.trusted_networks.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+
     fn problems(&self) -> Vec<Problem> {
         let mut checks = Checks::of("ops");
+        for error in self.trusted_networks.iter().filter_map(|text| text.parse::<Network>().err()) {
+            checks.refuse("trusted_networks", error.to_string());
+        }
         if !self.bind.is_empty() && self.address().is_none() {
             checks.refuse("bind", format!("'{}' is not address:port", self.bind));
         }
@@ -202,10 +215,11 @@ impl ServerSettings {
         let mut checks = Checks::of("server");
         checks.range("workers", self.workers, 0..=256);
         for origin in self.allowed_origins.iter().filter(|origin| !is_origin(origin)) {
-            checks.refuse(
-                "allowed_origins",
-                format!("'{origin}' is not https://host[:port] or http://host[:port]"),
-            );
+            let why = match origin.as_str() {
+                "null" => "'null' is what every page without an origin of its own sends, of whoever: serve yours by a scheme and host".to_owned(),
+                _ => format!("'{origin}' is not scheme://host[:port] in lower case, without a path"),
+            };
+            checks.refuse("allowed_origins", why);
         }
         for error in self.trusted_proxies.iter().filter_map(|text| text.parse::<Network>().err()) {
             checks.refuse("trusted_proxies", error.to_string());
@@ -242,16 +256,7 @@ impl AuthSettings {
     }
 }
 
-/// An origin as browsers send it: scheme and authority in lower case, nothing after (RFC 6454 §6.2).
-fn is_origin(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|authority| {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-:[]".contains(c);
-        !authority.is_empty() && authority.chars().all(allowed)
-    })
-}
-
-/// A host as [`super::protection::host_of`] reads it: lower case, without a port.
+/// A host as a request asks for it: lower case, without a port.
 fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_'))
         || text.strip_prefix('[').is_some_and(|rest| rest.ends_with(']'))
@@ -270,17 +275,6 @@ mod tests {
     fn a_drain_that_leaves_no_time_to_end_within_half_a_minute_is_refused() {
         let problems = |drain_s| ServerSettings { drain_s, ..Default::default() }.problems().len();
         assert_eq!([0, 26, 27].map(problems), [0, 0, 1]);
-    }
-
-    #[test]
-    fn origins_are_scheme_and_authority_and_nothing_else() {
-        for good in ["https://shop.example", "http://localhost:3000", "http://[::1]:8000"] {
-            assert!(is_origin(good), "{good}");
-        }
-        for bad in ["*", "null", "shop.example", "https://", "https://shop.example/", "https://Shop.example"]
-        {
-            assert!(!is_origin(bad), "{bad}");
-        }
     }
 
     #[test]

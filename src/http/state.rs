@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
@@ -25,7 +26,10 @@ use super::input::BodyBudget;
 use super::limits::LocalLimits;
 use super::network::Network;
 use super::settings::Settings;
-use super::shedding::Shedding;
+use super::shedding::LogThrottle;
+
+/// A refusal whose cause is most often a setting is explained in the log once in so long a time at most.
+const EXPLAINED_EVERY: Duration = Duration::from_secs(10);
 
 /// Whether new work should come here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +124,9 @@ pub struct Api {
     pub(super) readiness: Readiness,
     pub(super) limits: Option<Arc<LocalLimits>>,
     pub(super) denials: Denials,
-    pub(super) shedding: Shedding,
+    pub(super) shedding: LogThrottle,
+    pub(super) refused_origins: LogThrottle,
+    pub(super) refused_hosts: LogThrottle,
     pub(super) deployment: Deployment,
     pub(super) settings: Settings,
     pub(super) throttle: Mutex<Throttle>,
@@ -129,6 +135,7 @@ pub struct Api {
     pub(super) bodies: BodyBudget,
     pub(super) probe: Probe,
     pub(super) trusted_proxies: Vec<Network>,
+    pub(super) ops_networks: Vec<Network>,
 }
 
 impl Api {
@@ -149,10 +156,13 @@ impl Api {
             metrics: parts.metrics,
             readiness: parts.readiness,
             trusted_proxies: parts.settings.server.trusted_networks(),
+            ops_networks: parts.settings.ops.networks(),
             settings: parts.settings,
             limits: parts.limits,
             denials: Denials::default(),
-            shedding: Shedding::default(),
+            shedding: LogThrottle::every(Duration::from_secs(1)),
+            refused_origins: LogThrottle::every(EXPLAINED_EVERY),
+            refused_hosts: LogThrottle::every(EXPLAINED_EVERY),
             deployment: parts.deployment,
             throttle: Mutex::default(),
             unanswered_tickets: UnansweredTickets::default(),

@@ -57,20 +57,24 @@ macro_rules! reasons {
 reasons! {
     /// The client said good-bye or its connection ended.
     ClientGone => 1001, "client_gone", Reconnect;
-    /// A frame against RFC 6455, or a binary one.
+    /// A frame against RFC 6455.
     ProtocolError => 1002, "protocol_error", Stop;
+    /// A binary message; frames are JSON text.
+    UnsupportedData => 1003, "unsupported_data", Stop;
     /// A text message that is not UTF-8.
     InvalidUtf8 => 1007, "invalid_utf8", Stop;
     /// Three frames in a row that are no frames of this protocol.
     BadFrames => 1008, "bad_frames", Stop;
     /// A message over the limit, refused from its header.
     TooBig => 1009, "too_big", Stop;
-    /// Something broke here.
+    /// Something broke here that this socket needs and others may need as well.
     Internal => 1011, "internal", Reconnect;
     /// The node is going down; the `reconnect` frame before says when to come back.
     Restart => 1012, "restart", Reconnect;
     /// The node has more to do than it can.
     Overloaded => 1013, "overloaded", Reconnect;
+    /// A fault of the hub's own in this one socket.
+    Error => 4000, "error", Reconnect;
     /// The token ran out and was not refreshed.
     TokenExpired => 4001, "token_expired", Reauthenticate;
     /// The sign-in was ended.

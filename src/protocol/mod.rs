@@ -1,5 +1,6 @@
 //! What crosses a wire: frames, close codes, problem codes, the shapes of answers.
 
+pub mod bad_frame;
 pub mod close;
 pub mod event;
 pub mod frames;

@@ -48,7 +48,7 @@ problems! {
     /// A driver who waits for approval.
     DriverPending => 403, "driver_pending", "This driver is not approved yet";
     /// A browser page from elsewhere.
-    OriginRefused => 403, "origin_refused", "This origin may not open sockets here";
+    OriginRefused => 403, "origin_refused", "Pages of this origin may not call this hub";
     /// The move is never this caller's to make.
     NotYourMove => 403, "not_your_move", "This move is not yours to make";
     /// Absent, or somebody else's.

@@ -72,16 +72,17 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The named reason this ends the socket for: protocol error, not UTF-8, or too big.
+    /// The named reason this ends the socket for: protocol error, binary, not UTF-8, or too big.
     pub const fn close_reason(&self) -> CloseReason {
         match self {
+            Self::Binary => CloseReason::UnsupportedData,
             Self::InvalidUtf8 => CloseReason::InvalidUtf8,
             Self::TooBig { .. } => CloseReason::TooBig,
             _ => CloseReason::ProtocolError,
         }
     }
 
-    /// The close code that tells the peer: 1002 protocol, 1007 not UTF-8, 1009 too big.
+    /// The close code that tells the peer: 1002 protocol, 1003 binary, 1007 not UTF-8, 1009 too big.
     pub const fn close_code(&self) -> u16 {
         self.close_reason().code()
     }
@@ -177,9 +178,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_three_codes_of_the_contract_are_used() {
+    fn each_error_has_its_close_code() {
         assert_eq!(ProtocolError::Unmasked.close_code(), 1002);
-        assert_eq!(ProtocolError::Binary.close_code(), 1002);
+        assert_eq!(ProtocolError::Binary.close_code(), 1003);
         assert_eq!(ProtocolError::InvalidUtf8.close_code(), 1007);
         assert_eq!(ProtocolError::TooBig { claimed: 2, limit: 1 }.close_code(), 1009);
     }

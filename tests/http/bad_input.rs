@@ -193,7 +193,14 @@ async fn bad_input_gets_its_answer_row_by_row(kind: StoreKind) {
         .naming(&[DEEPEST]),
         raw("a list for an object", b"[]", 422, "invalid").naming(&["body"]),
         raw("null for an object", b"null", 422, "invalid").naming(&["body"]),
-        raw("a field given twice", b"{\"notes\":\"a\",\"notes\":\"b\"}", 422, "invalid").naming(&["notes"]),
+        raw("a field given twice, and others missing", b"{\"notes\":\"a\",\"notes\":\"b\"}", 422, "invalid")
+            .naming(&["notes", "business_id", "fulfilment", "items", "payment"]),
+        raw("nothing at all", b"{}", 422, "invalid").naming(&[
+            "business_id",
+            "fulfilment",
+            "items",
+            "payment",
+        ]),
         raw("a body of 2 MiB", &large, 413, "too_large"),
         row(
             "a form",

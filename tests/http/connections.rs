@@ -356,17 +356,21 @@ async fn what_the_parser_refuses_is_a_problem_and_counted() {
     for (n, text) in bad.iter().enumerate() {
         let mut wire = Wire::open(app.address).await;
         wire.send(text).await;
-        wire.answer().await.expect_problem(400, "malformed");
+        let answer = wire.answer().await;
+        answer.expect_problem(400, "malformed");
+        assert_eq!(answer.body.contains("TLS"), text.starts_with('\u{16}'), "{answer:?}");
         assert_eq!(wire.rest().await, "", "{text:?}");
         assert_eq!(refused(&app, "malformed"), n as u64 + 1, "{text:?}");
     }
     let large = [format!("x: {}", "y".repeat(200_000)), "x: y\r\n".repeat(97)];
-    for fields in large {
+    let large = large.map(|fields| get(&format!("host: x\r\n{fields}")));
+    let long = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "a".repeat(40_000));
+    for text in large.into_iter().chain([long]) {
         let mut wire = Wire::open(app.address).await;
-        wire.send(&get(&format!("host: x\r\n{fields}"))).await;
+        wire.send(&text).await;
         wire.answer().await.expect_problem(431, "head_too_large");
     }
-    assert_eq!(refused(&app, "head_too_large"), 2);
+    assert_eq!(refused(&app, "head_too_large"), 3);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod idempotency;
 mod limits;
 mod nesting;
 mod orders;
+mod origins;
 mod protection;
 mod quotas;
 mod real_inputs;

@@ -58,18 +58,25 @@ async fn production_holds_browsers_to_https_and_has_no_way_to_reset_limits() {
 
 #[tokio::test]
 async fn production_shows_metrics_to_this_machine_and_trusted_networks_only() {
-    let trusting = [PRODUCTION.as_slice(), &[("server.trusted_proxies", "10.0.0.0/8")]].concat();
+    let trusting = [PRODUCTION.as_slice(), &[("ops.trusted_networks", "10.0.0.0/8")]].concat();
     let app = TestApp::start_with(StoreKind::Sqlite, &trusting).await;
     for path in ["/metrics", "/health/metrics", "/health/detailed", "/health/detailed/"] {
         Answer::of(app.http.get(app.url(path))).await.expect(200);
         // A proxy on this machine that is not trusted speaks for somebody who is not here.
-        let forwarded = app.http.get(app.url(path)).header("x-forwarded-for", "203.0.113.9");
-        Answer::of(forwarded).await.expect_problem(404, "not_found");
+        for said in ["x-forwarded-for", "x-real-ip"] {
+            let forwarded = app.http.get(app.url(path)).header(said, "203.0.113.9");
+            Answer::of(forwarded).await.expect_problem(404, "not_found");
+        }
     }
-    let through = [PRODUCTION.as_slice(), &[("server.trusted_proxies", "127.0.0.1,10.0.0.0/8")]].concat();
+    let networks =
+        [("server.trusted_proxies", "127.0.0.1,192.0.2.0/24"), ("ops.trusted_networks", "10.0.0.0/8")];
+    let through = [PRODUCTION.as_slice(), &networks].concat();
     let app = TestApp::start_with(StoreKind::Sqlite, &through).await;
-    for (client, status) in [("203.0.113.9", 404), ("10.1.2.3", 200)] {
-        Answer::of(app.http.get(app.url("/metrics")).header("x-forwarded-for", client)).await.expect(status);
+    for (client, status) in [("203.0.113.9", 404), ("10.1.2.3", 200), ("192.0.2.7", 404)] {
+        for said in ["x-forwarded-for", "x-real-ip"] {
+            let asked = app.http.get(app.url("/metrics")).header(said, client);
+            Answer::of(asked).await.expect(status);
+        }
     }
 }
 

@@ -415,3 +415,29 @@ async fn a_stopping_hub_answers_long_polls_and_ends_streams_at_once() {
     let answer = waiting.await.unwrap().expect(200).json();
     assert_eq!((&answer["events"], &answer["resync"]), (&json!([]), &json!(false)));
 }
+
+#[tokio::test]
+async fn names_that_libraries_add_to_a_query_are_alike_on_every_route() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let mia = app.person("merchant", "Mia").await;
+    let business = mia.business(&app).await;
+    let room = room(&business);
+    let notifications = format!("/businesses/{business}/notifications");
+    let reading = ["/businesses".to_owned(), "/orders".to_owned(), notifications, format!("{room}/events")];
+    let others = [format!("/businesses/{business}"), format!("/businesses/{business}/menu")];
+    for path in reading.iter().chain(&others) {
+        mia.get(&app, &format!("{path}?_=1712&utm_source=mail&_=1713")).await.expect(200);
+    }
+    for path in &reading {
+        let slip = mia.get(&app, &format!("{path}?_=1&staus=placed")).await.expect_problem(422, "invalid");
+        assert_eq!(fields(&slip), ["staus"], "{path}");
+    }
+    note(&app, &mia, &business, "first").await;
+    let cursor = poll(&app, &mia, &business, "").await["cursor"].as_str().unwrap().to_owned();
+    note(&app, &mia, &business, "second").await;
+    // As libraries do that cannot send the header.
+    let path = format!("{room}/stream?_=1&lastEventId={cursor}&cursor=0000beef.0");
+    let (mut stream, hello) = EventStream::open(&app, &mia, &path).await;
+    assert_eq!(hello.json()["rooms"][0]["recovered"], true);
+    assert!(stream.next().await.data.contains("second"));
+}

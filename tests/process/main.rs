@@ -4,5 +4,6 @@
 mod hub;
 mod logs;
 mod open_files;
+mod refusals;
 #[path = "../support/mod.rs"]
 mod support;

@@ -43,7 +43,7 @@ async fn every_breach_of_the_protocol_has_its_close_code() {
     let big = "x".repeat(64 * 1024 + 1);
     for (messages, code, reason) in [
         (vec![Message::text("a"), Message::text("b"), Message::text("c")], 1008, "bad_frames"),
-        (vec![Message::binary(vec![1, 2, 3])], 1002, "protocol_error"),
+        (vec![Message::binary(vec![1, 2, 3])], 1003, "unsupported_data"),
         (vec![Message::text(big)], 1009, "too_big"),
     ] {
         let mut device = Device::of_business(&app, &merchant, &business, None).await;
@@ -56,6 +56,28 @@ async fn every_breach_of_the_protocol_has_its_close_code() {
 }
 
 #[tokio::test]
+async fn a_bad_frame_is_told_what_is_wrong_and_the_socket_goes_on() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let merchant = app.person("merchant", "Mia").await;
+    let business = merchant.business(&app).await;
+    let mut device = Device::of_business(&app, &merchant, &business, None).await;
+    let room = format!("business:{business}");
+    for (frame, message) in [
+        (json!({"type": "ack", "room": room}), "ack: cursor is missing."),
+        (json!({"type": "ping", "x": 1}), "ping: x is not a known field."),
+    ] {
+        device.send(frame).await;
+        let answer = device.next().await;
+        assert_eq!((answer["code"].as_str(), answer["message"].as_str()), (Some("bad_frame"), Some(message)));
+    }
+    device.send(json!({"type": "ping"})).await;
+    assert_eq!(device.next().await["type"], "alive");
+    device.socket.send(Message::binary(&b"{}"[..])).await.expect("it is open");
+    assert!(device.next().await["message"].as_str().unwrap().contains("text frames"));
+    assert_eq!(device.closed().await, Closed { code: 1003, reason: "unsupported_data".to_owned() });
+}
+
+#[tokio::test]
 async fn answers_to_what_came_before_a_close_in_the_same_packet_go_out_first() {
     let app = TestApp::start(StoreKind::Sqlite).await;
     let merchant = app.person("merchant", "Mia").await;
@@ -64,7 +86,7 @@ async fn answers_to_what_came_before_a_close_in_the_same_packet_go_out_first() {
     let (close, nonsense) = (Message::Close(None), || Message::text("nonsense"));
     for (messages, expected) in [
         (vec![ping(), ping(), close], vec!["alive", "alive"]),
-        (vec![ping(), Message::binary(vec![1])], vec!["alive"]),
+        (vec![ping(), Message::binary(vec![1])], vec!["alive", "error"]),
         (
             vec![nonsense(), ping(), nonsense(), nonsense(), nonsense()],
             vec!["error", "alive", "error", "error"],

@@ -94,7 +94,7 @@ pub(super) fn open(
         key,
         board: board.clone(),
         reading_history: ReadingHistory::No,
-        reason: CloseReason::Internal,
+        reason: CloseReason::Error,
         _permit: permit,
     };
     Session::create(|ctx| {
@@ -113,6 +113,9 @@ impl Actor for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.line.try_send_close(self.reason);
+        }
         let rooms: Vec<RoomId> = self.line.state.borrow().rooms().collect();
         for room in self.board.remove(self.key, rooms.into_iter()) {
             self.board.deps.rooms.leave(room, self.board.postbox.worker());
@@ -177,7 +180,7 @@ impl Session {
             let incoming = match self.decoder.decode(&mut input) {
                 Ok(None) => return,
                 Ok(Some(incoming)) => incoming,
-                Err(error) => return self.state(|s| s.close_answered(error.close_reason())),
+                Err(error) => return self.state(|s| s.broken(&error)),
             };
             let now = Instant::now();
             match incoming {
@@ -256,7 +259,9 @@ impl Session {
                     Err(error) => {
                         tracing::warn!(%room, %error, "a socket could not join");
                         session.leave(room);
-                        session.state(|s| s.could_not_join(room));
+                        let ours = matches!(&error, RoomError::Store(error) if !error.is_transient());
+                        let reason = if ours { CloseReason::Internal } else { CloseReason::Overloaded };
+                        session.state(|s| s.could_not_join(room, reason));
                     }
                 });
             }
@@ -303,7 +308,8 @@ impl Session {
 
     fn store_failed(&self, error: &crate::storage::StoreError) {
         tracing::warn!(%error, "a socket could not be given its room");
-        self.state(|s| s.close(CloseReason::Overloaded));
+        let reason = if error.is_transient() { CloseReason::Overloaded } else { CloseReason::Internal };
+        self.state(|s| s.close(reason));
     }
 
     fn read_history(&mut self, room: RoomId, after: Cursor, ctx: &mut Context<Self>) {

@@ -7,8 +7,10 @@ use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
+use crate::protocol::bad_frame;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frames::{ClientFrame, ServerFrame, is_device_id};
+use crate::protocol::websocket::ProtocolError;
 use crate::storage::command::{DeviceAck, DeviceMark, MarkKind, ReceivedAck};
 
 use super::effect::Effect;
@@ -60,16 +62,24 @@ impl SessionState {
                 }
                 effect
             }
-            Err(_) => {
+            Err(error) => {
                 self.bad_frames += 1;
                 if self.bad_frames >= MAX_BAD_FRAMES {
                     self.close_answered(CloseReason::BadFrames);
                 } else {
-                    self.error("bad_frame", "This is no frame of the protocol; see docs/protocol.md.");
+                    self.error("bad_frame", &bad_frame::explain(text, &error));
                 }
                 None
             }
         }
+    }
+
+    /// Bytes that break a rule of WebSockets end the session; the one that clients' authors meet is explained before.
+    pub(super) fn broken(&mut self, error: &ProtocolError) {
+        if *error == ProtocolError::Binary {
+            self.error("bad_frame", "This message is binary: send JSON in text frames.");
+        }
+        self.close_answered(error.close_reason());
     }
 
     fn frame(&mut self, frame: ClientFrame, wall: Timestamp, limits: &SessionSettings) -> Option<Effect> {

@@ -116,6 +116,20 @@ impl Line {
         Poll::Ready(())
     }
 
+    /// Sends a close frame from a session that breaks, as far as the socket takes it at once. Nothing here may panic.
+    pub(super) fn try_send_close(&self, reason: CloseReason) {
+        let Ok(mut state) = self.state.try_borrow_mut() else { return };
+        let Ok(mut stream) = self.stream.try_borrow_mut() else { return };
+        if state.closing.is_some() {
+            return;
+        }
+        state.close(reason);
+        let mut slices = [IoSlice::new(&[]); FRAMES_A_WRITE];
+        let count = state.outbox.slices(&mut slices);
+        let mut nobody = task::Context::from_waker(Waker::noop());
+        let _ = Pin::new(&mut *stream).poll_write_vectored(&mut nobody, &slices[..count]);
+    }
+
     /// Writes what the socket takes of all that waits, from outside of the session's task, which looks again then.
     pub(super) fn relieve(&self, sent: &RefCell<LocalHistogram>) {
         let _ = self.write(&mut task::Context::from_waker(Waker::noop()), sent);

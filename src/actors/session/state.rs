@@ -277,9 +277,9 @@ impl SessionState {
     }
 
     /// The room did not answer. Whoever has nothing yet comes back later; whoever has other rooms keeps them.
-    pub(super) fn could_not_join(&mut self, room: RoomId) {
+    pub(super) fn could_not_join(&mut self, room: RoomId, reason: CloseReason) {
         match self.greeted {
-            Greeted::NotYet => self.close(CloseReason::Overloaded),
+            Greeted::NotYet => self.close(reason),
             Greeted::Yes => self.not_now(room),
         }
     }

@@ -1,8 +1,12 @@
 //! Worker threads that are behind: what their sockets must not outlive reaches them all the same.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{self, Poll};
+
 use actix::System;
 use secrecy::SecretBox;
-use tokio::io::{AsyncReadExt as _, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 
 use super::*;
 use crate::actors::persistence::CommitObserver;
@@ -123,6 +127,15 @@ impl Hub {
     /// A socket of the staff in the business's room, after its first frame, and its sign-in.
     async fn socket(&self) -> (DuplexStream, SessionId) {
         let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let session = self.open(server);
+        let mut frame = vec![0; 4096];
+        let len = client.read(&mut frame).await.unwrap();
+        assert!(String::from_utf8_lossy(&frame[..len]).contains("hello"));
+        (client, session)
+    }
+
+    /// A session of the staff in the business's room on a stream.
+    fn open(&self, server: impl line::Stream + 'static) -> SessionId {
         let session = SessionId::generate();
         let opening = Opening {
             principal: Principal { user: self.staff, session, role: Role::Merchant },
@@ -132,10 +145,7 @@ impl Hub {
             cursor: None,
         };
         open(&self.board, server, Bytes::new(), opening, ());
-        let mut frame = vec![0; 4096];
-        let len = client.read(&mut frame).await.unwrap();
-        assert!(String::from_utf8_lossy(&frame[..len]).contains("hello"));
-        (client, session)
+        session
     }
 
     /// Puts messages into the worker's mailbox until it takes none, not even of those that places are kept for.
@@ -152,6 +162,60 @@ async fn ended(mut client: DuplexStream) -> String {
     let read = client.read_to_end(&mut bytes);
     tokio::time::timeout(Duration::from_secs(10), read).await.expect("it is closed").unwrap();
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A stream that breaks its session at the first byte the client sends.
+struct Breaking(DuplexStream);
+
+impl AsyncRead for Breaking {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.0).poll_read(context, buffer);
+        assert!(buffer.filled().is_empty(), "it breaks on purpose");
+        read
+    }
+}
+
+impl AsyncWrite for Breaking {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+#[test]
+fn a_session_that_breaks_says_so_and_the_others_go_on() {
+    System::new().block_on(async {
+        let hub = Hub::start().await;
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        hub.open(Breaking(server));
+        let mut hello = vec![0; 4096];
+        assert!(client.read(&mut hello).await.unwrap() > 0);
+        let (mut other, _) = hub.socket().await;
+        client.write_all(b"x").await.unwrap();
+        let mut close = Vec::new();
+        let read = client.read_to_end(&mut close);
+        tokio::time::timeout(Duration::from_secs(10), read).await.expect("it is closed").unwrap();
+        assert_eq!(close, crate::protocol::websocket::close_frame(4000, "error"));
+        let closed = &hub.board.deps.metrics.websocket_closes_total;
+        assert_eq!(closed.with_label_values(&["error"]).get(), 1);
+        let quiet = tokio::time::timeout(Duration::ZERO, other.read_u8()).await;
+        assert!(quiet.is_err(), "another socket of the thread stays open");
+    });
 }
 
 #[test]

@@ -65,8 +65,18 @@ pub(super) fn judge(bytes: &[u8], sockets: bool) -> Judged {
                 "At most 96 header fields are taken.",
             ));
         }
-        Err(httparse::Error::Version) => return refused("Speak HTTP/1.1 or HTTP/1.0."),
-        Err(_) => return refused("This is no HTTP request; is TLS spoken to a port that has none?"),
+        Err(httparse::Error::Version) => {
+            return refused("Speak HTTP/1.1 or HTTP/1.0 (HTTP/2 ends at the proxy in between).");
+        }
+        // A TLS hello begins with the type of its record and the version.
+        Err(_) if bytes.starts_with(&[0x16, 0x03]) => {
+            return refused(
+                "This is TLS, and the port speaks plain HTTP: let the proxy in between use http://.",
+            );
+        }
+        Err(_) => {
+            return refused("This is no HTTP request: a line of its head is not a valid one.");
+        }
     };
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return refused("This is no HTTP request.");
@@ -86,7 +96,8 @@ pub(super) fn judge(bytes: &[u8], sockets: bool) -> Judged {
     match found.judge(method, minor) {
         Err(detail) => refused(detail),
         Ok(body) => {
-            let socket = sockets && found.upgrade_to_socket && method == "GET" && is_socket_path(target);
+            let offered = found.upgrade_to_socket && found.connection_upgrade;
+            let socket = sockets && offered && method == "GET" && is_socket_path(target);
             if socket && body != Body::Length(0) {
                 return refused("A request for a socket has no body.");
             }
@@ -350,6 +361,8 @@ mod tests {
         ] {
             assert!(!head.socket && head.to_rewrite, "{head:?}");
         }
+        let half = whole("GET /ws/orders/x HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\n\r\n");
+        assert!(!half.socket && half.to_rewrite, "the web server takes it for an ordinary request");
         let elsewhere = "GET /ws/x HTTP/1.1\r\nhost: a\r\nupgrade: websocket\r\n\r\n";
         assert!(matches!(judge(elsewhere.as_bytes(), false), Judged::Whole(head) if !head.socket));
     }

@@ -10,6 +10,7 @@ mod stream;
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::Protocol;
@@ -42,6 +43,7 @@ pub struct Entrance {
     places: Places,
     deadlines: Deadlines,
     deployment: Deployment,
+    allowed_origins: Arc<[String]>,
     metrics: Metrics,
 }
 
@@ -72,13 +74,14 @@ impl Entrance {
                 idle: KEEP_ALIVE,
             },
             deployment,
+            allowed_origins: settings.allowed_origins.as_slice().into(),
             metrics,
         }
     }
 
     /// The door of the worker thread this is called on. `sockets` says whether some addresses take an upgrade.
     pub fn door(self, sockets: bool) -> Door {
-        let refusals = Refusals::new(self.deployment, self.metrics);
+        let refusals = Refusals::new(self.deployment, self.allowed_origins, self.metrics);
         let shared = Rc::new(Shared { deadlines: self.deadlines, refusals, sockets });
         Door { places: self.places, shared, told: Rc::new(()) }
     }
@@ -129,7 +132,7 @@ impl Door {
                 Ok((connection, Protocol::Http1, Some(peer)))
             }
             Err(places::TooMany) => {
-                self.shared.refusals.count(Reason::TooMany, "");
+                self.shared.refusals.count(Reason::TooMany, "", "");
                 Err(DispatchError::Io(io::ErrorKind::ConnectionRefused.into()))
             }
         }

@@ -1,11 +1,13 @@
 //! Refusals of what never becomes a request: problems like all others, counted, and logged without end to no log.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use actix_web::http::header::HttpDate;
 use uuid::Uuid;
 
+use crate::http::origin::{is_allowed, origin_in};
 use crate::http::problem::{PROBLEM_JSON, to_body};
 use crate::http::protection;
 use crate::http::state::Deployment;
@@ -72,32 +74,39 @@ impl Refused {
 #[derive(Debug)]
 pub(super) struct Refusals {
     deployment: Deployment,
+    allowed_origins: Arc<[String]>,
     metrics: Metrics,
     warned: Cell<Option<Instant>>,
     unsaid: Cell<u64>,
 }
 
 impl Refusals {
-    pub(super) fn new(deployment: Deployment, metrics: Metrics) -> Self {
-        Self { deployment, metrics, warned: Cell::default(), unsaid: Cell::default() }
+    pub(super) fn new(deployment: Deployment, allowed_origins: Arc<[String]>, metrics: Metrics) -> Self {
+        Self { deployment, allowed_origins, metrics, warned: Cell::default(), unsaid: Cell::default() }
     }
 
-    /// Counts a connection that is ended, and says so.
-    pub(super) fn count(&self, reason: Reason, request_id: &str) {
+    /// Counts a connection that is ended, and says so; `detail` is what its client is told.
+    pub(super) fn count(&self, reason: Reason, detail: &str, request_id: &str) {
         self.metrics.http_connections_refused_total.with_label_values(&[reason.as_str()]).inc();
-        tracing::debug!(reason = reason.as_str(), request_id, "a connection was refused");
+        tracing::debug!(reason = reason.as_str(), detail, request_id, "a connection was refused");
         self.unsaid.set(self.unsaid.get() + 1);
         if self.warned.get().is_none_or(|warned| warned.elapsed() >= WARN_EVERY) {
             self.warned.set(Some(Instant::now()));
             let refused = self.unsaid.take();
-            tracing::warn!(refused, last = reason.as_str(), "connections were refused; debug has each");
+            tracing::warn!(
+                refused,
+                last = reason.as_str(),
+                detail,
+                "connections were refused; debug has each"
+            );
         }
     }
 
-    /// A whole answer, after which the connection is closed.
-    pub(super) fn answer(&self, refused: Refused) -> Vec<u8> {
+    /// A whole answer, after which the connection is closed. `head` is what was read of the request: a page of an allowed
+    /// origin may read the answer.
+    pub(super) fn answer(&self, refused: Refused, head: &[u8]) -> Vec<u8> {
         let request_id = Uuid::now_v7().to_string();
-        self.count(refused.reason, &request_id);
+        self.count(refused.reason, refused.detail, &request_id);
         let problem = Problem { request_id, ..Problem::new(refused.reason.code(), refused.detail) };
         let status = actix_web::http::StatusCode::from_u16(problem.status);
         let phrase = status.ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
@@ -112,6 +121,12 @@ impl Refusals {
         );
         if refused.reason == Reason::TooMany {
             answer.push_str("retry-after: 5\r\n");
+        }
+        let origin = if self.allowed_origins.is_empty() { None } else { origin_in(head) };
+        if let Some(origin) = origin.filter(|origin| is_allowed(origin, &self.allowed_origins)) {
+            let exposed = "access-control-expose-headers: x-request-id, retry-after";
+            answer
+                .push_str(&format!("access-control-allow-origin: {origin}\r\n{exposed}\r\nvary: Origin\r\n"));
         }
         for (name, value) in protection::fields(self.deployment, "") {
             answer.push_str(name.as_str());

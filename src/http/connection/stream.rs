@@ -245,7 +245,7 @@ impl AsyncWrite for Connection {
                 let by = *this.write_by.get_or_insert_with(|| Instant::now() + WRITE_STALL);
                 if this.is_late(context) {
                     if Instant::now() >= by {
-                        this.shared.refusals.count(Reason::WriteStalled, "");
+                        this.shared.refusals.count(Reason::WriteStalled, "", "");
                         return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                     }
                     // The body is late, which does not matter to an answer that is being written.

@@ -18,7 +18,7 @@ use crate::http::state::Api;
 use crate::protocol::problem::ProblemCode;
 
 use super::body_limits::{Holding, limit_of};
-use super::{check, wrong_field};
+use super::{check, faults, refused};
 
 /// A JSON body as `T`, all of whose fields were checked.
 #[derive(Debug)]
@@ -65,9 +65,7 @@ where
                     "The body must be JSON, not compressed, with the content type application/json.",
                 ));
             }
-            let value = read(&bytes)?;
-            check(&value)?;
-            Ok(Self(value))
+            read(&bytes).map(Self)
         })
     }
 }
@@ -91,7 +89,15 @@ async fn collect(mut payload: Payload, limit: usize, holding: &mut Holding) -> R
     Ok(bytes)
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+/// What some editors and systems put before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn read<T>(bytes: &[u8]) -> Result<T, ApiError>
+where
+    T: DeserializeOwned + garde::Validate,
+    T::Context: Default,
+{
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let malformed = |error: &serde_json::Error| {
         let (line, column) = (error.line(), error.column());
@@ -111,26 +117,35 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         };
     }
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let broken = match error.inner().classify() {
+        match error.inner().classify() {
+            Category::Syntax | Category::Eof | Category::Io => malformed(error.inner()),
             // A wrong field may stand before broken syntax, which is the greater fault.
-            Category::Data => serde_json::from_slice::<IgnoredAny>(bytes).err(),
-            Category::Syntax | Category::Eof | Category::Io => return malformed(error.inner()),
-        };
-        broken.map_or_else(|| wrong_field(&error), |broken| malformed(&broken))
+            Category::Data => match serde_json::from_slice::<IgnoredAny>(bytes) {
+                Err(broken) => malformed(&broken),
+                // One that is deeper than is read has one fault.
+                Ok(_) => match serde_json::from_slice(bytes) {
+                    Ok(node) => refused::<T>(node, &error, bytes.len()),
+                    Err(_) => ApiError::invalid(vec![faults::first(&error)]),
+                },
+            },
+        }
     })?;
     json.end().map_err(|error| malformed(&error))?;
+    check(&value)?;
     Ok(value)
 }
 
 #[cfg(test)]
 mod tests {
+    use garde::Validate;
     use serde::Deserialize;
 
     use super::*;
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, Validate)]
     #[serde(deny_unknown_fields)]
     struct Greeting {
+        #[garde(skip)]
         name: String,
     }
 
@@ -138,8 +153,10 @@ mod tests {
     fn broken_syntax_is_malformed_and_a_wrong_type_is_invalid() {
         let code = |body: &[u8]| read::<Greeting>(body).map(|g| g.name).map_err(|e| e.code());
         assert_eq!(code(br#"{"name":"Zo\u00eb"}"#), Ok("Zoë".to_owned()));
+        assert_eq!(code(b"\xef\xbb\xbf{\"name\":\"x\"}"), Ok("x".to_owned()), "a byte order mark");
         for malformed in [
             &b""[..],
+            b"\xef\xbb\xbf",
             b"{",
             b"{\"name\":\"x\"} x",
             b"{} {}",

@@ -16,13 +16,17 @@ impl<T, const MIN: usize, const MAX: usize> List<T, MIN, MAX> {
     }
 }
 
+const fn items(count: usize) -> &'static str {
+    if count == 1 { "item" } else { "items" }
+}
+
 impl<T: Validate, const MIN: usize, const MAX: usize> Validate for List<T, MIN, MAX> {
     type Context = T::Context;
 
     fn validate_into(&self, context: &T::Context, parent: &mut dyn FnMut() -> Path, report: &mut Report) {
         let wrong = match self.0.len() {
-            len if len < MIN => format!("length is lower than {MIN}"),
-            len if len > MAX => format!("length is greater than {MAX}"),
+            len if len < MIN => format!("must have at least {MIN} {}", items(MIN)),
+            len if len > MAX => format!("must have at most {MAX} {}", items(MAX)),
             _ => return self.0.validate_into(context, parent, report),
         };
         report.append(parent(), garde::Error::new(wrong));

@@ -3,6 +3,7 @@
 
 mod body;
 mod body_limits;
+mod faults;
 mod list;
 mod parsed;
 mod path;
@@ -17,6 +18,7 @@ pub use path::{PathId, path_text};
 pub use query::Query;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::protocol::problem::FieldError;
 
@@ -31,61 +33,67 @@ where
     T: garde::Validate,
     T::Context: Default,
 {
-    value.validate().map_err(|report| {
-        let fields = report.iter().take(MAX_FIELD_ERRORS).map(|(path, error)| FieldError {
-            field: path.to_string(),
-            message: error.message().to_string(),
-        });
-        ApiError::invalid(fields.collect())
-    })
+    match faults_of(value) {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(ApiError::invalid(faults)),
+    }
 }
 
-/// Reads a value that is JSON already; a wrong type or an unknown field is named by its path.
-fn typed<T: DeserializeOwned>(json: serde_json::Value) -> Result<T, ApiError> {
-    serde_path_to_error::deserialize(json).map_err(|error| wrong_field(&error))
+/// Every field of `value` that is wrong, up to [`MAX_FIELD_ERRORS`].
+fn faults_of<T>(value: &T) -> Vec<FieldError>
+where
+    T: garde::Validate,
+    T::Context: Default,
+{
+    let Err(report) = value.validate() else { return Vec::new() };
+    let fields = report
+        .iter()
+        .take(MAX_FIELD_ERRORS)
+        .map(|(path, error)| FieldError { field: path.to_string(), message: reworded(error.message()) });
+    fields.collect()
 }
 
-/// What is said of a name that is none.
-const UNKNOWN_FIELD: &str = "is not a known field";
-
-/// The field an error is about. The words of serde name values; they are cut down to what was expected.
-fn wrong_field(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
-    let path = error.path().to_string();
-    let parent = if path == "." { "" } else { path.as_str() };
-    let text = error.inner().to_string();
-    let text = text.split(" at line ").next().unwrap_or(&text);
-    let named = |prefix: &str| text.strip_prefix(prefix)?.split('`').next().map(|name| join(parent, name));
-    if let Some(field) = named("unknown field `") {
-        ApiError::invalid_field(field, UNKNOWN_FIELD)
-    } else if let Some(field) = named("missing field `") {
-        ApiError::invalid_field(field, "is required")
-    } else if let Some(field) = named("duplicate field `") {
-        ApiError::invalid_field(field, "is given twice")
+/// The words of the rules that come with garde, as our own rules would put them.
+fn reworded(message: &str) -> String {
+    let bound = |prefix: &str| message.strip_prefix(prefix);
+    if let Some(min) = bound("length is lower than ") {
+        format!("must have at least {min} {}", if min == "1" { "character" } else { "characters" })
+    } else if let Some(max) = bound("length is greater than ") {
+        format!("must be at most {max} characters long")
+    } else if let Some(min) = bound("lower than ") {
+        format!("must be at least {min}")
+    } else if let Some(max) = bound("greater than ") {
+        format!("must be at most {max}")
     } else {
-        let field = if parent.is_empty() { "body" } else { parent };
-        let expected = text.split_once("expected ").map_or("another kind of value", |(_, what)| plain(what));
-        ApiError::invalid_field(field, format!("expected {expected}"))
+        message.to_owned()
     }
 }
 
-/// The name of a type as people know it who do not write Rust.
-fn plain(expected: &str) -> &str {
-    match expected {
-        "i64" | "u64" | "u32" | "u16" => "a whole number",
-        "f64" => "a number",
-        "a boolean" => "true or false",
-        "a sequence" => "a list",
-        _ if expected.starts_with("struct ") => "an object",
-        other => other,
+/// The refusal of a value that is no `T`, as `error` was the first to say.
+fn refused<T>(
+    node: faults::Node,
+    error: &serde_path_to_error::Error<serde_json::Error>,
+    bytes: usize,
+) -> ApiError
+where
+    T: DeserializeOwned + garde::Validate,
+    T::Context: Default,
+{
+    match faults::collect::<T>(node, bytes) {
+        faults if faults.is_empty() => ApiError::invalid(vec![faults::first(error)]),
+        faults => ApiError::invalid(faults),
     }
 }
 
-/// `name` inside `parent`, unless the path ends there already.
-fn join(parent: &str, name: &str) -> String {
-    match parent {
-        "" => name.to_owned(),
-        _ if parent == name || parent.ends_with(&format!(".{name}")) => parent.to_owned(),
-        _ => format!("{parent}.{name}"),
+/// Reads a value that is JSON already and checks it; every field that is wrong is named.
+fn read<T>(value: Value, bytes: usize) -> Result<T, ApiError>
+where
+    T: DeserializeOwned + garde::Validate,
+    T::Context: Default,
+{
+    match serde_path_to_error::deserialize::<_, T>(&value) {
+        Ok(read) => check(&read).map(|()| read),
+        Err(error) => Err(refused::<T>(value.into(), &error, bytes)),
     }
 }
 
@@ -114,7 +122,7 @@ mod tests {
     }
 
     fn errors(json: serde_json::Value) -> Vec<(String, String)> {
-        let refused = typed::<Basket>(json).and_then(|basket| check(&basket)).unwrap_err();
+        let refused = read::<Basket>(json, 100).unwrap_err();
         refused.problem().errors.iter().map(|e| (e.field.clone(), e.message.clone())).collect()
     }
 
@@ -122,7 +130,11 @@ mod tests {
     fn a_wrong_type_an_unknown_and_a_missing_field_are_named_by_their_path() {
         for (body, field, message) in [
             (json!({"items": [{"qty": "2"}]}), "items[0].qty", "expected a whole number"),
-            (json!({"items": [{"qty": 1.5}]}), "items[0].qty", "expected a whole number"),
+            (
+                json!({"items": [{"qty": 1.5}]}),
+                "items[0].qty",
+                "expected a whole number, without a decimal point",
+            ),
             (json!({"items": [{"qty": 1, "x": 1}]}), "items[0].x", "is not a known field"),
             (json!({"items": [{}]}), "items[0].qty", "is required"),
             (json!({"items": {}}), "items", "expected a list"),
@@ -145,7 +157,37 @@ mod tests {
     fn a_list_that_is_too_long_is_named_and_none_of_its_entries() {
         let wrong: Vec<_> = (0..50_000).map(|_| json!({"qty": 0})).collect();
         let fields = errors(json!({ "items": wrong }));
-        assert_eq!(fields, [("items".to_owned(), "length is greater than 3".to_owned())]);
+        assert_eq!(fields, [("items".to_owned(), "must have at most 3 items".to_owned())]);
+    }
+
+    #[test]
+    fn the_words_of_all_rules_are_those_of_one_hand() {
+        #[derive(Validate)]
+        struct Bounds {
+            #[garde(length(chars, min = 1))]
+            short: &'static str,
+            #[garde(length(bytes, max = 2))]
+            long: &'static str,
+            #[garde(range(min = 1))]
+            low: i64,
+            #[garde(range(max = 9))]
+            high: i64,
+            #[garde(dive)]
+            items: List<Line, 1, 3>,
+        }
+        let items = serde_json::from_value(json!([])).unwrap();
+        let faults = faults_of(&Bounds { short: "", long: "xyz", low: 0, high: 10, items });
+        let said: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+        assert_eq!(
+            said,
+            [
+                "must be at most 9",
+                "must have at least 1 item",
+                "must be at most 2 characters long",
+                "must be at least 1",
+                "must have at least 1 character"
+            ]
+        );
     }
 
     #[test]

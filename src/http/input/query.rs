@@ -1,4 +1,4 @@
-//! Strict query strings: unknown and doubled names, empty values and bytes that are no text are refused. A filter that is
+//! Strict query strings, on every route that takes any: unknown and doubled names, empty values and bytes that are no text are refused. A filter that is
 //! empty is no filter: whoever sends one has lost its value, and would get everything.
 
 use std::future::{Ready, ready};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::http::problem::ApiError;
 
-use super::{UNKNOWN_FIELD, check, typed};
+use super::faults;
 
 /// A query string as `T`, all of whose fields are texts ([`super::Parsed`] or `String`) and were checked.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ where
         .map_err(|_| ApiError::invalid_field("query", "could not be read"))?
         .into_inner();
     let mut fields = Map::new();
-    for (name, value) in pairs {
+    for (name, value) in pairs.into_iter().filter(|(name, _)| !is_added(name)) {
         if fields.contains_key(&name) {
             return Err(ApiError::invalid_field(name, "is given twice"));
         }
@@ -52,19 +52,22 @@ where
     }
     if let Some((name, _)) = fields.iter().find(|(_, value)| *value == "") {
         // A name that is not known is said to be so, also when it is empty.
-        let alone = typed::<T>(Value::Object(Map::from_iter([(name.clone(), Value::Null)])));
-        let unknown = alone.err().filter(|error| {
-            error
-                .problem()
-                .errors
-                .first()
-                .is_some_and(|first| first.field == *name && first.message == UNKNOWN_FIELD)
-        });
-        return Err(unknown.unwrap_or_else(|| ApiError::invalid_field(name, "must not be empty")));
+        let alone = serde_path_to_error::deserialize::<_, T>(Value::Object(Map::from_iter([(
+            name.clone(),
+            Value::Null,
+        )])));
+        let unknown = alone.err().map(|error| faults::first(&error));
+        let unknown = unknown.filter(|first| first.field == *name && first.message == faults::UNKNOWN_FIELD);
+        let refused = unknown.map(|unknown| ApiError::invalid(vec![unknown]));
+        return Err(refused.unwrap_or_else(|| ApiError::invalid_field(name, "must not be empty")));
     }
-    let value: T = typed(Value::Object(fields))?;
-    check(&value)?;
-    Ok(value)
+    super::read(Value::Object(fields), query.len())
+}
+
+/// Whether a name is one that caches are kept off with and campaigns are counted by, on every route: `_=1712`,
+/// `utm_source=mail`. Somebody else's library adds it, and it is no filter with a slip in it.
+fn is_added(name: &str) -> bool {
+    name.starts_with('_') || name.starts_with("utm_")
 }
 
 /// Whether the bytes a query string stands for are UTF-8. What is read from it would have marks in their place otherwise.
@@ -119,6 +122,18 @@ mod tests {
         for (query, field) in [("status=lost", "status"), ("x=1", "x"), ("q=1&q=2", "q"), ("q=long", "q")] {
             assert_eq!(refused(query).0, field, "{query}");
         }
+    }
+
+    #[test]
+    fn names_that_libraries_add_are_passed_over_and_slips_are_not() {
+        for query in ["_=1712", "q=a&_=&_=2&utm_source=mail&utm_medium", "_ticket=x"] {
+            assert!(read::<Filter>(query).is_ok(), "{query}");
+        }
+        for slip in ["staus=placed", "utm=1", "Q=a"] {
+            assert_eq!(refused(slip).1, "is not a known field", "{slip}");
+        }
+        let all = read::<Filter>("staus=placed&status=lost&q=long").unwrap_err();
+        assert_eq!(all.problem().errors.len(), 3, "all at once");
     }
 
     #[test]

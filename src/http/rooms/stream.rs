@@ -62,6 +62,11 @@ struct StreamQuery {
     #[garde(length(bytes, max = 64))]
     #[param(example = "80a19d51.42")]
     cursor: Option<String>,
+    /// The same as `Last-Event-ID`, from libraries that cannot send the header.
+    #[garde(length(bytes, max = 64))]
+    #[serde(rename = "lastEventId")]
+    #[param(rename = "lastEventId", example = "80a19d51.42")]
+    last_event_id: Option<String>,
     /// A one-time ticket from `POST /api/v1/auth/ticket`, for clients that cannot send `Authorization`.
     #[garde(skip)]
     #[serde(rename = "ticket")]
@@ -126,6 +131,7 @@ impl Viewer {
     }
 }
 
+// Of the header only: an address with the ticket and the proof in it, which logs keep, would let anybody in.
 fn last_event_id(request: &HttpRequest) -> Option<&str> {
     let last = request.headers().get(LAST_EVENT_ID)?.to_str().unwrap_or_default();
     Some(last).filter(|last| !last.is_empty())
@@ -161,7 +167,8 @@ pub(super) async fn stream(
     if api.readiness.get() != Phase::Ready {
         return Err(ApiError::new(ProblemCode::Unavailable, "This node takes no streams now."));
     }
-    let cursor = last_event_id(&request).or(query.0.cursor.as_deref());
+    let named = query.0.last_event_id.as_deref().filter(|cursor| !cursor.is_empty());
+    let cursor = last_event_id(&request).or(named).or(query.0.cursor.as_deref());
     let caller = (viewer.principal, viewer.token_expires_at);
     let (reader, joined) = follow(&request, caller, room.0, cursor).await?;
     let proof = match viewer.ticket {

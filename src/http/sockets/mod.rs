@@ -6,3 +6,4 @@ mod upgrade;
 
 pub use admission::{Admission, Permit, TooManySockets};
 pub use upgrade::{PATTERNS, SocketGate, WorkerGate};
+pub(super) use upgrade::{is_socket, upgrade_missing};

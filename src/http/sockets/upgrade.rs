@@ -240,13 +240,13 @@ impl SocketGate {
         route: Option<Route>,
         address: IpAddr,
     ) -> Result<Admitted, ApiError> {
-        self.api.check_host(request.uri(), request.head().headers())?;
+        self.api.check_host(request.head())?;
         let route = route.ok_or_else(ApiError::not_found)?;
         check_handshake(request.head())?;
         if self.api.readiness.get() != Phase::Ready {
             return Err(unavailable());
         }
-        self.check_origin(request.head().headers())?;
+        self.api.check_origin(request.head())?;
         let query = web::Query::<SocketQuery>::from_query(request.uri().query().unwrap_or_default())
             .map_err(|_| {
                 ApiError::new(ProblemCode::Malformed, "The query of the address could not be read.")
@@ -277,19 +277,6 @@ impl SocketGate {
             opening: Opening { principal, token_expires_at, device, room, cursor: query.cursor },
             permit,
         })
-    }
-
-    /// Pages of this host and of the allowed origins may open sockets; programs send no Origin.
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-        let origin = origin.to_str().unwrap_or_default();
-        let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-        let own = origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
-        if own || self.api.settings.server.allowed_origins.iter().any(|o| o.eq_ignore_ascii_case(origin)) {
-            return Ok(());
-        }
-        self.api.metrics.security_events_total.with_label_values(&["origin_refused"]).inc();
-        Err(ApiError::new(ProblemCode::OriginRefused, "Pages of this origin may not open sockets here."))
     }
 
     /// Who asks, by header, one-time ticket or token in the address, in this order.
@@ -333,24 +320,58 @@ impl SocketGate {
     }
 }
 
+/// The version of the protocol of sockets, the only one there is.
+const VERSION: HeaderValue = HeaderValue::from_static("13");
+
+/// Whether a path is an address of sockets.
+pub(in crate::http) fn is_socket(path: &str) -> bool {
+    route(path).is_some()
+}
+
+/// The answer to a request for a socket that does not ask for one, or for none of this version. The web server adds
+/// `Connection: Upgrade`.
+fn upgrade_required(detail: &str) -> ApiError {
+    ApiError::new(ProblemCode::UpgradeRequired, detail)
+        .with_header(header::UPGRADE, HeaderValue::from_static("websocket"))
+        .with_header(header::SEC_WEBSOCKET_VERSION, VERSION)
+}
+
+/// The refusal of an ordinary request to an address of sockets.
+pub(in crate::http) fn upgrade_missing() -> ApiError {
+    upgrade_required(
+        "This address is for WebSockets, and the request does not ask for one. A proxy in between has to pass the upgrade on \
+         (nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\";).",
+    )
+}
+
 /// What a handshake has to be (RFC 6455 §4.2.1 and §11.3).
 fn check_handshake(head: &RequestHead) -> Result<(), ApiError> {
     if head.version < Version::HTTP_11 {
         // Most often a proxy's: nginx speaks HTTP/1.0 to what is behind it unless it is told `proxy_http_version 1.1`.
-        return Err(ApiError::new(
-            ProblemCode::UpgradeRequired,
+        return Err(upgrade_required(
             "Sockets need HTTP/1.1. A proxy in between has to speak it too (nginx: proxy_http_version 1.1).",
-        )
-        .with_header(header::UPGRADE, HeaderValue::from_static("websocket")));
+        ));
     }
     for name in [header::SEC_WEBSOCKET_KEY, header::SEC_WEBSOCKET_VERSION] {
         if head.headers().get_all(&name).count() > 1 {
             return Err(ApiError::new(ProblemCode::Malformed, format!("A handshake has one {name}.")));
         }
     }
-    ws::verify_handshake(head).map_err(|error| {
-        ApiError::new(ProblemCode::Malformed, format!("This is no WebSocket handshake: {error}."))
-    })
+    ws::verify_handshake(head).map_err(|error| match error {
+        ws::HandshakeError::UnsupportedVersion | ws::HandshakeError::NoVersionHeader => {
+            upgrade_required("Sockets are of version 13: send Sec-WebSocket-Version: 13.")
+        }
+        error => ApiError::new(ProblemCode::Malformed, format!("This is no WebSocket handshake: {error}.")),
+    })?;
+    if head.headers().contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+        // A browser takes an answer that chooses none for a failure, without a word of why.
+        return Err(ApiError::new(
+            ProblemCode::Malformed,
+            "There are no subprotocols here: offer none (no Sec-WebSocket-Protocol; in a browser, no second argument of \
+             WebSocket). Credentials go into Authorization or ?ticket=.",
+        ));
+    }
+    Ok(())
 }
 
 fn unavailable() -> ApiError {

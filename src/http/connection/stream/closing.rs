@@ -27,7 +27,7 @@ const LINGER_BYTES: usize = 8 * 1024 * 1024;
 impl Connection {
     /// Answers by itself and closes.
     pub(in crate::http::connection) fn refuse(&mut self, refused: Refused) {
-        self.refusal = self.shared.refusals.answer(refused);
+        self.refusal = self.shared.refusals.answer(refused, &self.held[self.at..]);
         self.phase = Phase::Refusing;
         self.held = Vec::new();
         self.at = 0;
@@ -82,7 +82,7 @@ impl Connection {
             }
             self.dropped += bytes.len();
             if self.dropped > DROPPED_BYTES {
-                self.shared.refusals.count(Reason::TooFarAhead, "");
+                self.shared.refusals.count(Reason::TooFarAhead, "", "");
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
         }

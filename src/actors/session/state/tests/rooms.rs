@@ -162,12 +162,12 @@ fn a_store_that_is_away_refuses_one_more_room_and_ends_nothing() {
 #[test]
 fn a_room_that_does_not_answer_ends_a_socket_that_has_nothing_yet_and_no_other() {
     let mut first = Fixture::opened(Some("biz"));
-    first.state.could_not_join(first.room);
+    first.state.could_not_join(first.room, CloseReason::Overloaded);
     assert_eq!(first.state.closing, Some(CloseReason::Overloaded));
     let mut later = Fixture::joined();
     let room = RoomId::Order(crate::domain::ids::OrderId::from_uuid(Uuid::nil()));
     later.say(&format!(r#"{{"type":"subscribe","room":"{room}"}}"#));
-    later.state.could_not_join(room);
+    later.state.could_not_join(room, CloseReason::Overloaded);
     assert!(later.written().join("").contains("\"unavailable\""));
     assert_eq!((later.state.closing, later.state.rooms().count()), (None, 1));
 }

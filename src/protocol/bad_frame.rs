@@ -1,0 +1,168 @@
+//! What is wrong with a text that is no frame of the protocol, for whoever writes a client.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::error::Category;
+
+/// The words of `type` that a client may send.
+const TYPES: [&str; 8] = ["ack", "shown", "acted", "subscribe", "unsubscribe", "refresh", "device", "ping"];
+
+/// What is said of everything that is JSON and no frame.
+const NO_OBJECT: &str = "A frame is a JSON object with a type.";
+
+/// Characters of a client's own names that are said back to it.
+const SHOWN: usize = 40;
+
+/// One sentence about a text that could not be read as a [`super::frames::ClientFrame`] because of `error`: it names the
+/// frame and the field, and no value.
+pub fn explain(text: &str, error: &serde_json::Error) -> String {
+    if matches!(error.classify(), Category::Syntax | Category::Eof) {
+        return format!("The text is not JSON: see line {}, column {}.", error.line(), error.column());
+    }
+    if !text.trim_start().starts_with('{') {
+        return NO_OBJECT.to_owned();
+    }
+    let named = |said: &str, prefix: &str| {
+        said.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(shown)
+    };
+    let fields = match serde_json::from_str::<Fields>(text) {
+        Ok(fields) => fields,
+        Err(error) if error.is_data() => {
+            let twice = named(&error.to_string(), "duplicate field `");
+            return twice.map_or(NO_OBJECT.to_owned(), |field| format!("{field} is given twice."));
+        }
+        Err(error) => {
+            return format!("The text is not JSON: see line {}, column {}.", error.line(), error.column());
+        }
+    };
+    let kind = match &fields.kind {
+        None => return format!("type is missing; known are {}.", TYPES.join(", ")),
+        Some(Field::Text(kind)) => kind.as_str(),
+        Some(_) => return "type: expected a text.".to_owned(),
+    };
+    if !TYPES.contains(&kind) {
+        return format!("unknown type {}; known are {}.", shown(kind), TYPES.join(", "));
+    }
+    let said = error.to_string();
+    if let Some(field) = named(&said, "unknown field `") {
+        format!("{kind}: {field} is not a known field.")
+    } else if let Some(field) = named(&said, "missing field `") {
+        format!("{kind}: {field} is missing.")
+    } else if let Some(field) = named(&said, "duplicate field `") {
+        format!("{kind}: {field} is given twice.")
+    } else if let Some((field, expected)) = fields.wrong_type() {
+        format!("{kind}: {field}: expected {expected}.")
+    } else {
+        let expected = said.split(" at line ").next().filter(|said| said.starts_with("expected "));
+        format!("{kind}: {}.", expected.unwrap_or("a field has a value that is not a valid one"))
+    }
+}
+
+/// The known fields of all frames, whatever their values are.
+#[derive(Deserialize)]
+struct Fields {
+    #[serde(rename = "type")]
+    kind: Option<Field>,
+    room: Option<Field>,
+    cursor: Option<Field>,
+    token: Option<Field>,
+    id: Option<Field>,
+    can_ring: Option<Field>,
+}
+
+/// A value, as far as frames tell values apart.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Field {
+    Text(String),
+    YesOrNo(#[expect(dead_code, reason = "only its kind is looked at")] bool),
+    Other(IgnoredAny),
+}
+
+impl Fields {
+    /// The first field whose value is of another kind than it has to be.
+    fn wrong_type(&self) -> Option<(&'static str, &'static str)> {
+        let texts =
+            [("room", &self.room), ("cursor", &self.cursor), ("token", &self.token), ("id", &self.id)];
+        let wrong = texts.into_iter().find(|(_, value)| !matches!(value, None | Some(Field::Text(_))));
+        match (wrong, &self.can_ring) {
+            (Some((field, _)), _) => Some((field, "a text")),
+            (None, None | Some(Field::YesOrNo(_))) => None,
+            (None, Some(_)) => Some(("can_ring", "true or false")),
+        }
+    }
+}
+
+/// The beginning of a name, without what is no plain character.
+fn shown(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+    let mut shown: String = name.chars().take(SHOWN).map(plain).collect();
+    if name.chars().nth(SHOWN).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::frames::ClientFrame;
+
+    fn said(text: &str) -> String {
+        explain(text, &serde_json::from_str::<ClientFrame>(text).expect_err(text))
+    }
+
+    #[test]
+    fn a_bad_frame_is_told_what_is_wrong_with_it() {
+        let room = "business:biz_0190f3c1a2b37d4e8f00112233445566";
+        let ack = |cursor: &str| format!(r#"{{"type":"ack","room":"{room}"{cursor}}}"#);
+        for (text, message) in [
+            (ack(""), "ack: cursor is missing."),
+            (ack(r#","cursor":7"#), "ack: cursor: expected a text."),
+            (ack(r#","cursor":"seven""#), "ack: expected a cursor as the server gave it."),
+            (ack(r#","cursor":"0000beef.7","x":1"#), "ack: x is not a known field."),
+            (r#"{"type":"ping","x":1}"#.to_owned(), "ping: x is not a known field."),
+            (
+                r#"{"type":"shown","room":"kitchen","cursor":"0000beef.7"}"#.to_owned(),
+                "shown: expected a room like business:biz_… or order:ord_….",
+            ),
+            (
+                r#"{"type":"device","id":"a","can_ring":"yes"}"#.to_owned(),
+                "device: can_ring: expected true or false.",
+            ),
+            (r#"{"type":5}"#.to_owned(), "type: expected a text."),
+            ("[1]".to_owned(), "A frame is a JSON object with a type."),
+            ("hello".to_owned(), "The text is not JSON: see line 1, column 1."),
+            (r#"{"type":"ping""#.to_owned(), "The text is not JSON: see line 1, column 14."),
+        ] {
+            assert_eq!(said(&text), message, "{text}");
+        }
+        let known = "known are ack, shown, acted, subscribe, unsubscribe, refresh, device, ping.";
+        assert_eq!(said(r#"{"type":"foo"}"#), format!("unknown type foo; {known}"));
+        assert_eq!(said("{}"), format!("type is missing; {known}"));
+    }
+
+    #[test]
+    fn every_type_that_is_said_to_be_known_is_known() {
+        for kind in TYPES {
+            let text = format!(r#"{{"type":"{kind}","no_such_field":1}}"#);
+            assert_eq!(said(&text), format!("{kind}: no_such_field is not a known field."));
+        }
+    }
+
+    #[test]
+    fn little_of_what_was_sent_is_said_back_and_no_value() {
+        let long = "x".repeat(50_000);
+        let secret = "eyJhbGciOi";
+        for text in [
+            format!(r#"{{"type":"{long}"}}"#),
+            format!(r#"{{"type":"ping","{long}":1}}"#),
+            format!(r#"{{"type":"refresh","token":["{secret}"]}}"#),
+            format!(r#"{{"type":"ack","room":"{secret}","cursor":"{secret}"}}"#),
+        ] {
+            let said = said(&text);
+            assert!(said.len() < 200 && !said.contains(secret), "{said}");
+        }
+        assert!(said(r#"{"type":"\u0007\u202e"}"#).starts_with("unknown type ??;"));
+    }
+}
