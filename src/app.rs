@@ -468,7 +468,7 @@ impl CommitObserver for Announcer {
         self.reads.committed(commands, outcomes);
         self.rooms.publish(&events);
         for (command, outcome) in commands.iter().zip(outcomes) {
-            match (&command.action, outcome) {
+            match (command.action.unkeyed(), outcome) {
                 (_, Outcome::Placed(PlaceOutcome::Placed(order))) => {
                     self.metrics.orders_created_total.inc();
                     if order.status == Status::Placed {

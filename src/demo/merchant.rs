@@ -302,8 +302,9 @@ impl From<View> for OrderEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::delivery::DeliveredBy;
     use crate::domain::order::table::verdict;
-    use crate::domain::order::{Party, Verdict};
+    use crate::domain::order::{Party, Verdict, Way};
 
     #[test]
     fn every_course_is_allowed_by_the_state_table_and_leads_to_an_end() {
@@ -311,7 +312,8 @@ mod tests {
             for fulfilment in Fulfilment::ALL {
                 let mut status = Status::Placed;
                 while let Some(next) = course.next(status, fulfilment) {
-                    let allowed = verdict(status, next, fulfilment, Party::Member);
+                    let way = Way::of(fulfilment, DeliveredBy::Business);
+                    let allowed = verdict(status, next, way, Party::Member);
                     assert!(
                         matches!(allowed, Verdict::Allowed(_)),
                         "{course:?} {fulfilment:?} {status:?} to {next:?}"

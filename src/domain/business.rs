@@ -1,11 +1,10 @@
 //! Businesses and their menus.
 
-use std::fmt;
-use std::time::Duration;
-
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
+use super::delivery::DeliveredBy;
 use super::ids::BusinessId;
 use super::money::Currency;
 use super::time::Timestamp;
@@ -117,6 +116,21 @@ pub struct Location {
     pub lng: f64,
 }
 
+/// Where a business is reached when its devices are not. Not printed by `{:?}`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct BusinessContact {
+    /// An address for mail.
+    pub email: Option<String>,
+    /// A number to call.
+    pub phone: Option<String>,
+}
+
+impl fmt::Debug for BusinessContact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BusinessContact(..)")
+    }
+}
+
 /// A place of business.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Business {
@@ -136,6 +150,10 @@ pub struct Business {
     pub prep_minutes: u16,
     /// Tables are numbered from 1 to this; 0 means none.
     pub tables: u16,
+    /// Who brings its deliveries, unless an order says otherwise.
+    pub delivered_by: DeliveredBy,
+    /// Where it is reached; for its members and operators only.
+    pub contact: BusinessContact,
     /// As stored; see [`BusinessState::at`].
     pub state: BusinessState,
     /// Counts changes.
@@ -165,14 +183,24 @@ impl Business {
         }
     }
 
-    /// How long an order taken at `now` needs by default.
-    pub fn preparation(&self, now: Timestamp) -> Duration {
+    /// What an order accepted at `now` gets where whoever accepts it says nothing: the default preparation time and what being
+    /// busy adds to it.
+    pub fn acceptance(&self, now: Timestamp) -> Acceptance {
         let extra = match self.state.at(now) {
             BusinessState::Busy { extra_minutes } => extra_minutes,
             _ => 0,
         };
-        Duration::from_secs(60 * (u64::from(self.prep_minutes) + u64::from(extra)))
+        Acceptance { prep_minutes: self.prep_minutes.saturating_add(extra), delivered_by: self.delivered_by }
     }
+}
+
+/// What a business adds to an order that it accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// Minutes until it is ready.
+    pub prep_minutes: u16,
+    /// Who brings it, if it is a delivery.
+    pub delivered_by: DeliveredBy,
 }
 
 /// Something on a menu.
@@ -210,8 +238,8 @@ mod tests {
         assert_eq!(Zone::parse("Asia/Tokyo").expect("Tokyo is known").day(t), "2026-03-02");
         assert_eq!(Zone::parse("UTC").map(|z| z.day(t)), Ok("2026-03-01".to_owned()));
         let began = |zone: &str| Zone::parse(zone).map(|zone| zone.day_began(t).to_rfc3339());
-        assert_eq!(began("UTC"), Ok("2026-03-01T00:00:00Z".to_owned()));
-        assert_eq!(began("Asia/Tokyo"), Ok("2026-03-01T15:00:00Z".to_owned()));
+        assert_eq!(began("UTC"), Ok("2026-03-01T00:00:00.000000Z".to_owned()));
+        assert_eq!(began("Asia/Tokyo"), Ok("2026-03-01T15:00:00.000000Z".to_owned()));
         assert!(Zone::parse("Mars/Olympus").is_err());
         assert!(Zone::parse("asia/tokyo").is_err());
     }

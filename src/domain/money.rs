@@ -9,13 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency([u8; 3]);
 
-// Active national currencies of ISO 4217 list one; funds, metals and test codes are left out.
-const CODES: &str = "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN \
-BZD CAD CDF CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD \
-HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD \
-MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON \
-RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX \
-USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG";
+// The national currencies of ISO 4217 list one and those of currency unions, as of January 2026; funds, metals and test codes
+// are left out. A code that is withdrawn later stays readable where it is stored, see [`Currency::stored`].
+const CODES: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY \
+COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR \
+ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK \
+MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF \
+SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU \
+UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG";
 
 /// A text that is no currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +24,15 @@ USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG";
 pub struct CurrencyError;
 
 impl Currency {
+    /// Reads what was stored: any three capital letters, since what was a currency then is one for good.
+    ///
+    /// # Errors
+    /// [`CurrencyError`] for anything else.
+    pub fn stored(text: &str) -> Result<Self, CurrencyError> {
+        let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| CurrencyError)?;
+        code.iter().all(u8::is_ascii_uppercase).then_some(Self(code)).ok_or(CurrencyError)
+    }
+
     /// The three capital letters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("a currency is made of ASCII letters only")
@@ -33,12 +43,8 @@ impl FromStr for Currency {
     type Err = CurrencyError;
 
     fn from_str(text: &str) -> Result<Self, CurrencyError> {
-        let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| CurrencyError)?;
-        CODES
-            .split_ascii_whitespace()
-            .any(|known| known.as_bytes() == code)
-            .then_some(Self(code))
-            .ok_or(CurrencyError)
+        let code = Self::stored(text)?;
+        CODES.split_ascii_whitespace().any(|known| known == text).then_some(code).ok_or(CurrencyError)
     }
 }
 
@@ -82,6 +88,25 @@ mod tests {
         for bad in ["", "eur", "EURO", "XXX", "E R", "EU", "€€€"] {
             assert_eq!(bad.parse::<Currency>(), Err(CurrencyError), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_list_has_the_newest_currencies_and_none_that_was_withdrawn() {
+        let codes: Vec<&str> = CODES.split_ascii_whitespace().collect();
+        assert!(codes.is_sorted_by(|a, b| a < b), "sorted, none twice");
+        assert_eq!(codes.len(), 155);
+        for new in ["XCG", "VED", "ZWG", "SLE", "MRU", "STN", "BYN", "XAF", "XOF", "XPF", "XCD"] {
+            assert!(new.parse::<Currency>().is_ok(), "{new}");
+        }
+        for withdrawn in ["ANG", "BGN", "HRK", "CUC", "ZWL", "SLL", "MRO", "STD", "VEF", "BYR", "LTL", "DEM"]
+        {
+            assert_eq!(withdrawn.parse::<Currency>(), Err(CurrencyError), "{withdrawn}");
+            assert_eq!(Currency::stored(withdrawn).map(|c| c.to_string()), Ok(withdrawn.to_owned()));
+        }
+        for fund in ["CHE", "CLF", "COU", "MXV", "USN", "UYW", "XAU", "XDR", "XTS"] {
+            assert_eq!(fund.parse::<Currency>(), Err(CurrencyError), "{fund}");
+        }
+        assert_eq!(Currency::stored("eur"), Err(CurrencyError));
     }
 
     #[test]

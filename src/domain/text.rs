@@ -1,4 +1,7 @@
-//! Rules for text that people typed: any script, bounded, no control characters.
+//! Rules for text that people typed: any script, bounded, something to see, and nothing that turns or breaks the text around it.
+
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
+use icu_properties::{CodePointMapData, CodePointSetData};
 
 /// Why a text was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -6,29 +9,59 @@ pub enum TextError {
     /// Nothing but white space.
     #[error("must not be empty")]
     Empty,
+    /// Nothing that shows: zero-width characters, fillers, marks without a letter.
+    #[error("must contain something that can be seen")]
+    Invisible,
     /// More characters than `max`.
     #[error("must be at most {max} characters long")]
     TooLong {
         /// The most characters allowed.
         max: usize,
     },
-    /// A control character, NUL included.
-    #[error("must not contain control characters")]
+    /// A control character, NUL included, or a line separator.
+    #[error("must not contain control characters or line separators")]
     ControlCharacter,
+    /// A character that turns the direction of what follows, beyond the end of the text.
+    #[error(
+        "must not contain characters that override the direction of text, or begin another direction without ending it"
+    )]
+    Direction,
 }
 
-/// Whether `text` fits on one line: 1 to `max` characters, no control characters.
+/// Whether `text` fits on one line: 1 to `max` characters, something to see, no control characters.
+///
+/// # Errors
+/// The first rule that is broken.
 pub fn check_line(text: &str, max: usize) -> Result<(), TextError> {
-    check(text, max, char::is_control)
+    check_length(text, max, char::is_control)?;
+    check_shown(text)
 }
 
-/// Whether `text` may be shown over several lines: 1 to `max` characters; of the control characters only the
-/// new line, carriage return and tab pass.
+/// Whether `text` may be shown over several lines: as [`check_line`], but of the control characters the new line, carriage
+/// return and tab pass.
+///
+/// # Errors
+/// The first rule that is broken.
 pub fn check_block(text: &str, max: usize) -> Result<(), TextError> {
-    check(text, max, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    check_length(text, max, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))?;
+    check_shown(text)
 }
 
-fn check(text: &str, max: usize, refused: impl Fn(char) -> bool) -> Result<(), TextError> {
+/// Whether `text` may be looked for: 1 to `max` characters on one line, which need not show.
+///
+/// # Errors
+/// The first rule that is broken.
+pub fn check_search(text: &str, max: usize) -> Result<(), TextError> {
+    check_length(text, max, char::is_control)
+}
+
+/// Whether a character is one that nobody sees and that stands for nothing by itself, like a direction mark, a joiner or a
+/// zero-width space.
+pub(super) fn is_ignorable(c: char) -> bool {
+    !c.is_ascii() && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+}
+
+fn check_length(text: &str, max: usize, refused: impl Fn(char) -> bool) -> Result<(), TextError> {
     if text.chars().any(refused) {
         Err(TextError::ControlCharacter)
     } else if text.chars().nth(max).is_some() {
@@ -38,6 +71,53 @@ fn check(text: &str, max: usize, refused: impl Fn(char) -> bool) -> Result<(), T
     } else {
         Ok(())
     }
+}
+
+/// What a text must not do to the one it is put into, and that there is something to see.
+fn check_shown(text: &str) -> Result<(), TextError> {
+    if text.is_ascii() {
+        return Ok(());
+    }
+    // Directions that a text begins and ends itself are those of names that were copied; they reach no further.
+    let (mut embedded, mut isolated) = (0_usize, 0_usize);
+    for c in text.chars() {
+        match c {
+            '\u{2028}' | '\u{2029}' => return Err(TextError::ControlCharacter),
+            '\u{202d}' | '\u{202e}' => return Err(TextError::Direction),
+            '\u{202a}' | '\u{202b}' => embedded += 1,
+            '\u{202c}' => embedded = embedded.checked_sub(1).ok_or(TextError::Direction)?,
+            '\u{2066}'..='\u{2068}' => isolated += 1,
+            '\u{2069}' => isolated = isolated.checked_sub(1).ok_or(TextError::Direction)?,
+            _ => {}
+        }
+    }
+    if embedded + isolated > 0 {
+        Err(TextError::Direction)
+    } else if text.chars().any(is_visible) {
+        Ok(())
+    } else {
+        Err(TextError::Invisible)
+    }
+}
+
+fn is_visible(c: char) -> bool {
+    use GeneralCategory as Category;
+
+    // A pattern of Braille without dots.
+    if c.is_ascii() || c == '\u{2800}' {
+        return c.is_ascii_graphic();
+    }
+    let unseen = matches!(
+        CodePointMapData::<Category>::new().get(c),
+        Category::Control
+            | Category::Format
+            | Category::PrivateUse
+            | Category::SpaceSeparator
+            | Category::NonspacingMark
+            | Category::SpacingMark
+            | Category::EnclosingMark
+    );
+    !unseen && !is_ignorable(c)
 }
 
 #[cfg(test)]
@@ -56,5 +136,41 @@ mod tests {
         assert_eq!(check_line("  ", 100), Err(TextError::Empty));
         assert_eq!(check_line("ééé", 2), Err(TextError::TooLong { max: 2 }));
         assert_eq!(check_line("éé", 2), Ok(()));
+    }
+
+    #[test]
+    fn a_text_has_something_to_see() {
+        for unseen in
+            ["\u{200b}", "\u{3164}", "\u{2800}", "\u{ad}\u{2060}", "\u{301}", "\u{e000}", "\u{e0041}"]
+        {
+            assert_eq!(check_line(unseen, 100), Err(TextError::Invisible), "{unseen:?}");
+            assert_eq!(check_block(unseen, 100), Err(TextError::Invisible), "{unseen:?}");
+            assert_eq!(check_search(unseen, 100), Ok(()), "{unseen:?}");
+        }
+        for seen in [
+            "🍕",
+            "♥",
+            "#",
+            "👨\u{200d}🍳",
+            "क\u{94d}\u{200d}ष",
+            "می\u{200c}خواهم",
+            "\u{1f3f4}\u{e0067}\u{e007f}",
+        ] {
+            assert_eq!(check_line(seen, 100), Ok(()), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_does_not_turn_or_break_the_one_around_it() {
+        for turning in ["\u{202e}001", "Ana\u{2066}", "a\u{202c}", "\u{202b}a", "a\u{2069}"] {
+            assert_eq!(check_line(turning, 100), Err(TextError::Direction), "{turning:?}");
+        }
+        for whole in ["\u{202a}+49\u{202c} Ana", "\u{2068}دانا\u{2069}", "\u{200f}שלום"] {
+            assert_eq!(check_line(whole, 100), Ok(()), "{whole:?}");
+        }
+        for broken in ["Ana\u{2028}Order #999", "a\u{2029}b", "a\u{85}b"] {
+            assert_eq!(check_line(broken, 100), Err(TextError::ControlCharacter), "{broken:?}");
+            assert_eq!(check_block(broken, 100), Err(TextError::ControlCharacter), "{broken:?}");
+        }
     }
 }

@@ -52,12 +52,15 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// RFC 3339 in UTC, as clients see it.
+    /// RFC 3339 in UTC with six digits of the second, as clients see it: always as long, so that texts sort like times and
+    /// parsers of one format are enough.
     pub fn to_rfc3339(self) -> String {
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
-            .ok()
-            .and_then(|t| t.format(&Rfc3339).ok())
-            .unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned())
+        let read = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).ok();
+        // The format has four digits for the year.
+        let t = read.filter(|t| (0..=9999).contains(&t.year())).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let (year, month, day) = (t.year(), u8::from(t.month()), t.day());
+        let (hour, minute, second, micros) = t.to_hms_micro();
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
     }
 
     /// Reads RFC 3339 with any offset; `None` for anything else.
@@ -160,6 +163,15 @@ mod tests {
             let t = Timestamp::from_micros(micros);
             assert_eq!(Timestamp::parse_rfc3339(&t.to_rfc3339()), Some(t));
         }
+    }
+
+    #[test]
+    fn a_time_has_six_digits_of_the_second_whatever_they_are() {
+        let text = |micros| Timestamp::from_micros(micros).to_rfc3339();
+        assert_eq!(text(0), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(text(1_700_000_000_120_000), "2023-11-14T22:13:20.120000Z");
+        assert_eq!(text(-1), "1969-12-31T23:59:59.999999Z");
+        assert_eq!(text(i64::MAX), "1970-01-01T00:00:00.000000Z", "beyond the years of the format");
     }
 
     #[test]

@@ -124,6 +124,11 @@ impl Drop for Place {
     }
 }
 
+/// 422: the key belongs to another request.
+pub(super) fn key_reused() -> ApiError {
+    ApiError::new(ProblemCode::IdempotencyMismatch, "Take a new key for a new request.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! Who works for a business (requirement 2.1): owners decide, staff may look.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -13,10 +14,11 @@ use crate::domain::ids::{BusinessId, InvitationId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::Member;
-use crate::storage::command::{Invitee, MemberRefusal, NewInvitation, Removal};
+use crate::storage::command::{Action, Invitee, MemberRefusal, NewInvitation, Removal};
 
 use super::identity::{Merchants, SignedIn};
 use super::input::{Body, Parsed, PathId, path_text, schema_of};
+use super::making::{Beginning, Made, MadeAnswer};
 use super::problem::ApiError;
 use super::state::Api;
 
@@ -75,7 +77,7 @@ async fn list(
 }
 
 /// Somebody to invite, or a member whose role changes, by exactly one of `email` and `user_id`.
-#[derive(Deserialize, Validate, ToSchema)]
+#[derive(Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "zoe@example.com", "role": "staff"}))]
 pub struct NewMember {
@@ -108,8 +110,13 @@ pub struct InvitedView {
 
 /// Invite somebody, or change what a member may do. For owners. Whoever is invited becomes a member by accepting; the answer is the
 /// same whether or not there is such an account.
+///
+/// With an idempotency key an invitation may be repeated for 24 hours and is made once.
 #[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = NewMember,
-    params(("id" = String, Path, description = "`biz_…`")),
+    params(
+        ("id" = String, Path, description = "`biz_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters"),
+    ),
     responses(
         (status = 200, description = "The member in the new role", body = MemberView),
         (status = 202, description = "Invited", body = InvitedView),
@@ -120,9 +127,15 @@ async fn put(
     api: web::Data<Api>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
+    request: HttpRequest,
     body: Body<NewMember>,
 ) -> Result<HttpResponse, ApiError> {
     api.owner(who.principal, id.0).await?;
+    let route = format!("POST /businesses/{}/members", id.0);
+    let making = match api.begin_making(who.principal, &request, &route, &body.0).await? {
+        Beginning::First(making) => making,
+        Beginning::Repeated(answer) => return Ok(answer.repeat(None)),
+    };
     let NewMember { email, user_id, role } = body.0;
     let invitee = match (email, user_id) {
         (Some(email), None) => Invitee::Email(email.into_inner().into_string()),
@@ -156,12 +169,12 @@ async fn put(
         invited_by: who.principal.user,
         expires_at,
     };
-    api.persistence.invite(invitation).await?;
-    Ok(HttpResponse::Accepted().json(InvitedView {
-        status: "invited",
-        role: role.as_str(),
-        expires_at: expires_at.to_rfc3339(),
-    }))
+    let view = InvitedView { status: "invited", role: role.as_str(), expires_at: expires_at.to_rfc3339() };
+    let answer = MadeAnswer::new(StatusCode::ACCEPTED, &view);
+    Ok(match api.make(making, id.0, 512, Action::Invite(Box::new(invitation)), answer).await? {
+        Made::Now(_, answer) => answer.respond(None),
+        Made::Before(answer) => answer.repeat(None),
+    })
 }
 
 /// End somebody's membership. For owners, and for members who leave.
@@ -208,10 +221,12 @@ fn last_owner() -> ApiError {
 
 impl Api {
     /// Lets owners and operators through: 403 for staff, 404 for everybody else.
-    async fn owner(&self, principal: Principal, business: BusinessId) -> Result<(), ApiError> {
+    pub(super) async fn owner(&self, principal: Principal, business: BusinessId) -> Result<(), ApiError> {
         match self.membership(principal, business).await? {
             MemberRole::Owner => Ok(()),
-            MemberRole::Staff => Err(ApiError::new(ProblemCode::Forbidden, "This is for owners.")),
+            MemberRole::Staff => {
+                Err(ApiError::new(ProblemCode::Forbidden, "This is for owners of the business."))
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Menus (requirement 2.2): everybody reads, members write.
 
-use actix_web::http::header::LOCATION;
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -10,11 +10,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::domain::business::{MAX_MENU_ITEMS, MenuItem};
 use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::{Addition, ItemPatch, Removal};
+use crate::storage::command::{Action, Addition, ItemPatch, Outcome, Removal};
 
 use super::freshness::Parts;
 use super::identity::{Merchants, SignedIn};
 use super::input::{Body, PathId, path_text, rules};
+use super::making::{Beginning, Made, MadeAnswer};
 use super::problem::ApiError;
 use super::state::Api;
 
@@ -69,7 +70,7 @@ pub struct MenuView {
     /// Of every price.
     #[schema(example = "EUR")]
     currency: String,
-    /// In the order of the menu.
+    /// Those that items name, by name.
     categories: Vec<String>,
     /// By category and name.
     items: Vec<ItemBody>,
@@ -95,8 +96,13 @@ async fn read(api: web::Data<Api>, id: PathId<BusinessId>) -> Result<HttpRespons
 }
 
 /// Put a new item on the menu.
+///
+/// With an idempotency key the request may be repeated for 24 hours and happens once.
 #[utoipa::path(tag = "menu", security(("bearer" = [])), request_body = ItemBody,
-    params(("id" = String, Path, description = "`biz_…`")),
+    params(
+        ("id" = String, Path, description = "`biz_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters"),
+    ),
     responses(
         (status = 201, description = "The item", body = ItemBody,
          headers(("Location" = String, description = "Its address"))),
@@ -107,10 +113,17 @@ async fn add(
     api: web::Data<Api>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
+    request: HttpRequest,
     body: Body<ItemBody>,
 ) -> Result<HttpResponse, ApiError> {
     api.membership(who.principal, id.0).await?;
     let view = body.0;
+    let address = format!("/api/v1/businesses/{}/menu/items/{}", id.0, in_path(&view.sku));
+    let route = format!("POST /businesses/{}/menu/items", id.0);
+    let making = match api.begin_making(who.principal, &request, &route, &view).await? {
+        Beginning::First(making) => making,
+        Beginning::Repeated(answer) => return Ok(answer.repeat(Some(address))),
+    };
     let item = MenuItem {
         sku: view.sku.clone(),
         name: view.name.clone(),
@@ -118,18 +131,18 @@ async fn add(
         price_minor: view.price_minor,
         available: view.available,
     };
-    match api.persistence.add_item(id.0, item).await? {
-        Addition::Added => {
-            let address = format!("/api/v1/businesses/{}/menu/items/{}", id.0, in_path(&view.sku));
-            Ok(HttpResponse::Created().insert_header((LOCATION, address)).json(view))
-        }
-        Addition::AlreadyThere => {
+    let action = Action::AddItem { business: id.0, item };
+    let answer = MadeAnswer::new(StatusCode::CREATED, &view);
+    match api.make(making, id.0, 256, action, answer).await? {
+        Made::Now(Outcome::ItemAdded(Addition::AlreadyThere), _) => {
             Err(ApiError::new(ProblemCode::AlreadyExists, "An item with this sku is on the menu."))
         }
-        Addition::Full => Err(ApiError::new(
+        Made::Now(Outcome::ItemAdded(Addition::Full), _) => Err(ApiError::new(
             ProblemCode::LimitReached,
             format!("The menu has {MAX_MENU_ITEMS} items, as many as it may: take one off first."),
         )),
+        Made::Now(_, answer) => Ok(answer.respond(Some(address))),
+        Made::Before(answer) => Ok(answer.repeat(Some(address))),
     }
 }
 

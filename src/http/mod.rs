@@ -17,6 +17,7 @@ pub mod input;
 pub mod invitations;
 pub mod jobs;
 pub mod limits;
+pub mod making;
 pub mod members;
 pub mod menu;
 pub mod network;

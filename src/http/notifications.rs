@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -12,9 +13,11 @@ use crate::domain::event::{Notification, Priority};
 use crate::domain::ids::{BusinessId, NotificationId};
 use crate::domain::json::JsonObject;
 use crate::domain::time::Timestamp;
+use crate::storage::command::Action;
 
 use super::identity::{Merchants, SignedIn};
 use super::input::{Body, Parsed, PathId, Query, path_text, rules, schema_of};
+use super::making::{Beginning, Made, MadeAnswer};
 use super::paging::Limit;
 use super::problem::ApiError;
 use super::state::Api;
@@ -25,7 +28,7 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 /// A notification to be stored and shown on every device of the business.
-#[derive(Deserialize, Validate, ToSchema)]
+#[derive(Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewNotification {
     /// A word programs act on.
@@ -96,17 +99,32 @@ impl From<Notification> for NotificationView {
 }
 
 /// Post a notification to a business you are a member of.
+///
+/// With an idempotency key the request may be repeated for 24 hours and happens once.
 #[utoipa::path(tag = "notifications", security(("bearer" = [])), request_body = NewNotification,
-    params(("id" = String, Path, description = "`biz_…`")),
-    responses((status = 201, description = "Stored, and on its way to every device", body = NotificationView)))]
+    params(
+        ("id" = String, Path, description = "`biz_…`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters"),
+    ),
+    responses(
+        (status = 201, description = "Stored, and on its way to every device", body = NotificationView,
+         headers(("Idempotency-Replayed" = bool, description = "`true` when the answer was given before"))),
+        (status = 409, description = "`request_in_flight`"),
+    ))]
 #[post("/businesses/{id}/notifications")]
 async fn post_one(
     api: web::Data<Api>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
+    request: HttpRequest,
     body: Body<NewNotification>,
 ) -> Result<HttpResponse, ApiError> {
     api.membership(who.principal, id.0).await?;
+    let route = format!("POST /businesses/{}/notifications", id.0);
+    let making = match api.begin_making(who.principal, &request, &route, &body.0).await? {
+        Beginning::First(making) => making,
+        Beginning::Repeated(answer) => return Ok(answer.repeat(None)),
+    };
     let NewNotification { kind, title, message, data, priority } = body.0;
     let notification = Notification {
         id: NotificationId::generate(),
@@ -118,8 +136,13 @@ async fn post_one(
         priority: priority.map_or(Priority::Normal, Parsed::into_inner),
         created_at: Timestamp::now(),
     };
-    api.persistence.post_notification(notification.clone()).await?;
-    Ok(HttpResponse::Created().json(NotificationView::from(notification)))
+    let answer = MadeAnswer::new(StatusCode::CREATED, &NotificationView::from(notification.clone()));
+    let action = Action::PostNotification(Box::new(notification));
+    // The answer is about as large as what is stored.
+    Ok(match api.make(making, id.0, 256 + answer.body.len(), action, answer).await? {
+        Made::Now(_, answer) => answer.respond(None),
+        Made::Before(answer) => answer.repeat(None),
+    })
 }
 
 /// Which notifications a list shows.

@@ -10,6 +10,8 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
 use crate::actors::persistence::{RETRY_AFTER, SubmitError};
 use crate::actors::room::RoomError;
+use crate::domain::money::Currency;
+use crate::domain::order::Status;
 use crate::protocol::problem::{FieldError, Problem, ProblemCode};
 use crate::storage::StoreError;
 
@@ -84,9 +86,26 @@ impl ApiError {
         self
     }
 
-    /// Names the present version.
-    pub fn current_version(mut self, version: i64) -> Self {
+    /// Names the present version and where the order stands in it.
+    pub fn current(mut self, version: i64, status: Status) -> Self {
         self.0.problem.current_version = Some(version);
+        self.0.problem.current_status = Some(status.as_str().to_owned());
+        self
+    }
+
+    /// Names what the order costs now.
+    pub fn total(mut self, total_minor: i64, currency: Currency) -> Self {
+        self.0.problem.total_minor = Some(total_minor);
+        self.0.problem.currency = Some(currency.to_string());
+        self
+    }
+
+    /// As the answer to a request with an idempotency key, which can be repeated where it is not known what came of it.
+    pub fn of_keyed_request(mut self) -> Self {
+        if self.0.code == ProblemCode::OutcomeUnknown {
+            self.0.problem.detail =
+                "It may have happened. Repeat the request with the same idempotency key.".to_owned();
+        }
         self
     }
 
@@ -184,10 +203,7 @@ impl From<SubmitError> for ApiError {
 }
 
 fn outcome_unknown() -> ApiError {
-    ApiError::new(
-        ProblemCode::OutcomeUnknown,
-        "It may have happened. Repeat the request with the same idempotency key, or look before you repeat it.",
-    )
+    ApiError::new(ProblemCode::OutcomeUnknown, "It may have happened. Look before you repeat the request.")
 }
 
 impl From<PasswordError> for ApiError {
@@ -215,6 +231,14 @@ mod tests {
         let slow = ApiError::new(ProblemCode::TooManyRequests, "").retry_after(Duration::from_millis(1001));
         assert_eq!(wait(slow), Some("2".to_owned()));
         assert_eq!(wait(ApiError::not_found()), None);
+    }
+
+    #[test]
+    fn only_a_request_with_a_key_is_told_to_repeat_it_with_that_key() {
+        let unknown = || ApiError::from(SubmitError::OutcomeUnknown);
+        assert!(!unknown().problem().detail.contains("key"), "{}", unknown().problem().detail);
+        assert!(unknown().of_keyed_request().problem().detail.contains("the same idempotency key"));
+        assert_eq!(ApiError::not_found().of_keyed_request().problem(), ApiError::not_found().problem());
     }
 
     #[test]

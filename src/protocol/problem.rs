@@ -71,6 +71,10 @@ problems! {
     BusinessClosed => 409, "business_closed", "The business is closed";
     /// The last owner cannot leave.
     LastOwner => 409, "last_owner", "A business keeps at least one owner";
+    /// The menu's total is another than the one named.
+    PriceChanged => 409, "price_changed", "The price has changed";
+    /// There are prices or orders in the present currency.
+    CurrencyInUse => 409, "currency_in_use", "The currency is in use";
     /// As many as there may be.
     LimitReached => 409, "limit_reached", "There are as many as there may be";
     /// `If-Match` does not match.
@@ -83,6 +87,8 @@ problems! {
     Misdirected => 421, "misdirected", "This hub has another name";
     /// Fields with bad values, all of them named.
     Invalid => 422, "invalid", "Some fields are not acceptable";
+    /// Nobody takes online payments here.
+    PaymentUnavailable => 422, "payment_unavailable", "This way of paying is not available";
     /// The key was used for another request.
     IdempotencyMismatch => 422, "idempotency_mismatch", "This idempotency key was used for another request";
     /// An address of sockets, asked for otherwise.
@@ -97,7 +103,7 @@ problems! {
     Internal => 500, "internal", "Something went wrong here";
     /// Too much to do or the store is away; nothing happened.
     Unavailable => 503, "unavailable", "Not now, try again";
-    /// Too slow to know: it may have happened. Repeat with the same idempotency key.
+    /// Too slow to know: it may have happened.
     OutcomeUnknown => 503, "outcome_unknown", "It may have happened";
 }
 
@@ -136,6 +142,15 @@ pub struct Problem {
     /// The present version, for `stale_version` and `precondition_failed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_version: Option<i64>,
+    /// Where the order stands now, for `stale_version` and `precondition_failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_status: Option<String>,
+    /// What the order costs now, in minor units, for `price_changed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_minor: Option<i64>,
+    /// Of that total; ISO 4217.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// Finds the request in the log.
     pub request_id: String,
 }
@@ -152,6 +167,9 @@ impl Problem {
             errors: Vec::new(),
             allowed: None,
             current_version: None,
+            current_status: None,
+            total_minor: None,
+            currency: None,
             request_id: String::new(),
         }
     }

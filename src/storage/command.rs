@@ -8,19 +8,22 @@ mod upkeep;
 use std::sync::Arc;
 
 use crate::domain::access::{MemberRole, Role};
-use crate::domain::business::{Business, BusinessState, Location, MenuItem, Zone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Zone};
 use crate::domain::cursor::Epoch;
+use crate::domain::delivery::DeliveredBy;
 use crate::domain::event::Notification;
 use crate::domain::ids::{BusinessId, CommandId, InvitationId, NotificationId, OrderId, SessionId, UserId};
+use crate::domain::money::Currency;
 use crate::domain::order::{Draft, MoveRequest};
+use crate::domain::private::Private;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 
 pub use devices::{DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
 pub use invitations::{InvitationAnswer, InvitationOutcome, Invitee, NewInvitation};
 pub use outcome::{
-    Addition, Committed, Creation, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation,
-    UserChange,
+    Addition, BusinessUpdate, Committed, Creation, KeyedRepeat, MemberRefusal, MoveError, Outcome,
+    PlaceOutcome, Removal, Rotation, UserChange,
 };
 pub use upkeep::{Advanced, EpochChange, Purgeable, RETENTION, Retention, RowKey, SealedColumn, Sweepable};
 
@@ -42,6 +45,8 @@ pub enum Action {
     PlaceOrder(Box<PlaceOrder>),
     /// Move an order along its table.
     MoveOrder(MoveOrder),
+    /// Do something at most once for an idempotency key.
+    Keyed(Box<Keyed>),
     /// Store a notification and tell the business's room.
     PostNotification(Box<Notification>),
     /// Make an account.
@@ -204,6 +209,14 @@ pub enum Action {
 }
 
 impl Action {
+    /// What is done, whether or not once for a key.
+    pub fn unkeyed(&self) -> &Self {
+        match self {
+            Self::Keyed(keyed) => &keyed.action,
+            action => action,
+        }
+    }
+
     /// Whether nobody stands and waits for it: what is told by devices in passing, and upkeep.
     pub fn can_wait(&self) -> bool {
         matches!(
@@ -259,6 +272,20 @@ impl std::fmt::Debug for KeptAnswer {
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Something that is done at most once for an idempotency key, and whose answer is known before it is done. It is kept with the key
+/// when something was made.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    /// The key of the request.
+    pub key: IdempotencyKey,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// The body of the answer.
+    pub body: Private<String>,
+    /// What to do: nothing that places or moves an order.
+    pub action: Action,
 }
 
 /// Move an order.
@@ -422,10 +449,16 @@ pub struct BusinessPatch {
     pub zone: Option<String>,
     /// Decides when its day begins.
     pub timezone: Option<Zone>,
+    /// The currency of every price; only while there are no prices and no orders.
+    pub currency: Option<Currency>,
     /// Minutes an order takes.
     pub prep_minutes: Option<u16>,
     /// How many tables.
     pub tables: Option<u16>,
+    /// Who brings its deliveries.
+    pub delivered_by: Option<DeliveredBy>,
+    /// Where it is reached; all of it is replaced.
+    pub contact: Option<BusinessContact>,
     /// Whether it takes orders.
     pub state: Option<BusinessState>,
 }

@@ -230,6 +230,8 @@ pub enum Happened {
     Acknowledged {
         /// Its own id, else its session's.
         device: String,
+        /// Who was signed in on it; `None` where an older release wrote it down.
+        user: Option<UserId>,
     },
     /// An event of it was shown or acted upon on a device.
     Marked {

@@ -1,20 +1,24 @@
 //! Rows as both databases keep them, and the way into the domain and back.
 
+mod businesses;
+
 use std::str::FromStr;
 
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::FromRow;
 
-use crate::domain::business::{Business, BusinessState, Location, MenuItem, Zone};
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::event::{EventKind, Notification};
 use crate::domain::ids::EventId;
-use crate::domain::order::{Order, OrderItem, PaymentMethod, PaymentStatus};
+use crate::domain::money::Currency;
+use crate::domain::order::{EndedReason, Order, OrderItem, PaymentMethod, PaymentStatus};
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::{EventData, RoomEvent};
 use crate::telemetry::Metrics;
+
+pub(super) use businesses::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
 
 use super::cipher::{Aad, Cipher, Nonce};
 use super::error::StoreError;
@@ -68,7 +72,8 @@ pub(super) fn open(cipher: &Cipher, aad: Aad<'_>, sealed: &str) -> Result<String
 /// The columns of [`OrderRow`], of `orders o`.
 pub(super) const ORDER_COLUMNS: &str = "o.id, o.order_number, o.business_id, o.customer_id, o.customer_name, o.phone, \
      o.address, o.fulfilment, o.status, o.payment_method, o.payment_status, o.total_minor, o.currency, o.notes, \
-     o.table_no, o.prep_minutes, o.version, o.created_at, o.updated_at";
+     o.table_no, o.prep_minutes, o.version, o.created_at, o.updated_at, o.ready_at, o.delivered_by, o.ended_code, \
+     o.ended_text, o.delivery_version, o.payment_version";
 
 #[derive(Serialize, FromRow)]
 pub(super) struct OrderRow {
@@ -91,6 +96,38 @@ pub(super) struct OrderRow {
     version: i64,
     created_at: i64,
     updated_at: i64,
+    #[serde(flatten)]
+    #[sqlx(flatten)]
+    course: CourseRow,
+}
+
+/// What of an order is known only when it moves on, besides its status.
+#[derive(Debug, Serialize, FromRow)]
+pub(super) struct CourseRow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ready_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_text: Option<String>,
+    delivery_version: i64,
+    payment_version: i64,
+}
+
+impl CourseRow {
+    pub(super) fn of(order: &Order) -> Self {
+        let ended = order.ended_reason.as_ref();
+        Self {
+            ready_at: order.ready_at.map(Timestamp::as_micros),
+            delivered_by: order.delivered_by.map(|by| by.as_str().to_owned()),
+            ended_code: ended.map(|ended| ended.code.as_str().to_owned()),
+            ended_text: ended.and_then(|ended| ended.text.clone()),
+            delivery_version: order.delivery_version,
+            payment_version: order.payment_version,
+        }
+    }
 }
 
 fn order_aad<'a>(column: &'static str, row: &'a str) -> Aad<'a> {
@@ -130,6 +167,7 @@ impl OrderRow {
             version: order.version,
             created_at: order.created_at.as_micros(),
             updated_at: order.updated_at.as_micros(),
+            course: CourseRow::of(order),
             id,
         })
     }
@@ -148,6 +186,10 @@ impl OrderRow {
             .map(|sealed| open(cipher, order_aad("address", &self.id), &sealed))
             .transpose()?
             .map(|json| serde_json::from_str(&json).map_err(|_| corrupt("orders.address")))
+            .transpose()?;
+        let CourseRow { ready_at, delivered_by, ended_code, ended_text, .. } = self.course;
+        let ended_reason = ended_code
+            .map(|code| Ok(EndedReason { code: parse("orders.ended_code", &code)?, text: ended_text }))
             .transpose()?;
         Ok(Order {
             id: parse("orders.id", &self.id)?,
@@ -169,11 +211,16 @@ impl OrderRow {
                 .ok_or_else(|| corrupt("orders.payment_status"))?,
             items,
             total_minor: self.total_minor,
-            currency: parse("orders.currency", &self.currency)?,
+            currency: Currency::stored(&self.currency).map_err(|_| corrupt("orders.currency"))?,
             notes: self.notes,
             table: self.table_no.map(|n| number("orders.table_no", n)).transpose()?,
             prep_minutes: self.prep_minutes.map(|n| number("orders.prep_minutes", n)).transpose()?,
+            ready_at: ready_at.map(Timestamp::from_micros),
+            delivered_by: delivered_by.map(|by| parse("orders.delivered_by", &by)).transpose()?,
+            ended_reason,
             version: self.version,
+            delivery_version: self.course.delivery_version,
+            payment_version: self.course.payment_version,
             created_at: Timestamp::from_micros(self.created_at),
             updated_at: Timestamp::from_micros(self.updated_at),
         })
@@ -246,106 +293,6 @@ pub(super) fn assemble(
             row.into_order(items, cipher)
         })
         .collect()
-}
-
-/// The columns of [`BusinessRow`], of `businesses b`.
-pub(super) const BUSINESS_COLUMNS: &str = "b.id, b.name, b.lat, b.lng, b.zone, b.timezone, b.currency, \
-     b.prep_minutes, b.tables, b.state, b.extra_minutes, b.paused_until, b.version, b.created_at, b.updated_at";
-
-#[derive(Debug, Serialize, Deserialize, FromRow)]
-pub(super) struct BusinessRow {
-    id: String,
-    name: String,
-    lat: f64,
-    lng: f64,
-    zone: String,
-    timezone: String,
-    currency: String,
-    prep_minutes: i64,
-    tables: i64,
-    state: String,
-    extra_minutes: Option<i64>,
-    paused_until: Option<i64>,
-    version: i64,
-    created_at: i64,
-    updated_at: i64,
-}
-
-/// A state as its three columns.
-pub(super) fn state_columns(state: BusinessState) -> (&'static str, Option<i64>, Option<i64>) {
-    match state {
-        BusinessState::Open => ("open", None, None),
-        BusinessState::Busy { extra_minutes } => ("busy", Some(extra_minutes.into()), None),
-        BusinessState::Paused { until } => ("paused", None, Some(until.as_micros())),
-        BusinessState::Closed => ("closed", None, None),
-    }
-}
-
-impl BusinessRow {
-    pub(super) fn of(business: &Business) -> Self {
-        let (state, extra_minutes, paused_until) = state_columns(business.state);
-        Self {
-            id: business.id.to_string(),
-            name: business.name.clone(),
-            lat: business.location.lat,
-            lng: business.location.lng,
-            zone: business.zone.clone(),
-            timezone: business.timezone.name().to_owned(),
-            currency: business.currency.to_string(),
-            prep_minutes: business.prep_minutes.into(),
-            tables: business.tables.into(),
-            state: state.to_owned(),
-            extra_minutes,
-            paused_until,
-            version: business.version,
-            created_at: business.created_at.as_micros(),
-            updated_at: business.updated_at.as_micros(),
-        }
-    }
-
-    pub(super) fn into_business(self) -> Result<Business, StoreError> {
-        let state = match (self.state.as_str(), self.extra_minutes, self.paused_until) {
-            ("open", None, None) => BusinessState::Open,
-            ("busy", Some(extra), None) => {
-                BusinessState::Busy { extra_minutes: number("businesses.extra_minutes", extra)? }
-            }
-            ("paused", None, Some(until)) => BusinessState::Paused { until: Timestamp::from_micros(until) },
-            ("closed", None, None) => BusinessState::Closed,
-            _ => return Err(corrupt("businesses.state")),
-        };
-        Ok(Business {
-            id: parse("businesses.id", &self.id)?,
-            name: self.name,
-            location: Location { lat: self.lat, lng: self.lng },
-            zone: self.zone,
-            timezone: Zone::parse(&self.timezone).map_err(|_| corrupt("businesses.timezone"))?,
-            currency: parse("businesses.currency", &self.currency)?,
-            prep_minutes: number("businesses.prep_minutes", self.prep_minutes)?,
-            tables: number("businesses.tables", self.tables)?,
-            state,
-            version: self.version,
-            created_at: Timestamp::from_micros(self.created_at),
-            updated_at: Timestamp::from_micros(self.updated_at),
-        })
-    }
-}
-
-/// An item of a menu, in the menu it belongs to.
-#[derive(Debug, FromRow)]
-pub(super) struct MenuItemRow {
-    pub(super) business_id: String,
-    sku: String,
-    name: String,
-    category: Option<String>,
-    price_minor: i64,
-    available: bool,
-}
-
-impl From<MenuItemRow> for MenuItem {
-    fn from(row: MenuItemRow) -> Self {
-        let MenuItemRow { sku, name, category, price_minor, available, .. } = row;
-        Self { sku, name, category, price_minor, available }
-    }
 }
 
 #[derive(Debug, Serialize, FromRow)]

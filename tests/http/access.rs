@@ -45,7 +45,7 @@ POST   /api/v1/businesses                             -             401 403 403 
 GET    /api/v1/businesses/{id}                        own           401 200 200 200 200 200
 GET    /api/v1/businesses/{id}                        other,foreign 401 200 200 200 200 200
 GET    /api/v1/businesses/{id}                        absent        401 404 404 404 404 404
-PATCH  /api/v1/businesses/{id}                        own           401 403 403 200 200 200
+PATCH  /api/v1/businesses/{id}                        own           401 403 403 403 200 200
 PATCH  /api/v1/businesses/{id}                        other,foreign 401 403 403 404 404 200
 PATCH  /api/v1/businesses/{id}                        absent        401 403 403 404 404 404
 GET    /api/v1/businesses/{id}/members                own           401 403 403 200 200 200

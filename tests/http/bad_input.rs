@@ -241,6 +241,7 @@ async fn bad_input_gets_its_answer_row_by_row(kind: StoreKind) {
         order("NUL in a sku", items("so\u{0}up", json!(1)), 422, "invalid").naming(&["items[0].sku"]),
         order("notes too long", json!({"notes": "é".repeat(501)}), 422, "invalid").naming(&["notes"]),
         order("an unknown payment", json!({"payment": "card"}), 422, "invalid").naming(&["payment"]),
+        order("a payment that nobody takes", json!({"payment": "online"}), 422, "payment_unavailable"),
         order("a missing field", json!({"payment": null}), 422, "invalid").naming(&["payment"]),
         order("a delivery to nowhere", json!({"fulfilment": "delivery"}), 422, "invalid")
             .naming(&["address"]),
@@ -304,10 +305,9 @@ async fn bad_input_gets_its_answer_row_by_row(kind: StoreKind) {
             &format!("/businesses/{business}"),
             &mia,
             Sent::Json(json!({"currency": "USD"})),
-            422,
-            "invalid",
-        )
-        .naming(&["currency"]),
+            409,
+            "currency_in_use",
+        ),
         row("another's role", Method::POST, "/businesses", &zoe, Sent::Json(json!({})), 403, "forbidden"),
         shop("no currency of this world", json!({"currency": "XXX"})).naming(&["currency"]),
         shop("no time zone of this world", json!({"timezone": "Mars/Olympus"})).naming(&["timezone"]),
@@ -359,6 +359,8 @@ async fn bad_input_gets_its_answer_row_by_row(kind: StoreKind) {
             .naming(&["status"]),
         change("an outdated tag", json!({"status": "accepted"}), 412, "precondition_failed")
             .header("if-match", "\"7\""),
+        change("a tag without quotation marks", json!({"status": "accepted"}), 400, "malformed")
+            .header("if-match", "1"),
         list("a bad cursor", "cursor=nonsense", &["cursor"]),
         list("a cursor of a room", "cursor=0000beef.42", &["cursor"]),
         list("a page too large", "limit=51", &["limit"]),

@@ -38,9 +38,13 @@ async fn owners_decide_who_belongs_to_a_business_and_staff_may_look(kind: StoreK
     last_owner.expect_problem(409, "last_owner");
 
     let path = format!("/businesses/{business}");
-    staff.patch(&app, &path, &json!({"name": "Bakery"})).await.expect(200);
+    staff.patch(&app, &path, &json!({"name": "Bakery"})).await.expect_problem(403, "forbidden");
+    staff.patch(&app, &path, &json!({"state": "closed"})).await.expect(200);
+    let both = json!({"state": "open", "tables": 3});
+    staff.patch(&app, &path, &both).await.expect_problem(403, "forbidden");
+    owner.patch(&app, &path, &both).await.expect(200);
     owner.delete(&app, &format!("{members}/{}", staff.id)).await.expect(204);
-    staff.patch(&app, &path, &json!({"name": "Mine"})).await.expect_problem(404, "not_found");
+    staff.patch(&app, &path, &json!({"state": "closed"})).await.expect_problem(404, "not_found");
 }
 
 async fn nobody_becomes_a_member_without_saying_yes(kind: StoreKind) {

@@ -15,6 +15,7 @@ mod documentation;
 mod idempotency;
 mod limits;
 mod nesting;
+mod ordering;
 mod orders;
 mod origins;
 mod protection;

@@ -2,9 +2,10 @@
 
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::room::RoomId;
+use bellhop::storage::Happened;
 use bellhop::storage::command::{Action, DeviceAck, DeviceMark, MarkKind, Outcome, Reach, ReceivedAck};
 
-use crate::fixtures::{World, now, place, run, run_one};
+use crate::fixtures::{World, now, place, placed, run, run_one};
 
 /// As a device sends them that was there from the beginning.
 fn stored(acks: impl IntoIterator<Item = DeviceAck>) -> Action {
@@ -36,7 +37,8 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let room = RoomId::Business(world.business.id);
         let orders = (0..4).map(|_| place(world.draft())).collect();
-        let events = run(&mut *lane, orders).await.events;
+        let committed = run(&mut *lane, orders).await;
+        let (order, events) = (placed(&committed.outcomes[0]).id, committed.events);
         let cursor = |seq| events.iter().find(|e| e.room == room && e.cursor.seq == seq).unwrap().cursor;
         let ack = |device: &str, seq, at| stored([DeviceAck {
             room, device: device.to_owned(), user: world.owner, cursor: cursor(seq),
@@ -51,6 +53,11 @@ on_every_store! {
         assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'till' AND at = 200").await, 2);
         assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'phone' AND at = 300").await, 4);
         assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 8);
+        let users: Vec<_> = store.store.timeline(order).await.unwrap().into_iter().filter_map(|entry| match entry.what {
+            Happened::Acknowledged { user, .. } => Some(user),
+            _ => None,
+        }).collect();
+        assert_eq!(users, [Some(world.owner), Some(world.owner)], "who was signed in on the device");
     }
 
     async fn nobody_acknowledges_orders_from_before_they_came(store) {

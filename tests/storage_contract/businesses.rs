@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use bellhop::domain::access::{MemberRole, Role};
-use bellhop::domain::business::{BusinessState, Location, MenuItem, Zone};
+use bellhop::domain::business::{BusinessContact, BusinessState, Location, MenuItem, Zone};
+use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::ids::{BusinessId, UserId};
+use bellhop::storage::Lane;
 use bellhop::storage::command::{
-    Action, Addition, BusinessPatch, ItemPatch, MemberRefusal, Outcome, Removal,
+    Action, Addition, BusinessPatch, BusinessUpdate, ItemPatch, MemberRefusal, Outcome, Removal,
 };
 
-use crate::fixtures::{World, item, now, run, run_one, user, world};
+use crate::fixtures::{World, item, now, place_one, run, run_one, user, world};
 
 fn put(world: &World, user: UserId, role: MemberRole) -> Action {
     Action::PutMember { business: world.business.id, user, role }
@@ -36,7 +38,7 @@ on_every_store! {
             BusinessState::Open,
         ] {
             let patch = BusinessPatch { state: Some(state), ..BusinessPatch::default() };
-            let Outcome::BusinessUpdated(Some(updated)) = run_one(&mut *lane, update(patch)).await else { panic!() };
+            let Outcome::BusinessUpdated(BusinessUpdate::Updated(updated)) = run_one(&mut *lane, update(patch)).await else { panic!() };
             expected.version += 1;
             (expected.state, expected.updated_at) = (state, updated.updated_at);
             assert_eq!(*updated, expected);
@@ -44,15 +46,61 @@ on_every_store! {
         let patch = BusinessPatch {
             name: Some("Новое".to_owned()), location: Some(Location { lat: -0.1, lng: 179.999_999_9 }),
             zone: Some("north".to_owned()), timezone: Some(Zone::utc()), prep_minutes: Some(5), tables: Some(0),
-            state: None,
+            contact: Some(BusinessContact { email: None, phone: Some("112".to_owned()) }),
+            delivered_by: Some(DeliveredBy::Drivers), currency: None, state: None,
         };
-        let Outcome::BusinessUpdated(Some(updated)) = run_one(&mut *lane, update(patch)).await else { panic!() };
+        let Outcome::BusinessUpdated(BusinessUpdate::Updated(updated)) = run_one(&mut *lane, update(patch)).await else { panic!() };
         assert_eq!((&*updated.name, updated.location.lng, updated.tables), ("Новое", 179.999_999_9, 0));
         assert_eq!(store.store.business(world.business.id).await.unwrap(), Some(*updated));
         let absent = Action::UpdateBusiness {
             business: BusinessId::generate(), patch: Box::new(BusinessPatch::default()),
         };
-        assert!(matches!(run_one(&mut *lane, absent).await, Outcome::BusinessUpdated(None)));
+        assert!(matches!(run_one(&mut *lane, absent).await, Outcome::BusinessUpdated(BusinessUpdate::NotThere)));
+    }
+
+    async fn a_currency_changes_until_there_is_a_price_or_an_order(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let to = |business, code: &str| {
+            let patch = BusinessPatch { currency: Some(code.parse().unwrap()), ..BusinessPatch::default() };
+            Action::UpdateBusiness { business, patch: Box::new(patch) }
+        };
+        let fresh = crate::fixtures::business();
+        let make = Action::CreateBusiness { business: Box::new(fresh.clone()), owner: world.owner };
+        let outcomes = run(&mut *lane, vec![make, to(fresh.id, "XCG")]).await.outcomes;
+        let Outcome::BusinessUpdated(BusinessUpdate::Updated(changed)) = &outcomes[1] else { panic!("{outcomes:?}") };
+        assert_eq!(changed.currency.as_str(), "XCG");
+        let in_use = async |lane: &mut dyn Lane, code| {
+            let outcome = run_one(lane, to(world.business.id, code)).await;
+            matches!(outcome, Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse))
+        };
+        assert!(in_use(&mut *lane, "EUR").await, "there are prices");
+        assert!(!in_use(&mut *lane, "JPY").await, "it is the present one");
+        place_one(&mut *lane, world.draft()).await;
+        for sku in ["SOUP", "PIZZA-1", "GONE"] {
+            run_one(&mut *lane, Action::RemoveItem { business: world.business.id, sku: sku.to_owned() }).await;
+        }
+        assert!(in_use(&mut *lane, "EUR").await, "there was an order");
+        assert_eq!(store.store.business(world.business.id).await.unwrap().unwrap().currency, world.business.currency);
+    }
+
+    async fn a_currency_that_was_withdrawn_since_stays_readable(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let order = place_one(&mut *lane, world.draft()).await;
+        store.tamper("UPDATE businesses SET currency = 'ANG'").await;
+        store.tamper("UPDATE orders SET currency = 'ANG'").await;
+        assert_eq!(store.store.business(world.business.id).await.unwrap().unwrap().currency.as_str(), "ANG");
+        assert_eq!(store.store.order(order.id).await.unwrap().unwrap().currency.as_str(), "ANG");
+    }
+
+    async fn the_contact_of_a_business_is_sealed(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let shown = "SELECT count(*) FROM businesses WHERE contact_email LIKE '%example%' OR contact_phone LIKE '%44%55%' \
+                     OR contact_email IS NULL OR contact_phone IS NULL";
+        assert_eq!(store.peek(shown).await, 0);
+        let none = BusinessPatch { contact: Some(BusinessContact::default()), ..BusinessPatch::default() };
+        run_one(&mut *lane, Action::UpdateBusiness { business: world.business.id, patch: Box::new(none) }).await;
+        let contact = store.store.business(world.business.id).await.unwrap().unwrap().contact;
+        assert_eq!(contact, BusinessContact::default());
     }
 
     async fn businesses_are_listed_oldest_first_from_anywhere(store) {

@@ -1,7 +1,8 @@
 //! Businesses, customers and commands to test with.
 
 use bellhop::domain::access::Role;
-use bellhop::domain::business::{Business, BusinessState, Location, MenuItem, Zone};
+use bellhop::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Zone};
+use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::ids::{BusinessId, CommandId, OrderId, UserId};
 use bellhop::domain::order::{
     Address, Draft, DraftItem, Fulfilment, MoveRequest, Order, Party, PaymentMethod, Status,
@@ -58,6 +59,11 @@ pub(crate) fn business() -> Business {
         currency: "JPY".parse().unwrap(),
         prep_minutes: 20,
         tables: 12,
+        delivered_by: DeliveredBy::Business,
+        contact: BusinessContact {
+            email: Some("kitchen@example.test".to_owned()),
+            phone: Some("+45 44 55 66 77".to_owned()),
+        },
         state: BusinessState::Open,
         version: 1,
         created_at: now(),
@@ -110,6 +116,7 @@ impl World {
             id: OrderId::generate(),
             business_id: self.business.id,
             customer_id: self.customer,
+            placed_by: Party::Customer,
             customer_name: "王小明 Müller".to_owned(),
             phone: Some("+49 30 5550123".to_owned()),
             address: Some(Address {
@@ -124,6 +131,7 @@ impl World {
             table: None,
             notes: Some("ring twice\n\"please\"".to_owned()),
             payment: PaymentMethod::Cash,
+            expected_total_minor: None,
         }
     }
 }
@@ -153,7 +161,9 @@ pub(crate) async fn place_one(lane: &mut dyn Lane, draft: Draft) -> Order {
 }
 
 pub(crate) fn move_to(order: &Order, to: Status) -> Action {
-    let request = MoveRequest { party: Party::Member, to, version: order.version, prep_minutes: Some(25) };
+    let version = order.version;
+    let request =
+        MoveRequest { party: Party::Member, to, version, prep_minutes: Some(25), delivered_by: None };
     Action::MoveOrder(MoveOrder { order: order.id, user: None, request, reason: Some("because".to_owned()) })
 }
 

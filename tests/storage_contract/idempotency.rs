@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop::domain::business::BusinessState;
+use bellhop::domain::private::Private;
 use bellhop::protocol::views::{Contact, OrderView};
 use bellhop::storage::Attempt;
-use bellhop::storage::command::{Action, BusinessPatch, KeptAnswer, Outcome, PlaceOutcome};
+use bellhop::storage::command::{
+    Action, Addition, BusinessPatch, IdempotencyKey, KeptAnswer, Keyed, KeyedRepeat, Outcome, PlaceOutcome,
+};
 
-use crate::fixtures::{World, command, place_once, placed, run, run_one};
+use crate::fixtures::{World, command, item, place_once, placed, run, run_one};
 
 fn replayed(outcome: &Outcome) -> KeptAnswer {
     match outcome {
@@ -124,5 +127,35 @@ on_every_store! {
             task.await.unwrap();
         }
         assert_eq!(store.peek("SELECT count(*) FROM orders").await, 80);
+    }
+
+    async fn what_is_made_under_a_key_is_made_once_and_answered_alike(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let keyed = |key: &str, mac: &str, action: Action| {
+            let key = IdempotencyKey { scope: "who POST /x".to_owned(), key: key.to_owned(), request_mac: mac.to_owned() };
+            Action::Keyed(Box::new(Keyed { key, status: 201, body: Private(format!("{{\"of\":\"{mac}\"}}")), action }))
+        };
+        let add = |sku: &str| Action::AddItem { business: world.business.id, item: item(sku, 5) };
+        let kept = |outcome: &Outcome| match outcome {
+            Outcome::Repeated(KeyedRepeat::Answered(kept)) => (kept.status, kept.body.clone()),
+            other => panic!("{other:?}"),
+        };
+        // In one transaction, and in one after it.
+        let first = run(&mut *lane, vec![
+            keyed("a", "m", add("NEW")), keyed("a", "m", add("NEW")), keyed("a", "other", add("NEWER")),
+            keyed("b", "n", add("SOUP")),
+        ]).await.outcomes;
+        assert!(matches!(first[0], Outcome::ItemAdded(Addition::Added)));
+        assert_eq!(kept(&first[1]), (201, "{\"of\":\"m\"}".to_owned()));
+        assert!(matches!(first[2], Outcome::Repeated(KeyedRepeat::KeyReused)));
+        assert!(matches!(first[3], Outcome::ItemAdded(Addition::AlreadyThere)), "a refusal is not kept");
+        let again = run(&mut *lane, vec![
+            keyed("a", "m", add("NEW")), keyed("a", "other", add("NEWER")), keyed("b", "o", add("OTHER")),
+        ]).await.outcomes;
+        assert_eq!(kept(&again[0]), (201, "{\"of\":\"m\"}".to_owned()));
+        assert!(matches!(again[1], Outcome::Repeated(KeyedRepeat::KeyReused)));
+        assert!(matches!(again[2], Outcome::ItemAdded(Addition::Added)));
+        assert_eq!(store.store.menu(world.business.id).await.unwrap().len(), 5);
+        assert_eq!(store.peek("SELECT count(*) FROM idempotency_keys WHERE body LIKE '%of%'").await, 0, "sealed");
     }
 }

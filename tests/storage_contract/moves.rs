@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use bellhop::domain::business::BusinessState;
+use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::event::EventType;
-use bellhop::domain::order::{MoveRefusal, MoveRequest, Party, Status};
-use bellhop::storage::command::{Action, MoveError, MoveOrder, Outcome};
+use bellhop::domain::order::{MoveRefusal, MoveRequest, Order, Party, Status};
+use bellhop::storage::command::{Action, BusinessPatch, MoveError, MoveOrder, Outcome};
 
-use crate::fixtures::{World, move_to, place_one, run, run_one};
+use crate::fixtures::{World, move_to, place, place_one, run, run_one};
 
 fn moved(outcome: Outcome) -> Result<bellhop::domain::order::Order, MoveError> {
     match outcome {
-        Outcome::Moved(result) => result,
+        Outcome::Moved(result) => result.map(|order| *order),
         other => panic!("expected a move, got {other:?}"),
     }
 }
@@ -51,7 +53,7 @@ on_every_store! {
         let order = place_one(&mut *lane, world.draft()).await;
         let mut stale = order.clone();
         stale.version = 7;
-        let request = MoveRequest { party: Party::Customer, to: Status::Accepted, version: 1, prep_minutes: None };
+        let request = MoveRequest { party: Party::Customer, to: Status::Accepted, version: 1, prep_minutes: None, delivered_by: None };
         let theirs = Action::MoveOrder(MoveOrder { order: order.id, user: None, request, reason: None });
         let mut absent = order.clone();
         absent.id = bellhop::domain::ids::OrderId::generate();
@@ -62,7 +64,7 @@ on_every_store! {
         assert!(committed.events.is_empty());
         let answers: Vec<_> = committed.outcomes.into_iter().map(|o| moved(o).unwrap_err()).collect();
         assert_eq!(answers, [
-            MoveError::Refused(MoveRefusal::Stale { current: 1 }),
+            MoveError::Refused(MoveRefusal::Stale { current: 1, status: Status::Placed }),
             MoveError::Refused(MoveRefusal::Forbidden {
                 from: Status::Placed,
                 allowed: vec![Status::Accepted, Status::Rejected, Status::Cancelled],
@@ -91,14 +93,59 @@ on_every_store! {
             let to = if i % 2 == 0 { Status::Accepted } else { Status::Rejected };
             tokio::spawn(async move { moved(run_one(&mut **lane.lock().await, move_to(&order, to)).await) })
         }).collect();
-        let mut won = 0;
+        let (mut won, mut losers) = (0, Vec::new());
         for task in tasks {
             match task.await.unwrap() {
                 Ok(_) => won += 1,
-                Err(error) => assert_eq!(error, MoveError::Refused(MoveRefusal::Stale { current: 2 })),
+                Err(MoveError::Refused(MoveRefusal::Stale { current, status })) => losers.push((current, status)),
+                Err(error) => panic!("{error:?}"),
             }
         }
         assert_eq!(won, 1);
-        assert_eq!(store.store.order(order.id).await.unwrap().unwrap().version, 2);
+        let stored = store.store.order(order.id).await.unwrap().unwrap();
+        assert_eq!(stored.version, 2);
+        assert!(losers.iter().all(|told| *told == (2, stored.status)), "all are told who won");
+    }
+
+    async fn what_a_business_takes_when_it_accepts_counts_also_when_it_changed_just_before(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let [order, other] = [place_one(&mut *lane, world.draft()).await, place_one(&mut *lane, world.draft()).await];
+        let busy = Action::UpdateBusiness { business: world.business.id, patch: Box::new(BusinessPatch {
+            state: Some(BusinessState::Busy { extra_minutes: 15 }), delivered_by: Some(DeliveredBy::Drivers),
+            ..BusinessPatch::default()
+        }) };
+        let accept = |order: &Order| {
+            let request = MoveRequest {
+                party: Party::Member, to: Status::Accepted, version: 1, prep_minutes: None, delivered_by: None,
+            };
+            Action::MoveOrder(MoveOrder { order: order.id, user: None, request, reason: None })
+        };
+        let fresh = world.draft();
+        let mut placed = order.clone();
+        placed.id = fresh.id;
+        let committed = run(&mut *lane, vec![accept(&order), busy, accept(&other), place(fresh), accept(&placed)]).await;
+        let outcomes: Vec<_> = committed.outcomes.into_iter().collect();
+        for (place, minutes, by) in [
+            (0, 20, DeliveredBy::Business), (2, 35, DeliveredBy::Drivers), (4, 35, DeliveredBy::Drivers),
+        ] {
+            let order = moved(outcomes[place].clone()).unwrap();
+            let ready_at = order.updated_at.plus(std::time::Duration::from_secs(60 * u64::from(minutes)));
+            assert_eq!((order.prep_minutes, order.delivered_by), (Some(minutes), Some(by)), "{place}");
+            assert_eq!(order.ready_at, Some(ready_at));
+            assert_eq!(store.store.order(order.id).await.unwrap(), Some(order));
+        }
+    }
+
+    async fn how_an_order_ended_is_stored_and_told_to_both_rooms(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let order = place_one(&mut *lane, world.draft()).await;
+        let committed = run(&mut *lane, vec![move_to(&order, Status::Rejected)]).await;
+        for event in &committed.events {
+            let data: serde_json::Value = serde_json::from_str(event.data.as_str()).unwrap();
+            assert_eq!(data["ended_reason"], serde_json::json!({"code": "merchant", "text": "because"}));
+        }
+        let rejected = moved(committed.outcomes.into_iter().next().unwrap()).unwrap();
+        assert_eq!((rejected.version, rejected.delivery_version, rejected.payment_version), (2, 2, 1));
+        assert_eq!(store.store.order(order.id).await.unwrap(), Some(rejected));
     }
 }

@@ -3,9 +3,10 @@
 use bellhop::domain::business::{BusinessState, NotTakingOrders};
 use bellhop::domain::event::EventType;
 use bellhop::domain::ids::BusinessId;
-use bellhop::domain::order::{DraftItem, Fulfilment, PaymentMethod, PlaceRefusal, Status};
+use bellhop::domain::order::{Draft, DraftItem, Fulfilment, Party, PaymentMethod, PlaceRefusal, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
+use bellhop::storage::Happened;
 use bellhop::storage::command::{Action, BusinessPatch, ItemPatch, Outcome, PlaceOutcome};
 
 use crate::fixtures::{World, essence, item, move_to, now, place, place_one, placed, run, run_one};
@@ -72,8 +73,12 @@ on_every_store! {
         nowhere.business_id = BusinessId::generate();
         let mut table = world.draft();
         table.table = Some(13);
+        let mut standing = world.draft();
+        standing.fulfilment = Fulfilment::DineIn;
+        let mut dearer = world.draft();
+        dearer.expected_total_minor = Some(1899);
         let refused = run(&mut *lane, vec![
-            place(unknown), place(gone), place(dear), place(nowhere), place(table),
+            place(unknown), place(gone), place(dear), place(nowhere), place(table), place(standing), place(dearer),
         ]).await;
         assert!(refused.events.is_empty());
         let refused: Vec<_> = refused.outcomes.into_iter().map(refusal).collect();
@@ -83,6 +88,8 @@ on_every_store! {
             PlaceRefusal::TooExpensive,
             PlaceRefusal::NoSuchBusiness,
             PlaceRefusal::NoSuchTable,
+            PlaceRefusal::TableMissing,
+            PlaceRefusal::PriceChanged { total_minor: 1900, currency: world.business.currency },
         ]);
         let until = now().plus(std::time::Duration::from_secs(600));
         for (state, expected) in [
@@ -114,11 +121,71 @@ on_every_store! {
         let first = run(&mut *lane, drafts).await.outcomes;
         let numbers: Vec<_> = first.iter().map(|o| placed(o).order_number).collect();
         assert_eq!(numbers, [1, 1, 2]);
-        assert_eq!(place_one(&mut *lane, one.draft()).await.order_number, 3);
+        let third = place_one(&mut *lane, one.draft()).await;
+        assert_eq!(third.order_number, 3);
+        for order in [&placed(&first[0]), &placed(&first[2]), &third] {
+            run_one(&mut *lane, move_to(order, Status::Rejected)).await;
+        }
         let mut tomorrow = crate::fixtures::command(place(one.draft()));
         tomorrow.at = tomorrow.at.plus(std::time::Duration::from_secs(24 * 60 * 60));
         let committed = lane.run(&[tomorrow], bellhop::storage::Attempt::First).await.unwrap();
         assert_eq!(placed(&committed.outcomes[0]).order_number, 1);
+    }
+
+    async fn a_number_that_an_open_order_has_is_left_out(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let mut open = Vec::new();
+        for _ in 0..4 {
+            open.push(place_one(&mut *lane, world.draft()).await);
+        }
+        // The second has ended; the others are still open on the next day.
+        run_one(&mut *lane, move_to(&open[1], Status::Rejected)).await;
+        let tomorrow = |n: u64| {
+            let mut command = crate::fixtures::command(place(world.draft()));
+            command.at = command.at.plus(std::time::Duration::from_secs(n * 24 * 60 * 60));
+            command
+        };
+        let numbers = |committed: &bellhop::storage::command::Committed| -> Vec<u32> {
+            committed.outcomes.iter().map(|outcome| placed(outcome).order_number).collect()
+        };
+        let first = bellhop::storage::Attempt::First;
+        let next = lane.run(&[tomorrow(1), tomorrow(1), tomorrow(1)], first).await.unwrap();
+        assert_eq!(numbers(&next), [2, 5, 6]);
+        let later = lane.run(&[tomorrow(2), tomorrow(1)], first).await.unwrap();
+        let numbers = numbers(&later);
+        assert_eq!(numbers, [7, 8], "of two days at once");
+        assert_eq!(store.peek("SELECT count(DISTINCT order_number) FROM orders WHERE status = 'placed'").await, 8);
+    }
+
+    async fn in_which_capacity_an_order_was_placed_is_written_down(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let order = place_one(&mut *lane, Draft { placed_by: Party::Member, ..world.draft() }).await;
+        let timeline = store.store.timeline(order.id).await.unwrap();
+        let Happened::Moved { party, from: None, .. } = timeline[0].what else { panic!("{timeline:?}") };
+        assert_eq!(party, Party::Member);
+    }
+
+    async fn the_business_hears_what_its_kitchen_needs_and_the_orders_room_does_not(store) {
+        let (world, mut lane) = World::new(&store).await;
+        let order = place_one(&mut *lane, world.draft()).await;
+        let committed = run(&mut *lane, vec![move_to(&order, Status::Accepted)]).await;
+        let data: Vec<serde_json::Value> =
+            committed.events.iter().map(|e| serde_json::from_str(e.data.as_str()).unwrap()).collect();
+        let kitchen = serde_json::json!({
+            "items": [
+                {"sku": "SOUP", "name": "Dish SOUP", "qty": 2}, {"sku": "PIZZA-1", "name": "Dish PIZZA-1", "qty": 1},
+            ],
+            "notes": "ring twice\n\"please\"", "payment": {"method": "cash", "status": "pending", "version": 1},
+            "prep_minutes": 25, "ready_at": committed.events[0].at.plus(std::time::Duration::from_secs(25 * 60)),
+        });
+        for (name, value) in kitchen.as_object().unwrap() {
+            assert_eq!(&data[0][name], value, "{name}");
+            assert!(data[1].get(name).is_none(), "{name}");
+        }
+        for (event, told) in committed.events.iter().zip(&data) {
+            let text = told.to_string();
+            assert!(!text.contains("5550123") && !text.contains("Linden"), "{}: {text}", event.room);
+        }
     }
 
     async fn both_rooms_and_the_notification_follow_in_the_same_commit(store) {
@@ -163,7 +230,7 @@ on_every_store! {
         let Outcome::Moved(Ok(moved)) = &committed.outcomes[1] else { panic!("{committed:?}") };
         assert_eq!(placed(&committed.outcomes[0]).status, Status::Placed);
         assert_eq!((moved.status, moved.version, moved.order_number), (Status::Accepted, 2, 2));
-        assert_eq!(store.store.order(draft.id).await.unwrap().as_ref(), Some(moved));
+        assert_eq!(store.store.order(draft.id).await.unwrap().as_ref(), Some(&**moved));
         let seqs: Vec<_> = committed.events.iter().map(|e| e.cursor.seq).collect();
         assert_eq!(seqs, [2, 1, 3, 2]);
     }

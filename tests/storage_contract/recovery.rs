@@ -4,8 +4,10 @@ use bellhop::domain::access::Role;
 use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{BusinessId, NotificationId, SessionId, UserId};
 use bellhop::domain::order::Status;
+use bellhop::domain::private::Private;
 use bellhop::storage::command::{
-    Action, BusinessPatch, Command, ItemPatch, NewSession, Outcome, RotateSession, SetPassword,
+    Action, BusinessPatch, Command, IdempotencyKey, ItemPatch, Keyed, NewSession, Outcome, RotateSession,
+    SetPassword,
 };
 use bellhop::storage::{Attempt, StoreError};
 
@@ -61,6 +63,16 @@ fn every_kind(world: &World, order: &bellhop::domain::order::Order) -> Vec<Comma
             business,
             patch: Box::new(BusinessPatch { tables: Some(3), ..Default::default() }),
         },
+        Action::UpdateBusiness {
+            business,
+            patch: Box::new(BusinessPatch {
+                currency: Some("EUR".parse().expect("a currency")),
+                ..Default::default()
+            }),
+        },
+        keyed("made", "m", Action::AddItem { business, item: item("KEYED", 5) }),
+        keyed("made", "m", Action::AddItem { business, item: item("KEYED", 5) }),
+        keyed("made", "other", Action::AddItem { business, item: item("KEYED", 5) }),
         Action::AddItem { business, item: item("NEW", 5) },
         Action::UpdateItem {
             business,
@@ -79,6 +91,12 @@ fn every_kind(world: &World, order: &bellhop::domain::order::Order) -> Vec<Comma
     .into_iter()
     .map(command)
     .collect()
+}
+
+fn keyed(key: &str, mac: &str, action: Action) -> Action {
+    let key =
+        IdempotencyKey { scope: "somebody".to_owned(), key: key.to_owned(), request_mac: mac.to_owned() };
+    Action::Keyed(Box::new(Keyed { key, status: 201, body: Private("{}".to_owned()), action }))
 }
 
 fn words(outcomes: &[Outcome]) -> Vec<String> {

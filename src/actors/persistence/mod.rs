@@ -17,17 +17,16 @@ use actix::prelude::Arbiter;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::access::MemberRole;
-use crate::domain::business::{Business, MenuItem};
+use crate::domain::business::MenuItem;
 use crate::domain::cursor::Epoch;
-use crate::domain::event::Notification;
 use crate::domain::ids::{BusinessId, CommandId, InvitationId, NotificationId, SessionId, UserId};
 use crate::domain::order::Order;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::command::{
-    Action, Addition, Advanced, BusinessPatch, Command, Creation, DeviceMark, EpochChange, InvitationAnswer,
-    InvitationOutcome, ItemPatch, MemberRefusal, MoveError, MoveOrder, NewInvitation, NewSession, NewUser,
+    Action, Advanced, BusinessPatch, BusinessUpdate, Command, Creation, DeviceMark, EpochChange,
+    InvitationAnswer, InvitationOutcome, ItemPatch, MemberRefusal, MoveError, MoveOrder, NewSession, NewUser,
     Outcome, PlaceOrder, PlaceOutcome, Purgeable, ReceivedAck, Removal, RotateSession, Rotation, RowKey,
     SessionActivity, SetPassword, Sweepable, UserChange,
 };
@@ -218,6 +217,17 @@ impl Persistence {
         }
     }
 
+    /// Makes something of `business`: the business itself, an item of its menu, a notification or an invitation, once for a key
+    /// if the action is keyed. `bytes` is what the action takes up in memory.
+    pub async fn make(
+        &self,
+        business: BusinessId,
+        bytes: usize,
+        action: Action,
+    ) -> Result<Outcome, SubmitError> {
+        self.submit(business, Class::NewWork, bytes, action).await
+    }
+
     /// Moves an order of `business`.
     pub async fn move_order(
         &self,
@@ -225,18 +235,9 @@ impl Persistence {
         order: MoveOrder,
     ) -> Result<Result<Order, MoveError>, SubmitError> {
         match self.submit(business, Class::Finishing, 256, Action::MoveOrder(order)).await? {
-            Outcome::Moved(moved) => Ok(moved),
+            Outcome::Moved(moved) => Ok(moved.map(|order| *order)),
             other => Err(unexpected(&other)),
         }
-    }
-
-    /// Stores a notification and tells the business's room.
-    pub async fn post_notification(&self, notification: Notification) -> Result<(), SubmitError> {
-        let bytes = 256 + notification.message.len() + notification.data.to_string().len();
-        let key = notification.business_id;
-        self.submit(key, Class::NewWork, bytes, Action::PostNotification(Box::new(notification)))
-            .await
-            .map(drop)
     }
 
     /// Stores that somebody has read a notification, and tells when they first did; `None` when there is no such.
@@ -331,29 +332,15 @@ impl Persistence {
         }
     }
 
-    /// Makes a business.
-    pub async fn create_business(&self, business: Business, owner: UserId) -> Result<(), SubmitError> {
-        let action = Action::CreateBusiness { business: Box::new(business.clone()), owner };
-        self.submit(business.id, Class::NewWork, 512, action).await.map(drop)
-    }
-
-    /// Changes a business; `None` when there is no such.
+    /// Changes a business.
     pub async fn update_business(
         &self,
         business: BusinessId,
         patch: BusinessPatch,
-    ) -> Result<Option<Business>, SubmitError> {
+    ) -> Result<BusinessUpdate, SubmitError> {
         let action = Action::UpdateBusiness { business, patch: Box::new(patch) };
         match self.submit(business, Class::Finishing, 256, action).await? {
-            Outcome::BusinessUpdated(business) => Ok(business.map(|b| *b)),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    /// Puts an item on a menu.
-    pub async fn add_item(&self, business: BusinessId, item: MenuItem) -> Result<Addition, SubmitError> {
-        match self.submit(business, Class::NewWork, 256, Action::AddItem { business, item }).await? {
-            Outcome::ItemAdded(addition) => Ok(addition),
+            Outcome::BusinessUpdated(update) => Ok(update),
             other => Err(unexpected(&other)),
         }
     }
@@ -387,12 +374,6 @@ impl Persistence {
             Outcome::MemberPut(put) => Ok(put),
             other => Err(unexpected(&other)),
         }
-    }
-
-    /// Invites somebody; whether there is such an account is not told.
-    pub async fn invite(&self, invitation: NewInvitation) -> Result<(), SubmitError> {
-        let key = invitation.business;
-        self.submit(key, Class::NewWork, 512, Action::Invite(Box::new(invitation))).await.map(drop)
     }
 
     /// Accepts or declines an invitation of this user.

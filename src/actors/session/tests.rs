@@ -12,13 +12,14 @@ use super::*;
 use crate::actors::persistence::CommitObserver;
 use crate::actors::settings::{PersistenceSettings, RoomSettings};
 use crate::domain::access::{MemberRole, Role};
-use crate::domain::business::{Business, BusinessState, Location, Zone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Zone};
 use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
 use crate::protocol::event::RoomEvent;
 use crate::storage::cipher::Cipher;
-use crate::storage::command::{Approval, Command, NewUser, Outcome};
+use crate::storage::command::{Action, Approval, Command, NewUser, Outcome};
 use crate::storage::settings::CacheSettings;
 
 struct NobodyHears;
@@ -110,6 +111,8 @@ impl Hub {
             currency: "EUR".parse().unwrap(),
             prep_minutes: 20,
             tables: 0,
+            delivered_by: DeliveredBy::Business,
+            contact: BusinessContact::default(),
             state: BusinessState::Open,
             version: 1,
             created_at: Timestamp::now(),
@@ -118,7 +121,8 @@ impl Hub {
         let (id, owner_id, staff_id) = (business.id, owner.id, staff.id);
         persistence.create_user(owner).await.unwrap();
         persistence.create_user(staff).await.unwrap();
-        persistence.create_business(business, owner_id).await.unwrap();
+        let made = Action::CreateBusiness { business: Box::new(business), owner: owner_id };
+        persistence.make(id, 512, made).await.unwrap();
         persistence.put_member(id, staff_id, MemberRole::Staff).await.unwrap().unwrap();
         let board = sessions.start_worker();
         Self { sessions, board, persistence, business: id, staff: staff_id, _folder: folder }

@@ -1,14 +1,19 @@
 //! Orders: placing one, moving one. The state table is in [`table`].
 
+mod ended;
 mod placing;
 pub mod table;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+pub use ended::{EndedCode, EndedReason};
 pub use placing::{Draft, DraftItem, NewOrder, PlaceRefusal, place};
-pub use table::{FollowUp, Fulfilment, Party, Status, Verdict};
+pub use table::{FollowUp, Fulfilment, Party, Status, Verdict, Way};
 
-use super::business::Location;
+use super::business::{Acceptance, Location};
+use super::delivery::{DeliveredBy, DeliveryStatus};
 use super::ids::{BusinessId, OrderId, UserId};
 use super::money::Currency;
 use super::time::Timestamp;
@@ -120,10 +125,20 @@ pub struct Order {
     pub notes: Option<String>,
     /// For dine-in.
     pub table: Option<u16>,
-    /// Minutes the merchant promised on accepting.
+    /// Minutes from accepting until it is ready: those the merchant named, else what the business takes then.
     pub prep_minutes: Option<u16>,
-    /// Counts changes, from 1.
+    /// When it is to be ready: when it was accepted, and the preparation.
+    pub ready_at: Option<Timestamp>,
+    /// Who brings it; said when a delivery is accepted, and the same from then on.
+    pub delivered_by: Option<DeliveredBy>,
+    /// Why it was rejected or cancelled, or has failed.
+    pub ended_reason: Option<EndedReason>,
+    /// Counts changes of the status, from 1.
     pub version: i64,
+    /// Counts changes of the delivery, from 1.
+    pub delivery_version: i64,
+    /// Counts changes of the payment, from 1.
+    pub payment_version: i64,
     /// When it was placed.
     pub created_at: Timestamp,
     /// When it last moved.
@@ -159,6 +174,8 @@ pub enum MoveRefusal {
     Stale {
         /// Its version now.
         current: i64,
+        /// Where it stands now.
+        status: Status,
     },
     /// This party may never make this move.
     NotTheirMove,
@@ -191,33 +208,88 @@ pub struct MoveRequest {
     pub version: i64,
     /// What the merchant promises on accepting.
     pub prep_minutes: Option<u16>,
+    /// Who is to bring it, said on accepting where it is not who usually does.
+    pub delivered_by: Option<DeliveredBy>,
 }
 
 impl Order {
-    /// Makes the move on this order if it is theirs to make, was made on the present version and stands in the
-    /// table, in that order of answers. A refusal changes nothing.
-    pub fn apply(&mut self, request: MoveRequest, now: Timestamp) -> Result<Moved, MoveRefusal> {
-        let verdict = table::verdict(self.status, request.to, self.fulfilment, request.party);
-        if matches!(verdict, Verdict::NotTheirMove) {
-            return Err(MoveRefusal::NotTheirMove);
+    /// By which lines of the table it moves.
+    pub fn way(&self) -> Way {
+        Way::of(self.fulfilment, self.delivered_by.unwrap_or_default())
+    }
+
+    /// How far its delivery is; `None` where there is nothing to deliver.
+    pub fn delivery_status(&self) -> Option<DeliveryStatus> {
+        if self.fulfilment != Fulfilment::Delivery {
+            return None;
+        }
+        Some(match self.status {
+            Status::PickedUp => DeliveryStatus::PickedUp,
+            Status::Delivered => DeliveryStatus::Delivered,
+            Status::Failed => DeliveryStatus::Failed,
+            Status::Rejected | Status::Cancelled => DeliveryStatus::Cancelled,
+            Status::PendingPayment
+            | Status::Placed
+            | Status::Accepted
+            | Status::Preparing
+            | Status::Ready => DeliveryStatus::Unassigned,
+        })
+    }
+
+    /// Makes the move on this order if anybody ever makes it, it is theirs to make, was made on the present version and stands
+    /// in the table, in that order of answers. A refusal changes nothing. `because` is why, in the mover's words; `terms` are
+    /// those of the business at `now`, which an order gets that is accepted.
+    pub fn apply(
+        &mut self,
+        request: MoveRequest,
+        because: Option<&str>,
+        terms: Option<Acceptance>,
+        now: Timestamp,
+    ) -> Result<Moved, MoveRefusal> {
+        let verdict = table::verdict(self.status, request.to, self.way(), request.party);
+        match verdict {
+            Verdict::NobodysMove { allowed } => {
+                return Err(MoveRefusal::Forbidden { from: self.status, allowed });
+            }
+            Verdict::NotTheirMove => return Err(MoveRefusal::NotTheirMove),
+            Verdict::AlreadyThere | Verdict::Forbidden { .. } | Verdict::Allowed(_) => {}
         }
         if request.version != self.version {
-            return Err(MoveRefusal::Stale { current: self.version });
+            return Err(MoveRefusal::Stale { current: self.version, status: self.status });
         }
         match verdict {
             Verdict::AlreadyThere => Ok(Moved::Unchanged),
-            Verdict::Forbidden { allowed } => Err(MoveRefusal::Forbidden { from: self.status, allowed }),
+            Verdict::NobodysMove { allowed } | Verdict::Forbidden { allowed } => {
+                Err(MoveRefusal::Forbidden { from: self.status, allowed })
+            }
             Verdict::NotTheirMove => Err(MoveRefusal::NotTheirMove),
             Verdict::Allowed(row) => {
+                let (delivery, payment) = (self.delivery_status(), self.payment_status);
                 self.status = row.to;
                 self.version += 1;
                 self.updated_at = now;
                 if row.to == Status::Accepted {
-                    self.prep_minutes = request.prep_minutes.or(self.prep_minutes);
+                    self.accept(request, terms, now);
+                }
+                if row.to.is_end() && row.to != Status::Delivered {
+                    let code = EndedCode::of(request.party, row.from);
+                    self.ended_reason = Some(EndedReason { code, text: because.map(str::to_owned) });
                 }
                 self.settle(row.follows);
+                self.delivery_version += i64::from(self.delivery_status() != delivery);
+                self.payment_version += i64::from(self.payment_status != payment);
                 Ok(Moved::Changed(row.follows))
             }
+        }
+    }
+
+    fn accept(&mut self, request: MoveRequest, terms: Option<Acceptance>, now: Timestamp) {
+        self.prep_minutes = request.prep_minutes.or(terms.map(|terms| terms.prep_minutes));
+        self.ready_at =
+            self.prep_minutes.map(|minutes| now.plus(Duration::from_secs(60 * u64::from(minutes))));
+        if self.fulfilment == Fulfilment::Delivery {
+            let usual = terms.map(|terms| terms.delivered_by).unwrap_or_default();
+            self.delivered_by = Some(request.delivered_by.unwrap_or(usual));
         }
     }
 
@@ -231,3 +303,6 @@ impl Order {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

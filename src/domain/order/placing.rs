@@ -2,10 +2,10 @@
 
 use crate::domain::business::{Business, MenuItem, NotTakingOrders};
 use crate::domain::ids::{BusinessId, OrderId, UserId};
-use crate::domain::money;
+use crate::domain::money::{self, Currency};
 use crate::domain::time::Timestamp;
 
-use super::{Address, Fulfilment, Order, OrderItem, PaymentMethod, PaymentStatus, Status};
+use super::{Address, Fulfilment, Order, OrderItem, Party, PaymentMethod, PaymentStatus, Status};
 
 /// A line as the customer wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Draft {
     pub business_id: BusinessId,
     /// Who asks.
     pub customer_id: UserId,
+    /// In which capacity they ask.
+    pub placed_by: Party,
     /// The name on the receipt.
     pub customer_name: String,
     /// How to reach the customer.
@@ -41,6 +43,8 @@ pub struct Draft {
     pub notes: Option<String>,
     /// How it will be paid.
     pub payment: PaymentMethod,
+    /// What the customer was told that it costs.
+    pub expected_total_minor: Option<i64>,
 }
 
 impl std::fmt::Debug for Draft {
@@ -66,8 +70,17 @@ pub enum PlaceRefusal {
     UnavailableItems(Vec<usize>),
     /// The business has no table of that number.
     NoSuchTable,
+    /// The business has tables, and a guest sits at one of them.
+    TableMissing,
     /// The total is beyond what an order may cost.
     TooExpensive,
+    /// The menu's total is not the one the customer was told.
+    PriceChanged {
+        /// What it costs now.
+        total_minor: i64,
+        /// The business's currency.
+        currency: Currency,
+    },
 }
 
 /// An order about to be stored: everything but its number of the day.
@@ -75,6 +88,8 @@ pub enum PlaceRefusal {
 pub struct NewOrder {
     /// The order; its `order_number` is 0 until the store gives one.
     pub order: Order,
+    /// In which capacity it was placed.
+    pub placed_by: Party,
     /// The day it is numbered in, where the business is.
     pub day: String,
 }
@@ -93,6 +108,9 @@ pub fn place(
     business.takes_orders(now).map_err(PlaceRefusal::NotTakingOrders)?;
     if draft.table.is_some_and(|t| t == 0 || t > business.tables) {
         return Err(PlaceRefusal::NoSuchTable);
+    }
+    if draft.fulfilment == Fulfilment::DineIn && draft.table.is_none() && business.tables > 0 {
+        return Err(PlaceRefusal::TableMissing);
     }
     let (mut items, mut unknown, mut unavailable) =
         (Vec::with_capacity(draft.items.len()), Vec::new(), Vec::new());
@@ -117,6 +135,9 @@ pub fn place(
     let total_minor = money::total_minor(items.iter().map(|i| (i.price_minor, i.qty)))
         .filter(|total| *total <= MAX_TOTAL_MINOR)
         .ok_or(PlaceRefusal::TooExpensive)?;
+    if draft.expected_total_minor.is_some_and(|expected| expected != total_minor) {
+        return Err(PlaceRefusal::PriceChanged { total_minor, currency: business.currency });
+    }
     let status = match draft.payment {
         PaymentMethod::Online => Status::PendingPayment,
         PaymentMethod::Cash => Status::Placed,
@@ -139,9 +160,14 @@ pub fn place(
         notes: draft.notes,
         table: draft.table,
         prep_minutes: None,
+        ready_at: None,
+        delivered_by: None,
+        ended_reason: None,
         version: 1,
+        delivery_version: 1,
+        payment_version: 1,
         created_at: now,
         updated_at: now,
     };
-    Ok(NewOrder { order, day: business.timezone.day(now) })
+    Ok(NewOrder { order, placed_by: draft.placed_by, day: business.timezone.day(now) })
 }

@@ -2,8 +2,8 @@
 
 mod shapes;
 
-use actix_web::http::header::LOCATION;
-use actix_web::{HttpResponse, get, patch, post, web};
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,14 +12,17 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::domain::access::Role;
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
+use crate::protocol::problem::ProblemCode;
+use crate::storage::command::{Action, BusinessUpdate};
 
 use super::freshness::Parts;
 use super::identity::{Merchants, SignedIn};
 use super::input::{Body, Parsed, PathId, Query, schema_of};
+use super::making::{Beginning, Made, MadeAnswer};
 use super::paging::Limit;
 use super::problem::ApiError;
 use super::state::Api;
-use shapes::{BusinessChanges, BusinessView, NewBusiness};
+use shapes::{BusinessChanges, BusinessView, Looker, NewBusiness};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {
@@ -27,22 +30,47 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 /// Make a business.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = NewBusiness, responses(
-    (status = 201, description = "The business; you are its owner", body = BusinessView,
-     headers(("Location" = String, description = "Its address"))),
-))]
+///
+/// With an idempotency key the request may be repeated for 24 hours and happens once.
+#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = NewBusiness,
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters")),
+    responses(
+        (status = 201, description = "The business; you are its owner", body = BusinessView, headers(
+            ("Location" = String, description = "Its address"),
+            ("Idempotency-Replayed" = bool, description = "`true` when the answer was given before"),
+        )),
+        (status = 409, description = "`request_in_flight`"),
+    ))]
 #[post("/businesses")]
 async fn create(
     api: web::Data<Api>,
     who: SignedIn<Merchants>,
+    request: HttpRequest,
     body: Body<NewBusiness>,
 ) -> Result<HttpResponse, ApiError> {
+    let address = |answer: &MadeAnswer| answer.field("id").map(|id| format!("/api/v1/businesses/{id}"));
+    let making = match api.begin_making(who.principal, &request, "POST /businesses", &body.0).await? {
+        Beginning::First(making) => making,
+        Beginning::Repeated(answer) => {
+            let address = address(&answer);
+            return Ok(answer.repeat(address));
+        }
+    };
     let (id, now) = (BusinessId::generate(), Timestamp::now());
     let business = body.0.into_business(id, now)?;
-    let view = BusinessView::new(&business, now);
-    api.persistence.create_business(business, who.principal.user).await?;
-    let address = format!("/api/v1/businesses/{id}");
-    Ok(HttpResponse::Created().insert_header((LOCATION, address)).json(view))
+    let view = BusinessView::new(&business, Looker::Inside, now);
+    let answer = MadeAnswer::new(StatusCode::CREATED, &view);
+    let action = Action::CreateBusiness { business: Box::new(business), owner: who.principal.user };
+    Ok(match api.make(making, id, 512, action, answer).await? {
+        Made::Now(_, answer) => {
+            let address = address(&answer);
+            answer.respond(address)
+        }
+        Made::Before(answer) => {
+            let address = address(&answer);
+            answer.repeat(address)
+        }
+    })
 }
 
 /// Which businesses a list shows.
@@ -93,21 +121,36 @@ async fn list(
     businesses.truncate(limit as usize);
     let next_cursor = businesses.last().filter(|_| has_more).map(|last| last.id.to_string());
     let now = Timestamp::now();
-    let items = businesses.iter().map(|business| BusinessView::new(business, now)).collect();
+    let looker = match who.principal.role {
+        Role::Merchant | Role::Admin => Looker::Inside,
+        Role::Customer | Role::Driver => Looker::Outside,
+    };
+    let items = businesses.iter().map(|business| BusinessView::new(business, looker, now)).collect();
     Ok(HttpResponse::Ok().json(BusinessesView { items, limit, has_more, next_cursor }))
 }
 
-/// Read a business.
+/// Read a business. Its contact is for members and operators.
 #[utoipa::path(tag = "businesses", security(("bearer" = [])),
     params(("id" = String, Path, description = "`biz_…`")),
     responses((status = 200, description = "The business", body = BusinessView,
         headers(("Cache-Status" = String,
          description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`")))))]
 #[get("/businesses/{id}")]
-async fn read(api: web::Data<Api>, _who: SignedIn, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
+async fn read(api: web::Data<Api>, who: SignedIn, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
     let mut parts = Parts::new();
     let business = parts.take(api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
-    let mut response = HttpResponse::Ok().json(BusinessView::new(&business, Timestamp::now()));
+    let looker = match who.principal.role {
+        Role::Admin => Looker::Inside,
+        Role::Merchant => match api.reads.membership(id.0, who.principal.user).await? {
+            Some(membership) => {
+                parts.take(membership);
+                Looker::Inside
+            }
+            None => Looker::Outside,
+        },
+        Role::Customer | Role::Driver => Looker::Outside,
+    };
+    let mut response = HttpResponse::Ok().json(BusinessView::new(&business, looker, Timestamp::now()));
     parts.mark(&mut response);
     Ok(response)
 }
@@ -159,10 +202,15 @@ async fn stats(
     Ok(response)
 }
 
-/// Change a business you are a member of.
+/// Change a business you are a member of. Members say whether it takes orders (`state`, `extra_minutes`, `paused_until`); everything
+/// else is for owners.
 #[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = BusinessChanges,
     params(("id" = String, Path, description = "`biz_…`")),
-    responses((status = 200, description = "The business as it is now", body = BusinessView)))]
+    responses(
+        (status = 200, description = "The business as it is now", body = BusinessView),
+        (status = 403, description = "`forbidden`: this is for owners"),
+        (status = 409, description = "`currency_in_use`: there are prices or orders in the present currency"),
+    ))]
 #[patch("/businesses/{id}")]
 async fn update(
     api: web::Data<Api>,
@@ -170,9 +218,22 @@ async fn update(
     id: PathId<BusinessId>,
     body: Body<BusinessChanges>,
 ) -> Result<HttpResponse, ApiError> {
-    api.membership(who.principal, id.0).await?;
+    if body.0.is_of_state_only() {
+        api.membership(who.principal, id.0).await?;
+    } else {
+        api.owner(who.principal, id.0).await?;
+    }
     let now = Timestamp::now();
     let patch = body.0.into_patch(now)?;
-    let business = api.persistence.update_business(id.0, patch).await?.ok_or_else(ApiError::not_found)?;
-    Ok(HttpResponse::Ok().json(BusinessView::new(&business, now)))
+    match api.persistence.update_business(id.0, patch).await? {
+        BusinessUpdate::Updated(business) => {
+            Ok(HttpResponse::Ok().json(BusinessView::new(&business, Looker::Inside, now)))
+        }
+        BusinessUpdate::NotThere => Err(ApiError::not_found()),
+        BusinessUpdate::CurrencyInUse => Err(ApiError::new(
+            ProblemCode::CurrencyInUse,
+            "There are prices or orders in its present currency. Take every item off the menu to change it; a business that \
+             had orders keeps its currency: make another business.",
+        )),
+    }
 }

@@ -6,9 +6,12 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::business::{Business, BusinessState, Location, Zone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Zone};
+use crate::domain::delivery::DeliveredBy;
+use crate::domain::email::EmailAddress;
 use crate::domain::ids::BusinessId;
 use crate::domain::money::Currency;
+use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
 use crate::http::input::{FromText, Parsed, one_of, rules, schema_of};
 use crate::http::problem::ApiError;
@@ -82,8 +85,46 @@ impl From<LocationBody> for Location {
     }
 }
 
+/// Where a business is reached when its devices are not. Kept encrypted; members and operators see it.
+#[derive(Debug, Default, Deserialize, Serialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContactBody {
+    /// An address for mail.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "email", max_length = 254, example = "kitchen@example.com")]
+    email: Option<Parsed<EmailAddress>>,
+    /// A number to call, as people write it.
+    #[garde(inner(custom(|phone: &Private<String>, &()| rules::phone(&phone.0, &()))))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, min_length = 3, max_length = 64, example = "+351 21 000 00 00")]
+    phone: Option<Private<String>>,
+}
+
+/// Where a business is reached when its devices are not.
+#[derive(Debug, Serialize, ToSchema)]
+struct ContactView {
+    /// An address for mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "email", example = "kitchen@example.com")]
+    email: Option<Private<String>>,
+    /// A number to call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "+351 21 000 00 00")]
+    phone: Option<Private<String>>,
+}
+
+impl From<ContactBody> for BusinessContact {
+    fn from(body: ContactBody) -> Self {
+        Self {
+            email: body.email.map(|email| email.into_inner().into_string()),
+            phone: body.phone.map(|phone| rules::checked_phone(&phone.0)),
+        }
+    }
+}
+
 /// A new business; whoever makes it becomes its owner.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewBusiness {
     /// What customers call it.
@@ -101,7 +142,7 @@ pub(super) struct NewBusiness {
     #[garde(dive)]
     #[schema(schema_with = schema_of::<Zone>)]
     timezone: Option<Parsed<Zone>>,
-    /// ISO 4217, of every price. It stays as it is.
+    /// ISO 4217, of every price. It can be changed as long as there is no price and no order.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<Currency>)]
     currency: Parsed<Currency>,
@@ -113,6 +154,14 @@ pub(super) struct NewBusiness {
     #[garde(range(min = 0, max = 1000))]
     #[schema(minimum = 0, maximum = 1000, example = 12)]
     tables: Option<i64>,
+    /// Who brings its deliveries: its own people (`business`, unless given) or `drivers`. It can be said otherwise for each order
+    /// when it is accepted.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<DeliveredBy>)]
+    delivered_by: Option<Parsed<DeliveredBy>>,
+    /// Where it is reached when its devices are not.
+    #[garde(dive)]
+    contact: Option<ContactBody>,
     /// `open` unless given.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<StateWord>)]
@@ -154,6 +203,17 @@ pub(super) struct BusinessChanges {
     #[garde(range(min = 0, max = 1000))]
     #[schema(minimum = 0, maximum = 1000, example = 12)]
     tables: Option<i64>,
+    /// ISO 4217. Only while there is no price and no order.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<Currency>)]
+    currency: Option<Parsed<Currency>>,
+    /// Who brings its deliveries, from orders on that are accepted later.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<DeliveredBy>)]
+    delivered_by: Option<Parsed<DeliveredBy>>,
+    /// Where it is reached; takes the place of all that was there.
+    #[garde(dive)]
+    contact: Option<ContactBody>,
     /// Whether it takes orders.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<StateWord>)]
@@ -190,6 +250,12 @@ pub(super) struct BusinessView {
     prep_minutes: u16,
     /// How many tables.
     tables: u16,
+    /// Who brings its deliveries: `business` or `drivers`.
+    #[schema(example = "business")]
+    delivered_by: &'static str,
+    /// Where it is reached; for members and operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<ContactView>,
     /// `open`, `busy`, `paused` or `closed`.
     #[schema(example = "open")]
     state: &'static str,
@@ -207,8 +273,17 @@ pub(super) struct BusinessView {
     updated_at: String,
 }
 
+/// Who looks at a business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Looker {
+    /// A member or an operator.
+    Inside,
+    /// Anybody else.
+    Outside,
+}
+
 impl BusinessView {
-    pub(super) fn new(business: &Business, now: Timestamp) -> Self {
+    pub(super) fn new(business: &Business, looker: Looker, now: Timestamp) -> Self {
         let (state, extra_minutes, paused_until) = match business.state.at(now) {
             BusinessState::Open => (StateWord::Open, None, None),
             BusinessState::Busy { extra_minutes } => (StateWord::Busy, Some(extra_minutes), None),
@@ -224,6 +299,11 @@ impl BusinessView {
             currency: business.currency.to_string(),
             prep_minutes: business.prep_minutes,
             tables: business.tables,
+            delivered_by: business.delivered_by.as_str(),
+            contact: (looker == Looker::Inside).then(|| ContactView {
+                email: business.contact.email.clone().map(Private),
+                phone: business.contact.phone.clone().map(Private),
+            }),
             state: state.as_str(),
             extra_minutes,
             paused_until,
@@ -251,6 +331,8 @@ impl NewBusiness {
             currency: self.currency.into_inner(),
             prep_minutes: self.prep_minutes.map_or(DEFAULT_PREP_MINUTES, bounded),
             tables: self.tables.map_or(0, bounded),
+            delivered_by: self.delivered_by.map_or(DeliveredBy::Business, Parsed::into_inner),
+            contact: self.contact.map(BusinessContact::from).unwrap_or_default(),
             state: state.unwrap_or(BusinessState::Open),
             version: 1,
             created_at: now,
@@ -260,6 +342,25 @@ impl NewBusiness {
 }
 
 impl BusinessChanges {
+    /// Whether it is about taking orders and nothing else.
+    pub(super) fn is_of_state_only(&self) -> bool {
+        let Self {
+            name,
+            location,
+            zone,
+            timezone,
+            prep_minutes,
+            tables,
+            currency,
+            delivered_by,
+            contact,
+            ..
+        } = self;
+        let of_place = name.is_none() && location.is_none() && zone.is_none() && timezone.is_none();
+        let of_trade = prep_minutes.is_none() && tables.is_none() && currency.is_none();
+        of_place && of_trade && delivered_by.is_none() && contact.is_none()
+    }
+
     /// The changes these fields describe.
     ///
     /// # Errors
@@ -274,6 +375,9 @@ impl BusinessChanges {
             timezone: self.timezone.map(Parsed::into_inner),
             prep_minutes: self.prep_minutes.map(bounded),
             tables: self.tables.map(bounded),
+            currency: self.currency.map(Parsed::into_inner),
+            delivered_by: self.delivered_by.map(Parsed::into_inner),
+            contact: self.contact.map(BusinessContact::from),
         })
     }
 }

@@ -12,6 +12,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use crate::domain::access::MemberRole;
 use crate::domain::business::Zone;
 use crate::domain::cursor::Cursor;
+use crate::domain::delivery::DeliveredBy;
 use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::event::Priority;
 use crate::domain::ids::{BusinessId, InvitationId, NotificationId, OrderId, SessionId, UserId};
@@ -134,6 +135,7 @@ macro_rules! by_words {
 by_words! {
     Status: "accepted" of Status::ALL;
     Fulfilment: "delivery" of Fulfilment::ALL;
+    DeliveredBy: "business" of DeliveredBy::ALL;
     PaymentMethod: "cash" of [PaymentMethod::Online, PaymentMethod::Cash];
     Priority: "NORMAL" of [Priority::Low, Priority::Normal, Priority::High];
     MemberRole: "staff" of [MemberRole::Owner, MemberRole::Staff];

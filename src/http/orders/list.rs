@@ -36,7 +36,7 @@ pub(super) struct OrderFilter {
     /// Words an order has at the beginning of its number (with or without leading zeros), of a sku or of a word of its
     /// customer's name, whatever the case and the accents. Letters and digits are searched; where there are none, nothing is
     /// found.
-    #[garde(inner(custom(rules::line::<100>)))]
+    #[garde(inner(custom(rules::search::<100>)))]
     #[param(min_length = 1, max_length = 100, example = "zoë")]
     q: Option<String>,
     /// Only of this business.

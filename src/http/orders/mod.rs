@@ -4,11 +4,11 @@ mod list;
 mod moving;
 mod placing;
 mod reading;
+mod tag;
 mod timeline;
 
 use std::sync::Arc;
 
-use actix_web::http::header::HeaderValue;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::access::{Principal, Role};
@@ -87,9 +87,4 @@ fn party_without_business(principal: Principal, order: &Order) -> Option<Party> 
 fn view_for(order: &Order, party: Party) -> OrderView {
     let shown = party == Party::Customer || !order.status.is_end();
     OrderView::new(order, if shown { Contact::Shown } else { Contact::Hidden })
-}
-
-/// The version as an entity tag.
-fn etag(version: i64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{version}\"")).expect("digits are a header value")
 }

@@ -6,9 +6,10 @@ use garde::Validate;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::OrderId;
 use crate::domain::order::table::verdict;
-use crate::domain::order::{MoveRefusal, MoveRequest, Order, Party, Status, Verdict};
+use crate::domain::order::{Fulfilment, MoveRefusal, MoveRequest, Order, Party, Status, Verdict};
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::command::{MoveError, MoveOrder};
@@ -17,7 +18,8 @@ use super::super::identity::SignedIn;
 use super::super::input::{Body, Parsed, PathId, rules, schema_of};
 use super::super::problem::ApiError;
 use super::super::state::Api;
-use super::{etag, view_for};
+use super::tag::{self, Tag};
+use super::view_for;
 
 /// Where an order is to go.
 #[derive(Deserialize, Validate, ToSchema)]
@@ -31,15 +33,24 @@ pub(super) struct StatusChange {
     #[garde(range(min = 1))]
     #[schema(minimum = 1, example = 1)]
     version: Option<i64>,
-    /// Why; members and operators who cancel have to say.
+    /// Why; members and operators who cancel have to say, and whoever says that an order has failed, by one of
+    /// `customer_unreachable`, `wrong_address`, `refused`, `damaged`, `driver_fault`.
     #[garde(inner(custom(rules::block::<300>)))]
     #[schema(min_length = 1, max_length = 300, example = "The oven broke")]
     reason: Option<String>,
-    /// Minutes promised; counts with `accepted`.
+    /// Minutes promised; counts with `accepted`. Without it the order takes what the business takes by default, and longer
+    /// while it is `busy`.
     #[garde(range(min = 1, max = 600))]
     #[schema(minimum = 1, maximum = 600, example = 25)]
     prep_minutes: Option<i64>,
+    /// Who brings it, with `accepted` and for a delivery; who brings those of the business unless given.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<DeliveredBy>)]
+    delivered_by: Option<Parsed<DeliveredBy>>,
 }
+
+/// What can be the reason that an order failed. Who has to pay for it depends on that.
+const FAILURES: [&str; 5] = ["customer_unreachable", "wrong_address", "refused", "damaged", "driver_fault"];
 
 /// On which version a change was decided, and which refusal an outdated one gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +63,8 @@ enum Precondition {
 
 /// Move an order.
 ///
-/// The version has to be named, by `version` or by `If-Match`. An order that stands there already is answered
-/// unchanged.
+/// The version has to be named, by `version` or by `If-Match`, of which the first number counts. An order that stands there already
+/// is answered unchanged. A move that nobody makes with an order like this is 409 whatever the version.
 #[utoipa::path(tag = "orders", security(("bearer" = [])), request_body = StatusChange,
     params(
         ("id" = String, Path, description = "`ord_…`"),
@@ -61,10 +72,11 @@ enum Precondition {
     ),
     responses(
         (status = 200, description = "The order as it is now", body = OrderView,
-         headers(("ETag" = String, description = "Its version"))),
-        (status = 403, description = "`not_your_move`"),
-        (status = 409, description = "`stale_version` with `current_version`, or `move_forbidden` with `allowed`"),
-        (status = 412, description = "`precondition_failed` with `current_version`: `If-Match` is outdated"),
+         headers(("ETag" = String, description = "`\"<version>.<delivery>.<payment>\"`"))),
+        (status = 400, description = "`malformed`: `If-Match` is no entity tag"),
+        (status = 403, description = "`not_your_move`: others make it"),
+        (status = 409, description = "`stale_version` with `current_version` and `current_status`, or `move_forbidden` with `allowed`"),
+        (status = 412, description = "`precondition_failed` with `current_version` and `current_status`: `If-Match` is outdated"),
         (status = 428, description = "`version_required`"),
     ))]
 #[patch("/orders/{id}/status")]
@@ -75,57 +87,67 @@ pub(super) async fn change_status(
     request: HttpRequest,
     body: Body<StatusChange>,
 ) -> Result<HttpResponse, ApiError> {
-    let StatusChange { status, version, reason, prep_minutes } = body.0;
+    let StatusChange { status, version, reason, prep_minutes, delivered_by } = body.0;
     let to = status.into_inner();
     let (order, party) = api.order_for(who.principal, id.0).await?;
-    let verdict = verdict(order.status, to, order.fulfilment, party);
-    if matches!(verdict, Verdict::NotTheirMove) {
-        return Err(not_their_move());
+    let verdict = verdict(order.status, to, order.way(), party);
+    match &verdict {
+        Verdict::NobodysMove { allowed } => return Err(forbidden(order.status, allowed)),
+        Verdict::NotTheirMove => return Err(not_their_move()),
+        Verdict::AlreadyThere | Verdict::Forbidden { .. } | Verdict::Allowed(_) => {}
     }
     let precondition = precondition(request.headers(), version)?.ok_or_else(|| {
         ApiError::new(ProblemCode::VersionRequired, "Send the version as version or If-Match.")
     })?;
     let version = precondition.version(&order)?;
-    let unexplained = to == Status::Cancelled && party != Party::Customer && reason.is_none();
-    if unexplained && matches!(verdict, Verdict::Allowed(_)) {
-        return Err(ApiError::invalid_field("reason", "is required to cancel"));
+    if matches!(verdict, Verdict::Allowed(_)) {
+        check_reason(to, party, reason.as_deref())?;
+    }
+    let delivered_by = delivered_by.map(Parsed::into_inner);
+    if delivered_by.is_some() && (to != Status::Accepted || order.fulfilment != Fulfilment::Delivery) {
+        return Err(ApiError::invalid_field("delivered_by", "goes with accepted and a delivery only"));
     }
     let prep_minutes = prep_minutes
         .map(|minutes| u16::try_from(minutes).expect("the range of the field lies within 16 bits"));
-    let request = MoveRequest { party, to, version, prep_minutes };
+    let request = MoveRequest { party, to, version, prep_minutes, delivered_by };
     let wish = MoveOrder { order: id.0, user: Some(who.principal.user), request, reason };
     match api.persistence.move_order(order.business_id, wish).await? {
         Ok(order) => {
-            let response = HttpResponse::Ok().json(view_for(&order, party));
-            Ok(with_etag(response, order.version))
+            let mut response = HttpResponse::Ok().json(view_for(&order, party));
+            response.headers_mut().insert(ETAG, Tag::of(&order).header());
+            Ok(response)
         }
         Err(MoveError::NoSuchOrder) => Err(ApiError::not_found()),
         Err(MoveError::Refused(refusal)) => Err(refused(refusal, &precondition)),
     }
 }
 
-fn with_etag(mut response: HttpResponse, version: i64) -> HttpResponse {
-    response.headers_mut().insert(ETAG, etag(version));
-    response
+/// Who calls an order off owes its customer a reason, and what comes of a failure depends on it.
+fn check_reason(to: Status, party: Party, reason: Option<&str>) -> Result<(), ApiError> {
+    let wrong = match to {
+        Status::Cancelled => party != Party::Customer && reason.is_none(),
+        Status::Failed => !reason.is_some_and(|reason| FAILURES.contains(&reason)),
+        _ => false,
+    };
+    if !wrong {
+        return Ok(());
+    }
+    let message = match to {
+        Status::Failed => format!("must be one of {}", FAILURES.join(", ")),
+        _ => "is required to cancel".to_owned(),
+    };
+    Err(ApiError::invalid_field("reason", message))
 }
 
 /// What the client named, if it named a version. `*` names none: whoever moves an order has to have seen it.
 fn precondition(headers: &HeaderMap, field: Option<i64>) -> Result<Option<Precondition>, ApiError> {
-    let lines: Vec<&str> = headers.get_all(IF_MATCH).map(|v| v.to_str().unwrap_or_default()).collect();
-    if lines.iter().all(|line| line.trim() == "*") {
+    let Some(versions) = tag::versions(headers, &IF_MATCH)? else {
         return Ok(field.map(Precondition::Field));
-    }
-    // A tag that is none of ours matches nothing, like one of a version long gone.
-    let versions: Vec<i64> =
-        lines.iter().flat_map(|line| line.split(',')).filter_map(|tag| version_of(tag.trim())).collect();
+    };
     if field.is_some_and(|field| versions != [field]) {
         return Err(ApiError::invalid_field("version", "differs from the header If-Match"));
     }
     Ok(Some(Precondition::Header(versions)))
-}
-
-fn version_of(tag: &str) -> Option<i64> {
-    tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
 }
 
 impl Precondition {
@@ -134,16 +156,18 @@ impl Precondition {
         match self {
             Self::Field(version) if *version == order.version => Ok(order.version),
             Self::Header(versions) if versions.contains(&order.version) => Ok(order.version),
-            Self::Field(_) | Self::Header(_) => Err(self.outdated(order.version)),
+            Self::Field(_) | Self::Header(_) => Err(self.outdated(order.version, order.status)),
         }
     }
 
-    fn outdated(&self, current: i64) -> ApiError {
+    fn outdated(&self, current: i64, status: Status) -> ApiError {
         let code = match self {
             Self::Field(_) => ProblemCode::StaleVersion,
             Self::Header(_) => ProblemCode::PreconditionFailed,
         };
-        ApiError::new(code, "Read the order and decide again.").current_version(current)
+        let detail =
+            format!("It is {} now, in version {current}. Read the order and decide again.", status.as_str());
+        ApiError::new(code, detail).current(current, status)
     }
 }
 
@@ -151,15 +175,17 @@ fn not_their_move() -> ApiError {
     ApiError::new(ProblemCode::NotYourMove, "Somebody else makes this move.")
 }
 
+fn forbidden(from: Status, allowed: &[Status]) -> ApiError {
+    let detail = format!("It is {} now; see allowed for where you can move it.", from.as_str());
+    ApiError::new(ProblemCode::MoveForbidden, detail)
+        .allowed(allowed.iter().map(|status| status.as_str().to_owned()).collect())
+}
+
 fn refused(refusal: MoveRefusal, precondition: &Precondition) -> ApiError {
     match refusal {
         MoveRefusal::NotTheirMove => not_their_move(),
-        MoveRefusal::Stale { current } => precondition.outdated(current),
-        MoveRefusal::Forbidden { from, allowed } => ApiError::new(
-            ProblemCode::MoveForbidden,
-            format!("It is {} now; see allowed for where you can move it.", from.as_str()),
-        )
-        .allowed(allowed.into_iter().map(|status| status.as_str().to_owned()).collect()),
+        MoveRefusal::Stale { current, status } => precondition.outdated(current, status),
+        MoveRefusal::Forbidden { from, allowed } => forbidden(from, &allowed),
     }
 }
 
@@ -187,14 +213,19 @@ mod tests {
         assert_eq!(named(None, Some(3)), Ok(Some(Precondition::Field(3))));
         assert_eq!(named(Some("\"3\""), None), Ok(Some(Precondition::Header(vec![3]))));
         assert_eq!(named(Some("\"3\", \"4\""), None), Ok(Some(Precondition::Header(vec![3, 4]))));
-        assert_eq!(named(Some("\"3\""), Some(3)), Ok(Some(Precondition::Header(vec![3]))));
+        assert_eq!(named(Some("W/\"3.1.2\""), Some(3)), Ok(Some(Precondition::Header(vec![3]))));
         assert_eq!(named(Some("\"3\""), Some(4)), Err(ProblemCode::Invalid));
     }
 
     #[test]
-    fn a_tag_that_is_none_of_ours_matches_nothing() {
-        for tag in ["W/\"3\"", "3", "\"three\"", "\"\""] {
-            assert_eq!(named(Some(tag), None), Ok(Some(Precondition::Header(Vec::new()))), "{tag}");
-        }
+    fn a_failure_has_one_of_the_reasons_and_a_cancel_by_others_than_the_customer_any() {
+        let good = |to, party, reason| check_reason(to, party, reason).is_ok();
+        assert!(good(Status::Failed, Party::Member, Some("customer_unreachable")));
+        assert!(!good(Status::Failed, Party::Admin, Some("nobody was there")));
+        assert!(!good(Status::Failed, Party::Member, None));
+        assert!(
+            good(Status::Cancelled, Party::Customer, None) && !good(Status::Cancelled, Party::Admin, None)
+        );
+        assert!(good(Status::Rejected, Party::Member, None));
     }
 }

@@ -11,18 +11,18 @@ use crate::actors::persistence::SubmitError;
 use crate::domain::access::{Principal, Role};
 use crate::domain::business::{Location, NotTakingOrders};
 use crate::domain::ids::{BusinessId, OrderId};
-use crate::domain::order::{Address, Draft, DraftItem, Fulfilment, PaymentMethod, PlaceRefusal};
+use crate::domain::order::{Address, Draft, DraftItem, Fulfilment, Party, PaymentMethod, PlaceRefusal};
 use crate::protocol::problem::{FieldError, ProblemCode};
 use crate::protocol::views::{Contact, OrderView};
 use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutcome};
 
-use super::super::idempotency::{REPLAYED, Turn, WAIT, key_of};
+use super::super::idempotency::{REPLAYED, Turn, WAIT, key_of, key_reused};
 use super::super::identity::{Orderers, SignedIn};
 use super::super::input::{Body, List, Parsed, rules, schema_of};
 use super::super::limits::{Class, Spent, Subject};
 use super::super::problem::ApiError;
 use super::super::state::Api;
-use super::etag;
+use super::tag::Tag;
 
 /// The name on a receipt when nobody gave one.
 const NO_NAME: &str = "Guest";
@@ -46,13 +46,13 @@ pub(super) struct NewOrder {
     #[garde(dive)]
     #[schema(value_type = Vec<NewOrderItem>, min_items = 1, max_items = 100)]
     items: List<NewOrderItem, 1, 100>,
-    /// Who gets it; the account's own name unless given.
+    /// Who gets it; a customer's own name unless given, and `Guest` where a member orders.
     #[garde(dive)]
     customer: Option<NewOrderCustomer>,
     /// Where to take it: with `delivery`, and only then.
     #[garde(dive)]
     address: Option<NewOrderAddress>,
-    /// The number of the table: with `dine_in`, and only then.
+    /// The number of the table: with `dine_in`, and only then. Required where the business has tables.
     #[garde(range(min = 1, max = 1000))]
     #[schema(minimum = 1, maximum = 1000, example = 4)]
     table: Option<i64>,
@@ -60,10 +60,15 @@ pub(super) struct NewOrder {
     #[garde(inner(custom(rules::block::<500>)))]
     #[schema(min_length = 1, max_length = 500, example = "No cinnamon, please")]
     notes: Option<String>,
-    /// How it will be paid.
+    /// How it will be paid. `online` is not available while the hub has no payment provider.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<PaymentMethod>)]
     payment: Parsed<PaymentMethod>,
+    /// What the customer was told that it costs, in minor units. If the menu says otherwise by now, nothing is ordered.
+    #[garde(range(min = 0))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, example = 260)]
+    expected_total_minor: Option<i64>,
     /// The same as the header `Idempotency-Key`, for clients that cannot set one.
     #[garde(inner(custom(rules::idempotency_key)))]
     #[serde(skip_serializing)]
@@ -93,9 +98,9 @@ pub(super) struct NewOrderCustomer {
     #[garde(custom(rules::line::<100>))]
     #[schema(min_length = 1, max_length = 100, example = "Zoë")]
     name: String,
-    /// Digits, spaces, `+`, `-` and brackets.
+    /// As people write it, with at least three digits of any script.
     #[garde(inner(custom(rules::phone)))]
-    #[schema(min_length = 3, max_length = 32, pattern = "^[0-9 +()-]+$", example = "+351 21 000 00 00")]
+    #[schema(min_length = 3, max_length = 64, example = "+351 21 000 00 00")]
     phone: Option<String>,
 }
 
@@ -127,11 +132,11 @@ pub(super) struct NewOrderAddress {
     responses(
         (status = 201, description = "The order", body = OrderView, headers(
             ("Location" = String, description = "Its address"),
-            ("ETag" = String, description = "Its version"),
+            ("ETag" = String, description = "`\"<version>.<delivery>.<payment>\"`"),
             ("Idempotency-Replayed" = bool, description = "`true` when the answer was given before"),
         )),
         (status = 404, description = "`not_found`: there is no such business for you"),
-        (status = 409, description = "`business_paused`, `business_closed` or `request_in_flight`"),
+        (status = 409, description = "`price_changed` with `total_minor` and `currency`, `business_paused`, `business_closed` or `request_in_flight`"),
     ))]
 #[post("/orders")]
 pub(super) async fn place(
@@ -143,7 +148,7 @@ pub(super) async fn place(
     let subject = Subject::User(who.principal.user);
     let readable = body.and_then(|body| {
         let key = one_key(key_of(&request)?, body.0.client_token.clone())?;
-        body.0.check_whole().map(|()| (body.0, key))
+        body.0.check_whole().and_then(|()| body.0.check_payment()).map(|()| (body.0, key))
     });
     let (order, key) = match readable {
         Ok(readable) => readable,
@@ -153,7 +158,7 @@ pub(super) async fn place(
     let idempotency = key.map(|key| IdempotencyKey {
         scope: format!("{} POST /orders", who.principal.user),
         key,
-        request_mac: api.fingerprint(&order),
+        request_mac: api.fingerprint(MAC_DOMAIN, &order),
     });
     // Held until the answer is known, so that a duplicate finds it.
     let passage = match &idempotency {
@@ -182,9 +187,11 @@ pub(super) async fn place(
     if let Some(refused) = spent.take_if(|spent| spent.is_refused()) {
         return Err(api.refusal(refused));
     }
+    let has_key = idempotency.is_some();
     let outcome = match api.try_place(who.principal, order, idempotency).await {
         Ok(outcome) => outcome,
         Err(error) => {
+            let error = if has_key { error.of_keyed_request() } else { error };
             // Who comes again when told to must not run out of orders without having placed one.
             if error.code() == ProblemCode::Unavailable {
                 api.refund(spent.as_ref()).await;
@@ -196,7 +203,7 @@ pub(super) async fn place(
         PlaceOutcome::Placed(order) => {
             let view = OrderView::new(&order, Contact::Shown);
             let body = serde_json::to_string(&view).expect("an order is made of texts and numbers");
-            let mut answer = placed(&view.id, view.version).body(body);
+            let mut answer = placed(&view.id, Tag::of(&order)).body(body);
             if let Some(spent) = spent {
                 spent.tell(answer.headers_mut());
             }
@@ -218,16 +225,31 @@ impl NewOrder {
         let fulfilment = self.fulfilment.clone().into_inner();
         let (delivery, dine_in) = (fulfilment == Fulfilment::Delivery, fulfilment == Fulfilment::DineIn);
         let mut wrong = Vec::new();
-        for (field, given, wanted) in
-            [("address", self.address.is_some(), delivery), ("table", self.table.is_some(), dine_in)]
-        {
-            if given != wanted {
-                let message = if wanted { "is required with" } else { "does not go with" };
-                let message = format!("{message} this fulfilment");
-                wrong.push(FieldError { field: field.to_owned(), message });
-            }
+        let mut refuse = |field: &str, message: &str| {
+            wrong.push(FieldError { field: field.to_owned(), message: format!("{message} this fulfilment") });
+        };
+        match (self.address.is_some(), delivery) {
+            (false, true) => refuse("address", "is required with"),
+            (true, false) => refuse("address", "does not go with"),
+            (true, true) | (false, false) => {}
+        }
+        // Whether one is required is known by the business.
+        if self.table.is_some() && !dine_in {
+            refuse("table", "does not go with");
         }
         if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid(wrong)) }
+    }
+
+    /// Whether it can be paid like this: an order nobody can pay would wait for ever. The one place that knows whether there is a
+    /// payment provider.
+    fn check_payment(&self) -> Result<(), ApiError> {
+        match self.payment.clone().into_inner() {
+            PaymentMethod::Cash => Ok(()),
+            PaymentMethod::Online => Err(ApiError::new(
+                ProblemCode::PaymentUnavailable,
+                "This hub has no payment provider: order with the payment cash.",
+            )),
+        }
     }
 }
 
@@ -240,12 +262,6 @@ impl Api {
         }
         self.refund(order.as_ref()).await;
         Some(request)
-    }
-
-    /// The same for requests that mean the same, however they are spaced and whichever way the key came.
-    fn fingerprint(&self, order: &NewOrder) -> String {
-        let canonical = serde_json::to_vec(order).expect("an order is made of texts and numbers");
-        self.cipher.mac(MAC_DOMAIN, &canonical).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     async fn try_place(
@@ -270,8 +286,11 @@ impl Api {
     }
 
     async fn draft(&self, who: Principal, order: NewOrder) -> Result<Draft, ApiError> {
+        let placed_by = if who.role == Role::Merchant { Party::Member } else { Party::Customer };
         let (name, phone) = match order.customer {
-            Some(customer) => (customer.name, customer.phone),
+            Some(customer) => (customer.name, customer.phone.map(|phone| rules::checked_phone(&phone))),
+            // Whoever sits at the table, it is not who took the order.
+            None if placed_by == Party::Member => (NO_NAME.to_owned(), None),
             None => {
                 let own = self.store.user(who.user).await?.and_then(|user| user.name);
                 (own.unwrap_or_else(|| NO_NAME.to_owned()), None)
@@ -285,6 +304,7 @@ impl Api {
             id: OrderId::generate(),
             business_id: order.business_id.into_inner(),
             customer_id: who.user,
+            placed_by,
             customer_name: name,
             phone,
             address: order
@@ -297,6 +317,7 @@ impl Api {
                 .map(|table| u16::try_from(table).expect("the range of the field lies within 16 bits")),
             notes: order.notes,
             payment: order.payment.into_inner(),
+            expected_total_minor: order.expected_total_minor,
         })
     }
 }
@@ -312,25 +333,34 @@ fn one_key(header: Option<String>, body: Option<String>) -> Result<Option<String
 }
 
 /// The head of the answer to an order that was placed.
-fn placed(id: &str, version: i64) -> actix_web::HttpResponseBuilder {
+fn placed(id: &str, tag: Tag) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::Created();
     response
         .content_type("application/json")
         .insert_header((LOCATION, format!("/api/v1/orders/{id}")))
-        .insert_header((ETAG, etag(version)));
+        .insert_header((ETAG, tag.header()));
     response
 }
 
 /// The first answer again: the same body byte for byte, and the headers that follow from it.
 fn replay(kept: KeptAnswer, spent: Option<Spent>) -> HttpResponse {
     #[derive(Deserialize)]
+    struct Counted {
+        version: Option<i64>,
+    }
+    #[derive(Deserialize)]
     struct Named {
         id: String,
         version: i64,
+        delivery: Option<Counted>,
+        payment: Counted,
     }
     let status = StatusCode::from_u16(kept.status).expect("the store keeps statuses that were answered");
     let mut response = match serde_json::from_str::<Named>(&kept.body) {
-        Ok(order) => placed(&order.id, order.version),
+        Ok(Named { id, version, delivery, payment }) => {
+            let delivery = delivery.map(|delivery| delivery.version.unwrap_or(1));
+            placed(&id, Tag::of_shown(version, delivery, payment.version))
+        }
         Err(_) => HttpResponse::Created(),
     };
     response.status(status).content_type("application/json").insert_header((REPLAYED, "true"));
@@ -339,10 +369,6 @@ fn replay(kept: KeptAnswer, spent: Option<Spent>) -> HttpResponse {
         spent.tell(answer.headers_mut());
     }
     answer
-}
-
-fn key_reused() -> ApiError {
-    ApiError::new(ProblemCode::IdempotencyMismatch, "Take a new key for a new order.")
 }
 
 fn refused(refusal: PlaceRefusal) -> ApiError {
@@ -362,6 +388,17 @@ fn refused(refusal: PlaceRefusal) -> ApiError {
         PlaceRefusal::UnknownItems(unknown) => lines(unknown, "is not on the menu"),
         PlaceRefusal::UnavailableItems(unavailable) => lines(unavailable, "is not available now"),
         PlaceRefusal::NoSuchTable => ApiError::invalid_field("table", "the business has no such table"),
+        PlaceRefusal::TableMissing => {
+            ApiError::invalid_field("table", "is required: the business has tables, say at which one")
+        }
+        PlaceRefusal::PriceChanged { total_minor, currency } => ApiError::new(
+            ProblemCode::PriceChanged,
+            format!(
+                "By the menu it costs {total_minor} {currency} now, in minor units. Nothing was ordered: ask the customer, and \
+                 order with the new total."
+            ),
+        )
+        .total(total_minor, currency),
         PlaceRefusal::TooExpensive => ApiError::invalid_field("items", "cost more than an order may"),
     }
 }
@@ -393,7 +430,21 @@ mod tests {
         assert!(wrong(json!({"fulfilment": "dine_in", "table": 1})).is_empty());
         assert_eq!(wrong(json!({"fulfilment": "delivery", "table": 1})), ["address", "table"]);
         assert_eq!(wrong(json!({"address": address, "table": 1})), ["address", "table"]);
-        assert_eq!(wrong(json!({"fulfilment": "dine_in"})), ["table"]);
+        assert!(wrong(json!({"fulfilment": "dine_in"})).is_empty());
+    }
+
+    #[test]
+    fn an_order_that_nobody_can_pay_is_refused() {
+        let judged =
+            |payment| order(json!({"payment": payment})).check_payment().map_err(|error| error.code());
+        assert_eq!(judged("cash"), Ok(()));
+        assert_eq!(judged("online"), Err(ProblemCode::PaymentUnavailable));
+    }
+
+    #[test]
+    fn what_an_order_did_not_say_before_is_no_part_of_what_is_fingerprinted() {
+        let text = serde_json::to_string(&order(json!({}))).unwrap();
+        assert!(!text.contains("expected_total_minor"), "{text}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(super) struct TimelineItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "accepted")]
     to: Option<&'static str>,
-    /// In which capacity somebody moved it: `customer`, `member`, `driver`, `admin` or `system`.
+    /// In which capacity somebody placed or moved it: `customer`, `member`, `driver`, `admin` or `system`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "member")]
     party: Option<&'static str>,
@@ -49,7 +49,7 @@ pub(super) struct TimelineItem {
 pub(super) struct TimelineView {
     /// `ord_…`
     order_id: String,
-    /// Oldest first.
+    /// Oldest first: every move, at most 500 acknowledgements, and at most 500 of `shown` and `acted`.
     items: Vec<TimelineItem>,
 }
 
@@ -74,9 +74,12 @@ impl TimelineItem {
                 reason,
                 ..nothing
             },
-            Happened::Acknowledged { device } => {
-                Self { kind: "acknowledged", device: Some(device), ..nothing }
-            }
+            Happened::Acknowledged { device, user } => Self {
+                kind: "acknowledged",
+                device: Some(device),
+                user_id: user.map(|user| user.to_string()),
+                ..nothing
+            },
             Happened::Marked { kind, device, user } => {
                 Self { kind: kind.as_str(), device: Some(device), user_id: Some(user.to_string()), ..nothing }
             }
@@ -85,7 +88,7 @@ impl TimelineItem {
 }
 
 /// Read what happened to an order: customers see its moves, the business and operators also who made them and what
-/// devices said.
+/// devices said. An acknowledgement says that the order has arrived on a device, `shown` and `acted` what a person did there.
 #[utoipa::path(tag = "orders", security(("bearer" = [])),
     params(("id" = String, Path, description = "`ord_…`")),
     responses((status = 200, description = "Oldest first", body = TimelineView)))]

@@ -37,9 +37,9 @@ static KNOWN: LazyStatement = LazyStatement::new(|| {
 // Only what can have been sent to the device counts: a room's history must not be claimed by whoever joins at its end.
 static ORDERS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
-        "room text, device text, epoch int, after int, upto int, at int",
-        "INSERT INTO order_acks (order_id, device, at) \
-         SELECT e.order_id, r.device, r.at FROM {rows} \
+        "room text, device text, user_id text, epoch int, after int, upto int, at int",
+        "INSERT INTO order_acks (order_id, device, user_id, at) \
+         SELECT e.order_id, r.device, r.user_id, r.at FROM {rows} \
          JOIN room_events e ON e.room = r.room AND e.epoch = r.epoch AND e.seq > r.after AND e.seq <= r.upto \
          WHERE e.kind = 'order_created' AND e.order_id IS NOT NULL \
          ORDER BY e.order_id, r.device \
@@ -86,6 +86,7 @@ struct KnownRow {
 struct SpanRow<'a> {
     room: RoomId,
     device: &'a str,
+    user_id: String,
     epoch: u32,
     after: i64,
     upto: i64,
@@ -157,6 +158,7 @@ impl<'a> SpanRow<'a> {
         Self {
             room: ack.room,
             device: &ack.device,
+            user_id: ack.user.to_string(),
             epoch: ack.cursor.epoch.value(),
             after: seq_column(span.after),
             upto: seq_column(span.upto),

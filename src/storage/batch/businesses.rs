@@ -5,18 +5,23 @@ use sqlx::FromRow;
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MAX_MEMBERS, MAX_MENU_ITEMS, MenuItem};
 use crate::domain::ids::{BusinessId, NotificationId, UserId};
+use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
-use crate::storage::command::{Addition, BusinessPatch, ItemPatch, MemberRefusal, Outcome, Removal};
+use crate::storage::cipher::Cipher;
+use crate::storage::command::{
+    Addition, BusinessPatch, BusinessUpdate, ItemPatch, MemberRefusal, Outcome, Removal,
+};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
-use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, state_columns};
+use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
 use crate::storage::statement::{Arg, LazyStatement, Statement};
 
 static CREATE: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         "INSERT INTO businesses (id, name, lat, lng, zone, timezone, currency, prep_minutes, tables, state, \
-             extra_minutes, paused_until, version, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING",
+             extra_minutes, paused_until, version, created_at, updated_at, delivered_by, contact_email, contact_phone) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
+         ON CONFLICT (id) DO NOTHING",
     )
 });
 
@@ -27,11 +32,21 @@ static UPDATE: LazyStatement = LazyStatement::new(|| {
              prep_minutes = COALESCE($7, prep_minutes), tables = COALESCE($8, tables), \
              extra_minutes = CASE WHEN $9 IS NULL THEN extra_minutes ELSE $10 END, \
              paused_until = CASE WHEN $9 IS NULL THEN paused_until ELSE $11 END, \
-             state = COALESCE($9, state), version = version + 1, updated_at = $12 \
+             state = COALESCE($9, state), version = version + 1, updated_at = $12, \
+             delivered_by = COALESCE($13, delivered_by), currency = COALESCE($14, currency), \
+             contact_email = CASE WHEN $15 THEN $16 ELSE contact_email END, \
+             contact_phone = CASE WHEN $15 THEN $17 ELSE contact_phone END \
          WHERE b.id = $1 RETURNING {}",
         // SQLite gives the columns of RETURNING no alias.
         BUSINESS_COLUMNS.replace("b.", "")
     ))
+});
+
+static PRICES: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT b.currency, (EXISTS (SELECT 1 FROM menu_items m WHERE m.business_id = $1) \
+             OR EXISTS (SELECT 1 FROM orders o WHERE o.business_id = $1)) AS in_use FROM businesses b WHERE b.id = $1",
+    )
 });
 
 static ADD_ITEM: LazyStatement = LazyStatement::new(|| {
@@ -107,10 +122,12 @@ struct ReadAtRow {
 
 pub(super) async fn create(
     connection: &mut Connection,
+    cipher: &Cipher,
     business: &Business,
     owner: UserId,
 ) -> Result<Outcome, Failure> {
     let (state, extra_minutes, paused_until) = state_columns(business.state);
+    let (contact_email, contact_phone) = sealed_contact(&business.contact, business.id, cipher)?;
     // Bound one by one: SQLite reads a fraction out of JSON with less care than the bound number.
     let args = [
         Arg::text(business.id),
@@ -128,6 +145,9 @@ pub(super) async fn create(
         Arg::Int(business.version),
         Arg::Int(business.created_at.as_micros()),
         Arg::Int(business.updated_at.as_micros()),
+        Arg::text(business.delivered_by.as_str()),
+        Arg::OptText(contact_email),
+        Arg::OptText(contact_phone),
     ];
     if connection.execute(&CREATE, &args).await? > 0 {
         put_member_row(connection, business.id, owner, MemberRole::Owner).await?;
@@ -137,10 +157,20 @@ pub(super) async fn create(
 
 pub(super) async fn update(
     connection: &mut Connection,
+    cipher: &Cipher,
     business: BusinessId,
     patch: &BusinessPatch,
     at: Timestamp,
 ) -> Result<Outcome, Failure> {
+    if let Some(currency) = patch.currency
+        && is_priced_in_another(connection, business, currency).await?
+    {
+        return Ok(Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse));
+    }
+    let contact =
+        patch.contact.as_ref().map(|contact| sealed_contact(contact, business, cipher)).transpose()?;
+    let is_contact = contact.is_some();
+    let (contact_email, contact_phone) = contact.unwrap_or_default();
     let state = patch.state.map(state_columns);
     let args = [
         Arg::text(business),
@@ -155,9 +185,30 @@ pub(super) async fn update(
         Arg::OptInt(state.and_then(|(_, extra, _)| extra)),
         Arg::OptInt(state.and_then(|(_, _, until)| until)),
         Arg::Int(at.as_micros()),
+        Arg::OptText(patch.delivered_by.map(|by| by.as_str().to_owned())),
+        Arg::OptText(patch.currency.map(|currency| currency.to_string())),
+        Arg::Bool(is_contact),
+        Arg::OptText(contact_email),
+        Arg::OptText(contact_phone),
     ];
     let row: Option<BusinessRow> = connection.fetch_first(&UPDATE, &args).await?;
-    Ok(Outcome::BusinessUpdated(row.map(BusinessRow::into_business).transpose()?.map(Box::new)))
+    let update = match row {
+        Some(row) => BusinessUpdate::Updated(Box::new(row.into_business(cipher)?)),
+        None => BusinessUpdate::NotThere,
+    };
+    Ok(Outcome::BusinessUpdated(update))
+}
+
+/// Whether there are prices or orders of a business in another currency than this. The business is locked from here on, as it is
+/// where items are added, without which nothing can be ordered.
+async fn is_priced_in_another(
+    connection: &mut Connection,
+    business: BusinessId,
+    currency: Currency,
+) -> Result<bool, Failure> {
+    lock(connection, business).await?;
+    let row: Option<PricesRow> = connection.fetch_first(&PRICES, &[Arg::text(business)]).await?;
+    Ok(row.is_some_and(|row| row.in_use && row.currency != currency.as_str()))
 }
 
 pub(super) async fn add_item(
@@ -213,6 +264,12 @@ pub(super) async fn remove_item(
 ) -> Result<Outcome, Failure> {
     let removed = connection.execute(&REMOVE_ITEM, &[Arg::text(business), Arg::text(sku)]).await?;
     Ok(Outcome::Removed(if removed == 0 { Removal::NotThere } else { Removal::Removed }))
+}
+
+#[derive(FromRow)]
+struct PricesRow {
+    currency: String,
+    in_use: bool,
 }
 
 #[derive(FromRow)]

@@ -1,4 +1,5 @@
-//! Businesses and the items that the drafts of a batch name: one statement each for the whole batch.
+//! The businesses that drafts and accepted orders of a batch are of, and the items that drafts name: one statement each for the
+//! whole batch.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -39,14 +40,15 @@ pub(super) struct Catalog {
 }
 
 impl Catalog {
-    /// Reads everything `drafts` name, replacing what was read before.
+    /// Reads everything `drafts` name and the businesses that accept orders, replacing what was read before.
     pub(super) async fn load<'d>(
         &mut self,
         connection: &mut Connection,
         drafts: impl Iterator<Item = &'d Draft>,
+        accepting: &BTreeSet<BusinessId>,
     ) -> Result<(), Failure> {
         *self = Self::default();
-        let (mut ids, mut keys) = (BTreeSet::new(), BTreeSet::new());
+        let (mut ids, mut keys) = (accepting.clone(), BTreeSet::new());
         for draft in drafts {
             ids.insert(draft.business_id);
             keys.extend(draft.items.iter().map(|i| ItemKey { business_id: draft.business_id, sku: &i.sku }));
@@ -55,10 +57,13 @@ impl Catalog {
             return Ok(());
         }
         for row in connection.fetch::<BusinessRow>(&BUSINESSES, &[Arg::texts(&ids)]).await? {
-            let business = row.into_business()?;
+            let business = row.into_business_without_contact()?;
             self.businesses.insert(business.id, business);
         }
         let keys: Vec<ItemKey<'_>> = keys.into_iter().collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
         for row in connection.fetch::<MenuItemRow>(&ITEMS, &[Arg::rows(&keys)]).await? {
             let business = parse("menu_items.business_id", &row.business_id)?;
             self.items.entry(business).or_default().push(row.into());
@@ -71,7 +76,7 @@ impl Catalog {
         self.stale.insert(business);
     }
 
-    /// Whether the business has to be read again before the next draft for it is decided.
+    /// Whether the business has to be read again before the next draft for it is decided, or the next order accepted.
     pub(super) fn is_stale(&self, business: BusinessId) -> bool {
         self.stale.contains(&business)
     }

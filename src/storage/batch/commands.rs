@@ -9,6 +9,7 @@ use crate::domain::ids::CommandId;
 use crate::storage::cipher::Cipher;
 use crate::storage::command::{Command, Outcome};
 use crate::storage::connection::Connection;
+use crate::storage::error::StoreError;
 use crate::storage::failure::Failure;
 use crate::storage::ports::Attempt;
 use crate::storage::rows::{corrupt, parse};
@@ -103,13 +104,13 @@ async fn read(
     let mut outcomes = HashMap::with_capacity(stored.len());
     for (id, outcome) in stored {
         let kept = match &outcome {
-            StoredOutcome::Replayed { scope, key } => {
+            StoredOutcome::Replayed { scope, key } | StoredOutcome::Repeated { scope, key } => {
                 keys::kept_under(connection, cipher, scope, key).await?
             }
             _ => None,
         };
         let order = outcome.order().and_then(|order| orders.get(&order).cloned());
-        let outcome = outcome.into_outcome(order, kept).ok_or_else(|| corrupt("commands.outcome"))?;
+        let outcome = outcome.into_outcome(order, kept, cipher).ok_or_else(|| corrupt("commands.outcome"))?;
         outcomes.insert(id, outcome);
     }
     Ok(outcomes)
@@ -118,6 +119,7 @@ async fn read(
 /// Records the outcomes of the commands at `ran`.
 pub(super) async fn record(
     connection: &mut Connection,
+    cipher: &Cipher,
     commands: &[Command],
     ran: &[usize],
     outcomes: &[Outcome],
@@ -129,11 +131,11 @@ pub(super) async fn record(
     let rows: Vec<CommandRow> = ran
         .iter()
         .map(|&i| {
-            let stored = StoredOutcome::of(&outcomes[i], &commands[i]);
+            let stored = StoredOutcome::of(&outcomes[i], &commands[i], cipher)?;
             let outcome = serde_json::to_string(&stored).expect("an outcome is made of texts and numbers");
-            CommandRow { id: commands[i].id, outcome }
+            Ok(CommandRow { id: commands[i].id, outcome })
         })
-        .collect();
+        .collect::<Result<_, StoreError>>()?;
     let statement = match attempt {
         Attempt::First => &INSERT,
         Attempt::AfterUnknown => &COMPLETE,

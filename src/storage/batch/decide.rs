@@ -1,20 +1,23 @@
 //! What a transaction does, in the order that keeps lanes from waiting on each other in a circle: commands, keys,
 //! orders, everything single, counters, rows, and the rooms last.
 
-use crate::domain::ids::{EventId, NotificationId};
-use crate::domain::order::{self, Moved, Party, Status};
+use std::collections::BTreeSet;
+
+use crate::domain::ids::{BusinessId, EventId, NotificationId};
+use crate::domain::order::{self, Moved, Status};
+use crate::domain::time::Timestamp;
 use crate::protocol::views::{self, Contact, OrderView};
 use crate::storage::cipher::Cipher;
 use crate::storage::command::{
-    Action, Command, Committed, KeptAnswer, MoveError, MoveOrder, Outcome, PlaceOrder, PlaceOutcome,
-    ReceivedAck,
+    Action, Addition, Command, Committed, KeptAnswer, Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome,
+    PlaceOrder, PlaceOutcome, ReceivedAck,
 };
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::ports::Attempt;
 
 use super::catalog::Catalog;
-use super::keys::{Keys, Verdict};
+use super::keys::{By, Keys, Verdict};
 use super::orders::{Orders, Step};
 use super::rooms::{self, Announced};
 use super::{acks, commands, devices, identity, rotation, upkeep};
@@ -60,6 +63,8 @@ pub(super) struct Batch<'a> {
     commands: &'a [Command],
     orders: Orders,
     catalog: Catalog,
+    /// Businesses of which orders are to be accepted.
+    accepting: BTreeSet<BusinessId>,
     keys: Keys,
     acks: Vec<&'a ReceivedAck>,
     told: Vec<Told>,
@@ -73,6 +78,7 @@ impl<'a> Batch<'a> {
             commands,
             orders: Orders::default(),
             catalog: Catalog::default(),
+            accepting: BTreeSet::new(),
             keys: Keys::default(),
             acks: Vec::new(),
             told: Vec::new(),
@@ -103,31 +109,60 @@ impl<'a> Batch<'a> {
             .into_iter()
             .map(|answer| self.outcome(answer.expect("every command was answered above"), &left))
             .collect();
-        commands::record(self.connection, self.commands, &open, &outcomes, attempt).await?;
+        commands::record(self.connection, self.cipher, self.commands, &open, &outcomes, attempt).await?;
         let events = rooms::number(self.connection, announced.events).await?;
         Ok(Committed { outcomes, events })
     }
 
     async fn load(&mut self, open: &[usize]) -> Result<(), Failure> {
-        let (mut places, mut moves) = (Vec::new(), Vec::new());
+        let (mut drafts, mut moves, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         for &i in open {
-            match &self.commands[i].action {
-                Action::PlaceOrder(place) => places.push((&**place, self.commands[i].at)),
-                Action::MoveOrder(request) => moves.push(request.order),
+            let Command { action, at, .. } = &self.commands[i];
+            match action {
+                Action::PlaceOrder(place) => {
+                    drafts.push(&place.draft);
+                    keys.extend(place.idempotency.as_ref().map(|key| (key, *at)));
+                }
+                Action::MoveOrder(wish) => moves.push(wish),
+                Action::Keyed(keyed) => keys.push((&keyed.key, *at)),
                 _ => {}
             }
         }
-        let wanted = places.iter().filter_map(|(place, at)| Some((place.idempotency.as_ref()?, *at)));
-        self.keys.claim(self.connection, self.cipher, wanted).await?;
-        self.orders.lock(self.connection, self.cipher, moves).await?;
-        self.catalog.load(self.connection, places.iter().map(|(place, _)| &place.draft)).await
+        self.keys.claim(self.connection, self.cipher, keys.into_iter()).await?;
+        let ids = moves.iter().map(|wish| wish.order).collect();
+        self.orders.lock(self.connection, self.cipher, ids).await?;
+        let accepted = moves.iter().filter(|wish| wish.request.to == Status::Accepted);
+        self.accepting = accepted.filter_map(|wish| Some(self.orders.get(wish.order)?.business_id)).collect();
+        self.catalog.load(self.connection, drafts.into_iter(), &self.accepting).await
+    }
+
+    /// Reads the business again if a command of this batch has changed it.
+    async fn refresh(&mut self, business: BusinessId) -> Result<(), Failure> {
+        if !self.catalog.is_stale(business) {
+            return Ok(());
+        }
+        let drafts = self.commands.iter().filter_map(|c| match &c.action {
+            Action::PlaceOrder(place) => Some(&place.draft),
+            _ => None,
+        });
+        self.catalog.load(self.connection, drafts, &self.accepting).await
     }
 
     async fn act(&mut self, command: &Command) -> Result<Answer, Failure> {
-        let at = command.at;
-        Ok(match &command.action {
-            Action::PlaceOrder(place) => self.place(command, place).await?,
-            Action::MoveOrder(request) => self.move_order(command, request),
+        match &command.action {
+            Action::PlaceOrder(place) => self.place(command, place).await,
+            Action::MoveOrder(request) => self.move_order(command, request).await,
+            Action::Keyed(keyed) => self.keyed(keyed, command.at).await,
+            action => self.single(action, command.at).await,
+        }
+    }
+
+    /// Everything that concerns no other command of the batch.
+    async fn single(&mut self, action: &Action, at: Timestamp) -> Result<Answer, Failure> {
+        Ok(match action {
+            Action::PlaceOrder(_) | Action::MoveOrder(_) | Action::Keyed(_) => {
+                unreachable!("what has parts in common with others is done before this")
+            }
             Action::PostNotification(notification) => {
                 self.told.push(Told::Notification(notification.clone()));
                 Outcome::Done.into()
@@ -154,11 +189,11 @@ impl<'a> Batch<'a> {
             }
             Action::CreateBusiness { business, owner } => {
                 self.catalog.changed(business.id);
-                super::businesses::create(self.connection, business, *owner).await?.into()
+                super::businesses::create(self.connection, self.cipher, business, *owner).await?.into()
             }
             Action::UpdateBusiness { business, patch } => {
                 self.catalog.changed(*business);
-                super::businesses::update(self.connection, *business, patch, at).await?.into()
+                super::businesses::update(self.connection, self.cipher, *business, patch, at).await?.into()
             }
             Action::AddItem { business, item } => {
                 self.catalog.changed(*business);
@@ -214,20 +249,14 @@ impl<'a> Batch<'a> {
             match self.keys.verdict(key) {
                 Verdict::Free => {}
                 Verdict::Kept(kept) => return Ok(Outcome::Placed(PlaceOutcome::Replayed(kept)).into()),
-                Verdict::Answered { step } => {
+                Verdict::Step(step) => {
                     return Ok(Answer::Replayed { step, request_mac: key.request_mac.clone() });
                 }
                 Verdict::Reused => return Ok(Outcome::Placed(PlaceOutcome::KeyReused).into()),
             }
         }
         let draft = &place.draft;
-        if self.catalog.is_stale(draft.business_id) {
-            let drafts = self.commands.iter().filter_map(|c| match &c.action {
-                Action::PlaceOrder(place) => Some(&place.draft),
-                _ => None,
-            });
-            self.catalog.load(self.connection, drafts).await?;
-        }
+        self.refresh(draft.business_id).await?;
         let (business, menu) = self.catalog.of(draft.business_id);
         let new = match order::place(draft.clone(), business, menu, command.at) {
             Ok(new) => new,
@@ -236,17 +265,42 @@ impl<'a> Batch<'a> {
         let step = self.orders.add(new, command.at);
         self.told.push(Told::Step(step));
         if let Some(key) = &place.idempotency {
-            self.keys.answered(key, step);
+            self.keys.answered(key, By::Step(step));
         }
         Ok(Answer::Placed { step })
     }
 
-    fn move_order(&mut self, command: &Command, wish: &MoveOrder) -> Answer {
+    /// Does what has not been done under this key. Its answer is known before, and is kept if something was made.
+    async fn keyed(&mut self, keyed: &Keyed, at: Timestamp) -> Result<Answer, Failure> {
+        match self.keys.verdict(&keyed.key) {
+            Verdict::Free => {}
+            Verdict::Kept(kept) => return Ok(Outcome::Repeated(KeyedRepeat::Answered(kept)).into()),
+            Verdict::Step(_) | Verdict::Reused => return Ok(Outcome::Repeated(KeyedRepeat::KeyReused).into()),
+        }
+        let answer = self.single(&keyed.action, at).await?;
+        if let Answer::Final(outcome) = &answer
+            && matches!(**outcome, Outcome::Done | Outcome::ItemAdded(Addition::Added))
+        {
+            let request_mac = keyed.key.request_mac.clone();
+            let kept = KeptAnswer { request_mac, status: keyed.status, body: keyed.body.0.clone() };
+            self.keys.answered(&keyed.key, By::Answer(kept));
+        }
+        Ok(answer)
+    }
+
+    async fn move_order(&mut self, command: &Command, wish: &MoveOrder) -> Result<Answer, Failure> {
+        let mut terms = None;
+        if wish.request.to == Status::Accepted
+            && let Some(business) = self.orders.get(wish.order).map(|order| order.business_id)
+        {
+            self.refresh(business).await?;
+            terms = self.catalog.of(business).0.map(|business| business.acceptance(command.at));
+        }
         let Some(order) = self.orders.get_mut(wish.order) else {
-            return Outcome::Moved(Err(MoveError::NoSuchOrder)).into();
+            return Ok(Outcome::Moved(Err(MoveError::NoSuchOrder)).into());
         };
         let from = order.status;
-        match order.apply(wish.request, command.at) {
+        Ok(match order.apply(wish.request, wish.reason.as_deref(), terms, command.at) {
             Err(refusal) => Outcome::Moved(Err(MoveError::Refused(refusal))).into(),
             // A copy of its own, since the order's number may be still to come.
             Ok(Moved::Unchanged) => Answer::Moved { step: self.orders.look(wish.order) },
@@ -256,7 +310,7 @@ impl<'a> Batch<'a> {
                 self.told.push(Told::Step(step));
                 Answer::Moved { step }
             }
-        }
+        })
     }
 
     fn outcome(&self, answer: Answer, left: &acks::Left<'_>) -> Outcome {
@@ -268,7 +322,7 @@ impl<'a> Batch<'a> {
                 _ => Outcome::Done,
             },
             Answer::Placed { step } => Outcome::Placed(PlaceOutcome::Placed(Box::new(order(step)))),
-            Answer::Moved { step } => Outcome::Moved(Ok(order(step))),
+            Answer::Moved { step } => Outcome::Moved(Ok(Box::new(order(step)))),
             Answer::Replayed { step, request_mac } => Outcome::Placed(PlaceOutcome::Replayed(KeptAnswer {
                 request_mac,
                 status: CREATED,
@@ -319,6 +373,3 @@ fn body(step: &Step) -> String {
     serde_json::to_string(&OrderView::new(&step.order, Contact::Shown))
         .expect("a view is made of texts and numbers")
 }
-
-/// Who an order is placed by: its customer, whichever way they came.
-pub(super) const PLACED_BY: Party = Party::Customer;

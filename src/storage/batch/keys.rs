@@ -109,8 +109,19 @@ enum State {
     Free,
     /// Answered before.
     Kept(KeptAnswer),
-    /// Answered in this batch, by the order of this step.
+    /// Answered in this batch by the order of a step.
     Answered { request_mac: String, step: usize },
+    /// Answered in this batch, by this.
+    Given(KeptAnswer),
+}
+
+/// What answers a request.
+#[derive(Debug)]
+pub(super) enum By {
+    /// The order of this step.
+    Step(usize),
+    /// An answer that was known before.
+    Answer(KeptAnswer),
 }
 
 /// What a key says about a request.
@@ -120,8 +131,8 @@ pub(super) enum Verdict {
     Free,
     /// It was answered before.
     Kept(KeptAnswer),
-    /// It is answered by an order of this batch.
-    Answered { step: usize },
+    /// It is answered by the order of this step.
+    Step(usize),
     /// The key belongs to another request.
     Reused,
 }
@@ -169,18 +180,23 @@ impl Keys {
 
     pub(super) fn verdict(&self, key: &IdempotencyKey) -> Verdict {
         match self.states.get(&Name::of(key)) {
-            Some(State::Kept(kept)) if kept.request_mac == key.request_mac => Verdict::Kept(kept.clone()),
-            Some(State::Answered { request_mac, step }) if *request_mac == key.request_mac => {
-                Verdict::Answered { step: *step }
+            Some(State::Kept(kept) | State::Given(kept)) if kept.request_mac == key.request_mac => {
+                Verdict::Kept(kept.clone())
             }
-            Some(State::Kept(_) | State::Answered { .. }) => Verdict::Reused,
+            Some(State::Answered { request_mac, step }) if *request_mac == key.request_mac => {
+                Verdict::Step(*step)
+            }
+            Some(State::Kept(_) | State::Given(_) | State::Answered { .. }) => Verdict::Reused,
             Some(State::Free) | None => Verdict::Free,
         }
     }
 
-    /// The request under `key` was answered by the order of `step`.
-    pub(super) fn answered(&mut self, key: &IdempotencyKey, step: usize) {
-        let state = State::Answered { request_mac: key.request_mac.clone(), step };
+    /// The request under `key` was answered.
+    pub(super) fn answered(&mut self, key: &IdempotencyKey, by: By) {
+        let state = match by {
+            By::Step(step) => State::Answered { request_mac: key.request_mac.clone(), step },
+            By::Answer(kept) => State::Given(kept),
+        };
         self.states.insert(Name::of(key), state);
     }
 
@@ -193,17 +209,22 @@ impl Keys {
     ) -> Result<(), Failure> {
         let (mut answers, mut free) = (Vec::new(), Vec::new());
         for (name, state) in self.states.drain() {
-            match state {
-                State::Kept(_) => {}
-                State::Free => free.push(name),
-                State::Answered { request_mac, step } => {
-                    let row = row_name(&name.scope, &name.key);
-                    let aad = Aad { table: "idempotency_keys", column: "body", row: &row };
-                    let body = Some(seal(cipher, aad, &body(step))?);
-                    let Name { scope, key } = name;
-                    answers.push(KeptRow { scope, key, request_mac, status: Some(CREATED.into()), body });
+            let kept = match state {
+                State::Kept(_) => continue,
+                State::Free => {
+                    free.push(name);
+                    continue;
                 }
-            }
+                State::Answered { request_mac, step } => {
+                    KeptAnswer { request_mac, status: CREATED, body: body(step) }
+                }
+                State::Given(kept) => kept,
+            };
+            let row = row_name(&name.scope, &name.key);
+            let aad = Aad { table: "idempotency_keys", column: "body", row: &row };
+            let body = Some(seal(cipher, aad, &kept.body)?);
+            let (Name { scope, key }, status) = (name, Some(kept.status.into()));
+            answers.push(KeptRow { scope, key, request_mac: kept.request_mac, status, body });
         }
         if !answers.is_empty() {
             connection.execute(&ANSWER, &[Arg::rows(&answers)]).await?;

@@ -10,6 +10,7 @@ mod devices;
 mod identity;
 mod invitations;
 mod keys;
+mod numbers;
 mod orders;
 mod outcome;
 mod rooms;

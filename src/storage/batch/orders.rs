@@ -1,23 +1,20 @@
 //! The orders of a batch: locked, decided upon, numbered and written together.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
-use sqlx::FromRow;
 
-use crate::domain::ids::{BusinessId, OrderId};
+use crate::domain::ids::OrderId;
 use crate::domain::order::{NewOrder, Order, Party, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::cipher::Cipher;
 use crate::storage::command::MoveOrder;
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
-use crate::storage::rows::{
-    NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble, corrupt, number, parse,
-};
+use crate::storage::rows::{CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble};
 use crate::storage::statement::{Arg, Dialect, LazyStatement, Statement};
 
-use super::decide::PLACED_BY;
+use super::numbers;
 
 static LOCK: LazyStatement = LazyStatement::new(|| {
     Statement::new(&format!(
@@ -37,25 +34,16 @@ pub(in crate::storage) static ITEMS_OF_ORDERS: LazyStatement = LazyStatement::ne
     )
 });
 
-static NUMBER: LazyStatement = LazyStatement::new(|| {
-    Statement::over(
-        "business_id text, day text, n int",
-        "INSERT INTO order_counters (business_id, day, last) \
-         SELECT r.business_id, r.day, r.n FROM {rows} WHERE true ORDER BY r.business_id, r.day \
-         ON CONFLICT (business_id, day) DO UPDATE SET last = order_counters.last + excluded.last \
-         RETURNING business_id, day, last",
-    )
-});
-
 const ROW: &str = "id text, order_number int, business_id text, customer_id text, customer_name text, phone text, \
      address text, fulfilment text, status text, payment_method text, payment_status text, total_minor int, \
      currency text, notes text, table_no int, prep_minutes int, version int, created_at int, updated_at int, \
+     ready_at int, delivered_by text, ended_code text, ended_text text, delivery_version int, payment_version int, \
      terms text, words text";
 
 static INSERT: LazyStatement = LazyStatement::new(|| {
     let into = "id, order_number, business_id, customer_id, customer_name, phone, address, fulfilment, status, \
          payment_method, payment_status, total_minor, currency, notes, table_no, prep_minutes, version, created_at, \
-         updated_at";
+         updated_at, ready_at, delivered_by, ended_code, ended_text, delivery_version, payment_version";
     let from: Vec<String> = into.split(", ").map(|column| format!("r.{}", column.trim())).collect();
     let from = from.join(", ");
     Statement::apart(
@@ -92,9 +80,12 @@ static INSERT_ITEMS: LazyStatement = LazyStatement::new(|| {
 
 static UPDATE: LazyStatement = LazyStatement::new(|| {
     Statement::over(
-        "id text, status text, payment_status text, prep_minutes int, version int, updated_at int",
+        "id text, status text, payment_status text, prep_minutes int, version int, updated_at int, ready_at int, \
+         delivered_by text, ended_code text, ended_text text, delivery_version int, payment_version int",
         "UPDATE orders SET status = r.status, payment_status = r.payment_status, prep_minutes = r.prep_minutes, \
-             version = r.version, updated_at = r.updated_at FROM {rows} WHERE orders.id = r.id",
+             version = r.version, updated_at = r.updated_at, ready_at = r.ready_at, delivered_by = r.delivered_by, \
+             ended_code = r.ended_code, ended_text = r.ended_text, delivery_version = r.delivery_version, \
+             payment_version = r.payment_version FROM {rows} WHERE orders.id = r.id",
     )
 });
 
@@ -108,20 +99,6 @@ static INSERT_EVENTS: LazyStatement = LazyStatement::new(|| {
 });
 
 #[derive(Serialize)]
-struct CounterRow<'a> {
-    business_id: BusinessId,
-    day: &'a str,
-    n: usize,
-}
-
-#[derive(FromRow)]
-struct CounterRead {
-    business_id: String,
-    day: String,
-    last: i64,
-}
-
-#[derive(Serialize)]
 struct MovedRow {
     id: OrderId,
     status: Status,
@@ -129,6 +106,8 @@ struct MovedRow {
     prep_minutes: Option<u16>,
     version: i64,
     updated_at: i64,
+    #[serde(flatten)]
+    course: CourseRow,
 }
 
 #[derive(Serialize)]
@@ -174,6 +153,10 @@ impl Orders {
         Ok(())
     }
 
+    pub(super) fn get(&self, id: OrderId) -> Option<&Order> {
+        self.present.get(&id)
+    }
+
     pub(super) fn get_mut(&mut self, id: OrderId) -> Option<&mut Order> {
         self.present.get_mut(&id)
     }
@@ -184,13 +167,13 @@ impl Orders {
 
     /// Takes in a new order; its number comes later.
     pub(super) fn add(&mut self, new: NewOrder, at: Timestamp) -> usize {
-        let NewOrder { order, day } = new;
+        let NewOrder { order, placed_by, day } = new;
         let event = OrderEventRow {
             order_id: order.id,
             version: order.version,
             from_status: None,
             to_status: order.status,
-            party: PLACED_BY.as_str(),
+            party: placed_by.as_str(),
             user_id: Some(order.customer_id.to_string()),
             reason: None,
             at: at.as_micros(),
@@ -236,25 +219,8 @@ impl Orders {
         if self.placed.is_empty() {
             return Ok(());
         }
-        let mut days: BTreeMap<(BusinessId, &str), Vec<OrderId>> = BTreeMap::new();
-        for (id, day) in &self.placed {
-            days.entry((self.present[id].business_id, day)).or_default().push(*id);
-        }
-        let rows: Vec<CounterRow<'_>> = days
-            .iter()
-            .map(|((business_id, day), ids)| CounterRow { business_id: *business_id, day, n: ids.len() })
-            .collect();
-        let counters: Vec<CounterRead> = connection.fetch(&NUMBER, &[Arg::rows(&rows)]).await?;
-        let mut numbers: HashMap<OrderId, u32> = HashMap::new();
-        for counter in counters {
-            let business = parse("order_counters.business_id", &counter.business_id)?;
-            let ids =
-                days.get(&(business, counter.day.as_str())).ok_or_else(|| corrupt("order_counters.day"))?;
-            let last: u32 = number("order_counters.last", counter.last)?;
-            let count = u32::try_from(ids.len()).map_err(|_| corrupt("order_counters.last"))?;
-            let first = last.checked_sub(count).ok_or_else(|| corrupt("order_counters.last"))? + 1;
-            numbers.extend(ids.iter().copied().zip(first..));
-        }
+        let placed = self.placed.iter().map(|(id, day)| (*id, self.present[id].business_id, day.as_str()));
+        let numbers = numbers::give(connection, placed).await?;
         for order in self.present.values_mut().chain(self.steps.iter_mut().map(|step| &mut step.order)) {
             if let Some(given) = numbers.get(&order.id) {
                 order.order_number = *given;
@@ -305,6 +271,7 @@ fn moved_row(order: &Order) -> MovedRow {
         prep_minutes: order.prep_minutes,
         version: order.version,
         updated_at: order.updated_at.as_micros(),
+        course: CourseRow::of(order),
     }
 }
 

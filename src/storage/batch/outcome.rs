@@ -6,15 +6,19 @@ use serde::{Deserialize, Serialize};
 use crate::domain::access::Role;
 use crate::domain::business::MenuItem;
 use crate::domain::cursor::Cursor;
+use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::{OrderId, UserId};
-use crate::domain::order::{MoveRefusal, Order, PaymentStatus, PlaceRefusal, Status};
+use crate::domain::money::Currency;
+use crate::domain::order::{EndedReason, MoveRefusal, Order, PaymentStatus, PlaceRefusal, Status};
 use crate::domain::time::Timestamp;
 
 use crate::domain::business::NotTakingOrders;
+use crate::storage::cipher::Cipher;
 use crate::storage::command::{
-    Action, Addition, Advanced, Command, Creation, EpochChange, InvitationOutcome, MemberRefusal, MoveError,
-    Outcome, PlaceOutcome, Removal, Rotation, UserChange,
+    Action, Addition, Advanced, BusinessUpdate, Command, Creation, EpochChange, InvitationOutcome,
+    KeyedRepeat, MemberRefusal, MoveError, Outcome, PlaceOutcome, Removal, Rotation, UserChange,
 };
+use crate::storage::error::StoreError;
 use crate::storage::rows::BusinessRow;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,10 +27,12 @@ pub(super) enum StoredOutcome {
     Placed(OrderState),
     Replayed { scope: String, key: String },
     KeyReused,
+    Repeated { scope: String, key: String },
+    KeyOfAnother,
     Refused(StoredRefusal),
     Moved(OrderState),
     NoSuchOrder,
-    MoveStale { current: i64 },
+    MoveStale { current: i64, status: Option<Status> },
     NotTheirMove,
     MoveForbidden { from: Status, allowed: Vec<Status> },
     UserCreated(bool),
@@ -36,6 +42,7 @@ pub(super) enum StoredOutcome {
     RotationRefused,
     TicketRedeemed(bool),
     BusinessUpdated(Option<BusinessRow>),
+    CurrencyInUse,
     ItemAdded(bool),
     MenuFull,
     ItemUpdated(Option<StoredItem>),
@@ -65,6 +72,21 @@ pub(super) struct OrderState {
     prep_minutes: Option<u16>,
     version: i64,
     updated_at: i64,
+    // Not there where an older release wrote it down.
+    #[serde(default)]
+    ready_at: Option<i64>,
+    #[serde(default)]
+    delivered_by: Option<DeliveredBy>,
+    #[serde(default)]
+    ended_reason: Option<EndedReason>,
+    #[serde(default = "first")]
+    delivery_version: i64,
+    #[serde(default = "first")]
+    payment_version: i64,
+}
+
+fn first() -> i64 {
+    1
 }
 
 impl OrderState {
@@ -76,15 +98,25 @@ impl OrderState {
             prep_minutes: order.prep_minutes,
             version: order.version,
             updated_at: order.updated_at.as_micros(),
+            ready_at: order.ready_at.map(Timestamp::as_micros),
+            delivered_by: order.delivered_by,
+            ended_reason: order.ended_reason.clone(),
+            delivery_version: order.delivery_version,
+            payment_version: order.payment_version,
         }
     }
 
-    fn put_back(&self, mut order: Order) -> Order {
+    fn put_back(self, mut order: Order) -> Order {
         order.status = self.status;
         order.payment_status = self.payment_status;
         order.prep_minutes = self.prep_minutes;
         order.version = self.version;
         order.updated_at = Timestamp::from_micros(self.updated_at);
+        order.ready_at = self.ready_at.map(Timestamp::from_micros);
+        order.delivered_by = self.delivered_by;
+        order.ended_reason = self.ended_reason;
+        order.delivery_version = self.delivery_version;
+        order.payment_version = self.payment_version;
         order
     }
 }
@@ -98,7 +130,9 @@ pub(super) enum StoredRefusal {
     UnknownItems(Vec<usize>),
     UnavailableItems(Vec<usize>),
     NoSuchTable,
+    TableMissing,
     TooExpensive,
+    PriceChanged { total_minor: i64, currency: Currency },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -119,7 +153,11 @@ impl From<&PlaceRefusal> for StoredRefusal {
             PlaceRefusal::UnknownItems(lines) => Self::UnknownItems(lines.clone()),
             PlaceRefusal::UnavailableItems(lines) => Self::UnavailableItems(lines.clone()),
             PlaceRefusal::NoSuchTable => Self::NoSuchTable,
+            PlaceRefusal::TableMissing => Self::TableMissing,
             PlaceRefusal::TooExpensive => Self::TooExpensive,
+            PlaceRefusal::PriceChanged { total_minor, currency } => {
+                Self::PriceChanged { total_minor: *total_minor, currency: *currency }
+            }
         }
     }
 }
@@ -135,16 +173,20 @@ impl From<StoredRefusal> for PlaceRefusal {
             StoredRefusal::UnknownItems(lines) => Self::UnknownItems(lines),
             StoredRefusal::UnavailableItems(lines) => Self::UnavailableItems(lines),
             StoredRefusal::NoSuchTable => Self::NoSuchTable,
+            StoredRefusal::TableMissing => Self::TableMissing,
             StoredRefusal::TooExpensive => Self::TooExpensive,
+            StoredRefusal::PriceChanged { total_minor, currency } => {
+                Self::PriceChanged { total_minor, currency }
+            }
         }
     }
 }
 
 impl StoredOutcome {
     /// What is kept of `outcome`, the answer to `command`.
-    pub(super) fn of(outcome: &Outcome, command: &Command) -> Self {
+    pub(super) fn of(outcome: &Outcome, command: &Command, cipher: &Cipher) -> Result<Self, StoreError> {
         let created = |creation: &Creation| *creation == Creation::Created;
-        match outcome {
+        Ok(match outcome {
             Outcome::Placed(PlaceOutcome::Placed(order)) => Self::Placed(OrderState::of(order)),
             Outcome::Placed(PlaceOutcome::Replayed(_)) => match &command.action {
                 Action::PlaceOrder(place) => {
@@ -158,7 +200,9 @@ impl StoredOutcome {
             Outcome::Moved(Ok(order)) => Self::Moved(OrderState::of(order)),
             Outcome::Moved(Err(MoveError::NoSuchOrder)) => Self::NoSuchOrder,
             Outcome::Moved(Err(MoveError::Refused(refusal))) => match refusal {
-                MoveRefusal::Stale { current } => Self::MoveStale { current: *current },
+                MoveRefusal::Stale { current, status } => {
+                    Self::MoveStale { current: *current, status: Some(*status) }
+                }
                 MoveRefusal::NotTheirMove => Self::NotTheirMove,
                 MoveRefusal::Forbidden { from, allowed } => {
                     Self::MoveForbidden { from: *from, allowed: allowed.clone() }
@@ -178,9 +222,18 @@ impl StoredOutcome {
             Outcome::Rotated(Rotation::Reused { user }) => Self::Reused { user: *user },
             Outcome::Rotated(Rotation::Refused) => Self::RotationRefused,
             Outcome::TicketRedeemed(creation) => Self::TicketRedeemed(created(creation)),
-            Outcome::BusinessUpdated(business) => {
-                Self::BusinessUpdated(business.as_deref().map(BusinessRow::of))
+            Outcome::Repeated(KeyedRepeat::Answered(_)) => match &command.action {
+                Action::Keyed(keyed) => {
+                    Self::Repeated { scope: keyed.key.scope.clone(), key: keyed.key.key.clone() }
+                }
+                _ => unreachable!("only what has a key is repeated"),
+            },
+            Outcome::Repeated(KeyedRepeat::KeyReused) => Self::KeyOfAnother,
+            Outcome::BusinessUpdated(BusinessUpdate::Updated(business)) => {
+                Self::BusinessUpdated(Some(BusinessRow::of(business, cipher)?))
             }
+            Outcome::BusinessUpdated(BusinessUpdate::NotThere) => Self::BusinessUpdated(None),
+            Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse) => Self::CurrencyInUse,
             Outcome::ItemAdded(Addition::Added) => Self::ItemAdded(true),
             Outcome::ItemAdded(Addition::AlreadyThere) => Self::ItemAdded(false),
             Outcome::ItemAdded(Addition::Full) => Self::MenuFull,
@@ -209,7 +262,7 @@ impl StoredOutcome {
                 Self::RoomRotated { made: false, head: *head }
             }
             Outcome::Done => Self::Done,
-        }
+        })
     }
 
     /// The order whose row the outcome is rebuilt from.
@@ -226,6 +279,7 @@ impl StoredOutcome {
         self,
         order: Option<Order>,
         kept: Option<crate::storage::command::KeptAnswer>,
+        cipher: &Cipher,
     ) -> Option<Outcome> {
         let creation = |created: bool| if created { Creation::Created } else { Creation::AlreadyThere };
         Some(match self {
@@ -233,11 +287,14 @@ impl StoredOutcome {
             Self::Replayed { .. } => Outcome::Placed(PlaceOutcome::Replayed(kept?)),
             Self::KeyReused => Outcome::Placed(PlaceOutcome::KeyReused),
             Self::Refused(refusal) => Outcome::Placed(PlaceOutcome::Refused(refusal.into())),
-            Self::Moved(state) => Outcome::Moved(Ok(state.put_back(order?))),
+            Self::Moved(state) => Outcome::Moved(Ok(Box::new(state.put_back(order?)))),
             Self::NoSuchOrder => Outcome::Moved(Err(MoveError::NoSuchOrder)),
-            Self::MoveStale { current } => {
-                Outcome::Moved(Err(MoveError::Refused(MoveRefusal::Stale { current })))
+            Self::MoveStale { current, status } => {
+                let status = status?;
+                Outcome::Moved(Err(MoveError::Refused(MoveRefusal::Stale { current, status })))
             }
+            Self::Repeated { .. } => Outcome::Repeated(KeyedRepeat::Answered(kept?)),
+            Self::KeyOfAnother => Outcome::Repeated(KeyedRepeat::KeyReused),
             Self::NotTheirMove => Outcome::Moved(Err(MoveError::Refused(MoveRefusal::NotTheirMove))),
             Self::MoveForbidden { from, allowed } => {
                 Outcome::Moved(Err(MoveError::Refused(MoveRefusal::Forbidden { from, allowed })))
@@ -252,9 +309,12 @@ impl StoredOutcome {
             Self::Reused { user } => Outcome::Rotated(Rotation::Reused { user }),
             Self::RotationRefused => Outcome::Rotated(Rotation::Refused),
             Self::TicketRedeemed(created) => Outcome::TicketRedeemed(creation(created)),
-            Self::BusinessUpdated(row) => {
-                Outcome::BusinessUpdated(row.map(BusinessRow::into_business).transpose().ok()?.map(Box::new))
+            Self::BusinessUpdated(None) => Outcome::BusinessUpdated(BusinessUpdate::NotThere),
+            Self::BusinessUpdated(Some(row)) => {
+                let business = Box::new(row.into_business(cipher).ok()?);
+                Outcome::BusinessUpdated(BusinessUpdate::Updated(business))
             }
+            Self::CurrencyInUse => Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse),
             Self::ItemAdded(true) => Outcome::ItemAdded(Addition::Added),
             Self::ItemAdded(false) => Outcome::ItemAdded(Addition::AlreadyThere),
             Self::MenuFull => Outcome::ItemAdded(Addition::Full),

@@ -16,10 +16,11 @@ use super::keys::row_name;
 
 const KEY: &str = "first text, second text";
 
-fn lock_orders(column: &str) -> Statement {
+fn lock_rows(column: SealedColumn) -> Statement {
+    let (table, column) = column.place();
     let text = format!(
-        "SELECT o.id AS first, '' AS second, o.{column} AS sealed FROM orders o \
-         WHERE o.id IN (SELECT r.first FROM {{rows}}) AND o.{column} IS NOT NULL ORDER BY o.id {{for_update}}"
+        "SELECT t.id AS first, '' AS second, t.{column} AS sealed FROM {table} t \
+         WHERE t.id IN (SELECT r.first FROM {{rows}}) AND t.{column} IS NOT NULL ORDER BY t.id {{for_update}}"
     );
     Statement::over(KEY, &text)
 }
@@ -27,17 +28,24 @@ fn lock_orders(column: &str) -> Statement {
 const ROW: &str = "first text, second text, old text, new text";
 
 // Only what still is as it was read.
-fn reseal_orders(column: &str) -> Statement {
+fn reseal_rows(column: SealedColumn) -> Statement {
+    let (table, column) = column.place();
     let text = format!(
-        "UPDATE orders SET {column} = r.new FROM {{rows}} WHERE orders.id = r.first AND orders.{column} = r.old"
+        "UPDATE {table} SET {column} = r.new FROM {{rows}} WHERE {table}.id = r.first AND {table}.{column} = r.old"
     );
     Statement::over(ROW, &text)
 }
 
-static PHONES: LazyStatement = LazyStatement::new(|| lock_orders("phone"));
-static RESEAL_PHONES: LazyStatement = LazyStatement::new(|| reseal_orders("phone"));
-static ADDRESSES: LazyStatement = LazyStatement::new(|| lock_orders("address"));
-static RESEAL_ADDRESSES: LazyStatement = LazyStatement::new(|| reseal_orders("address"));
+static PHONES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::OrderPhone));
+static RESEAL_PHONES: LazyStatement = LazyStatement::new(|| reseal_rows(SealedColumn::OrderPhone));
+static ADDRESSES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::OrderAddress));
+static RESEAL_ADDRESSES: LazyStatement = LazyStatement::new(|| reseal_rows(SealedColumn::OrderAddress));
+static BUSINESS_EMAILS: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::BusinessEmail));
+static RESEAL_BUSINESS_EMAILS: LazyStatement =
+    LazyStatement::new(|| reseal_rows(SealedColumn::BusinessEmail));
+static BUSINESS_PHONES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::BusinessPhone));
+static RESEAL_BUSINESS_PHONES: LazyStatement =
+    LazyStatement::new(|| reseal_rows(SealedColumn::BusinessPhone));
 
 static BODIES: LazyStatement = LazyStatement::new(|| {
     Statement::over(
@@ -102,6 +110,8 @@ pub(super) async fn reseal(
     let (lock, write) = match column {
         SealedColumn::OrderPhone => (&PHONES, &RESEAL_PHONES),
         SealedColumn::OrderAddress => (&ADDRESSES, &RESEAL_ADDRESSES),
+        SealedColumn::BusinessEmail => (&BUSINESS_EMAILS, &RESEAL_BUSINESS_EMAILS),
+        SealedColumn::BusinessPhone => (&BUSINESS_PHONES, &RESEAL_BUSINESS_PHONES),
         SealedColumn::KeptAnswer => (&BODIES, &RESEAL_BODIES),
     };
     let found: Vec<SealedRead> = connection.fetch(lock, &[Arg::rows(rows)]).await?;
@@ -111,7 +121,10 @@ pub(super) async fn reseal(
             continue;
         }
         let name = match column {
-            SealedColumn::OrderPhone | SealedColumn::OrderAddress => row.first.clone(),
+            SealedColumn::OrderPhone
+            | SealedColumn::OrderAddress
+            | SealedColumn::BusinessEmail
+            | SealedColumn::BusinessPhone => row.first.clone(),
             SealedColumn::KeptAnswer => row_name(&row.first, &row.second),
         };
         let (table, column) = column.place();

@@ -59,7 +59,7 @@ impl CachedReads {
     /// What a command changes besides orders.
     fn changed_by(&self, action: &Action) {
         let marks = &self.0.marks;
-        match action {
+        match action.unkeyed() {
             Action::CreateBusiness { owner, .. } => marks.move_on(&[Subject::Memberships(*owner)]),
             Action::UpdateBusiness { business, .. } => marks.move_on(&[Subject::Business(*business)]),
             Action::AddItem { business, .. }

@@ -3,7 +3,8 @@ use std::sync::atomic::Ordering;
 use secrecy::SecretBox;
 
 use super::*;
-use crate::domain::business::{BusinessState, Location, Zone};
+use crate::domain::business::{BusinessContact, BusinessState, Location, Zone};
+use crate::domain::delivery::DeliveredBy;
 use crate::storage::cipher::Cipher;
 use crate::storage::command::{Action, Command, Outcome};
 use crate::storage::{Lane, sqlite};
@@ -48,6 +49,8 @@ async fn world(settings: CacheSettings) -> World {
         currency: "EUR".parse().unwrap(),
         prep_minutes: 10,
         tables: 0,
+        delivered_by: DeliveredBy::Business,
+        contact: BusinessContact::default(),
         state: BusinessState::Open,
         version: 1,
         created_at: at,
@@ -165,7 +168,13 @@ async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in()
     world.reads.stats(id, since).await.unwrap();
     world.reads.orders(&everybody).await.unwrap();
     world.reads.business(id).await.unwrap();
-    let request = MoveRequest { to: Status::Accepted, party: Party::Member, version: 1, prep_minutes: None };
+    let request = MoveRequest {
+        to: Status::Accepted,
+        party: Party::Member,
+        version: 1,
+        prep_minutes: None,
+        delivered_by: None,
+    };
     let action =
         Action::MoveOrder(MoveOrder { order: OrderId::generate(), user: None, request, reason: None });
     let command = Command { id: crate::domain::ids::CommandId::generate(), at: since, action };

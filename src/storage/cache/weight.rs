@@ -29,7 +29,11 @@ impl Weighter<Key, Entry> for Weigh {
             _ => 0,
         };
         let value = match &entry.value {
-            Value::Business(business) => size_of::<Business>() + business.name.len() + business.zone.len(),
+            Value::Business(business) => {
+                let contact = [&business.contact.email, &business.contact.phone];
+                let contact: usize = contact.into_iter().flatten().map(String::len).sum();
+                size_of::<Business>() + business.name.len() + business.zone.len() + contact
+            }
             Value::Menu(menu) => menu.iter().map(item).sum(),
             Value::Order(one) => order(one),
             Value::Page(page) => page.orders.iter().map(order).sum(),
@@ -46,7 +50,8 @@ fn item(item: &MenuItem) -> usize {
 }
 
 fn order(order: &Order) -> usize {
-    let texts = [&order.phone, &order.notes].into_iter().flatten().map(String::len).sum::<usize>();
+    let ended = order.ended_reason.as_ref().map_or(&None, |ended| &ended.text);
+    let texts = [&order.phone, &order.notes, ended].into_iter().flatten().map(String::len).sum::<usize>();
     let address = order.address.as_ref().map_or(0, |address| address.text.len());
     let items = order.items.iter().map(|item| size_of::<OrderItem>() + item.sku.len() + item.name.len());
     size_of::<Order>() + order.customer_name.len() + texts + address + items.sum::<usize>()

@@ -15,7 +15,7 @@ pub enum Outcome {
     /// Of `PlaceOrder`.
     Placed(PlaceOutcome),
     /// Of `MoveOrder`: the order as it is now, or why it was not moved.
-    Moved(Result<Order, MoveError>),
+    Moved(Result<Box<Order>, MoveError>),
     /// Of `CreateUser`: false when the address is taken.
     UserCreated(Creation),
     /// Of `SetPassword` and `ApproveUser`.
@@ -24,8 +24,10 @@ pub enum Outcome {
     Rotated(Rotation),
     /// Of `RedeemTicket`: `AlreadyThere` when it was used before.
     TicketRedeemed(Creation),
-    /// Of `UpdateBusiness`: as it is now; `None` when there is no such business.
-    BusinessUpdated(Option<Box<Business>>),
+    /// Of `Keyed`, when the key was used before; else what its action came to.
+    Repeated(KeyedRepeat),
+    /// Of `UpdateBusiness`.
+    BusinessUpdated(BusinessUpdate),
     /// Of `AddItem`.
     ItemAdded(Addition),
     /// Of `UpdateItem`: as it is now; `None` when there is no such item.
@@ -64,6 +66,26 @@ pub enum PlaceOutcome {
     KeyReused,
     /// It was not placed; the key is free again.
     Refused(PlaceRefusal),
+}
+
+/// What a request comes to whose idempotency key was used before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyedRepeat {
+    /// This was the answer.
+    Answered(KeptAnswer),
+    /// The key belongs to another request.
+    KeyReused,
+}
+
+/// What changing a business came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BusinessUpdate {
+    /// As it is now.
+    Updated(Box<Business>),
+    /// There is no such business.
+    NotThere,
+    /// There are prices or orders in the present currency; nothing changed.
+    CurrencyInUse,
 }
 
 /// Why an order was not moved.

@@ -11,19 +11,26 @@ pub enum SealedColumn {
     OrderPhone,
     /// Where orders are taken to.
     OrderAddress,
+    /// Addresses for mail to businesses.
+    BusinessEmail,
+    /// Phone numbers of businesses.
+    BusinessPhone,
     /// Answers kept under idempotency keys.
     KeptAnswer,
 }
 
 impl SealedColumn {
     /// Every one there is.
-    pub const ALL: [Self; 3] = [Self::OrderPhone, Self::OrderAddress, Self::KeptAnswer];
+    pub const ALL: [Self; 5] =
+        [Self::OrderPhone, Self::OrderAddress, Self::BusinessEmail, Self::BusinessPhone, Self::KeptAnswer];
 
     /// Its table and its name.
     pub const fn place(self) -> (&'static str, &'static str) {
         match self {
             Self::OrderPhone => ("orders", "phone"),
             Self::OrderAddress => ("orders", "address"),
+            Self::BusinessEmail => ("businesses", "contact_email"),
+            Self::BusinessPhone => ("businesses", "contact_phone"),
             Self::KeptAnswer => ("idempotency_keys", "body"),
         }
     }
@@ -33,6 +40,8 @@ impl SealedColumn {
         match self {
             Self::OrderPhone => "orders.phone",
             Self::OrderAddress => "orders.address",
+            Self::BusinessEmail => "businesses.contact_email",
+            Self::BusinessPhone => "businesses.contact_phone",
             Self::KeptAnswer => "idempotency_keys.body",
         }
     }

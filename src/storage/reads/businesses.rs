@@ -93,7 +93,7 @@ pub(in crate::storage) async fn business(
     id: BusinessId,
 ) -> Result<Option<Business>, StoreError> {
     let row: Option<BusinessRow> = store.fetch_first(&BUSINESS, &[Arg::text(id)]).await?;
-    row.map(BusinessRow::into_business).transpose()
+    row.map(|row| row.into_business(&store.cipher)).transpose()
 }
 
 fn after_text(after: Option<BusinessId>) -> Arg {
@@ -106,7 +106,7 @@ pub(in crate::storage) async fn businesses(
     limit: u32,
 ) -> Result<Vec<Business>, StoreError> {
     let rows: Vec<BusinessRow> = store.fetch(&ALL, &[after_text(after), Arg::Int(limit.into())]).await?;
-    rows.into_iter().map(BusinessRow::into_business).collect()
+    rows.into_iter().map(|row| row.into_business(&store.cipher)).collect()
 }
 
 pub(in crate::storage) async fn businesses_of(
@@ -117,7 +117,7 @@ pub(in crate::storage) async fn businesses_of(
 ) -> Result<Vec<Business>, StoreError> {
     let args = [Arg::text(user), after_text(after), Arg::Int(limit.into())];
     let rows: Vec<BusinessRow> = store.fetch(&OF_MEMBER, &args).await?;
-    rows.into_iter().map(BusinessRow::into_business).collect()
+    rows.into_iter().map(|row| row.into_business(&store.cipher)).collect()
 }
 
 pub(in crate::storage) async fn membership(

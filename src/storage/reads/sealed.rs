@@ -11,15 +11,18 @@ use crate::storage::store::SqlStore;
 
 // Of a value only its beginning is read, which names the key: `v1.`, at most 16 characters, a dot. Rows without a value
 // count as well, so that a statement reads as many as it was told, whatever they hold.
-fn orders_below(column: &str) -> Statement {
+fn rows_below(column: SealedColumn) -> Statement {
+    let (table, column) = column.place();
     Statement::new(&format!(
-        "SELECT o.id AS first, '' AS second, substr(o.{column}, 1, 20) AS sealed FROM orders o \
-         WHERE o.id < $1 ORDER BY o.id DESC LIMIT $2"
+        "SELECT t.id AS first, '' AS second, substr(t.{column}, 1, 20) AS sealed FROM {table} t \
+         WHERE t.id < $1 ORDER BY t.id DESC LIMIT $2"
     ))
 }
 
-static PHONES: LazyStatement = LazyStatement::new(|| orders_below("phone"));
-static ADDRESSES: LazyStatement = LazyStatement::new(|| orders_below("address"));
+static PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::OrderPhone));
+static ADDRESSES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::OrderAddress));
+static BUSINESS_EMAILS: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::BusinessEmail));
+static BUSINESS_PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::BusinessPhone));
 
 static BODIES: LazyStatement = LazyStatement::new(|| {
     Statement::new(
@@ -47,6 +50,8 @@ pub(in crate::storage) async fn sealed_below(
     let statement = match column {
         SealedColumn::OrderPhone => &PHONES,
         SealedColumn::OrderAddress => &ADDRESSES,
+        SealedColumn::BusinessEmail => &BUSINESS_EMAILS,
+        SealedColumn::BusinessPhone => &BUSINESS_PHONES,
         SealedColumn::KeptAnswer => {
             args.push(Arg::text(second));
             &BODIES

@@ -21,7 +21,7 @@ static MOVES: LazyStatement = LazyStatement::new(|| {
 
 // However many devices and events there were, nobody reads more of them than this.
 static ACKS: LazyStatement = LazyStatement::new(|| {
-    Statement::new("SELECT device, at FROM order_acks WHERE order_id = $1 ORDER BY device LIMIT 500")
+    Statement::new("SELECT device, user_id, at FROM order_acks WHERE order_id = $1 ORDER BY device LIMIT 500")
 });
 
 static MARKS: LazyStatement = LazyStatement::new(|| {
@@ -47,6 +47,7 @@ struct MoveRow {
 #[derive(FromRow)]
 struct AckRow {
     device: String,
+    user_id: Option<String>,
     at: i64,
 }
 
@@ -76,7 +77,8 @@ pub(in crate::storage) async fn timeline(
         entries.push(TimelineEntry { at: Timestamp::from_micros(row.at), what });
     }
     for row in store.fetch::<AckRow>(&ACKS, &args).await? {
-        let what = Happened::Acknowledged { device: row.device };
+        let user = row.user_id.map(|user| parse("order_acks.user_id", &user)).transpose()?;
+        let what = Happened::Acknowledged { device: row.device, user };
         entries.push(TimelineEntry { at: Timestamp::from_micros(row.at), what });
     }
     for row in store.fetch::<MarkRow>(&MARKS, &args).await? {

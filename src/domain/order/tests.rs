@@ -1,0 +1,171 @@
+use super::table::Party;
+use super::*;
+use crate::domain::business::{Business, BusinessContact, BusinessState, MenuItem, Zone};
+use crate::domain::ids::{BusinessId, OrderId, UserId};
+
+const SOON: Timestamp = Timestamp::from_unix_seconds(1_000);
+
+fn business() -> Business {
+    Business {
+        id: BusinessId::generate(),
+        name: "Soup".to_owned(),
+        location: Location { lat: 0.0, lng: 0.0 },
+        zone: "z".to_owned(),
+        timezone: Zone::utc(),
+        currency: "EUR".parse().unwrap(),
+        prep_minutes: 20,
+        tables: 0,
+        delivered_by: DeliveredBy::Business,
+        contact: BusinessContact::default(),
+        state: BusinessState::Open,
+        version: 1,
+        created_at: SOON,
+        updated_at: SOON,
+    }
+}
+
+fn draft(fulfilment: Fulfilment) -> Draft {
+    Draft {
+        id: OrderId::generate(),
+        business_id: BusinessId::generate(),
+        customer_id: UserId::generate(),
+        placed_by: Party::Customer,
+        customer_name: "Zoë".to_owned(),
+        phone: None,
+        address: None,
+        fulfilment,
+        items: vec![DraftItem { sku: "soup".to_owned(), qty: 2 }],
+        table: None,
+        notes: None,
+        payment: PaymentMethod::Cash,
+        expected_total_minor: None,
+    }
+}
+
+fn placed(draft: Draft, business: &Business) -> Result<Order, PlaceRefusal> {
+    let soup = MenuItem {
+        sku: "soup".to_owned(),
+        name: "Soup".to_owned(),
+        category: None,
+        price_minor: 250,
+        available: true,
+    };
+    place(draft, Some(business), &[soup], SOON).map(|new| new.order)
+}
+
+fn order(fulfilment: Fulfilment) -> Order {
+    placed(draft(fulfilment), &business()).unwrap()
+}
+
+fn to(order: &Order, to: Status) -> MoveRequest {
+    MoveRequest { party: Party::Member, to, version: order.version, prep_minutes: None, delivered_by: None }
+}
+
+/// Moves an order as a member of `business`.
+fn go(order: &mut Order, status: Status, business: &Business) {
+    let request = to(order, status);
+    order.apply(request, Some("because"), Some(business.acceptance(SOON)), SOON).unwrap();
+}
+
+#[test]
+fn busy_minutes_are_added_to_the_default_and_never_to_what_a_person_named() {
+    let busy = Business { state: BusinessState::Busy { extra_minutes: 15 }, ..business() };
+    for (named, at, minutes) in [(None, &business(), 20), (None, &busy, 35), (Some(10), &busy, 10)] {
+        let mut order = order(Fulfilment::Pickup);
+        let request = MoveRequest { prep_minutes: named, ..to(&order, Status::Accepted) };
+        order.apply(request, None, Some(at.acceptance(SOON)), SOON).unwrap();
+        let ready_at = SOON.plus(Duration::from_secs(60 * u64::from(minutes)));
+        assert_eq!((order.prep_minutes, order.ready_at), (Some(minutes), Some(ready_at)), "{named:?}");
+    }
+}
+
+#[test]
+fn who_brings_a_delivery_is_fixed_when_it_is_accepted() {
+    let by_drivers = Business { delivered_by: DeliveredBy::Drivers, ..business() };
+    for (named, expected) in
+        [(None, DeliveredBy::Drivers), (Some(DeliveredBy::Business), DeliveredBy::Business)]
+    {
+        let mut order = order(Fulfilment::Delivery);
+        assert_eq!(order.delivered_by, None);
+        let request = MoveRequest { delivered_by: named, ..to(&order, Status::Accepted) };
+        order.apply(request, None, Some(by_drivers.acceptance(SOON)), SOON).unwrap();
+        for status in [Status::Preparing, Status::Ready] {
+            go(&mut order, status, &business());
+        }
+        assert_eq!(order.delivered_by, Some(expected));
+        let request = to(&order, Status::PickedUp);
+        let moved = order.apply(request, None, None, SOON);
+        assert_eq!(moved == Err(MoveRefusal::NotTheirMove), expected == DeliveredBy::Drivers, "{moved:?}");
+    }
+    let mut fetched = order(Fulfilment::Pickup);
+    go(&mut fetched, Status::Accepted, &by_drivers);
+    assert_eq!(fetched.delivered_by, None);
+}
+
+#[test]
+fn a_delivery_and_a_payment_count_their_own_changes() {
+    let counts = |order: &Order| (order.version, order.delivery_version, order.payment_version);
+    let mut order = order(Fulfilment::Delivery);
+    for (status, counted, delivery) in [
+        (Status::Accepted, (2, 1, 1), "unassigned"),
+        (Status::Preparing, (3, 1, 1), "unassigned"),
+        (Status::Ready, (4, 1, 1), "unassigned"),
+        (Status::PickedUp, (5, 2, 1), "picked_up"),
+        (Status::Delivered, (6, 3, 2), "delivered"),
+    ] {
+        go(&mut order, status, &business());
+        let status = order.delivery_status().map(DeliveryStatus::as_str);
+        assert_eq!((counts(&order), status), (counted, Some(delivery)));
+    }
+    assert_eq!(order.ended_reason, None);
+}
+
+#[test]
+fn an_order_that_ends_badly_says_why() {
+    for (status, party, code) in [
+        (Status::Rejected, Party::Member, EndedCode::Merchant),
+        (Status::Cancelled, Party::Customer, EndedCode::Customer),
+        (Status::Cancelled, Party::Admin, EndedCode::Operator),
+        (Status::Cancelled, Party::System, EndedCode::Unanswered),
+    ] {
+        let mut order = order(Fulfilment::Delivery);
+        let request = MoveRequest { party, ..to(&order, status) };
+        order.apply(request, Some("no oven"), None, SOON).unwrap();
+        let reason = EndedReason { code, text: Some("no oven".to_owned()) };
+        assert_eq!(order.ended_reason, Some(reason), "{party:?}");
+        assert_eq!(order.delivery_status(), Some(DeliveryStatus::Cancelled));
+    }
+}
+
+#[test]
+fn a_move_that_nobody_makes_is_refused_before_its_version_is_looked_at() {
+    let mut order = order(Fulfilment::Pickup);
+    let request = MoveRequest { version: 7, ..to(&order, Status::PickedUp) };
+    let refused = order.apply(request, None, None, SOON);
+    let allowed = vec![Status::Accepted, Status::Rejected, Status::Cancelled];
+    assert_eq!(refused, Err(MoveRefusal::Forbidden { from: Status::Placed, allowed }));
+    let request = MoveRequest { version: 7, ..to(&order, Status::Accepted) };
+    let refused = order.apply(request, None, None, SOON);
+    assert_eq!(refused, Err(MoveRefusal::Stale { current: 1, status: Status::Placed }));
+}
+
+#[test]
+fn an_order_costs_what_the_customer_was_told_or_is_not_placed() {
+    let business = business();
+    let told =
+        |expected| placed(Draft { expected_total_minor: expected, ..draft(Fulfilment::Pickup) }, &business);
+    assert_eq!(told(None).unwrap().total_minor, 500);
+    assert_eq!(told(Some(500)).unwrap().total_minor, 500);
+    let changed = PlaceRefusal::PriceChanged { total_minor: 500, currency: business.currency };
+    assert_eq!(told(Some(499)), Err(changed));
+}
+
+#[test]
+fn a_guest_names_a_table_where_there_are_tables() {
+    let with_tables = Business { tables: 4, ..business() };
+    let seated = |table, at: &Business| placed(Draft { table, ..draft(Fulfilment::DineIn) }, at).map(drop);
+    assert_eq!(seated(None, &business()), Ok(()));
+    assert_eq!(seated(None, &with_tables), Err(PlaceRefusal::TableMissing));
+    assert_eq!(seated(Some(4), &with_tables), Ok(()));
+    assert_eq!(seated(Some(5), &with_tables), Err(PlaceRefusal::NoSuchTable));
+}
