@@ -4,11 +4,14 @@
 mod attendance;
 mod ended_elsewhere;
 mod equal_addresses;
+mod hub_lock;
+mod ready;
+mod series;
 mod session_ports;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +38,7 @@ use crate::http::access::token::{TokenKey, TokenSettings, Tokens, WeakSecret};
 use crate::http::limits::LocalLimits;
 use crate::http::server::Listening;
 use crate::http::sockets::{Admission, SocketGate};
+use crate::http::starting::NotReady;
 use crate::http::state::{Api, Deployment, Parts, Phase, Readiness};
 use crate::protocol::event::RoomEvent;
 use crate::storage::cache::CachedReads;
@@ -47,6 +51,8 @@ use crate::telemetry::Metrics;
 
 use attendance::Attendance;
 use ended_elsewhere::{EndedElsewhere, Horizon};
+use hub_lock::HubLock;
+use ready::Ready;
 use session_ports::{FrameLimits, TokenCredentials};
 
 /// Clients that lose their node come back spread over this long.
@@ -66,19 +72,49 @@ const PRUNE_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The port is in use, or the address is not of this machine.
-    #[error("could not listen on {address}: {cause}")]
+    #[error("could not listen on {address}: {cause}{}", listen_advice(.cause))]
     Listen {
         /// What was tried.
         address: SocketAddr,
         /// What the system said.
         cause: io::Error,
     },
-    /// The database is away or its schema could not be brought up to date.
-    #[error("the database is not usable: {0}")]
-    Store(#[from] StoreError),
+    /// The database is away or none, or its schema could not be brought up to date.
+    #[error("{place} cannot be used: {cause}")]
+    Database {
+        /// Which and where, without a password.
+        place: String,
+        /// What the database or the system said.
+        cause: String,
+    },
+    /// Another hub runs on the same SQLite file.
+    #[error(
+        "another hub{} uses {}; stop it, or give this one a folder of its own by --data",
+        .holder.map_or(String::new(), |id| format!(" (process {id})")),
+        .database.display()
+    )]
+    InUse {
+        /// The file.
+        database: PathBuf,
+        /// The process, as far as it is known.
+        holder: Option<u32>,
+    },
     /// A setting that passed validation does not work here.
     #[error("a setting does not work: {0}")]
     Setting(String),
+}
+
+fn listen_advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => "; stop who uses it, or take another port by --port",
+        _ => "",
+    }
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Database { place: "the database".to_owned(), cause: error.cause().to_owned() }
+    }
 }
 
 impl From<KeysError> for StartError {
@@ -138,6 +174,9 @@ pub struct App {
     fatal: FatalSignal,
     stop: CancellationToken,
     drain_within: Duration,
+    ready: Ready,
+    /// Let go of last.
+    _lock: Option<HubLock>,
 }
 
 /// Opens the database the settings name, for a command whose metrics nobody asks for; nothing is migrated.
@@ -153,12 +192,15 @@ async fn open_counted_store(
     metrics: Metrics,
 ) -> Result<(Arc<dyn Store>, Arc<Cipher>), StartError> {
     let cipher = Arc::new(cipher(settings)?);
-    let location = settings.storage.location().map_err(|p| StartError::Setting(p.to_string()))?;
+    let location = location(settings)?;
+    let place = location.to_string();
+    let unusable = |error: StoreError| unusable(&place, &error);
     let database = &settings.storage.database;
     let store = match location {
         DatabaseLocation::Sqlite(path) => {
+            make_folder(&path, &settings.storage.data.dir)?;
             warn_of_a_lost_database(&path, &settings.storage.data.dir);
-            sqlite::connect(&path, cipher.clone(), metrics).await?
+            sqlite::connect(&path, cipher.clone(), metrics).await.map_err(unusable)?
         }
         DatabaseLocation::Postgres(url) => {
             let options = PostgresOptions {
@@ -172,10 +214,94 @@ async fn open_counted_store(
                 statement_timeout: Duration::from_millis(database.statement_timeout_ms),
                 lock_timeout: Duration::from_millis(database.lock_timeout_ms),
             };
-            postgres::connect(&options, cipher.clone(), metrics)?
+            postgres::connect(&options, cipher.clone(), metrics).map_err(unusable)?
         }
     };
     Ok((store, cipher))
+}
+
+fn location(settings: &Settings) -> Result<DatabaseLocation, StartError> {
+    settings.storage.location().map_err(|problem| StartError::Setting(problem.to_string()))
+}
+
+/// The primary code of a SQLite file that is none.
+const NO_DATABASE: &str = "(code 26)";
+
+fn unusable(place: &str, error: &StoreError) -> StartError {
+    let cause = error.cause();
+    let advice = if cause.contains(NO_DATABASE) { "; restore a backup, or move it away" } else { "" };
+    StartError::Database { place: place.to_owned(), cause: format!("{cause}{advice}") }
+}
+
+/// Brings the schema up to date, for a command; a database that is away is not waited for.
+///
+/// # Errors
+/// When the database is away or cannot be used.
+pub async fn migrate(settings: &Settings, store: &dyn Store) -> Result<(), StartError> {
+    let place = location(settings)?.to_string();
+    store.migrate().await.map_err(|error| unusable(&place, &error))
+}
+
+/// The data folder is made; another one that a URL names has to be there, since a slip in it would begin an empty database.
+fn make_folder(database: &Path, data: &Path) -> Result<(), StartError> {
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let refused = |cause: String| StartError::Database {
+        place: format!("the SQLite file {}", database.display()),
+        cause,
+    };
+    if folder == data {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| refused(format!("its folder cannot be made: {error}")))
+    } else if folder.is_dir() {
+        Ok(())
+    } else {
+        Err(refused(format!("there is no folder {}; make it, or put the path right", folder.display())))
+    }
+}
+
+/// How often a database that is away is looked for at the start.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is said that it is still away.
+const TELL_EVERY: Duration = Duration::from_secs(30);
+
+/// Brings the schema up to date. For a server that is away it waits as long as it takes, and answers meanwhile on the port
+/// that the hub is not ready.
+async fn migrate_when_there(
+    store: &dyn Store,
+    place: &str,
+    listening: &Listening,
+    deployment: Deployment,
+) -> Result<(), StartError> {
+    let mut waiting = None;
+    let mut told: Option<Instant> = None;
+    let outcome = loop {
+        match store.migrate().await {
+            Ok(()) => break Ok(()),
+            Err(error) if error.is_transient() && store.name() == "postgres" => {
+                if waiting.is_none() {
+                    let address = listening.address;
+                    let begun = NotReady::begin(listening, deployment);
+                    waiting = Some(begun.map_err(|cause| StartError::Listen { address, cause })?);
+                }
+                if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+                    told = Some(Instant::now());
+                    let cause = error.cause();
+                    tracing::warn!(
+                        place,
+                        cause,
+                        "the database is away: the hub waits for it and is not ready"
+                    );
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            Err(error) => break Err(unusable(place, &error)),
+        }
+    };
+    if let Some(waiting) = waiting {
+        waiting.end().await;
+    }
+    outcome
 }
 
 /// Secrets that are older than this were not made by this start.
@@ -219,7 +345,8 @@ fn derive(secret: &[u8], purpose: &[u8]) -> Box<[u8; 32]> {
 }
 
 impl App {
-    /// Opens and migrates the store, starts the actors, listens. Requests are taken once [`App::run`] is awaited.
+    /// Opens and migrates the store, starts the actors, listens. Requests are taken once [`App::run`] is awaited. A Postgres that
+    /// is away is waited for, however long it takes; meanwhile the port answers that the hub lives and is not ready.
     /// Must be called inside an actix system.
     ///
     /// # Errors
@@ -230,8 +357,22 @@ impl App {
         let ops = settings.http.ops.address().map(bind).transpose()?;
         let (address, ops_address) = (listening.address, ops.as_ref().map(|ops| ops.address));
         let metrics = Metrics::new(&settings.storage.data.dir);
+        series::begin_at_zero(&metrics);
+        let location = location(&settings)?;
+        let ready = Ready::new(&settings, &location);
+        let lock = match &location {
+            DatabaseLocation::Sqlite(file) => {
+                make_folder(file, &settings.storage.data.dir)?;
+                HubLock::take(file)?
+            }
+            DatabaseLocation::Postgres(_) => None,
+        };
         let (store, cipher) = open_counted_store(&settings, metrics.clone()).await?;
-        store.migrate().await?;
+        let deployment = match settings.environment {
+            Environment::Production => Deployment::Production,
+            Environment::Development | Environment::Staging => Deployment::Trial,
+        };
+        migrate_when_there(store.as_ref(), &location.to_string(), &listening, deployment).await?;
         let auth = &settings.http.auth;
         let secret = auth.secret_key.expose_secret().as_bytes();
         let tokens = Arc::new(Tokens::new(
@@ -318,10 +459,7 @@ impl App {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
             limits: limits.clone(),
-            deployment: match settings.environment {
-                Environment::Production => Deployment::Production,
-                Environment::Development | Environment::Staging => Deployment::Trial,
-            },
+            deployment,
             settings: settings.http.clone(),
         }));
         let limits = &settings.actors.sessions;
@@ -356,6 +494,8 @@ impl App {
             fatal,
             stop,
             drain_within,
+            ready,
+            _lock: lock,
         })
     }
 
@@ -396,7 +536,7 @@ impl App {
     /// When a part died that must not, or the listener failed; the process should end non-zero.
     pub async fn run(self) -> Result<(), RunError> {
         self.readiness.set(Phase::Ready);
-        tracing::info!(address = %self.address, ops = ?self.ops_address, store = self.store.name(), "ready");
+        self.ready.announce(self.address, self.ops_address);
         let mut server = actix::spawn(self.server);
         let outcome = tokio::select! {
             () = self.stop.cancelled() => Ok(()),

@@ -16,6 +16,13 @@ install_packages() {
     install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
+# What the tour of the README is typed into: two shells, curl, and Node.js for the device.
+install_tour() {
+  local missing=() command
+  for command in bash zsh curl npm; do command -v "$command" >/dev/null || missing+=("$command"); done
+  install_packages ${missing[@]+"${missing[@]}"}
+}
+
 # SQLite, the cryptography and the allocator are C.
 install_compiler() {
   local missing=()

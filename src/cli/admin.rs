@@ -76,9 +76,9 @@ enum AdminError {
     Database(#[from] DatabaseError),
     #[error("the account was not stored: {0}")]
     Store(#[from] StoreError),
-    #[error("{email} has an account already in the database {database}")]
+    #[error("{email} has an account already in {database}")]
     Taken { email: String, database: String },
-    #[error("there is no account with the address {email} in the database {database}")]
+    #[error("there is no account with the address {email} in {database}")]
     Unknown { email: String, database: String },
 }
 
@@ -123,7 +123,7 @@ async fn create(settings: &Settings, wanted: Create) -> Result<String, AdminErro
     store.close().await;
     match outcome {
         Some(Outcome::UserCreated(Creation::Created)) => {
-            Ok(format!("{email} can sign in as an operator (database {database})"))
+            Ok(format!("{email} can sign in as an operator ({database})"))
         }
         _ => Err(AdminError::Taken { email, database }),
     }
@@ -135,7 +135,7 @@ async fn approve(settings: &Settings, email: &SignInAddress) -> Result<String, A
     store.close().await;
     match outcome {
         Some(Outcome::UserChanged(UserChange::Made)) => {
-            Ok(format!("{} is approved as a {} (database {database})", user.email, user.role))
+            Ok(format!("{} is approved as a {} ({database})", user.email, user.role))
         }
         _ => Err(AdminError::Unknown { email: user.email, database }),
     }
@@ -153,7 +153,7 @@ async fn set_password(settings: &Settings, email: &SignInAddress) -> Result<Stri
     let ended = end_sessions(store.as_ref(), &mut *lane, user.id).await?;
     drop(lane);
     store.close().await;
-    Ok(format!("{} has a new password; {ended} sign-ins ended (database {database})", user.email))
+    Ok(format!("{} has a new password; {ended} sign-ins ended ({database})", user.email))
 }
 
 /// Ends every sign-in of an account; a hub that runs hears of it within seconds.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::app::{StartError, open_store};
+use crate::app::{StartError, migrate, open_store};
 use crate::config::Settings;
 use crate::storage::settings::DatabaseLocation;
 use crate::storage::{Store, StoreError};
@@ -15,13 +15,13 @@ pub(super) enum DatabaseError {
     Start(#[from] StartError),
     #[error("there is no database at {}; name its folder by --data", .0.display())]
     NoFile(PathBuf),
-    #[error("the database {0} is not one of a hub: start the hub on it once, or run `bellhop migrate`")]
+    #[error("{0} is not the database of a hub: start the hub on it once, or run `bellhop migrate`")]
     NotOfAHub(String),
 }
 
 /// Where the database is, without its password.
 pub(super) fn name(settings: &Settings) -> Result<String, DatabaseError> {
-    Ok(location(settings)?.name())
+    Ok(location(settings)?.to_string())
 }
 
 /// Refuses a file that is not there: to make an empty one would say that all is well with one that was not meant. Whether a
@@ -44,14 +44,14 @@ pub(super) async fn open_existing(settings: &Settings) -> Result<Arc<dyn Store>,
         Err(StoreError::NotHappened(_)) => return Err(DatabaseError::NotOfAHub(name(settings)?)),
         Err(error) => return Err(StartError::from(error).into()),
     }
-    store.migrate().await.map_err(StartError::from)?;
+    migrate(settings, store.as_ref()).await?;
     Ok(store)
 }
 
 /// The database, made if it is not there; of Postgres only what is in it.
 pub(super) async fn open_or_make(settings: &Settings) -> Result<Arc<dyn Store>, DatabaseError> {
     let (store, _) = open_store(settings).await?;
-    store.migrate().await.map_err(StartError::from)?;
+    migrate(settings, store.as_ref()).await?;
     Ok(store)
 }
 

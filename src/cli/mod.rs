@@ -7,6 +7,7 @@ mod serve;
 mod upkeep;
 
 use std::io::{self, Write as _};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::mpsc;
@@ -16,6 +17,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::config::{ConfigError, Settings, Sources};
+use crate::demo::DemoError;
 use crate::{app, demo, http, telemetry};
 
 /// An order rings every device of the merchant until somebody answers.
@@ -25,7 +27,8 @@ use crate::{app, demo, http, telemetry};
 #[derive(Debug, Parser)]
 #[command(name = "bellhop", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit status: 0 done, 1 failed, 2 not understood, 64 wrong settings, 70 a part died: start again."
+    after_help = "Exit status: 0 done, 1 failed, 2 not understood, 64 wrong settings, 70 a part died: start again, 130 the demo was \
+left by Ctrl-C."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -52,8 +55,12 @@ enum Command {
         /// Port to listen on; 0 takes a free one
         #[arg(long)]
         port: Option<u16>,
+        /// Address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 for every interface
+        #[arg(long, value_name = "ADDRESS")]
+        host: Option<IpAddr>,
     },
-    /// Run a hub of its own with simulated customers and merchants, and count what becomes of every order
+    /// Run a hub of its own with simulated customers and merchants, and count what becomes of every order; always on SQLite, without
+    /// config files and variables
     Demo(demo::Options),
     /// Bring the database's schema up to date and exit
     Migrate,
@@ -91,27 +98,34 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Check every setting; print them without secrets, or every problem (exit status 64)
+    /// Check every setting; print them with where each came from and without secrets, or every problem (exit status 64)
     Check,
 }
+
+/// As shells report what Ctrl-C ended.
+const EXIT_INTERRUPTED: u8 = 130;
 
 /// Runs the command and gives the process's exit status: 0 done, 1 failed, 64 wrong settings, 70 a part died.
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "bellhop", &mut std::io::stdout());
-            ExitCode::SUCCESS
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "bellhop", &mut script);
+            put_out(&script)
         }
-        Command::Openapi => {
-            say(&http::openapi::openapi_json());
-            ExitCode::SUCCESS
-        }
+        Command::Openapi => put_out(format!("{}\n", http::openapi::openapi_json()).as_bytes()),
         Command::Demo(mut options) => {
             options.data = options.data.or(cli.place.data);
             in_system(async {
                 match demo::run(options).await {
+                    Ok(verdict) if verdict.was_left() => ExitCode::from(EXIT_INTERRUPTED),
                     Ok(verdict) if verdict.is_good() => ExitCode::SUCCESS,
                     Ok(_) => ExitCode::FAILURE,
+                    Err(DemoError::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
+                    Err(DemoError::Settings(error)) => {
+                        complain(&error);
+                        ExitCode::from(ConfigError::EXIT_CODE)
+                    }
                     Err(error) => fail(&error),
                 }
             })
@@ -136,8 +150,11 @@ fn with_settings(command: Command, place: Place) -> ExitCode {
     if let Some(data) = place.data {
         sources = sources.with("data.dir", data.to_string_lossy());
     }
-    if let Command::Serve { port: Some(port) } | Command::Healthcheck { port: Some(port) } = command {
+    if let Command::Serve { port: Some(port), .. } | Command::Healthcheck { port: Some(port) } = command {
         sources = sources.with("server.port", port.to_string());
+    }
+    if let Command::Serve { host: Some(host), .. } = command {
+        sources = sources.with("server.host", host.to_string());
     }
     if matches!(command, Command::Healthcheck { .. } | Command::Config(_)) {
         sources = sources.only_looking();
@@ -157,8 +174,7 @@ fn with_settings(command: Command, place: Place) -> ExitCode {
         }
     };
     if let Command::Config(ConfigCommand::Check) = command {
-        say(&settings.to_table().to_string());
-        return ExitCode::SUCCESS;
+        return put_out(settings.shown().as_bytes());
     }
     let _logging = match telemetry::logs::init(&settings.telemetry.log) {
         Ok(logging) => logging,
@@ -183,7 +199,7 @@ fn with_settings(command: Command, place: Place) -> ExitCode {
 async fn migrate(settings: &Settings) -> ExitCode {
     let migrated = async {
         let (store, _) = app::open_store(settings).await?;
-        store.migrate().await?;
+        app::migrate(settings, store.as_ref()).await?;
         store.close().await;
         Ok::<_, app::StartError>(store.name())
     };
@@ -206,6 +222,18 @@ fn in_system(work: impl Future<Output = ExitCode>) -> ExitCode {
 /// Writes a line of output. A reader that has seen enough and closed the pipe is no error.
 fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
+}
+
+/// Writes what a command was asked for. A reader that has seen enough is no error; a full disk is one.
+fn put_out(bytes: &[u8]) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&io::Error::new(error.kind(), format!("the output could not be written: {error}")));
+            ExitCode::FAILURE
+        }
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
 }
 
 /// Says what went wrong, with every cause.
@@ -248,6 +276,16 @@ mod tests {
         for sub in command.get_subcommands() {
             assert!(sub.get_about().is_some(), "{} has no help", sub.get_name());
         }
+    }
+
+    #[test]
+    fn an_address_to_listen_on_is_an_address() {
+        let with = |host| Cli::try_parse_from(["bellhop", "serve", "--host", host]);
+        let Command::Serve { host, .. } = with("0.0.0.0").expect("it parses").command else {
+            panic!("it is another command");
+        };
+        assert_eq!(host, Some(IpAddr::from([0, 0, 0, 0])));
+        assert!(with("localhost").is_err() && with("0.0.0.0:80").is_err());
     }
 
     #[test]

@@ -21,26 +21,36 @@ pub(super) async fn serve(settings: Settings) -> ExitCode {
         Ok(signal) => signal,
         Err(error) => return super::fail(&error),
     };
-    super::open_files::raise_limit();
-    let app = match App::build(settings).await {
-        Ok(app) => app,
-        Err(error) => return super::fail(&error),
-    };
-    let stopper = app.stopper();
+    // Taken before anything is waited for: process 1 of a container is ended by no signal it does not take.
     let signals =
         signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
-    match signals {
-        Ok((mut term, mut interrupt)) => {
-            actix::spawn(async move {
-                tokio::select! {
-                    _ = term.recv() => tracing::info!("SIGTERM"),
-                    _ = interrupt.recv() => tracing::info!("SIGINT"),
-                }
-                stopper.stop();
-            });
-        }
+    let (mut term, mut interrupt) = match signals {
+        Ok(signals) => signals,
         Err(error) => return super::fail(&error),
+    };
+    let mut told_to_stop = Box::pin(async move {
+        tokio::select! {
+            _ = term.recv() => tracing::info!("SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("SIGINT"),
+        }
+    });
+    for notice in &settings.provenance.notices {
+        tracing::warn!("{notice}");
     }
+    super::open_files::raise_limit();
+    let app = tokio::select! {
+        built = App::build(settings) => match built {
+            Ok(app) => app,
+            Err(error) => return super::fail(&error),
+        },
+        // Nothing was begun that could be lost.
+        () = &mut told_to_stop => return ExitCode::SUCCESS,
+    };
+    let stopper = app.stopper();
+    actix::spawn(async move {
+        told_to_stop.await;
+        stopper.stop();
+    });
     match app.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ RunError::Fatal(_)) => {

@@ -32,7 +32,7 @@ enum UpkeepError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Rotation(#[from] RotationError),
-    #[error("the copy was not made: {0}")]
+    #[error("the copy was not made: {}", .0.cause())]
     Store(#[from] crate::storage::StoreError),
     #[error("there are no random numbers: {0}")]
     Random(#[from] getrandom::Error),
@@ -88,7 +88,7 @@ async fn try_epochs(settings: &Settings) -> Result<String, UpkeepError> {
 
 async fn try_backup(settings: &Settings, file: PathBuf) -> Result<String, UpkeepError> {
     let store = open_existing(settings).await?;
-    store.backup(&file).await?;
+    store.backup(&file).await.map_err(UpkeepError::Store)?;
     store.close().await;
     Ok(format!("{} holds the database as of now; keep the encryption keys elsewhere", file.display()))
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::names;
 use super::secrets::is_secret;
 use super::{Environment, Problem, Settings, Sources};
 
@@ -16,12 +17,28 @@ const STAGING: &str = include_str!("../../config/staging.toml");
 const PRODUCTION: &str = include_str!("../../config/production.toml");
 
 /// Variables with names of their own; a later one wins over an earlier one for the same setting.
-const PLAIN_NAMES: [(&str, &str); 5] = [
+const PLAIN_NAMES: [(&str, &str); 10] = [
+    ("DEBUG", "log.level"),
     ("LOG_LEVEL", "log.level"),
     ("RUST_LOG", "log.level"),
     ("PORT", "server.port"),
     ("DATABASE_URL", "database.url"),
+    ("DB_POOL_SIZE", "database.max_connections"),
+    ("RATE_LIMIT_ENABLED", "limits.enabled"),
+    ("JWT_SECRET", "auth.secret_key"),
     ("SECRET_KEY", "auth.secret_key"),
+    ("ENCRYPTION_KEY", "encryption.keys"),
+];
+
+/// Variables that hubs of this kind often have and that mean nothing here, with the reason.
+const MEANINGLESS: [(&str, &str); 7] = [
+    ("REDIS_URL", "a hub works alone, without Redis, for now"),
+    ("REDIS_HOST", "a hub works alone, without Redis, for now"),
+    ("REDIS_PORT", "a hub works alone, without Redis, for now"),
+    ("WEBHOOK_SECRET", "there are no webhooks yet"),
+    ("SENTRY_DSN", "errors are not reported to other services yet"),
+    ("DB_MAX_OVERFLOW", "the pool never grows beyond database.max_connections"),
+    ("RATE_LIMIT_PER_MINUTE", "limits are set by class, as in BELLHOP__LIMITS__API"),
 ];
 
 /// Origin of what nobody set: such a value needs no pointer to where it was set.
@@ -44,6 +61,8 @@ pub(super) type Leaves = BTreeMap<String, Leaf>;
 pub(super) struct Layers {
     pub(super) leaves: Leaves,
     pub(super) problems: Vec<Problem>,
+    /// What was given and is not wrong, but does nothing.
+    pub(super) notices: Vec<String>,
     /// Every setting there is, with its default: tells names and types.
     known: BTreeMap<String, Value>,
 }
@@ -51,10 +70,12 @@ pub(super) struct Layers {
 /// Reads all sources in order. Only keys that exist come back as leaves; their values may still not fit.
 pub(super) fn read(sources: &Sources, environment: Environment) -> Layers {
     let known = flatten(&Settings::default().to_table());
-    let mut layers = Layers { leaves: Leaves::new(), problems: Vec::new(), known };
+    let mut layers = Layers { leaves: Leaves::new(), problems: Vec::new(), notices: Vec::new(), known };
     let folder = sources.folder.as_deref();
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        layers.problem("--config", format!("{} is not a folder", folder.display()));
+    match folder {
+        Some(folder) if folder.is_dir() => layers.note_unread_files(folder),
+        Some(folder) => layers.problem("--config", format!("{} is not a folder", folder.display())),
+        None => {}
     }
     let own = match environment {
         Environment::Development => DEVELOPMENT,
@@ -71,6 +92,9 @@ pub(super) fn read(sources: &Sources, environment: Environment) -> Layers {
         layers.add_variable(sources, name, key);
     }
     layers.add_prefixed(sources);
+    for (name, reason) in MEANINGLESS.iter().filter(|(name, _)| sources.variable(name).is_some()) {
+        layers.notices.push(format!("{name} is set and means nothing here: {reason}"));
+    }
     for (key, text) in &sources.overrides {
         layers.add_text(key, text, "the command line");
     }
@@ -108,9 +132,15 @@ impl Layers {
     }
 
     fn add_prefixed(&mut self, sources: &Sources) {
-        let named =
-            sources.variables.range(PREFIX.to_owned()..).take_while(|(name, _)| name.starts_with(PREFIX));
-        for (name, _) in named.filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in sources.variables.iter().filter(|(_, value)| !value.is_empty()) {
+            if !name.starts_with(PREFIX) {
+                if names::looks_like_ours(name) && !names::is_of_others(name, value) {
+                    let hint = names::meant(self.known.keys(), name).map(names::variable);
+                    let hint = hint.map_or(String::new(), |meant| format!("; did you mean {meant}?"));
+                    self.problem(name, format!("there is no such setting{hint}"));
+                }
+                continue;
+            }
             let key = name[PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
             let of_file = key.strip_suffix(&FILE_SUFFIX.to_ascii_lowercase()).filter(|key| is_secret(key));
             match of_file {
@@ -131,14 +161,45 @@ impl Layers {
         match (sources.variable(name), path) {
             (None, None) => {}
             (Some(_), Some(_)) => self.problem(key, format!("given by both {name} and {file_name}")),
-            (Some(text), None) if name == "LOG_LEVEL" => self.add_log_level(text),
-            (Some(text), None) => self.add_text(key, text, name),
+            (Some(text), None) => self.add_named(name, key, text, name),
             (None, Some(path)) => match fs::read_to_string(path) {
-                Ok(text) => self.add_text(key, text.trim_end_matches(['\r', '\n']), &file_name),
+                Ok(text) => self.add_named(name, key, text.trim_end_matches(['\r', '\n']), &file_name),
                 Err(error) => {
                     self.problem(key, format!("{file_name} names {path}, which cannot be read: {error}"))
                 }
             },
+        }
+    }
+
+    /// Adds what a variable of this name says, which for some is not what the setting takes.
+    fn add_named(&mut self, name: &str, key: &str, text: &str, origin: &str) {
+        match name {
+            "LOG_LEVEL" => self.add_log_level(text),
+            "DEBUG" => match text.to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" | "on" => self.add_text(key, "debug", origin),
+                "false" | "0" | "no" | "off" => {}
+                _ => self
+                    .notices
+                    .push("DEBUG is set and means nothing here: it is neither true nor false".to_owned()),
+            },
+            "ENCRYPTION_KEY" if !text.contains(':') => self.add_text(key, &format!("k1:{text}"), origin),
+            _ => self.add_text(key, text, origin),
+        }
+    }
+
+    /// Says of settings files in the folder that nobody reads them, whatever the environment.
+    fn note_unread_files(&mut self, folder: &Path) {
+        let Ok(files) = fs::read_dir(folder) else { return };
+        let names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
+        let mut unread: Vec<_> =
+            names.filter(|name| name.ends_with(".toml") && !Sources::reads(name)).collect();
+        unread.sort();
+        for name in unread {
+            let path = folder.join(name);
+            self.notices.push(format!(
+                "{} is read in no environment: name it default, development, staging or production",
+                path.display()
+            ));
         }
     }
 
@@ -157,7 +218,9 @@ impl Layers {
     fn add_text(&mut self, key: &str, text: &str, origin: &str) {
         let value = match self.known.get(key) {
             Some(Value::Integer(_)) => text.trim().parse().map(Value::Integer).map_err(|_| "a whole number"),
-            Some(Value::Boolean(_)) => text.trim().parse().map(Value::Boolean).map_err(|_| "true or false"),
+            Some(Value::Boolean(_)) => {
+                text.trim().to_ascii_lowercase().parse().map(Value::Boolean).map_err(|_| "true or false")
+            }
             Some(Value::Array(_)) => {
                 let items = text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
                 Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
@@ -174,7 +237,9 @@ impl Layers {
         if self.known.contains_key(key) {
             self.leaves.insert(key.to_owned(), Leaf { value, origin: origin.to_owned() });
         } else {
-            self.problem(key, format!("there is no such setting (set by {origin})"));
+            let hint = names::meant(self.known.keys(), key);
+            let hint = hint.map_or(String::new(), |meant| format!("; did you mean {meant}?"));
+            self.problem(key, format!("there is no such setting (set by {origin}){hint}"));
         }
     }
 }
@@ -207,4 +272,10 @@ pub(super) fn put(table: &mut Table, path: &str, value: Value) {
             table.insert(path.to_owned(), value);
         }
     }
+}
+
+/// Every plain name, those that mean nothing included: what `.env.example` has to explain.
+#[cfg(test)]
+pub(super) fn plain_names() -> impl Iterator<Item = &'static str> {
+    PLAIN_NAMES.iter().map(|(name, _)| *name).chain(MEANINGLESS.iter().map(|(name, _)| *name))
 }

@@ -3,22 +3,25 @@
 //! Later sources win, setting by setting:
 //! 1. `config/default.toml` and `config/<environment>.toml`, which are built in, each with the file of the same name in
 //!    `./config` or `--config DIR` laid over it;
-//! 2. the plain names other tools know: `PORT`, `DATABASE_URL`, `SECRET_KEY`, `RUST_LOG`, `LOG_LEVEL`;
+//! 2. the plain names other tools know: `PORT`, `DATABASE_URL`, `SECRET_KEY`, `RUST_LOG`, `LOG_LEVEL` and others;
 //! 3. `BELLHOP__SECTION__NAME`;
 //! 4. the command line.
 //!
 //! A secret can also come from a file: `BELLHOP__AUTH__SECRET_KEY_FILE`, `DATABASE_URL_FILE` and so on. An empty variable
-//! counts as not set. Every problem is found before any is told.
+//! counts as not set. Every problem is found before any is told, a variable that begins with `BELLHOP_` and means nothing among
+//! them.
 
 mod environment;
 mod layers;
+mod names;
 mod secrets;
 mod sources;
 mod validation;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 
+use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -44,6 +47,17 @@ pub struct Settings {
     pub http: http::Settings,
     /// Section `log`.
     pub telemetry: telemetry::Settings,
+    /// Where all of it came from.
+    pub provenance: Provenance,
+}
+
+/// Where settings came from, and what was given without an effect.
+#[derive(Debug, Clone, Default)]
+pub struct Provenance {
+    /// `section.name` to the file, the variable or the command line that gave its value; nothing for what is built in.
+    pub origins: BTreeMap<String, String>,
+    /// A sentence for each thing that was given and does nothing, or was not given and is usually wanted.
+    pub notices: Vec<String>,
 }
 
 /// The settings cannot be used; the process ends with [`ConfigError::EXIT_CODE`].
@@ -89,6 +103,15 @@ impl Settings {
             problems.push(problem);
         }
 
+        let given = layers.leaves.into_iter().filter(|(_, leaf)| leaf.origin != layers::BUILT_IN);
+        let origins = given.map(|(key, leaf)| (key, leaf.origin)).collect();
+        settings.provenance = Provenance { origins, notices: layers.notices };
+        if environment == Environment::Production && settings.storage.database.url.expose_secret().is_empty()
+        {
+            let notice = "no DATABASE_URL: production keeps its data in a SQLite file in the data folder";
+            settings.provenance.notices.push(notice.to_owned());
+        }
+
         // Nothing is written to disk for settings that will be refused.
         if problems.is_empty() && environment == Environment::Development {
             problems.extend(secrets::fill_in(&mut settings, sources.secrets).err());
@@ -106,6 +129,24 @@ impl Settings {
         ];
         let sections = modules.map(|module| module.expect("settings are plain tables of plain values"));
         sections.into_iter().flatten().collect()
+    }
+
+    /// Every setting with where its value came from, secrets redacted, as TOML.
+    pub fn shown(&self) -> String {
+        let mut text = String::new();
+        for notice in &self.provenance.notices {
+            text.push_str(&format!("# {notice}\n"));
+        }
+        text.push_str(&format!("# {}\n", self.environment));
+        for (section, values) in self.to_table() {
+            text.push_str(&format!("\n[{section}]\n"));
+            for (name, value) in values.as_table().into_iter().flatten() {
+                let origin = self.provenance.origins.get(&format!("{section}.{name}"));
+                let origin = origin.map_or(String::new(), |origin| format!("  # {origin}"));
+                text.push_str(&format!("{name} = {value}{origin}\n"));
+            }
+        }
+        text
     }
 
     /// Lays the leaves over the built-in defaults. One that does not fit its field is left out and told.
@@ -128,6 +169,7 @@ impl Settings {
     fn from_table(table: &Table) -> Result<Self, toml::de::Error> {
         Ok(Self {
             environment: Environment::default(),
+            provenance: Provenance::default(),
             storage: module(table)?,
             actors: module(table)?,
             http: module(table)?,

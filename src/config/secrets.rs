@@ -60,7 +60,12 @@ pub(super) fn fill_in(settings: &mut Settings, missing: MissingSecrets) -> Resul
     if !secret_key.expose_secret().is_empty() && !keys.is_empty() {
         return Ok(());
     }
-    let path = settings.storage.data.dir.join(FILE);
+    let folder = &settings.storage.data.dir;
+    if folder.exists() && !folder.is_dir() {
+        let message = format!("{} is a file; name a folder", folder.display());
+        return Err(Problem { key: "data.dir".to_owned(), message });
+    }
+    let path = folder.join(FILE);
     let refuse = |message: String| Problem { key: path.display().to_string(), message };
     if !path.exists() {
         if missing == MissingSecrets::LeaveEmpty {
@@ -71,11 +76,14 @@ pub(super) fn fill_in(settings: &mut Settings, missing: MissingSecrets) -> Resul
     let text = read_private(&path).map_err(|error| refuse(format!("cannot be used: {error}")))?;
     let generated: Generated = toml::from_str(&text)
         .map_err(|_| refuse("is not complete: it needs auth.secret_key and encryption.keys".to_owned()))?;
+    let origins = &mut settings.provenance.origins;
     if secret_key.expose_secret().is_empty() {
         *secret_key = generated.auth.secret_key;
+        origins.insert("auth.secret_key".to_owned(), path.display().to_string());
     }
     if keys.is_empty() {
         *keys = generated.encryption.keys;
+        origins.insert("encryption.keys".to_owned(), path.display().to_string());
     }
     // What the file says passes the same checks as what anybody else says.
     let mut found = settings.http.problems();

@@ -62,6 +62,14 @@ impl Sources {
         self
     }
 
+    /// Whether a file of this name in the folder is read in some environment.
+    pub(super) fn reads(name: &str) -> bool {
+        name.strip_suffix(".toml").is_some_and(|name| {
+            name == "default"
+                || name.parse::<Environment>().is_ok_and(|environment| environment.name() == name)
+        })
+    }
+
     /// The value of a variable that is set and not empty.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())

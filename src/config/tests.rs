@@ -72,8 +72,7 @@ fn env_example_holds_every_setting_with_its_default_and_no_other() {
 #[test]
 fn env_example_explains_the_plain_names() {
     let text = include_str!("../../.env.example");
-    for name in ["BELLHOP_ENV", "ENVIRONMENT", "PORT", "DATABASE_URL", "SECRET_KEY", "RUST_LOG", "LOG_LEVEL"]
-    {
+    for name in ["BELLHOP_ENV", "ENVIRONMENT"].into_iter().chain(layers::plain_names()) {
         assert!(text.contains(name), "{name}");
     }
 }
@@ -345,4 +344,69 @@ fn an_unknown_environment_and_a_missing_folder_are_problems() {
 fn a_log_level_that_is_none_is_refused() {
     assert_eq!(keys(&refused(&[("LOG_LEVEL", "loud")])), ["log.level"]);
     assert_eq!(keys(&refused(&[("RUST_LOG", "bellhop=loud")])), ["log.level"]);
+}
+
+#[test]
+fn names_of_other_hubs_are_taken_and_those_that_mean_nothing_are_told() {
+    let raw = ENCRYPTION_KEY.strip_prefix("k1:").unwrap();
+    let variables = [
+        ("JWT_SECRET", KEY),
+        ("ENCRYPTION_KEY", raw),
+        ("DB_POOL_SIZE", "7"),
+        ("RATE_LIMIT_ENABLED", "False"),
+        ("DEBUG", "1"),
+        ("REDIS_URL", "redis://x"),
+        ("SENTRY_DSN", "https://x"),
+        ("WEBHOOK_SECRET", "x"),
+    ];
+    let settings = load(&variables).unwrap();
+    assert_eq!(settings.http.auth.secret_key.expose_secret(), KEY);
+    assert_eq!(settings.storage.encryption.keys[0].expose_secret(), ENCRYPTION_KEY);
+    assert_eq!((settings.storage.database.max_connections, settings.http.limits.enabled), (7, false));
+    assert_eq!(settings.telemetry.log.level, "debug");
+    let notices = settings.provenance.notices;
+    assert_eq!(notices.len(), 3, "{notices:?}");
+    for name in ["REDIS_URL", "SENTRY_DSN", "WEBHOOK_SECRET"] {
+        assert!(notices.iter().any(|notice| notice.starts_with(name)), "{name}: {notices:?}");
+    }
+    let odd = load(&[("DEBUG", "express:*")]).unwrap().provenance.notices;
+    assert!(odd.len() == 1 && odd[0].starts_with("DEBUG"), "{odd:?}");
+}
+
+#[test]
+fn production_without_a_database_is_told_so() {
+    let secrets =
+        [("BELLHOP_ENV", "production"), ("SECRET_KEY", KEY), ("BELLHOP__ENCRYPTION__KEYS", ENCRYPTION_KEY)];
+    let notices = load(&secrets).unwrap().provenance.notices;
+    assert!(notices.len() == 1 && notices[0].starts_with("no DATABASE_URL"), "{notices:?}");
+    let with_one: Vec<_> = secrets.into_iter().chain([("DATABASE_URL", "postgres://h/db")]).collect();
+    assert_eq!(load(&with_one).unwrap().provenance.notices, Vec::<String>::new());
+}
+
+#[test]
+fn a_file_that_no_environment_reads_is_told_and_what_is_shown_says_where_it_came_from() {
+    let (data, config) = (folder(), folder());
+    fs::write(config.path().join("developement.toml"), "[server]\nport = 1\n").unwrap();
+    fs::write(config.path().join("production.toml"), "[server]\nport = 2\n").unwrap();
+    fs::write(config.path().join("default.toml"), "[rooms]\nlinger_s = 7\n").unwrap();
+    let sources =
+        Sources { folder: Some(config.path().to_owned()), ..sources(data.path(), &[("PORT", "3")]) };
+    let settings = Settings::load(&sources).unwrap();
+    let [notice] = &settings.provenance.notices[..] else { panic!("{:?}", settings.provenance.notices) };
+    assert!(notice.contains("developement.toml is read in no environment"), "{notice}");
+    let shown = settings.shown();
+    for line in ["port = 3  # PORT", &format!("linger_s = 7  # {}/default.toml", config.path().display())] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} is missing in {shown}");
+    }
+    assert_eq!(shown.parse::<Table>().unwrap(), settings.to_table(), "it is TOML still");
+}
+
+#[test]
+fn a_data_folder_that_is_a_file_is_named() {
+    let data = folder();
+    let file = data.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let problems = Settings::load(&Sources::bare(&file)).unwrap_err().problems;
+    assert_eq!(keys(&problems), ["data.dir"]);
+    assert!(problems[0].message.contains("is a file; name a folder"), "{problems:?}");
 }

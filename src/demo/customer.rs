@@ -108,6 +108,8 @@ async fn fulfil(stage: &Stage, wish: Wish) {
     let place = || place(stage, wish.number, wish.business, &wish.customer, &call);
     let placed = if wish.manner == Manner::TapsTwice {
         let (one, other) = tokio::join!(place(), place());
+        let same = matches!((&one, &other), (Ok(one), Ok(other)) if one.id == other.id);
+        stage.books(|books| books.repeated(same));
         one.or(other)
     } else {
         place().await

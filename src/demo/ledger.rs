@@ -56,6 +56,28 @@ pub(super) struct Totals {
     pub(super) settled: u64,
 }
 
+/// What went wrong on the way to the hub and was made good: what the demo is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mended {
+    /// Times a device's connection ended.
+    pub(super) cut: u64,
+    /// Times a device came back with its cursor and was let in where it had been.
+    pub(super) resumed: u64,
+    /// Orders that were sent a second time with the same key.
+    pub(super) repeated: u64,
+    /// Of them, those answered with the first order.
+    pub(super) same: u64,
+}
+
+/// Which orders are judged at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
+    /// All of them.
+    Everything,
+    /// Those that had come to their end before the hub was asked for its list; what was open is left.
+    These(HashSet<OrderId>),
+}
+
 /// What was found wrong at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Audit {
@@ -65,11 +87,17 @@ pub(super) struct Audit {
     pub(super) doubled: u64,
     /// Events that a device never got.
     pub(super) missed: u64,
+    /// Orders that were open and are not judged.
+    pub(super) left: u64,
 }
 
-/// A line about one of the latest orders.
+/// How one order stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Recent {
+    pub(super) id: OrderId,
+    /// Whether every device of the business heard it, and acknowledged it.
+    pub(super) rung: bool,
+    pub(super) acked: bool,
     pub(super) number: String,
     pub(super) business: usize,
     pub(super) status: Status,
@@ -119,6 +147,7 @@ pub(super) struct Ledger {
     orders: BTreeMap<OrderId, Record>,
     keys: HashMap<u64, OrderId>,
     totals: Totals,
+    mended: Mended,
     recent: VecDeque<OrderId>,
     second_orders: HashSet<OrderId>,
     repeated: u64,
@@ -137,6 +166,7 @@ impl Ledger {
             orders: BTreeMap::new(),
             keys: HashMap::new(),
             totals: Totals::default(),
+            mended: Mended::default(),
             recent: VecDeque::with_capacity(RECENT),
             second_orders: HashSet::new(),
             repeated: 0,
@@ -243,16 +273,46 @@ impl Ledger {
         self.under_way == 0 && self.totals.settled == self.totals.placed
     }
 
+    /// Orders that have come to their end, of which everybody heard.
+    pub(super) fn settled(&self) -> Judged {
+        let settled = self.orders.iter().filter(|(_, record)| record.stages()[4]);
+        Judged::These(settled.map(|(id, _)| *id).collect())
+    }
+
     pub(super) fn totals(&self) -> Totals {
         self.totals
     }
 
+    pub(super) fn mended(&self) -> Mended {
+        self.mended
+    }
+
+    /// A device's connection ended before the run did.
+    pub(super) fn cut(&mut self) {
+        self.mended.cut += 1;
+    }
+
+    /// A device went on where it had been.
+    pub(super) fn resumed(&mut self) {
+        self.mended.resumed += 1;
+    }
+
+    /// An order was sent twice with one key, and both answers were the same order or not.
+    pub(super) fn repeated(&mut self, same: bool) {
+        self.mended.repeated += 1;
+        self.mended.same += u64::from(same);
+    }
+
+    /// The latest orders.
     pub(super) fn recent(&self) -> Vec<Recent> {
-        let line = |id: &OrderId| {
-            let Record { number, business, status, .. } = self.orders.get(id)?;
-            Some(Recent { number: number.clone(), business: *business, status: *status })
-        };
-        self.recent.iter().filter_map(line).collect()
+        self.recent.iter().filter_map(|id| self.line(*id)).collect()
+    }
+
+    /// How an order stands.
+    pub(super) fn line(&self, id: OrderId) -> Option<Recent> {
+        let Record { number, business, status, rung, acked, .. } = self.orders.get(&id)?;
+        let (rung, acked) = (*rung == [true; DEVICES], *acked == [true; DEVICES]);
+        Some(Recent { id, rung, acked, number: number.clone(), business: *business, status: *status })
     }
 
     /// How many customers were refused, how much else was odd, and the last of it.
@@ -266,10 +326,16 @@ impl Ledger {
     }
 
     /// Compares the books with everything the hub lists from [`Ledger::floor`] on.
-    pub(super) fn audit(&self, listed: &[Listed]) -> Audit {
+    pub(super) fn audit(&self, listed: &[Listed], judged: &Judged) -> Audit {
         let by_id: HashMap<OrderId, &Listed> = listed.iter().map(|order| (order.id, order)).collect();
         let mut audit = Audit { doubled: self.repeated, missed: self.missed, ..Audit::default() };
         for (id, record) in self.orders.iter().filter(|(_, record)| record.key.is_some()) {
+            if let Judged::These(settled) = judged
+                && !settled.contains(id)
+            {
+                audit.left += 1;
+                continue;
+            }
             let entry = by_id.get(id);
             let ended = entry.is_some_and(|order| order.status.is_end());
             if !ended || record.rung != [true; DEVICES] {

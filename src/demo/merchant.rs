@@ -69,6 +69,9 @@ impl Device {
                 listened = self.listen(&mut opened) => listened,
                 () = stage.over.cancelled() => return,
             };
+            if !matches!(listened, Ok(Left::ForGood)) {
+                stage.books(|books| books.cut());
+            }
             match listened {
                 Ok(Left::ForGood) => return,
                 Ok(Left::ForAWhile) => {
@@ -125,6 +128,9 @@ impl Device {
     async fn take(&mut self, frame: Frame, socket: &mut Socket) -> Result<(), SocketError> {
         match frame {
             Frame::Hello { cursor } => {
+                if self.track.cursor().is_some() {
+                    self.stage.books(|books| books.resumed());
+                }
                 let step = self.track.resume(cursor);
                 self.note(step);
             }

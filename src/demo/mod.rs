@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -87,6 +88,9 @@ pub enum DemoError {
     /// The hub ended without a fault before it was told to.
     #[error("the hub ended early")]
     HubGone,
+    /// It was told to end before it had begun.
+    #[error("the demo was stopped before it began")]
+    Interrupted,
     /// The system gave no thread, signal handler or HTTP client.
     #[error("the simulation could not be started: {0}")]
     Simulation(String),
@@ -96,8 +100,8 @@ pub enum DemoError {
 }
 
 /// Starts a hub with an embedded database of its own, plays customers and merchants against it, prints what happens and
-/// what it came to. Reads no environment variables and no configuration files. Ctrl-C ends it like `run_for`; a second
-/// one waits for nothing. Must be called inside an actix system.
+/// what it came to. Reads no environment variables and no configuration files. Ctrl-C ends it like `run_for`; one after that
+/// waits for nothing, and what is open then is not judged. Must be called inside an actix system.
 ///
 /// # Errors
 /// When the hub or the simulation could not run; lost orders are no error but in the [`Verdict`].
@@ -107,12 +111,17 @@ pub async fn run(options: Options) -> Result<Verdict, DemoError> {
         None => Folder::temporary().map_err(DemoError::Folder)?,
     };
     let began = Instant::now();
+    let (closing, hurry) = (CancellationToken::new(), CancellationToken::new());
+    // Taken before anything is said: whoever reads it may press Ctrl-C at once.
+    let interrupts = interrupts().map_err(|error| DemoError::Simulation(error.to_string()))?;
+    let signals = actix::spawn(heed_signals(interrupts, closing.clone(), hurry.clone()));
+    let (businesses, devices) = (options.businesses, usize::from(options.businesses) * ledger::DEVICES);
+    say(&format!("setting up {businesses} businesses with {devices} devices on a hub of their own…\n"));
+    // Whoever interrupts waits for it: half a start could still write into the folder when that is removed.
     let app = start_hub(folder.path(), options.port).await?;
     let (address, metrics, stopper) = (app.address(), app.metrics().clone(), app.stopper());
     let mut hub = actix::spawn(app.run());
 
-    let (closing, hurry) = (CancellationToken::new(), CancellationToken::new());
-    let signals = actix::spawn(heed_signals(closing.clone(), hurry.clone()));
     let simulated = simulate(&options, address, metrics.clone(), [closing.clone(), hurry.clone()])?;
     let played = tokio::select! {
         played = simulated => played.unwrap_or_else(|_| Err(DemoError::Simulation("it panicked".to_owned()))),
@@ -155,20 +164,23 @@ async fn start_hub(data: &Path, port: u16) -> Result<App, DemoError> {
     }
 }
 
-/// The first signal closes the town, a second one hurries.
-async fn heed_signals(closing: CancellationToken, hurry: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    for told in [closing, hurry] {
+/// SIGINT and SIGTERM of this process from now on.
+fn interrupts() -> io::Result<[Signal; 2]> {
+    Ok([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?])
+}
+
+/// The first signal closes the town; one that comes when it is closed hurries.
+async fn heed_signals(
+    [mut interrupt, mut terminate]: [Signal; 2],
+    closing: CancellationToken,
+    hurry: CancellationToken,
+) {
+    while !hurry.is_cancelled() {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        told.cancel();
+        if closing.is_cancelled() { hurry.cancel() } else { closing.cancel() }
     }
 }
 
@@ -197,13 +209,13 @@ fn simulate(
     let work = async move {
         let town = tokio::select! {
             town = seed::build(&client, businesses) => town?,
-            () = plan.closing.cancelled() => return Err(DemoError::Simulation("it was stopped before it began".to_owned())),
+            () = plan.closing.cancelled() => return Err(DemoError::Interrupted),
         };
         say(&welcome(address, seed));
         let books: Books = Arc::new(Mutex::new(Ledger::new(OrderId::from_uuid(run))));
         let names = town.places.iter().map(|place| place.name.clone()).collect();
-        let screen =
-            Screen::start(books.clone(), metrics, names).map_err(|e| DemoError::Simulation(e.to_string()))?;
+        let screen = Screen::start(books.clone(), metrics, names, plan.closing.clone())
+            .map_err(|e| DemoError::Simulation(e.to_string()))?;
         let played = simulation::play(town, run, books.clone(), Chance::new(seed), plan).await;
         screen.finish();
         let (stage, audit) = played?;
@@ -223,7 +235,9 @@ fn welcome(address: SocketAddr, seed: u64) -> String {
          \x20 API documentation   http://{address}/docs/\n\
          \x20 sign in as customer {customer}  password {password}\n\
          \x20 sign in as merchant {owner}     password {password}\n\
-         \x20 seed {seed}; Ctrl-C stops taking orders and counts\n"
+         \x20 an order that you place yourself is answered by the devices too, and disturbs nothing\n\
+         Devices lose their connection all the time and come back where they were; some customers send their order twice.\n\
+         Seed {seed}; Ctrl-C stops taking orders and counts\n"
     )
 }
 
@@ -295,7 +309,7 @@ mod tests {
     fn the_welcome_says_where_to_look_and_how_to_sign_in() {
         let text = welcome(SocketAddr::from(([127, 0, 0, 1], 8000)), 7);
         for part in
-            ["http://127.0.0.1:8000/docs/", "customer1@bellhop.example", "owner1@bellhop.example", "seed 7"]
+            ["http://127.0.0.1:8000/docs/", "customer1@bellhop.example", "owner1@bellhop.example", "Seed 7"]
         {
             assert!(text.contains(part), "{text}");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::telemetry::{Metrics, quantile};
 
-use super::ledger::{Audit, Ledger, Totals};
+use super::ledger::{Audit, Ledger, Mended, Totals};
 
 /// What the run came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +24,14 @@ pub struct Verdict {
     pub doubled: u64,
     /// Events that a device never got and was not told of. Must be 0.
     pub missed: u64,
+    /// Orders that were open when somebody left without waiting for them, and are not judged.
+    pub left: u64,
+    /// Connections of devices that ended, and how many came back where they had been.
+    pub cut_and_resumed: (u64, u64),
+    /// Events that were sent to devices from the history, as the hub counted them.
+    pub caught_up: u64,
+    /// Orders sent a second time with the same key, and how many of them got the first order as their answer.
+    pub repeated_and_same: (u64, u64),
     /// Orders that customers could not place in spite of all patience.
     pub refused: u64,
     /// Answers and frames that should not have been, and the last of them.
@@ -57,6 +65,7 @@ impl Verdict {
     pub(super) fn new(books: &Ledger, audit: Audit, metrics: &Metrics, lasted: Duration) -> Self {
         let Totals { placed, rung, acked, completed, settled: _ } = books.totals();
         let (refused, odd, last) = books.odd();
+        let Mended { cut, resumed, repeated, same } = books.mended();
         Self {
             placed,
             rung,
@@ -65,6 +74,10 @@ impl Verdict {
             lost: audit.lost,
             doubled: audit.doubled,
             missed: audit.missed,
+            left: audit.left,
+            cut_and_resumed: (cut, resumed),
+            caught_up: caught_up(metrics),
+            repeated_and_same: (repeated, same),
             refused,
             odd: (odd, last.map(str::to_owned)),
             commit_to_ack: Quantiles::commit_to_ack(metrics),
@@ -74,8 +87,22 @@ impl Verdict {
 
     /// Whether orders were placed and completed and none was lost or doubled, nor any event of one.
     pub fn is_good(&self) -> bool {
-        self.placed > 0 && self.completed > 0 && self.lost == 0 && self.doubled == 0 && self.missed == 0
+        self.placed > 0 && self.completed > 0 && self.is_clean()
     }
+
+    /// Whether somebody left before everything came to its end, and nothing was wrong until then.
+    pub fn was_left(&self) -> bool {
+        self.left > 0 && self.is_clean()
+    }
+
+    fn is_clean(&self) -> bool {
+        self.lost == 0 && self.doubled == 0 && self.missed == 0
+    }
+}
+
+/// Events sent to devices from the history so far.
+pub(super) fn caught_up(metrics: &Metrics) -> u64 {
+    metrics.deliveries_total.with_label_values(&["history"]).get()
 }
 
 /// Milliseconds as people read them.
@@ -93,6 +120,15 @@ impl Display for Verdict {
         row(f, "  rung on every device", &self.rung)?;
         row(f, "  acknowledged by every device", &self.acked)?;
         row(f, "  completed", &self.completed)?;
+        if self.left > 0 {
+            row(f, "left open, not judged", &self.left)?;
+        }
+        let ((cut, resumed), (repeated, same)) = (self.cut_and_resumed, self.repeated_and_same);
+        row(f, "connections of devices cut", &cut)?;
+        row(f, "  resumed where they had been", &resumed)?;
+        row(f, "  events caught up from the history", &self.caught_up)?;
+        row(f, "orders sent again with their key", &repeated)?;
+        row(f, "  answered with the first order", &same)?;
         row(f, "lost (must be 0)", &self.lost)?;
         row(f, "doubled (must be 0)", &self.doubled)?;
         row(f, "events missed (must be 0)", &self.missed)?;
@@ -112,7 +148,11 @@ impl Display for Verdict {
             writeln!(f, "    the last: {last}")?;
         }
         row(f, "seconds", &format!("{:.1}", self.lasted.as_secs_f64()))?;
-        writeln!(f, "{}", if self.is_good() { "nothing lost, nothing doubled" } else { "NOT GOOD" })
+        if self.was_left() {
+            writeln!(f, "left {} open, not judged; of the others none lost, none doubled", self.left)
+        } else {
+            writeln!(f, "{}", if self.is_good() { "nothing lost, nothing doubled" } else { "NOT GOOD" })
+        }
     }
 }
 
@@ -130,6 +170,10 @@ mod tests {
             lost: 0,
             doubled: 0,
             missed: 0,
+            left: 0,
+            cut_and_resumed: (210, 205),
+            caught_up: 903,
+            repeated_and_same: (21, 21),
             refused: 0,
             odd: (0, None),
             commit_to_ack: Some(Quantiles { p50: ms(3), p95: ms(7), p99: ms(12) }),
@@ -148,9 +192,26 @@ mod tests {
     }
 
     #[test]
+    fn what_was_left_open_is_no_loss_and_a_loss_is_one_all_the_same() {
+        let left = Verdict { left: 22, completed: 378, ..good() };
+        assert!(left.was_left() && left.to_string().contains("left 22 open, not judged"), "{left}");
+        let lost = Verdict { lost: 1, ..left };
+        assert!(!lost.was_left() && lost.to_string().contains("NOT GOOD"), "{lost}");
+    }
+
+    #[test]
     fn the_table_names_what_is_counted() {
         let table = good().to_string();
-        for line in ["orders placed", "lost (must be 0)", "doubled (must be 0)", "p99", "12.0 ms"] {
+        for line in [
+            "connections of devices cut",
+            "903",
+            "answered with the first order",
+            "orders placed",
+            "lost (must be 0)",
+            "doubled (must be 0)",
+            "p99",
+            "12.0 ms",
+        ] {
             assert!(table.contains(line), "{table}");
         }
         assert!(!table.contains("refused") && !table.contains("unexpected"), "{table}");

@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::order::Status;
 use crate::telemetry::Metrics;
 
-use super::ledger::{Ledger, Recent, Totals};
-use super::report::{Quantiles, millis};
+use super::ledger::{Ledger, Mended, Recent, Totals};
+use super::report::{Quantiles, caught_up, millis};
 
 /// How often a terminal is redrawn.
 const REDRAW_EVERY: Duration = Duration::from_millis(250);
@@ -21,8 +24,94 @@ const LINE_EVERY: Duration = Duration::from_secs(1);
 /// Over how long the pace is averaged.
 const PACE_OVER: Duration = Duration::from_secs(5);
 
-/// Lines stay within the narrowest usual terminal: a wrapped line would spoil the redrawing.
-const WIDTH: usize = 78;
+/// The size of a terminal that does not say.
+const USUAL: Size = Size { columns: 80, rows: 24 };
+
+/// How long an order that came to its end stays on the screen.
+const ENDED_FOR: Duration = Duration::from_millis(1_500);
+
+/// Orders followed at once.
+const FOLLOWED: usize = 6;
+
+/// Lines of the terminal that stay free below and above the drawing.
+const MARGIN: usize = 2;
+
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    columns: usize,
+    rows: usize,
+}
+
+impl Size {
+    /// As the terminal is now.
+    fn present() -> Self {
+        match rustix::termios::tcgetwinsize(io::stdout()) {
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+                Self { columns: size.ws_col.into(), rows: size.ws_row.into() }
+            }
+            Ok(_) | Err(_) => USUAL,
+        }
+    }
+}
+
+/// Orders that are followed from their ring to their end.
+#[derive(Debug, Default)]
+struct Following(Vec<Follow>);
+
+#[derive(Debug)]
+struct Follow {
+    order: Recent,
+    /// What it went through.
+    trail: Vec<&'static str>,
+    ended_at: Option<Duration>,
+}
+
+impl Following {
+    /// Looks at the orders again at `now`: those that ended a while ago make room for the latest.
+    fn update(&mut self, now: Duration, ledger: &Ledger) {
+        for follow in &mut self.0 {
+            if let Some(order) = ledger.line(follow.order.id) {
+                follow.see(order, now);
+            }
+        }
+        self.0.retain(|follow| follow.ended_at.is_none_or(|at| now.saturating_sub(at) < ENDED_FOR));
+        for order in ledger.recent().into_iter().rev() {
+            let is_new = !order.status.is_end() && self.0.iter().all(|follow| follow.order.id != order.id);
+            if is_new && self.0.len() < FOLLOWED {
+                let mut follow = Follow { order: order.clone(), trail: Vec::new(), ended_at: None };
+                follow.see(order, now);
+                self.0.push(follow);
+            }
+        }
+    }
+
+    fn lines(&self, businesses: &[String]) -> Vec<String> {
+        let line = |follow: &Follow| {
+            let name = businesses.get(follow.order.business).map_or("", String::as_str);
+            format!("  #{:<4} {name:<22} {}", follow.order.number, follow.trail.join(" > "))
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+impl Follow {
+    fn see(&mut self, order: Recent, now: Duration) {
+        let stages = [(order.rung, "rung"), (order.acked, "acked")];
+        for stage in stages.into_iter().filter(|(reached, _)| *reached).map(|(_, stage)| stage) {
+            if !self.trail.contains(&stage) {
+                self.trail.push(stage);
+            }
+        }
+        let status = order.status.as_str();
+        if order.status != Status::Placed && !self.trail.contains(&status) {
+            self.trail.push(status);
+        }
+        if order.status.is_end() {
+            self.ended_at.get_or_insert(now);
+        }
+        self.order = order;
+    }
+}
 
 /// Moves up so many lines and clears what follows.
 fn rewind(lines: usize) -> String {
@@ -37,7 +126,10 @@ struct Snapshot {
     totals: Totals,
     sockets: i64,
     latency: Option<Quantiles>,
-    recent: Vec<Recent>,
+    mended: Mended,
+    caught_up: u64,
+    /// Whether no more is ordered.
+    closing: bool,
 }
 
 impl Snapshot {
@@ -54,18 +146,26 @@ impl Snapshot {
 
     fn line(&self) -> String {
         let Totals { placed, rung, acked, completed, .. } = self.totals;
+        let Mended { cut, resumed, repeated, same } = self.mended;
         format!(
             "{:>5.0} s  {:>5.1} orders/s  placed {placed}  rung {rung}  acked {acked}  completed {completed}  open {}  \
-             sockets {}  commit to ack {}",
+             sockets {}  commit to ack {}  cut {cut}  resumed {resumed}  caught up {}  repeated {repeated}  same {same}",
             self.elapsed.as_secs_f64(),
             self.pace,
             self.open(),
             self.sockets,
             self.latency(),
+            self.caught_up,
         )
     }
 
-    fn screen(&self, businesses: &[String]) -> Vec<String> {
+    /// What is said once no more is ordered.
+    fn closing_line(&self) -> String {
+        format!("no new orders; {} open, another Ctrl-C leaves now", self.open())
+    }
+
+    fn screen(&self, followed: Vec<String>, size: Size) -> Vec<String> {
+        let Mended { cut, resumed, repeated, same } = self.mended;
         let Totals { placed, rung, acked, completed, .. } = self.totals;
         let mut lines = vec![
             String::new(),
@@ -78,13 +178,14 @@ impl Snapshot {
             ),
             format!("  placed {placed:>7}   rung {rung:>7}   acked {acked:>7}   completed {completed:>7}"),
             format!("  commit to acknowledgement: {}", self.latency()),
-            String::new(),
+            format!("  connections cut {cut}, resumed {resumed}, events caught up {}", self.caught_up),
+            format!("  orders sent again {repeated}, answered with the first {same}"),
+            if self.closing { format!("  {}", self.closing_line()) } else { String::new() },
         ];
-        for Recent { number, business, status } in &self.recent {
-            let name = businesses.get(*business).map_or("", String::as_str);
-            lines.push(format!("  #{number:<6} {name:<28} {}", status.as_str()));
-        }
-        lines.iter().map(|line| line.chars().take(WIDTH).collect()).collect()
+        lines.extend(followed);
+        lines.truncate(size.rows.saturating_sub(MARGIN).max(1));
+        // A wrapped line would spoil the redrawing.
+        lines.iter().map(|line| line.chars().take(size.columns.saturating_sub(1)).collect()).collect()
     }
 }
 
@@ -101,11 +202,13 @@ impl Screen {
         ledger: Arc<Mutex<Ledger>>,
         metrics: Metrics,
         businesses: Vec<String>,
+        closing: CancellationToken,
     ) -> io::Result<Self> {
         let (stop, stopped) = channel();
         let smart = io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
         let work = move || {
-            draw(&ledger, &metrics, &businesses, if smart { Style::Redrawn } else { Style::Lines }, &stopped)
+            let style = if smart { Style::Redrawn } else { Style::Lines };
+            draw(&ledger, &metrics, &businesses, style, &closing, &stopped)
         };
         let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(work)?;
         Ok(Self { stop, thread })
@@ -130,18 +233,22 @@ fn draw(
     metrics: &Metrics,
     businesses: &[String],
     style: Style,
+    closing: &CancellationToken,
     stopped: &Receiver<()>,
 ) {
     let began = Instant::now();
     let mut pace = Pace::default();
     let mut drawn = 0;
+    let mut following = Following::default();
+    let mut said_closing = false;
     let every = if style == Style::Redrawn { REDRAW_EVERY } else { LINE_EVERY };
     loop {
         let last = matches!(stopped.recv_timeout(every), Ok(()) | Err(RecvTimeoutError::Disconnected));
         let elapsed = began.elapsed();
-        let (totals, recent) = {
+        let (totals, mended) = {
             let books = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            (books.totals(), books.recent())
+            following.update(elapsed, &books);
+            (books.totals(), books.mended())
         };
         let shown = Snapshot {
             elapsed,
@@ -149,15 +256,20 @@ fn draw(
             totals,
             sockets: metrics.websocket_connections_active.get(),
             latency: Quantiles::commit_to_ack(metrics),
-            recent,
+            mended,
+            caught_up: caught_up(metrics),
+            closing: closing.is_cancelled() && !last,
         };
         let text = if style == Style::Redrawn {
-            let lines = shown.screen(businesses);
+            let lines = shown.screen(following.lines(businesses), Size::present());
             let text = format!("{}{}\n", rewind(drawn), lines.join("\n"));
             drawn = lines.len();
             text
         } else {
-            format!("{}\n", shown.line())
+            let closing =
+                if shown.closing && !said_closing { shown.closing_line() + "\n" } else { String::new() };
+            said_closing |= shown.closing;
+            format!("{closing}{}\n", shown.line())
         };
         let mut out = io::stdout().lock();
         // Nobody reads any more: go on in silence.
@@ -169,8 +281,14 @@ fn draw(
 }
 
 /// Orders a second over the last seconds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pace(VecDeque<(Duration, u64)>);
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self(VecDeque::from([(Duration::ZERO, 0)]))
+    }
+}
 
 impl Pace {
     fn of(&mut self, elapsed: Duration, placed: u64) -> f64 {
@@ -186,27 +304,75 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use crate::demo::ledger::OrderEvent;
+    use crate::domain::ids::OrderId;
+    use crate::domain::order::Fulfilment;
+
     use super::*;
-    use crate::domain::order::Status;
 
     fn snapshot() -> Snapshot {
-        let recent = Recent { number: "007".to_owned(), business: 0, status: Status::Preparing };
         Snapshot {
             elapsed: Duration::from_secs(3),
             pace: 19.5,
             totals: Totals { placed: 60, rung: 59, acked: 58, completed: 40, settled: 40 },
             sockets: 40,
             latency: None,
-            recent: vec![recent; 6],
+            mended: Mended { cut: 214, resumed: 213, repeated: 96, same: 95 },
+            caught_up: 1_203,
+            closing: true,
         }
     }
 
     #[test]
     fn the_screen_has_as_many_lines_as_are_rewound_and_none_wraps() {
-        let lines = snapshot().screen(&["A very long name ".repeat(10)]);
-        assert!(lines.iter().all(|line| line.chars().count() <= WIDTH && !line.contains('\n')), "{lines:?}");
+        let followed = || vec!["A very long name ".repeat(10); 6];
+        for (columns, rows, drawn) in [(80, 24, 13), (40, 24, 13), (60, 12, 10), (20, 5, 3)] {
+            let lines = snapshot().screen(followed(), Size { columns, rows });
+            assert!(
+                lines.iter().all(|line| line.chars().count() < columns && !line.contains('\n')),
+                "{lines:?}"
+            );
+            assert_eq!(lines.len(), drawn, "{columns} by {rows}");
+        }
+        let lines = snapshot().screen(followed(), USUAL);
         assert_eq!(rewind(0), "");
-        assert_eq!(rewind(lines.len()), "\x1b[11A\x1b[J");
+        assert_eq!(rewind(lines.len()), "\x1b[13A\x1b[J");
+        let text = lines.join("\n");
+        for part in ["cut 214, resumed 213, events caught up 1203", "no new orders; 20 open", "sent again 96"]
+        {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_order_is_followed_from_its_ring_to_its_end_and_then_makes_room() {
+        let mut books = Ledger::new(OrderId::from_uuid(uuid::Uuid::nil()));
+        let mut following = Following::default();
+        let (id, second) = (OrderId::generate(), Duration::from_secs(1));
+        let order = |status, version| OrderEvent {
+            id,
+            order_number: "007".to_owned(),
+            status,
+            version,
+            fulfilment: Fulfilment::Pickup,
+        };
+        books.placed(1, 0, &order(Status::Placed, 1));
+        following.update(second, &books);
+        for device in 0..2 {
+            books.heard(device, 0, &order(Status::Placed, 1));
+            books.acked(device, 0, &order(Status::Placed, 1));
+        }
+        following.update(second, &books);
+        books.moved(0, &order(Status::Accepted, 2));
+        following.update(second, &books);
+        books.moved(0, &order(Status::Cancelled, 3));
+        following.update(2 * second, &books);
+        let lines = following.lines(&["Casa Pastel".to_owned()]);
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].contains("#007  Casa Pastel"), "{lines:?}");
+        assert!(lines[0].ends_with("rung > acked > accepted > cancelled"), "{lines:?}");
+        following.update(4 * second, &books);
+        assert!(following.0.is_empty());
     }
 
     #[test]
@@ -230,5 +396,6 @@ mod tests {
         }
         assert!(pace.of(second(20), 20).abs() < 0.001);
         assert!(pace.0.len() <= 7);
+        assert!((Pace::default().of(second(1), 15) - 15.0).abs() < 0.001, "the first second counts");
     }
 }

@@ -17,7 +17,7 @@ use crate::domain::order::Status;
 use super::chance::Chance;
 use super::client::{Account, Call, CallError};
 use super::customer;
-use super::ledger::{Audit, DEVICES, Ledger, Listed};
+use super::ledger::{Audit, DEVICES, Judged, Ledger, Listed};
 use super::merchant::Device;
 use super::seed::Town;
 
@@ -126,8 +126,11 @@ pub(super) async fn play(
         _ = tokio::time::timeout(CLOSING_WITHIN, everything_settled(&stage)) => {}
         () = plan.hurry.cancelled() => {}
     }
+    // Before the lists are read: an order may come to its end meanwhile.
+    let judged =
+        if plan.hurry.is_cancelled() { stage.books(|books| books.settled()) } else { Judged::Everything };
     let listed = list_everything(&stage).await?;
-    let audit = stage.books(|books| books.audit(&listed));
+    let audit = stage.books(|books| books.audit(&listed, &judged));
     Ok((stage, audit))
 }
 

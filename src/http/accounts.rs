@@ -57,6 +57,7 @@ impl FromText for SignupRole {
 /// A new account.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"email": "zoe@example.com", "password": "battery staple", "name": "Zoë"}))]
 pub struct Signup {
     /// Unique, whatever its case; blanks around it do not matter, and its domain may be in any script.
     #[garde(dive)]
@@ -64,7 +65,7 @@ pub struct Signup {
     email: Parsed<EmailAddress>,
     /// 8 to 200 characters of any script, counted in the composed form (NFC).
     #[garde(custom(rules::new_password))]
-    #[schema(value_type = String, format = "password", min_length = 8, max_length = 200, example = "correct horse")]
+    #[schema(value_type = String, format = "password", min_length = 8, max_length = 200, example = "battery staple")]
     password: SecretString,
     /// `customer` unless given.
     #[garde(dive)]
@@ -112,7 +113,7 @@ impl From<User> for UserView {
 }
 
 /// Make an account.
-#[utoipa::path(tag = "accounts", request_body = Signup, responses(
+#[utoipa::path(operation_id = "signUp", tag = "accounts", request_body = Signup, responses(
     (status = 201, description = "The account; sign in to use it", body = UserView),
     (status = 409, description = "`already_exists`: the address has an account"),
 ))]
@@ -151,6 +152,10 @@ async fn signup(api: web::Data<Api>, body: Body<Signup>) -> Result<HttpResponse,
 /// Address and password.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "email": "zoe@example.com", "password": "battery staple",
+    "device": {"id": "phone-1", "name": "Zoë's phone", "platform": "ios"}
+}))]
 pub struct Login {
     /// Whatever its case; blanks around it do not matter.
     #[garde(dive)]
@@ -158,7 +163,7 @@ pub struct Login {
     email: Parsed<SignInAddress>,
     /// As it was chosen, in whatever normal form.
     #[garde(custom(rules::shown::<{ rules::MAX_PASSWORD }>))]
-    #[schema(value_type = String, format = "password", max_length = 2400, example = "correct horse")]
+    #[schema(value_type = String, format = "password", max_length = 2400, example = "battery staple")]
     password: SecretString,
     /// Where the sign-in happens.
     #[garde(dive)]
@@ -206,7 +211,7 @@ pub struct TokensView {
 /// After five failures within an hour at one account from one address each further attempt has to wait, from one second up
 /// to five minutes. A device that has signed in to the account before, named by the same `device.id`, is never kept waiting
 /// by the failures of others.
-#[utoipa::path(tag = "accounts", request_body = Login, responses(
+#[utoipa::path(operation_id = "signIn", tag = "accounts", request_body = Login, responses(
     (status = 200, description = "Signed in", body = TokensView),
     (status = 401, description = "`bad_credentials`"),
     (status = 429, description = "`too_many_requests`: wait as long as `Retry-After` says"),
@@ -245,6 +250,7 @@ async fn login(
 /// A refresh token.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"refresh_token": "the last one given"}))]
 pub struct Refresh {
     /// The last one given.
     #[garde(custom(rules::shown::<1024>))]
@@ -257,7 +263,7 @@ pub struct Refresh {
 /// A token is good for one exchange. Repeating the last exchange gives the same successor, however late, as long as neither
 /// that nor an access token given with it was used, since the answer may have been lost; and within ten seconds after the first
 /// use, for a page that is open twice. Any other use of an older token ends the sign-in.
-#[utoipa::path(tag = "accounts", request_body = Refresh, responses(
+#[utoipa::path(operation_id = "refreshTokens", tag = "accounts", request_body = Refresh, responses(
     (status = 200, description = "New tokens", body = TokensView),
     (status = 401, description = "`refresh_refused`: sign in again"),
 ))]
@@ -305,7 +311,7 @@ async fn refresh(
 /// Sign out.
 ///
 /// The access token stops working and the sign-in's sockets close at once.
-#[utoipa::path(tag = "accounts", security(("bearer" = [])), responses(
+#[utoipa::path(operation_id = "signOut", tag = "accounts", security(("bearer" = [])), responses(
     (status = 204, description = "Signed out"),
 ))]
 #[post("/auth/logout")]
@@ -327,7 +333,7 @@ pub struct TicketView {
 /// Take a ticket for one socket.
 ///
 /// Browsers cannot send a header when they open a socket, and a token does not belong in a URL.
-#[utoipa::path(tag = "accounts", security(("bearer" = [])), responses(
+#[utoipa::path(operation_id = "takeTicket", tag = "accounts", security(("bearer" = [])), responses(
     (status = 200, description = "Good for one use", body = TicketView),
 ))]
 #[post("/auth/ticket")]

@@ -20,7 +20,7 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Give everybody their rate limits back.
 ///
 /// For test systems: in production there is no such route.
-#[utoipa::path(tag = "operations", security(("bearer" = [])), responses(
+#[utoipa::path(operation_id = "resetRateLimits", tag = "operations", security(("bearer" = [])), responses(
     (status = 204, description = "Nothing is spent"),
     (status = 404, description = "This is production"),
 ))]

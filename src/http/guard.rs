@@ -245,6 +245,7 @@ pub(super) async fn guard(
     if is_new_order(request.method(), &path)
         && let Err(overloaded) = api.persistence.takes_new_work()
     {
+        api.metrics.order_creation_errors_total.inc();
         let mut response = refuse(request, overloaded.into()).await;
         response.response_mut().extensions_mut().insert(Shed);
         return Ok(response);

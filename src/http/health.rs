@@ -31,6 +31,10 @@ const FULL_PERCENT: f64 = 98.0;
 /// How long what a readiness probe found is told to who asks next.
 const PROBE_KEPT: Duration = Duration::from_secs(1);
 
+const HEALTHY: &str = "healthy";
+const UNHEALTHY: &str = "unhealthy";
+const NOT_CONFIGURED: &str = "not_configured";
+
 const FULL: &str = "the filesystem of the data folder is almost full";
 const SHEDS: &str = "the writers have more to do than they can: new orders are refused";
 
@@ -49,18 +53,18 @@ pub fn routes(config: &mut ServiceConfig) {
 /// The process answers.
 #[derive(Serialize, ToSchema)]
 pub struct HealthView {
-    /// Always `alive`.
-    #[schema(example = "alive")]
+    /// Always `healthy`.
+    #[schema(example = "healthy")]
     status: &'static str,
     /// RFC 3339.
     timestamp: String,
 }
 
 /// Whether the process answers.
-#[utoipa::path(tag = "operations", responses((status = 200, description = "It does", body = HealthView)))]
+#[utoipa::path(operation_id = "readHealth", tag = "operations", responses((status = 200, description = "It does", body = HealthView)))]
 #[get("/health")]
 async fn health() -> HttpResponse {
-    HttpResponse::Ok().json(HealthView { status: "alive", timestamp: Timestamp::now().to_rfc3339() })
+    HttpResponse::Ok().json(HealthView { status: "healthy", timestamp: Timestamp::now().to_rfc3339() })
 }
 
 /// The process answers.
@@ -72,7 +76,7 @@ pub struct LiveView {
 }
 
 /// Whether the process answers; if not, start it again.
-#[utoipa::path(tag = "operations", responses((status = 200, description = "It does", body = LiveView)))]
+#[utoipa::path(operation_id = "readLiveness", tag = "operations", responses((status = 200, description = "It does", body = LiveView)))]
 #[get("/health/live")]
 async fn live() -> HttpResponse {
     HttpResponse::Ok().json(LiveView { status: "alive" })
@@ -84,9 +88,9 @@ pub struct ReadyView {
     /// `ready`, `not_ready` or `draining`.
     #[schema(example = "ready")]
     status: &'static str,
-    /// `ok` or `unavailable`. It decides only with `health.database_gates_ready`, so that an outage does not take
+    /// `healthy` or `unhealthy`. It decides only with `health.database_gates_ready`, so that an outage does not take
     /// every node out.
-    #[schema(example = "ok")]
+    #[schema(example = "healthy")]
     database: &'static str,
     /// `not_configured`.
     #[schema(example = "not_configured")]
@@ -94,7 +98,7 @@ pub struct ReadyView {
 }
 
 /// Whether new work should come here; if not, send it elsewhere.
-#[utoipa::path(tag = "operations", responses(
+#[utoipa::path(operation_id = "readReadiness", tag = "operations", responses(
     (status = 200, description = "It should", body = ReadyView),
     (status = 503, description = "The hub is starting or draining, or, with `health.database_gates_ready`, its database does \
 not answer", body = ReadyView),
@@ -108,7 +112,7 @@ async fn ready(api: web::Data<Api>) -> HttpResponse {
         Phase::Ready | Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
         Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
-    let database = if answers { "ok" } else { "unavailable" };
+    let database = if answers { HEALTHY } else { UNHEALTHY };
     HttpResponse::build(code).json(ReadyView { status, database, redis: "not_configured" })
 }
 
@@ -118,8 +122,8 @@ pub struct CheckView {
     /// `healthy`, `unhealthy` or `not_configured`.
     #[schema(example = "healthy")]
     status: &'static str,
-    /// Milliseconds.
-    #[schema(example = 0.4)]
+    /// Seconds.
+    #[schema(example = 0.0004)]
     response_time: f64,
     /// Figures.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,7 +137,7 @@ pub struct CheckView {
 /// How every part is.
 #[derive(Serialize, ToSchema)]
 pub struct DetailedView {
-    /// `healthy`, `degraded` while fewer than half of the checks fail, else `unhealthy`.
+    /// `healthy`, `degraded` while fewer than half of the configured checks fail, else `unhealthy`.
     #[schema(example = "healthy")]
     status: &'static str,
     /// RFC 3339.
@@ -143,7 +147,7 @@ pub struct DetailedView {
 }
 
 /// How every part is.
-#[utoipa::path(tag = "operations", responses(
+#[utoipa::path(operation_id = "readHealthDetails", tag = "operations", responses(
     (status = 200, description = "Healthy or degraded", body = DetailedView),
     (status = 503, description = "Unhealthy", body = DetailedView),
 ))]
@@ -166,8 +170,9 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
         (
             "database",
             CheckView {
-                status: if answers { "healthy" } else { "unhealthy" },
-                response_time: started.elapsed().as_secs_f64() * 1000.0,
+                status: if answers { HEALTHY } else { UNHEALTHY },
+                // To the microsecond.
+                response_time: (started.elapsed().as_secs_f64() * 1e6).round() / 1e6,
                 details: Some(json!({
                     "store": api.store.name(), "reads": reads, "wal_bytes": wal_bytes,
                 })),
@@ -176,12 +181,12 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
         ),
         ("pools", judged(sheds.then_some(SHEDS), json!({ "open": open, "idle": idle }))),
         ("system", judged(full.then_some(FULL), json!({ "cpus": cpus, "disk_usage_percent": disk }))),
-        ("redis", at_once("not_configured", None)),
-        ("payment_provider", at_once("not_configured", None)),
-        ("smtp", at_once("not_configured", None)),
+        ("redis", at_once(NOT_CONFIGURED, None)),
+        ("payment_provider", at_once(NOT_CONFIGURED, None)),
+        ("smtp", at_once(NOT_CONFIGURED, None)),
     ]);
     let status = overall(&checks);
-    let code = if status == "unhealthy" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let code = if status == UNHEALTHY { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let timestamp = Timestamp::now().to_rfc3339();
     HttpResponse::build(code).json(DetailedView { status, timestamp, checks })
 }
@@ -192,16 +197,18 @@ fn at_once(status: &'static str, details: Option<Value>) -> CheckView {
 
 /// Unhealthy if there is something wrong.
 fn judged(error: Option<&'static str>, details: Value) -> CheckView {
-    let status = if error.is_some() { "unhealthy" } else { "healthy" };
+    let status = if error.is_some() { UNHEALTHY } else { HEALTHY };
     CheckView { error, ..at_once(status, Some(details)) }
 }
 
 fn overall(checks: &BTreeMap<&'static str, CheckView>) -> &'static str {
-    let failed = checks.values().filter(|check| check.status == "unhealthy").count();
+    let of = |status: &str| checks.values().filter(|check| check.status == status).count();
+    // What is not configured cannot fail, and is no weight against what does.
+    let (failed, configured) = (of(UNHEALTHY), checks.len() - of(NOT_CONFIGURED));
     match failed {
-        0 => "healthy",
-        _ if failed * 2 < checks.len() => "degraded",
-        _ => "unhealthy",
+        0 => HEALTHY,
+        _ if failed * 2 < configured => "degraded",
+        _ => UNHEALTHY,
     }
 }
 
@@ -217,14 +224,14 @@ pub struct VersionView {
 }
 
 /// What runs here.
-#[utoipa::path(tag = "operations", responses((status = 200, description = "Its version", body = VersionView)))]
+#[utoipa::path(operation_id = "readVersion", tag = "operations", responses((status = 200, description = "Its version", body = VersionView)))]
 #[get("/health/version")]
 async fn version() -> HttpResponse {
     HttpResponse::Ok().json(VersionView { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") })
 }
 
 /// The same as `/metrics`.
-#[utoipa::path(tag = "operations", responses(
+#[utoipa::path(operation_id = "readHealthMetrics", tag = "operations", responses(
     (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
 ))]
 #[get("/health/metrics")]
@@ -233,7 +240,7 @@ async fn health_metrics(api: web::Data<Api>) -> HttpResponse {
 }
 
 /// Every metric.
-#[utoipa::path(tag = "operations", responses(
+#[utoipa::path(operation_id = "readMetrics", tag = "operations", responses(
     (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
 ))]
 #[get("/metrics")]
@@ -348,9 +355,12 @@ mod tests {
     fn fewer_than_half_failing_is_degraded() {
         let with = |failing: usize| {
             let names = ["a", "b", "c", "d"];
-            let check = |i| at_once(if i < failing { "unhealthy" } else { "not_configured" }, None);
+            let check = |i| at_once(if i < failing { UNHEALTHY } else { HEALTHY }, None);
             overall(&names.iter().enumerate().map(|(i, name)| (*name, check(i))).collect())
         };
         assert_eq!([0, 1, 2, 4].map(with), ["healthy", "degraded", "unhealthy", "unhealthy"]);
+        let half = [("a", UNHEALTHY), ("b", HEALTHY), ("c", NOT_CONFIGURED), ("d", NOT_CONFIGURED)];
+        let half = half.into_iter().map(|(name, status)| (name, at_once(status, None))).collect();
+        assert_eq!(overall(&half), "unhealthy", "what is not configured is no weight");
     }
 }

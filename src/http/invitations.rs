@@ -71,7 +71,7 @@ pub struct InvitationsView {
 }
 
 /// List the invitations that wait for your answer.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "listInvitations", tag = "businesses", security(("bearer" = [])),
     responses((status = 200, description = "Newest first", body = InvitationsView)))]
 #[get("/invitations")]
 async fn list(api: web::Data<Api>, who: SignedIn<Merchants>) -> Result<HttpResponse, ApiError> {
@@ -91,7 +91,7 @@ pub struct JoinedView {
 }
 
 /// Become a member of the business that invited you. Repeated, it changes nothing.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "acceptInvitation", tag = "businesses", security(("bearer" = [])),
     params(("id" = String, Path, description = "`inv_…`")),
     responses(
         (status = 200, description = "You are a member", body = JoinedView),
@@ -114,7 +114,7 @@ async fn accept(
 }
 
 /// Say that you do not want to work for the business. Repeated, it changes nothing.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "declineInvitation", tag = "businesses", security(("bearer" = [])),
     params(("id" = String, Path, description = "`inv_…`")),
     responses((status = 204, description = "Declined")))]
 #[post("/invitations/{id}/decline")]

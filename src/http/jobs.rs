@@ -94,7 +94,7 @@ impl From<JobRun> for JobRunView {
 }
 
 /// List the background jobs of the node that answers, with their last runs.
-#[utoipa::path(tag = "operations", security(("bearer" = [])), responses(
+#[utoipa::path(operation_id = "listJobs", tag = "operations", security(("bearer" = [])), responses(
     (status = 200, description = "Every job", body = JobsView),
 ))]
 #[get("/admin/jobs")]

@@ -62,7 +62,7 @@ pub struct MembersView {
 }
 
 /// List the members of a business you are a member of.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "listMembers", tag = "businesses", security(("bearer" = [])),
     params(("id" = String, Path, description = "`biz_…`")),
     responses((status = 200, description = "Owners first", body = MembersView)))]
 #[get("/businesses/{id}/members")]
@@ -112,7 +112,7 @@ pub struct InvitedView {
 /// same whether or not there is such an account.
 ///
 /// With an idempotency key an invitation may be repeated for 24 hours and is made once.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = NewMember,
+#[utoipa::path(operation_id = "putMember", tag = "businesses", security(("bearer" = [])), request_body = NewMember,
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters"),
@@ -178,7 +178,7 @@ async fn put(
 }
 
 /// End somebody's membership. For owners, and for members who leave.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "removeMember", tag = "businesses", security(("bearer" = [])),
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("user" = String, Path, description = "`usr_…`"),

@@ -27,6 +27,9 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Something on a menu.
 #[derive(Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "sku": "pastel", "name": "Pastel de nata", "category": "Sweets", "price_minor": 130, "available": true
+}))]
 pub struct ItemBody {
     /// The merchant's own code, unique in the business.
     #[garde(custom(rules::sku))]
@@ -77,7 +80,7 @@ pub struct MenuView {
 }
 
 /// Read a menu.
-#[utoipa::path(tag = "menu", params(("id" = String, Path, description = "`biz_…`")),
+#[utoipa::path(operation_id = "readMenu", tag = "menu", params(("id" = String, Path, description = "`biz_…`")),
     responses((status = 200, description = "The menu", body = MenuView,
         headers(("Cache-Status" = String,
          description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`")))))]
@@ -98,7 +101,7 @@ async fn read(api: web::Data<Api>, id: PathId<BusinessId>) -> Result<HttpRespons
 /// Put a new item on the menu.
 ///
 /// With an idempotency key the request may be repeated for 24 hours and happens once.
-#[utoipa::path(tag = "menu", security(("bearer" = [])), request_body = ItemBody,
+#[utoipa::path(operation_id = "addMenuItem", tag = "menu", security(("bearer" = [])), request_body = ItemBody,
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters"),
@@ -162,6 +165,7 @@ fn in_path(text: &str) -> String {
 /// Changes to an item; what is left out stays.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"price_minor": 140, "available": true}))]
 pub struct ItemChanges {
     /// What customers see.
     #[garde(inner(custom(rules::line::<100>)))]
@@ -186,7 +190,7 @@ fn null_is_a_value<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<Stri
 }
 
 /// Change an item.
-#[utoipa::path(tag = "menu", security(("bearer" = [])), request_body = ItemChanges,
+#[utoipa::path(operation_id = "changeMenuItem", tag = "menu", security(("bearer" = [])), request_body = ItemChanges,
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("sku" = String, Path, description = "The merchant's own code"),
@@ -208,7 +212,7 @@ async fn update(
 }
 
 /// Take an item off the menu; orders keep what they have.
-#[utoipa::path(tag = "menu", security(("bearer" = [])),
+#[utoipa::path(operation_id = "removeMenuItem", tag = "menu", security(("bearer" = [])),
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("sku" = String, Path, description = "The merchant's own code"),

@@ -36,6 +36,8 @@ pub mod sessions;
 pub mod settings;
 mod shedding;
 pub mod sockets;
+pub mod starting;
 pub mod state;
+mod welcome;
 
 pub use settings::Settings;

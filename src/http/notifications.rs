@@ -30,6 +30,10 @@ pub fn routes(config: &mut ServiceConfig) {
 /// A notification to be stored and shown on every device of the business.
 #[derive(Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "type": "STOCK_LOW", "title": "Running out of custard", "message": "About 20 portions are left.",
+    "data": {"left": 20}, "priority": "HIGH"
+}))]
 pub struct NewNotification {
     /// A word programs act on.
     #[garde(custom(rules::word))]
@@ -101,7 +105,7 @@ impl From<Notification> for NotificationView {
 /// Post a notification to a business you are a member of.
 ///
 /// With an idempotency key the request may be repeated for 24 hours and happens once.
-#[utoipa::path(tag = "notifications", security(("bearer" = [])), request_body = NewNotification,
+#[utoipa::path(operation_id = "postNotification", tag = "notifications", security(("bearer" = [])), request_body = NewNotification,
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters"),
@@ -174,7 +178,7 @@ pub struct NotificationsView {
 }
 
 /// List the notifications of a business you are a member of, newest first.
-#[utoipa::path(tag = "notifications", security(("bearer" = [])),
+#[utoipa::path(operation_id = "listNotifications", tag = "notifications", security(("bearer" = [])),
     params(("id" = String, Path, description = "`biz_…`"), NotificationFilter),
     responses((status = 200, description = "A page", body = NotificationsView)))]
 #[get("/businesses/{id}/notifications")]
@@ -210,7 +214,7 @@ pub struct ReadView {
 }
 
 /// Say that you have read a notification. Saying it again changes nothing.
-#[utoipa::path(tag = "notifications", security(("bearer" = [])),
+#[utoipa::path(operation_id = "readNotification", tag = "notifications", security(("bearer" = [])),
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("notification" = String, Path, description = "`ntf_…`"),

@@ -113,7 +113,7 @@ pub async fn observe(
     let waited = response.response().extensions().get().map_or(Duration::ZERO, |Waited(time)| *time);
     let elapsed = started.elapsed().saturating_sub(waited);
     let status = response.status();
-    let endpoint = response.request().match_pattern().unwrap_or_else(|| UNMATCHED.to_owned());
+    let endpoint = endpoint(response.request().match_pattern());
     let verb = known_method(&method);
     api.metrics.http_requests_total.with_label_values(&[verb, &endpoint, status.as_str()]).inc();
     api.metrics
@@ -126,7 +126,7 @@ pub async fn observe(
         tracing::warn!(requests, within_s, "too much to do: new orders were refused");
     }
     span.in_scope(|| {
-        let (status, duration_ms) = (status.as_u16(), elapsed.as_secs_f64() * 1000.0);
+        let (status, duration_ms) = (status.as_u16(), in_millis(elapsed));
         if shed {
             tracing::debug!(%method, path, status, duration_ms, %client, "request");
         } else if elapsed > SLOW {
@@ -136,6 +136,20 @@ pub async fn observe(
         }
     });
     Ok(response)
+}
+
+/// The label of a route: its pattern, for a folder of files its address.
+fn endpoint(pattern: Option<String>) -> String {
+    let Some(mut pattern) = pattern else { return UNMATCHED.to_owned() };
+    if let Some(rest) = pattern.find("/{_:") {
+        pattern.truncate(rest);
+    }
+    pattern
+}
+
+/// Milliseconds with the microseconds as decimals, and no more.
+fn in_millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// The trace a request is part of, as `traceparent` names it (W3C Trace Context §3.2); `None` for a field that is not one.

@@ -1,28 +1,46 @@
 //! The OpenAPI document, generated from the routes and their types, and the pages that show it.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
 use actix_web::{App, HttpResponse, web};
+use utoipa::PartialSchema;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, InfoBuilder, LicenseBuilder, OpenApi, PathItem, Ref, RefOr, Response};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, PathItem, Server};
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::protocol::problem::{FieldError, Problem, ProblemCode};
+use crate::protocol::problem::{FieldError, Problem};
 
-use super::problem::PROBLEM_JSON;
 use super::routes;
 
-const ABOUT: &str = "A realtime order and notification hub. Every refusal is an RFC 9457 problem whose `code` \
-is a stable word. Money is whole minor units, times are RFC 3339 in UTC. Live events come over the sockets \
-`/ws/notifications/{business_id}` and `/ws/orders/{order_id}`, which OpenAPI cannot describe, or by long poll and event stream under \
-`/api/v1/rooms`. While the store is away, what was read before is answered with `Cache-Status: bellhop; hit; ttl=-42; \
-detail=stale` (RFC 9211), 42 seconds past its time.";
+mod refusals;
+mod schemas;
+
+const ABOUT: &str = "A realtime order and notification hub: an order rings every device of the business until somebody \
+answers.\n\n\
+Sign up, sign in, and send the access token as `Authorization: Bearer`. Every refusal is an RFC 9457 problem whose `code` is a \
+stable word. Money is whole minor units, times are RFC 3339 in UTC.\n\n\
+Live events come over the sockets `/ws/notifications/{business_id}` and `/ws/orders/{order_id}`, which OpenAPI cannot describe, or \
+by long poll and event stream under `/api/v1/rooms`.\n\n\
+An answer with `Cache-Status: bellhop; hit; ttl=-42; detail=stale` is a copy whose time is over by 42 seconds, shown while the \
+database is away.";
+
+/// Groups of routes in the order a newcomer needs them.
+const TAGS: [(&str, &str); 7] = [
+    ("accounts", "Accounts, sign-ins and tickets"),
+    ("businesses", "Businesses, their members and invitations"),
+    ("menu", "What a business sells"),
+    ("orders", "Orders and what became of them"),
+    ("rooms", "Events as they happen, and those that were missed"),
+    ("notifications", "Messages to every device of a business"),
+    ("operations", "Health, metrics and what operators do"),
+];
 
 /// What is told of the document; the document itself, some 2 MiB, is not kept.
 struct Description {
@@ -47,17 +65,29 @@ fn generate() -> OpenApi {
         .title("Bellhop")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(ABOUT))
-        .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").build()))
+        .license(Some(
+            LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build(),
+        ))
         .build();
+    // Wherever the document was read from; a proxy may stand in front.
+    document.servers = Some(vec![Server::new("/")]);
+    let tag = |(name, about): (&str, &str)| TagBuilder::new().name(name).description(Some(about)).build();
+    document.tags = Some(TAGS.into_iter().map(tag).collect());
     let components = document.components.get_or_insert_default();
     components.schemas.insert("Problem".to_owned(), Problem::schema());
     components.schemas.insert("FieldError".to_owned(), FieldError::schema());
     components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    let mut bodies = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
         for (_, operation) in operations_mut(item) {
-            add_refusals(path, operation);
+            refusals::add(path, operation, &mut components.examples);
+            schemas::never_null(operation);
+            bodies.extend(schemas::names_in(&operation.request_body));
+            // Nothing is asked of whoever asks, and that is said.
+            operation.security.get_or_insert_default();
         }
     }
+    schemas::optional_is_nullable(components, bodies);
     document
 }
 
@@ -102,56 +132,6 @@ fn operations_mut(item: &mut PathItem) -> Vec<(Method, &mut Operation)> {
     .collect()
 }
 
-/// What any route of its kind can refuse with, and the form of every refusal.
-fn add_refusals(path: &str, operation: &mut Operation) {
-    let parameters = operation.parameters.iter().flatten();
-    let has_parameter = |word: &str| {
-        let written = parameters.clone().filter_map(|p| serde_json::to_value(p).ok());
-        written.into_iter().any(|p| p["in"] == word)
-    };
-    let (in_path, in_query) = (has_parameter("path"), has_parameter("query"));
-    let mut codes = Vec::new();
-    if operation.security.is_some() {
-        codes.extend([ProblemCode::Unauthenticated, ProblemCode::Forbidden]);
-    }
-    if operation.request_body.is_some() {
-        codes.extend([
-            ProblemCode::Malformed,
-            ProblemCode::RequestTimeout,
-            ProblemCode::TooLarge,
-            ProblemCode::UnsupportedMediaType,
-        ]);
-    }
-    if in_path {
-        codes.push(ProblemCode::NotFound);
-    }
-    if in_query || operation.request_body.is_some() {
-        codes.push(ProblemCode::Invalid);
-    }
-    if path.starts_with("/api/") {
-        codes.extend([
-            ProblemCode::Misdirected,
-            ProblemCode::TooManyRequests,
-            ProblemCode::Internal,
-            ProblemCode::Unavailable,
-        ]);
-    }
-    let responses = &mut operation.responses.responses;
-    for code in codes {
-        let general = || Response::new(format!("`{}`: {}", code.as_str(), code.title()));
-        responses.entry(code.status().to_string()).or_insert_with(|| RefOr::T(general()));
-    }
-    for (status, response) in responses.iter_mut() {
-        if let RefOr::T(response) = response
-            && status.as_str() >= "400"
-            && response.content.is_empty()
-        {
-            let content = Content::new(Some(RefOr::Ref(Ref::from_schema_name(Problem::name()))));
-            response.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(content));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -161,6 +141,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    use crate::http::problem::PROBLEM_JSON;
 
     fn document() -> Value {
         serde_json::from_str(&openapi_json()).unwrap()
@@ -229,12 +211,64 @@ mod tests {
             assert!(operation["summary"].is_string(), "{verb} {path} has no summary");
             let open = ["/auth/signup", "/auth/login", "/auth/refresh"].iter().any(|p| path.ends_with(p));
             let public = open || !path.starts_with("/api/") || (verb == "get" && path.ends_with("/menu"));
-            assert_eq!(operation["security"].is_null(), public, "{verb} {path}");
+            assert_eq!(operation["security"].as_array().map(Vec::is_empty), Some(public), "{verb} {path}");
             if path.starts_with("/api/") {
                 assert!(operation["responses"]["503"]["content"][PROBLEM_JSON].is_object(), "{verb} {path}");
             }
         }
         assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    }
+
+    #[test]
+    fn every_operation_has_an_id_of_its_own_and_a_known_tag() {
+        let document = document();
+        let mut seen = BTreeSet::new();
+        for (verb, path) in described() {
+            let operation = &document["paths"][&path][&verb];
+            let id = operation["operationId"].as_str().unwrap();
+            let is_name =
+                id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(char::is_alphanumeric);
+            assert!(is_name && id.len() > 4, "{verb} {path}: {id} is no name for a function of a client");
+            assert!(seen.insert(id.to_owned()), "{verb} {path}: {id} is taken");
+            let tag = operation["tags"][0].as_str().unwrap();
+            assert!(TAGS.iter().any(|(known, _)| *known == tag), "{verb} {path}: {tag}");
+        }
+    }
+
+    #[test]
+    fn every_body_has_one_example_and_every_refusal_looks_like_itself() {
+        let document = document();
+        for (verb, path) in described() {
+            let operation = &document["paths"][&path][&verb];
+            let body = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+            if let Some(name) = body.as_str() {
+                let schema = document.pointer(name.strip_prefix('#').unwrap()).unwrap();
+                assert!(schema["example"].is_object(), "{verb} {path}: {name} has no example");
+            }
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let Some(content) = response["content"].get(PROBLEM_JSON) else { continue };
+                let examples = content["examples"].as_object().unwrap();
+                assert!(!examples.is_empty(), "{verb} {path} {status}");
+                for code in examples.keys() {
+                    let shown = &document["components"]["examples"][code]["value"];
+                    assert_eq!(shown["status"].to_string(), *status, "{verb} {path}: {shown}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parameters_have_their_types_bounds_and_defaults_and_are_never_null() {
+        let document = document();
+        for (verb, path) in described() {
+            for parameter in document["paths"][&path][&verb]["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["schema"]["type"].is_string(), "{verb} {path} {parameter}");
+            }
+        }
+        let limit = &document["paths"]["/api/v1/orders"]["get"]["parameters"].as_array().unwrap().iter();
+        let limit = limit.clone().find(|parameter| parameter["name"] == "limit").unwrap();
+        let expected = serde_json::json!({"type": "integer", "minimum": 1, "maximum": 50, "default": 20});
+        assert_eq!(limit["schema"], expected);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
 
-use super::input::FromText;
+use super::input::{Bounds, FromText};
 
 /// How many entries a page has at most: 1 to 50 (requirement 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,10 @@ impl FromText for Limit {
 
     fn from_text(text: &str) -> Result<Self, String> {
         number(text, 1..=50).map(Self)
+    }
+
+    fn bounds() -> Option<Bounds> {
+        Some(Bounds { least: 1, most: 50, default: Self::DEFAULT.0 })
     }
 }
 
@@ -49,6 +53,10 @@ impl FromText for Page {
 
     fn from_text(text: &str) -> Result<Self, String> {
         number(text, 1..=1_000_000).map(Self)
+    }
+
+    fn bounds() -> Option<Bounds> {
+        Some(Bounds { least: 1, most: 1_000_000, default: Self::FIRST.0 })
     }
 }
 

@@ -23,7 +23,7 @@ use super::sockets::WorkerGate;
 use super::state::Api;
 use super::{
     accounts, admin, businesses, health, idempotency, invitations, jobs, members, menu, notifications,
-    openapi, orders, rooms, sessions, sockets,
+    openapi, orders, rooms, sessions, sockets, welcome,
 };
 
 /// How long a browser may remember what another site's page may send, seconds.
@@ -52,6 +52,7 @@ pub fn application(
         .configure(documented)
         .into_app()
         .configure(|config| {
+            welcome::pages(config);
             if pages {
                 openapi::pages(config);
             }

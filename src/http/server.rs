@@ -65,6 +65,11 @@ impl Listening {
         Ok(Self { listener, address })
     }
 
+    /// The same listener for somebody who answers on it until it is served.
+    pub(super) fn shared(&self) -> io::Result<TcpListener> {
+        self.listener.try_clone()
+    }
+
     /// Serves the application and the sockets on worker threads, and what is for operators on `ops`, where there is
     /// such a listener. The server runs once it is awaited or spawned.
     ///

@@ -65,7 +65,7 @@ pub struct SessionsView {
 }
 
 /// Where you are signed in.
-#[utoipa::path(tag = "accounts", security(("bearer" = [])), responses(
+#[utoipa::path(operation_id = "listSessions", tag = "accounts", security(("bearer" = [])), responses(
     (status = 200, description = "Every sign-in that has not ended", body = SessionsView),
 ))]
 #[get("/auth/sessions")]
@@ -93,7 +93,7 @@ async fn list(api: web::Data<Api>, who: SignedIn) -> Result<HttpResponse, ApiErr
 /// End one of your sign-ins.
 ///
 /// Its access token stops working and its sockets close at once.
-#[utoipa::path(tag = "accounts", security(("bearer" = [])),
+#[utoipa::path(operation_id = "endSession", tag = "accounts", security(("bearer" = [])),
     params(("id" = String, Path, description = "`ses_…`")),
     responses((status = 204, description = "It has ended")))]
 #[delete("/auth/sessions/{id}")]

@@ -22,6 +22,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What the database or the system said.
+    pub fn cause(&self) -> &str {
+        match self {
+            Self::NotHappened(cause)
+            | Self::Unavailable(cause)
+            | Self::TooSlow(cause)
+            | Self::OutcomeUnknown(cause)
+            | Self::Corrupt(cause) => cause,
+        }
+    }
+
     /// Whether the same commands can succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::TooSlow(_) | Self::OutcomeUnknown(_))

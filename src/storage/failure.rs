@@ -103,9 +103,21 @@ fn is_closed_to_all(code: &str) -> bool {
         || (code.len() < 5 && code.parse().is_ok_and(|code: i64| matches!(code & 0xFF, 10 | 14)))
 }
 
+/// What the database or the system said, without the names of layers in between.
+fn words(error: &Error) -> String {
+    match error {
+        Error::Database(database) => match database.code() {
+            Some(code) => format!("{} (code {code})", database.message()),
+            None => database.message().to_owned(),
+        },
+        Error::Io(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let text = error.to_string();
+        let text = words(&error);
         let (error, retry) = match &error {
             Error::Database(database) => match class(&**database) {
                 Class::Conflict => (StoreError::Unavailable(text), Retry::Now),

@@ -1,15 +1,18 @@
 //! Settings of the store: where data is kept, how the database is reached, what encrypts personal data at rest.
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Display};
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use sqlx::postgres::PgConnectOptions;
 
-use crate::settings::{Checks, Problem, redacted, redacted_list};
+use crate::settings::{Checks, Problem, REDACTED, redacted_list};
 
 /// Everything the store is told from outside.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -39,7 +42,7 @@ pub struct DataSettings {
 pub struct DatabaseSettings {
     /// `postgres://…` or `sqlite://<path>`; empty means the SQLite file `bellhop.sqlite` in the data folder. A Postgres on another
     /// machine must speak TLS with a certificate for its name, unless the URL names an `sslmode`.
-    #[serde(serialize_with = "redacted")]
+    #[serde(serialize_with = "without_account")]
     pub url: SecretString,
     /// Connections in the pool that are kept open though nobody reads, 0–500, as far as `max_connections` lets them. This and what
     /// follows is for Postgres; SQLite has four readers, which wait 5 s, and one writer.
@@ -124,20 +127,42 @@ pub enum DatabaseLocation {
     Postgres(SecretString),
 }
 
-impl DatabaseLocation {
-    /// What people call it: the whole path, or server and database without user, password and parameters.
-    pub fn name(&self) -> String {
+/// Where it is, as operators are told: never with a name of a user or a password.
+impl Display for DatabaseLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sqlite(path) => {
-                std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string()
-            }
-            Self::Postgres(url) => {
-                let url = url.expose_secret();
-                let place =
-                    url.rsplit_once('@').or_else(|| url.split_once("://")).map_or("", |(_, place)| place);
-                format!("postgres://{}", place.split('?').next().unwrap_or_default())
-            }
+            Self::Sqlite(path) => write!(f, "the SQLite file {}", path.display()),
+            Self::Postgres(url) => match PgConnectOptions::from_str(url.expose_secret()) {
+                Ok(options) => write!(f, "Postgres at {}, database {}", host(&options), name(&options)),
+                Err(_) => f.write_str("Postgres"),
+            },
         }
+    }
+}
+
+fn host(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+fn name(options: &PgConnectOptions) -> &str {
+    options.get_database().unwrap_or_else(|| options.get_username())
+}
+
+/// Serialises a URL as where it leads, without who asks and the password.
+fn without_account<S: Serializer>(url: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = url.expose_secret();
+    if text.is_empty() || text.starts_with("sqlite://") {
+        return serializer.serialize_str(text);
+    }
+    match PgConnectOptions::from_str(text) {
+        Ok(options) => {
+            let (host, name) = (host(&options), name(&options));
+            serializer.serialize_str(&format!("postgres://{REDACTED}@{host}/{name}"))
+        }
+        Err(_) => serializer.serialize_str(REDACTED),
     }
 }
 
@@ -299,16 +324,26 @@ mod tests {
     }
 
     #[test]
-    fn a_database_is_named_without_its_password() {
-        let name = |url| with_url(url).location().unwrap().name();
-        assert_eq!(
-            name("postgres://ana:p%40ss@db.example:5433/hub?sslmode=require"),
-            "postgres://db.example:5433/hub"
-        );
-        assert_eq!(name("postgres://ana:p@ss@db/hub"), "postgres://db/hub");
-        assert_eq!(name("postgresql://db/hub"), "postgres://db/hub");
-        assert_eq!(name("postgres://ana:secret@/hub"), "postgres:///hub");
-        assert_eq!(name("sqlite:///var/x.db"), "/var/x.db");
+    fn a_place_is_told_without_account_and_password() {
+        for (url, place, shown) in [
+            ("sqlite:///var/x.db", "the SQLite file /var/x.db", "sqlite:///var/x.db"),
+            (
+                "postgres://ann:hunter2@db.example:5433/orders?application_name=x",
+                "Postgres at db.example:5433, database orders",
+                "postgres://[redacted]@db.example:5433/orders",
+            ),
+            (
+                "postgres://ann:hunter2@[::1]/ann",
+                "Postgres at [::1]:5432, database ann",
+                "postgres://[redacted]@[::1]:5432/ann",
+            ),
+            ("postgres://ann:hun/ter2@h/db", "Postgres", "[redacted]"),
+        ] {
+            let settings = with_url(url);
+            assert_eq!(settings.location().unwrap().to_string(), place);
+            let table = toml::Table::try_from(&settings).unwrap();
+            assert_eq!(table["database"]["url"].as_str(), Some(shown), "{url}");
+        }
     }
 
     #[test]

@@ -91,8 +91,8 @@ enum Colour {
 }
 
 /// The server calls every request it cannot read an error, which anybody can send by the thousand. A directive of the
-/// operator's for the same target comes later and wins.
-const QUIET: &str = "actix_http::h1::dispatcher=off";
+/// operator's for the same target comes later and wins. What the server says of itself at its start, the hub says better.
+const QUIET: &str = "actix_http::h1::dispatcher=off,actix_server=warn";
 
 fn filter(settings: &LogSettings) -> Result<EnvFilter, LogError> {
     let level = &settings.level;

@@ -36,6 +36,8 @@ pub struct Families {
     data: PathBuf,
     registry: Registry,
     descriptions: Vec<Description>,
+    /// 1, with the version as its label.
+    pub build_info: IntGaugeVec,
     /// Requests answered, by method, route pattern and status.
     pub http_requests_total: IntCounterVec,
     /// From request head to response head, seconds, by method and route pattern.
@@ -74,7 +76,7 @@ pub struct Families {
     pub persistence_too_slow_total: IntCounter,
     /// Orders committed.
     pub orders_created_total: IntCounter,
-    /// Orders that could not be stored though they were valid.
+    /// Orders refused in overload, or valid ones that could not be stored.
     pub order_creation_errors_total: IntCounter,
     /// Order moves committed, by the status reached.
     pub orders_processed_total: IntCounterVec,
@@ -176,7 +178,10 @@ impl Families {
         add.collector(SystemCollector::new(data)?, "gauge")?;
         // A process has one log, whatever the number of its hubs.
         add.collector(super::log_queue::DROPPED.clone(), "counter")?;
+        let build_info = add.gauges("build_info", "What runs here.", &["version"])?;
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self {
+            build_info,
             http_requests_total: add.counters(
                 "http_requests_total",
                 "Requests answered.",
@@ -249,7 +254,7 @@ impl Families {
             orders_created_total: add.counter("orders_created_total", "Orders committed.")?,
             order_creation_errors_total: add.counter(
                 "order_creation_errors_total",
-                "Valid orders that the store did not take, or not in time.",
+                "Orders that were not taken though nothing was wrong with them: overload, or the store.",
             )?,
             orders_processed_total: add.counters(
                 "orders_processed_total",

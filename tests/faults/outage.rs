@@ -110,7 +110,7 @@ pub(crate) async fn an_outage_of(lasts: Duration, proxy: &Proxy, app: &TestApp) 
     let get = async |path: &str| Answer::of(app.http.get(app.url(path))).await;
     get("/health/live").await.expect(200);
     let ready = get("/health/ready").await.expect(200).json();
-    assert_eq!((&ready["status"], &ready["database"]), (&"ready".into(), &"unavailable".into()));
+    assert_eq!((&ready["status"], &ready["database"]), (&"ready".into(), &"unhealthy".into()));
     assert!(get("/metrics").await.text.contains("database_circuit_open 1"));
 
     let mut slowest_refusal = first_refusal;
@@ -202,7 +202,7 @@ async fn a_hub_that_was_told_so_is_not_ready_while_its_database_is_away_and_is_a
         }
     };
     let ready = tokio::time::timeout(Duration::from_secs(20), told).await.expect("readiness tells of it");
-    assert_eq!((&ready["status"], &ready["database"]), (&"not_ready".into(), &"unavailable".into()));
+    assert_eq!((&ready["status"], &ready["database"]), (&"not_ready".into(), &"unhealthy".into()));
     get("/health").await.expect(200);
     get("/health/live").await.expect(200);
     proxy.set(Weather::Fair);

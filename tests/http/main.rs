@@ -12,6 +12,7 @@ mod businesses;
 mod command_line;
 mod connections;
 mod documentation;
+mod documented_bodies;
 mod idempotency;
 mod limits;
 mod nesting;

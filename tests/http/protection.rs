@@ -214,7 +214,7 @@ async fn long_answers_are_compressed_for_those_who_can_read_them_and_refusals_st
     assert!(compressed.bytes().await.unwrap().len() < document.text.len() / 4);
     let small = Answer::of(get("/health")).await.expect(200);
     assert_eq!(header(&small, "content-encoding"), "");
-    assert_eq!(small.json()["status"], "alive");
+    assert_eq!(small.json()["status"], "healthy");
     let refused = Answer::of(get("/api/v1/orders")).await;
     assert_eq!(header(&refused, "content-encoding"), "");
     refused.expect_problem(401, "unauthenticated");

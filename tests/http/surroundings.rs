@@ -20,7 +20,7 @@ async fn a_request_keeps_its_sane_id_and_gets_one_otherwise() {
 #[tokio::test]
 async fn a_trailing_slash_and_head_lead_to_the_same_route() {
     let app = TestApp::start(StoreKind::Sqlite).await;
-    assert_eq!(Answer::of(app.http.get(app.url("/health/"))).await.expect(200).json()["status"], "alive");
+    assert_eq!(Answer::of(app.http.get(app.url("/health/"))).await.expect(200).json()["status"], "healthy");
     let head = Answer::of(app.http.head(app.url("/health"))).await.expect(200);
     assert_eq!(head.text, "");
     let wrong = Answer::of(app.http.request(Method::PUT, app.url("/api/v1/orders/"))).await;
@@ -33,12 +33,62 @@ async fn health_says_what_supervisors_ask() {
     let app = TestApp::start(StoreKind::Sqlite).await;
     let get = async |path: &str| Answer::of(app.http.get(app.url(path))).await.expect(200).json();
     assert_eq!(get("/health/live").await, json!({"status": "alive"}));
-    let ready = json!({"status": "ready", "database": "ok", "redis": "not_configured"});
+    let ready = json!({"status": "ready", "database": "healthy", "redis": "not_configured"});
     assert_eq!(get("/health/ready").await, ready);
     let detailed = get("/health/detailed").await;
     assert_eq!(detailed["status"], "healthy");
     assert_eq!(detailed["checks"]["database"]["details"]["store"], "sqlite");
     assert_eq!(get("/health/version").await["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[tokio::test]
+async fn counters_with_known_labels_begin_at_zero_and_the_build_is_told() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    Answer::of(app.http.get(app.url("/docs/"))).await.expect(200);
+    let metrics = Answer::of(app.http.get(app.url("/metrics"))).await.expect(200).text;
+    for series in [
+        "websocket_closes_total{reason=\"overloaded\"} 0",
+        "websocket_closes_total{reason=\"internal\"} 0",
+        "http_connections_refused_total{reason=\"head_timeout\"} 0",
+        "security_events_total{kind=\"refresh_reuse\"} 0",
+        "orders_processed_total{status=\"delivered\"} 0",
+        "jobs_total{job=\"checkpoint\",outcome=\"failed\"} 0",
+        "cache_requests_total{cache=\"menu\",result=\"stale\"} 0",
+        "epoch_rotations_total{cause=\"store_behind\"} 0",
+        "order_creation_errors_total 0",
+        concat!("build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        "http_requests_total{endpoint=\"/docs\",method=\"GET\",status=\"200\"} 1",
+    ] {
+        assert!(metrics.lines().any(|line| line == series), "{series} is missing in\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn the_bare_address_is_a_page_for_people_and_json_for_programs() {
+    let app = TestApp::start(StoreKind::Sqlite).await;
+    let browser = |path: &'static str| app.http.get(app.url(path)).header("accept", "text/html,*/*;q=0.8");
+    let page = Answer::of(browser("/")).await.expect(200);
+    assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
+    assert_eq!(header(&page, "content-security-policy"), "default-src 'self'");
+    for part in [
+        env!("CARGO_PKG_VERSION"),
+        "is ready",
+        "href=\"/docs/\"",
+        "href=\"/health/ready\"",
+        "href=\"/metrics\"",
+    ] {
+        assert!(page.text.contains(part), "{part}: {}", page.text);
+    }
+    assert!(!page.text.contains("<style") && !page.text.contains("<script") && !page.text.contains("://"));
+    for link in page.text.split("href=\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        Answer::of(app.http.get(app.url(link))).await.expect(200);
+    }
+    let json = Answer::of(app.http.get(app.url("/"))).await.expect(200).json();
+    assert_eq!((&json["name"], &json["status"]), (&json!("bellhop"), &json!("ready")));
+    let console = Answer::of(browser("/admin")).await.expect(200);
+    assert!(console.text.contains("console is not there yet"), "{}", console.text);
+    Answer::of(app.http.get(app.url("/console"))).await.expect_problem(404, "not_found");
+    Answer::of(app.http.post(app.url("/"))).await.expect_problem(404, "not_found");
 }
 
 #[tokio::test]

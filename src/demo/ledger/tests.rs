@@ -46,7 +46,7 @@ fn an_order_is_rung_when_every_device_heard_it_and_settled_when_all_heard_its_en
     books.heard(0, 0, &order(5, Status::Rejected, 2));
     books.heard(1, 0, &order(5, Status::Rejected, 2));
     assert!(books.is_settled());
-    assert_eq!(books.audit(&[listed(5, 1, Status::Rejected, 2)]), Audit::default());
+    assert_eq!(books.audit(&[listed(5, 1, Status::Rejected, 2)], &Judged::Everything), Audit::default());
 }
 
 #[test]
@@ -65,11 +65,11 @@ fn it_does_not_matter_whether_the_customer_or_the_devices_hear_first() {
 fn an_order_that_is_not_listed_not_rung_or_not_ended_is_lost_once() {
     let mut books = ledger();
     run_through(&mut books, 5, 1);
-    assert_eq!(books.audit(&[]).lost, 1);
-    assert_eq!(books.audit(&[listed(5, 1, Status::Ready, 2)]).lost, 1);
+    assert_eq!(books.audit(&[], &Judged::Everything).lost, 1);
+    assert_eq!(books.audit(&[listed(5, 1, Status::Ready, 2)], &Judged::Everything).lost, 1);
     books.placed(2, 0, &order(6, Status::Placed, 1));
     let list = [listed(5, 1, Status::Rejected, 2), listed(6, 2, Status::Cancelled, 2)];
-    assert_eq!(books.audit(&list), Audit { lost: 1, ..Audit::default() });
+    assert_eq!(books.audit(&list, &Judged::Everything), Audit { lost: 1, ..Audit::default() });
 }
 
 #[test]
@@ -77,11 +77,11 @@ fn one_key_with_two_orders_is_doubled_whoever_shows_it() {
     let mut books = ledger();
     run_through(&mut books, 5, 1);
     let both = [listed(5, 1, Status::Rejected, 2), listed(6, 1, Status::Placed, 1)];
-    assert_eq!(books.audit(&both), Audit { doubled: 1, ..Audit::default() });
+    assert_eq!(books.audit(&both, &Judged::Everything), Audit { doubled: 1, ..Audit::default() });
     books.placed(1, 0, &order(6, Status::Placed, 1));
-    assert_eq!(books.audit(&both).doubled, 1, "the same second order counts once");
+    assert_eq!(books.audit(&both, &Judged::Everything).doubled, 1, "the same second order counts once");
     books.placed(1, 0, &order(5, Status::Placed, 1));
-    assert_eq!(books.audit(&both).doubled, 1, "the first answer again is no double");
+    assert_eq!(books.audit(&both, &Judged::Everything).doubled, 1, "the first answer again is no double");
 }
 
 #[test]
@@ -90,8 +90,8 @@ fn an_event_heard_twice_and_one_never_heard_are_told() {
     run_through(&mut books, 5, 1);
     books.heard(1, 0, &order(5, Status::Placed, 1));
     books.missed(3);
-    let audit = books.audit(&[listed(5, 1, Status::Rejected, 3)]);
-    assert_eq!(audit, Audit { lost: 0, doubled: 1, missed: 3 + DEVICES as u64 });
+    let audit = books.audit(&[listed(5, 1, Status::Rejected, 3)], &Judged::Everything);
+    assert_eq!(audit, Audit { lost: 0, doubled: 1, missed: 3 + DEVICES as u64, left: 0 });
 }
 
 #[test]
@@ -118,9 +118,11 @@ fn orders_of_visitors_are_shown_and_not_counted() {
     books.heard(0, 3, &order(5, Status::Placed, 1));
     books.heard(0, 3, &order(5, Status::Accepted, 2));
     assert_eq!(books.totals(), Totals::default());
-    let shown = Recent { number: "005".to_owned(), business: 3, status: Status::Accepted };
+    let number = "005".to_owned();
+    let shown =
+        Recent { id: id(5), rung: false, acked: false, number, business: 3, status: Status::Accepted };
     assert_eq!(books.recent(), [shown]);
-    assert_eq!(books.audit(&[]), Audit::default());
+    assert_eq!(books.audit(&[], &Judged::Everything), Audit::default());
 }
 
 #[test]
@@ -138,4 +140,16 @@ fn only_settled_orders_are_forgotten_and_the_books_stay_bounded() {
         books.placed(1_000_000 + n, 0, &order(1_000_000 + u128::from(n), Status::Placed, 1));
     }
     assert!(!books.has_room());
+}
+
+#[test]
+fn whoever_leaves_early_leaves_what_is_open_unjudged_and_only_that() {
+    let mut books = ledger();
+    run_through(&mut books, 5, 1);
+    books.placed(2, 0, &order(6, Status::Placed, 1));
+    let both = [listed(5, 1, Status::Rejected, 2), listed(6, 2, Status::Placed, 1)];
+    assert_eq!(books.audit(&both, &books.settled()), Audit { left: 1, ..Audit::default() });
+    assert_eq!(books.audit(&both, &Judged::Everything).lost, 1);
+    let audit = books.audit(&both[1..], &books.settled());
+    assert_eq!((audit.lost, audit.left), (1, 1), "a settled one that the hub lacks is lost all the same");
 }

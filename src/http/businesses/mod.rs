@@ -32,7 +32,7 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Make a business.
 ///
 /// With an idempotency key the request may be repeated for 24 hours and happens once.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = NewBusiness,
+#[utoipa::path(operation_id = "createBusiness", tag = "businesses", security(("bearer" = [])), request_body = NewBusiness,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters")),
     responses(
         (status = 201, description = "The business; you are its owner", body = BusinessView, headers(
@@ -102,7 +102,7 @@ pub struct BusinessesView {
 }
 
 /// List businesses: merchants see those they are a member of, others all.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])), params(BusinessFilter), responses(
+#[utoipa::path(operation_id = "listBusinesses", tag = "businesses", security(("bearer" = [])), params(BusinessFilter), responses(
     (status = 200, description = "A page", body = BusinessesView),
 ))]
 #[get("/businesses")]
@@ -130,7 +130,7 @@ async fn list(
 }
 
 /// Read a business. Its contact is for members and operators.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "readBusiness", tag = "businesses", security(("bearer" = [])),
     params(("id" = String, Path, description = "`biz_…`")),
     responses((status = 200, description = "The business", body = BusinessView,
         headers(("Cache-Status" = String,
@@ -175,7 +175,7 @@ pub struct StatsView {
 }
 
 /// Read today's figures of a business you are a member of.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "readBusinessStats", tag = "businesses", security(("bearer" = [])),
     params(("id" = String, Path, description = "`biz_…`")),
     responses((status = 200, description = "Never older than five minutes, nor than the last order", body = StatsView,
         headers(("Cache-Status" = String,
@@ -204,7 +204,7 @@ async fn stats(
 
 /// Change a business you are a member of. Members say whether it takes orders (`state`, `extra_minutes`, `paused_until`); everything
 /// else is for owners.
-#[utoipa::path(tag = "businesses", security(("bearer" = [])), request_body = BusinessChanges,
+#[utoipa::path(operation_id = "changeBusiness", tag = "businesses", security(("bearer" = [])), request_body = BusinessChanges,
     params(("id" = String, Path, description = "`biz_…`")),
     responses(
         (status = 200, description = "The business as it is now", body = BusinessView),

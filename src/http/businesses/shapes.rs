@@ -126,6 +126,10 @@ impl From<ContactBody> for BusinessContact {
 /// A new business; whoever makes it becomes its owner.
 #[derive(Debug, Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name": "Pastéis da Rua", "location": {"lat": 38.7223, "lng": -9.1393}, "zone": "lisbon-centre",
+    "timezone": "Europe/Lisbon", "currency": "EUR", "prep_minutes": 20, "tables": 12
+}))]
 pub(super) struct NewBusiness {
     /// What customers call it.
     #[garde(custom(rules::line::<100>))]
@@ -179,6 +183,7 @@ pub(super) struct NewBusiness {
 /// Changes to a business; what is left out stays.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"state": "busy", "extra_minutes": 15}))]
 pub(super) struct BusinessChanges {
     /// What customers call it.
     #[garde(inner(custom(rules::line::<100>)))]

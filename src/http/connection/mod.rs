@@ -29,6 +29,7 @@ use refusal::{Reason, Refusals, Refused};
 
 pub use exchange::{Answer, Exchange, reporting};
 pub(in crate::http) use exchange::{awaits_continue, end_with_client};
+pub use refusal::REFUSALS;
 pub use stream::Connection;
 
 /// A connection without a request is kept this long for the next one.

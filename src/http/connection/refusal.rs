@@ -34,6 +34,16 @@ pub(super) enum Reason {
     TooFarAhead,
 }
 
+/// The label of the metric for each [`Reason`].
+pub const REFUSALS: [&str; 6] = [
+    Reason::Malformed.as_str(),
+    Reason::HeadTimeout.as_str(),
+    Reason::HeadTooLarge.as_str(),
+    Reason::TooMany.as_str(),
+    Reason::WriteStalled.as_str(),
+    Reason::TooFarAhead.as_str(),
+];
+
 impl Reason {
     /// The label of the metric.
     const fn as_str(self) -> &'static str {

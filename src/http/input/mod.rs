@@ -13,7 +13,7 @@ pub mod rules;
 pub use body::Body;
 pub(super) use body_limits::BodyBudget;
 pub use list::List;
-pub use parsed::{FromText, Parsed, one_of, schema_of};
+pub use parsed::{Bounds, FromText, Parsed, one_of, schema_of};
 pub use path::{PathId, path_text};
 pub use query::Query;
 

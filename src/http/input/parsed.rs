@@ -32,6 +32,22 @@ pub trait FromText: Sized {
     fn words() -> Option<Vec<&'static str>> {
         None
     }
+
+    /// Bounds and default of what is a whole number.
+    fn bounds() -> Option<Bounds> {
+        None
+    }
+}
+
+/// Which whole numbers a parameter of a query takes, and what counts where it is left out.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// The least.
+    pub least: u32,
+    /// The most.
+    pub most: u32,
+    /// What counts where it is left out.
+    pub default: u32,
 }
 
 /// A text of the client with what it means. It deserialises from any text; [`super::check`] refuses those that mean
@@ -80,7 +96,16 @@ impl<T> Validate for Parsed<T> {
 
 /// The schema of a field that is a [`Parsed`].
 pub fn schema_of<T: FromText>() -> RefOr<Schema> {
-    ObjectBuilder::new().schema_type(Type::String).examples([T::EXAMPLE]).enum_values(T::words()).into()
+    let schema = ObjectBuilder::new();
+    let schema = match T::bounds() {
+        Some(Bounds { least, most, default }) => schema
+            .schema_type(Type::Integer)
+            .minimum(Some(least))
+            .maximum(Some(most))
+            .default(Some(default.into())),
+        None => schema.schema_type(Type::String).examples([T::EXAMPLE]).enum_values(T::words()),
+    };
+    schema.into()
 }
 
 macro_rules! by_from_str {

@@ -84,7 +84,7 @@ pub(super) struct OrdersView {
 }
 
 /// List orders, newest first: customers see their own, merchants those of their businesses, operators all.
-#[utoipa::path(tag = "orders", security(("bearer" = [])), params(OrderFilter), responses(
+#[utoipa::path(operation_id = "listOrders", tag = "orders", security(("bearer" = [])), params(OrderFilter), responses(
     (status = 200, description = "A page. Lists of `placed` orders are never copies", body = OrdersView,
      headers(("Cache-Status" = String,
          description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`"))),

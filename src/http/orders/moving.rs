@@ -24,6 +24,7 @@ use super::view_for;
 /// Where an order is to go.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"status": "accepted", "version": 1, "prep_minutes": 25}))]
 pub(super) struct StatusChange {
     /// Where to.
     #[garde(dive)]
@@ -65,7 +66,7 @@ enum Precondition {
 ///
 /// The version has to be named, by `version` or by `If-Match`, of which the first number counts. An order that stands there already
 /// is answered unchanged. A move that nobody makes with an order like this is 409 whatever the version.
-#[utoipa::path(tag = "orders", security(("bearer" = [])), request_body = StatusChange,
+#[utoipa::path(operation_id = "moveOrder", tag = "orders", security(("bearer" = [])), request_body = StatusChange,
     params(
         ("id" = String, Path, description = "`ord_…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` this was decided on"),

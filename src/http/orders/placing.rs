@@ -7,7 +7,6 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::actors::persistence::SubmitError;
 use crate::domain::access::{Principal, Role};
 use crate::domain::business::{Location, NotTakingOrders};
 use crate::domain::ids::{BusinessId, OrderId};
@@ -33,6 +32,11 @@ const MAC_DOMAIN: &str = "idempotent order v1";
 /// What a customer wants. Prices come from the menu.
 #[derive(Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "business_id": "biz_0190f3c1a2b37d4e8f00112233445566", "fulfilment": "pickup",
+    "items": [{"sku": "pastel", "qty": 2}], "customer": {"name": "Zoë", "phone": "+351 21 000 00 00"},
+    "notes": "No cinnamon, please", "payment": "cash"
+}))]
 pub(super) struct NewOrder {
     /// Where.
     #[garde(dive)]
@@ -127,7 +131,7 @@ pub(super) struct NewOrderAddress {
 /// Customers order anything; members of the business order for its tables. With an idempotency key, in the header
 /// `Idempotency-Key` or as `client_token`, the request may be repeated for 24 hours and happens once: the first
 /// answer is given again, byte for byte, with `Idempotency-Replayed: true`.
-#[utoipa::path(tag = "orders", security(("bearer" = [])), request_body = NewOrder,
+#[utoipa::path(operation_id = "placeOrder", tag = "orders", security(("bearer" = [])), request_body = NewOrder,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters")),
     responses(
         (status = 201, description = "The order", body = OrderView, headers(
@@ -279,10 +283,7 @@ impl Api {
         let failed = &self.metrics.order_creation_errors_total;
         let draft = self.draft(who, order).await.inspect_err(|_| failed.inc())?;
         let placed = self.persistence.place_order(PlaceOrder { draft, idempotency }).await;
-        if placed.as_ref().is_err_and(|error| *error != SubmitError::Overloaded) {
-            failed.inc();
-        }
-        Ok(placed?)
+        Ok(placed.inspect_err(|_| failed.inc())?)
     }
 
     async fn draft(&self, who: Principal, order: NewOrder) -> Result<Draft, ApiError> {

@@ -15,7 +15,7 @@ use super::tag::Tag;
 use super::view_for;
 
 /// Read an order.
-#[utoipa::path(tag = "orders", security(("bearer" = [])),
+#[utoipa::path(operation_id = "readOrder", tag = "orders", security(("bearer" = [])),
     params(
         ("id" = String, Path, description = "`ord_…`"),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` you have"),

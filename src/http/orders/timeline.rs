@@ -89,7 +89,7 @@ impl TimelineItem {
 
 /// Read what happened to an order: customers see its moves, the business and operators also who made them and what
 /// devices said. An acknowledgement says that the order has arrived on a device, `shown` and `acted` what a person did there.
-#[utoipa::path(tag = "orders", security(("bearer" = [])),
+#[utoipa::path(operation_id = "readTimeline", tag = "orders", security(("bearer" = [])),
     params(("id" = String, Path, description = "`ord_…`")),
     responses((status = 200, description = "Oldest first", body = TimelineView)))]
 #[get("/orders/{id}/timeline")]

@@ -13,7 +13,7 @@ use crate::actors::room::Published;
 use crate::actors::session::{Portion, Step};
 use crate::domain::cursor::Cursor;
 use crate::http::identity::SignedIn;
-use crate::http::input::{FromText, Parsed, Query, schema_of};
+use crate::http::input::{Bounds, FromText, Parsed, Query, schema_of};
 use crate::http::observe::Waited;
 use crate::http::paging::number;
 use crate::http::problem::ApiError;
@@ -25,6 +25,9 @@ use super::{PathRoom, follow, sign_in_ended};
 /// Most bytes of events in one answer; as much as may wait for a socket by default.
 const ANSWER_BYTES: usize = 256 * 1024;
 
+/// How many events a client gets at most who does not say.
+const DEFAULT_LIMIT: u32 = 100;
+
 /// How many events an answer has at most: 1 to 500.
 #[derive(Clone, Copy, Debug)]
 struct Limit(u32);
@@ -34,6 +37,10 @@ impl FromText for Limit {
 
     fn from_text(text: &str) -> Result<Self, String> {
         number(text, 1..=500).map(Self)
+    }
+
+    fn bounds() -> Option<Bounds> {
+        Some(Bounds { least: 1, most: 500, default: DEFAULT_LIMIT })
     }
 }
 
@@ -46,6 +53,10 @@ impl FromText for Wait {
 
     fn from_text(text: &str) -> Result<Self, String> {
         number(text, 0..=30).map(Self)
+    }
+
+    fn bounds() -> Option<Bounds> {
+        Some(Bounds { least: 0, most: 30, default: 0 })
     }
 }
 
@@ -100,7 +111,7 @@ struct EventView {
 }
 
 /// Read what happened in a room since a cursor, waiting for it if you like.
-#[utoipa::path(tag = "rooms", security(("bearer" = [])),
+#[utoipa::path(operation_id = "readEvents", tag = "rooms", security(("bearer" = [])),
     params(("room" = String, Path, description = "`business:biz_…` or `order:ord_…`"), PollQuery),
     responses(
         (status = 200, description = "The next events, or none in time", body = EventsView),
@@ -114,7 +125,7 @@ pub(super) async fn poll(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let PollQuery { cursor, limit, wait } = query.0;
-    let limit = limit.map_or(100, |limit| limit.into_inner().0);
+    let limit = limit.map_or(DEFAULT_LIMIT, |limit| limit.into_inner().0);
     let wait = Duration::from_secs(wait.map_or(0, |wait| wait.into_inner().0).into());
     let portion = Portion { events: limit as usize, bytes: ANSWER_BYTES };
     let cursor = cursor.map(|cursor| cursor.into_inner().to_string());

@@ -145,8 +145,9 @@ fn room_of(request: &HttpRequest) -> Option<RoomId> {
 ///
 /// `hello` first, then events as they happen: `id` is the cursor, `event` the type, `data` the same JSON as on a socket. The
 /// ids of a stream that was opened with a ticket have something more behind the cursor, which lets an `EventSource` come back
-/// with the same address and its `Last-Event-ID` until the access token expires that the ticket was taken with. `resync` says that the cursor given leads nowhere any more. `close` is the last one and says why.
-#[utoipa::path(tag = "rooms", security(("bearer" = [])),
+/// with the same address and its `Last-Event-ID` until the access token expires that the ticket was taken with. `resync` says that the cursor given leads nowhere any more. `close` is the last one
+/// and says why. The answer has no end: a page that waits for the whole of it, as "Try it out" does, shows nothing.
+#[utoipa::path(operation_id = "streamEvents", tag = "rooms", security(("bearer" = [])),
     params(
         ("room" = String, Path, description = "`business:biz_…` or `order:ord_…`"),
         StreamQuery,

@@ -7,13 +7,14 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection as _};
+use sqlx::{ConnectOptions, Connection as _, Error};
 
 use crate::telemetry::metrics::Metrics;
 
 use super::cipher::Cipher;
-use super::connector::{Connector, away, connect_postgres};
+use super::connector::{Connector, connect_postgres};
 use super::error::StoreError;
+use super::failure::Failure;
 use super::migrations::failed;
 use super::pool::{Pool, PoolLimits};
 use super::ports::Store;
@@ -128,13 +129,22 @@ pub fn connect(
     }))
 }
 
+/// On the first connection it shows whether the database is away, and will be back, or is none that can be used: a wrong
+/// password, an absent database, a certificate that does not hold.
+fn at_first(error: Error) -> StoreError {
+    match error {
+        Error::Tls(_) | Error::Configuration(_) => StoreError::NotHappened(error.to_string()),
+        other => Failure::from(other).error,
+    }
+}
+
 /// Runs what is missing under the database's advisory lock, so that one node does it and the others wait.
 pub(super) async fn migrate(
     options: &PgConnectOptions,
     session: &SessionSettings,
     timeout: Duration,
 ) -> Result<(), StoreError> {
-    let mut connection = connect_postgres(options, session, timeout).await.map_err(away)?;
+    let mut connection = connect_postgres(options, session, timeout).await.map_err(at_first)?;
     MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(failed)?;
     // It is done, whatever becomes of the goodbye.
     drop(tokio::time::timeout(ANSWER_MARGIN, connection.close()).await);

@@ -44,7 +44,7 @@ const LOG_LIMIT: &str = "67108864";
 /// The longest wait for another process that writes, such as a backup or a command line tool.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The store in the file at `path`, which is made when absent, readable by its owner only, with its folder. One
+/// The store in the file at `path`, which is made when absent, readable by its owner only; its folder is not. One
 /// lane at a time. What it is asked is counted in `metrics`.
 ///
 /// # Errors
@@ -54,7 +54,7 @@ pub async fn connect(
     cipher: Arc<Cipher>,
     metrics: Metrics,
 ) -> Result<Arc<dyn Store>, StoreError> {
-    make_file(path).await.map_err(|e| StoreError::Unavailable(format!("the database file: {e}")))?;
+    make_file(path).await.map_err(|e| StoreError::Unavailable(e.to_string()))?;
     let writer = SqliteConnectOptions::new()
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
@@ -103,9 +103,6 @@ pub async fn connect(
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(1);
 
 async fn make_file(path: &Path) -> std::io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        tokio::fs::create_dir_all(folder).await?;
-    }
     let mut open = tokio::fs::OpenOptions::new();
     open.write(true).create(true).truncate(false);
     #[cfg(unix)]
