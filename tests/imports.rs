@@ -155,6 +155,37 @@ fn what_comes_from_outside_never_becomes_an_untyped_value() {
     assert!(found.is_empty(), "domain::json::JsonObject is for JSON that nobody interprets: {found:?}");
 }
 
+/// What counts and waits in memory alone.
+const ELAPSED: &[&str] = &[
+    "src/domain/quota.rs",
+    "src/http/access/throttle.rs",
+    "src/http/connection/stream",
+    "src/http/connection/stream.rs",
+    "src/http/limits",
+    "src/storage/acknowledged.rs",
+    "src/storage/breaker.rs",
+];
+
+/// Set back by hours, it would make waits of seconds as long as that.
+#[test]
+fn what_counts_and_waits_in_memory_alone_knows_no_wall_clock() {
+    for place in ELAPSED.iter().map(Path::new) {
+        let mut files = Vec::new();
+        if place.is_dir() {
+            sources(place, &mut files);
+        } else {
+            files.push(place.to_owned());
+        }
+        for file in files {
+            let text = code(&fs::read_to_string(&file).expect("the file can be read"));
+            let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for clock in ["Timestamp", "SystemTime"] {
+                assert!(!text.contains(clock), "{} knows {clock}", file.display());
+            }
+        }
+    }
+}
+
 #[test]
 fn a_wrong_import_is_found_however_it_is_written() {
     let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();

@@ -50,7 +50,7 @@ async fn refused_while_a_file_is_away(end: &str, instead: Option<&str>) {
     let mut polls = tokio::time::interval(std::time::Duration::from_millis(50));
     let told = async {
         while Answer::of(app.http.get(app.url("/health/ready"))).await.expect(200).json()["database"]
-            != "unavailable"
+            != "unhealthy"
         {
             polls.tick().await;
         }

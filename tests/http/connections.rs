@@ -190,11 +190,14 @@ async fn a_client_that_sends_without_end_behind_a_stream_is_cut_off() {
     wire.send(&with_fields(&format!("GET /api/v1/rooms/business:{business}/stream"), &bearer)).await;
     wire.see("event: hello").await;
     let flood = "GET / HTTP/1.1\r\nHost:a\r\n\r\n".repeat(1000);
-    let mut sent = 0;
-    while tokio::io::AsyncWriteExt::write_all(&mut wire.stream, flood.as_bytes()).await.is_ok() {
-        sent += flood.len();
-        assert!(sent < 64 * 1024 * 1024, "nobody minds");
-    }
+    let cut_off = async {
+        let mut sent = 0;
+        while tokio::io::AsyncWriteExt::write_all(&mut wire.stream, flood.as_bytes()).await.is_ok() {
+            sent += flood.len();
+            assert!(sent < 64 * 1024 * 1024, "nobody minds");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), cut_off).await.expect("it is cut off");
     until_no_reader(&app).await;
     assert_eq!(refused(&app, "too_far_ahead"), 1);
 }
@@ -232,7 +235,7 @@ async fn streams_and_polls_end_when_their_client_closes_its_side() {
             until_readers(&app, 1).await;
         }
         wire.close_half().await;
-        let rest = wire.rest().await;
+        let rest = tokio::time::timeout(Duration::from_secs(20), wire.rest()).await.expect("it ends");
         assert!(!rest.contains("\"events\""), "{path}: {rest}");
         until_no_reader(&app).await;
     }
@@ -473,7 +476,26 @@ async fn an_address_without_quota_is_refused_before_the_body_of_a_refresh_and_a_
             }
         }
     };
-    second.await.expect_problem(429, "too_many_requests");
+    let second = tokio::time::timeout(Duration::from_secs(20), second).await;
+    second.expect("its address pays before its body is read").expect_problem(429, "too_many_requests");
+}
+
+#[tokio::test]
+async fn who_has_neither_an_order_nor_a_request_left_is_not_asked_for_the_body_of_an_order() {
+    let settings = [("limits.enabled", "true"), ("limits.orders", "1"), ("limits.api", "3")];
+    let app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
+    let zoe = app.person("customer", "Zoe").await;
+    let business = app.person("merchant", "Olga").await.business(&app).await;
+    let ask = async || {
+        let mut wire = Wire::open(app.address).await;
+        let head = order(&zoe, &business, "expect: 100-continue\r\n");
+        wire.send(head.split_inclusive("\r\n\r\n").next().unwrap()).await;
+        wire.answer().await
+    };
+    zoe.order(&app, &business).await;
+    assert_eq!(ask().await.status(), 100, "it may be a repetition");
+    while zoe.get(&app, "/orders").await.status == 200 {}
+    ask().await.expect_problem(429, "too_many_requests");
 }
 
 #[tokio::test]

@@ -40,8 +40,13 @@ async fn a_reader_of_the_log_that_stands_still_holds_nobody_up() {
     })
     .await;
     let _unread = hub.child.stderr.take().unwrap();
-    // Until the pipe and the queue are full, and somewhat further.
-    let fill = async { while hub.dropped_lines().await == 0.0 {} };
+    // Until the pipe and the queue are full, and somewhat further: what was asked for stands in a line.
+    let long = hub.at.url(&format!("/{}", "x".repeat(30_000)));
+    let fill = async {
+        while hub.dropped_lines().await == 0.0 {
+            hub.at.http.get(&long).send().await.unwrap();
+        }
+    };
     tokio::time::timeout(LONG, fill).await.expect("the queue is bounded");
     serves_and_stops(hub, 20).await;
 }

@@ -118,6 +118,36 @@ async fn an_acknowledgement_that_may_not_be_stored_at_once_is_stored_with_the_ot
 }
 
 #[tokio::test]
+async fn acknowledgements_of_a_user_without_frames_are_not_stored_one_by_one() {
+    // Flushes are so far apart that at most one of them falls among what is looked at.
+    let settings =
+        [ON, ("limits.frames", "1"), ("limits.orders", "1000"), ("sessions.ack_flush_ms", "10000")];
+    let app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
+    let (merchant, customer) = (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
+    let business = merchant.business(&app).await;
+    let elsewhere = app.person("merchant", "Olga").await.business(&app).await;
+    let mut device = Device::of_business(&app, &merchant, &business, None).await;
+    device.send(json!({"type": "refresh", "token": merchant.token})).await;
+    assert_eq!(device.next().await["type"], "refreshed");
+    let writes =
+        || app.metrics().database_operations_total.with_label_values(&["insert", "device_acks"]).get();
+    let mut stored_at_once = 0;
+    for _ in 0..3 {
+        customer.order(&app, &business).await;
+        let event = device.next().await;
+        let before = writes();
+        device.send(json!({"type": "ack", "room": event["room"], "cursor": event["cursor"]})).await;
+        device.settle().await;
+        // What is stored at once is written before the last of these: there is one writer.
+        for _ in 0..20 {
+            customer.order(&app, &elsewhere).await;
+        }
+        stored_at_once += usize::from(writes() > before);
+    }
+    assert!(stored_at_once <= 1, "{stored_at_once} of 3 were written by themselves");
+}
+
+#[tokio::test]
 async fn sockets_of_vanished_devices_make_room_for_the_ones_they_come_back_with() {
     // Nothing else would ask whether they are there while this test has patience.
     let settings = [("sessions.max_per_user", "2"), ("sessions.ping_s", "30"), ("sessions.pong_s", "1")];
