@@ -30,7 +30,7 @@ pub struct MadeAnswer {
     /// The HTTP status.
     pub status: StatusCode,
     /// JSON.
-    pub body: String,
+    pub body: Private<String>,
 }
 
 /// What came of a request that makes something.
@@ -46,7 +46,7 @@ impl MadeAnswer {
     /// An answer to be given.
     pub fn new(status: StatusCode, view: &impl Serialize) -> Self {
         let body = serde_json::to_string(view).expect("a view is made of texts and numbers");
-        Self { status, body }
+        Self { status, body: Private(body) }
     }
 
     /// The answer, with the address of what was made if it has one.
@@ -56,7 +56,7 @@ impl MadeAnswer {
         if let Some(address) = address {
             response.insert_header((LOCATION, address));
         }
-        response.body(self.body)
+        response.body(self.body.0)
     }
 
     /// The answer again.
@@ -68,7 +68,7 @@ impl MadeAnswer {
 
     /// A text field of the body.
     pub fn field(&self, name: &str) -> Option<String> {
-        let body: serde_json::Value = serde_json::from_str(&self.body).ok()?;
+        let body: serde_json::Value = serde_json::from_str(&self.body.0).ok()?;
         Some(body.get(name)?.as_str()?.to_owned())
     }
 }
@@ -76,7 +76,7 @@ impl MadeAnswer {
 impl From<KeptAnswer> for MadeAnswer {
     fn from(kept: KeptAnswer) -> Self {
         let status = StatusCode::from_u16(kept.status).expect("the store keeps statuses that were answered");
-        Self { status, body: kept.body }
+        Self { status, body: Private(kept.body) }
     }
 }
 
@@ -136,8 +136,8 @@ impl Api {
             return Ok(Made::Now(outcome, answer));
         };
         let (status, body) = (answer.status.as_u16(), answer.body.clone());
-        let bytes = bytes + body.len();
-        let keyed = Action::Keyed(Box::new(Keyed { key, status, body: Private(body), action }));
+        let bytes = bytes + body.0.len();
+        let keyed = Action::Keyed(Box::new(Keyed { key, status, body, action }));
         let done = self.persistence.make(business, bytes, keyed).await;
         match done.map_err(|error| ApiError::from(error).of_keyed_request())? {
             Outcome::Repeated(KeyedRepeat::Answered(kept)) => Ok(Made::Before(kept.into())),

@@ -143,7 +143,7 @@ async fn post_one(
     let answer = MadeAnswer::new(StatusCode::CREATED, &NotificationView::from(notification.clone()));
     let action = Action::PostNotification(Box::new(notification));
     // The answer is about as large as what is stored.
-    Ok(match api.make(making, id.0, 256 + answer.body.len(), action, answer).await? {
+    Ok(match api.make(making, id.0, 256 + answer.body.0.len(), action, answer).await? {
         Made::Now(_, answer) => answer.respond(None),
         Made::Before(answer) => answer.repeat(None),
     })

@@ -1,10 +1,12 @@
 //! What the demo says, and what Ctrl-C means to it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
+
+use crate::hub::Process;
 
 struct Demo {
-    child: Child,
+    child: Process,
     out: BufReader<ChildStdout>,
 }
 
@@ -13,7 +15,7 @@ impl Demo {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bellhop"));
         command.args(["demo", "--port", "0"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = Process::start(&mut command);
         let out = BufReader::new(child.stdout.take().unwrap());
         Self { child, out }
     }

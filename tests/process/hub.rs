@@ -1,6 +1,7 @@
 //! `bellhop serve` as a process of its own.
 
 use std::net::{SocketAddr, TcpListener};
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
@@ -15,8 +16,41 @@ pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// The largest file the limited hub may write; a few dozen orders fit into the write-ahead log.
 pub(crate) const FILE_LIMIT: u64 = 16 << 20;
 
+/// A process that ends with its value, also when a test fails.
+pub(crate) struct Process(Child);
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap())
+    }
+}
+
+impl Deref for Process {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for Process {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            // It is gone either way.
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+}
+
 pub(crate) struct Hub {
-    pub(crate) child: Child,
+    pub(crate) child: Process,
     pub(crate) data: TempDir,
     pub(crate) at: Endpoint,
 }
@@ -39,7 +73,7 @@ impl Hub {
             ("BELLHOP__LIMITS__ENABLED", "false"),
         ]);
         prepare(&mut command, data.path());
-        let child = command.spawn().unwrap();
+        let child = Process::start(&mut command);
         let hub = Self { child, data, at: Endpoint::new(SocketAddr::from(([127, 0, 0, 1], port))) };
         let mut pace = tokio::time::interval(Duration::from_millis(20));
         let ready = async {

@@ -99,7 +99,7 @@ fn postgres_options(url: &str) -> PostgresOptions {
 impl TestStore {
     pub(crate) async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("made/when/absent/bellhop.sqlite");
+        let path = folder.path().join("bellhop.sqlite");
         let metrics = metrics();
         let store = sqlite::connect(&path, cipher(), metrics.clone()).await.unwrap();
         store.migrate().await.unwrap();
