@@ -4,7 +4,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::access::Principal;
 use crate::domain::ids::BusinessId;
@@ -66,10 +66,13 @@ impl MadeAnswer {
         response
     }
 
-    /// A text field of the body.
-    pub fn field(&self, name: &str) -> Option<String> {
-        let body: serde_json::Value = serde_json::from_str(&self.body.0).ok()?;
-        Some(body.get(name)?.as_str()?.to_owned())
+    /// The id of what was made, if its body has one.
+    pub fn id(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Identified {
+            id: String,
+        }
+        serde_json::from_str::<Identified>(&self.body.0).ok().map(|made| made.id)
     }
 }
 

@@ -48,7 +48,7 @@ async fn create(
     request: HttpRequest,
     body: Body<NewBusiness>,
 ) -> Result<HttpResponse, ApiError> {
-    let address = |answer: &MadeAnswer| answer.field("id").map(|id| format!("/api/v1/businesses/{id}"));
+    let address = |answer: &MadeAnswer| answer.id().map(|id| format!("/api/v1/businesses/{id}"));
     let making = match api.begin_making(who.principal, &request, "POST /businesses", &body.0).await? {
         Beginning::First(making) => making,
         Beginning::Repeated(answer) => {
