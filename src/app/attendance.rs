@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actors::persistence::Persistence;
 use crate::actors::session::Sessions;
+use crate::auth::activity::Activity;
 use crate::domain::time::Timestamp;
-use crate::http::access::activity::Activity;
 use crate::storage::command::SessionActivity;
 
 /// Last activities are stored this often: what is told of them is for people.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::revocations::Revocations;
 use crate::domain::time::Timestamp;
-use crate::http::access::revocations::Revocations;
 use crate::storage::Store;
 
 use super::Announcer;

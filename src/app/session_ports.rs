@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::session::{Credentials, FrameQuota};
+use crate::auth::activity::Activity;
+use crate::auth::revocations::Revocations;
+use crate::auth::token::Tokens;
 use crate::domain::access::Principal;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::http::access::activity::Activity;
-use crate::http::access::revocations::Revocations;
-use crate::http::access::token::Tokens;
 use crate::http::limits::{Class, LocalLimits, Subject};
 
 /// Socket frames, which spend the same quotas as requests; without limits they spend nothing.

@@ -9,13 +9,13 @@ use clap::{Args, Subcommand};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::app::StartError;
+use crate::auth::password::{NewPassword, PasswordSettings, Passwords, Standing};
 use crate::config::Settings;
 use crate::domain::access::Role;
 use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::ids::{CommandId, UserId};
 use crate::domain::text::{TextError, check_line};
 use crate::domain::time::Timestamp;
-use crate::http::access::password::{NewPassword, PasswordSettings, Passwords, Standing};
 use crate::storage::command::{
     Action, Approval, Command, Creation, NewUser, Outcome, SetPassword, UserChange,
 };

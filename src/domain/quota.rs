@@ -1,6 +1,8 @@
 //! The rules of the limits, pure: a sliding window log for quotas, which hold in any window of their length, and a leaky
 //! bucket where a burst beyond a steady rate is right. Time is passed in.
 
+pub mod table;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 

@@ -23,15 +23,15 @@ use crate::storage::command::{
     Approval, Creation, Device, NewSession, NewUser, RotateSession, Rotation, SetPassword,
 };
 
-use super::access::password::{NewPassword, Standing, Verified};
-use super::access::refresh::RefreshTokens;
-use super::access::throttle::{Attempt, Throttle};
 use super::guard::{BeforeBody, block_of};
 use super::identity::SignedIn;
 use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
 use super::limits::{Class, RATE_LIMIT, Subject};
 use super::problem::ApiError;
 use super::state::Api;
+use crate::auth::password::{NewPassword, Standing, Verified};
+use crate::auth::refresh::RefreshTokens;
+use crate::auth::throttle::{Attempt, Throttle};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

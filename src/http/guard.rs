@@ -24,13 +24,13 @@ use crate::domain::time::Timestamp;
 use super::client;
 use super::connection::awaits_continue;
 use super::identity::{self, Audience as _, Orderers};
-use super::limits::table::{Bounds, Table};
 use super::limits::{Class, Key, RATE_LIMIT, Rate, Spent, Subject, rate_of};
 use super::observe::ForOperators;
 use super::problem::ApiError;
 use super::rooms::LAST_EVENT_ID;
 use super::shedding::Shed;
 use super::state::{Api, Deployment};
+use crate::domain::quota::table::{Bounds, Table};
 
 /// Smaller bodies would grow or hardly shrink.
 const WORTH_COMPRESSING: u64 = 1024;

@@ -17,9 +17,9 @@ use crate::protocol::problem::ProblemCode;
 use crate::storage::cache::Copied;
 use crate::storage::command::{Approval, Creation};
 
-use super::access::token::{AccessClaims, TicketClaims, TokenError};
 use super::problem::ApiError;
 use super::state::Api;
+use crate::auth::token::{AccessClaims, TicketClaims, TokenError};
 
 /// The roles that may use a route.
 pub trait Audience {

@@ -1,6 +1,5 @@
 //! The HTTP interface and the upgrade to sockets.
 
-pub mod access;
 pub mod accounts;
 pub mod admin;
 mod authority;

@@ -15,7 +15,7 @@ use crate::domain::order::Status;
 use crate::protocol::problem::{FieldError, Problem, ProblemCode};
 use crate::storage::StoreError;
 
-use super::access::password::PasswordError;
+use crate::auth::password::PasswordError;
 
 /// The media type of every refusal.
 pub const PROBLEM_JSON: &str = "application/problem+json";

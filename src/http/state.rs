@@ -11,14 +11,6 @@ use crate::storage::cache::CachedReads;
 use crate::storage::cipher::Cipher;
 use crate::telemetry::Metrics;
 
-use super::access::activity::Activity;
-use super::access::password::Passwords;
-use super::access::refresh::RefreshTokens;
-use super::access::revocations::Revocations;
-use super::access::stream_proof::StreamProofs;
-use super::access::throttle::Throttle;
-use super::access::token::Tokens;
-use super::access::unanswered::UnansweredTickets;
 use super::guard::Denials;
 use super::health::Probe;
 use super::idempotency::Gate;
@@ -27,6 +19,14 @@ use super::limits::LocalLimits;
 use super::network::Network;
 use super::settings::Settings;
 use super::shedding::LogThrottle;
+use crate::auth::activity::Activity;
+use crate::auth::password::Passwords;
+use crate::auth::refresh::RefreshTokens;
+use crate::auth::revocations::Revocations;
+use crate::auth::stream_proof::StreamProofs;
+use crate::auth::throttle::Throttle;
+use crate::auth::token::Tokens;
+use crate::auth::unanswered::UnansweredTickets;
 
 /// A refusal whose cause is most often a setting is explained in the log once in so long a time at most.
 const EXPLAINED_EVERY: Duration = Duration::from_secs(10);

@@ -153,7 +153,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
-    use sqlx::{Connection as _, FromRow, SqliteConnection};
+    use sqlx::{Connection as _, SqliteConnection};
+    use sqlx_macros::FromRow;
 
     use super::*;
     use crate::storage::connection::{Connection, Link};

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 

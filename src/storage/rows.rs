@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use secrecy::ExposeSecret;
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::event::{EventKind, Notification};

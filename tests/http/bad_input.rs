@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use bellhop::auth::token::{TokenSettings, Tokens};
 use bellhop::domain::access::{Principal, Role};
 use bellhop::domain::ids::SessionId;
 use bellhop::domain::time::Timestamp;
-use bellhop::http::access::token::{TokenSettings, Tokens};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 use serde_json::{Value, json};

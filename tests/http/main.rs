@@ -28,7 +28,7 @@ mod surroundings;
 mod transports;
 mod upkeep;
 
-use bellhop::http::access::token::{TokenKey, TokenSettings, Tokens};
+use bellhop::auth::token::{TokenKey, TokenSettings, Tokens};
 use serde_json::{Value, json};
 use support::{Answer, TestApp};
 

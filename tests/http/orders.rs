@@ -1,9 +1,9 @@
 //! Orders: who may do what, which answer wins, lists (requirements 3.1 and 3.3 to 3.5).
 
+use bellhop::auth::token::TokenSettings;
 use bellhop::domain::access::{Principal, Role};
 use bellhop::domain::ids::{SessionId, UserId};
 use bellhop::domain::time::Timestamp;
-use bellhop::http::access::token::TokenSettings;
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bellhop::actors::session::Sessions;
 use bellhop::app::{App, RunError, Stopper, open_store};
+use bellhop::auth::password::{NewPassword, PasswordSettings, Passwords, Standing};
 use bellhop::config::{Settings, Sources};
 use bellhop::domain::access::Role;
 use bellhop::domain::ids::{CommandId, UserId};
 use bellhop::domain::time::Timestamp;
-use bellhop::http::access::password::{NewPassword, PasswordSettings, Passwords, Standing};
 use bellhop::storage::Attempt;
 use bellhop::storage::command::{Action, Approval, Command, NewUser};
 use bellhop::telemetry::Metrics;

@@ -2,9 +2,9 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::auth::password::NewPassword;
 use crate::domain::json::JsonObject;
 use crate::domain::{phone, text};
-use crate::http::access::password::NewPassword;
 use crate::http::idempotency;
 use crate::protocol::frames::is_device_id;
 

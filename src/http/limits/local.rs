@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderValue;
 
-use super::table::{Bounds, Table};
 use super::{Class, Key, LimitSettings, Part, Spent, Subject};
+use crate::domain::quota::table::{Bounds, Table};
 use crate::domain::quota::{Decision, Quota, Which, Window};
 
 /// Tables a class is spread over, so that worker threads seldom wait for each other.

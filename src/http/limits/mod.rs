@@ -3,7 +3,6 @@
 mod local;
 mod rates;
 mod settings;
-pub mod table;
 
 use std::time::{Duration, Instant};
 

@@ -17,13 +17,13 @@ use utoipa::IntoParams;
 
 use crate::actors::room::Published;
 use crate::actors::session::{Ending, Portion, Reader, Step};
+use crate::auth::stream_proof::StreamProof;
+use crate::auth::token::TicketClaims;
 use crate::domain::access::Principal;
 use crate::domain::cursor::{Cursor, PROOF_MARK};
 use crate::domain::ids::SocketId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::http::access::stream_proof::StreamProof;
-use crate::http::access::token::TicketClaims;
 use crate::http::identity::{SignedIn, signed_in};
 use crate::http::input::{Query, path_text};
 use crate::http::problem::ApiError;

@@ -16,12 +16,12 @@ use serde::Deserialize;
 use tracing::Instrument as _;
 
 use crate::actors::session::{self, Opening, Reader, RoomAccess, Sessions, Switchboard, room_access};
+use crate::auth::token::TicketClaims;
 use crate::domain::access::Principal;
 use crate::domain::address::AddressBlock;
 use crate::domain::ids::UserId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::http::access::token::TicketClaims;
 use crate::http::client;
 use crate::http::connection::Connection;
 use crate::http::head::own_headers;

@@ -1,7 +1,7 @@
 //! Accounts, sign-ins and tickets.
 
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;

@@ -5,7 +5,7 @@ mod plan;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::cursor::Epoch;
 use crate::domain::room::RoomId;

@@ -1,6 +1,6 @@
 //! Businesses, their menus and their members.
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MAX_MEMBERS, MAX_MENU_ITEMS, MenuItem};

@@ -1,6 +1,6 @@
 //! Invitations: asked by an owner, answered by the person.
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::business::{MAX_INVITATIONS, MAX_INVITATIONS_OF_USER, MAX_MEMBERS};
 use crate::domain::ids::{BusinessId, InvitationId, UserId};

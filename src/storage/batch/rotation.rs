@@ -2,7 +2,7 @@
 //! epoch that rooms count in. Rows are locked in the order in which orders lock them.
 
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::cursor::Epoch;
 use crate::storage::cipher::{Aad, Cipher};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::business::Zone;
 use crate::domain::ids::{CommandId, NotificationId};

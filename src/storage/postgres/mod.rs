@@ -26,7 +26,7 @@ mod tls;
 
 pub(super) use session::SessionSettings;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+static MIGRATIONS: Migrator = sqlx_macros::migrate!("migrations/postgres");
 
 /// More lanes than this only wait for each other: commits share the log's disk.
 const MAX_LANES: usize = 4;

@@ -1,6 +1,6 @@
 //! Accounts, sign-ins and kept answers.
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;

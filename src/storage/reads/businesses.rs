@@ -1,6 +1,6 @@
 //! Businesses, members, menus and notifications.
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};

@@ -1,6 +1,6 @@
 //! Invitations that wait for an answer.
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::business::MAX_INVITATIONS_OF_USER;
 use crate::domain::ids::UserId;

@@ -19,7 +19,7 @@ mod tests {
     #[tokio::test]
     async fn on_sqlite_everything_that_is_read_is_found_by_an_index() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        sqlx::migrate!("migrations/sqlite").run_direct(None, &mut connection, false).await.unwrap();
+        sqlx_macros::migrate!("migrations/sqlite").run_direct(None, &mut connection, false).await.unwrap();
         let all = [
             accounts::STATEMENTS,
             businesses::STATEMENTS,

@@ -1,6 +1,6 @@
 //! Single orders, and what a business did.
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::ids::{BusinessId, OrderId};
 use crate::domain::order::Order;

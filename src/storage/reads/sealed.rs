@@ -1,6 +1,6 @@
 //! Which key sealed what, seen without a lock and without opening anything.
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::storage::command::{RowKey, SealedColumn};
 use crate::storage::error::StoreError;

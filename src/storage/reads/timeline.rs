@@ -1,6 +1,6 @@
 //! What happened to an order, in the order of time.
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::ids::OrderId;
 use crate::domain::order::Party;

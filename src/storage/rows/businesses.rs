@@ -1,7 +1,7 @@
 //! Businesses and the items of their menus.
 
 use serde::{Deserialize, Serialize};
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Zone};
 use crate::domain::delivery::DeliveredBy;

@@ -26,7 +26,7 @@ mod files;
 pub(super) use deadline::Deadline;
 pub(super) use files::{Files, LOST};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static MIGRATIONS: Migrator = sqlx_macros::migrate!("migrations/sqlite");
 
 /// Readers never wait for the writer in WAL mode; a few keep slow lists from delaying single orders.
 const READERS: u32 = 4;

@@ -13,7 +13,7 @@ mod scope;
 use std::collections::HashMap;
 
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::storage::error::StoreError;
 use crate::storage::ports::{More, OrderPage, OrderQuery, PageStart, Total};

@@ -1,7 +1,7 @@
 //! Walking along the indexes from the newest order back: one range, or several merged into one order.
 
 use serde::Serialize;
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::ids::OrderId;
 use crate::storage::error::StoreError;

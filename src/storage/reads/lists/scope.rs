@@ -1,6 +1,6 @@
 //! Whose orders a list is of, as the indexes have them, and which of those.
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::domain::ids::{BusinessId, UserId};
 use crate::domain::order::Status;

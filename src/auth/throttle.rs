@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::address::AddressBlock;
 use crate::domain::quota::Window;
-use crate::http::limits::table::{Bounds, Table};
+use crate::domain::quota::table::{Bounds, Table};
 
 /// Failures at one account from one place that cost nothing, so that people may mistype.
 const FREE_HERE: u32 = 5;
