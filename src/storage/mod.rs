@@ -1,29 +1,13 @@
 //! Ports to the database and what stands behind them: Postgres and SQLite, held to one contract.
 
-mod acknowledged;
 mod batch;
-mod breaker;
 pub mod cache;
-pub mod cipher;
 pub mod command;
-mod connection;
-mod connector;
+pub mod crypto;
 mod error;
-mod failure;
-mod migrations;
-mod operation;
-mod pool;
 mod ports;
-pub mod postgres;
-mod reading;
-mod reads;
-pub mod rotation;
-mod rows;
-mod search;
 pub mod settings;
-pub mod sqlite;
-mod statement;
-mod store;
+mod sql;
 
 pub use error::StoreError;
 pub use ports::{
@@ -31,6 +15,11 @@ pub use ports::{
     OrderQuery, OrderScope, PageStart, SealedPage, Session, Store, TimelineEntry, Total, User,
 };
 pub use settings::Settings;
+pub use sql::{postgres, sqlite};
+
+// The names under which `batch` knows what is below `sql`.
+use crypto::cipher;
+use sql::{acknowledged, connection, connector, errors as failure, rows, search, statement};
 
 /// The words of `text` that orders are searched by: runs of letters and digits, at most `max` of them.
 pub fn search_words(text: &str, max: usize) -> Vec<String> {

@@ -6,7 +6,7 @@ use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::order::Order;
 use bellhop::domain::room::RoomId;
 use bellhop::storage::command::{Action, RowKey, SealedColumn};
-use bellhop::storage::rotation::{RotationError, reseal_all, rotate_epoch};
+use bellhop::storage::crypto::key_rotation::{RotationError, reseal_all, rotate_epoch};
 use bellhop::storage::{Lane, Store, StoreError};
 
 use crate::fixtures::{World, place_once, placed, run_one};

@@ -18,8 +18,8 @@ use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
 use crate::protocol::event::RoomEvent;
-use crate::storage::cipher::Cipher;
 use crate::storage::command::{Action, Approval, Command, NewUser, Outcome};
+use crate::storage::crypto::cipher::Cipher;
 use crate::storage::settings::CacheSettings;
 
 struct NobodyHears;

@@ -2,7 +2,7 @@
 
 use crate::storage::command::{Action, Command, Outcome, PlaceOutcome};
 
-use super::marks::Subject;
+use super::versions::Subject;
 use super::{CachedReads, Key, Value};
 
 impl CachedReads {

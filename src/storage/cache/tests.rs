@@ -5,8 +5,8 @@ use secrecy::SecretBox;
 use super::*;
 use crate::domain::business::{BusinessContact, BusinessState, Location, Zone};
 use crate::domain::delivery::DeliveredBy;
-use crate::storage::cipher::Cipher;
 use crate::storage::command::{Action, Command, Outcome};
+use crate::storage::crypto::cipher::Cipher;
 use crate::storage::{Lane, sqlite};
 
 struct World {

@@ -1,0 +1,14 @@
+//! What a failed migration says about the schema.
+
+use sqlx::migrate::MigrateError;
+
+use super::errors::Failure;
+use crate::storage::error::StoreError;
+
+/// Every migration is a transaction: a failed one has changed nothing.
+pub(in crate::storage) fn failed(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Failure::from(error).error,
+        other => StoreError::NotHappened(other.to_string()),
+    }
+}

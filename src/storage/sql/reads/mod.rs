@@ -1,0 +1,43 @@
+//! What is read, statement by statement. Every list goes through an index.
+
+pub(super) mod accounts;
+pub(super) mod businesses;
+pub(super) mod invitations;
+pub(super) mod lists;
+pub(super) mod orders;
+pub(super) mod rooms;
+pub(super) mod sealed;
+pub(super) mod timeline;
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, Row, SqliteConnection};
+
+    use super::*;
+    use crate::storage::sql::statement::Dialect;
+
+    #[tokio::test]
+    async fn on_sqlite_everything_that_is_read_is_found_by_an_index() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx_macros::migrate!("migrations/sqlite").run_direct(None, &mut connection, false).await.unwrap();
+        let all = [
+            accounts::STATEMENTS,
+            businesses::STATEMENTS,
+            orders::STATEMENTS,
+            rooms::STATEMENTS,
+            timeline::STATEMENTS,
+        ];
+        for statement in all.concat() {
+            let text = format!("EXPLAIN QUERY PLAN {}", statement.text(Dialect::Sqlite).as_str());
+            let plan =
+                sqlx::query(sqlx::AssertSqlSafe(text.clone())).fetch_all(&mut connection).await.unwrap();
+            for step in plan {
+                let step: String = step.get("detail");
+                let scan = step.starts_with("SCAN")
+                    && !step.starts_with("SCAN json_each")
+                    && step != "SCAN CONSTANT ROW";
+                assert!(!scan, "{text}: {step}");
+            }
+        }
+    }
+}
