@@ -164,7 +164,8 @@ async fn end_sessions(store: &dyn Store, lane: &mut dyn Lane, user: UserId) -> R
         if sessions.is_empty() {
             return Ok(ended);
         }
-        let end = |session: &crate::storage::Session| command(Action::EndSession { session: session.id });
+        let end =
+            |session: &crate::storage::LoginSession| command(Action::EndSession { session: session.id });
         lane.run(&sessions.iter().map(end).collect::<Vec<_>>(), Attempt::First).await?;
         ended += sessions.len();
     }

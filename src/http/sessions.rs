@@ -71,7 +71,7 @@ pub struct SessionsView {
 #[get("/auth/sessions")]
 async fn list(api: web::Data<Api>, who: SignedIn) -> Result<HttpResponse, ApiError> {
     let live = api.store.sessions_of(who.principal.user, Timestamp::now(), MAX_LISTED).await?;
-    let view = |session: crate::storage::Session| SessionView {
+    let view = |session: crate::storage::LoginSession| SessionView {
         id: session.id.to_string(),
         device: session.device.map(|device| SessionDeviceView {
             id: device.id,

@@ -11,8 +11,9 @@ mod sql;
 
 pub use error::StoreError;
 pub use ports::{
-    Attempt, BusinessStats, Checkpoint, Circuit, Happened, Invitation, Lane, Member, More, OrderPage,
-    OrderQuery, OrderScope, PageStart, SealedPage, Session, Store, TimelineEntry, Total, User,
+    AccountReads, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, IdempotencyReads, Invitation,
+    Lane, LoginSession, MaintenanceReads, Member, More, NotificationReads, OrderPage, OrderQuery, OrderReads,
+    OrderScope, PageStart, RoomReads, SealedPage, Store, TimelineEntry, TimelineEvent, Total, User,
 };
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};

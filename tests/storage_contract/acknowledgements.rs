@@ -2,7 +2,7 @@
 
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::room::RoomId;
-use bellhop::storage::Happened;
+use bellhop::storage::TimelineEvent;
 use bellhop::storage::command::{Action, DeviceAck, DeviceMark, MarkKind, Outcome, Reach, ReceivedAck};
 
 use crate::fixtures::{World, now, place, placed, run, run_one};
@@ -54,7 +54,7 @@ on_every_store! {
         assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'phone' AND at = 300").await, 4);
         assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 8);
         let users: Vec<_> = store.store.timeline(order).await.unwrap().into_iter().filter_map(|entry| match entry.what {
-            Happened::Acknowledged { user, .. } => Some(user),
+            TimelineEvent::Acknowledged { user, .. } => Some(user),
             _ => None,
         }).collect();
         assert_eq!(users, [Some(world.owner), Some(world.owner)], "who was signed in on the device");

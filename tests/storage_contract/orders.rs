@@ -6,7 +6,7 @@ use bellhop::domain::ids::BusinessId;
 use bellhop::domain::order::{Draft, DraftItem, Fulfilment, Party, PaymentMethod, PlaceRefusal, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::Happened;
+use bellhop::storage::TimelineEvent;
 use bellhop::storage::command::{Action, BusinessPatch, ItemPatch, Outcome, PlaceOutcome};
 
 use crate::fixtures::{World, essence, item, move_to, now, place, place_one, placed, run, run_one};
@@ -161,7 +161,7 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let order = place_one(&mut *lane, Draft { placed_by: Party::Member, ..world.draft() }).await;
         let timeline = store.store.timeline(order.id).await.unwrap();
-        let Happened::Moved { party, from: None, .. } = timeline[0].what else { panic!("{timeline:?}") };
+        let TimelineEvent::Moved { party, from: None, .. } = timeline[0].what else { panic!("{timeline:?}") };
         assert_eq!(party, Party::Member);
     }
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::telemetry::metrics::Metrics;
 
 use super::errors::{Failure, is_broken_connection};
-use super::sqlite::Deadline;
+use super::sqlite::deadline::Deadline;
 use super::statement::{Arg, Dialect, Statement};
 
 /// A row both databases can give.

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 use crate::telemetry::metrics::Metrics;
 
 use super::connection::{Connection, Link, no_answer};
-use super::errors::Failure;
-use super::postgres::SessionSettings;
-use super::sqlite::{Deadline, Files};
+use super::postgres::session::SessionSettings;
+use super::sqlite::deadline::Deadline;
+use super::sqlite::files::Files;
 use crate::storage::error::StoreError;
 
 /// Where to connect to, with everything a session is told first.
@@ -87,12 +87,4 @@ pub(in crate::storage) async fn connect_sqlite(
 ) -> Result<SqliteConnection, Error> {
     files.check().map_err(|lost| Error::Io(std::io::Error::other(lost)))?;
     options.connect().await
-}
-
-/// While connecting nothing can have been refused: a wrong password or an absent database is put right elsewhere.
-pub(in crate::storage) fn away(error: Error) -> StoreError {
-    match Failure::from(error).error {
-        StoreError::NotHappened(text) | StoreError::Corrupt(text) => StoreError::Unavailable(text),
-        other => other,
-    }
 }

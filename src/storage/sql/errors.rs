@@ -169,6 +169,14 @@ impl Failure {
     }
 }
 
+/// While connecting nothing can have been refused: a wrong password or an absent database is put right elsewhere.
+pub(in crate::storage) fn away(error: Error) -> StoreError {
+    match Failure::from(error).error {
+        StoreError::NotHappened(text) | StoreError::Corrupt(text) => StoreError::Unavailable(text),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

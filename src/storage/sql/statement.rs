@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use super::query_metrics::Operation;
+pub(in crate::storage) use super::query_metrics::{NO_TABLE, Operation, Verb};
 
 /// Which SQL a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,21 +30,30 @@ pub(in crate::storage) struct Statement {
 pub(in crate::storage) type LazyStatement = LazyLock<Statement>;
 
 impl Statement {
-    /// A statement without `{rows}`.
-    pub(in crate::storage) fn new(text: &str) -> Self {
-        Self::over("", text)
+    /// A statement without `{rows}`; `table` is the one written or read first.
+    pub(in crate::storage) fn new(verb: Verb, table: &'static str, text: &str) -> Self {
+        Self::over(verb, table, "", text)
     }
 
     /// A statement over `{rows}`: `columns` lists names and types as `id text, total int`. Types are `text`, `int`,
     /// `float` and `bool`.
-    pub(in crate::storage) fn over(columns: &str, text: &str) -> Self {
-        Self::apart(columns, text, text)
+    pub(in crate::storage) fn over(verb: Verb, table: &'static str, columns: &str, text: &str) -> Self {
+        Self::apart(verb, table, columns, text, text)
     }
 
     /// A statement over `{rows}` that the two dialects have to say differently.
-    pub(in crate::storage) fn apart(columns: &str, postgres: &str, sqlite: &str) -> Self {
-        let operation = Operation::of(postgres);
-        debug_assert_eq!(operation, Operation::of(sqlite), "both dialects do the same to the same table");
+    pub(in crate::storage) fn apart(
+        verb: Verb,
+        table: &'static str,
+        columns: &str,
+        postgres: &str,
+        sqlite: &str,
+    ) -> Self {
+        let operation = Operation::new(verb, table);
+        debug_assert!(
+            operation.is_named_in(postgres) && operation.is_named_in(sqlite),
+            "a statement names its verb and table: {operation:?} in {postgres} and {sqlite}"
+        );
         Self {
             operation,
             postgres: postgres
@@ -61,7 +70,7 @@ impl Statement {
         }
     }
 
-    /// What it is called in the metrics.
+    /// Labels in the metrics.
     pub(in crate::storage) fn operation(&self) -> Operation {
         self.operation
     }
@@ -142,7 +151,12 @@ mod tests {
 
     #[test]
     fn one_list_of_columns_makes_both_tables() {
-        let statement = Statement::over("id text, n int, ok bool", "SELECT * FROM {rows} WHERE id = {any}");
+        let statement = Statement::over(
+            Verb::Select,
+            NO_TABLE,
+            "id text, n int, ok bool",
+            "SELECT * FROM {rows} WHERE id = {any}",
+        );
         assert_eq!(
             statement.text(Dialect::Postgres).as_str(),
             "SELECT * FROM json_to_recordset($1::json) AS r(id text, n bigint, ok boolean) \

@@ -5,33 +5,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::domain::access::MemberRole;
-use crate::domain::business::{Business, MenuItem};
-use crate::domain::cursor::{Epoch, Head};
-use crate::domain::event::Notification;
-use crate::domain::ids::{BusinessId, NotificationId, OrderId, SessionId, UserId};
-use crate::domain::order::Order;
-use crate::domain::room::RoomId;
-use crate::domain::time::Timestamp;
-use crate::protocol::event::RoomEvent;
 use crate::telemetry::metrics::Metrics;
+
+use crate::storage::batch::SqlLane;
+use crate::storage::crypto::cipher::Cipher;
+use crate::storage::error::StoreError;
+use crate::storage::ports::{Checkpoint, Circuit, Lane, Store};
 
 use super::acknowledged::Acknowledged;
 use super::connection::SharedRow;
 use super::connector::Connector;
+use super::postgres::migrate as postgres;
 use super::read_pool::Reading;
-use super::reads::lists::{self, Asker};
-use super::reads::{accounts, businesses, invitations, orders, rooms, sealed, timeline};
+use super::sqlite::files::LOST;
+use super::sqlite::maintenance as sqlite;
 use super::statement::{Arg, Statement};
-use super::{postgres, sqlite};
-use crate::storage::batch::SqlLane;
-use crate::storage::command::{DeviceAck, KeptAnswer, RowKey, SealedColumn};
-use crate::storage::crypto::cipher::Cipher;
-use crate::storage::error::StoreError;
-use crate::storage::ports::{
-    BusinessStats, Checkpoint, Circuit, Invitation, Lane, Member, OrderPage, OrderQuery, SealedPage, Session,
-    Store, TimelineEntry, User,
-};
 
 /// The longest a transaction may take before COMMIT: beyond every statement's own limit, so that it is only met by many slow
 /// statements one after the other.
@@ -101,7 +89,7 @@ impl Store for SqlStore {
     }
 
     fn fault(&self) -> Option<&'static str> {
-        self.connector.check().err().map(|_| sqlite::LOST)
+        self.connector.check().err().map(|_| LOST)
     }
 
     async fn checkpoint(&self) -> Result<Checkpoint, StoreError> {
@@ -133,147 +121,5 @@ impl Store for SqlStore {
         if let Connector::Sqlite { files, .. } = &self.connector {
             files.close().await;
         }
-    }
-
-    async fn unusual_addresses(&self, limit: u32) -> Result<Vec<(UserId, String)>, StoreError> {
-        accounts::unusual_addresses(self, limit).await
-    }
-
-    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
-        accounts::user_by_email(self, email).await
-    }
-
-    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        accounts::user(self, id).await
-    }
-
-    async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError> {
-        accounts::sessions_ended_since(self, since).await
-    }
-
-    async fn sessions_of(
-        &self,
-        user: UserId,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Session>, StoreError> {
-        accounts::sessions_of(self, user, now, limit).await
-    }
-
-    async fn session_owner(&self, id: SessionId) -> Result<Option<UserId>, StoreError> {
-        accounts::session_owner(self, id).await
-    }
-
-    async fn knows_device(&self, user: UserId, device: &str) -> Result<bool, StoreError> {
-        accounts::knows_device(self, user, device).await
-    }
-
-    async fn business(&self, id: BusinessId) -> Result<Option<Business>, StoreError> {
-        businesses::business(self, id).await
-    }
-
-    async fn businesses_of(
-        &self,
-        user: UserId,
-        after: Option<BusinessId>,
-        limit: u32,
-    ) -> Result<Vec<Business>, StoreError> {
-        businesses::businesses_of(self, user, after, limit).await
-    }
-
-    async fn businesses(&self, after: Option<BusinessId>, limit: u32) -> Result<Vec<Business>, StoreError> {
-        businesses::businesses(self, after, limit).await
-    }
-
-    async fn membership(&self, business: BusinessId, user: UserId) -> Result<Option<MemberRole>, StoreError> {
-        businesses::membership(self, business, user).await
-    }
-
-    async fn invitations_of(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>, StoreError> {
-        invitations::of_user(self, user, now).await
-    }
-
-    async fn members(&self, business: BusinessId) -> Result<Vec<Member>, StoreError> {
-        businesses::members(self, business).await
-    }
-
-    async fn menu(&self, business: BusinessId) -> Result<Vec<MenuItem>, StoreError> {
-        businesses::menu(self, business).await
-    }
-
-    async fn order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
-        orders::order(self, id).await
-    }
-
-    async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, StoreError> {
-        lists::page(&Asker::new(self), query).await
-    }
-
-    async fn plans_of_orders(&self, query: &OrderQuery) -> Result<Vec<String>, StoreError> {
-        let asker = Asker::explaining(self);
-        lists::page(&asker, query).await?;
-        Ok(asker.into_plans())
-    }
-
-    async fn timeline(&self, order: OrderId) -> Result<Vec<TimelineEntry>, StoreError> {
-        timeline::timeline(self, order).await
-    }
-
-    async fn notification_reads(
-        &self,
-        user: UserId,
-        notifications: &[NotificationId],
-    ) -> Result<Vec<(NotificationId, Timestamp)>, StoreError> {
-        businesses::notification_reads(self, user, notifications).await
-    }
-
-    async fn business_stats(
-        &self,
-        business: BusinessId,
-        since: Timestamp,
-    ) -> Result<BusinessStats, StoreError> {
-        orders::stats(self, business, since).await
-    }
-
-    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError> {
-        accounts::kept_answer(self, scope, key).await
-    }
-
-    async fn notifications(
-        &self,
-        business: BusinessId,
-        before: Option<NotificationId>,
-        limit: u32,
-    ) -> Result<Vec<Notification>, StoreError> {
-        businesses::notifications(self, business, before, limit).await
-    }
-
-    async fn sealed_below(
-        &self,
-        column: SealedColumn,
-        below: Option<&RowKey>,
-        limit: u32,
-    ) -> Result<SealedPage, StoreError> {
-        sealed::sealed_below(self, column, below, limit).await
-    }
-
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
-        rooms::epoch(self).await
-    }
-
-    async fn head(&self, room: RoomId) -> Result<Head, StoreError> {
-        rooms::head(self, room).await
-    }
-
-    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Head)>, StoreError> {
-        rooms::heads(self, rooms).await
-    }
-
-    async fn events_after(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<RoomEvent>, StoreError> {
-        rooms::events_after(self, room, after, limit).await
-    }
-
-    async fn device_ack(&self, room: RoomId, device: &str) -> Result<Option<DeviceAck>, StoreError> {
-        rooms::device_ack(self, room, device).await
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection as _, Error};
 
@@ -21,12 +20,11 @@ use crate::storage::sql::pool::{Pool, PoolLimits};
 use crate::storage::sql::read_pool::Reading;
 use crate::storage::sql::store::{SqlStore, TRANSACTION_LIMIT};
 
-mod session;
+pub(super) mod migrate;
+pub(super) mod session;
 mod tls;
 
-pub(in crate::storage) use session::SessionSettings;
-
-static MIGRATIONS: Migrator = sqlx_macros::migrate!("migrations/postgres");
+use session::SessionSettings;
 
 /// More lanes than this only wait for each other: commits share the log's disk.
 const MAX_LANES: usize = 4;
@@ -127,26 +125,4 @@ pub fn connect(
         metrics,
         acknowledged: Arc::default(),
     }))
-}
-
-/// On the first connection it shows whether the database is away, and will be back, or is none that can be used: a wrong
-/// password, an absent database, a certificate that does not hold.
-fn at_first(error: Error) -> StoreError {
-    match error {
-        Error::Tls(_) | Error::Configuration(_) => StoreError::NotHappened(error.to_string()),
-        other => Failure::from(other).error,
-    }
-}
-
-/// Runs what is missing under the database's advisory lock, so that one node does it and the others wait.
-pub(in crate::storage) async fn migrate(
-    options: &PgConnectOptions,
-    session: &SessionSettings,
-    timeout: Duration,
-) -> Result<(), StoreError> {
-    let mut connection = connect_postgres(options, session, timeout).await.map_err(at_first)?;
-    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(failed)?;
-    // It is done, whatever becomes of the goodbye.
-    drop(tokio::time::timeout(ANSWER_MARGIN, connection.close()).await);
-    Ok(())
 }

@@ -1,13 +1,13 @@
-//! Accounts, sign-ins and kept answers.
+//! Accounts and login sessions.
 
+use async_trait::async_trait;
 use sqlx_macros::FromRow;
 
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::storage::batch::{KEPT_FOR, KeptRow};
-use crate::storage::command::{Approval, Device, KeptAnswer};
+use crate::storage::command::{Approval, Device};
 use crate::storage::error::StoreError;
-use crate::storage::ports::{Session, User};
+use crate::storage::ports::{AccountReads, LoginSession, User};
 use crate::storage::sql::rows::parse;
 use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
 use crate::storage::sql::store::SqlStore;
@@ -21,19 +21,6 @@ static USER: LazyStatement = LazyStatement::new(|| {
 static USER_BY_EMAIL: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         "SELECT id, email, password_hash, role, name, approved, created_at FROM users WHERE email = $1",
-    )
-});
-
-static UNUSUAL_ADDRESSES: LazyStatement = LazyStatement::new(|| {
-    let sql = |strange: &str, capital: &str| {
-        format!(
-            "SELECT id, email FROM users WHERE {strange} OR {capital} OR email LIKE '%xn--%' ORDER BY id LIMIT $1"
-        )
-    };
-    Statement::apart(
-        "",
-        &sql("email ~ '[^!-~]'", "email ~ '[A-Z]'"),
-        &sql("email GLOB '*[^!-~]*'", "email GLOB '*[A-Z]*'"),
     )
 });
 
@@ -56,16 +43,9 @@ static DEVICE: LazyStatement = LazyStatement::new(|| {
     Statement::new("SELECT id FROM sessions WHERE user_id = $1 AND device_id = $2 LIMIT 1")
 });
 
-static KEPT: LazyStatement = LazyStatement::new(|| {
-    Statement::new(
-        "SELECT scope, key, request_mac, status, body FROM idempotency_keys \
-         WHERE scope = $1 AND key = $2 AND created_at > $3",
-    )
-});
-
 /// What is asked here, for a look at how.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&LazyStatement] = &[&USER, &USER_BY_EMAIL, &ENDED, &SESSIONS, &OWNER, &KEPT];
+pub(super) const STATEMENTS: &[&LazyStatement] = &[&USER, &USER_BY_EMAIL, &ENDED, &SESSIONS, &OWNER];
 
 #[derive(FromRow)]
 struct UserRow {
@@ -109,9 +89,9 @@ struct SessionRow {
 }
 
 impl SessionRow {
-    fn into_session(self) -> Result<Session, StoreError> {
+    fn into_session(self) -> Result<LoginSession, StoreError> {
         let (name, platform) = (self.device_name, self.device_platform);
-        Ok(Session {
+        Ok(LoginSession {
             id: parse("sessions.id", &self.id)?,
             device: self.device_id.map(|id| Device { id, name, platform }),
             created_at: Timestamp::from_micros(self.created_at),
@@ -121,77 +101,40 @@ impl SessionRow {
     }
 }
 
-pub(in crate::storage) async fn user(store: &SqlStore, id: UserId) -> Result<Option<User>, StoreError> {
-    store.fetch_first::<UserRow>(&USER, &[Arg::text(id)]).await?.map(UserRow::into_user).transpose()
-}
+#[async_trait]
+impl AccountReads for SqlStore {
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.fetch_first::<UserRow>(&USER, &[Arg::text(id)]).await?.map(UserRow::into_user).transpose()
+    }
 
-pub(in crate::storage) async fn user_by_email(
-    store: &SqlStore,
-    email: &str,
-) -> Result<Option<User>, StoreError> {
-    let row: Option<UserRow> = store.fetch_first(&USER_BY_EMAIL, &[Arg::text(email)]).await?;
-    row.map(UserRow::into_user).transpose()
-}
+    async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        let row: Option<UserRow> = self.fetch_first(&USER_BY_EMAIL, &[Arg::text(email)]).await?;
+        row.map(UserRow::into_user).transpose()
+    }
 
-#[derive(FromRow)]
-struct AddressRow {
-    id: String,
-    email: String,
-}
+    async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+        let rows: Vec<IdRow> = self.fetch(&ENDED, &[Arg::Int(since.as_micros())]).await?;
+        rows.iter().map(|row| parse("sessions.id", &row.id)).collect()
+    }
 
-pub(in crate::storage) async fn unusual_addresses(
-    store: &SqlStore,
-    limit: u32,
-) -> Result<Vec<(UserId, String)>, StoreError> {
-    let rows: Vec<AddressRow> = store.fetch(&UNUSUAL_ADDRESSES, &[Arg::Int(limit.into())]).await?;
-    rows.into_iter().map(|row| Ok((parse("users.id", &row.id)?, row.email))).collect()
-}
+    async fn sessions_of(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<LoginSession>, StoreError> {
+        let args = [Arg::text(user), Arg::Int(now.as_micros()), Arg::Int(limit.into())];
+        let rows: Vec<SessionRow> = self.fetch(&SESSIONS, &args).await?;
+        rows.into_iter().map(SessionRow::into_session).collect()
+    }
 
-pub(in crate::storage) async fn sessions_ended_since(
-    store: &SqlStore,
-    since: Timestamp,
-) -> Result<Vec<SessionId>, StoreError> {
-    let rows: Vec<IdRow> = store.fetch(&ENDED, &[Arg::Int(since.as_micros())]).await?;
-    rows.iter().map(|row| parse("sessions.id", &row.id)).collect()
-}
+    async fn session_owner(&self, id: SessionId) -> Result<Option<UserId>, StoreError> {
+        let row: Option<IdRow> = self.fetch_first(&OWNER, &[Arg::text(id)]).await?;
+        row.map(|row| parse("sessions.user_id", &row.id)).transpose()
+    }
 
-pub(in crate::storage) async fn sessions_of(
-    store: &SqlStore,
-    user: UserId,
-    now: Timestamp,
-    limit: u32,
-) -> Result<Vec<Session>, StoreError> {
-    let args = [Arg::text(user), Arg::Int(now.as_micros()), Arg::Int(limit.into())];
-    let rows: Vec<SessionRow> = store.fetch(&SESSIONS, &args).await?;
-    rows.into_iter().map(SessionRow::into_session).collect()
-}
-
-pub(in crate::storage) async fn session_owner(
-    store: &SqlStore,
-    id: SessionId,
-) -> Result<Option<UserId>, StoreError> {
-    let row: Option<IdRow> = store.fetch_first(&OWNER, &[Arg::text(id)]).await?;
-    row.map(|row| parse("sessions.user_id", &row.id)).transpose()
-}
-
-pub(in crate::storage) async fn knows_device(
-    store: &SqlStore,
-    user: UserId,
-    device: &str,
-) -> Result<bool, StoreError> {
-    let row: Option<IdRow> = store.fetch_first(&DEVICE, &[Arg::text(user), Arg::text(device)]).await?;
-    Ok(row.is_some())
-}
-
-pub(in crate::storage) async fn kept_answer(
-    store: &SqlStore,
-    scope: &str,
-    key: &str,
-) -> Result<Option<KeptAnswer>, StoreError> {
-    let oldest = Timestamp::now().minus(KEPT_FOR);
-    let args = [Arg::text(scope), Arg::text(key), Arg::Int(oldest.as_micros())];
-    match store.fetch_first::<KeptRow>(&KEPT, &args).await? {
-        Some(row) => row.into_kept(&store.cipher),
-        None => Ok(None),
+    async fn knows_device(&self, user: UserId, device: &str) -> Result<bool, StoreError> {
+        let row: Option<IdRow> = self.fetch_first(&DEVICE, &[Arg::text(user), Arg::text(device)]).await?;
+        Ok(row.is_some())
     }
 }

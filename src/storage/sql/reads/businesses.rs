@@ -1,17 +1,15 @@
-//! Businesses, members, menus and notifications.
+//! Businesses with their members, invitations and menus.
 
+use async_trait::async_trait;
 use sqlx_macros::FromRow;
 
 use crate::domain::access::MemberRole;
-use crate::domain::business::{Business, MenuItem};
-use crate::domain::event::Notification;
-use crate::domain::ids::{BusinessId, NotificationId, UserId};
+use crate::domain::business::{Business, MAX_INVITATIONS_OF_USER, MenuItem};
+use crate::domain::ids::{BusinessId, UserId};
 use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
-use crate::storage::ports::Member;
-use crate::storage::sql::rows::{
-    BUSINESS_COLUMNS, BusinessRow, MenuItemRow, NotificationRow, parse, report_unreadable,
-};
+use crate::storage::ports::{BusinessReads, Invitation, Member};
+use crate::storage::sql::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, parse};
 use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
 use crate::storage::sql::store::SqlStore;
 
@@ -50,34 +48,32 @@ static MENU: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-static NOTIFICATIONS: LazyStatement = LazyStatement::new(|| {
+static INVITATIONS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
-        // No id is greater than a tilde.
-        "SELECT id, business_id, kind, title, message, data, priority, created_at FROM notifications \
-         WHERE business_id = $1 AND id < COALESCE($2, '~') ORDER BY id DESC LIMIT $3",
-    )
-});
-
-static READS: LazyStatement = LazyStatement::new(|| {
-    Statement::new(
-        "SELECT notification_id, at FROM notification_reads WHERE notification_id = {any} AND user_id = $2",
+        "SELECT i.id, i.business_id, b.name AS business_name, i.role, i.created_at, i.expires_at \
+         FROM invitations i JOIN businesses b ON b.id = i.business_id \
+         WHERE i.user_id = $1 AND i.state = 'pending' AND i.expires_at > $2 ORDER BY i.id DESC LIMIT $3",
     )
 });
 
 /// What is asked here, for a look at how.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&LazyStatement] =
-    &[&BUSINESS, &ALL, &OF_MEMBER, &MEMBERSHIP, &MEMBERS, &MENU, &NOTIFICATIONS, &READS];
-
-#[derive(FromRow)]
-struct ReadRow {
-    notification_id: String,
-    at: i64,
-}
+    &[&BUSINESS, &ALL, &OF_MEMBER, &MEMBERSHIP, &MEMBERS, &MENU, &INVITATIONS];
 
 #[derive(FromRow)]
 struct RoleRow {
     role: String,
+}
+
+#[derive(FromRow)]
+struct InvitationRow {
+    id: String,
+    business_id: String,
+    business_name: String,
+    role: String,
+    created_at: i64,
+    expires_at: i64,
 }
 
 #[derive(FromRow)]
@@ -88,99 +84,68 @@ struct MemberRow {
     role: String,
 }
 
-pub(in crate::storage) async fn business(
-    store: &SqlStore,
-    id: BusinessId,
-) -> Result<Option<Business>, StoreError> {
-    let row: Option<BusinessRow> = store.fetch_first(&BUSINESS, &[Arg::text(id)]).await?;
-    row.map(|row| row.into_business(&store.cipher)).transpose()
-}
-
 fn after_text(after: Option<BusinessId>) -> Arg {
     Arg::OptText(after.map(|id| id.to_string()))
 }
 
-pub(in crate::storage) async fn businesses(
-    store: &SqlStore,
-    after: Option<BusinessId>,
-    limit: u32,
-) -> Result<Vec<Business>, StoreError> {
-    let rows: Vec<BusinessRow> = store.fetch(&ALL, &[after_text(after), Arg::Int(limit.into())]).await?;
-    rows.into_iter().map(|row| row.into_business(&store.cipher)).collect()
-}
-
-pub(in crate::storage) async fn businesses_of(
-    store: &SqlStore,
-    user: UserId,
-    after: Option<BusinessId>,
-    limit: u32,
-) -> Result<Vec<Business>, StoreError> {
-    let args = [Arg::text(user), after_text(after), Arg::Int(limit.into())];
-    let rows: Vec<BusinessRow> = store.fetch(&OF_MEMBER, &args).await?;
-    rows.into_iter().map(|row| row.into_business(&store.cipher)).collect()
-}
-
-pub(in crate::storage) async fn membership(
-    store: &SqlStore,
-    business: BusinessId,
-    user: UserId,
-) -> Result<Option<MemberRole>, StoreError> {
-    let row: Option<RoleRow> =
-        store.fetch_first(&MEMBERSHIP, &[Arg::text(business), Arg::text(user)]).await?;
-    row.map(|row| parse("members.role", &row.role)).transpose()
-}
-
-pub(in crate::storage) async fn members(
-    store: &SqlStore,
-    business: BusinessId,
-) -> Result<Vec<Member>, StoreError> {
-    let rows: Vec<MemberRow> = store.fetch(&MEMBERS, &[Arg::text(business)]).await?;
-    rows.into_iter()
-        .map(|row| {
-            let user = parse("members.user_id", &row.user_id)?;
-            Ok(Member { user, email: row.email, name: row.name, role: parse("members.role", &row.role)? })
-        })
-        .collect()
-}
-
-pub(in crate::storage) async fn menu(
-    store: &SqlStore,
-    business: BusinessId,
-) -> Result<Vec<MenuItem>, StoreError> {
-    let rows: Vec<MenuItemRow> = store.fetch(&MENU, &[Arg::text(business)]).await?;
-    Ok(rows.into_iter().map(Into::into).collect())
-}
-
-pub(in crate::storage) async fn notifications(
-    store: &SqlStore,
-    business: BusinessId,
-    before: Option<NotificationId>,
-    limit: u32,
-) -> Result<Vec<Notification>, StoreError> {
-    let before = Arg::OptText(before.map(|id| id.to_string()));
-    let args = [Arg::text(business), before, Arg::Int(limit.into())];
-    let rows: Vec<NotificationRow> = store.fetch(&NOTIFICATIONS, &args).await?;
-    let read = |row: NotificationRow| {
-        let id = row.id.clone();
-        let read = row.into_notification();
-        read.map_err(|error| report_unreadable(&store.metrics, "notifications", &id, &error)).ok()
-    };
-    Ok(rows.into_iter().filter_map(read).collect())
-}
-
-pub(in crate::storage) async fn notification_reads(
-    store: &SqlStore,
-    user: UserId,
-    notifications: &[NotificationId],
-) -> Result<Vec<(NotificationId, Timestamp)>, StoreError> {
-    if notifications.is_empty() {
-        return Ok(Vec::new());
+#[async_trait]
+impl BusinessReads for SqlStore {
+    async fn business(&self, id: BusinessId) -> Result<Option<Business>, StoreError> {
+        let row: Option<BusinessRow> = self.fetch_first(&BUSINESS, &[Arg::text(id)]).await?;
+        row.map(|row| row.into_business(&self.cipher)).transpose()
     }
-    let rows: Vec<ReadRow> = store.fetch(&READS, &[Arg::texts(notifications), Arg::text(user)]).await?;
-    rows.into_iter()
-        .map(|row| {
-            let id = parse("notification_reads.notification_id", &row.notification_id)?;
-            Ok((id, Timestamp::from_micros(row.at)))
-        })
-        .collect()
+
+    async fn businesses_of(
+        &self,
+        user: UserId,
+        after: Option<BusinessId>,
+        limit: u32,
+    ) -> Result<Vec<Business>, StoreError> {
+        let args = [Arg::text(user), after_text(after), Arg::Int(limit.into())];
+        let rows: Vec<BusinessRow> = self.fetch(&OF_MEMBER, &args).await?;
+        rows.into_iter().map(|row| row.into_business(&self.cipher)).collect()
+    }
+
+    async fn businesses(&self, after: Option<BusinessId>, limit: u32) -> Result<Vec<Business>, StoreError> {
+        let rows: Vec<BusinessRow> = self.fetch(&ALL, &[after_text(after), Arg::Int(limit.into())]).await?;
+        rows.into_iter().map(|row| row.into_business(&self.cipher)).collect()
+    }
+
+    async fn membership(&self, business: BusinessId, user: UserId) -> Result<Option<MemberRole>, StoreError> {
+        let row: Option<RoleRow> =
+            self.fetch_first(&MEMBERSHIP, &[Arg::text(business), Arg::text(user)]).await?;
+        row.map(|row| parse("members.role", &row.role)).transpose()
+    }
+
+    async fn members(&self, business: BusinessId) -> Result<Vec<Member>, StoreError> {
+        let rows: Vec<MemberRow> = self.fetch(&MEMBERS, &[Arg::text(business)]).await?;
+        rows.into_iter()
+            .map(|row| {
+                let user = parse("members.user_id", &row.user_id)?;
+                Ok(Member { user, email: row.email, name: row.name, role: parse("members.role", &row.role)? })
+            })
+            .collect()
+    }
+
+    async fn invitations_of(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>, StoreError> {
+        let args = [Arg::text(user), Arg::Int(now.as_micros()), Arg::Int(MAX_INVITATIONS_OF_USER.into())];
+        let rows: Vec<InvitationRow> = self.fetch(&INVITATIONS, &args).await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Invitation {
+                    id: parse("invitations.id", &row.id)?,
+                    business: parse("invitations.business_id", &row.business_id)?,
+                    business_name: row.business_name,
+                    role: parse("invitations.role", &row.role)?,
+                    created_at: Timestamp::from_micros(row.created_at),
+                    expires_at: Timestamp::from_micros(row.expires_at),
+                })
+            })
+            .collect()
+    }
+
+    async fn menu(&self, business: BusinessId) -> Result<Vec<MenuItem>, StoreError> {
+        let rows: Vec<MenuItemRow> = self.fetch(&MENU, &[Arg::text(business)]).await?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
 }

@@ -1,13 +1,15 @@
-//! What is read, statement by statement. Every list goes through an index.
+//! Reads, a file for each aggregate: its statements and the port it implements. Every list goes through an index.
 
-pub(super) mod accounts;
-pub(super) mod businesses;
-pub(super) mod invitations;
-pub(super) mod lists;
-pub(super) mod orders;
-pub(super) mod rooms;
-pub(super) mod sealed;
-pub(super) mod timeline;
+mod accounts;
+mod businesses;
+mod idempotency;
+mod lists;
+mod maintenance;
+mod notifications;
+mod order_items;
+mod orders;
+mod rooms;
+mod timeline;
 
 #[cfg(test)]
 mod tests {
@@ -23,6 +25,8 @@ mod tests {
         let all = [
             accounts::STATEMENTS,
             businesses::STATEMENTS,
+            idempotency::STATEMENTS,
+            notifications::STATEMENTS,
             orders::STATEMENTS,
             rooms::STATEMENTS,
             timeline::STATEMENTS,

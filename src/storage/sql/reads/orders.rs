@@ -1,16 +1,20 @@
 //! Single orders, and what a business did.
 
+use async_trait::async_trait;
 use sqlx_macros::FromRow;
 
 use crate::domain::ids::{BusinessId, OrderId};
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
-use crate::storage::batch::ITEMS_OF_ORDERS;
 use crate::storage::error::StoreError;
-use crate::storage::ports::BusinessStats;
-use crate::storage::sql::rows::{ORDER_COLUMNS, OrderRow, assemble, corrupt, number};
+use crate::storage::ports::{BusinessStats, OrderPage, OrderQuery, OrderReads, TimelineEntry};
+use crate::storage::sql::rows::{ORDER_COLUMNS, OrderRow, corrupt, number};
 use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
 use crate::storage::sql::store::SqlStore;
+
+use super::lists::{self, Asker};
+use super::order_items::with_lines;
+use super::timeline::timeline;
 
 static ORDER: LazyStatement =
     LazyStatement::new(|| Statement::new(&format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = $1")));
@@ -37,36 +41,44 @@ struct StatsRow {
     pending: i64,
 }
 
-pub(in crate::storage) async fn order(store: &SqlStore, id: OrderId) -> Result<Option<Order>, StoreError> {
-    let rows: Vec<OrderRow> = store.fetch(&ORDER, &[Arg::text(id)]).await?;
-    if rows.is_empty() {
-        return Ok(None);
+#[async_trait]
+impl OrderReads for SqlStore {
+    async fn order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
+        let rows: Vec<OrderRow> = self.fetch(&ORDER, &[Arg::text(id)]).await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        Ok(with_lines(self, rows).await?.pop())
     }
-    Ok(with_lines(store, rows).await?.pop())
-}
 
-pub(super) async fn with_lines(store: &SqlStore, rows: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {
-    if rows.is_empty() {
-        return Ok(Vec::new());
+    async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, StoreError> {
+        lists::page(&Asker::new(self), query).await
     }
-    let ids = Arg::texts(rows.iter().map(|row| &row.id));
-    let lines = store.fetch(&ITEMS_OF_ORDERS, &[ids]).await?;
-    assemble(rows, lines, &store.cipher)
-}
 
-pub(in crate::storage) async fn stats(
-    store: &SqlStore,
-    business: BusinessId,
-    since: Timestamp,
-) -> Result<BusinessStats, StoreError> {
-    let at = Timestamp::now();
-    let args = [Arg::text(business), Arg::Int(since.as_micros())];
-    let row: Option<StatsRow> = store.fetch_first(&STATS, &args).await?;
-    let row = row.ok_or_else(|| corrupt("orders"))?;
-    Ok(BusinessStats {
-        orders: number("count", row.orders)?,
-        revenue_minor: row.revenue,
-        pending: number("count", row.pending)?,
-        at,
-    })
+    async fn plans_of_orders(&self, query: &OrderQuery) -> Result<Vec<String>, StoreError> {
+        let asker = Asker::explaining(self);
+        lists::page(&asker, query).await?;
+        Ok(asker.into_plans())
+    }
+
+    async fn timeline(&self, order: OrderId) -> Result<Vec<TimelineEntry>, StoreError> {
+        timeline(self, order).await
+    }
+
+    async fn business_stats(
+        &self,
+        business: BusinessId,
+        since: Timestamp,
+    ) -> Result<BusinessStats, StoreError> {
+        let at = Timestamp::now();
+        let args = [Arg::text(business), Arg::Int(since.as_micros())];
+        let row: Option<StatsRow> = self.fetch_first(&STATS, &args).await?;
+        let row = row.ok_or_else(|| corrupt("orders"))?;
+        Ok(BusinessStats {
+            orders: number("count", row.orders)?,
+            revenue_minor: row.revenue,
+            pending: number("count", row.pending)?,
+            at,
+        })
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use sqlx_macros::FromRow;
 
 use crate::domain::cursor::{Epoch, Head};
@@ -10,6 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::command::DeviceAck;
 use crate::storage::error::StoreError;
+use crate::storage::ports::RoomReads;
 use crate::storage::sql::rows::{
     RoomEventRow, corrupt, cursor, number, parse, report_unreadable, seq_column,
 };
@@ -67,74 +69,65 @@ struct AckRead {
     at: i64,
 }
 
-pub(in crate::storage) async fn epoch(store: &SqlStore) -> Result<Epoch, StoreError> {
-    let row: Option<EpochRow> = store.fetch_first(&EPOCH, &[]).await?;
-    let row = row.ok_or_else(|| corrupt("hub"))?;
-    Ok(Epoch::new(number("hub.epoch", row.epoch)?))
-}
-
-pub(in crate::storage) async fn head(store: &SqlStore, room: RoomId) -> Result<Head, StoreError> {
-    heads(store, &[room]).await?.pop().map(|(_, head)| head).ok_or_else(|| corrupt("hub"))
-}
-
-pub(in crate::storage) async fn heads(
-    store: &SqlStore,
-    rooms: &[RoomId],
-) -> Result<Vec<(RoomId, Head)>, StoreError> {
-    if rooms.is_empty() {
-        return Ok(Vec::new());
+#[async_trait]
+impl RoomReads for SqlStore {
+    async fn epoch(&self) -> Result<Epoch, StoreError> {
+        let row: Option<EpochRow> = self.fetch_first(&EPOCH, &[]).await?;
+        let row = row.ok_or_else(|| corrupt("hub"))?;
+        Ok(Epoch::new(number("hub.epoch", row.epoch)?))
     }
-    let rows: Vec<HeadRow> = store.fetch(&HEADS, &[Arg::texts(rooms)]).await?;
-    let hub = rows.first().ok_or_else(|| corrupt("hub"))?.hub;
-    let mut found: HashMap<RoomId, Head> = HashMap::with_capacity(rows.len());
-    for row in rows {
-        let (Some(room), Some(epoch), Some(seq)) = (row.room, row.epoch, row.seq) else { continue };
-        // An id that cannot be read is not known, as that of an event past its retention: it keeps nobody out of the room.
-        let last = row.last.and_then(|id| id.parse().ok());
-        found.insert(parse("room_seq.room", &room)?, Head { cursor: cursor(epoch, seq)?, last });
+
+    async fn head(&self, room: RoomId) -> Result<Head, StoreError> {
+        self.heads(&[room]).await?.pop().map(|(_, head)| head).ok_or_else(|| corrupt("hub"))
     }
-    // A room that has no row yet begins in the hub's epoch.
-    let begin = Head { cursor: cursor(hub, 0)?, last: None };
-    Ok(rooms.iter().map(|room| (*room, found.get(room).copied().unwrap_or(begin))).collect())
-}
 
-pub(in crate::storage) async fn events_after(
-    store: &SqlStore,
-    room: RoomId,
-    after: u64,
-    limit: u32,
-) -> Result<Vec<RoomEvent>, StoreError> {
-    let args = [Arg::text(room), Arg::Int(seq_column(after)), Arg::Int(limit.into())];
-    let rows: Vec<RoomEventRow> = store.fetch(&EVENTS, &args).await?;
-    // Retention takes the oldest: what does not follow on `after` has a hole before it.
-    rows.into_iter()
-        .zip(after.saturating_add(1)..)
-        .take_while(|(row, expected)| row.seq == seq_column(*expected))
-        .map(|(row, _)| {
-            let seq = row.seq;
-            let (event, unreadable) = row.into_event(room)?;
-            if let Some(error) = unreadable {
-                report_unreadable(&store.metrics, "room_events", &format!("{room} {seq}"), &error);
-            }
-            Ok(event)
-        })
-        .collect()
-}
+    async fn heads(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Head)>, StoreError> {
+        if rooms.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<HeadRow> = self.fetch(&HEADS, &[Arg::texts(rooms)]).await?;
+        let hub = rows.first().ok_or_else(|| corrupt("hub"))?.hub;
+        let mut found: HashMap<RoomId, Head> = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let (Some(room), Some(epoch), Some(seq)) = (row.room, row.epoch, row.seq) else { continue };
+            // An id that cannot be read is not known, as that of an event past its retention: it keeps nobody out of the room.
+            let last = row.last.and_then(|id| id.parse().ok());
+            found.insert(parse("room_seq.room", &room)?, Head { cursor: cursor(epoch, seq)?, last });
+        }
+        // A room that has no row yet begins in the hub's epoch.
+        let begin = Head { cursor: cursor(hub, 0)?, last: None };
+        Ok(rooms.iter().map(|room| (*room, found.get(room).copied().unwrap_or(begin))).collect())
+    }
 
-pub(in crate::storage) async fn device_ack(
-    store: &SqlStore,
-    room: RoomId,
-    device: &str,
-) -> Result<Option<DeviceAck>, StoreError> {
-    let row: Option<AckRead> = store.fetch_first(&ACK, &[Arg::text(room), Arg::text(device)]).await?;
-    row.map(|row| {
-        Ok(DeviceAck {
-            room,
-            device: device.to_owned(),
-            user: parse("device_acks.user_id", &row.user_id)?,
-            cursor: cursor(row.epoch, row.seq)?,
-            at: Timestamp::from_micros(row.at),
+    async fn events_after(&self, room: RoomId, after: u64, limit: u32) -> Result<Vec<RoomEvent>, StoreError> {
+        let args = [Arg::text(room), Arg::Int(seq_column(after)), Arg::Int(limit.into())];
+        let rows: Vec<RoomEventRow> = self.fetch(&EVENTS, &args).await?;
+        // Retention takes the oldest: what does not follow on `after` has a hole before it.
+        rows.into_iter()
+            .zip(after.saturating_add(1)..)
+            .take_while(|(row, expected)| row.seq == seq_column(*expected))
+            .map(|(row, _)| {
+                let seq = row.seq;
+                let (event, unreadable) = row.into_event(room)?;
+                if let Some(error) = unreadable {
+                    report_unreadable(&self.metrics, "room_events", &format!("{room} {seq}"), &error);
+                }
+                Ok(event)
+            })
+            .collect()
+    }
+
+    async fn device_ack(&self, room: RoomId, device: &str) -> Result<Option<DeviceAck>, StoreError> {
+        let row: Option<AckRead> = self.fetch_first(&ACK, &[Arg::text(room), Arg::text(device)]).await?;
+        row.map(|row| {
+            Ok(DeviceAck {
+                room,
+                device: device.to_owned(),
+                user: parse("device_acks.user_id", &row.user_id)?,
+                cursor: cursor(row.epoch, row.seq)?,
+                at: Timestamp::from_micros(row.at),
+            })
         })
-    })
-    .transpose()
+        .transpose()
+    }
 }

@@ -7,7 +7,7 @@ use crate::domain::order::Party;
 use crate::domain::time::Timestamp;
 use crate::storage::command::MarkKind;
 use crate::storage::error::StoreError;
-use crate::storage::ports::{Happened, TimelineEntry};
+use crate::storage::ports::{TimelineEntry, TimelineEvent};
 use crate::storage::sql::rows::{corrupt, parse};
 use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
 use crate::storage::sql::store::SqlStore;
@@ -67,7 +67,7 @@ pub(in crate::storage) async fn timeline(
     let mut entries = Vec::new();
     for row in store.fetch::<MoveRow>(&MOVES, &args).await? {
         let party = Party::ALL.into_iter().find(|party| party.as_str() == row.party);
-        let what = Happened::Moved {
+        let what = TimelineEvent::Moved {
             from: row.from_status.map(|from| parse("order_events.from_status", &from)).transpose()?,
             to: parse("order_events.to_status", &row.to_status)?,
             party: party.ok_or_else(|| corrupt("order_events.party"))?,
@@ -78,12 +78,12 @@ pub(in crate::storage) async fn timeline(
     }
     for row in store.fetch::<AckRow>(&ACKS, &args).await? {
         let user = row.user_id.map(|user| parse("order_acks.user_id", &user)).transpose()?;
-        let what = Happened::Acknowledged { device: row.device, user };
+        let what = TimelineEvent::Acknowledged { device: row.device, user };
         entries.push(TimelineEntry { at: Timestamp::from_micros(row.at), what });
     }
     for row in store.fetch::<MarkRow>(&MARKS, &args).await? {
         let kind = [MarkKind::Shown, MarkKind::Acted].into_iter().find(|kind| kind.as_str() == row.kind);
-        let what = Happened::Marked {
+        let what = TimelineEvent::Marked {
             kind: kind.ok_or_else(|| corrupt("device_marks.kind"))?,
             device: row.device,
             user: parse("device_marks.user_id", &row.user_id)?,

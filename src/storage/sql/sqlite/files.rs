@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 use crate::telemetry::metrics::Metrics;
 
 use crate::storage::error::StoreError;
-use crate::storage::sql::connector::away;
+use crate::storage::sql::errors::away;
 
 /// What is wrong, for operators.
 pub(in crate::storage) const LOST: &str =

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection as _, Row as _};
 
@@ -20,13 +19,11 @@ use crate::storage::sql::pool::{Pool, PoolLimits};
 use crate::storage::sql::read_pool::Reading;
 use crate::storage::sql::store::{SqlStore, TRANSACTION_LIMIT};
 
-mod deadline;
-mod files;
+pub(super) mod deadline;
+pub(super) mod files;
+pub(super) mod maintenance;
 
-pub(in crate::storage) use deadline::Deadline;
-pub(in crate::storage) use files::{Files, LOST};
-
-static MIGRATIONS: Migrator = sqlx_macros::migrate!("migrations/sqlite");
+use files::Files;
 
 /// Readers never wait for the writer in WAL mode; a few keep slow lists from delaying single orders.
 const READERS: u32 = 4;
@@ -99,71 +96,10 @@ pub async fn connect(
     }))
 }
 
-/// The longest a checkpoint keeps the writer waiting.
-const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(1);
-
 async fn make_file(path: &Path) -> std::io::Result<()> {
     let mut open = tokio::fs::OpenOptions::new();
     open.write(true).create(true).truncate(false);
     #[cfg(unix)]
     open.mode(0o600);
     open.open(path).await.map(drop)
-}
-
-/// Folds the write-ahead log into the file and empties it, unless somebody needs it for longer than
-/// [`CHECKPOINT_PATIENCE`].
-pub(in crate::storage) async fn checkpoint(
-    options: &SqliteConnectOptions,
-    files: &Files,
-) -> Result<Checkpoint, StoreError> {
-    let unavailable = |e| Failure::from(e).error;
-    let options = options.clone().busy_timeout(CHECKPOINT_PATIENCE);
-    let mut connection = connect_sqlite(&options, files).await.map_err(away)?;
-    let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
-    let row = checkpoint.fetch_one(&mut connection).await.map_err(unavailable)?;
-    let busy: i64 = row.try_get(0).map_err(unavailable)?;
-    connection.close().await.map_err(unavailable)?;
-    Ok(if busy == 0 { Checkpoint::Done } else { Checkpoint::Busy })
-}
-
-/// A copy as of one moment, without the log beside it; on disk when this returns.
-pub(in crate::storage) async fn backup(
-    options: &SqliteConnectOptions,
-    files: &Files,
-    file: &Path,
-) -> Result<(), StoreError> {
-    let unusable = |e: std::io::Error| StoreError::NotHappened(format!("the file {}: {e}", file.display()));
-    // Made here first, so that it is never readable by others; SQLite fills an empty file.
-    let mut new = tokio::fs::OpenOptions::new();
-    new.write(true).create_new(true);
-    #[cfg(unix)]
-    new.mode(0o600);
-    let made = new.open(file).await.map_err(unusable)?;
-    let name = file.to_str().ok_or_else(|| StoreError::NotHappened("the file's name is no UTF-8".to_owned()));
-    let copied = async {
-        let mut connection = connect_sqlite(options, files).await.map_err(away)?;
-        let copy = sqlx::query("VACUUM INTO $1").bind(name?.to_owned());
-        copy.execute(&mut connection).await.map_err(|e| Failure::from(e).error)?;
-        connection.close().await.map_err(|e| Failure::from(e).error)?;
-        made.sync_all().await.map_err(unusable)
-    };
-    let copied = copied.await;
-    if copied.is_err() {
-        // Half a backup is worse than none.
-        let _ = tokio::fs::remove_file(file).await;
-    }
-    copied
-}
-
-/// Runs what is missing as the writer, so that a second process waits and then finds it done.
-pub(in crate::storage) async fn migrate(
-    options: &SqliteConnectOptions,
-    files: &Files,
-) -> Result<(), StoreError> {
-    let unavailable = |e| Failure::from(e).error;
-    let mut connection = connect_sqlite(options, files).await.map_err(away)?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
-    MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(failed)?;
-    transaction.commit().await.map_err(unavailable)?;
-    connection.close().await.map_err(unavailable)
 }

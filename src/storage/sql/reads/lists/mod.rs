@@ -21,7 +21,7 @@ use crate::storage::sql::rows::{ORDER_COLUMNS, OrderRow};
 use crate::storage::sql::search::{self, Word};
 use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Statement};
 
-use super::orders::with_lines;
+use super::order_items::with_lines;
 pub(in crate::storage) use asker::Asker;
 use indexed::Indexed;
 use newest::{Newest, Place};

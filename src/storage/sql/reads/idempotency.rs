@@ -1,0 +1,34 @@
+//! Stored responses of requests with an idempotency key.
+
+use async_trait::async_trait;
+
+use crate::domain::time::Timestamp;
+use crate::storage::batch::{KEPT_FOR, KeptRow};
+use crate::storage::command::KeptAnswer;
+use crate::storage::error::StoreError;
+use crate::storage::ports::IdempotencyReads;
+use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
+use crate::storage::sql::store::SqlStore;
+
+static KEPT: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        "SELECT scope, key, request_mac, status, body FROM idempotency_keys \
+         WHERE scope = $1 AND key = $2 AND created_at > $3",
+    )
+});
+
+/// What is asked here, for a look at how.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&LazyStatement] = &[&KEPT];
+
+#[async_trait]
+impl IdempotencyReads for SqlStore {
+    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError> {
+        let oldest = Timestamp::now().minus(KEPT_FOR);
+        let args = [Arg::text(scope), Arg::text(key), Arg::Int(oldest.as_micros())];
+        match self.fetch_first::<KeptRow>(&KEPT, &args).await? {
+            Some(row) => row.into_kept(&self.cipher),
+            None => Ok(None),
+        }
+    }
+}
