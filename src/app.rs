@@ -494,7 +494,7 @@ impl CommitObserver for Announcer {
     }
 
     fn uncertain(&self, commands: &[Command]) {
-        self.reads.uncertain(commands);
+        self.reads.commit_unknown(commands);
         for command in commands {
             // It is tried until it has happened; whoever asked for it need not wait for that.
             if let Action::EndSession { session } = command.action {

@@ -1,7 +1,7 @@
-//! Reads answered from memory. Nothing that was written is ever missed by whoever was told that it was written: a value
-//! carries the marks of everything it was made of, taken before it was read, and a commit moves the marks before its
-//! caller is answered. So a value read before a commit and kept after it is never given out.
+//! Read-your-writes cache. Each entry stores the versions of its inputs as of before the read; a commit bumps them before
+//! its caller is answered, so an entry read before a commit is never served after it.
 
+mod entry;
 mod invalidation;
 mod size;
 mod versions;
@@ -21,100 +21,51 @@ use crate::telemetry::Metrics;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{BusinessStats, OrderPage, OrderQuery, OrderScope, PageStart, Store};
 use crate::storage::settings::CacheSettings;
-use size::Weigh;
-use versions::{Marks, Seen, Subject};
+use entry::{
+    BusinessKey, CacheKey, Entry, FirstPage, FirstPageKey, Key, MembershipKey, MenuKey, OrderKey, StatsKey,
+};
+use size::EntrySize;
+use versions::{Input, Snapshot, Versions};
 
 /// Lists over more businesses than this are read anew each time.
 const MAX_BUSINESSES: u32 = 32;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Business(BusinessId),
-    Menu(BusinessId),
-    Membership(BusinessId, UserId),
-    Order(OrderId),
-    FirstPage(Box<FirstPage>),
-    /// Of the day that began then.
-    Stats(BusinessId, Timestamp),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct FirstPage {
-    scope: OrderScope,
-    business: Option<BusinessId>,
-    status: Option<Status>,
-    words: Vec<String>,
-    limit: u32,
-}
-
-impl Key {
-    /// The word in the metric.
-    const fn cache(&self) -> &'static str {
-        match self {
-            Self::Business(_) => "business",
-            Self::Menu(_) => "menu",
-            Self::Membership(..) => "membership",
-            Self::Order(_) => "order",
-            Self::FirstPage(_) => "orders",
-            Self::Stats(..) => "stats",
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Value {
-    Business(Arc<Business>),
-    Menu(Arc<Vec<MenuItem>>),
-    Order(Arc<Order>),
-    Page(Arc<OrderPage>),
-    Stats(BusinessStats),
-    Membership(MemberRole),
-}
-
-/// Whether a copy may be out of date.
+/// Whether a cached value may be out of date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Freshness {
-    /// Read just now, or good still.
+    /// Read just now, or within its time.
     Fresh,
-    /// The store is away and this is the last that was read; its time has been over for so long.
+    /// The store is away and this was the last read; its time ended so long ago.
     Stale(Duration),
 }
 
-/// What was read, perhaps some time ago.
+/// A value that was read, perhaps some time ago.
 #[derive(Clone, Debug)]
-pub struct Copied<T> {
-    /// The copy.
+pub struct Cached<T> {
+    /// The value itself.
     pub value: T,
     /// Whether it may be out of date.
     pub freshness: Freshness,
 }
 
-impl Copied<Value> {
-    /// As the kind its key stands for.
-    fn of<T>(self, kind: impl FnOnce(Value) -> Option<T>) -> Option<Copied<T>> {
-        kind(self.value).map(|value| Copied { value, freshness: self.freshness })
+impl<T> Cached<T> {
+    fn fresh(value: T) -> Self {
+        Self { value, freshness: Freshness::Fresh }
     }
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    value: Value,
-    seen: Seen,
-    good_until: Instant,
 }
 
 struct Inner {
     store: Arc<dyn Store>,
-    entries: Option<Cache<Key, Entry, Weigh>>,
-    marks: Marks,
+    entries: Option<Cache<Key, Entry, EntrySize>>,
+    versions: Versions,
     metrics: Metrics,
     settings: CacheSettings,
 }
 
-/// Reads of one node, from memory where they are still good, else from the store. Bounded in bytes and entries; what
-/// was used least goes first. While the store is away, what is in memory still answers when its time is over, for
-/// `stale_s` at most and marked [`Freshness::Stale`]; never what was changed through this node, nor what a commit without
-/// an answer may have changed. Cheap to clone.
+/// Cached reads of one node: from memory while an entry is fresh, else from the store. Bounded in bytes and entries; the least
+/// used goes first. While the store is away, an entry still answers after its time, for `stale_s` at most and marked
+/// [`Freshness::Stale`]; never one that was changed through this node, nor one that a commit without an answer may have changed.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct CachedReads(Arc<Inner>);
 
@@ -122,68 +73,62 @@ impl CachedReads {
     /// An empty cache before `store`.
     pub fn new(store: Arc<dyn Store>, settings: CacheSettings, metrics: Metrics) -> Self {
         let bytes = settings.max_bytes;
-        let weigh = Weigh::new(bytes, settings.max_entries);
-        let entries = (bytes > 0).then(|| Cache::with_weighter(settings.max_entries, bytes as u64, weigh));
-        Self(Arc::new(Inner { store, entries, marks: Marks::new(), metrics, settings }))
+        let size = EntrySize::new(bytes, settings.max_entries);
+        let entries = (bytes > 0).then(|| Cache::with_weighter(settings.max_entries, bytes as u64, size));
+        Self(Arc::new(Inner { store, entries, versions: Versions::new(), metrics, settings }))
     }
 
     /// A business.
     ///
     /// # Errors
     /// As the store.
-    pub async fn business(&self, id: BusinessId) -> Result<Option<Copied<Arc<Business>>>, StoreError> {
+    pub async fn business(&self, id: BusinessId) -> Result<Option<Cached<Arc<Business>>>, StoreError> {
         let read = async {
-            let seen = self.0.marks.see(&[Subject::Business(id)]);
+            let inputs = self.0.versions.snapshot(&[Input::Business(id)]);
             let found = self.0.store.business(id).await?;
-            Ok(found.map(|business| (Value::Business(Arc::new(business)), Some(seen))))
+            Ok(found.map(|business| (Arc::new(business), Some(inputs))))
         };
-        let found = self.through(Key::Business(id), self.0.settings.business_s, read).await?;
-        Ok(found
-            .and_then(|copy| copy.of(|value| if let Value::Business(v) = value { Some(v) } else { None })))
+        self.optional(BusinessKey(id), self.0.settings.business_s, read).await
     }
 
     /// The menu, by category and name.
     ///
     /// # Errors
     /// As the store.
-    pub async fn menu(&self, id: BusinessId) -> Result<Copied<Arc<Vec<MenuItem>>>, StoreError> {
+    pub async fn menu(&self, id: BusinessId) -> Result<Cached<Arc<Vec<MenuItem>>>, StoreError> {
         let read = async {
-            let seen = self.0.marks.see(&[Subject::Menu(id)]);
+            let inputs = self.0.versions.snapshot(&[Input::Menu(id)]);
             let menu = self.0.store.menu(id).await?;
-            Ok(Some((Value::Menu(Arc::new(menu)), Some(seen))))
+            Ok((Arc::new(menu), Some(inputs)))
         };
-        let found = self.through(Key::Menu(id), self.0.settings.business_s, read).await?;
-        found
-            .and_then(|copy| copy.of(|value| if let Value::Menu(v) = value { Some(v) } else { None }))
-            .ok_or_else(mixed_up)
+        self.required(MenuKey(id), self.0.settings.business_s, read).await
     }
 
     /// An order, phone and address in the clear. Nothing that a write depends on may come from here.
     ///
     /// # Errors
     /// As the store.
-    pub async fn order(&self, id: OrderId) -> Result<Option<Copied<Arc<Order>>>, StoreError> {
+    pub async fn order(&self, id: OrderId) -> Result<Option<Cached<Arc<Order>>>, StoreError> {
         let read = async {
-            let seen = self.0.marks.see(&[Subject::Order(id)]);
+            let inputs = self.0.versions.snapshot(&[Input::Order(id)]);
             let found = self.0.store.order(id).await?;
-            Ok(found.map(|order| (Value::Order(Arc::new(order)), Some(seen))))
+            Ok(found.map(|order| (Arc::new(order), Some(inputs))))
         };
-        let found = self.through(Key::Order(id), self.0.settings.order_s, read).await?;
-        Ok(found.and_then(|copy| copy.of(|value| if let Value::Order(v) = value { Some(v) } else { None })))
+        self.optional(OrderKey(id), self.0.settings.order_s, read).await
     }
 
     /// A page of orders. First pages come from memory, except lists of `placed` orders: devices read them after
-    /// `resync`, and what they do not see they do not ring for.
+    /// `resync`, and an order they do not see does not ring.
     ///
     /// # Errors
     /// As the store.
-    pub async fn orders(&self, query: &OrderQuery) -> Result<Copied<Arc<OrderPage>>, StoreError> {
-        let kept = query.start == PageStart::Offset(0) && query.status != Some(Status::Placed);
-        if !kept || self.0.entries.is_none() {
+    pub async fn orders(&self, query: &OrderQuery) -> Result<Cached<Arc<OrderPage>>, StoreError> {
+        let cacheable = query.start == PageStart::Offset(0) && query.status != Some(Status::Placed);
+        if !cacheable || self.0.entries.is_none() {
             let page = self.0.store.orders(query).await?;
-            return Ok(Copied { value: Arc::new(page), freshness: Freshness::Fresh });
+            return Ok(Cached::fresh(Arc::new(page)));
         }
-        let key = Key::FirstPage(Box::new(FirstPage {
+        let key = FirstPageKey(Box::new(FirstPage {
             scope: query.scope,
             business: query.business,
             status: query.status,
@@ -191,58 +136,54 @@ impl CachedReads {
             limit: query.limit,
         }));
         let read = async {
-            let seen = self.see_orders(query).await?;
+            let inputs = self.inputs_of_list(query).await?;
             let page = self.0.store.orders(query).await?;
-            Ok(Some((Value::Page(Arc::new(page)), seen)))
+            Ok((Arc::new(page), inputs))
         };
-        let found = self.through(key, self.0.settings.order_s, read).await?;
-        found
-            .and_then(|copy| copy.of(|value| if let Value::Page(v) = value { Some(v) } else { None }))
-            .ok_or_else(mixed_up)
+        self.required(key, self.0.settings.order_s, read).await
     }
 
-    /// The marks of everything a list is made of; `None` when that is too much.
-    async fn see_orders(&self, query: &OrderQuery) -> Result<Option<Seen>, StoreError> {
-        let marks = &self.0.marks;
-        let unknown = Subject::OrdersOfSomebody;
+    /// Versions of everything a list is made of; `None` for a list over more than [`MAX_BUSINESSES`].
+    async fn inputs_of_list(&self, query: &OrderQuery) -> Result<Option<Snapshot>, StoreError> {
+        let versions = &self.0.versions;
+        let unknown = Input::OrdersOfSomebody;
         Ok(Some(match (query.scope, query.business) {
-            (OrderScope::Customer(user), _) => marks.see(&[unknown, Subject::OrdersBy(user)]),
-            (OrderScope::Everybody, None) => marks.see(&[unknown, Subject::Orders]),
-            (OrderScope::Everybody, Some(business)) => marks.see(&[unknown, Subject::OrdersAt(business)]),
+            (OrderScope::Customer(user), _) => versions.snapshot(&[unknown, Input::OrdersBy(user)]),
+            (OrderScope::Everybody, None) => versions.snapshot(&[unknown, Input::Orders]),
+            (OrderScope::Everybody, Some(business)) => {
+                versions.snapshot(&[unknown, Input::OrdersAt(business)])
+            }
             (OrderScope::Member(user), Some(business)) => {
-                marks.see(&[unknown, Subject::Memberships(user), Subject::OrdersAt(business)])
+                versions.snapshot(&[unknown, Input::Memberships(user), Input::OrdersAt(business)])
             }
             (OrderScope::Member(user), None) => {
-                let mut seen = marks.see(&[unknown, Subject::Memberships(user)]);
+                let mut inputs = versions.snapshot(&[unknown, Input::Memberships(user)]);
                 let theirs = self.0.store.businesses_of(user, None, MAX_BUSINESSES + 1).await?;
                 if theirs.len() > MAX_BUSINESSES as usize {
                     return Ok(None);
                 }
-                let orders: Vec<Subject> = theirs.iter().map(|b| Subject::OrdersAt(b.id)).collect();
-                seen.extend(marks.see(&orders));
-                seen
+                let orders: Vec<Input> = theirs.iter().map(|b| Input::OrdersAt(b.id)).collect();
+                inputs.extend(versions.snapshot(&orders));
+                inputs
             }
         }))
     }
 
-    /// What a business did since its day began at `since`, and what waits there now.
+    /// Figures of a business for the day that began at `since`, and the number of orders that wait there now.
     ///
     /// # Errors
     /// As the store.
-    pub async fn stats(&self, id: BusinessId, since: Timestamp) -> Result<Copied<BusinessStats>, StoreError> {
+    pub async fn stats(&self, id: BusinessId, since: Timestamp) -> Result<Cached<BusinessStats>, StoreError> {
         let read = async {
-            let seen = self.0.marks.see(&[Subject::OrdersAt(id), Subject::OrdersOfSomebody]);
+            let inputs = self.0.versions.snapshot(&[Input::OrdersAt(id), Input::OrdersOfSomebody]);
             let stats = self.0.store.business_stats(id, since).await?;
-            Ok(Some((Value::Stats(stats), Some(seen))))
+            Ok((stats, Some(inputs)))
         };
-        let found = self.through(Key::Stats(id, since), self.0.settings.business_s, read).await?;
-        found
-            .and_then(|copy| copy.of(|value| if let Value::Stats(v) = value { Some(v) } else { None }))
-            .ok_or_else(mixed_up)
+        self.required(StatsKey(id, since), self.0.settings.business_s, read).await
     }
 
-    /// What somebody may see at a business; a change through this node counts from its commit on. Nothing that a write
-    /// depends on may come from here.
+    /// Role of a user at a business, for what they may see; a change through this node counts from its commit on. Nothing that
+    /// a write depends on may come from here.
     ///
     /// # Errors
     /// As the store.
@@ -250,82 +191,114 @@ impl CachedReads {
         &self,
         business: BusinessId,
         user: UserId,
-    ) -> Result<Option<Copied<MemberRole>>, StoreError> {
+    ) -> Result<Option<Cached<MemberRole>>, StoreError> {
         let read = async {
-            let seen = self.0.marks.see(&[Subject::Memberships(user)]);
+            let inputs = self.0.versions.snapshot(&[Input::Memberships(user)]);
             let role = self.0.store.membership(business, user).await?;
-            Ok(role.map(|role| (Value::Membership(role), Some(seen))))
+            Ok(role.map(|role| (role, Some(inputs))))
         };
-        let found = self.through(Key::Membership(business, user), self.0.settings.order_s, read).await?;
-        Ok(found
-            .and_then(|copy| copy.of(|value| if let Value::Membership(v) = value { Some(v) } else { None })))
+        self.optional(MembershipKey(business, user), self.0.settings.order_s, read).await
     }
 
-    /// From memory while it is good; else `read`, and kept for `seconds` with the
-    /// marks that came with it; else, when the store is away, what is still in memory.
-    async fn through(
+    /// The fresh entry; else the result of `read`, stored for `seconds` with the versions that came with it; else, while the
+    /// store is away, the stale entry.
+    async fn required<K: CacheKey>(
         &self,
-        key: Key,
+        key: K,
         seconds: u64,
-        read: impl Future<Output = Result<Option<(Value, Option<Seen>)>, StoreError>>,
-    ) -> Result<Option<Copied<Value>>, StoreError> {
-        let Some(entries) = &self.0.entries else {
-            return Ok(read.await?.map(|(value, _)| Copied { value, freshness: Freshness::Fresh }));
-        };
-        let good = self.held(entries, &key).filter(|copy| copy.freshness == Freshness::Fresh);
-        if good.is_some() {
-            self.count(&key, "hit");
-            return Ok(good);
+        read: impl Future<Output = Result<ReadValue<K::Value>, StoreError>>,
+    ) -> Result<Cached<K::Value>, StoreError> {
+        if let Some(hit) = self.fresh(&key) {
+            return Ok(hit);
         }
-        let found = match read.await {
-            Ok(found) => found,
-            Err(error @ (StoreError::Unavailable(_) | StoreError::TooSlow(_))) => {
-                let old = self.held(entries, &key).ok_or(error)?;
-                self.count(&key, "stale");
-                return Ok(Some(old));
-            }
-            Err(error) => return Err(error),
-        };
-        self.count(&key, "miss");
-        let Some((value, seen)) = found else {
-            entries.remove(&key);
-            return Ok(None);
-        };
-        match seen {
-            Some(seen) => self.keep(key, value.clone(), seen, seconds),
-            None => drop(entries.remove(&key)),
+        match read.await {
+            Ok(read) => Ok(self.insert(&key, read, seconds)),
+            Err(error) => self.stale(&key, error),
         }
-        Ok(Some(Copied { value, freshness: Freshness::Fresh }))
     }
 
-    /// What is in memory and was not changed since, however old within the bound.
-    fn held(&self, entries: &Cache<Key, Entry, Weigh>, key: &Key) -> Option<Copied<Value>> {
-        let entry = entries.get(key).filter(|entry| self.0.marks.hold(&entry.seen))?;
+    /// As [`Self::required`], of a value that may not exist: its absence is not stored.
+    async fn optional<K: CacheKey>(
+        &self,
+        key: K,
+        seconds: u64,
+        read: impl Future<Output = Result<Option<ReadValue<K::Value>>, StoreError>>,
+    ) -> Result<Option<Cached<K::Value>>, StoreError> {
+        if let Some(hit) = self.fresh(&key) {
+            return Ok(Some(hit));
+        }
+        match read.await {
+            Ok(Some(read)) => Ok(Some(self.insert(&key, read, seconds))),
+            Ok(None) => {
+                self.remove(&key);
+                Ok(None)
+            }
+            Err(error) => self.stale(&key, error).map(Some),
+        }
+    }
+
+    fn fresh<K: CacheKey>(&self, key: &K) -> Option<Cached<K::Value>> {
+        let hit = self.peek(key).filter(|entry| entry.freshness == Freshness::Fresh)?;
+        self.count::<K>("hit");
+        Some(hit)
+    }
+
+    /// The entry while the store is away; any other error is passed on.
+    fn stale<K: CacheKey>(&self, key: &K, error: StoreError) -> Result<Cached<K::Value>, StoreError> {
+        if !matches!(error, StoreError::Unavailable(_) | StoreError::TooSlow(_)) {
+            return Err(error);
+        }
+        let stale = self.peek(key).ok_or(error)?;
+        self.count::<K>("stale");
+        Ok(stale)
+    }
+
+    /// The entry, if its inputs have not changed and it is not older than the bound.
+    fn peek<K: CacheKey>(&self, key: &K) -> Option<Cached<K::Value>> {
+        let entry = self.0.entries.as_ref()?.get(&key.key())?;
+        if !self.0.versions.unchanged(&entry.inputs) {
+            return None;
+        }
         let now = Instant::now();
-        let freshness = if now < entry.good_until {
+        let freshness = if now < entry.fresh_until {
             Freshness::Fresh
         } else {
-            Freshness::Stale(now.saturating_duration_since(entry.good_until))
+            Freshness::Stale(now.saturating_duration_since(entry.fresh_until))
         };
         let bound = Freshness::Stale(Duration::from_secs(self.0.settings.stale_s));
-        (freshness <= bound).then_some(Copied { value: entry.value, freshness })
+        let value = K::unpack(entry.value)?;
+        (freshness <= bound).then_some(Cached { value, freshness })
     }
 
-    fn count(&self, key: &Key, result: &str) {
-        self.0.metrics.cache_requests_total.with_label_values(&[key.cache(), result]).inc();
+    fn insert<K: CacheKey>(&self, key: &K, read: ReadValue<K::Value>, seconds: u64) -> Cached<K::Value> {
+        let (value, inputs) = read;
+        match (&self.0.entries, inputs) {
+            (Some(entries), Some(inputs)) => {
+                self.count::<K>("miss");
+                let fresh_until = Instant::now() + Duration::from_secs(seconds);
+                let entry = Entry { value: K::pack(value.clone()), inputs, fresh_until };
+                entries.insert(key.key(), entry);
+            }
+            (_, None) => self.remove(key),
+            (None, Some(_)) => {}
+        }
+        Cached::fresh(value)
     }
 
-    fn keep(&self, key: Key, value: Value, seen: Seen, seconds: u64) {
+    fn remove<K: CacheKey>(&self, key: &K) {
         if let Some(entries) = &self.0.entries {
-            let good_until = Instant::now() + Duration::from_secs(seconds);
-            entries.insert(key, Entry { value, seen, good_until });
+            self.count::<K>("miss");
+            entries.remove(&key.key());
         }
     }
+
+    fn count<K: CacheKey>(&self, result: &str) {
+        self.0.metrics.cache_requests_total.with_label_values(&[K::LABEL, result]).inc();
+    }
 }
 
-fn mixed_up() -> StoreError {
-    StoreError::Corrupt("the cache holds another kind of value under a key".to_owned())
-}
+/// A value and the versions of its inputs as of before the read; without them it is not stored.
+type ReadValue<V> = (V, Option<Snapshot>);
 
 #[cfg(test)]
 mod tests;

@@ -1,31 +1,31 @@
-//! What an entry takes up, roughly: enough to keep the cache within its bounds.
+//! Size of an entry in bytes, about: exact enough to keep the cache within its bounds.
 
 use quick_cache::Weighter;
 
 use crate::domain::business::{Business, MenuItem};
 use crate::domain::order::{Order, OrderItem};
 
-use super::{Entry, Key, Value};
+use super::entry::{Entry, Key, Value};
 
 /// The map's own share of an entry, and the entry itself.
 const OVERHEAD: usize = 128 + size_of::<Key>() + size_of::<Entry>();
 
-/// Weighs in bytes, and every entry at least so much that no more than the entries allowed fit.
+/// Counts bytes, and for every entry at least so many that no more than the entries allowed fit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Weigh {
+pub(super) struct EntrySize {
     least: u64,
 }
 
-impl Weigh {
+impl EntrySize {
     pub(super) fn new(max_bytes: usize, max_entries: usize) -> Self {
         Self { least: (max_bytes / max_entries.max(1)) as u64 }
     }
 }
 
-impl Weighter<Key, Entry> for Weigh {
+impl Weighter<Key, Entry> for EntrySize {
     fn weight(&self, key: &Key, entry: &Entry) -> u64 {
         let words = match key {
-            Key::FirstPage(page) => page.words.iter().map(String::len).sum(),
+            Key::FirstPage(page) => page.0.words.iter().map(String::len).sum(),
             _ => 0,
         };
         let value = match &entry.value {
@@ -36,10 +36,10 @@ impl Weighter<Key, Entry> for Weigh {
             }
             Value::Menu(menu) => menu.iter().map(item).sum(),
             Value::Order(one) => order(one),
-            Value::Page(page) => page.orders.iter().map(order).sum(),
+            Value::FirstPage(page) => page.orders.iter().map(order).sum(),
             Value::Stats(_) | Value::Membership(_) => 0,
         };
-        let bytes = OVERHEAD + words + entry.seen.len() * size_of::<(usize, u64)>() + value;
+        let bytes = OVERHEAD + words + entry.inputs.len() * size_of::<(usize, u64)>() + value;
         (bytes as u64).max(self.least)
     }
 }

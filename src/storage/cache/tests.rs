@@ -142,7 +142,7 @@ async fn what_a_commit_changed_or_may_have_changed_is_not_given_out_as_stale() {
         if certain {
             world.reads.committed(&commands, &outcomes);
         } else {
-            world.reads.uncertain(&commands);
+            world.reads.commit_unknown(&commands);
         }
         world.store.close().await;
         assert!(world.reads.menu(id).await.is_err());
@@ -178,7 +178,7 @@ async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in()
     let action =
         Action::MoveOrder(MoveOrder { order: OrderId::generate(), user: None, request, reason: None });
     let command = Command { id: crate::domain::ids::CommandId::generate(), at: since, action };
-    world.reads.uncertain(&[command]);
+    world.reads.commit_unknown(&[command]);
     world.store.close().await;
     assert!(world.reads.stats(id, since).await.is_err());
     assert!(world.reads.orders(&everybody).await.is_err());
@@ -218,7 +218,7 @@ async fn who_works_where_is_remembered_and_a_removal_holds_from_its_commit_on() 
     assert!(world.reads.membership(id, stranger).await.is_err(), "nobody is let in by silence");
     let action = Action::RemoveMember { business: id, user: owner };
     let command = Command { id: crate::domain::ids::CommandId::generate(), at: Timestamp::default(), action };
-    world.reads.uncertain(&[command]);
+    world.reads.commit_unknown(&[command]);
     assert!(world.reads.membership(id, owner).await.is_err(), "a removal that may have happened holds");
 }
 
@@ -228,11 +228,11 @@ async fn a_value_read_before_a_commit_and_kept_after_it_is_never_given_out() {
     let id = world.business.id;
     run(&mut *world.lane, first_soup(id)).await;
     // A reader that is overtaken between its read and its keeping.
-    let seen = world.reads.0.marks.see(&[Subject::Menu(id)]);
+    let seen = world.reads.0.versions.snapshot(&[Input::Menu(id)]);
     let old = Arc::new(world.store.menu(id).await.unwrap());
     let (commands, outcomes) = run(&mut *world.lane, soup(id, 700)).await;
     world.reads.committed(&commands, &outcomes);
-    world.reads.keep(Key::Menu(id), Value::Menu(old), seen, 300);
+    world.reads.insert(&MenuKey(id), (old, Some(seen)), 300);
     assert_eq!(world.reads.menu(id).await.unwrap().value[0].price_minor, 700);
 }
 

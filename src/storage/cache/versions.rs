@@ -1,61 +1,63 @@
-//! What shows that a value was changed since it was read: a mark for each subject, which a commit moves on.
+//! Versions of everything cached values are made of: a commit bumps those it changes, and an entry whose inputs have other
+//! versions than before its read is not served.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::ids::{BusinessId, OrderId, UserId};
 
-/// Marks there are, a power of two; 512 KiB. Subjects that share one only cost each other a read.
-const MARKS: usize = 1 << 16;
+/// Number of versions, a power of two; 512 KiB. Inputs that share one only cost each other a read.
+const VERSIONS: usize = 1 << 16;
 
-/// What a commit changes.
+/// Part of the store that values are made of and a commit changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Subject {
+pub(super) enum Input {
     Business(BusinessId),
     Menu(BusinessId),
     Order(OrderId),
     OrdersAt(BusinessId),
     OrdersBy(UserId),
     Orders,
-    /// Nobody knows whose and where: of every list and every count.
+    /// Orders of an unknown customer and business: part of every list and every count.
     OrdersOfSomebody,
     Memberships(UserId),
 }
 
-/// The marks of what a value is made of, as they were before it was read.
-pub(super) type Seen = Vec<(usize, u64)>;
+/// Versions of the inputs of one value as of before it was read.
+pub(super) type Snapshot = Vec<(usize, u64)>;
 
-pub(super) struct Marks {
+pub(super) struct Versions {
     hasher: RandomState,
     slots: Box<[AtomicU64]>,
 }
 
-impl Marks {
+impl Versions {
     pub(super) fn new() -> Self {
-        Self { hasher: RandomState::new(), slots: (0..MARKS).map(|_| AtomicU64::new(0)).collect() }
+        Self { hasher: RandomState::new(), slots: (0..VERSIONS).map(|_| AtomicU64::new(0)).collect() }
     }
 
-    pub(super) fn slot(&self, subject: Subject) -> usize {
-        (self.hasher.hash_one(subject) % MARKS as u64) as usize
+    pub(super) fn slot(&self, input: Input) -> usize {
+        (self.hasher.hash_one(input) % VERSIONS as u64) as usize
     }
 
-    pub(super) fn see(&self, subjects: &[Subject]) -> Seen {
-        subjects
+    pub(super) fn snapshot(&self, inputs: &[Input]) -> Snapshot {
+        inputs
             .iter()
-            .map(|subject| {
-                let slot = self.slot(*subject);
+            .map(|input| {
+                let slot = self.slot(*input);
                 (slot, self.slots[slot].load(Ordering::SeqCst))
             })
             .collect()
     }
 
-    pub(super) fn hold(&self, seen: &Seen) -> bool {
-        seen.iter().all(|(slot, mark)| self.slots[*slot].load(Ordering::SeqCst) == *mark)
+    /// Whether every version is still that of the snapshot.
+    pub(super) fn unchanged(&self, snapshot: &Snapshot) -> bool {
+        snapshot.iter().all(|(slot, version)| self.slots[*slot].load(Ordering::SeqCst) == *version)
     }
 
-    pub(super) fn move_on(&self, subjects: &[Subject]) {
-        for subject in subjects {
-            self.slots[self.slot(*subject)].fetch_add(1, Ordering::SeqCst);
+    pub(super) fn bump(&self, inputs: &[Input]) {
+        for input in inputs {
+            self.slots[self.slot(*input)].fetch_add(1, Ordering::SeqCst);
         }
     }
 }
