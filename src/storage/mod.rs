@@ -20,7 +20,11 @@ pub use sql::{postgres, sqlite};
 
 // The names under which `batch` knows what is below `sql`.
 use crypto::cipher;
-use sql::{acknowledged, connection, connector, errors as failure, rows, search, statement};
+use sql::{acknowledged, connection, connector, rows, search, statement};
+
+mod failure {
+    pub(super) use super::sql::errors::{Retry, TxError as Failure, away};
+}
 
 /// The words of `text` that orders are searched by: runs of letters and digits, at most `max` of them.
 pub fn search_words(text: &str, max: usize) -> Vec<String> {

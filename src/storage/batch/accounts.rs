@@ -12,10 +12,11 @@ use crate::storage::command::{
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{number, parse};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 static CREATE_USER: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Insert("users"),
         "INSERT INTO users (id, email, password_hash, role, name, approved, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
     )
@@ -23,15 +24,18 @@ static CREATE_USER: LazyStatement = LazyStatement::new(|| {
 
 static SET_PASSWORD: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Update("users"),
         "UPDATE users SET password_hash = $2 WHERE id = $1 AND password_hash = coalesce($3, password_hash)",
     )
 });
 
-static APPROVE: LazyStatement =
-    LazyStatement::new(|| Statement::new("UPDATE users SET approved = TRUE WHERE id = $1"));
+static APPROVE: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Update("users"), "UPDATE users SET approved = TRUE WHERE id = $1")
+});
 
 static OPEN_SESSION: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Insert("sessions"),
         "INSERT INTO sessions (id, user_id, device_id, device_name, device_platform, generation, token_hash, \
              rotated_at, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $7, $8)",
     )
@@ -39,6 +43,7 @@ static OPEN_SESSION: LazyStatement = LazyStatement::new(|| {
 
 static LOCK_SESSION: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("sessions"),
         "SELECT s.user_id, s.device_id, (SELECT u.role FROM users u WHERE u.id = s.user_id) AS role, s.generation, s.token_hash, \
              s.previous_hash, s.used_generation, s.used_at, s.expires_at, s.ended_at FROM sessions s WHERE s.id = $1 {for_update}",
     )
@@ -46,19 +51,24 @@ static LOCK_SESSION: LazyStatement = LazyStatement::new(|| {
 
 static ROTATE: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Update("sessions"),
         "UPDATE sessions SET generation = generation + 1, previous_hash = token_hash, token_hash = $2, \
              rotated_at = $3, expires_at = $4 WHERE id = $1",
     )
 });
 
 static END_SESSION: LazyStatement = LazyStatement::new(|| {
-    Statement::new("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL")
+    Statement::new(
+        Operation::Update("sessions"),
+        "UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL",
+    )
 });
 
 // Only tokens that hold are worth knowing: nobody asks for what came after those of before.
 static SEEN: LazyStatement = LazyStatement::new(|| {
     const NEWER: &str = "r.generation = sessions.generation AND r.generation > coalesce(used_generation, -1)";
     Statement::over(
+        Operation::Update("sessions"),
         "id text, at int, generation int, used_at int",
         &format!(
             "UPDATE sessions SET \
@@ -72,7 +82,10 @@ static SEEN: LazyStatement = LazyStatement::new(|| {
 });
 
 static REDEEM: LazyStatement = LazyStatement::new(|| {
-    Statement::new("INSERT INTO tickets (jti, expires_at) VALUES ($1, $2) ON CONFLICT (jti) DO NOTHING")
+    Statement::new(
+        Operation::Insert("tickets"),
+        "INSERT INTO tickets (jti, expires_at) VALUES ($1, $2) ON CONFLICT (jti) DO NOTHING",
+    )
 });
 
 fn creation(changed: u64) -> Creation {

@@ -13,7 +13,7 @@ use crate::storage::command::{DeviceMark, Outcome, ReceivedAck};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{number, parse, seq_column};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::devices;
 pub(super) use plan::Left;
@@ -28,6 +28,7 @@ const ROW: &str = "room text, device text, user_id text, epoch int, seq int, at 
 // Read before the positions move: they say what was acknowledged before.
 static KNOWN: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Select("device_acks"),
         "room text, device text",
         "SELECT a.room, a.device, a.epoch, a.seq FROM {rows} \
          JOIN device_acks a ON a.room = r.room AND a.device = r.device",
@@ -37,6 +38,7 @@ static KNOWN: LazyStatement = LazyStatement::new(|| {
 // Only what can have been sent to the device counts: a room's history must not be claimed by whoever joins at its end.
 static ORDERS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("order_acks"),
         "room text, device text, user_id text, epoch int, after int, upto int, at int",
         "INSERT INTO order_acks (order_id, device, user_id, at) \
          SELECT e.order_id, r.device, r.user_id, r.at FROM {rows} \
@@ -49,6 +51,7 @@ static ORDERS: LazyStatement = LazyStatement::new(|| {
 
 static POSITIONS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("device_acks"),
         ROW,
         "INSERT INTO device_acks (room, device, user_id, epoch, seq, at) \
          SELECT r.room, r.device, r.user_id, r.epoch, r.seq, r.at FROM {rows} WHERE true ORDER BY r.room, r.device \
@@ -61,6 +64,7 @@ static POSITIONS: LazyStatement = LazyStatement::new(|| {
 // Of an event that is there and about an order: of others nobody reads a mark, and there are as many as somebody makes up.
 static MARK: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Insert("device_marks"),
         "INSERT INTO device_marks (room, device, epoch, seq, kind, user_id, at, order_id) \
          SELECT e.room, $2, e.epoch, e.seq, $5, $6, $7, e.order_id FROM room_events e \
          WHERE e.room = $1 AND e.epoch = $3 AND e.seq = $4 AND e.order_id IS NOT NULL \

@@ -14,10 +14,11 @@ use crate::storage::command::{
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 static CREATE: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Insert("businesses"),
         "INSERT INTO businesses (id, name, lat, lng, zone, timezone, currency, prep_minutes, tables, state, \
              extra_minutes, paused_until, version, created_at, updated_at, delivered_by, contact_email, contact_phone) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
@@ -26,8 +27,10 @@ static CREATE: LazyStatement = LazyStatement::new(|| {
 });
 
 static UPDATE: LazyStatement = LazyStatement::new(|| {
-    Statement::new(&format!(
-        "UPDATE businesses AS b SET name = COALESCE($2, name), lat = COALESCE($3, lat), lng = COALESCE($4, lng), \
+    Statement::new(
+        Operation::Update("businesses"),
+        &format!(
+            "UPDATE businesses AS b SET name = COALESCE($2, name), lat = COALESCE($3, lat), lng = COALESCE($4, lng), \
              zone = COALESCE($5, zone), timezone = COALESCE($6, timezone), \
              prep_minutes = COALESCE($7, prep_minutes), tables = COALESCE($8, tables), \
              extra_minutes = CASE WHEN $9 IS NULL THEN extra_minutes ELSE $10 END, \
@@ -37,13 +40,15 @@ static UPDATE: LazyStatement = LazyStatement::new(|| {
              contact_email = CASE WHEN $15 THEN $16 ELSE contact_email END, \
              contact_phone = CASE WHEN $15 THEN $17 ELSE contact_phone END \
          WHERE b.id = $1 RETURNING {}",
-        // SQLite gives the columns of RETURNING no alias.
-        BUSINESS_COLUMNS.replace("b.", "")
-    ))
+            // SQLite gives the columns of RETURNING no alias.
+            BUSINESS_COLUMNS.replace("b.", "")
+        ),
+    )
 });
 
 static PRICES: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("businesses"),
         "SELECT b.currency, (EXISTS (SELECT 1 FROM menu_items m WHERE m.business_id = $1) \
              OR EXISTS (SELECT 1 FROM orders o WHERE o.business_id = $1)) AS in_use FROM businesses b WHERE b.id = $1",
     )
@@ -51,6 +56,7 @@ static PRICES: LazyStatement = LazyStatement::new(|| {
 
 static ADD_ITEM: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Insert("menu_items"),
         "INSERT INTO menu_items (business_id, sku, name, category, price_minor, available) \
          VALUES ($1, $2, $3, $4, $5, $6)",
     )
@@ -58,6 +64,7 @@ static ADD_ITEM: LazyStatement = LazyStatement::new(|| {
 
 static MENU_STANDING: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("menu_items"),
         "SELECT (SELECT count(*) FROM menu_items WHERE business_id = $1) AS items, \
              (SELECT count(*) FROM menu_items WHERE business_id = $1 AND sku = $2) AS same",
     )
@@ -65,6 +72,7 @@ static MENU_STANDING: LazyStatement = LazyStatement::new(|| {
 
 static UPDATE_ITEM: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Update("menu_items"),
         "UPDATE menu_items SET name = COALESCE($3, name), \
              category = CASE WHEN $4 THEN $5 ELSE category END, \
              price_minor = COALESCE($6, price_minor), available = COALESCE($7, available) \
@@ -73,16 +81,22 @@ static UPDATE_ITEM: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-static REMOVE_ITEM: LazyStatement =
-    LazyStatement::new(|| Statement::new("DELETE FROM menu_items WHERE business_id = $1 AND sku = $2"));
+static REMOVE_ITEM: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Delete("menu_items"),
+        "DELETE FROM menu_items WHERE business_id = $1 AND sku = $2",
+    )
+});
 
 // Changes of one business's members go one after the other, or two owners could remove each other; so do additions to its
 // menu, or two could both take the last place.
-static LOCK: LazyStatement =
-    LazyStatement::new(|| Statement::new("SELECT id FROM businesses WHERE id = $1 {for_update}"));
+static LOCK: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Select("businesses"), "SELECT id FROM businesses WHERE id = $1 {for_update}")
+});
 
 static STANDING: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("users"),
         "SELECT (SELECT count(*) FROM users WHERE id = $2) AS users, \
              (SELECT role FROM members WHERE business_id = $1 AND user_id = $2) AS role, \
              (SELECT count(*) FROM members WHERE business_id = $1 AND role = 'owner') AS owners, \
@@ -92,16 +106,22 @@ static STANDING: LazyStatement = LazyStatement::new(|| {
 
 static PUT_MEMBER: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Insert("members"),
         "INSERT INTO members (business_id, user_id, role) VALUES ($1, $2, $3) \
          ON CONFLICT (business_id, user_id) DO UPDATE SET role = excluded.role",
     )
 });
 
-static REMOVE_MEMBER: LazyStatement =
-    LazyStatement::new(|| Statement::new("DELETE FROM members WHERE business_id = $1 AND user_id = $2"));
+static REMOVE_MEMBER: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Delete("members"),
+        "DELETE FROM members WHERE business_id = $1 AND user_id = $2",
+    )
+});
 
 static READ_NOTIFICATION: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Insert("notification_reads"),
         "INSERT INTO notification_reads (notification_id, user_id, at) \
          SELECT n.id, $2, $3 FROM notifications n WHERE n.id = $1 AND n.business_id = $4 \
          ON CONFLICT (notification_id, user_id) DO NOTHING",
@@ -110,6 +130,7 @@ static READ_NOTIFICATION: LazyStatement = LazyStatement::new(|| {
 
 static READ_AT: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("notification_reads"),
         "SELECT r.at FROM notification_reads r JOIN notifications n ON n.id = r.notification_id \
          WHERE r.notification_id = $1 AND r.user_id = $2 AND n.business_id = $3",
     )

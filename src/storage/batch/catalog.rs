@@ -11,14 +11,18 @@ use crate::domain::order::Draft;
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, parse};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 static BUSINESSES: LazyStatement = LazyStatement::new(|| {
-    Statement::new(&format!("SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.id = {{any}}"))
+    Statement::new(
+        Operation::Select("businesses"),
+        &format!("SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.id = {{any}}"),
+    )
 });
 
 static ITEMS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Select("menu_items"),
         "business_id text, sku text",
         "SELECT m.business_id, m.sku, m.name, m.category, m.price_minor, m.available FROM {rows} \
          JOIN menu_items m ON m.business_id = r.business_id AND m.sku = r.sku",

@@ -13,7 +13,7 @@ use crate::storage::error::StoreError;
 use crate::storage::failure::Failure;
 use crate::storage::ports::Attempt;
 use crate::storage::rows::{corrupt, parse};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::decide::Answer;
 use super::outcome::StoredOutcome;
@@ -22,17 +22,20 @@ use super::{keys, orders};
 // In order of the ids, and waiting on the index for a transaction that may still be dying.
 static CLAIM: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("commands"),
         "id text",
         "INSERT INTO commands (id) SELECT r.id FROM {rows} WHERE true ORDER BY r.id ON CONFLICT (id) DO NOTHING \
          RETURNING id",
     )
 });
 
-static READ: LazyStatement =
-    LazyStatement::new(|| Statement::new("SELECT id, outcome FROM commands WHERE id = {any}"));
+static READ: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Select("commands"), "SELECT id, outcome FROM commands WHERE id = {any}")
+});
 
 static INSERT: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("commands"),
         "id text, outcome text",
         "INSERT INTO commands (id, outcome) SELECT r.id, r.outcome FROM {rows}",
     )
@@ -40,6 +43,7 @@ static INSERT: LazyStatement = LazyStatement::new(|| {
 
 static COMPLETE: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Update("commands"),
         "id text, outcome text",
         "UPDATE commands SET outcome = r.outcome FROM {rows} WHERE commands.id = r.id",
     )

@@ -9,7 +9,7 @@ use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 /// Devices one user has at most; of more, those seen least recently go, with what is known of them.
 pub(super) const MAX_DEVICES: i64 = 50;
@@ -19,6 +19,7 @@ const NOTED_EVERY: i64 = 24 * 60 * 60 * 1_000_000;
 
 static SEEN: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("devices"),
         "user_id text, device text, at int",
         "INSERT INTO devices (user_id, device, seen_at) SELECT r.user_id, r.device, r.at FROM {rows} \
          LEFT JOIN devices d ON d.user_id = r.user_id AND d.device = r.device \
@@ -30,6 +31,7 @@ static SEEN: LazyStatement = LazyStatement::new(|| {
 
 static BOUND: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Update("devices"),
         "UPDATE devices SET gone_at = $2 WHERE gone_at IS NULL AND (user_id, device) IN \
          (SELECT n.user_id, n.device FROM (SELECT d.user_id, d.device, \
              row_number() OVER (PARTITION BY d.user_id ORDER BY d.seen_at DESC, d.device) AS nth \

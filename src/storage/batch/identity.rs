@@ -17,7 +17,7 @@ use crate::storage::connection::Connection;
 use crate::storage::error::StoreError;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{corrupt, cursor, parse, seq_column};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::telemetry::metrics::Metrics;
 
 /// Rooms compared in one statement, some milliseconds.
@@ -30,6 +30,7 @@ const NAMED: usize = 5;
 // nothing, and a room whose numbers have reached the one remembered has it unless another id stands there.
 static COMPARE: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Select("room_seq"),
         "room text, epoch int, seq int, id text",
         "SELECT r.room AS room, s.seq AS seq FROM {rows} LEFT JOIN room_seq s ON s.room = r.room \
          WHERE s.room IS NULL OR (s.epoch = r.epoch AND (s.seq < r.seq OR EXISTS (SELECT 1 FROM room_events e \
@@ -37,16 +38,21 @@ static COMPARE: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-static HUB: LazyStatement =
-    LazyStatement::new(|| Statement::new("UPDATE hub SET epoch = $2 WHERE id = 1 AND epoch = $1"));
+static HUB: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Update("hub"), "UPDATE hub SET epoch = $2 WHERE id = 1 AND epoch = $1")
+});
 
 // Locked upwards, as everybody locks rooms.
 static LOCK: LazyStatement = LazyStatement::new(|| {
-    Statement::new("SELECT s.room FROM room_seq s WHERE s.room = {any} ORDER BY s.room {for_update}")
+    Statement::new(
+        Operation::Select("room_seq"),
+        "SELECT s.room FROM room_seq s WHERE s.room = {any} ORDER BY s.room {for_update}",
+    )
 });
 
 static MOVE: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Update("room_seq"),
         "room text, epoch int",
         "UPDATE room_seq SET epoch = $2 FROM {rows} WHERE room_seq.room = r.room AND room_seq.epoch = r.epoch \
          RETURNING room_seq.room AS room",
@@ -55,6 +61,7 @@ static MOVE: LazyStatement = LazyStatement::new(|| {
 
 static HEAD: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("hub"),
         "SELECT COALESCE(s.epoch, h.epoch) AS epoch, COALESCE(s.seq, 0) AS seq FROM hub h \
          LEFT JOIN room_seq s ON s.room = $1 WHERE h.id = 1",
     )

@@ -9,13 +9,14 @@ use crate::storage::command::{InvitationAnswer, InvitationOutcome, Invitee, NewI
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::parse;
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::businesses::{lock, put_member_row, standing};
 
 // One statement for accounts that exist and for those that do not, so that its time tells nothing either.
 static INVITE: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Insert("invitations"),
         "INSERT INTO invitations (id, business_id, user_id, role, state, invited_by, created_at, expires_at) \
          SELECT $1, $2, u.id, $5, 'pending', $6, $7, $8 FROM users u \
          WHERE (u.email = $3 OR u.id = $4) AND u.role = 'merchant' \
@@ -30,6 +31,7 @@ static INVITE: LazyStatement = LazyStatement::new(|| {
 // Ids follow time: those behind the first so many are the oldest.
 static DROP_OLDEST_OF_BUSINESS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Delete("invitations"),
         "DELETE FROM invitations WHERE id IN \
              (SELECT id FROM invitations WHERE business_id = $1 ORDER BY id DESC LIMIT 1000 OFFSET $2)",
     )
@@ -37,6 +39,7 @@ static DROP_OLDEST_OF_BUSINESS: LazyStatement = LazyStatement::new(|| {
 
 static DROP_OLDEST_OF_USER: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Delete("invitations"),
         "DELETE FROM invitations WHERE id IN \
              (SELECT id FROM invitations WHERE user_id = $1 ORDER BY id DESC LIMIT 1000 OFFSET $2)",
     )
@@ -44,12 +47,14 @@ static DROP_OLDEST_OF_USER: LazyStatement = LazyStatement::new(|| {
 
 static READ: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("invitations"),
         "SELECT business_id, role, state FROM invitations WHERE id = $1 AND user_id = $2 AND expires_at > $3",
     )
 });
 
-static SET_STATE: LazyStatement =
-    LazyStatement::new(|| Statement::new("UPDATE invitations SET state = $2 WHERE id = $1"));
+static SET_STATE: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Update("invitations"), "UPDATE invitations SET state = $2 WHERE id = $1")
+});
 
 #[derive(FromRow)]
 struct InvitedRow {

@@ -13,7 +13,7 @@ use crate::storage::connection::Connection;
 use crate::storage::error::StoreError;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{number, open, seal};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::decide::CREATED;
 
@@ -24,6 +24,7 @@ pub(in crate::storage) const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 
 // transaction is claiming makes this wait until that one has ended.
 static CLAIM: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("idempotency_keys"),
         "scope text, key text, request_mac text, at int",
         "INSERT INTO idempotency_keys (scope, key, request_mac, created_at) \
          SELECT r.scope, r.key, r.request_mac, r.at FROM {rows} WHERE true ORDER BY r.scope, r.key \
@@ -36,6 +37,7 @@ static CLAIM: LazyStatement = LazyStatement::new(|| {
 
 static READ: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Select("idempotency_keys"),
         "scope text, key text",
         "SELECT k.scope, k.key, k.request_mac, k.status, k.body FROM {rows} \
          JOIN idempotency_keys k ON k.scope = r.scope AND k.key = r.key",
@@ -44,6 +46,7 @@ static READ: LazyStatement = LazyStatement::new(|| {
 
 static ANSWER: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Update("idempotency_keys"),
         "scope text, key text, request_mac text, status int, body text",
         "UPDATE idempotency_keys SET request_mac = r.request_mac, status = r.status, body = r.body FROM {rows} \
          WHERE idempotency_keys.scope = r.scope AND idempotency_keys.key = r.key",
@@ -52,6 +55,7 @@ static ANSWER: LazyStatement = LazyStatement::new(|| {
 
 static FREE: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Delete("idempotency_keys"),
         "scope text, key text",
         "DELETE FROM idempotency_keys WHERE (scope, key) IN (SELECT r.scope, r.key FROM {rows})",
     )

@@ -9,10 +9,11 @@ use crate::domain::ids::{BusinessId, OrderId};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{corrupt, number, parse};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 static COUNT: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("order_counters"),
         "business_id text, day text, n int",
         "INSERT INTO order_counters (business_id, day, last) \
          SELECT r.business_id, r.day, r.n FROM {rows} WHERE true ORDER BY r.business_id, r.day \
@@ -24,6 +25,7 @@ static COUNT: LazyStatement = LazyStatement::new(|| {
 // The words of the index, which holds open orders only.
 static IN_USE: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Select("orders"),
         "business_id text, n int",
         "SELECT r.business_id, r.n FROM {rows} WHERE EXISTS (SELECT 1 FROM orders o \
              WHERE o.business_id = r.business_id AND o.order_number = r.n \

@@ -12,23 +12,28 @@ use crate::storage::command::MoveOrder;
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble};
-use crate::storage::statement::{Arg, Dialect, LazyStatement, Statement};
+use crate::storage::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
 
 use super::numbers;
 
 static LOCK: LazyStatement = LazyStatement::new(|| {
-    Statement::new(&format!(
-        "SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = {{any}} ORDER BY o.id {{for_update}}"
-    ))
+    Statement::new(
+        Operation::Select("orders"),
+        &format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = {{any}} ORDER BY o.id {{for_update}}"),
+    )
 });
 
 static READ: LazyStatement = LazyStatement::new(|| {
-    Statement::new(&format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = {{any}}"))
+    Statement::new(
+        Operation::Select("orders"),
+        &format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = {{any}}"),
+    )
 });
 
 /// The lines of the orders whose ids are given.
 pub(in crate::storage) static ITEMS_OF_ORDERS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("order_items"),
         "SELECT order_id, line, sku, name, qty, price_minor FROM order_items WHERE order_id = {any} \
          ORDER BY order_id, line",
     )
@@ -47,6 +52,7 @@ static INSERT: LazyStatement = LazyStatement::new(|| {
     let from: Vec<String> = into.split(", ").map(|column| format!("r.{}", column.trim())).collect();
     let from = from.join(", ");
     Statement::apart(
+        Operation::Insert("orders"),
         ROW,
         &format!(
             "INSERT INTO orders ({into}, search) \
@@ -65,6 +71,7 @@ pub(super) const NEXT_SEARCH_ROW: &str =
 // SQLite only: Postgres keeps the terms in the order's own row.
 pub(super) static INSERT_TERMS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("order_search"),
         "id text, terms text",
         "INSERT INTO order_search (rowid, words) SELECT o.search_row, r.terms FROM {rows} CROSS JOIN orders o ON o.id = r.id",
     )
@@ -72,6 +79,7 @@ pub(super) static INSERT_TERMS: LazyStatement = LazyStatement::new(|| {
 
 static INSERT_ITEMS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("order_items"),
         "order_id text, line int, sku text, name text, qty int, price_minor int",
         "INSERT INTO order_items (order_id, line, sku, name, qty, price_minor) \
          SELECT r.order_id, r.line, r.sku, r.name, r.qty, r.price_minor FROM {rows}",
@@ -80,6 +88,7 @@ static INSERT_ITEMS: LazyStatement = LazyStatement::new(|| {
 
 static UPDATE: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Update("orders"),
         "id text, status text, payment_status text, prep_minutes int, version int, updated_at int, ready_at int, \
          delivered_by text, ended_code text, ended_text text, delivery_version int, payment_version int",
         "UPDATE orders SET status = r.status, payment_status = r.payment_status, prep_minutes = r.prep_minutes, \
@@ -91,6 +100,7 @@ static UPDATE: LazyStatement = LazyStatement::new(|| {
 
 static INSERT_EVENTS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("order_events"),
         "order_id text, version int, from_status text, to_status text, party text, user_id text, reason text, \
          at int",
         "INSERT INTO order_events (order_id, version, from_status, to_status, party, user_id, reason, at) \

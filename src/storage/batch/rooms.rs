@@ -13,10 +13,11 @@ use crate::protocol::event::{EventData, RoomEvent};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{NotificationRow, RoomEventRow, corrupt, cursor, parse, seq_column};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 static NOTIFY: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("notifications"),
         "id text, business_id text, kind text, title text, message text, data text, priority text, created_at int",
         "INSERT INTO notifications (id, business_id, kind, title, message, data, priority, created_at) \
          SELECT r.id, r.business_id, r.kind, r.title, r.message, r.data, r.priority, r.created_at FROM {rows}",
@@ -26,6 +27,7 @@ static NOTIFY: LazyStatement = LazyStatement::new(|| {
 // Takes the rooms' locks in the order of their names: lanes that share rooms wait, and never in a circle.
 static NUMBER: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("room_seq"),
         "room text, n int",
         "INSERT INTO room_seq (room, epoch, seq) \
          SELECT r.room, h.epoch, r.n FROM {rows} CROSS JOIN hub h WHERE true ORDER BY r.room \
@@ -36,6 +38,7 @@ static NUMBER: LazyStatement = LazyStatement::new(|| {
 
 static INSERT: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Insert("room_events"),
         "room text, epoch int, seq int, id text, kind text, at int, data text, order_id text",
         "INSERT INTO room_events (room, epoch, seq, id, kind, at, data, order_id) \
          SELECT r.room, r.epoch, r.seq, r.id, r.kind, r.at, r.data, r.order_id FROM {rows}",

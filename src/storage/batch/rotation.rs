@@ -10,7 +10,7 @@ use crate::storage::command::{Advanced, Outcome, RowKey, SealedColumn};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{AFTER_ALL, open, seal};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::keys::row_name;
 
@@ -22,7 +22,7 @@ fn lock_rows(column: SealedColumn) -> Statement {
         "SELECT t.id AS first, '' AS second, t.{column} AS sealed FROM {table} t \
          WHERE t.id IN (SELECT r.first FROM {{rows}}) AND t.{column} IS NOT NULL ORDER BY t.id {{for_update}}"
     );
-    Statement::over(KEY, &text)
+    Statement::over(Operation::Select(table), KEY, &text)
 }
 
 const ROW: &str = "first text, second text, old text, new text";
@@ -33,7 +33,7 @@ fn reseal_rows(column: SealedColumn) -> Statement {
     let text = format!(
         "UPDATE {table} SET {column} = r.new FROM {{rows}} WHERE {table}.id = r.first AND {table}.{column} = r.old"
     );
-    Statement::over(ROW, &text)
+    Statement::over(Operation::Update(table), ROW, &text)
 }
 
 static PHONES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::OrderPhone));
@@ -49,6 +49,7 @@ static RESEAL_BUSINESS_PHONES: LazyStatement =
 
 static BODIES: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Select("idempotency_keys"),
         KEY,
         "SELECT k.scope AS first, k.key AS second, k.body AS sealed FROM idempotency_keys k \
          WHERE (k.scope, k.key) IN (SELECT r.first, r.second FROM {rows}) AND k.body IS NOT NULL \
@@ -58,26 +59,32 @@ static BODIES: LazyStatement = LazyStatement::new(|| {
 
 static RESEAL_BODIES: LazyStatement = LazyStatement::new(|| {
     Statement::over(
+        Operation::Update("idempotency_keys"),
         ROW,
         "UPDATE idempotency_keys SET body = r.new FROM {rows} \
          WHERE idempotency_keys.scope = r.first AND idempotency_keys.key = r.second AND idempotency_keys.body = r.old",
     )
 });
 
-static HUB: LazyStatement =
-    LazyStatement::new(|| Statement::new("UPDATE hub SET epoch = $1 WHERE id = 1 AND epoch <> $1"));
+static HUB: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Update("hub"), "UPDATE hub SET epoch = $1 WHERE id = 1 AND epoch <> $1")
+});
 
 // From the last one down: rooms of new orders come after it, where nobody has to go, since they begin in the new epoch.
 // Locked upwards all the same, as everybody locks them.
 static ROOMS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("room_seq"),
         "SELECT s.room FROM room_seq s WHERE s.room IN \
          (SELECT b.room FROM room_seq b WHERE b.room < $1 ORDER BY b.room DESC LIMIT $2) ORDER BY s.room {for_update}",
     )
 });
 
 static MOVE_ROOMS: LazyStatement = LazyStatement::new(|| {
-    Statement::new("UPDATE room_seq SET epoch = $2 WHERE room = {any} AND epoch <> $2")
+    Statement::new(
+        Operation::Update("room_seq"),
+        "UPDATE room_seq SET epoch = $2 WHERE room = {any} AND epoch <> $2",
+    )
 });
 
 #[derive(FromRow)]

@@ -14,20 +14,20 @@ use crate::storage::error::StoreError;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{number, parse};
 use crate::storage::search::{self, Document, Searched};
-use crate::storage::statement::{Arg, Dialect, LazyStatement, Statement};
+use crate::storage::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
 
 use super::orders::{INSERT_TERMS, NEXT_SEARCH_ROW};
 
 /// A deletion of at most `$2` rows, in whatever order the index has them. Rows that another lane holds are left for
 /// the next time: waiting for them in another order than that lane could be waiting in a circle.
-fn deletion(table: &str, key: &str, old: &str) -> Statement {
+fn deletion(table: &'static str, key: &str, old: &str) -> Statement {
     let text = |lock: &str| {
         format!(
             "DELETE FROM {table} WHERE ({key}) IN \
              (SELECT {key} FROM {table} WHERE {old} LIMIT $2 {lock})"
         )
     };
-    Statement::apart("", &text("FOR UPDATE SKIP LOCKED"), &text(""))
+    Statement::apart(Operation::Delete(table), "", &text("FOR UPDATE SKIP LOCKED"), &text(""))
 }
 
 static TICKETS: LazyStatement = LazyStatement::new(|| deletion("tickets", "jti", "expires_at < $1"));
@@ -62,11 +62,11 @@ static UNSEEN: LazyStatement = LazyStatement::new(|| {
              (SELECT user_id, device FROM devices WHERE seen_at < $1 AND gone_at IS NULL LIMIT $2 {lock})"
         )
     };
-    Statement::apart("", &text("FOR UPDATE SKIP LOCKED"), &text(""))
+    Statement::apart(Operation::Update("devices"), "", &text("FOR UPDATE SKIP LOCKED"), &text(""))
 });
 
 /// A deletion of at most `$1` rows that belong to devices that have gone.
-fn deletion_of_gone(table: &str, key: &[&str]) -> Statement {
+fn deletion_of_gone(table: &'static str, key: &[&str]) -> Statement {
     let list = |of: &str| key.iter().map(|column| format!("{of}{column}")).collect::<Vec<_>>().join(", ");
     let text = |lock: &str| {
         format!(
@@ -77,7 +77,7 @@ fn deletion_of_gone(table: &str, key: &[&str]) -> Statement {
             list("t.")
         )
     };
-    Statement::apart("", &text("FOR UPDATE OF t SKIP LOCKED"), &text(""))
+    Statement::apart(Operation::Delete(table), "", &text("FOR UPDATE OF t SKIP LOCKED"), &text(""))
 }
 
 static ACKS_OF_GONE: LazyStatement =
@@ -93,26 +93,29 @@ static GONE: LazyStatement = LazyStatement::new(|| {
              (SELECT user_id, device FROM devices WHERE gone_at IS NOT NULL LIMIT $1 {lock})"
         )
     };
-    Statement::apart("", &text("FOR UPDATE SKIP LOCKED"), &text(""))
+    Statement::apart(Operation::Delete("devices"), "", &text("FOR UPDATE SKIP LOCKED"), &text(""))
 });
 
 /// The next `$3` rows in the order of their keys.
-fn next_rows(table: &str, first: &str, second: &str) -> Statement {
-    Statement::new(&format!(
-        "SELECT {first} AS first, {second} AS second FROM {table} WHERE ({first}, {second}) > ($1, $2) \
+fn next_rows(table: &'static str, first: &str, second: &str) -> Statement {
+    Statement::new(
+        Operation::Select(table),
+        &format!(
+            "SELECT {first} AS first, {second} AS second FROM {table} WHERE ({first}, {second}) > ($1, $2) \
          ORDER BY {first}, {second} LIMIT $3"
-    ))
+        ),
+    )
 }
 
 /// A deletion of those between two keys that are old.
-fn sweeping(table: &str, first: &str, second: &str, old: &str) -> Statement {
+fn sweeping(table: &'static str, first: &str, second: &str, old: &str) -> Statement {
     let text = |lock: &str| {
         format!(
             "DELETE FROM {table} WHERE ({first}, {second}) IN (SELECT {first}, {second} FROM {table} \
              WHERE ({first}, {second}) > ($1, $2) AND ({first}, {second}) <= ($3, $4) AND {old} {lock})"
         )
     };
-    Statement::apart("", &text("FOR UPDATE SKIP LOCKED"), &text(""))
+    Statement::apart(Operation::Delete(table), "", &text("FOR UPDATE SKIP LOCKED"), &text(""))
 }
 
 static NEXT_ACKS: LazyStatement = LazyStatement::new(|| next_rows("device_acks", "room", "device"));
@@ -124,6 +127,7 @@ static OLD_COUNTERS: LazyStatement =
 
 static UNINDEXED: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("hub"),
         "SELECT search_below AS first, '' AS second FROM hub WHERE id = 1 AND search_below IS NOT NULL",
     )
 });
@@ -138,15 +142,24 @@ static LOCK_UNINDEXED: LazyStatement = LazyStatement::new(|| {
              ORDER BY o.id {{for_update}}"
         )
     };
-    Statement::apart("", &text("CAST(0 AS BIGINT)"), &text("o.search_row IS NOT NULL"))
+    Statement::apart(
+        Operation::Select("orders"),
+        "",
+        &text("CAST(0 AS BIGINT)"),
+        &text("o.search_row IS NOT NULL"),
+    )
 });
 
 static SKUS: LazyStatement = LazyStatement::new(|| {
-    Statement::new("SELECT i.order_id AS first, i.sku AS second FROM order_items i WHERE i.order_id = {any}")
+    Statement::new(
+        Operation::Select("order_items"),
+        "SELECT i.order_id AS first, i.sku AS second FROM order_items i WHERE i.order_id = {any}",
+    )
 });
 
 static INDEX: LazyStatement = LazyStatement::new(|| {
     Statement::apart(
+        Operation::Update("orders"),
         "id text, terms text, words text",
         "UPDATE orders SET search = array_to_tsvector(string_to_array(r.terms, ' ')) FROM {rows} WHERE orders.id = r.id",
         &format!(
@@ -156,12 +169,14 @@ static INDEX: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-static INDEXED_TO: LazyStatement =
-    LazyStatement::new(|| Statement::new("UPDATE hub SET search_below = $1 WHERE id = 1"));
+static INDEXED_TO: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Update("hub"), "UPDATE hub SET search_below = $1 WHERE id = 1")
+});
 
 // Reads a sample of each index: some milliseconds however large the file is.
-static SAMPLE: LazyStatement = LazyStatement::new(|| Statement::new("PRAGMA analysis_limit = 400"));
-static ANALYZE: LazyStatement = LazyStatement::new(|| Statement::new("ANALYZE"));
+static SAMPLE: LazyStatement =
+    LazyStatement::new(|| Statement::new(Operation::Other, "PRAGMA analysis_limit = 400"));
+static ANALYZE: LazyStatement = LazyStatement::new(|| Statement::new(Operation::Other, "ANALYZE"));
 
 /// What every id made at or after `at` is not less than.
 fn first_id_of(prefix: &str, at: Timestamp) -> Arg {

@@ -19,7 +19,7 @@ const PATIENT_EVERY: u32 = 4;
 
 /// What a question to the database showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) enum Heard {
+pub(in crate::storage) enum Probe {
     /// It is there, whatever it said.
     Answer,
     /// Nobody answered: no connection, or no word in time.
@@ -28,7 +28,7 @@ pub(in crate::storage) enum Heard {
 
 /// The circuit turned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) enum Turn {
+pub(in crate::storage) enum CircuitChange {
     /// From now on reads are refused.
     Opened,
     /// From now on reads pass again; they were refused for so long.
@@ -39,11 +39,11 @@ pub(in crate::storage) enum Turn {
 /// probes, one at a time, find out when the database is back. What began before the last silence was counted is part of
 /// that silence, so that connections which break together count as one.
 #[derive(Debug, Default)]
-pub(in crate::storage) struct Breaker {
+pub(in crate::storage) struct CircuitBreaker {
     opened: Option<Instant>,
     silences: u32,
     last_silence: Option<Instant>,
-    doubted: bool,
+    suspected: bool,
     prober: Prober,
     probes: u32,
 }
@@ -57,34 +57,39 @@ enum Prober {
     Retired,
 }
 
-impl Breaker {
+impl CircuitBreaker {
     pub(in crate::storage) fn circuit(&self) -> Circuit {
         if self.opened.is_some() { Circuit::Open } else { Circuit::Closed }
     }
 
     /// What was asked at `began` has come to this by `now`.
-    pub(in crate::storage) fn heard(&mut self, heard: Heard, began: Instant, now: Instant) -> Option<Turn> {
-        match heard {
-            Heard::Answer => {
-                (self.silences, self.last_silence, self.doubted) = (0, None, false);
-                self.opened.take().map(|opened| Turn::Closed(now.saturating_duration_since(opened)))
+    pub(in crate::storage) fn record(
+        &mut self,
+        probe: Probe,
+        began: Instant,
+        now: Instant,
+    ) -> Option<CircuitChange> {
+        match probe {
+            Probe::Ok => {
+                (self.silences, self.last_silence, self.suspected) = (0, None, false);
+                self.opened.take().map(|opened| CircuitChange::Closed(now.saturating_duration_since(opened)))
             }
-            Heard::Silence if self.last_silence.is_some_and(|last| began < last) => None,
-            Heard::Silence => {
+            Probe::NoResponse if self.last_silence.is_some_and(|last| began < last) => None,
+            Probe::NoResponse => {
                 self.silences = self.silences.saturating_add(1);
                 self.last_silence = Some(now);
                 if self.opened.is_some() || self.silences < OPENS_AFTER {
                     return None;
                 }
                 self.opened = Some(now);
-                Some(Turn::Opened)
+                Some(CircuitChange::Opened)
             }
         }
     }
 
     /// A read waits for long. That alone opens nothing, but it is worth a probe.
-    pub(in crate::storage) fn doubt(&mut self) {
-        self.doubted = true;
+    pub(in crate::storage) fn suspect(&mut self) {
+        self.suspected = true;
     }
 
     /// Whether a prober has to be started now; whoever is told so starts it.
@@ -117,7 +122,7 @@ impl Breaker {
     }
 
     fn is_unsure(&self) -> bool {
-        self.opened.is_some() || self.silences > 0 || self.doubted
+        self.opened.is_some() || self.silences > 0 || self.suspected
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::telemetry::metrics::Metrics;
 
-use super::errors::{Failure, is_broken_connection};
+use super::errors::{TxError, is_broken_connection};
 use super::sqlite::deadline::Deadline;
 use super::statement::{Arg, Dialect, Statement};
 
@@ -27,7 +27,7 @@ impl<T> SharedRow for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r
 
 /// The connection of either database.
 #[derive(Debug)]
-pub(in crate::storage) enum Link {
+pub(in crate::storage) enum DriverConnection {
     Postgres(Box<PgConnection>),
     /// With the end of its statements, where they have one.
     Sqlite(Box<SqliteConnection>, Option<Deadline>),
@@ -50,7 +50,7 @@ pub(in crate::storage) enum Soundness {
 /// limit, beyond which the connection is [`Soundness::Silent`] and only to be thrown away.
 #[derive(Debug)]
 pub(in crate::storage) struct Connection {
-    link: Link,
+    driver: DriverConnection,
     metrics: Metrics,
     limit: Duration,
     soundness: Soundness,
@@ -60,15 +60,15 @@ pub(in crate::storage) struct Connection {
 const COMMIT_MARGIN: Duration = Duration::from_secs(2);
 
 impl Connection {
-    /// Over `link`, with the longest wait for an answer: beyond what the server allows a statement.
-    pub(in crate::storage) fn new(link: Link, metrics: Metrics, limit: Duration) -> Self {
-        Self { link, metrics, limit, soundness: Soundness::Sound }
+    /// Over `driver`, with the longest wait for an answer: beyond what the server allows a statement.
+    pub(in crate::storage) fn new(driver: DriverConnection, metrics: Metrics, limit: Duration) -> Self {
+        Self { driver, metrics, limit, soundness: Soundness::Sound }
     }
 
     pub(in crate::storage) fn dialect(&self) -> Dialect {
-        match self.link {
-            Link::Postgres(_) => Dialect::Postgres,
-            Link::Sqlite(..) => Dialect::Sqlite,
+        match self.driver {
+            DriverConnection::Postgres(_) => Dialect::Postgres,
+            DriverConnection::Sqlite(..) => Dialect::Sqlite,
         }
     }
 
@@ -81,7 +81,7 @@ impl Connection {
         &mut self,
         statement: &Statement,
         args: &[Arg],
-    ) -> Result<Vec<T>, Failure> {
+    ) -> Result<Vec<T>, TxError> {
         let text = statement.text(self.dialect());
         let metrics = self.metrics.clone();
         let _running = statement.operation().begin(&metrics);
@@ -96,9 +96,9 @@ impl Connection {
     ) -> Result<Vec<T>, Error> {
         self.soundness = Soundness::Asked;
         let limit = self.limit;
-        let answer = match &mut self.link {
-            Link::Postgres(c) => timeout(limit, fetch_postgres(&mut **c, text, args)).await,
-            Link::Sqlite(c, deadline) => {
+        let answer = match &mut self.driver {
+            DriverConnection::Postgres(c) => timeout(limit, fetch_postgres(&mut **c, text, args)).await,
+            DriverConnection::Sqlite(c, deadline) => {
                 deadline.as_ref().inspect(|deadline| deadline.begin());
                 let answer = timeout(limit, fetch_sqlite(&mut **c, text, args)).await;
                 deadline.as_ref().inspect(|deadline| deadline.end());
@@ -113,7 +113,7 @@ impl Connection {
         &mut self,
         statement: &Statement,
         args: &[Arg],
-    ) -> Result<Option<T>, Failure> {
+    ) -> Result<Option<T>, TxError> {
         Ok(self.fetch(statement, args).await?.into_iter().next())
     }
 
@@ -122,18 +122,18 @@ impl Connection {
         &mut self,
         statement: &Statement,
         args: &[Arg],
-    ) -> Result<u64, Failure> {
+    ) -> Result<u64, TxError> {
         let text = statement.text(self.dialect());
         let metrics = self.metrics.clone();
         let _running = statement.operation().begin(&metrics);
         self.soundness = Soundness::Asked;
         let limit = self.limit;
-        let answer = match &mut self.link {
-            Link::Postgres(c) => {
+        let answer = match &mut self.driver {
+            DriverConnection::Postgres(c) => {
                 let query = sqlx::query_with(text, postgres_args(args)?);
                 timeout(limit, query.execute(&mut **c)).await.map(|done| done.map(|d| d.rows_affected()))
             }
-            Link::Sqlite(c, _) => {
+            DriverConnection::Sqlite(c, _) => {
                 let query = sqlx::query_with(text, sqlite_args(args)?);
                 timeout(limit, query.execute(&mut **c)).await.map(|done| done.map(|d| d.rows_affected()))
             }
@@ -142,7 +142,7 @@ impl Connection {
     }
 
     /// Begins a transaction; on SQLite as the writer at once, so that it never has to give way later.
-    pub(in crate::storage) async fn begin(&mut self) -> Result<(), Failure> {
+    pub(in crate::storage) async fn begin(&mut self) -> Result<(), TxError> {
         let word = match self.dialect() {
             Dialect::Postgres => "BEGIN",
             Dialect::Sqlite => "BEGIN IMMEDIATE",
@@ -151,12 +151,12 @@ impl Connection {
     }
 
     /// Sends COMMIT. Never after an error: Postgres answers an aborted transaction's COMMIT with success.
-    pub(in crate::storage) async fn commit(&mut self) -> Result<(), Failure> {
-        self.say("COMMIT", self.limit + COMMIT_MARGIN).await.map_err(Failure::at_commit)
+    pub(in crate::storage) async fn commit(&mut self) -> Result<(), TxError> {
+        self.say("COMMIT", self.limit + COMMIT_MARGIN).await.map_err(TxError::at_commit)
     }
 
     /// Gives the transaction up.
-    pub(in crate::storage) async fn rollback(&mut self) -> Result<(), Failure> {
+    pub(in crate::storage) async fn rollback(&mut self) -> Result<(), TxError> {
         Ok(self.say("ROLLBACK", self.limit).await?)
     }
 
@@ -164,9 +164,9 @@ impl Connection {
     /// connection that was left in the middle of one is sound again if this succeeds.
     pub(in crate::storage) async fn ping(&mut self, limit: Duration) -> Result<(), Error> {
         self.soundness = Soundness::Asked;
-        let answer = match &mut self.link {
-            Link::Postgres(c) => timeout(limit, c.ping()).await,
-            Link::Sqlite(c, _) => timeout(limit, c.ping()).await,
+        let answer = match &mut self.driver {
+            DriverConnection::Postgres(c) => timeout(limit, c.ping()).await,
+            DriverConnection::Sqlite(c, _) => timeout(limit, c.ping()).await,
         };
         self.settled(answer, limit)
     }
@@ -174,9 +174,9 @@ impl Connection {
     /// Says goodbye, within a second where somebody else is on the other side.
     pub(in crate::storage) async fn close(self) {
         // It is gone either way.
-        match self.link {
-            Link::Postgres(c) => drop(timeout(GOODBYE_WITHIN, c.close()).await),
-            Link::Sqlite(c, deadline) => {
+        match self.driver {
+            DriverConnection::Postgres(c) => drop(timeout(GOODBYE_WITHIN, c.close()).await),
+            DriverConnection::Sqlite(c, deadline) => {
                 // What nobody waits for any more ends before it is closed.
                 deadline.inspect(|deadline| deadline.give_up());
                 drop(c.close().await);
@@ -186,9 +186,11 @@ impl Connection {
 
     async fn say(&mut self, word: &'static str, limit: Duration) -> Result<(), Error> {
         self.soundness = Soundness::Asked;
-        let answer = match &mut self.link {
-            Link::Postgres(c) => timeout(limit, c.execute(word)).await.map(|done| done.map(drop)),
-            Link::Sqlite(c, _) => timeout(limit, c.execute(word)).await.map(|done| done.map(drop)),
+        let answer = match &mut self.driver {
+            DriverConnection::Postgres(c) => timeout(limit, c.execute(word)).await.map(|done| done.map(drop)),
+            DriverConnection::Sqlite(c, _) => {
+                timeout(limit, c.execute(word)).await.map(|done| done.map(drop))
+            }
         };
         self.settled(answer, limit)
     }

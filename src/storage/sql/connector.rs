@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::telemetry::metrics::Metrics;
 
-use super::connection::{Connection, Link, no_answer};
+use super::connection::{Connection, DriverConnection, no_answer};
 use super::postgres::session::SessionSettings;
 use super::sqlite::deadline::Deadline;
 use super::sqlite::files::Files;
@@ -41,16 +41,16 @@ impl Connector {
     pub(in crate::storage) async fn connect(&self, metrics: Metrics) -> Result<Connection, Error> {
         Ok(match self {
             Self::Postgres { options, session, timeout, answer } => {
-                let link = Box::new(connect_postgres(options, session, *timeout).await?);
-                Connection::new(Link::Postgres(link), metrics, *answer)
+                let driver = Box::new(connect_postgres(options, session, *timeout).await?);
+                Connection::new(DriverConnection::Postgres(driver), metrics, *answer)
             }
             Self::Sqlite { options, files, answer, statement } => {
-                let mut link = Box::new(connect_sqlite(options, files).await?);
+                let mut driver = Box::new(connect_sqlite(options, files).await?);
                 let deadline = match statement {
-                    Some(limit) => Some(Deadline::of(&mut link, *limit).await?),
+                    Some(limit) => Some(Deadline::of(&mut driver, *limit).await?),
                     None => None,
                 };
-                Connection::new(Link::Sqlite(link, deadline), metrics, *answer)
+                Connection::new(DriverConnection::Sqlite(driver, deadline), metrics, *answer)
             }
         })
     }

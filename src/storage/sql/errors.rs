@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use sqlx::Error;
 
-use super::circuit_breaker::Heard;
+use super::circuit_breaker::Probe;
 use crate::storage::error::StoreError;
 
 /// An error inside a transaction: what the caller is told, and whether trying once more may help at once.
 #[derive(Debug)]
-pub(in crate::storage) struct Failure {
+pub(in crate::storage) struct TxError {
     pub(in crate::storage) error: StoreError,
     pub(in crate::storage) retry: Retry,
 }
@@ -22,14 +22,14 @@ pub(in crate::storage) enum Retry {
     Never,
 }
 
-impl From<StoreError> for Failure {
+impl From<StoreError> for TxError {
     fn from(error: StoreError) -> Self {
         Self { error, retry: Retry::Never }
     }
 }
 
 /// How an SQLSTATE or SQLite code is to be taken before COMMIT was sent.
-enum Class {
+enum ErrorClass {
     Conflict,
     /// A limit of the hub's own was met: the database is there.
     Slow,
@@ -38,51 +38,53 @@ enum Class {
 }
 
 // SQLSTATE classes and codes: PostgreSQL documentation, appendix A.
-fn postgres_class(code: &str) -> Class {
+fn postgres_class(code: &str) -> ErrorClass {
     match code {
-        "40P01" | "40001" => Class::Conflict,
+        "40P01" | "40001" => ErrorClass::Conflict,
         // Lock and statement time-outs.
-        "55P03" | "57014" => Class::Slow,
+        "55P03" | "57014" => ErrorClass::Slow,
         // A standby that was not promoted yet, an idle transaction that was ended.
-        "25006" | "25P03" => Class::Away,
+        "25006" | "25P03" => ErrorClass::Away,
         // Connection, insufficient resources, operator intervention, system error.
-        _ if ["08", "53", "57", "58"].contains(&&code[..2.min(code.len())]) => Class::Away,
-        _ => Class::Refused,
+        _ if ["08", "53", "57", "58"].contains(&&code[..2.min(code.len())]) => ErrorClass::Away,
+        _ => ErrorClass::Refused,
     }
 }
 
 // Primary result codes, the low byte of an extended one: INTERRUPT; BUSY, LOCKED, NOMEM, READONLY, IOERR, FULL, CANTOPEN,
 // PROTOCOL.
-fn sqlite_class(code: i64) -> Class {
+fn sqlite_class(code: i64) -> ErrorClass {
     match code & 0xFF {
-        9 => Class::Slow,
-        5 | 6 | 7 | 8 | 10 | 13 | 14 | 15 => Class::Away,
-        _ => Class::Refused,
+        9 => ErrorClass::Slow,
+        5 | 6 | 7 | 8 | 10 | 13 | 14 | 15 => ErrorClass::Away,
+        _ => ErrorClass::Refused,
     }
 }
 
-fn class(database: &dyn sqlx::error::DatabaseError) -> Class {
+fn error_class(database: &dyn sqlx::error::DatabaseError) -> ErrorClass {
     let code = database.code().unwrap_or(Cow::Borrowed(""));
     if database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some() {
         postgres_class(&code)
     } else {
-        code.parse().map_or(Class::Refused, sqlite_class)
+        code.parse().map_or(ErrorClass::Refused, sqlite_class)
     }
 }
 
 /// What a failed read says about whether anybody is there; nothing when it was this side that had closed. A database
 /// that is slow or refuses has answered, except when it says that it cannot take anybody now.
-pub(in crate::storage) fn heard(error: &Error) -> Option<Heard> {
+pub(in crate::storage) fn probe_of(error: &Error) -> Option<Probe> {
     match error {
-        Error::Database(database) => Some(match class(&**database) {
-            Class::Away if is_closed_to_all(&database.code().unwrap_or(Cow::Borrowed(""))) => Heard::Silence,
-            _ => Heard::Answer,
+        Error::Database(database) => Some(match error_class(&**database) {
+            ErrorClass::Away if is_closed_to_all(&database.code().unwrap_or(Cow::Borrowed(""))) => {
+                Probe::NoResponse
+            }
+            _ => Probe::Ok,
         }),
         Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::PoolTimedOut | Error::WorkerCrashed => {
-            Some(Heard::Silence)
+            Some(Probe::NoResponse)
         }
         Error::PoolClosed => None,
-        _ => Some(Heard::Answer),
+        _ => Some(Probe::Ok),
     }
 }
 
@@ -104,7 +106,7 @@ fn is_closed_to_all(code: &str) -> bool {
 }
 
 /// What the database or the system said, without the names of layers in between.
-fn words(error: &Error) -> String {
+fn message(error: &Error) -> String {
     match error {
         Error::Database(database) => match database.code() {
             Some(code) => format!("{} (code {code})", database.message()),
@@ -115,15 +117,15 @@ fn words(error: &Error) -> String {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for TxError {
     fn from(error: Error) -> Self {
-        let text = words(&error);
+        let text = message(&error);
         let (error, retry) = match &error {
-            Error::Database(database) => match class(&**database) {
-                Class::Conflict => (StoreError::Unavailable(text), Retry::Now),
-                Class::Slow => (StoreError::TooSlow(text), Retry::Never),
-                Class::Away => (StoreError::Unavailable(text), Retry::Never),
-                Class::Refused => (StoreError::NotHappened(text), Retry::Never),
+            Error::Database(database) => match error_class(&**database) {
+                ErrorClass::Conflict => (StoreError::Unavailable(text), Retry::Now),
+                ErrorClass::Slow => (StoreError::TooSlow(text), Retry::Never),
+                ErrorClass::Away => (StoreError::Unavailable(text), Retry::Never),
+                ErrorClass::Refused => (StoreError::NotHappened(text), Retry::Never),
             },
             // A session that could not be given its settings.
             Error::Configuration(_)
@@ -146,19 +148,19 @@ impl From<Error> for Failure {
     }
 }
 
-impl Failure {
+impl TxError {
     /// An error that came while COMMIT was under way. Only what the database says when it is alive and has decided
     /// against the transaction is certain; a back end that was ended says so in a `Database` error of its own.
     pub(in crate::storage) fn at_commit(error: Error) -> Self {
         let decided = match &error {
             Error::Database(database) => {
                 let code = database.code().unwrap_or(Cow::Borrowed(""));
-                match class(&**database) {
-                    Class::Conflict => true,
-                    Class::Slow => false,
+                match error_class(&**database) {
+                    ErrorClass::Conflict => true,
+                    ErrorClass::Slow => false,
                     // SQLite keeps the transaction open when it could not get the lock in time.
-                    Class::Away => matches!(&*code, "5" | "261" | "517"),
-                    Class::Refused => {
+                    ErrorClass::Away => matches!(&*code, "5" | "261" | "517"),
+                    ErrorClass::Refused => {
                         code.starts_with("23") || code.parse().is_ok_and(|c: i64| c & 0xFF == 19)
                     }
                 }
@@ -171,7 +173,7 @@ impl Failure {
 
 /// While connecting nothing can have been refused: a wrong password or an absent database is put right elsewhere.
 pub(in crate::storage) fn away(error: Error) -> StoreError {
-    match Failure::from(error).error {
+    match TxError::from(error).error {
         StoreError::NotHappened(text) | StoreError::Corrupt(text) => StoreError::Unavailable(text),
         other => other,
     }
@@ -183,17 +185,20 @@ mod tests {
 
     #[test]
     fn codes_are_told_apart_by_what_is_known_afterwards() {
-        assert!(matches!(postgres_class("40P01"), Class::Conflict));
+        assert!(matches!(postgres_class("40P01"), ErrorClass::Conflict));
         for away in ["57P01", "08006", "53300", "25006"] {
-            assert!(matches!(postgres_class(away), Class::Away), "{away}");
+            assert!(matches!(postgres_class(away), ErrorClass::Away), "{away}");
         }
         for slow in ["57014", "55P03"] {
-            assert!(matches!(postgres_class(slow), Class::Slow), "{slow}");
+            assert!(matches!(postgres_class(slow), ErrorClass::Slow), "{slow}");
         }
         for refused in ["23505", "23503", "22021", "42601", ""] {
-            assert!(matches!(postgres_class(refused), Class::Refused), "{refused}");
+            assert!(matches!(postgres_class(refused), ErrorClass::Refused), "{refused}");
         }
-        assert!(matches!(sqlite_class(517), Class::Away) && matches!(sqlite_class(2067), Class::Refused));
+        assert!(
+            matches!(sqlite_class(517), ErrorClass::Away)
+                && matches!(sqlite_class(2067), ErrorClass::Refused)
+        );
     }
 
     #[test]
@@ -205,14 +210,14 @@ mod tests {
             assert!(!is_closed_to_all(open), "{open}");
         }
         let io = || Error::Io(std::io::ErrorKind::ConnectionRefused.into());
-        assert_eq!([heard(&io()), heard(&Error::PoolTimedOut)], [Some(Heard::Silence); 2]);
-        assert_eq!([heard(&Error::RowNotFound), heard(&Error::PoolClosed)], [Some(Heard::Answer), None]);
+        assert_eq!([probe_of(&io()), probe_of(&Error::PoolTimedOut)], [Some(Probe::NoResponse); 2]);
+        assert_eq!([probe_of(&Error::RowNotFound), probe_of(&Error::PoolClosed)], [Some(Probe::Ok), None]);
     }
 
     #[test]
     fn a_connection_lost_during_commit_leaves_the_outcome_unknown() {
         let lost = || Error::Io(std::io::ErrorKind::ConnectionReset.into());
-        assert!(matches!(Failure::from(lost()).error, StoreError::Unavailable(_)));
-        assert!(matches!(Failure::at_commit(lost()).error, StoreError::OutcomeUnknown(_)));
+        assert!(matches!(TxError::from(lost()).error, StoreError::Unavailable(_)));
+        assert!(matches!(TxError::at_commit(lost()).error, StoreError::OutcomeUnknown(_)));
     }
 }

@@ -2,13 +2,13 @@
 
 use sqlx::migrate::MigrateError;
 
-use super::errors::Failure;
+use super::errors::TxError;
 use crate::storage::error::StoreError;
 
 /// Every migration is a transaction: a failed one has changed nothing.
 pub(in crate::storage) fn failed(error: MigrateError) -> StoreError {
     match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Failure::from(error).error,
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => TxError::from(error).error,
         other => StoreError::NotHappened(other.to_string()),
     }
 }

@@ -4,29 +4,6 @@ use std::time::{Duration, Instant};
 
 use crate::telemetry::metrics::Metrics;
 
-/// First word of a statement, behind its `WITH`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) enum Verb {
-    Select,
-    Insert,
-    Update,
-    Delete,
-    /// Any other, such as `ANALYZE`.
-    Other,
-}
-
-impl Verb {
-    pub(in crate::storage) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Select => "select",
-            Self::Insert => "insert",
-            Self::Update => "update",
-            Self::Delete => "delete",
-            Self::Other => "other",
-        }
-    }
-}
-
 /// Table of a statement that asks none.
 pub(in crate::storage) const NO_TABLE: &str = "none";
 
@@ -61,23 +38,34 @@ const TABLES: [&str; 24] = [
 /// A statement that takes longer is worth a line in the log.
 const SLOW: Duration = Duration::from_millis(250);
 
-/// Labels of a statement: its verb, and the table it writes or reads first.
+/// Labels of a statement: the verb of its SQL, and the table it writes or reads first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) struct Operation {
-    verb: Verb,
-    table: &'static str,
+pub(in crate::storage) enum Operation {
+    Select(&'static str),
+    Insert(&'static str),
+    Update(&'static str),
+    Delete(&'static str),
+    /// Another verb, such as `ANALYZE`, of no table.
+    Other,
 }
 
 impl Operation {
-    pub(in crate::storage) fn new(verb: Verb, table: &'static str) -> Self {
-        debug_assert!(table == NO_TABLE || TABLES.contains(&table), "{table} is no table of the schema");
-        Self { verb, table }
+    /// Verb and table.
+    const fn labels(self) -> [&'static str; 2] {
+        match self {
+            Self::Select(table) => ["select", table],
+            Self::Insert(table) => ["insert", table],
+            Self::Update(table) => ["update", table],
+            Self::Delete(table) => ["delete", table],
+            Self::Other => ["other", NO_TABLE],
+        }
     }
 
-    /// Whether `text` names the verb and the table.
+    /// Whether the table is one of the schema, and `text` names it and the verb.
     pub(in crate::storage) fn is_named_in(self, text: &str) -> bool {
-        let verb = self.verb == Verb::Other || text.contains(&self.verb.as_str().to_uppercase());
-        verb && (self.table == NO_TABLE || text.contains(self.table))
+        let [verb, table] = self.labels();
+        let named = table == NO_TABLE || (TABLES.contains(&table) && text.contains(table));
+        named && (self == Self::Other || text.contains(&verb.to_uppercase()))
     }
 
     /// Measures from now until the timer is dropped.
@@ -96,7 +84,7 @@ pub(in crate::storage) struct QueryTimer<'m> {
 
 impl Drop for QueryTimer<'_> {
     fn drop(&mut self) {
-        let labels = [self.operation.verb.as_str(), self.operation.table];
+        let labels = self.operation.labels();
         let took = self.began.elapsed();
         if took > SLOW {
             let [operation, table] = labels;

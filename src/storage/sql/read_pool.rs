@@ -10,21 +10,22 @@ use tokio::time::{sleep, timeout};
 
 use crate::telemetry::metrics::Metrics;
 
-use super::circuit_breaker::{Breaker, Heard, Turn};
+use super::circuit_breaker::{CircuitBreaker, CircuitChange, Probe};
 use super::connection::{SharedRow, no_answer};
-use super::errors::{self, Failure};
+use super::errors::{self, TxError};
 use super::pool::Pool;
-use super::statement::{Arg, Dialect, LazyStatement, Statement};
+use super::statement::{Arg, Dialect, LazyStatement, NO_TABLE, Operation, Statement};
 use crate::storage::error::StoreError;
 use crate::storage::ports::Circuit;
 
 /// A read that waits for so long is worth a probe: far beyond what any read of daily life takes.
-const DOUBT_AFTER: Duration = Duration::from_secs(1);
+const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
 /// Between two probes. Little beside what a probe of a dead database takes, and no load for one that refuses at once.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 
-static PING: LazyStatement = LazyStatement::new(|| Statement::new("SELECT CAST(1 AS BIGINT) AS one"));
+static PING: LazyStatement =
+    LazyStatement::new(|| Statement::new(Operation::Select(NO_TABLE), "SELECT CAST(1 AS BIGINT) AS one"));
 
 #[derive(FromRow)]
 struct PingRow {
@@ -32,20 +33,20 @@ struct PingRow {
     one: i64,
 }
 
-/// A pool for reading, behind its breaker.
+/// Connections for reading, behind a circuit breaker.
 #[derive(Debug)]
-pub(in crate::storage) struct Reading {
+pub(in crate::storage) struct ReadPool {
     name: &'static str,
     pool: Arc<Pool>,
     /// The longest a read may take, waiting for a connection included.
     limit: Duration,
-    breaker: Mutex<Breaker>,
+    breaker: Mutex<CircuitBreaker>,
     /// Probes run where the store was made, which outlives the threads that only ask.
     runtime: Handle,
     metrics: Metrics,
 }
 
-impl Reading {
+impl ReadPool {
     /// Has to be called inside a runtime.
     pub(in crate::storage) fn new(
         name: &'static str,
@@ -91,26 +92,26 @@ impl Reading {
         let answer = tokio::select! {
             biased;
             answer = &mut asked => answer,
-            () = sleep(DOUBT_AFTER) => {
-                self.breaker().doubt();
+            () = sleep(SUSPECT_AFTER) => {
+                self.breaker().suspect();
                 self.probe_if_unsure();
                 asked.await
             }
         };
         match answer {
             Ok(Ok(rows)) => {
-                self.report(Heard::Answer, began);
+                self.report(Probe::Ok, began);
                 Ok(rows)
             }
             Ok(Err(error)) => {
-                if let Some(heard) = errors::heard(&error) {
-                    self.report(heard, began);
+                if let Some(probe) = errors::probe_of(&error) {
+                    self.report(probe, began);
                 }
-                Err(Failure::from(error).error)
+                Err(TxError::from(error).error)
             }
             Err(_) => {
-                self.report(Heard::Silence, began);
-                Err(Failure::from(no_answer("no answer", self.limit)).error)
+                self.report(Probe::NoResponse, began);
+                Err(TxError::from(no_answer("no answer", self.limit)).error)
             }
         }
     }
@@ -120,22 +121,22 @@ impl Reading {
         self.fetch::<PingRow>(&PING, &[]).await.map(drop)
     }
 
-    fn report(self: &Arc<Self>, heard: Heard, began: Instant) {
-        let turn = self.breaker().heard(heard, began, Instant::now());
-        match turn {
+    fn report(self: &Arc<Self>, probe: Probe, began: Instant) {
+        let change = self.breaker().record(probe, began, Instant::now());
+        match change {
             None => {}
-            Some(Turn::Opened) => {
+            Some(CircuitChange::Opened) => {
                 tracing::error!(
                     store = self.name,
                     "the database does not answer; reads are refused until it does"
                 );
             }
-            Some(Turn::Closed(refused)) => {
+            Some(CircuitChange::Closed(refused)) => {
                 let refused_ms = u64::try_from(refused.as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(store = self.name, refused_ms, "the database answers again");
             }
         }
-        if heard == Heard::Silence {
+        if probe == Probe::NoResponse {
             self.probe_if_unsure();
         }
     }
@@ -149,27 +150,27 @@ impl Reading {
     async fn probe_once(self: &Arc<Self>, within: Duration) {
         let began = Instant::now();
         let asked = self.pool.probe::<PingRow>(PING.text(self.dialect()));
-        let heard = match timeout(within, asked).await {
-            Ok(Ok(())) => Some(Heard::Answer),
-            Ok(Err(error)) => errors::heard(&error),
-            Err(_) => Some(Heard::Silence),
+        let probe = match timeout(within, asked).await {
+            Ok(Ok(())) => Some(Probe::Ok),
+            Ok(Err(error)) => errors::probe_of(&error),
+            Err(_) => Some(Probe::NoResponse),
         };
-        if let Some(heard) = heard {
-            self.report(heard, began);
+        if let Some(probe) = probe {
+            self.report(probe, began);
         }
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+    fn breaker(&self) -> MutexGuard<'_, CircuitBreaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Asks until it is known how things are, or nobody wants to know any more.
-async fn probe(reading: Weak<Reading>) {
-    while let Some(reading) = reading.upgrade() {
-        let Some(within) = reading.breaker().next_probe(reading.limit) else { return };
-        reading.probe_once(within).await;
-        drop(reading);
+async fn probe(read_pool: Weak<ReadPool>) {
+    while let Some(read_pool) = read_pool.upgrade() {
+        let Some(within) = read_pool.breaker().next_probe(read_pool.limit) else { return };
+        read_pool.probe_once(within).await;
+        drop(read_pool);
         sleep(PROBE_EVERY).await;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-pub(in crate::storage) use super::query_metrics::{NO_TABLE, Operation, Verb};
+pub(in crate::storage) use super::query_metrics::{NO_TABLE, Operation};
 
 /// Which SQL a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,26 +30,24 @@ pub(in crate::storage) struct Statement {
 pub(in crate::storage) type LazyStatement = LazyLock<Statement>;
 
 impl Statement {
-    /// A statement without `{rows}`; `table` is the one written or read first.
-    pub(in crate::storage) fn new(verb: Verb, table: &'static str, text: &str) -> Self {
-        Self::over(verb, table, "", text)
+    /// A statement without `{rows}`.
+    pub(in crate::storage) fn new(operation: Operation, text: &str) -> Self {
+        Self::over(operation, "", text)
     }
 
     /// A statement over `{rows}`: `columns` lists names and types as `id text, total int`. Types are `text`, `int`,
     /// `float` and `bool`.
-    pub(in crate::storage) fn over(verb: Verb, table: &'static str, columns: &str, text: &str) -> Self {
-        Self::apart(verb, table, columns, text, text)
+    pub(in crate::storage) fn over(operation: Operation, columns: &str, text: &str) -> Self {
+        Self::apart(operation, columns, text, text)
     }
 
     /// A statement over `{rows}` that the two dialects have to say differently.
     pub(in crate::storage) fn apart(
-        verb: Verb,
-        table: &'static str,
+        operation: Operation,
         columns: &str,
         postgres: &str,
         sqlite: &str,
     ) -> Self {
-        let operation = Operation::new(verb, table);
         debug_assert!(
             operation.is_named_in(postgres) && operation.is_named_in(sqlite),
             "a statement names its verb and table: {operation:?} in {postgres} and {sqlite}"
@@ -152,8 +150,7 @@ mod tests {
     #[test]
     fn one_list_of_columns_makes_both_tables() {
         let statement = Statement::over(
-            Verb::Select,
-            NO_TABLE,
+            Operation::Select(NO_TABLE),
             "id text, n int, ok bool",
             "SELECT * FROM {rows} WHERE id = {any}",
         );

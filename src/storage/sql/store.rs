@@ -16,7 +16,7 @@ use super::acknowledged::Acknowledged;
 use super::connection::SharedRow;
 use super::connector::Connector;
 use super::postgres::migrate as postgres;
-use super::read_pool::Reading;
+use super::read_pool::ReadPool;
 use super::sqlite::files::LOST;
 use super::sqlite::maintenance as sqlite;
 use super::statement::{Arg, Statement};
@@ -32,7 +32,7 @@ pub(in crate::storage) struct SqlStore {
     pub(in crate::storage) max_lanes: usize,
     pub(in crate::storage) connector: Connector,
     pub(in crate::storage) migrations: Connector,
-    pub(in crate::storage) reading: Arc<Reading>,
+    pub(in crate::storage) read_pool: Arc<ReadPool>,
     pub(in crate::storage) cipher: Arc<Cipher>,
     pub(in crate::storage) metrics: Metrics,
     /// What its lanes were told is committed.
@@ -45,7 +45,7 @@ impl SqlStore {
         statement: &Statement,
         args: &[Arg],
     ) -> Result<Vec<T>, StoreError> {
-        self.reading.fetch(statement, args).await
+        self.read_pool.fetch(statement, args).await
     }
 
     pub(in crate::storage) async fn fetch_first<T: SharedRow>(
@@ -85,7 +85,7 @@ impl Store for SqlStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.connector.check()?;
-        self.reading.ping().await
+        self.read_pool.ping().await
     }
 
     fn fault(&self) -> Option<&'static str> {
@@ -109,15 +109,15 @@ impl Store for SqlStore {
     }
 
     fn pool_size(&self) -> (u32, u32) {
-        self.reading.pool_size()
+        self.read_pool.pool_size()
     }
 
     fn circuit(&self) -> Circuit {
-        self.reading.circuit()
+        self.read_pool.circuit()
     }
 
     async fn close(&self) {
-        self.reading.close().await;
+        self.read_pool.close().await;
         if let Connector::Sqlite { files, .. } = &self.connector {
             files.close().await;
         }

@@ -6,26 +6,26 @@ const PATIENCE: Duration = Duration::from_secs(6);
 
 /// A breaker and a clock that goes on a millisecond with each thing that happens.
 struct Bench {
-    breaker: Breaker,
+    breaker: CircuitBreaker,
     now: Instant,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { breaker: Breaker::default(), now: Instant::now() }
+        Self { breaker: CircuitBreaker::default(), now: Instant::now() }
     }
 
-    fn hear(&mut self, heard: Heard) -> Option<Turn> {
+    fn hear(&mut self, heard: Probe) -> Option<CircuitChange> {
         let began = self.now;
         self.now += Duration::from_millis(1);
-        self.breaker.heard(heard, began, self.now)
+        self.breaker.record(heard, began, self.now)
     }
 }
 
 #[test]
 fn three_silences_in_a_row_open_the_circuit_and_one_answer_closes_it() {
-    use Heard::{Answer, Silence};
-    let table: &[(&[Heard], Circuit)] = &[
+    use Probe::{NoResponse as Silence, Ok as Answer};
+    let table: &[(&[Probe], Circuit)] = &[
         (&[], Circuit::Closed),
         (&[Silence, Silence], Circuit::Closed),
         (&[Silence, Silence, Silence], Circuit::Open),
@@ -49,41 +49,44 @@ fn reads_that_fall_silent_together_count_once() {
     let began = bench.now;
     let later = began + Duration::from_secs(1);
     for _ in 0..100 {
-        assert_eq!(bench.breaker.heard(Heard::Silence, began, later), None);
+        assert_eq!(bench.breaker.record(Probe::NoResponse, began, later), None);
     }
     assert_eq!(bench.breaker.circuit(), Circuit::Closed);
     bench.now = later;
-    assert_eq!([bench.hear(Heard::Silence), bench.hear(Heard::Silence)], [None, Some(Turn::Opened)]);
+    assert_eq!(
+        [bench.hear(Probe::NoResponse), bench.hear(Probe::NoResponse)],
+        [None, Some(CircuitChange::Opened)]
+    );
 }
 
 #[test]
 fn it_tells_once_how_long_reads_were_refused() {
     let mut bench = Bench::new();
-    let turns: Vec<_> = (0..5).filter_map(|_| bench.hear(Heard::Silence)).collect();
-    assert_eq!(turns, [Turn::Opened]);
+    let turns: Vec<_> = (0..5).filter_map(|_| bench.hear(Probe::NoResponse)).collect();
+    assert_eq!(turns, [CircuitChange::Opened]);
     bench.now += Duration::from_secs(60);
-    let Some(Turn::Closed(refused)) = bench.hear(Heard::Answer) else { panic!("it closes") };
+    let Some(CircuitChange::Closed(refused)) = bench.hear(Probe::Ok) else { panic!("it closes") };
     assert!(refused >= Duration::from_secs(60), "{refused:?}");
-    assert_eq!(bench.hear(Heard::Answer), None);
+    assert_eq!(bench.hear(Probe::Ok), None);
 }
 
 #[test]
 fn probes_begin_with_the_first_doubt_and_end_with_the_first_answer() {
     let mut bench = Bench::new();
     assert!(!bench.breaker.start_prober(), "nothing is in doubt");
-    bench.breaker.doubt();
+    bench.breaker.suspect();
     assert!(bench.breaker.start_prober());
     assert!(!bench.breaker.start_prober(), "one at a time");
     let waits: Vec<_> = (0..5).filter_map(|_| bench.breaker.next_probe(PATIENCE)).collect();
     assert_eq!(waits, [PROBE_WITHIN, PROBE_WITHIN, PROBE_WITHIN, PATIENCE, PROBE_WITHIN]);
     for _ in 0..3 {
-        bench.hear(Heard::Silence);
+        bench.hear(Probe::NoResponse);
     }
     let waits: Vec<_> = (0..3).filter_map(|_| bench.breaker.next_probe(PATIENCE)).collect();
     assert_eq!(waits, [OPEN_PROBE_WITHIN, OPEN_PROBE_WITHIN, PATIENCE]);
-    bench.hear(Heard::Answer);
+    bench.hear(Probe::Ok);
     assert_eq!(bench.breaker.next_probe(PATIENCE), None);
-    bench.hear(Heard::Silence);
+    bench.hear(Probe::NoResponse);
     assert!(bench.breaker.start_prober());
     bench.breaker.retire();
     assert_eq!(bench.breaker.next_probe(PATIENCE), None);
@@ -94,7 +97,7 @@ fn probes_begin_with_the_first_doubt_and_end_with_the_first_answer() {
 fn a_probe_never_takes_longer_than_a_read() {
     let short = Duration::from_millis(300);
     let mut bench = Bench::new();
-    bench.breaker.doubt();
+    bench.breaker.suspect();
     assert!(bench.breaker.start_prober());
     for _ in 0..8 {
         assert_eq!(bench.breaker.next_probe(short), Some(short));
@@ -103,7 +106,7 @@ fn a_probe_never_takes_longer_than_a_read() {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Hear(Heard),
+    Hear(Probe),
     Doubt,
     Start,
     Probe,
@@ -111,9 +114,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        Just(Step::Hear(Heard::Answer)),
-        Just(Step::Hear(Heard::Silence)),
-        Just(Step::Hear(Heard::Silence)),
+        Just(Step::Hear(Probe::Ok)),
+        Just(Step::Hear(Probe::NoResponse)),
+        Just(Step::Hear(Probe::NoResponse)),
         Just(Step::Doubt),
         Just(Step::Start),
         Just(Step::Probe),
@@ -131,9 +134,9 @@ proptest! {
         let (mut silences, mut running) = (0, false);
         for step in steps {
             match step {
-                Step::Hear(Heard::Answer) => { bench.hear(Heard::Answer); silences = 0; }
-                Step::Hear(Heard::Silence) => { bench.hear(Heard::Silence); silences += 1; }
-                Step::Doubt => bench.breaker.doubt(),
+                Step::Hear(Probe::Ok) => { bench.hear(Probe::Ok); silences = 0; }
+                Step::Hear(Probe::NoResponse) => { bench.hear(Probe::NoResponse); silences += 1; }
+                Step::Doubt => bench.breaker.suspect(),
                 Step::Start => {
                     let starts = bench.breaker.start_prober();
                     prop_assert!(!(starts && running));

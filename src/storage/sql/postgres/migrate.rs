@@ -8,7 +8,7 @@ use sqlx::{Connection as _, Error};
 
 use crate::storage::error::StoreError;
 use crate::storage::sql::connector::connect_postgres;
-use crate::storage::sql::errors::Failure;
+use crate::storage::sql::errors::TxError;
 use crate::storage::sql::migrations::failed;
 
 use super::session::SessionSettings;
@@ -23,7 +23,7 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 fn at_first(error: Error) -> StoreError {
     match error {
         Error::Tls(_) | Error::Configuration(_) => StoreError::NotHappened(error.to_string()),
-        other => Failure::from(other).error,
+        other => TxError::from(other).error,
     }
 }
 

@@ -14,10 +14,10 @@ use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::Store;
 use crate::storage::sql::connector::{Connector, connect_postgres};
-use crate::storage::sql::errors::Failure;
+use crate::storage::sql::errors::TxError;
 use crate::storage::sql::migrations::failed;
 use crate::storage::sql::pool::{Pool, PoolLimits};
-use crate::storage::sql::read_pool::Reading;
+use crate::storage::sql::read_pool::ReadPool;
 use crate::storage::sql::store::{SqlStore, TRANSACTION_LIMIT};
 
 pub(super) mod migrate;
@@ -120,7 +120,7 @@ pub fn connect(
         migrations: connector(safe),
         // The wait for a connection is part of it, so that a request that reads before it writes is refused in about the
         // time of one that only writes.
-        reading: Reading::new("postgres", pool, options.acquire_timeout.max(answer), metrics.clone()),
+        read_pool: ReadPool::new("postgres", pool, options.acquire_timeout.max(answer), metrics.clone()),
         cipher,
         metrics,
         acknowledged: Arc::default(),

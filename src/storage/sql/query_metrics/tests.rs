@@ -5,23 +5,23 @@ use sqlx::{Connection as _, SqliteConnection};
 use sqlx_macros::FromRow;
 
 use super::*;
-use crate::storage::sql::connection::{Connection, Link};
+use crate::storage::sql::connection::{Connection, DriverConnection};
 use crate::storage::sql::connector::Connector;
 use crate::storage::sql::pool::{Pool, PoolLimits};
-use crate::storage::sql::read_pool::Reading;
+use crate::storage::sql::read_pool::ReadPool;
 use crate::storage::sql::sqlite::files::Files;
 use crate::storage::sql::statement::Statement;
 
 #[test]
 #[should_panic(expected = "names its verb and table")]
 fn a_statement_that_does_not_name_its_table_is_found() {
-    Statement::new(Verb::Select, "users", "SELECT id FROM orders");
+    Statement::new(Operation::Select("users"), "SELECT id FROM orders");
 }
 
 #[test]
-#[should_panic(expected = "no table of the schema")]
+#[should_panic(expected = "names its verb and table")]
 fn a_label_is_never_another_word_than_a_table() {
-    Statement::new(Verb::Select, "ordersx", "SELECT id FROM ordersx");
+    Statement::new(Operation::Select("ordersx"), "SELECT id FROM ordersx");
 }
 
 #[test]
@@ -59,28 +59,37 @@ fn counted(metrics: &Metrics, verb: &str, table: &str) -> u64 {
 /// Counts for longer than anybody waits here.
 fn endless() -> Statement {
     Statement::new(
-        Verb::Select,
-        NO_TABLE,
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000000) \
-         SELECT count(*) AS n FROM n",
+        Operation::Select("sessions"),
+        "WITH RECURSIVE sessions(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM sessions WHERE i < 10000000) \
+         SELECT count(*) AS n FROM sessions",
     )
 }
 
 #[tokio::test]
 async fn what_a_lane_runs_counts_also_when_it_fails_or_is_given_up() {
     let metrics = metrics();
-    let link = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-    let mut connection =
-        Connection::new(Link::Sqlite(Box::new(link), None), metrics.clone(), Duration::from_secs(60));
-    connection.execute(&Statement::new(Verb::Other, "hub", "CREATE TABLE hub (epoch INT)"), &[]).await.unwrap();
-    connection.execute(&Statement::new(Verb::Insert, "hub", "INSERT INTO hub (epoch) VALUES (7)"), &[]).await.unwrap();
-    connection.fetch::<CountRow>(&Statement::new(Verb::Select, "hub", "SELECT epoch AS n FROM hub"), &[]).await.unwrap();
-    connection.execute(&Statement::new(Verb::Delete, "users", "DELETE FROM users"), &[]).await.unwrap_err();
-    let given_up =
-        tokio::time::timeout(Duration::ZERO, connection.fetch::<CountRow>(&endless(), &[])).await;
+    let driver = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    let mut connection = Connection::new(
+        DriverConnection::Sqlite(Box::new(driver), None),
+        metrics.clone(),
+        Duration::from_secs(60),
+    );
+    connection.execute(&Statement::new(Operation::Other, "CREATE TABLE hub (epoch INT)"), &[]).await.unwrap();
+    connection
+        .execute(&Statement::new(Operation::Insert("hub"), "INSERT INTO hub (epoch) VALUES (7)"), &[])
+        .await
+        .unwrap();
+    connection
+        .fetch::<CountRow>(&Statement::new(Operation::Select("hub"), "SELECT epoch AS n FROM hub"), &[])
+        .await
+        .unwrap();
+    connection
+        .execute(&Statement::new(Operation::Delete("users"), "DELETE FROM users"), &[])
+        .await
+        .unwrap_err();
+    let given_up = tokio::time::timeout(Duration::ZERO, connection.fetch::<CountRow>(&endless(), &[])).await;
     assert!(given_up.is_err());
-    for (verb, table) in [("insert", "hub"), ("select", "hub"), ("delete", "users"), ("select", "other")]
-    {
+    for (verb, table) in [("insert", "hub"), ("select", "hub"), ("delete", "users"), ("select", "sessions")] {
         assert_eq!(counted(&metrics, verb, table), 1, "{verb} {table}");
     }
 }
@@ -111,12 +120,16 @@ async fn a_read_counts_also_when_it_fails_or_takes_too_long() {
         };
         Pool::new(connector, limits, metrics.clone())
     };
-    let patient = Reading::new("patient", pool(), Duration::from_secs(60), metrics.clone());
+    let patient = ReadPool::new("patient", pool(), Duration::from_secs(60), metrics.clone());
     patient.ping().await.unwrap();
-    patient.fetch::<CountRow>(&Statement::new(Verb::Select, "users", "SELECT n FROM users"), &[]).await.err().unwrap();
-    let hasty = Reading::new("hasty", pool(), Duration::from_millis(1), metrics.clone());
+    patient
+        .fetch::<CountRow>(&Statement::new(Operation::Select("users"), "SELECT n FROM users"), &[])
+        .await
+        .err()
+        .unwrap();
+    let hasty = ReadPool::new("hasty", pool(), Duration::from_millis(1), metrics.clone());
     hasty.fetch::<CountRow>(&endless(), &[]).await.err().unwrap();
-    for (verb, table) in [("select", "none"), ("select", "users"), ("select", "other")] {
+    for (verb, table) in [("select", "none"), ("select", "users"), ("select", "sessions")] {
         assert_eq!(counted(&metrics, verb, table), 1, "{verb} {table}");
     }
 }

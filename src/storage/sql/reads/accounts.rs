@@ -9,26 +9,30 @@ use crate::storage::command::{Approval, Device};
 use crate::storage::error::StoreError;
 use crate::storage::ports::{AccountReads, LoginSession, User};
 use crate::storage::sql::rows::parse;
-use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
 static USER: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("users"),
         "SELECT id, email, password_hash, role, name, approved, created_at FROM users WHERE id = $1",
     )
 });
 
 static USER_BY_EMAIL: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("users"),
         "SELECT id, email, password_hash, role, name, approved, created_at FROM users WHERE email = $1",
     )
 });
 
-static ENDED: LazyStatement =
-    LazyStatement::new(|| Statement::new("SELECT id FROM sessions WHERE ended_at >= $1"));
+static ENDED: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Select("sessions"), "SELECT id FROM sessions WHERE ended_at >= $1")
+});
 
 static SESSIONS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("sessions"),
         "SELECT id, device_id, device_name, device_platform, created_at, expires_at, \
              CASE WHEN last_active_at > rotated_at THEN last_active_at ELSE rotated_at END AS seen_at \
          FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 \
@@ -36,11 +40,15 @@ static SESSIONS: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-static OWNER: LazyStatement =
-    LazyStatement::new(|| Statement::new("SELECT user_id AS id FROM sessions WHERE id = $1"));
+static OWNER: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Select("sessions"), "SELECT user_id AS id FROM sessions WHERE id = $1")
+});
 
 static DEVICE: LazyStatement = LazyStatement::new(|| {
-    Statement::new("SELECT id FROM sessions WHERE user_id = $1 AND device_id = $2 LIMIT 1")
+    Statement::new(
+        Operation::Select("sessions"),
+        "SELECT id FROM sessions WHERE user_id = $1 AND device_id = $2 LIMIT 1",
+    )
 });
 
 /// What is asked here, for a look at how.

@@ -10,32 +10,46 @@ use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{BusinessReads, Invitation, Member};
 use crate::storage::sql::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, parse};
-use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
 static BUSINESS: LazyStatement = LazyStatement::new(|| {
-    Statement::new(&format!("SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.id = $1"))
+    Statement::new(
+        Operation::Select("businesses"),
+        &format!("SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.id = $1"),
+    )
 });
 
 // Ids follow time, so their order is that of creation.
 static ALL: LazyStatement = LazyStatement::new(|| {
-    Statement::new(&format!(
-        "SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.id > COALESCE($1, '') ORDER BY b.id LIMIT $2"
-    ))
+    Statement::new(
+        Operation::Select("businesses"),
+        &format!(
+            "SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.id > COALESCE($1, '') ORDER BY b.id LIMIT $2"
+        ),
+    )
 });
 
 static OF_MEMBER: LazyStatement = LazyStatement::new(|| {
-    Statement::new(&format!(
-        "SELECT {BUSINESS_COLUMNS} FROM members m JOIN businesses b ON b.id = m.business_id \
+    Statement::new(
+        Operation::Select("members"),
+        &format!(
+            "SELECT {BUSINESS_COLUMNS} FROM members m JOIN businesses b ON b.id = m.business_id \
          WHERE m.user_id = $1 AND m.business_id > COALESCE($2, '') ORDER BY m.business_id LIMIT $3"
-    ))
+        ),
+    )
 });
 
-static MEMBERSHIP: LazyStatement =
-    LazyStatement::new(|| Statement::new("SELECT role FROM members WHERE business_id = $1 AND user_id = $2"));
+static MEMBERSHIP: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("members"),
+        "SELECT role FROM members WHERE business_id = $1 AND user_id = $2",
+    )
+});
 
 static MEMBERS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("members"),
         "SELECT m.user_id, u.email, u.name, m.role FROM members m JOIN users u ON u.id = m.user_id \
          WHERE m.business_id = $1 ORDER BY CASE m.role WHEN 'owner' THEN 0 ELSE 1 END, m.user_id",
     )
@@ -43,6 +57,7 @@ static MEMBERS: LazyStatement = LazyStatement::new(|| {
 
 static MENU: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("menu_items"),
         "SELECT business_id, sku, name, category, price_minor, available FROM menu_items WHERE business_id = $1 \
          ORDER BY category NULLS LAST, name, sku",
     )
@@ -50,6 +65,7 @@ static MENU: LazyStatement = LazyStatement::new(|| {
 
 static INVITATIONS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("invitations"),
         "SELECT i.id, i.business_id, b.name AS business_name, i.role, i.created_at, i.expires_at \
          FROM invitations i JOIN businesses b ON b.id = i.business_id \
          WHERE i.user_id = $1 AND i.state = 'pending' AND i.expires_at > $2 ORDER BY i.id DESC LIMIT $3",

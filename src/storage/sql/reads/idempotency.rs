@@ -7,11 +7,12 @@ use crate::storage::batch::{KEPT_FOR, KeptRow};
 use crate::storage::command::KeptAnswer;
 use crate::storage::error::StoreError;
 use crate::storage::ports::IdempotencyReads;
-use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
 static KEPT: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("idempotency_keys"),
         "SELECT scope, key, request_mac, status, body FROM idempotency_keys \
          WHERE scope = $1 AND key = $2 AND created_at > $3",
     )

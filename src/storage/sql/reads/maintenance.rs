@@ -8,17 +8,20 @@ use crate::storage::command::{RowKey, SealedColumn};
 use crate::storage::error::StoreError;
 use crate::storage::ports::{MaintenanceReads, SealedPage};
 use crate::storage::sql::rows::{AFTER_ALL, parse};
-use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
 // Of a value only its beginning is read, which names the key: `v1.`, at most 16 characters, a dot. Rows without a value
 // count as well, so that a statement reads as many as it was told, whatever they hold.
 fn rows_below(column: SealedColumn) -> Statement {
     let (table, column) = column.place();
-    Statement::new(&format!(
-        "SELECT t.id AS first, '' AS second, substr(t.{column}, 1, 20) AS sealed FROM {table} t \
+    Statement::new(
+        Operation::Select(table),
+        &format!(
+            "SELECT t.id AS first, '' AS second, substr(t.{column}, 1, 20) AS sealed FROM {table} t \
          WHERE t.id < $1 ORDER BY t.id DESC LIMIT $2"
-    ))
+        ),
+    )
 }
 
 static PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::OrderPhone));
@@ -28,6 +31,7 @@ static BUSINESS_PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedC
 
 static BODIES: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("idempotency_keys"),
         "SELECT k.scope AS first, k.key AS second, substr(k.body, 1, 20) AS sealed FROM idempotency_keys k \
          WHERE (k.scope, k.key) < ($1, $3) ORDER BY k.scope DESC, k.key DESC LIMIT $2",
     )
@@ -47,6 +51,7 @@ static UNUSUAL_ADDRESSES: LazyStatement = LazyStatement::new(|| {
         )
     };
     Statement::apart(
+        Operation::Select("users"),
         "",
         &sql("email ~ '[^!-~]'", "email ~ '[A-Z]'"),
         &sql("email GLOB '*[^!-~]*'", "email GLOB '*[A-Z]*'"),

@@ -9,12 +9,12 @@ use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
 use crate::storage::ports::NotificationReads;
 use crate::storage::sql::rows::{NotificationRow, parse, report_unreadable};
-use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
 static NOTIFICATIONS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
-        // No id is greater than a tilde.
+        Operation::Select("notifications"), // No id is greater than a tilde.
         "SELECT id, business_id, kind, title, message, data, priority, created_at FROM notifications \
          WHERE business_id = $1 AND id < COALESCE($2, '~') ORDER BY id DESC LIMIT $3",
     )
@@ -22,6 +22,7 @@ static NOTIFICATIONS: LazyStatement = LazyStatement::new(|| {
 
 static READS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("notification_reads"),
         "SELECT notification_id, at FROM notification_reads WHERE notification_id = {any} AND user_id = $2",
     )
 });

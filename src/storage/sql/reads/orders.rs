@@ -9,19 +9,24 @@ use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{BusinessStats, OrderPage, OrderQuery, OrderReads, TimelineEntry};
 use crate::storage::sql::rows::{ORDER_COLUMNS, OrderRow, corrupt, number};
-use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
 use super::lists::{self, Asker};
 use super::order_items::with_lines;
 use super::timeline::timeline;
 
-static ORDER: LazyStatement =
-    LazyStatement::new(|| Statement::new(&format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = $1")));
+static ORDER: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("orders"),
+        &format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = $1"),
+    )
+});
 
 // Both halves are ranges of an index: today's orders, and those in one status.
 static STATS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("orders"),
         "SELECT count(*) AS orders, \
              CAST(COALESCE(SUM(CASE WHEN o.status IN ('rejected', 'cancelled', 'failed') THEN 0 \
                  ELSE o.total_minor END), 0) AS BIGINT) AS revenue, \

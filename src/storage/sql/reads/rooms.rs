@@ -15,14 +15,16 @@ use crate::storage::ports::RoomReads;
 use crate::storage::sql::rows::{
     RoomEventRow, corrupt, cursor, number, parse, report_unreadable, seq_column,
 };
-use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
-static EPOCH: LazyStatement = LazyStatement::new(|| Statement::new("SELECT epoch FROM hub WHERE id = 1"));
+static EPOCH: LazyStatement =
+    LazyStatement::new(|| Statement::new(Operation::Select("hub"), "SELECT epoch FROM hub WHERE id = 1"));
 
 // The event at the head is found by its key, for one room at a time: a join could read every event there is.
 static HEADS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("hub"),
         "SELECT h.epoch AS hub, s.room AS room, s.epoch AS epoch, s.seq AS seq, \
          (SELECT e.id FROM room_events e WHERE e.room = s.room AND e.epoch = s.epoch AND e.seq = s.seq) AS last \
          FROM hub h LEFT JOIN room_seq s ON s.room = {any} WHERE h.id = 1",
@@ -32,6 +34,7 @@ static HEADS: LazyStatement = LazyStatement::new(|| {
 // Only of the room's present epoch: numbers of another one count something else.
 static EVENTS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("room_seq"),
         "SELECT e.room, e.epoch, e.seq, e.id, e.kind, e.at, e.data, e.order_id FROM room_seq s \
          JOIN room_events e ON e.room = s.room AND e.epoch = s.epoch \
          WHERE s.room = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3",
@@ -39,7 +42,10 @@ static EVENTS: LazyStatement = LazyStatement::new(|| {
 });
 
 static ACK: LazyStatement = LazyStatement::new(|| {
-    Statement::new("SELECT user_id, epoch, seq, at FROM device_acks WHERE room = $1 AND device = $2")
+    Statement::new(
+        Operation::Select("device_acks"),
+        "SELECT user_id, epoch, seq, at FROM device_acks WHERE room = $1 AND device = $2",
+    )
 });
 
 /// What is asked here, for a look at how.

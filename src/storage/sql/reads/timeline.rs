@@ -9,11 +9,12 @@ use crate::storage::command::MarkKind;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{TimelineEntry, TimelineEvent};
 use crate::storage::sql::rows::{corrupt, parse};
-use crate::storage::sql::statement::{Arg, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
 static MOVES: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("order_events"),
         "SELECT from_status, to_status, party, user_id, reason, at FROM order_events WHERE order_id = $1 \
          ORDER BY version",
     )
@@ -21,11 +22,15 @@ static MOVES: LazyStatement = LazyStatement::new(|| {
 
 // However many devices and events there were, nobody reads more of them than this.
 static ACKS: LazyStatement = LazyStatement::new(|| {
-    Statement::new("SELECT device, user_id, at FROM order_acks WHERE order_id = $1 ORDER BY device LIMIT 500")
+    Statement::new(
+        Operation::Select("order_acks"),
+        "SELECT device, user_id, at FROM order_acks WHERE order_id = $1 ORDER BY device LIMIT 500",
+    )
 });
 
 static MARKS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
+        Operation::Select("device_marks"),
         "SELECT device, user_id, kind, at FROM device_marks WHERE order_id = $1 ORDER BY at, device LIMIT 500",
     )
 });

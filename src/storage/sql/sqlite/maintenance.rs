@@ -10,7 +10,7 @@ use sqlx::{Connection as _, Row as _};
 use crate::storage::error::StoreError;
 use crate::storage::ports::Checkpoint;
 use crate::storage::sql::connector::connect_sqlite;
-use crate::storage::sql::errors::{Failure, away};
+use crate::storage::sql::errors::{TxError, away};
 use crate::storage::sql::migrations::failed;
 
 use super::files::Files;
@@ -26,7 +26,7 @@ pub(in crate::storage) async fn checkpoint(
     options: &SqliteConnectOptions,
     files: &Files,
 ) -> Result<Checkpoint, StoreError> {
-    let unavailable = |e| Failure::from(e).error;
+    let unavailable = |e| TxError::from(e).error;
     let options = options.clone().busy_timeout(CHECKPOINT_PATIENCE);
     let mut connection = connect_sqlite(&options, files).await.map_err(away)?;
     let checkpoint = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -53,8 +53,8 @@ pub(in crate::storage) async fn backup(
     let copied = async {
         let mut connection = connect_sqlite(options, files).await.map_err(away)?;
         let copy = sqlx::query("VACUUM INTO $1").bind(name?.to_owned());
-        copy.execute(&mut connection).await.map_err(|e| Failure::from(e).error)?;
-        connection.close().await.map_err(|e| Failure::from(e).error)?;
+        copy.execute(&mut connection).await.map_err(|e| TxError::from(e).error)?;
+        connection.close().await.map_err(|e| TxError::from(e).error)?;
         made.sync_all().await.map_err(unusable)
     };
     let copied = copied.await;
@@ -70,7 +70,7 @@ pub(in crate::storage) async fn migrate(
     options: &SqliteConnectOptions,
     files: &Files,
 ) -> Result<(), StoreError> {
-    let unavailable = |e| Failure::from(e).error;
+    let unavailable = |e| TxError::from(e).error;
     let mut connection = connect_sqlite(options, files).await.map_err(away)?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
     MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(failed)?;

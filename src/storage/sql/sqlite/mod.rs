@@ -13,10 +13,10 @@ use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Checkpoint, Store};
 use crate::storage::sql::connector::{Connector, away, connect_sqlite};
-use crate::storage::sql::errors::Failure;
+use crate::storage::sql::errors::TxError;
 use crate::storage::sql::migrations::failed;
 use crate::storage::sql::pool::{Pool, PoolLimits};
-use crate::storage::sql::read_pool::Reading;
+use crate::storage::sql::read_pool::ReadPool;
 use crate::storage::sql::store::{SqlStore, TRANSACTION_LIMIT};
 
 pub(super) mod deadline;
@@ -89,7 +89,7 @@ pub async fn connect(
         max_lanes: 1,
         migrations: connector.clone(),
         connector,
-        reading: Reading::new("sqlite", pool, 2 * BUSY_TIMEOUT, metrics.clone()),
+        read_pool: ReadPool::new("sqlite", pool, 2 * BUSY_TIMEOUT, metrics.clone()),
         cipher,
         metrics,
         acknowledged: Arc::default(),

@@ -29,7 +29,7 @@ impl<'s> Asker<'s> {
     }
 
     pub(super) fn dialect(&self) -> Dialect {
-        self.store.reading.dialect()
+        self.store.read_pool.dialect()
     }
 
     pub(super) async fn fetch<T: SharedRow>(
@@ -49,13 +49,15 @@ impl<'s> Asker<'s> {
         let text = text.as_str();
         let lines: Vec<String> = match self.dialect() {
             Dialect::Postgres => {
-                let explained =
-                    Statement::new(&format!("EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, COSTS OFF) {text}"));
+                let explained = Statement::of(
+                    statement.operation(),
+                    &format!("EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, COSTS OFF) {text}"),
+                );
                 let lines: Vec<(String,)> = self.store.fetch(&explained, args).await?;
                 lines.into_iter().map(|(line,)| line).collect()
             }
             Dialect::Sqlite => {
-                let explained = Statement::new(&format!("EXPLAIN QUERY PLAN {text}"));
+                let explained = Statement::new(statement.operation(), &format!("EXPLAIN QUERY PLAN {text}"));
                 let lines: Vec<(i64, i64, i64, String)> = self.store.fetch(&explained, args).await?;
                 lines.into_iter().map(|(.., line)| line).collect()
             }

@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
 use crate::storage::ports::Total;
 use crate::storage::sql::search::{self, Owner, Word};
-use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
 
 use super::CountRow;
 use super::asker::Asker;
@@ -33,11 +33,17 @@ static OLDEST: LazyStatement = LazyStatement::new(|| {
     let text = |part: Part, dialect| {
         format!("SELECT o.created_at AS n FROM orders o ORDER BY {}, o.id LIMIT 1", part.time(dialect))
     };
-    Statement::apart("", &text(Part::All, Dialect::Postgres), &text(Part::All, Dialect::Sqlite))
+    Statement::apart(
+        Operation::Select("orders"),
+        "",
+        &text(Part::All, Dialect::Postgres),
+        &text(Part::All, Dialect::Sqlite),
+    )
 });
 
-static UNFINISHED: LazyStatement =
-    LazyStatement::new(|| Statement::new("SELECT search_below FROM hub WHERE id = 1"));
+static UNFINISHED: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Select("hub"), "SELECT search_below FROM hub WHERE id = 1")
+});
 
 #[derive(FromRow)]
 struct BelowRow {
@@ -230,7 +236,7 @@ impl<'q> Indexed<'q> {
              SELECT h.id, h.created_at, h.business_id, CAST(1 AS BIGINT) AS hit FROM hits h \
              ORDER BY h.created_at DESC, h.id DESC LIMIT {limit}"
         );
-        (Statement::over(ASKED, &text), conditions.args)
+        (Statement::over(Operation::Select("orders"), ASKED, &text), conditions.args)
     }
 
     fn count_of(&self, times: RangeInclusive<u16>, most: i64, dialect: Dialect) -> (Statement, Vec<Arg>) {
@@ -245,7 +251,7 @@ impl<'q> Indexed<'q> {
             (orders_of(&conditions.text, dialect), limit, conditions.args)
         };
         let text = format!("SELECT count(*) AS n FROM (SELECT 1 AS one FROM {from} LIMIT {limit}) c");
-        (Statement::over(ASKED, &text), args)
+        (Statement::over(Operation::Select("orders"), ASKED, &text), args)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::storage::error::StoreError;
 use crate::storage::ports::{More, OrderPage, OrderQuery, PageStart, Total};
 use crate::storage::sql::rows::{ORDER_COLUMNS, OrderRow};
 use crate::storage::sql::search::{self, Word};
-use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
 
 use super::order_items::with_lines;
 pub(in crate::storage) use asker::Asker;
@@ -44,7 +44,10 @@ const SHORT_WALK: i64 = 2_000;
 const LONG_WALK: i64 = 100_000;
 
 static BY_ID: LazyStatement = LazyStatement::new(|| {
-    Statement::new(&format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = {{any}}"))
+    Statement::new(
+        Operation::Select("orders"),
+        &format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = {{any}}"),
+    )
 });
 
 #[derive(FromRow)]
@@ -151,7 +154,7 @@ impl List<'_> {
             part.orders(self.filter, self.asker.dialect()),
             conditions.text
         );
-        self.asker.fetch(&Statement::new(&text), &conditions.args).await
+        self.asker.fetch(&Statement::new(Operation::Select("orders"), &text), &conditions.args).await
     }
 
     /// The orders at these places, in their order. One that has moved to another status meanwhile is left out.
@@ -190,7 +193,8 @@ impl List<'_> {
             part.orders(self.filter, self.asker.dialect()),
             conditions.text
         );
-        let rows: Vec<CountRow> = self.asker.fetch(&Statement::new(&text), &conditions.args).await?;
+        let rows: Vec<CountRow> =
+            self.asker.fetch(&Statement::new(Operation::Select("orders"), &text), &conditions.args).await?;
         Ok(rows.first().map_or(0, |row| row.n))
     }
 
@@ -214,7 +218,7 @@ impl List<'_> {
             "{select} FROM (SELECT {hit} FROM {{rows}} CROSS JOIN {} WHERE {of_one} LIMIT $2) c",
             self.parts()[0].orders(self.filter, Dialect::Sqlite)
         );
-        (Statement::apart("business text", &postgres, &sqlite), conditions.args)
+        (Statement::apart(Operation::Select("orders"), "business text", &postgres, &sqlite), conditions.args)
     }
 
     /// Orders with all the words.
@@ -314,7 +318,7 @@ impl List<'_> {
                 let text = format!(
                     "{select} FROM (SELECT CASE WHEN {hit} THEN 1 ELSE 0 END AS hit FROM ({inner}) w) c"
                 );
-                (Statement::new(&text), conditions.args)
+                (Statement::new(Operation::Select("orders"), &text), conditions.args)
             }
             _ => self.merged(columns, most, select),
         };

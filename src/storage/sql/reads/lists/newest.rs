@@ -6,7 +6,7 @@ use sqlx_macros::FromRow;
 use crate::domain::ids::OrderId;
 use crate::storage::error::StoreError;
 use crate::storage::sql::rows::{AFTER_ALL, parse};
-use crate::storage::sql::statement::{Arg, Dialect, Statement};
+use crate::storage::sql::statement::{Arg, Dialect, Operation, Statement};
 
 use super::asker::Asker;
 use super::scope::{Conditions, Filter, Part, test};
@@ -190,7 +190,10 @@ impl Newest {
                 conditions.text
             );
             let hit = test("w", &self.tests, &mut conditions, dialect);
-            return (Statement::new(&select("w", &hit, &format!("({inner}) w"))), conditions.args);
+            return (
+                Statement::new(Operation::Select("orders"), &select("w", &hit, &format!("({inner}) w"))),
+                conditions.args,
+            );
         }
         let rows: Vec<WalkRow<'_>> = due
             .iter()
@@ -227,8 +230,12 @@ impl Newest {
              FROM {{rows}} CROSS JOIN json_each((SELECT json_group_array(w.text) FROM ({hits}) w)) j",
             ID = OrderId::TEXT_LENGTH
         );
-        let statement =
-            Statement::apart("business text, at int, id text", &select("x", &hit, &postgres), &sqlite);
+        let statement = Statement::apart(
+            Operation::Select("orders"),
+            "business text, at int, id text",
+            &select("x", &hit, &postgres),
+            &sqlite,
+        );
         (statement, conditions.args)
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::order::Status;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{OrderQuery, OrderScope};
 use crate::storage::sql::rows::parse;
-use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Statement};
+use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
 
 use super::asker::Asker;
 
@@ -15,11 +15,17 @@ use super::asker::Asker;
 const MAX_BUSINESSES: i64 = 1_000;
 
 static BUSINESSES: LazyStatement = LazyStatement::new(|| {
-    Statement::new("SELECT business_id FROM members WHERE user_id = $1 ORDER BY business_id LIMIT $2")
+    Statement::new(
+        Operation::Select("members"),
+        "SELECT business_id FROM members WHERE user_id = $1 ORDER BY business_id LIMIT $2",
+    )
 });
 
 static BUSINESS: LazyStatement = LazyStatement::new(|| {
-    Statement::new("SELECT business_id FROM members WHERE user_id = $1 AND business_id = $2")
+    Statement::new(
+        Operation::Select("members"),
+        "SELECT business_id FROM members WHERE user_id = $1 AND business_id = $2",
+    )
 });
 
 #[derive(FromRow)]
