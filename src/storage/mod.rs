@@ -23,7 +23,7 @@ use crypto::cipher;
 use sql::{acknowledged, connection, connector, rows, search, statement};
 
 mod failure {
-    pub(super) use super::sql::errors::{Retry, TxError as Failure, away};
+    pub(super) use crate::storage::sql::errors::{Retry, TxError as Failure, away};
 }
 
 /// The words of `text` that orders are searched by: runs of letters and digits, at most `max` of them.

@@ -1,6 +1,7 @@
 //! Read-your-writes cache. Each entry stores the versions of its inputs as of before the read; a commit bumps them before
 //! its caller is answered, so an entry read before a commit is never served after it.
 
+mod cached;
 mod entry;
 mod invalidation;
 mod size;
@@ -21,6 +22,7 @@ use crate::telemetry::Metrics;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{BusinessStats, OrderPage, OrderQuery, OrderScope, PageStart, Store};
 use crate::storage::settings::CacheSettings;
+pub use cached::{Cached, Freshness};
 use entry::{
     BusinessKey, CacheKey, Entry, FirstPage, FirstPageKey, Key, MembershipKey, MenuKey, OrderKey, StatsKey,
 };
@@ -29,30 +31,6 @@ use versions::{Input, Snapshot, Versions};
 
 /// Lists over more businesses than this are read anew each time.
 const MAX_BUSINESSES: u32 = 32;
-
-/// Whether a cached value may be out of date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Freshness {
-    /// Read just now, or within its time.
-    Fresh,
-    /// The store is away and this was the last read; its time ended so long ago.
-    Stale(Duration),
-}
-
-/// A value that was read, perhaps some time ago.
-#[derive(Clone, Debug)]
-pub struct Cached<T> {
-    /// The value itself.
-    pub value: T,
-    /// Whether it may be out of date.
-    pub freshness: Freshness,
-}
-
-impl<T> Cached<T> {
-    fn fresh(value: T) -> Self {
-        Self { value, freshness: Freshness::Fresh }
-    }
-}
 
 struct Inner {
     store: Arc<dyn Store>,

@@ -1,9 +1,9 @@
-//! Renewing keys and epochs from the outside, while hubs run or not: many small transactions of a lane of its own.
+//! Rotation of encryption keys and epochs by an operator, while hubs run or not: many small transactions on a lane of its own.
 //!
 //! A hub seals with the first of the keys it was started with. So the new key comes first in the settings of every hub
 //! before this runs, and what is written meanwhile needs no renewing: a walk through a column goes from its last row
-//! down, away from the rows that are being added. That no hub was forgotten is not taken on trust: every column is gone
-//! through again, new rows included, until a walk finds nothing that an older key seals.
+//! down, away from the rows that are being added. A hub that was forgotten is found: every column is walked through
+//! again, new rows included, until a walk finds no value sealed with an older key.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::storage::command::{Action, Advanced, Command, Outcome, RowKey, Sealed
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Attempt, Lane, SealedPage, Store};
 
-/// Rows looked at in one read, which keeps nobody waiting.
+/// Rows of one read, which holds no lock.
 const LOOKED_AT: u32 = 2_000;
 
 /// Rows changed in one transaction: some milliseconds, so that running hubs hardly wait.
@@ -30,18 +30,18 @@ const ROWS: u32 = 200;
 const PAUSE: RangeInclusive<Duration> = Duration::from_millis(25)..=Duration::from_millis(100);
 
 /// The first wait before a step is tried again; each further one is twice as long.
-const BREATH: Duration = Duration::from_millis(10);
+const FIRST_RETRY: Duration = Duration::from_millis(10);
 
-/// How often a step that did not happen is tried again before giving up: ten seconds in all, and its own waits.
-const TRIES: u32 = 10;
+/// Retries of a step that did not happen: ten seconds in all, and the waits of the step itself.
+const RETRIES: u32 = 10;
 
-/// How often everything is gone through before it is said that somebody still writes in the old way.
+/// Walks through everything before the rotation fails because a hub still writes with the old key or epoch.
 const PASSES: u32 = 5;
 
-/// Why keys or epochs were not renewed everywhere. Running it again goes on from where it stopped.
+/// Failure of a rotation. Running it again goes on from where it stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
-    /// The store did not do it.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Values are still being sealed with an older key.
@@ -55,12 +55,12 @@ pub enum RotationError {
     EpochInUse,
 }
 
-/// How many values of each column, columns without any left out.
+/// Number of values of each column; columns without any are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Values(BTreeMap<&'static str, u64>);
 
 impl Values {
-    /// Of all columns together.
+    /// Sum over all columns.
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }
@@ -81,13 +81,12 @@ impl fmt::Display for Values {
     }
 }
 
-/// Seals every value anew that was not sealed with the current key, and gives how many those were. `progress` is told
-/// of them after every transaction. Hubs may run, if all of them have the new key first. When this returns, no value
-/// needs an older key any more: all of them were gone through once without finding one, those written meanwhile
-/// included.
+/// Reseals every value that is not sealed with the current key, and returns their number. `progress` is called with it after
+/// every transaction. Hubs may run, if all of them have the new key first. When this returns, no value needs an older key:
+/// the last walk through all of them, those written meanwhile included, found none.
 ///
 /// # Errors
-/// What was done until then is done; running it again goes on.
+/// Everything done until then stays done; running it again goes on.
 pub async fn reseal_all(
     store: &dyn Store,
     mut progress: impl FnMut(&Values),
@@ -99,7 +98,7 @@ pub async fn reseal_all(
         for column in SealedColumn::ALL {
             let mut below = None;
             loop {
-                let page = look(store, column, below.as_ref()).await?;
+                let page = next_page(store, column, below.as_ref()).await?;
                 outdated.add(column, page.outdated.len() as u64);
                 for rows in page.outdated.chunks(ROWS as usize) {
                     let began = Instant::now();
@@ -121,10 +120,10 @@ pub async fn reseal_all(
 }
 
 /// Puts every room into `epoch`, so that no cursor from before passes for one of now: clients get `resync`. Running hubs
-/// notice within a second. Gives the number of rooms.
+/// notice within a second. Returns the number of rooms.
 ///
 /// # Errors
-/// What was done until then is done; running it again, with whatever epoch, does the rest.
+/// Everything done until then stays done; running it again, with any epoch, does the rest.
 pub async fn rotate_epoch(store: &dyn Store, epoch: Epoch) -> Result<u64, RotationError> {
     let mut lane = store.open_lane().await?;
     let mut moved = 0;
@@ -148,22 +147,22 @@ pub async fn rotate_epoch(store: &dyn Store, epoch: Epoch) -> Result<u64, Rotati
     Err(RotationError::EpochInUse)
 }
 
-async fn look(
+async fn next_page(
     store: &dyn Store,
     column: SealedColumn,
     below: Option<&RowKey>,
 ) -> Result<SealedPage, StoreError> {
-    let mut tries = Tries::default();
+    let mut retries = Retries::default();
     loop {
         match store.sealed_below(column, below, LOOKED_AT).await {
             Ok(page) => return Ok(page),
-            Err(error) => tries.again_after(error).await?,
+            Err(error) => retries.wait_after(error).await?,
         }
     }
 }
 
 async fn reseal(lane: &mut dyn Lane, column: SealedColumn, rows: &[RowKey]) -> Result<u64, StoreError> {
-    match done(lane, || Action::Reseal { column, rows: rows.to_vec() }).await? {
+    match run(lane, || Action::Reseal { column, rows: rows.to_vec() }).await? {
         Outcome::Resealed(values) => Ok(values),
         _ => Err(another_outcome()),
     }
@@ -171,7 +170,7 @@ async fn reseal(lane: &mut dyn Lane, column: SealedColumn, rows: &[RowKey]) -> R
 
 async fn move_rooms(lane: &mut dyn Lane, epoch: Epoch, below: Option<&str>) -> Result<Advanced, StoreError> {
     let action = || Action::RotateEpoch { epoch, below: below.map(str::to_owned), limit: ROWS };
-    match done(lane, action).await? {
+    match run(lane, action).await? {
         Outcome::Advanced(advanced) => Ok(advanced),
         _ => Err(another_outcome()),
     }
@@ -182,13 +181,13 @@ fn another_outcome() -> StoreError {
 }
 
 /// One transaction, tried again when it did not happen or may not have: to do it twice changes nothing.
-async fn done(lane: &mut dyn Lane, action: impl Fn() -> Action) -> Result<Outcome, StoreError> {
-    let mut tries = Tries::default();
+async fn run(lane: &mut dyn Lane, action: impl Fn() -> Action) -> Result<Outcome, StoreError> {
+    let mut retries = Retries::default();
     loop {
         let command = Command { id: CommandId::generate(), at: Timestamp::now(), action: action() };
         match lane.run(&[command], Attempt::First).await {
             Ok(committed) => return committed.outcomes.into_iter().next().ok_or_else(another_outcome),
-            Err(error) => tries.again_after(error).await?,
+            Err(error) => retries.wait_after(error).await?,
         }
     }
 }
@@ -199,15 +198,15 @@ async fn pause(began: Instant) {
 }
 
 #[derive(Default)]
-struct Tries(u32);
+struct Retries(u32);
 
-impl Tries {
+impl Retries {
     /// Waits, longer each time; gives the error back when trying again would not help.
-    async fn again_after(&mut self, error: StoreError) -> Result<(), StoreError> {
-        if self.0 == TRIES || matches!(error, StoreError::Corrupt(_)) {
+    async fn wait_after(&mut self, error: StoreError) -> Result<(), StoreError> {
+        if self.0 == RETRIES || matches!(error, StoreError::Corrupt(_)) {
             return Err(error);
         }
-        tokio::time::sleep(BREATH * 2_u32.pow(self.0)).await;
+        tokio::time::sleep(FIRST_RETRY * 2_u32.pow(self.0)).await;
         self.0 += 1;
         Ok(())
     }

@@ -13,19 +13,19 @@ use crate::storage::error::StoreError;
 /// An account as stored.
 #[derive(Clone)]
 pub struct User {
-    /// Its id.
+    /// Never changes.
     pub id: UserId,
-    /// Lower case.
+    /// In lower case, as it is compared.
     pub email: String,
-    /// PHC string.
+    /// A PHC string: algorithm, parameters, salt and hash.
     pub password_hash: String,
-    /// What it is for.
+    /// Kind of account: it decides which routes it may use.
     pub role: Role,
-    /// What others call its owner.
+    /// Name shown to others.
     pub name: Option<String>,
-    /// Whether it may be used.
+    /// Whether an operator has approved it.
     pub approved: Approval,
-    /// When it was made.
+    /// Time of registration.
     pub created_at: Timestamp,
 }
 
@@ -38,15 +38,15 @@ impl fmt::Debug for User {
 /// A login session that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginSession {
-    /// Its id.
+    /// The id that its access tokens carry.
     pub id: SessionId,
-    /// Where it happened.
+    /// Device of the login, if the client named one.
     pub device: Option<Device>,
-    /// When it began.
+    /// Time of the login.
     pub created_at: Timestamp,
-    /// When it was last seen, as far as that is stored.
+    /// Last use that has been stored; late by the interval in which uses are stored.
     pub last_active_at: Timestamp,
-    /// When it ends unless it is refreshed.
+    /// End, unless it is refreshed before.
     pub expires_at: Timestamp,
 }
 
@@ -57,14 +57,17 @@ pub trait AccountReads: Send + Sync {
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
     /// The account with this address, as it is stored.
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
-    /// Sign-ins that were ended at or after `since`, so that their access tokens are refused after a
-    /// restart; in any order.
+    /// Sessions that were ended at or after `since`, so that their access tokens are refused after a restart; in any order.
     async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError>;
-    /// A user's sign-ins that have neither ended nor run out by `now`, the last active first, at most `limit`.
-    async fn sessions_of(&self, user: UserId, now: Timestamp, limit: u32)
-    -> Result<Vec<Session>, StoreError>;
-    /// Whose sign-in it is, also of one that has ended.
+    /// Sessions of a user that have neither ended nor run out by `now`, the last active first, at most `limit`.
+    async fn sessions_of(
+        &self,
+        user: UserId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<LoginSession>, StoreError>;
+    /// User of a session, also of one that has ended.
     async fn session_owner(&self, id: SessionId) -> Result<Option<UserId>, StoreError>;
-    /// Whether the user signed in on a device of this id before, as far as sign-ins are kept: also ones that have ended.
+    /// Whether the user logged in on a device of this id before, as far as sessions are stored: also ended ones.
     async fn knows_device(&self, user: UserId, device: &str) -> Result<bool, StoreError>;
 }

@@ -13,13 +13,13 @@ use crate::storage::error::StoreError;
 /// A member of a business.
 #[derive(Clone)]
 pub struct Member {
-    /// Who.
+    /// Account of the member.
     pub user: UserId,
-    /// Their address.
+    /// Address of the account, in lower case.
     pub email: String,
-    /// What others call them.
+    /// Name shown to others.
     pub name: Option<String>,
-    /// What they may do.
+    /// Decides which changes the member may make.
     pub role: MemberRole,
 }
 
@@ -32,26 +32,26 @@ impl fmt::Debug for Member {
 /// An invitation that waits for an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invitation {
-    /// Its id.
+    /// Named in the answer to it.
     pub id: InvitationId,
-    /// To work for this business.
+    /// The business that invites.
     pub business: BusinessId,
-    /// What the business is called.
+    /// Its present name.
     pub business_name: String,
-    /// In this role.
+    /// Role of the member who accepts it.
     pub role: MemberRole,
-    /// When it was made.
+    /// Time of the invitation.
     pub created_at: Timestamp,
-    /// The moment from which it cannot be answered any more.
+    /// From this moment on it cannot be answered.
     pub expires_at: Timestamp,
 }
 
 /// Reads of businesses, members, invitations and menus.
 #[async_trait]
 pub trait BusinessReads: Send + Sync {
-    /// A business.
+    /// A business, its contact in the clear.
     async fn business(&self, id: BusinessId) -> Result<Option<Business>, StoreError>;
-    /// The businesses somebody is a member of, oldest first, at most `limit` after `after`.
+    /// Businesses that a user is a member of, oldest first, at most `limit` after `after`.
     async fn businesses_of(
         &self,
         user: UserId,
@@ -60,9 +60,9 @@ pub trait BusinessReads: Send + Sync {
     ) -> Result<Vec<Business>, StoreError>;
     /// All businesses, oldest first, at most `limit` after `after`.
     async fn businesses(&self, after: Option<BusinessId>, limit: u32) -> Result<Vec<Business>, StoreError>;
-    /// What somebody may do at a business; `None` when they are no member or there is no such business.
+    /// Role of a user at a business; `None` for no member and for no business.
     async fn membership(&self, business: BusinessId, user: UserId) -> Result<Option<MemberRole>, StoreError>;
-    /// Everybody who works for a business, owners first.
+    /// Members of a business, owners first.
     async fn members(&self, business: BusinessId) -> Result<Vec<Member>, StoreError>;
     /// A user's invitations that wait for an answer at `now`, newest first; there are at most
     /// [`crate::domain::business::MAX_INVITATIONS_OF_USER`].

@@ -8,6 +8,6 @@ use crate::storage::error::StoreError;
 /// Reads of stored responses.
 #[async_trait]
 pub trait IdempotencyReads: Send + Sync {
-    /// The first answer under an idempotency key.
+    /// Stored response under an idempotency key; `None` after its time has run out.
     async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError>;
 }

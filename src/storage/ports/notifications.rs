@@ -17,7 +17,7 @@ pub trait NotificationReads: Send + Sync {
         before: Option<NotificationId>,
         limit: u32,
     ) -> Result<Vec<Notification>, StoreError>;
-    /// When somebody has read these notifications, in any order; those they have not read are left out.
+    /// Times at which a user read these notifications, in any order; unread ones are left out.
     async fn notification_reads(
         &self,
         user: UserId,

@@ -8,18 +8,18 @@ use crate::domain::time::Timestamp;
 use crate::storage::command::MarkKind;
 use crate::storage::error::StoreError;
 
-/// Whose orders a list shows.
+/// Orders that a list is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderScope {
-    /// Those a customer placed.
+    /// Orders of one customer.
     Customer(UserId),
-    /// Those of the businesses somebody is a member of.
+    /// Orders of the businesses that a user is a member of.
     Member(UserId),
-    /// All of them.
+    /// Every order.
     Everybody,
 }
 
-/// Where in a list a page begins.
+/// Start of a page in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageStart {
     /// After so many orders; the total is counted.
@@ -28,29 +28,29 @@ pub enum PageStart {
     After(Timestamp, OrderId),
 }
 
-/// Which orders a list shows, newest first.
+/// Query of a list of orders, newest first.
 #[derive(Clone, Debug)]
 pub struct OrderQuery {
-    /// Whose.
+    /// Bounds what the caller may see.
     pub scope: OrderScope,
-    /// Only of this business.
+    /// Only orders of this business.
     pub business: Option<BusinessId>,
-    /// Only in this status.
+    /// Only orders in this status.
     pub status: Option<Status>,
     /// Words an order must all have at the beginning of its number, of a sku or of a word of its customer's name (see
     /// [`super::search_words`]); none: any order. Where there are only words in which nothing can be looked for, nothing is
     /// found.
     pub words: Vec<String>,
-    /// Where to begin.
+    /// Start of the page.
     pub start: PageStart,
-    /// At most so many.
+    /// Most orders on the page.
     pub limit: u32,
 }
 
-/// How many orders a list has.
+/// Number of orders in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Total {
-    /// So many, at most [`Total::MOST`].
+    /// The number, at most [`Total::MOST`].
     Exact(u64),
     /// More than [`Total::MOST`]: further ones are not counted.
     Capped,
@@ -60,7 +60,7 @@ impl Total {
     /// Orders are counted up to this many.
     pub const MOST: u64 = 10_000;
 
-    /// What counting to one more than [`Total::MOST`] at most came to.
+    /// The total of a count that ended at one more than [`Total::MOST`] at the latest.
     pub const fn of(counted: u64) -> Self {
         if counted > Self::MOST { Self::Capped } else { Self::Exact(counted) }
     }
@@ -71,7 +71,7 @@ impl Total {
 pub struct OrderPage {
     /// Newest first.
     pub orders: Vec<Order>,
-    /// How many there are in all, when counted.
+    /// Total of the list; `None` where it was not counted.
     pub total: Option<Total>,
     /// Whether more follow.
     pub more: More,
@@ -80,64 +80,64 @@ pub struct OrderPage {
 /// Whether a page is the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum More {
-    /// More follow.
+    /// More orders follow.
     Follow,
-    /// It is the last.
+    /// This is the last page.
     End,
 }
 
-/// What a business did today, and what waits there.
+/// Figures of a business today, and the number of orders that wait there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusinessStats {
-    /// Orders placed since the day began; those whose payment is still awaited do not count.
+    /// Orders placed since the day began, without those whose payment is still awaited.
     pub orders: u64,
-    /// Total of those of them that were not rejected, cancelled or failed, in minor units.
+    /// Sum of those that were not rejected, cancelled or failed, in minor units.
     pub revenue_minor: i64,
-    /// Orders that wait for an answer, from whatever day.
+    /// Orders of any day that wait for an answer.
     pub pending: u64,
-    /// When the store was asked.
+    /// Time of the read.
     pub at: Timestamp,
 }
 
-/// Something that happened to an order.
+/// An entry of an order's timeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimelineEntry {
-    /// When.
+    /// Time of the event.
     pub at: Timestamp,
-    /// What.
+    /// The event itself.
     pub what: TimelineEvent,
 }
 
-/// What happened to an order.
+/// Event in the life of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TimelineEvent {
-    /// It moved, or was placed.
+    /// A transition, or the placing of the order.
     Moved {
-        /// From where; nowhere when it was placed.
+        /// Status before; `None` for the placing.
         from: Option<Status>,
-        /// Where to.
+        /// Status after.
         to: Status,
-        /// In which capacity somebody moved it.
+        /// Capacity in which the user acted.
         party: Party,
-        /// Who; `None` is the hub itself.
+        /// The user; `None` for the hub itself.
         user: Option<UserId>,
-        /// Why, in their words.
+        /// Reason in the user's words.
         reason: Option<String>,
     },
-    /// A device had it for the first time.
+    /// The first acknowledgement of the order by a device.
     Acknowledged {
-        /// Its own id, else its session's.
+        /// Id of the device, else of its login session.
         device: String,
-        /// Who was signed in on it; `None` where an older release wrote it down.
+        /// User of the device; `None` where an older release stored it.
         user: Option<UserId>,
     },
-    /// An event of it was shown or acted upon on a device.
+    /// An event of the order was shown or acted upon on a device.
     Marked {
-        /// Which of the two.
+        /// Shown or acted upon.
         kind: MarkKind,
         /// Its own id, else its session's.
         device: String,
-        /// Who was signed in on it.
+        /// User of the device.
         user: UserId,
     },
 }
@@ -147,13 +147,13 @@ pub enum TimelineEvent {
 pub trait OrderReads: Send + Sync {
     /// An order, phone and address in the clear.
     async fn order(&self, id: OrderId) -> Result<Option<Order>, StoreError>;
-    /// A page of orders. Whoever is a member of more than 1,000 businesses sees those of the 1,000 oldest.
+    /// A page of orders. A member of more than 1,000 businesses sees the orders of the 1,000 oldest.
     async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, StoreError>;
-    /// How the database answers this list: the plan of each statement, in its own words, the statement before it.
+    /// Plans of the statements that answer this list: each statement, then its plan in the database's own words.
     async fn plans_of_orders(&self, query: &OrderQuery) -> Result<Vec<String>, StoreError>;
-    /// What happened to an order, oldest first: every move, and at most 500 acknowledgements and 500 marks.
+    /// Timeline of an order, oldest first: every transition, at most 500 acknowledgements and 500 marks.
     async fn timeline(&self, order: OrderId) -> Result<Vec<TimelineEntry>, StoreError>;
-    /// What a business did since `since`, the beginning of its day, and what waits there.
+    /// Figures of a business since `since`, the beginning of its day.
     async fn business_stats(
         &self,
         business: BusinessId,

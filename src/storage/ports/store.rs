@@ -13,21 +13,21 @@ use super::orders::OrderReads;
 use super::rooms::RoomReads;
 use super::writer::Lane;
 
-/// Whether reads reach the database.
+/// State of the circuit breaker before reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Circuit {
-    /// They do.
+    /// Reads are sent to the database.
     Closed,
-    /// Nobody has answered lately: they are refused at once until a probe is answered.
+    /// The database has not answered lately: reads are refused at once until a probe is answered.
     Open,
 }
 
-/// What a checkpoint came to.
+/// Result of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checkpoint {
-    /// Nothing is left in the log, or there is none to look after.
+    /// The log is empty, or the database needs no checkpoints.
     Done,
-    /// Somebody reads or writes for too long: a part of the log is left, and its file as large as it was.
+    /// A reader or writer held the log for too long: a part of it is left, and its file as large as before.
     Busy,
 }
 
@@ -45,9 +45,9 @@ pub trait Store:
     + MaintenanceReads
     + 'static
 {
-    /// A word for logs and health: `postgres` or `sqlite`.
+    /// Name in logs and health: `postgres` or `sqlite`.
     fn name(&self) -> &'static str;
-    /// How many lanes it can use at once; 1 where there can be only one writer.
+    /// Most lanes that can be open at once; 1 where there can be only one writer.
     fn max_lanes(&self) -> usize;
     /// Opens a writer.
     async fn open_lane(&self) -> Result<Box<dyn Lane>, StoreError>;
@@ -55,14 +55,14 @@ pub trait Store:
     async fn migrate(&self) -> Result<(), StoreError>;
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
-    /// Whether reads are refused unasked because nobody has answered lately.
+    /// Whether reads are refused at once.
     fn circuit(&self) -> Circuit;
     /// Connections open and idle, for the metric.
     fn pool_size(&self) -> (u32, u32);
-    /// What is known to be wrong without asking, for operators; writes are refused meanwhile.
+    /// Fault that is known without asking the database, for operators; writes are refused meanwhile.
     fn fault(&self) -> Option<&'static str>;
-    /// Gives the log's space back where the database does not do so by itself: folds SQLite's write-ahead log into the
-    /// file. Waits for readers and the writer a second at most, then leaves the rest for the next time.
+    /// Checkpoint of SQLite's write-ahead log into the file; nothing to do on Postgres. Waits for readers and the writer a
+    /// second at most, then leaves the rest for the next time.
     async fn checkpoint(&self) -> Result<Checkpoint, StoreError>;
     /// Writes a consistent copy of a SQLite database, made while the hub runs, to a new file that only its owner can
     /// read; [`StoreError::NotHappened`] when the file exists, and for Postgres, which has tools of its own.

@@ -1,43 +1,43 @@
-//! When a database that does not answer is no longer asked, and when it is asked again. Time is passed in.
+//! Circuit breaker for reads of a database that does not answer. Pure: time is passed in.
 
 use std::time::{Duration, Instant};
 
 use crate::storage::ports::Circuit;
 
-/// So many silences one after the other open the circuit; one can be a connection that broke, three are an outage.
+/// Number of reads in a row without a response that opens the circuit: one can be a broken connection, three are an outage.
 const OPENS_AFTER: u32 = 3;
 
-/// How long a probe waits while reads pass: some of them wait as well, so that it has to be known soon.
+/// Limit of a probe while the circuit is closed: reads wait as well, so the result has to be known soon.
 const PROBE_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long it waits while the circuit is open: nobody waits for it, and a server that has just started is asked for many
-/// new connections at once. Two such probes fit into the 5 s in which writes resume.
+/// Limit of a probe while the circuit is open: no read waits for it, and a server that has just started is asked for many new
+/// connections at once. Two such probes fit into the 5 s in which writes resume.
 const OPEN_PROBE_WITHIN: Duration = Duration::from_secs(2);
 
-/// Every so many probes one may take as long as a read, for a database that answers, but never so soon.
+/// One of so many probes may take as long as a read, for a database that answers, but slowly.
 const PATIENT_EVERY: u32 = 4;
 
-/// What a question to the database showed.
+/// Result of a read or a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::storage) enum Probe {
-    /// It is there, whatever it said.
-    Answer,
-    /// Nobody answered: no connection, or no word in time.
-    Silence,
+    /// The database answered, be it with an error.
+    Ok,
+    /// No connection, or no answer in time.
+    NoResponse,
 }
 
-/// The circuit turned.
+/// Change of the circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::storage) enum CircuitChange {
-    /// From now on reads are refused.
+    /// Reads are refused from now on.
     Opened,
-    /// From now on reads pass again; they were refused for so long.
+    /// Reads pass from now on; they were refused for this long.
     Closed(Duration),
 }
 
-/// The breaker's mind. Reads never wait for a probe: whoever asks while the circuit is open is refused at once, and the
-/// probes, one at a time, find out when the database is back. What began before the last silence was counted is part of
-/// that silence, so that connections which break together count as one.
+/// Reads never wait for a probe: while the circuit is open they are refused at once, and probes, one at a time, find out when the
+/// database is back. A read that began before the last failure was counted is part of that failure, so that connections which
+/// break together count as one.
 #[derive(Debug, Default)]
 pub(in crate::storage) struct CircuitBreaker {
     opened: Option<Instant>,
@@ -53,7 +53,7 @@ enum Prober {
     #[default]
     Idle,
     Running,
-    /// The pool is closed; nobody asks any more.
+    /// The pool is closed.
     Retired,
 }
 
@@ -62,7 +62,7 @@ impl CircuitBreaker {
         if self.opened.is_some() { Circuit::Open } else { Circuit::Closed }
     }
 
-    /// What was asked at `began` has come to this by `now`.
+    /// Records the result at `now` of a read or probe that began at `began`.
     pub(in crate::storage) fn record(
         &mut self,
         probe: Probe,
@@ -87,12 +87,12 @@ impl CircuitBreaker {
         }
     }
 
-    /// A read waits for long. That alone opens nothing, but it is worth a probe.
+    /// Asks for a probe because a read waits for long; that alone does not open the circuit.
     pub(in crate::storage) fn suspect(&mut self) {
         self.suspected = true;
     }
 
-    /// Whether a prober has to be started now; whoever is told so starts it.
+    /// Whether the caller has to start a prober now.
     pub(in crate::storage) fn start_prober(&mut self) -> bool {
         let starts = self.prober == Prober::Idle && self.is_unsure();
         if starts {
@@ -101,7 +101,7 @@ impl CircuitBreaker {
         starts
     }
 
-    /// How long the next probe may take, at most `patience`; `None` ends the prober.
+    /// Limit of the next probe, at most `patience`; `None` ends the prober.
     pub(in crate::storage) fn next_probe(&mut self, patience: Duration) -> Option<Duration> {
         if self.prober != Prober::Running {
             return None;

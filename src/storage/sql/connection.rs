@@ -36,18 +36,18 @@ pub(in crate::storage) enum DriverConnection {
 /// Whether a connection may be asked again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::storage) enum Soundness {
-    /// Everything it was asked has been answered.
+    /// Every statement has been answered.
     Sound,
-    /// A question is under way, or whoever asked it went away before the answer.
+    /// A statement is under way, or its caller went away before the answer.
     Asked,
-    /// It broke, or an answer was unreadable.
+    /// The connection broke, or an answer was unreadable.
     Broken,
-    /// No answer came within the limit: nobody may be there any more.
+    /// No answer came within the limit.
     Silent,
 }
 
-/// One connection, owned by whoever asks it; what it is asked through [`Statement`]s is counted, and every answer has a
-/// limit, beyond which the connection is [`Soundness::Silent`] and only to be thrown away.
+/// One connection. Statements are counted, and every answer has a limit, beyond which the connection is
+/// [`Soundness::Silent`] and can only be thrown away.
 #[derive(Debug)]
 pub(in crate::storage) struct Connection {
     driver: DriverConnection,
@@ -56,7 +56,7 @@ pub(in crate::storage) struct Connection {
     soundness: Soundness,
 }
 
-/// A COMMIT may take so much longer than a statement: its disk is everybody's.
+/// Time that a COMMIT may take beyond a statement: its disk is shared.
 const COMMIT_MARGIN: Duration = Duration::from_secs(2);
 
 impl Connection {
@@ -117,7 +117,7 @@ impl Connection {
         Ok(self.fetch(statement, args).await?.into_iter().next())
     }
 
-    /// Runs `statement` and tells how many rows it changed.
+    /// Runs `statement` and returns the number of rows it changed.
     pub(in crate::storage) async fn execute(
         &mut self,
         statement: &Statement,
@@ -155,7 +155,7 @@ impl Connection {
         self.say("COMMIT", self.limit + COMMIT_MARGIN).await.map_err(TxError::at_commit)
     }
 
-    /// Gives the transaction up.
+    /// Sends ROLLBACK.
     pub(in crate::storage) async fn rollback(&mut self) -> Result<(), TxError> {
         Ok(self.say("ROLLBACK", self.limit).await?)
     }
@@ -171,13 +171,13 @@ impl Connection {
         self.settled(answer, limit)
     }
 
-    /// Says goodbye, within a second where somebody else is on the other side.
+    /// Closes the connection, on Postgres within a second.
     pub(in crate::storage) async fn close(self) {
-        // It is gone either way.
+        // The connection is gone either way.
         match self.driver {
             DriverConnection::Postgres(c) => drop(timeout(GOODBYE_WITHIN, c.close()).await),
             DriverConnection::Sqlite(c, deadline) => {
-                // What nobody waits for any more ends before it is closed.
+                // A statement that still runs ends first.
                 deadline.inspect(|deadline| deadline.give_up());
                 drop(c.close().await);
             }
@@ -195,7 +195,7 @@ impl Connection {
         self.settled(answer, limit)
     }
 
-    /// What the answer says about the connection.
+    /// Updates the soundness by the answer.
     fn settled<T>(&mut self, answer: Result<Result<T, Error>, Elapsed>, limit: Duration) -> Result<T, Error> {
         let Ok(answer) = answer else {
             self.soundness = Soundness::Silent;
@@ -212,7 +212,7 @@ impl Connection {
 
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 
-/// Nobody said anything for so long.
+/// The error for no answer within `limit`.
 pub(in crate::storage) fn no_answer(what: &str, limit: Duration) -> Error {
     let text = format!("{what} within {} ms", limit.as_millis());
     Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text))

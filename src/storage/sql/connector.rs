@@ -1,4 +1,4 @@
-//! How connections are made: for lanes, for the pool, for migrations.
+//! Connections to the databases are made here: for lanes, for the pool, for migrations.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::sqlite::deadline::Deadline;
 use super::sqlite::files::Files;
 use crate::storage::error::StoreError;
 
-/// Where to connect to, with everything a session is told first.
+/// Address of the database, with the settings of each session.
 #[derive(Clone, Debug)]
 pub(in crate::storage) enum Connector {
     Postgres {
@@ -55,7 +55,7 @@ impl Connector {
         })
     }
 
-    /// Whether what is written now will be found again.
+    /// Whether the files of the database are still in their place; always so on Postgres.
     pub(in crate::storage) fn check(&self) -> Result<(), StoreError> {
         match self {
             Self::Postgres { .. } => Ok(()),

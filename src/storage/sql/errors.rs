@@ -1,4 +1,4 @@
-//! What a database's error says about what has happened.
+//! Errors of the databases, classified by what is known after them.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use sqlx::Error;
 use super::circuit_breaker::Probe;
 use crate::storage::error::StoreError;
 
-/// An error inside a transaction: what the caller is told, and whether trying once more may help at once.
+/// An error inside a transaction, and whether one more try may help at once.
 #[derive(Debug)]
 pub(in crate::storage) struct TxError {
     pub(in crate::storage) error: StoreError,
@@ -28,7 +28,7 @@ impl From<StoreError> for TxError {
     }
 }
 
-/// How an SQLSTATE or SQLite code is to be taken before COMMIT was sent.
+/// Meaning of an SQLSTATE or SQLite code before COMMIT was sent.
 enum ErrorClass {
     Conflict,
     /// A limit of the hub's own was met: the database is there.
@@ -70,8 +70,8 @@ fn error_class(database: &dyn sqlx::error::DatabaseError) -> ErrorClass {
     }
 }
 
-/// What a failed read says about whether anybody is there; nothing when it was this side that had closed. A database
-/// that is slow or refuses has answered, except when it says that it cannot take anybody now.
+/// Result of a failed read as a probe of the database; `None` when this side had closed. A database that is slow or refuses has
+/// answered, except when it says that it takes no connections now.
 pub(in crate::storage) fn probe_of(error: &Error) -> Option<Probe> {
     match error {
         Error::Database(database) => Some(match error_class(&**database) {
@@ -105,7 +105,7 @@ fn is_closed_to_all(code: &str) -> bool {
         || (code.len() < 5 && code.parse().is_ok_and(|code: i64| matches!(code & 0xFF, 10 | 14)))
 }
 
-/// What the database or the system said, without the names of layers in between.
+/// Text of the database or the system, without the names of layers in between.
 fn message(error: &Error) -> String {
     match error {
         Error::Database(database) => match database.code() {

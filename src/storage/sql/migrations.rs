@@ -1,4 +1,4 @@
-//! What a failed migration says about the schema.
+//! Errors of migrations.
 
 use sqlx::migrate::MigrateError;
 

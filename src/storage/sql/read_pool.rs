@@ -1,5 +1,5 @@
-//! The one road to the database for reads, with a breaker before it: while nobody answers there, a read is refused at
-//! once, and a prober of its own finds out when to go on.
+//! Reads of the database, behind a circuit breaker: while it does not answer, a read is refused at once, and a prober finds out
+//! when it is back.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -18,10 +18,10 @@ use super::statement::{Arg, Dialect, LazyStatement, NO_TABLE, Operation, Stateme
 use crate::storage::error::StoreError;
 use crate::storage::ports::Circuit;
 
-/// A read that waits for so long is worth a probe: far beyond what any read of daily life takes.
+/// A read that waits for longer starts a probe: far beyond what any usual read takes.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
-/// Between two probes. Little beside what a probe of a dead database takes, and no load for one that refuses at once.
+/// Pause between two probes: little beside a probe of a dead database, and no load for one that refuses at once.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 
 static PING: LazyStatement =
@@ -165,7 +165,7 @@ impl ReadPool {
     }
 }
 
-/// Asks until it is known how things are, or nobody wants to know any more.
+/// Probes until the circuit breaker needs no more, or the pool is gone.
 async fn probe(read_pool: Weak<ReadPool>) {
     while let Some(read_pool) = read_pool.upgrade() {
         let Some(within) = read_pool.breaker().next_probe(read_pool.limit) else { return };

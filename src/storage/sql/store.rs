@@ -1,16 +1,15 @@
-//! The store both databases share: reads over a pool, lanes over connections of their own.
+//! The store of both databases: reads over a pool, lanes over connections of their own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::telemetry::metrics::Metrics;
-
 use crate::storage::batch::SqlLane;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Checkpoint, Circuit, Lane, Store};
+use crate::telemetry::metrics::Metrics;
 
 use super::acknowledged::Acknowledged;
 use super::connection::SharedRow;
@@ -25,7 +24,7 @@ use super::statement::{Arg, Statement};
 /// statements one after the other.
 pub(in crate::storage) const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
 
-/// A database behind the ports.
+/// One database, behind every port: the reads are implemented in [`super::reads`].
 #[derive(Debug)]
 pub(in crate::storage) struct SqlStore {
     pub(in crate::storage) name: &'static str,
@@ -35,7 +34,7 @@ pub(in crate::storage) struct SqlStore {
     pub(in crate::storage) read_pool: Arc<ReadPool>,
     pub(in crate::storage) cipher: Arc<Cipher>,
     pub(in crate::storage) metrics: Metrics,
-    /// What its lanes were told is committed.
+    /// Last events that lanes of this node were told are committed.
     pub(in crate::storage) acknowledged: Arc<Acknowledged>,
 }
 

@@ -1,4 +1,4 @@
-//! What a session of Postgres is told first, and that it was heard.
+//! Settings of a Postgres session, set first and read back.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ pub(in crate::storage) struct SessionSettings {
     text: Arc<str>,
 }
 
-/// The session is not as it has to be.
+/// A setting of the session is not as it was set.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the database session has {found} although {wanted} was set; a pooler before Postgres has to work in session mode"
@@ -41,14 +41,14 @@ impl SessionSettings {
         Self { wanted, text: text.into() }
     }
 
-    /// The same and more.
+    /// These settings and `more`.
     pub(super) fn with(&self, more: &[(&'static str, &str)]) -> Self {
         let mut wanted = self.wanted.clone();
         wanted.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         Self::new(wanted)
     }
 
-    /// Makes the session so, or says in an error what it has instead.
+    /// Sets the session up; the error names a setting that it has otherwise.
     pub(in crate::storage) async fn establish(&self, connection: &mut PgConnection) -> Result<(), Error> {
         let rows = sqlx::raw_sql(AssertSqlSafe(Arc::clone(&self.text))).fetch_all(connection).await?;
         let mut found = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! How far a connection to Postgres is trusted (requirement 10.7).
+//! TLS towards Postgres (requirement 10.7).
 
 use std::net::IpAddr;
 

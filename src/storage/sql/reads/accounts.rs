@@ -51,7 +51,7 @@ static DEVICE: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-/// What is asked here, for a look at how.
+/// Every statement of this file, for the test of its plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&LazyStatement] = &[&USER, &USER_BY_EMAIL, &ENDED, &SESSIONS, &OWNER];
 

@@ -72,7 +72,7 @@ static INVITATIONS: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-/// What is asked here, for a look at how.
+/// Every statement of this file, for the test of its plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&LazyStatement] =
     &[&BUSINESS, &ALL, &OF_MEMBER, &MEMBERSHIP, &MEMBERS, &MENU, &INVITATIONS];

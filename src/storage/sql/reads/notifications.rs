@@ -27,7 +27,7 @@ static READS: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-/// What is asked here, for a look at how.
+/// Every statement of this file, for the test of its plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&LazyStatement] = &[&NOTIFICATIONS, &READS];
 

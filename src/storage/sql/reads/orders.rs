@@ -35,7 +35,7 @@ static STATS: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-/// What is asked here, for a look at how.
+/// Every statement of this file, for the test of its plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&LazyStatement] = &[&ORDER, &STATS];
 

@@ -48,7 +48,7 @@ static ACK: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-/// What is asked here, for a look at how.
+/// Every statement of this file, for the test of its plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&LazyStatement] = &[&EPOCH, &HEADS, &EVENTS, &ACK];
 

@@ -1,4 +1,4 @@
-//! What happened to an order, in the order of time.
+//! Timelines of orders.
 
 use sqlx_macros::FromRow;
 
@@ -35,7 +35,7 @@ static MARKS: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-/// What is asked here, for a look at how.
+/// Every statement of this file, for the test of its plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&LazyStatement] = &[&MOVES, &ACKS, &MARKS];
 

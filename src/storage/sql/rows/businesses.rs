@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::{Aad, Cipher};
 use crate::storage::error::StoreError;
 
-use super::{corrupt, number, open, parse, seal};
+use super::values::{corrupt, number, open, parse, seal};
 
 /// The columns of [`BusinessRow`], of `businesses b`.
 pub(in crate::storage) const BUSINESS_COLUMNS: &str = "b.id, b.name, b.lat, b.lng, b.zone, b.timezone, b.currency, \

@@ -8,7 +8,6 @@ mod words;
 use crate::domain::ids::BusinessId;
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
-
 use crate::storage::sql::statement::Dialect;
 
 /// More words than any name has; a longer one is found by its first ones.

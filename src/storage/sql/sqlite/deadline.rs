@@ -9,10 +9,10 @@ use sqlx::{Error, SqliteConnection};
 /// Steps between two questions: some tenths of a millisecond, and nothing that a statement would notice.
 const STEPS: i32 = 10_000;
 
-/// No end.
+/// No statement runs, or it has no limit.
 const NEVER: u64 = u64::MAX;
 
-/// When what a connection is asked is given up.
+/// Time limit of the statements of a connection.
 #[derive(Clone, Debug)]
 pub(in crate::storage) struct Deadline {
     limit: Duration,
@@ -38,12 +38,12 @@ impl Deadline {
         self.set(self.elapsed().saturating_add(millis(self.limit)));
     }
 
-    /// It has ended.
+    /// The statement has ended.
     pub(in crate::storage) fn end(&self) {
         self.set(NEVER);
     }
 
-    /// Whoever asked has gone.
+    /// Ends the statement that runs: its caller has gone.
     pub(in crate::storage) fn give_up(&self) {
         self.set(0);
     }

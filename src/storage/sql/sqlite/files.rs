@@ -12,25 +12,24 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection as _, SqliteConnection};
 
-use crate::telemetry::metrics::Metrics;
-
 use crate::storage::error::StoreError;
 use crate::storage::sql::errors::away;
+use crate::telemetry::metrics::Metrics;
 
-/// What is wrong, for operators.
+/// The fault in words for operators.
 pub(in crate::storage) const LOST: &str =
     "the database file was moved, replaced or removed while the hub uses it";
 
-/// What belongs to the file, by the end of its name.
+/// Ends of the names of the database's three files.
 const PARTS: [&str; 3] = ["", "-wal", "-shm"];
 
-/// How often somebody looks though nothing is written.
+/// Interval of checks while nothing is written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Device and inode.
 type Identity = (u64, u64);
 
-/// A part is not there any more, or is another file.
+/// One of the files is missing, or is another file.
 #[derive(Debug)]
 pub(in crate::storage) struct Lost(PathBuf);
 
@@ -85,7 +84,7 @@ impl Files {
         Ok(files)
     }
 
-    /// Whether what is written now will be found again. Three calls of `stat`, a few microseconds.
+    /// Whether the files are still those that were opened. Three calls of `stat`, a few microseconds.
     pub(in crate::storage) fn check(&self) -> Result<(), Lost> {
         if self.closed.load(Ordering::Relaxed) {
             return Ok(());
@@ -117,7 +116,7 @@ fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
-/// Says once that the files were lost, and once that they are back.
+/// Logs once that the files were lost, and once that they are back.
 async fn look(files: Weak<Files>) {
     let mut lost = false;
     while let Some(files) = files.upgrade().filter(|files| !files.closed.load(Ordering::Relaxed)) {

@@ -1,4 +1,4 @@
-//! What is done to the file as a whole: migrations, checkpoints of the write-ahead log, backups.
+//! Work on the whole file: migrations, checkpoints of the write-ahead log, backups.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +20,7 @@ static MIGRATIONS: Migrator = sqlx_macros::migrate!("migrations/sqlite");
 /// The longest a checkpoint keeps the writer waiting.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Folds the write-ahead log into the file and empties it, unless somebody needs it for longer than
+/// Moves the write-ahead log into the file and empties it, unless a reader or writer holds it for longer than
 /// [`CHECKPOINT_PATIENCE`].
 pub(in crate::storage) async fn checkpoint(
     options: &SqliteConnectOptions,
@@ -65,7 +65,7 @@ pub(in crate::storage) async fn backup(
     copied
 }
 
-/// Runs what is missing as the writer, so that a second process waits and then finds it done.
+/// Runs missing migrations as the writer, so that a second process waits and then finds them done.
 pub(in crate::storage) async fn migrate(
     options: &SqliteConnectOptions,
     files: &Files,

@@ -4,20 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _, Row as _};
-
-use crate::telemetry::metrics::Metrics;
 
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
-use crate::storage::ports::{Checkpoint, Store};
-use crate::storage::sql::connector::{Connector, away, connect_sqlite};
-use crate::storage::sql::errors::TxError;
-use crate::storage::sql::migrations::failed;
+use crate::storage::ports::Store;
+use crate::storage::sql::connector::Connector;
 use crate::storage::sql::pool::{Pool, PoolLimits};
 use crate::storage::sql::read_pool::ReadPool;
 use crate::storage::sql::store::{SqlStore, TRANSACTION_LIMIT};
+use crate::telemetry::metrics::Metrics;
 
 pub(super) mod deadline;
 pub(super) mod files;
@@ -28,7 +25,7 @@ use files::Files;
 /// Readers never wait for the writer in WAL mode; a few keep slow lists from delaying single orders.
 const READERS: u32 = 4;
 
-/// When a reader that nobody uses is closed, and when each is replaced.
+/// An unused reader is closed after the first, and every one replaced after the second.
 const READER_IDLE: Duration = Duration::from_secs(10 * 60);
 const READER_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
@@ -42,7 +39,7 @@ const LOG_LIMIT: &str = "67108864";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The store in the file at `path`, which is made when absent, readable by its owner only; its folder is not. One
-/// lane at a time. What it is asked is counted in `metrics`.
+/// lane at a time. Statements are counted in `metrics`.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] when the file cannot be made or opened.
@@ -73,16 +70,7 @@ pub async fn connect(
         answer: TRANSACTION_LIMIT,
         statement,
     };
-    let limits = PoolLimits {
-        min: 0,
-        max: READERS,
-        acquire: BUSY_TIMEOUT,
-        idle: READER_IDLE,
-        lifetime: READER_LIFETIME,
-        // A file does not fall silent.
-        trusted: READER_LIFETIME,
-    };
-    let pool = Pool::new(connector(reader, Some(READ_LIMIT)), limits, metrics.clone());
+    let pool = Pool::new(connector(reader, Some(READ_LIMIT)), POOL_LIMITS, metrics.clone());
     let connector = connector(writer, None);
     Ok(Arc::new(SqlStore {
         name: "sqlite",
@@ -95,6 +83,16 @@ pub async fn connect(
         acknowledged: Arc::default(),
     }))
 }
+
+const POOL_LIMITS: PoolLimits = PoolLimits {
+    min: 0,
+    max: READERS,
+    acquire: BUSY_TIMEOUT,
+    idle: READER_IDLE,
+    lifetime: READER_LIFETIME,
+    // A file does not fall silent.
+    trusted: READER_LIFETIME,
+};
 
 async fn make_file(path: &Path) -> std::io::Result<()> {
     let mut open = tokio::fs::OpenOptions::new();

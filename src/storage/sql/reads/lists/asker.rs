@@ -2,10 +2,18 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use sqlx_macros::FromRow;
+
 use crate::storage::error::StoreError;
 use crate::storage::sql::connection::SharedRow;
 use crate::storage::sql::statement::{Arg, Dialect, Statement};
 use crate::storage::sql::store::SqlStore;
+
+/// Number of rows.
+#[derive(FromRow)]
+pub(super) struct CountRow {
+    pub(super) n: i64,
+}
 
 /// Asks the store and, if it is to explain, keeps the plan of every statement.
 pub(in crate::storage) struct Asker<'s> {
@@ -49,7 +57,7 @@ impl<'s> Asker<'s> {
         let text = text.as_str();
         let lines: Vec<String> = match self.dialect() {
             Dialect::Postgres => {
-                let explained = Statement::of(
+                let explained = Statement::new(
                     statement.operation(),
                     &format!("EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, COSTS OFF) {text}"),
                 );

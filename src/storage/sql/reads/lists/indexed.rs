@@ -12,8 +12,7 @@ use crate::storage::ports::Total;
 use crate::storage::sql::search::{self, Owner, Word};
 use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
 
-use super::CountRow;
-use super::asker::Asker;
+use super::asker::{Asker, CountRow};
 use super::newest::{Place, RowRead};
 use super::scope::{Conditions, Filter, Part, Scope};
 

@@ -23,6 +23,7 @@ use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Sta
 
 use super::order_items::with_lines;
 pub(in crate::storage) use asker::Asker;
+use asker::CountRow;
 use indexed::Indexed;
 use newest::{Newest, Place};
 use scope::{Conditions, Filter, Part, Scope, test};
@@ -49,11 +50,6 @@ static BY_ID: LazyStatement = LazyStatement::new(|| {
         &format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = {{any}}"),
     )
 });
-
-#[derive(FromRow)]
-struct CountRow {
-    n: i64,
-}
 
 #[derive(FromRow)]
 struct WalkedRow {

@@ -1,26 +1,28 @@
-//! Connections for reading, shared by everybody: bounded in number, tested before use, and never used again once an
-//! answer is outstanding.
+//! Connection pool for reads: bounded in number, tested before use; a connection with an outstanding answer is never used
+//! again.
+
+mod pooled;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::{Error, SqlStr};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
+use crate::storage::sql::connection::{Connection, SharedRow, Soundness};
+use crate::storage::sql::connector::Connector;
+use crate::storage::sql::errors::is_broken_connection;
+use crate::storage::sql::statement::{Arg, Dialect};
 use crate::telemetry::metrics::Metrics;
-
-use super::connection::{Connection, SharedRow, Soundness};
-use super::connector::Connector;
-use super::errors::is_broken_connection;
-use super::statement::{Arg, Dialect};
+use pooled::Pooled;
 
 /// The bounds of a pool.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::storage) struct PoolLimits {
-    /// Connections that are kept open though nobody uses them.
+    /// Idle connections that are kept open.
     pub(in crate::storage) min: u32,
     pub(in crate::storage) max: u32,
     /// The longest wait for one, a new one included.
@@ -33,10 +35,10 @@ pub(in crate::storage) struct PoolLimits {
     pub(in crate::storage) trusted: Duration,
 }
 
-/// How long a connection may take to show that it still works.
+/// Longest test of a connection before its use.
 const TEST_WITHIN: Duration = Duration::from_secs(1);
 
-/// How long one may take to read what was left of a question that nobody waits for any more.
+/// Longest wait for the rest of an answer whose caller has gone.
 const RECOVER_WITHIN: Duration = Duration::from_secs(1);
 
 /// Between two looks for connections that are too old, idle for too long, or too few.
@@ -47,7 +49,7 @@ const MAINTAIN_FIRST: Duration = Duration::from_secs(2);
 /// Connections that may turn out broken under one read before it fails: those used a moment ago are not tested first.
 const BROKEN_CONNECTIONS: u32 = 3;
 
-/// How long closing waits for reads that run.
+/// Longest wait of closing for reads that run.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// A pool of our own. A place is taken for as long as a connection is used, and given back at once when its answer does not
@@ -62,31 +64,6 @@ pub(in crate::storage) struct Pool {
     open: Arc<AtomicU32>,
     runtime: Handle,
     metrics: Metrics,
-}
-
-#[derive(Debug)]
-struct Pooled {
-    connection: Connection,
-    made: Instant,
-    used: Instant,
-    _counted: Counted,
-}
-
-/// Counts a connection for as long as it exists.
-#[derive(Debug)]
-struct Counted(Arc<AtomicU32>);
-
-impl Counted {
-    fn new(open: &Arc<AtomicU32>) -> Self {
-        open.fetch_add(1, Ordering::Relaxed);
-        Self(open.clone())
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// A connection and the place it takes. Dropping it in the middle of a question is safe.
@@ -166,7 +143,7 @@ impl Pool {
 
     /// Closes every connection, letting reads that run finish within [`CLOSE_WITHIN`].
     pub(in crate::storage) async fn close(&self) {
-        // Not `close` first: whoever waits for a place is in the queue before this.
+        // Not `close` first: reads that wait for a place are in the queue before this.
         let all = self.places.acquire_many(self.limits.max);
         drop(timeout(CLOSE_WITHIN, all).await);
         self.places.close();
@@ -188,7 +165,7 @@ impl Pool {
                 self.dispose(pooled);
                 continue;
             }
-            let trusted = pooled.used.elapsed() <= self.limits.trusted;
+            let trusted = pooled.unused_for() <= self.limits.trusted;
             leased.pooled = Some(pooled);
             if trusted || leased.connection().ping(TEST_WITHIN).await.is_ok() {
                 return Ok(leased);
@@ -201,8 +178,7 @@ impl Pool {
     }
 
     fn count(&self, connection: Connection) -> Pooled {
-        let now = Instant::now();
-        Pooled { connection, made: now, used: now, _counted: Counted::new(&self.open) }
+        Pooled::new(connection, &self.open)
     }
 
     fn pop(&self) -> Option<Pooled> {
@@ -210,34 +186,34 @@ impl Pool {
     }
 
     fn is_old(&self, pooled: &Pooled) -> bool {
-        pooled.made.elapsed() > self.limits.lifetime
+        pooled.age() > self.limits.lifetime
     }
 
     fn put_back(&self, mut pooled: Pooled) {
         if self.places.is_closed() || self.is_old(&pooled) {
             return self.dispose(pooled);
         }
-        pooled.used = Instant::now();
+        pooled.touch();
         self.idle().push(pooled);
     }
 
-    /// Says goodbye without waiting for it.
+    /// Closes the connection without waiting for it.
     fn dispose(&self, pooled: Pooled) {
         self.runtime.spawn(async move { pooled.connection.close().await });
     }
 
-    /// One has broken or gone silent: none that is idle is believed any more.
+    /// Drops all idle connections: one has broken or gone silent, and the others may have as well.
     fn distrust(&self) {
         drop(std::mem::take(&mut *self.idle()));
     }
 
-    /// Takes out what is too old or was idle for too long. The oldest are at the front.
+    /// Takes out connections that are too old or were idle for too long. The oldest are at the front.
     fn reap(&self) -> Vec<Pooled> {
         let mut idle = self.idle();
         let min = self.limits.min as usize;
         let mut spare = idle.len().saturating_sub(min);
         let (gone, kept) = std::mem::take(&mut *idle).into_iter().partition(|pooled| {
-            let unused = spare > 0 && pooled.used.elapsed() > self.limits.idle;
+            let unused = spare > 0 && pooled.unused_for() > self.limits.idle;
             spare -= usize::from(unused);
             unused || self.is_old(pooled)
         });
@@ -262,7 +238,7 @@ async fn maintain(pool: Weak<Pool>) {
         }
         while pool.open.load(Ordering::Relaxed) < pool.limits.min {
             let Ok(place) = pool.places.clone().try_acquire_owned() else { break };
-            // Whoever needs one hears of the error.
+            // The next read reports the error.
             let Ok(connection) = pool.connector.connect(pool.metrics.clone()).await else { break };
             drop(Leased { pool: pool.clone(), pooled: Some(pool.count(connection)), place: Some(place) });
         }
@@ -298,7 +274,7 @@ impl Drop for Leased {
                     self.pool.distrust();
                 }
             }
-            // Whoever asked has gone, which says nothing of the connection.
+            // The caller has gone, which says nothing of the connection.
             Soundness::Asked => {
                 let pool = self.pool.clone();
                 self.pool.runtime.spawn(recover(pool, pooled, place));
