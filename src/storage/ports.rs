@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
 use super::command::{
-    Approval, Command, Committed, Device, DeviceAck, KeptAnswer, MarkKind, RowKey, SealedColumn,
+    Approval, Command, Committed, Device, DeviceAck, MarkKind, RowKey, SealedColumn, StoredResponse,
 };
 use super::error::StoreError;
 
@@ -370,7 +370,7 @@ pub trait Store: Send + Sync + 'static {
         since: Timestamp,
     ) -> Result<BusinessStats, StoreError>;
     /// The first answer under an idempotency key.
-    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError>;
+    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, StoreError>;
     /// Notifications of a business, newest first, at most `limit` older than `before`.
     async fn notifications(
         &self,

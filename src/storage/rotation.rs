@@ -14,7 +14,7 @@ use crate::domain::cursor::Epoch;
 use crate::domain::ids::CommandId;
 use crate::domain::time::Timestamp;
 
-use super::command::{Action, Advanced, Command, Outcome, RowKey, SealedColumn};
+use super::command::{Advanced, Command, Reseal, RotateEpoch, RowKey, SealedColumn, WriteRequest};
 use super::error::StoreError;
 use super::ports::{Attempt, Lane, SealedPage, Store};
 
@@ -163,18 +163,11 @@ async fn look(
 }
 
 async fn reseal(lane: &mut dyn Lane, column: SealedColumn, rows: &[RowKey]) -> Result<u64, StoreError> {
-    match done(lane, || Action::Reseal { column, rows: rows.to_vec() }).await? {
-        Outcome::Resealed(values) => Ok(values),
-        _ => Err(another_outcome()),
-    }
+    done(lane, || Reseal { column, rows: rows.to_vec() }).await
 }
 
 async fn move_rooms(lane: &mut dyn Lane, epoch: Epoch, below: Option<&str>) -> Result<Advanced, StoreError> {
-    let action = || Action::RotateEpoch { epoch, below: below.map(str::to_owned), limit: ROWS };
-    match done(lane, action).await? {
-        Outcome::Advanced(advanced) => Ok(advanced),
-        _ => Err(another_outcome()),
-    }
+    done(lane, || RotateEpoch { epoch, below: below.map(str::to_owned), limit: ROWS }).await
 }
 
 fn another_outcome() -> StoreError {
@@ -182,12 +175,15 @@ fn another_outcome() -> StoreError {
 }
 
 /// One transaction, tried again when it did not happen or may not have: to do it twice changes nothing.
-async fn done(lane: &mut dyn Lane, action: impl Fn() -> Action) -> Result<Outcome, StoreError> {
+async fn done<W: WriteRequest>(lane: &mut dyn Lane, write: impl Fn() -> W) -> Result<W::Output, StoreError> {
     let mut tries = Tries::default();
     loop {
-        let command = Command { id: CommandId::generate(), at: Timestamp::now(), action: action() };
+        let command = Command { id: CommandId::generate(), at: Timestamp::now(), action: write().into() };
         match lane.run(&[command], Attempt::First).await {
-            Ok(committed) => return committed.outcomes.into_iter().next().ok_or_else(another_outcome),
+            Ok(committed) => {
+                let outcome = committed.outcomes.into_iter().next().ok_or_else(another_outcome)?;
+                return W::output(outcome).map_err(|_| another_outcome());
+            }
             Err(error) => tries.again_after(error).await?,
         }
     }

@@ -19,7 +19,7 @@ use crate::telemetry::metrics::Metrics;
 use super::acknowledged::Acknowledged;
 use super::batch::SqlLane;
 use super::cipher::Cipher;
-use super::command::{DeviceAck, KeptAnswer, RowKey, SealedColumn};
+use super::command::{DeviceAck, RowKey, SealedColumn, StoredResponse};
 use super::connection::SharedRow;
 use super::connector::Connector;
 use super::error::StoreError;
@@ -235,7 +235,7 @@ impl Store for SqlStore {
         orders::stats(self, business, since).await
     }
 
-    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError> {
+    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, StoreError> {
         accounts::kept_answer(self, scope, key).await
     }
 

@@ -4,8 +4,8 @@ use sqlx_macros::FromRow;
 
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::storage::batch::{KEPT_FOR, KeptRow};
-use crate::storage::command::{Approval, Device, KeptAnswer};
+use crate::storage::batch::{RESPONSE_TTL, ResponseRow};
+use crate::storage::command::{Approval, Device, StoredResponse};
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Session, User};
 use crate::storage::rows::parse;
@@ -187,11 +187,11 @@ pub(in crate::storage) async fn kept_answer(
     store: &SqlStore,
     scope: &str,
     key: &str,
-) -> Result<Option<KeptAnswer>, StoreError> {
-    let oldest = Timestamp::now().minus(KEPT_FOR);
+) -> Result<Option<StoredResponse>, StoreError> {
+    let oldest = Timestamp::now().minus(RESPONSE_TTL);
     let args = [Arg::text(scope), Arg::text(key), Arg::Int(oldest.as_micros())];
-    match store.fetch_first::<KeptRow>(&KEPT, &args).await? {
-        Some(row) => row.into_kept(&store.cipher),
+    match store.fetch_first::<ResponseRow>(&KEPT, &args).await? {
+        Some(row) => row.into_response(&store.cipher),
         None => Ok(None),
     }
 }

@@ -3,13 +3,13 @@
 use sqlx_macros::FromRow;
 
 use crate::domain::ids::{BusinessId, OrderId};
-use crate::domain::order::Order;
+use crate::domain::order::{Order, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::batch::ITEMS_OF_ORDERS;
 use crate::storage::error::StoreError;
 use crate::storage::ports::BusinessStats;
 use crate::storage::rows::{ORDER_COLUMNS, OrderRow, assemble, corrupt, number};
-use crate::storage::statement::{Arg, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Statement, words};
 use crate::storage::store::SqlStore;
 
 static ORDER: LazyStatement =
@@ -17,13 +17,15 @@ static ORDER: LazyStatement =
 
 // Both halves are ranges of an index: today's orders, and those in one status.
 static STATS: LazyStatement = LazyStatement::new(|| {
-    Statement::new(
+    let nothing = words(Status::ALL.into_iter().filter(|s| s.is_end_without_delivery()).map(Status::as_str));
+    let (placed, unpaid) = (Status::Placed.as_str(), Status::PendingPayment.as_str());
+    Statement::new(&format!(
         "SELECT count(*) AS orders, \
-             CAST(COALESCE(SUM(CASE WHEN o.status IN ('rejected', 'cancelled', 'failed') THEN 0 \
+             CAST(COALESCE(SUM(CASE WHEN o.status IN ({nothing}) THEN 0 \
                  ELSE o.total_minor END), 0) AS BIGINT) AS revenue, \
-             (SELECT count(*) FROM orders w WHERE w.business_id = $1 AND w.status = 'placed') AS pending \
-         FROM orders o WHERE o.business_id = $1 AND o.created_at >= $2 AND o.status <> 'pending_payment'",
-    )
+             (SELECT count(*) FROM orders w WHERE w.business_id = $1 AND w.status = '{placed}') AS pending \
+         FROM orders o WHERE o.business_id = $1 AND o.created_at >= $2 AND o.status <> '{unpaid}'"
+    ))
 });
 
 /// What is asked here, for a look at how.

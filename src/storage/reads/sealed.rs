@@ -52,7 +52,7 @@ pub(in crate::storage) async fn sealed_below(
         SealedColumn::OrderAddress => &ADDRESSES,
         SealedColumn::BusinessEmail => &BUSINESS_EMAILS,
         SealedColumn::BusinessPhone => &BUSINESS_PHONES,
-        SealedColumn::KeptAnswer => {
+        SealedColumn::StoredResponse => {
             args.push(Arg::text(second));
             &BODIES
         }
