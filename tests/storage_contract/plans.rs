@@ -7,7 +7,7 @@ use bellhop::domain::ids::{OrderId, SessionId};
 use bellhop::domain::order::{Draft, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::{Action, Command};
+use bellhop::storage::command::{Command, PutMember, Write};
 use bellhop::storage::{Attempt, OrderQuery, OrderScope, PageStart, Total};
 
 use crate::fixtures::{World, command, move_to, place, place_once, placed, run_one, world};
@@ -178,7 +178,7 @@ on_every_store! {
             run_one(&mut *lane, place(small.draft())).await;
         }
         let (business, user) = (large.business.id, small.owner);
-        run_one(&mut *lane, Action::PutMember { business, user, role: MemberRole::Staff }).await;
+        run_one(&mut *lane, Write::PutMember(PutMember { business, user, role: MemberRole::Staff })).await;
         store.tamper("ANALYZE").await;
         let scopes = [
             OrderScope::Customer(large.customer),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::order::Order;
 use bellhop::domain::room::RoomId;
-use bellhop::storage::command::{Action, RowKey, SealedColumn};
+use bellhop::storage::command::{Reseal, RowKey, SealedColumn, Write};
 use bellhop::storage::crypto::key_rotation::{RotationError, reseal_all, rotate_epoch};
 use bellhop::storage::{Lane, Store, StoreError};
 
@@ -54,7 +54,7 @@ on_every_store! {
         for column in SealedColumn::ALL {
             let expected = match column {
                 SealedColumn::BusinessEmail | SealedColumn::BusinessPhone => 1,
-                SealedColumn::OrderPhone | SealedColumn::OrderAddress | SealedColumn::KeptAnswer => 5,
+                SealedColumn::OrderPhone | SealedColumn::OrderAddress | SealedColumn::StoredResponse => 5,
             };
             assert_eq!(outdated(&*both, column).await.len(), expected, "{column:?}");
         }
@@ -134,7 +134,7 @@ on_every_store! {
         let row = |first: &str| RowKey { first: first.to_owned(), second: String::new() };
         let rows = vec![row(&order.id.to_string()), row("ord_gone")];
         for expected in [1, 0] {
-            let reseal = Action::Reseal { column: SealedColumn::OrderPhone, rows: rows.clone() };
+            let reseal = Write::Reseal(Reseal { column: SealedColumn::OrderPhone, rows: rows.clone() });
             let outcome = run_one(&mut *renewing, reseal).await;
             let bellhop::storage::command::Outcome::Resealed(values) = outcome else { panic!("{outcome:?}") };
             assert_eq!(values, expected);

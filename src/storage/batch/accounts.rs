@@ -3,16 +3,17 @@
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::command::{
-    Approval, Creation, NewSession, NewUser, Outcome, ROTATION_GRACE, Removal, RotateSession, Rotation,
-    SessionActivity, SetPassword, TokenUse, UserChange,
+    Approval, ApproveUser, Creation, EndSession, NewSession, NewUser, ROTATION_GRACE, RedeemTicket, Removal,
+    RotateSession, Rotation, SessionActivity, SetPassword, TokenUse, UserChange,
 };
-use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{number, parse};
 use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+
+use super::execute::{Context, Execute};
 
 static CREATE_USER: LazyStatement = LazyStatement::new(|| {
     Statement::new(
@@ -92,49 +93,66 @@ fn creation(changed: u64) -> Creation {
     if changed == 0 { Creation::AlreadyThere } else { Creation::Created }
 }
 
-pub(super) async fn create_user(connection: &mut Connection, user: &NewUser) -> Result<Outcome, Failure> {
-    let args = [
-        Arg::text(user.id),
-        Arg::text(&user.email),
-        Arg::text(&user.password_hash),
-        Arg::text(user.role),
-        Arg::OptText(user.name.clone()),
-        Arg::Bool(user.approved == Approval::Approved),
-        Arg::Int(user.created_at.as_micros()),
-    ];
-    Ok(Outcome::UserCreated(creation(connection.execute(&CREATE_USER, &args).await?)))
+impl Execute for NewUser {
+    type Output = Creation;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<Creation, Failure> {
+        let user = self;
+        let args = [
+            Arg::text(user.id),
+            Arg::text(&user.email),
+            Arg::text(&user.password_hash),
+            Arg::text(user.role),
+            Arg::OptText(user.name.clone()),
+            Arg::Bool(user.approved == Approval::Approved),
+            Arg::Int(user.created_at.as_micros()),
+        ];
+        Ok(creation(cx.connection.execute(&CREATE_USER, &args).await?))
+    }
 }
 
-fn change(changed: u64) -> Outcome {
-    Outcome::UserChanged(if changed == 0 { UserChange::NotThere } else { UserChange::Made })
+fn change(changed: u64) -> UserChange {
+    if changed == 0 { UserChange::NotThere } else { UserChange::Made }
 }
 
-pub(super) async fn set_password(connection: &mut Connection, set: &SetPassword) -> Result<Outcome, Failure> {
-    let args = [Arg::text(set.user), Arg::text(&set.password_hash), Arg::OptText(set.instead_of.clone())];
-    Ok(change(connection.execute(&SET_PASSWORD, &args).await?))
+impl Execute for SetPassword {
+    type Output = UserChange;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<UserChange, Failure> {
+        let set = self;
+        let args = [Arg::text(set.user), Arg::text(&set.password_hash), Arg::OptText(set.instead_of.clone())];
+        Ok(change(cx.connection.execute(&SET_PASSWORD, &args).await?))
+    }
 }
 
-pub(super) async fn approve(connection: &mut Connection, user: UserId) -> Result<Outcome, Failure> {
-    Ok(change(connection.execute(&APPROVE, &[Arg::text(user)]).await?))
+impl Execute for ApproveUser {
+    type Output = UserChange;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<UserChange, Failure> {
+        let user = self.user;
+        Ok(change(cx.connection.execute(&APPROVE, &[Arg::text(user)]).await?))
+    }
 }
 
-pub(super) async fn open_session(
-    connection: &mut Connection,
-    session: &NewSession,
-) -> Result<Outcome, Failure> {
-    let device = session.device.as_ref();
-    let args = [
-        Arg::text(session.id),
-        Arg::text(session.user),
-        Arg::OptText(device.map(|d| d.id.clone())),
-        Arg::OptText(device.and_then(|d| d.name.clone())),
-        Arg::OptText(device.and_then(|d| d.platform.clone())),
-        Arg::text(&session.token_hash),
-        Arg::Int(session.created_at.as_micros()),
-        Arg::Int(session.expires_at.as_micros()),
-    ];
-    connection.execute(&OPEN_SESSION, &args).await?;
-    Ok(Outcome::Done)
+impl Execute for NewSession {
+    type Output = ();
+
+    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+        let session = self;
+        let device = session.device.as_ref();
+        let args = [
+            Arg::text(session.id),
+            Arg::text(session.user),
+            Arg::OptText(device.map(|d| d.id.clone())),
+            Arg::OptText(device.and_then(|d| d.name.clone())),
+            Arg::OptText(device.and_then(|d| d.platform.clone())),
+            Arg::text(&session.token_hash),
+            Arg::Int(session.created_at.as_micros()),
+            Arg::Int(session.expires_at.as_micros()),
+        ];
+        cx.connection.execute(&OPEN_SESSION, &args).await?;
+        Ok(())
+    }
 }
 
 #[derive(FromRow)]
@@ -199,58 +217,61 @@ fn presented(family: &FamilyRow, rotate: &RotateSession, at: Timestamp) -> Prese
     Presented::Rotated
 }
 
-pub(super) async fn rotate_session(
-    connection: &mut Connection,
-    rotate: &RotateSession,
-    at: Timestamp,
-) -> Result<Outcome, Failure> {
-    let id = || Arg::text(rotate.session);
-    let family: Option<FamilyRow> = connection.fetch_first(&LOCK_SESSION, &[id()]).await?;
-    let Some(family) = family else { return Ok(Outcome::Rotated(Rotation::Refused)) };
-    let user = parse("sessions.user_id", &family.user_id)?;
-    let role = parse("users.role", &family.role)?;
-    let generation: u32 = number("sessions.generation", family.generation)?;
-    let rotation = match presented(&family, rotate, at) {
-        Presented::Nothing => Rotation::Refused,
-        Presented::Unanswered => Rotation::Continued {
-            generation,
-            user,
-            role,
-            device: family.device_id,
-            expires_at: Timestamp::from_micros(family.expires_at),
-        },
-        Presented::Rotated => {
-            connection.execute(&END_SESSION, &[id(), Arg::Int(at.as_micros())]).await?;
-            Rotation::Reused { user }
-        }
-        Presented::Current => {
-            let expires_at = at.plus(rotate.lifetime);
-            let args = [
-                id(),
-                Arg::text(&rotate.successor_hash),
-                Arg::Int(at.as_micros()),
-                Arg::Int(expires_at.as_micros()),
-            ];
-            connection.execute(&ROTATE, &args).await?;
-            Rotation::Continued {
-                generation: generation + 1,
+impl Execute for RotateSession {
+    type Output = Rotation;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<Rotation, Failure> {
+        let (rotate, at) = (self, cx.at);
+        let id = || Arg::text(rotate.session);
+        let family: Option<FamilyRow> = cx.connection.fetch_first(&LOCK_SESSION, &[id()]).await?;
+        let Some(family) = family else { return Ok(Rotation::Refused) };
+        let user = parse("sessions.user_id", &family.user_id)?;
+        let role = parse("users.role", &family.role)?;
+        let generation: u32 = number("sessions.generation", family.generation)?;
+        let rotation = match presented(&family, rotate, at) {
+            Presented::Nothing => Rotation::Refused,
+            Presented::Unanswered => Rotation::Continued {
+                generation,
                 user,
                 role,
                 device: family.device_id,
-                expires_at,
+                expires_at: Timestamp::from_micros(family.expires_at),
+            },
+            Presented::Rotated => {
+                cx.connection.execute(&END_SESSION, &[id(), Arg::Int(at.as_micros())]).await?;
+                Rotation::Reused { user }
             }
-        }
-    };
-    Ok(Outcome::Rotated(rotation))
+            Presented::Current => {
+                let expires_at = at.plus(rotate.lifetime);
+                let args = [
+                    id(),
+                    Arg::text(&rotate.successor_hash),
+                    Arg::Int(at.as_micros()),
+                    Arg::Int(expires_at.as_micros()),
+                ];
+                cx.connection.execute(&ROTATE, &args).await?;
+                Rotation::Continued {
+                    generation: generation + 1,
+                    user,
+                    role,
+                    device: family.device_id,
+                    expires_at,
+                }
+            }
+        };
+        Ok(rotation)
+    }
 }
 
-pub(super) async fn end_session(
-    connection: &mut Connection,
-    session: SessionId,
-    at: Timestamp,
-) -> Result<Outcome, Failure> {
-    let ended = connection.execute(&END_SESSION, &[Arg::text(session), Arg::Int(at.as_micros())]).await?;
-    Ok(Outcome::Removed(if ended == 0 { Removal::NotThere } else { Removal::Removed }))
+impl Execute for EndSession {
+    type Output = Removal;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<Removal, Failure> {
+        let (session, at) = (self.session, cx.at);
+        let ended =
+            cx.connection.execute(&END_SESSION, &[Arg::text(session), Arg::Int(at.as_micros())]).await?;
+        Ok(if ended == 0 { Removal::NotThere } else { Removal::Removed })
+    }
 }
 
 #[derive(Serialize)]
@@ -261,27 +282,30 @@ struct ActivityRow {
     used_at: Option<i64>,
 }
 
-/// Each sign-in may stand in the list once.
-pub(super) async fn store_activity(
-    connection: &mut Connection,
-    seen: &[SessionActivity],
-) -> Result<Outcome, Failure> {
-    let row = |seen: &SessionActivity| ActivityRow {
-        id: seen.session,
-        at: seen.at.as_micros(),
-        generation: seen.used.map(|used| used.generation),
-        used_at: seen.used.map(|used| used.at.as_micros()),
-    };
-    let rows: Vec<ActivityRow> = seen.iter().map(row).collect();
-    connection.execute(&SEEN, &[Arg::rows(&rows)]).await?;
-    Ok(Outcome::Done)
+impl Execute for Vec<SessionActivity> {
+    type Output = ();
+
+    /// Each sign-in may stand in the list once.
+    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+        let seen = self;
+        let row = |seen: &SessionActivity| ActivityRow {
+            id: seen.session,
+            at: seen.at.as_micros(),
+            generation: seen.used.map(|used| used.generation),
+            used_at: seen.used.map(|used| used.at.as_micros()),
+        };
+        let rows: Vec<ActivityRow> = seen.iter().map(row).collect();
+        cx.connection.execute(&SEEN, &[Arg::rows(&rows)]).await?;
+        Ok(())
+    }
 }
 
-pub(super) async fn redeem_ticket(
-    connection: &mut Connection,
-    jti: &str,
-    expires_at: Timestamp,
-) -> Result<Outcome, Failure> {
-    let args = [Arg::text(jti), Arg::Int(expires_at.as_micros())];
-    Ok(Outcome::TicketRedeemed(creation(connection.execute(&REDEEM, &args).await?)))
+impl Execute for RedeemTicket {
+    type Output = Creation;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<Creation, Failure> {
+        let Self { jti, expires_at } = self;
+        let args = [Arg::text(jti), Arg::Int(expires_at.as_micros())];
+        Ok(creation(cx.connection.execute(&REDEEM, &args).await?))
+    }
 }

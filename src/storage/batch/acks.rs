@@ -8,14 +8,16 @@ use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::cursor::Epoch;
+use crate::domain::event::EventType;
 use crate::domain::room::RoomId;
-use crate::storage::command::{DeviceMark, Outcome, ReceivedAck};
+use crate::storage::command::{DeviceMark, ReceivedAck};
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{number, parse, seq_column};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement, words};
 
 use super::devices;
+use super::execute::{Context, Execute};
 pub(super) use plan::Left;
 use plan::{Plan, Span};
 
@@ -37,15 +39,18 @@ static KNOWN: LazyStatement = LazyStatement::new(|| {
 
 // Only what can have been sent to the device counts: a room's history must not be claimed by whoever joins at its end.
 static ORDERS: LazyStatement = LazyStatement::new(|| {
+    let ringing = words(EventType::ALL.into_iter().filter(|event| event.rings()).map(EventType::as_str));
     Statement::over(
         Operation::Insert("order_acks"),
         "room text, device text, user_id text, epoch int, after int, upto int, at int",
-        "INSERT INTO order_acks (order_id, device, user_id, at) \
-         SELECT e.order_id, r.device, r.user_id, r.at FROM {rows} \
-         JOIN room_events e ON e.room = r.room AND e.epoch = r.epoch AND e.seq > r.after AND e.seq <= r.upto \
-         WHERE e.kind = 'order_created' AND e.order_id IS NOT NULL \
-         ORDER BY e.order_id, r.device \
-         ON CONFLICT (order_id, device) DO NOTHING",
+        &format!(
+            "INSERT INTO order_acks (order_id, device, user_id, at) \
+             SELECT e.order_id, r.device, r.user_id, r.at FROM {{rows}} \
+             JOIN room_events e ON e.room = r.room AND e.epoch = r.epoch AND e.seq > r.after AND e.seq <= r.upto \
+             WHERE e.kind IN ({ringing}) AND e.order_id IS NOT NULL \
+             ORDER BY e.order_id, r.device \
+             ON CONFLICT (order_id, device) DO NOTHING"
+        ),
     )
 });
 
@@ -171,19 +176,24 @@ impl<'a> SpanRow<'a> {
     }
 }
 
-/// Stores that an event about an order was shown or acted upon; a second time changes nothing, nor does one of another event.
-pub(super) async fn store_mark(connection: &mut Connection, mark: &DeviceMark) -> Result<Outcome, Failure> {
-    let args = [
-        Arg::text(mark.room),
-        Arg::text(&mark.device),
-        Arg::Int(mark.cursor.epoch.value().into()),
-        Arg::Int(seq_column(mark.cursor.seq)),
-        Arg::text(mark.kind.as_str()),
-        Arg::text(mark.user),
-        Arg::Int(mark.at.as_micros()),
-    ];
-    if connection.execute(&MARK, &args).await? > 0 {
-        devices::seen(connection, std::iter::once((mark.user, mark.device.as_str(), mark.at))).await?;
+impl Execute for DeviceMark {
+    type Output = ();
+
+    /// Stores that an event about an order was shown or acted upon; a second time changes nothing, nor does one of another event.
+    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+        let mark = self;
+        let args = [
+            Arg::text(mark.room),
+            Arg::text(&mark.device),
+            Arg::Int(mark.cursor.epoch.value().into()),
+            Arg::Int(seq_column(mark.cursor.seq)),
+            Arg::text(mark.kind.as_str()),
+            Arg::text(mark.user),
+            Arg::Int(mark.at.as_micros()),
+        ];
+        if cx.connection.execute(&MARK, &args).await? > 0 {
+            devices::seen(cx.connection, std::iter::once((mark.user, mark.device.as_str(), mark.at))).await?;
+        }
+        Ok(())
     }
-    Ok(Outcome::Done)
 }

@@ -3,18 +3,20 @@
 use sqlx_macros::FromRow;
 
 use crate::domain::access::MemberRole;
-use crate::domain::business::{Business, MAX_MEMBERS, MAX_MENU_ITEMS, MenuItem};
-use crate::domain::ids::{BusinessId, NotificationId, UserId};
+use crate::domain::business::{MAX_MEMBERS, MAX_MENU_ITEMS, MenuItem};
+use crate::domain::ids::{BusinessId, UserId};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
-use crate::storage::cipher::Cipher;
 use crate::storage::command::{
-    Addition, BusinessPatch, BusinessUpdate, ItemPatch, MemberRefusal, Outcome, Removal,
+    AddItem, Addition, BusinessUpdate, CreateBusiness, MemberRefusal, PutMember, ReadNotification, Removal,
+    RemoveItem, RemoveMember, UpdateBusiness, UpdateItem,
 };
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
 use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+
+use super::execute::{Context, Execute};
 
 static CREATE: LazyStatement = LazyStatement::new(|| {
     Statement::new(
@@ -141,83 +143,82 @@ struct ReadAtRow {
     at: i64,
 }
 
-pub(super) async fn create(
-    connection: &mut Connection,
-    cipher: &Cipher,
-    business: &Business,
-    owner: UserId,
-) -> Result<Outcome, Failure> {
-    let (state, extra_minutes, paused_until) = state_columns(business.state);
-    let (contact_email, contact_phone) = sealed_contact(&business.contact, business.id, cipher)?;
-    // Bound one by one: SQLite reads a fraction out of JSON with less care than the bound number.
-    let args = [
-        Arg::text(business.id),
-        Arg::text(&business.name),
-        Arg::OptFloat(Some(business.location.lat)),
-        Arg::OptFloat(Some(business.location.lng)),
-        Arg::text(&business.zone),
-        Arg::text(business.timezone.name()),
-        Arg::text(business.currency),
-        Arg::Int(business.prep_minutes.into()),
-        Arg::Int(business.tables.into()),
-        Arg::text(state),
-        Arg::OptInt(extra_minutes),
-        Arg::OptInt(paused_until),
-        Arg::Int(business.version),
-        Arg::Int(business.created_at.as_micros()),
-        Arg::Int(business.updated_at.as_micros()),
-        Arg::text(business.delivered_by.as_str()),
-        Arg::OptText(contact_email),
-        Arg::OptText(contact_phone),
-    ];
-    if connection.execute(&CREATE, &args).await? > 0 {
-        put_member_row(connection, business.id, owner, MemberRole::Owner).await?;
+impl Execute for CreateBusiness {
+    type Output = ();
+
+    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+        let Self { business, owner } = self;
+        let (state, extra_minutes, paused_until) = state_columns(business.state);
+        let (contact_email, contact_phone) = sealed_contact(&business.contact, business.id, cx.cipher)?;
+        // Bound one by one: SQLite reads a fraction out of JSON with less care than the bound number.
+        let args = [
+            Arg::text(business.id),
+            Arg::text(&business.name),
+            Arg::OptFloat(Some(business.location.lat)),
+            Arg::OptFloat(Some(business.location.lng)),
+            Arg::text(&business.zone),
+            Arg::text(business.timezone.name()),
+            Arg::text(business.currency),
+            Arg::Int(business.prep_minutes.into()),
+            Arg::Int(business.tables.into()),
+            Arg::text(state),
+            Arg::OptInt(extra_minutes),
+            Arg::OptInt(paused_until),
+            Arg::Int(business.version),
+            Arg::Int(business.created_at.as_micros()),
+            Arg::Int(business.updated_at.as_micros()),
+            Arg::text(business.delivered_by.as_str()),
+            Arg::OptText(contact_email),
+            Arg::OptText(contact_phone),
+        ];
+        if cx.connection.execute(&CREATE, &args).await? > 0 {
+            put_member_row(cx.connection, business.id, *owner, MemberRole::Owner).await?;
+        }
+        Ok(())
     }
-    Ok(Outcome::Done)
 }
 
-pub(super) async fn update(
-    connection: &mut Connection,
-    cipher: &Cipher,
-    business: BusinessId,
-    patch: &BusinessPatch,
-    at: Timestamp,
-) -> Result<Outcome, Failure> {
-    if let Some(currency) = patch.currency
-        && is_priced_in_another(connection, business, currency).await?
-    {
-        return Ok(Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse));
+impl Execute for UpdateBusiness {
+    type Output = BusinessUpdate;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<BusinessUpdate, Failure> {
+        let (business, patch, at) = (self.business, &self.patch, cx.at);
+        if let Some(currency) = patch.currency
+            && is_priced_in_another(cx.connection, business, currency).await?
+        {
+            return Ok(BusinessUpdate::CurrencyInUse);
+        }
+        let contact =
+            patch.contact.as_ref().map(|contact| sealed_contact(contact, business, cx.cipher)).transpose()?;
+        let is_contact = contact.is_some();
+        let (contact_email, contact_phone) = contact.unwrap_or_default();
+        let state = patch.state.map(state_columns);
+        let args = [
+            Arg::text(business),
+            Arg::OptText(patch.name.clone()),
+            Arg::OptFloat(patch.location.map(|l| l.lat)),
+            Arg::OptFloat(patch.location.map(|l| l.lng)),
+            Arg::OptText(patch.zone.clone()),
+            Arg::OptText(patch.timezone.as_ref().map(|zone| zone.name().to_owned())),
+            Arg::OptInt(patch.prep_minutes.map(Into::into)),
+            Arg::OptInt(patch.tables.map(Into::into)),
+            Arg::OptText(state.map(|(word, _, _)| word.to_owned())),
+            Arg::OptInt(state.and_then(|(_, extra, _)| extra)),
+            Arg::OptInt(state.and_then(|(_, _, until)| until)),
+            Arg::Int(at.as_micros()),
+            Arg::OptText(patch.delivered_by.map(|by| by.as_str().to_owned())),
+            Arg::OptText(patch.currency.map(|currency| currency.to_string())),
+            Arg::Bool(is_contact),
+            Arg::OptText(contact_email),
+            Arg::OptText(contact_phone),
+        ];
+        let row: Option<BusinessRow> = cx.connection.fetch_first(&UPDATE, &args).await?;
+        let update = match row {
+            Some(row) => BusinessUpdate::Updated(Box::new(row.into_business(cx.cipher)?)),
+            None => BusinessUpdate::NotThere,
+        };
+        Ok(update)
     }
-    let contact =
-        patch.contact.as_ref().map(|contact| sealed_contact(contact, business, cipher)).transpose()?;
-    let is_contact = contact.is_some();
-    let (contact_email, contact_phone) = contact.unwrap_or_default();
-    let state = patch.state.map(state_columns);
-    let args = [
-        Arg::text(business),
-        Arg::OptText(patch.name.clone()),
-        Arg::OptFloat(patch.location.map(|l| l.lat)),
-        Arg::OptFloat(patch.location.map(|l| l.lng)),
-        Arg::OptText(patch.zone.clone()),
-        Arg::OptText(patch.timezone.as_ref().map(|zone| zone.name().to_owned())),
-        Arg::OptInt(patch.prep_minutes.map(Into::into)),
-        Arg::OptInt(patch.tables.map(Into::into)),
-        Arg::OptText(state.map(|(word, _, _)| word.to_owned())),
-        Arg::OptInt(state.and_then(|(_, extra, _)| extra)),
-        Arg::OptInt(state.and_then(|(_, _, until)| until)),
-        Arg::Int(at.as_micros()),
-        Arg::OptText(patch.delivered_by.map(|by| by.as_str().to_owned())),
-        Arg::OptText(patch.currency.map(|currency| currency.to_string())),
-        Arg::Bool(is_contact),
-        Arg::OptText(contact_email),
-        Arg::OptText(contact_phone),
-    ];
-    let row: Option<BusinessRow> = connection.fetch_first(&UPDATE, &args).await?;
-    let update = match row {
-        Some(row) => BusinessUpdate::Updated(Box::new(row.into_business(cipher)?)),
-        None => BusinessUpdate::NotThere,
-    };
-    Ok(Outcome::BusinessUpdated(update))
 }
 
 /// Whether there are prices or orders of a business in another currency than this. The business is locked from here on, as it is
@@ -232,59 +233,61 @@ async fn is_priced_in_another(
     Ok(row.is_some_and(|row| row.in_use && row.currency != currency.as_str()))
 }
 
-pub(super) async fn add_item(
-    connection: &mut Connection,
-    business: BusinessId,
-    item: &MenuItem,
-) -> Result<Outcome, Failure> {
-    lock(connection, business).await?;
-    let standing = [Arg::text(business), Arg::text(&item.sku)];
-    let menu: Option<MenuStandingRow> = connection.fetch_first(&MENU_STANDING, &standing).await?;
-    let menu = menu.expect("a select without a table has one row");
-    if menu.same > 0 {
-        return Ok(Outcome::ItemAdded(Addition::AlreadyThere));
+impl Execute for AddItem {
+    type Output = Addition;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<Addition, Failure> {
+        let Self { business, item } = self;
+        lock(cx.connection, *business).await?;
+        let standing = [Arg::text(business), Arg::text(&item.sku)];
+        let menu: Option<MenuStandingRow> = cx.connection.fetch_first(&MENU_STANDING, &standing).await?;
+        let menu = menu.expect("a select without a table has one row");
+        if menu.same > 0 {
+            return Ok(Addition::AlreadyThere);
+        }
+        if menu.items >= MAX_MENU_ITEMS.into() {
+            return Ok(Addition::Full);
+        }
+        let args = [
+            Arg::text(business),
+            Arg::text(&item.sku),
+            Arg::text(&item.name),
+            Arg::OptText(item.category.clone()),
+            Arg::Int(item.price_minor),
+            Arg::Bool(item.available),
+        ];
+        cx.connection.execute(&ADD_ITEM, &args).await?;
+        Ok(Addition::Added)
     }
-    if menu.items >= MAX_MENU_ITEMS.into() {
-        return Ok(Outcome::ItemAdded(Addition::Full));
-    }
-    let args = [
-        Arg::text(business),
-        Arg::text(&item.sku),
-        Arg::text(&item.name),
-        Arg::OptText(item.category.clone()),
-        Arg::Int(item.price_minor),
-        Arg::Bool(item.available),
-    ];
-    connection.execute(&ADD_ITEM, &args).await?;
-    Ok(Outcome::ItemAdded(Addition::Added))
 }
 
-pub(super) async fn update_item(
-    connection: &mut Connection,
-    business: BusinessId,
-    sku: &str,
-    patch: &ItemPatch,
-) -> Result<Outcome, Failure> {
-    let args = [
-        Arg::text(business),
-        Arg::text(sku),
-        Arg::OptText(patch.name.clone()),
-        Arg::Bool(patch.category.is_some()),
-        Arg::OptText(patch.category.clone().flatten()),
-        Arg::OptInt(patch.price_minor),
-        Arg::OptBool(patch.available),
-    ];
-    let row: Option<MenuItemRow> = connection.fetch_first(&UPDATE_ITEM, &args).await?;
-    Ok(Outcome::ItemUpdated(row.map(Into::into)))
+impl Execute for UpdateItem {
+    type Output = Option<MenuItem>;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<Option<MenuItem>, Failure> {
+        let Self { business, sku, patch } = self;
+        let args = [
+            Arg::text(business),
+            Arg::text(sku),
+            Arg::OptText(patch.name.clone()),
+            Arg::Bool(patch.category.is_some()),
+            Arg::OptText(patch.category.clone().flatten()),
+            Arg::OptInt(patch.price_minor),
+            Arg::OptBool(patch.available),
+        ];
+        let row: Option<MenuItemRow> = cx.connection.fetch_first(&UPDATE_ITEM, &args).await?;
+        Ok(row.map(Into::into))
+    }
 }
 
-pub(super) async fn remove_item(
-    connection: &mut Connection,
-    business: BusinessId,
-    sku: &str,
-) -> Result<Outcome, Failure> {
-    let removed = connection.execute(&REMOVE_ITEM, &[Arg::text(business), Arg::text(sku)]).await?;
-    Ok(Outcome::Removed(if removed == 0 { Removal::NotThere } else { Removal::Removed }))
+impl Execute for RemoveItem {
+    type Output = Removal;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<Removal, Failure> {
+        let Self { business, sku } = self;
+        let removed = cx.connection.execute(&REMOVE_ITEM, &[Arg::text(business), Arg::text(sku)]).await?;
+        Ok(if removed == 0 { Removal::NotThere } else { Removal::Removed })
+    }
 }
 
 #[derive(FromRow)]
@@ -347,50 +350,51 @@ pub(super) async fn put_member_row(
     connection.execute(&PUT_MEMBER, &args).await.map(drop)
 }
 
-pub(super) async fn put_member(
-    connection: &mut Connection,
-    business: BusinessId,
-    user: UserId,
-    role: MemberRole,
-) -> Result<Outcome, Failure> {
-    let standing = standing(connection, business, user).await?;
-    if standing.users == 0 {
-        return Ok(Outcome::MemberPut(Err(MemberRefusal::NoSuchUser)));
+impl Execute for PutMember {
+    type Output = Result<(), MemberRefusal>;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<Result<(), MemberRefusal>, Failure> {
+        let Self { business, user, role } = *self;
+        let standing = standing(cx.connection, business, user).await?;
+        if standing.users == 0 {
+            return Ok(Err(MemberRefusal::NoSuchUser));
+        }
+        if role != MemberRole::Owner && standing.is_last_owner() {
+            return Ok(Err(MemberRefusal::LastOwner));
+        }
+        if standing.role.is_none() && standing.members >= MAX_MEMBERS.into() {
+            return Ok(Err(MemberRefusal::Full));
+        }
+        put_member_row(cx.connection, business, user, role).await?;
+        Ok(Ok(()))
     }
-    if role != MemberRole::Owner && standing.is_last_owner() {
-        return Ok(Outcome::MemberPut(Err(MemberRefusal::LastOwner)));
-    }
-    if standing.role.is_none() && standing.members >= MAX_MEMBERS.into() {
-        return Ok(Outcome::MemberPut(Err(MemberRefusal::Full)));
-    }
-    put_member_row(connection, business, user, role).await?;
-    Ok(Outcome::MemberPut(Ok(())))
 }
 
-pub(super) async fn remove_member(
-    connection: &mut Connection,
-    business: BusinessId,
-    user: UserId,
-) -> Result<Outcome, Failure> {
-    let standing = standing(connection, business, user).await?;
-    if standing.is_last_owner() {
-        return Ok(Outcome::Removed(Removal::LastOwner));
+impl Execute for RemoveMember {
+    type Output = Removal;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<Removal, Failure> {
+        let Self { business, user } = *self;
+        let standing = standing(cx.connection, business, user).await?;
+        if standing.is_last_owner() {
+            return Ok(Removal::LastOwner);
+        }
+        let removed = cx.connection.execute(&REMOVE_MEMBER, &[Arg::text(business), Arg::text(user)]).await?;
+        Ok(if removed == 0 { Removal::NotThere } else { Removal::Removed })
     }
-    let removed = connection.execute(&REMOVE_MEMBER, &[Arg::text(business), Arg::text(user)]).await?;
-    Ok(Outcome::Removed(if removed == 0 { Removal::NotThere } else { Removal::Removed }))
 }
 
-/// Stores that `user` has read the notification, unless they had before.
-pub(super) async fn read_notification(
-    connection: &mut Connection,
-    business: BusinessId,
-    notification: NotificationId,
-    user: UserId,
-    at: Timestamp,
-) -> Result<Outcome, Failure> {
-    let args = [Arg::text(notification), Arg::text(user), Arg::Int(at.as_micros()), Arg::text(business)];
-    connection.execute(&READ_NOTIFICATION, &args).await?;
-    let args = [Arg::text(notification), Arg::text(user), Arg::text(business)];
-    let read: Option<ReadAtRow> = connection.fetch_first(&READ_AT, &args).await?;
-    Ok(Outcome::NotificationRead(read.map(|row| Timestamp::from_micros(row.at))))
+impl Execute for ReadNotification {
+    type Output = Option<Timestamp>;
+
+    /// Stores that `user` has read the notification, unless they had before.
+    async fn execute(&self, cx: Context<'_>) -> Result<Option<Timestamp>, Failure> {
+        let Self { business, notification, user } = *self;
+        let args =
+            [Arg::text(notification), Arg::text(user), Arg::Int(cx.at.as_micros()), Arg::text(business)];
+        cx.connection.execute(&READ_NOTIFICATION, &args).await?;
+        let args = [Arg::text(notification), Arg::text(user), Arg::text(business)];
+        let read: Option<ReadAtRow> = cx.connection.fetch_first(&READ_AT, &args).await?;
+        Ok(read.map(|row| Timestamp::from_micros(row.at)))
+    }
 }

@@ -107,11 +107,9 @@ async fn read(
     let orders = orders::read(connection, cipher, &wanted).await?;
     let mut outcomes = HashMap::with_capacity(stored.len());
     for (id, outcome) in stored {
-        let kept = match &outcome {
-            StoredOutcome::Replayed { scope, key } | StoredOutcome::Repeated { scope, key } => {
-                keys::kept_under(connection, cipher, scope, key).await?
-            }
-            _ => None,
+        let kept = match outcome.response() {
+            Some((scope, key)) => keys::response_under(connection, cipher, scope, key).await?,
+            None => None,
         };
         let order = outcome.order().and_then(|order| orders.get(&order).cloned());
         let outcome = outcome.into_outcome(order, kept, cipher).ok_or_else(|| corrupt("commands.outcome"))?;

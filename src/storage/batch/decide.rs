@@ -2,25 +2,28 @@
 //! orders, everything single, counters, rows, and the rooms last.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use crate::domain::event::{Announcement, Posted as _};
 use crate::domain::ids::{BusinessId, EventId, NotificationId};
-use crate::domain::order::{self, Moved, Status};
+use crate::domain::order::{self, AnnouncementIds, Moved, Status};
 use crate::domain::time::Timestamp;
-use crate::protocol::views::{self, Contact, OrderView};
 use crate::storage::cipher::Cipher;
 use crate::storage::command::{
-    Action, Addition, Command, Committed, KeptAnswer, Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome,
-    PlaceOrder, PlaceOutcome, ReceivedAck,
+    AcksProgress, Change, Command, Committed, Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder,
+    PlaceOutcome, ReceivedAck, StoredResponse, Write, outcome_of, write_table,
 };
 use crate::storage::connection::Connection;
+use crate::storage::error::StoreError;
 use crate::storage::failure::Failure;
 use crate::storage::ports::Attempt;
 
 use super::catalog::Catalog;
-use super::keys::{By, Keys, Verdict};
-use super::orders::{Orders, Step};
-use super::rooms::{self, Announced};
-use super::{acks, commands, devices, identity, rotation, upkeep};
+use super::execute::{Context, Execute as _};
+use super::keys::{By, KeyState, Keys, Responses};
+use super::orders::Orders;
+use super::rooms::{self, Emitted};
+use super::{acks, commands, devices};
 
 /// An answer, or where it will come from once orders have their numbers.
 pub(super) enum Answer {
@@ -36,10 +39,8 @@ pub(super) enum Answer {
         step: usize,
         request_mac: String,
     },
-    /// Of the command at this place, once it is known how many acknowledgements fit into the transaction.
-    Acks {
-        command: usize,
-    },
+    /// Of these, once it is known how many acknowledgements fit into the transaction.
+    Acks(Arc<[ReceivedAck]>),
 }
 
 impl From<Outcome> for Answer {
@@ -48,16 +49,14 @@ impl From<Outcome> for Answer {
     }
 }
 
-/// What rooms will hear of, in the order of the commands.
-enum Told {
+/// Where a transaction's notifications and events come from, in the order of the commands.
+enum Source {
+    /// The change of this step, once its order has a number.
     Step(usize),
-    Notification(Box<crate::domain::event::Notification>),
+    Posted(Announcement),
 }
 
-/// The kept answer to a placed order: status and body.
-pub(super) const CREATED: u16 = 201;
-
-pub(super) struct Batch<'a> {
+pub(super) struct Transaction<'a> {
     connection: &'a mut Connection,
     cipher: &'a Cipher,
     commands: &'a [Command],
@@ -67,10 +66,10 @@ pub(super) struct Batch<'a> {
     accepting: BTreeSet<BusinessId>,
     keys: Keys,
     acks: Vec<&'a ReceivedAck>,
-    told: Vec<Told>,
+    sources: Vec<Source>,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> Transaction<'a> {
     pub(super) fn new(connection: &'a mut Connection, cipher: &'a Cipher, commands: &'a [Command]) -> Self {
         Self {
             connection,
@@ -81,7 +80,7 @@ impl<'a> Batch<'a> {
             accepting: BTreeSet::new(),
             keys: Keys::default(),
             acks: Vec::new(),
-            told: Vec::new(),
+            sources: Vec::new(),
         }
     }
 
@@ -94,23 +93,18 @@ impl<'a> Batch<'a> {
         let open: Vec<usize> = (0..answers.len()).filter(|&i| answers[i].is_none()).collect();
         self.load(&open).await?;
         for &i in &open {
-            answers[i] = Some(match &self.commands[i].action {
-                Action::StoreAcks(acks) => {
-                    self.acks.extend(acks.iter());
-                    Answer::Acks { command: i }
-                }
-                _ => self.act(&self.commands[i]).await?,
-            });
+            answers[i] = Some(self.act(&self.commands[i]).await?);
         }
         self.orders.number(self.connection).await?;
-        let announced = self.announced();
-        let left = self.write(&announced).await?;
+        let emitted = self.emitted();
+        let responses = self.keys.render(|step| self.orders.snapshot(step));
+        let left = self.write(&emitted, &responses).await?;
         let outcomes: Vec<Outcome> = answers
             .into_iter()
-            .map(|answer| self.outcome(answer.expect("every command was answered above"), &left))
+            .map(|answer| self.outcome(answer.expect("every command was answered above"), &left, &responses))
             .collect();
         commands::record(self.connection, self.cipher, self.commands, &open, &outcomes, attempt).await?;
-        let events = rooms::number(self.connection, announced.events).await?;
+        let events = rooms::number(self.connection, emitted.events).await?;
         Ok(Committed { outcomes, events })
     }
 
@@ -118,14 +112,13 @@ impl<'a> Batch<'a> {
         let (mut drafts, mut moves, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         for &i in open {
             let Command { action, at, .. } = &self.commands[i];
-            match action {
-                Action::PlaceOrder(place) => {
-                    drafts.push(&place.draft);
-                    keys.extend(place.idempotency.as_ref().map(|key| (key, *at)));
-                }
-                Action::MoveOrder(wish) => moves.push(wish),
-                Action::Keyed(keyed) => keys.push((&keyed.key, *at)),
-                _ => {}
+            if let Write::PlaceOrder(place) = action {
+                drafts.push(&place.draft);
+                keys.extend(place.idempotency.as_ref().map(|key| (key, *at)));
+            } else if let Write::MoveOrder(wish) = action {
+                moves.push(wish);
+            } else if let Write::Keyed(keyed) = action {
+                keys.push((&keyed.key, *at));
             }
         }
         self.keys.claim(self.connection, self.cipher, keys.into_iter()).await?;
@@ -141,118 +134,35 @@ impl<'a> Batch<'a> {
         if !self.catalog.is_stale(business) {
             return Ok(());
         }
-        let drafts = self.commands.iter().filter_map(|c| match &c.action {
-            Action::PlaceOrder(place) => Some(&place.draft),
-            _ => None,
+        let drafts = self.commands.iter().filter_map(|command| {
+            let Write::PlaceOrder(place) = &command.action else { return None };
+            Some(&place.draft)
         });
         self.catalog.load(self.connection, drafts, &self.accepting).await
     }
 
-    async fn act(&mut self, command: &Command) -> Result<Answer, Failure> {
+    async fn act(&mut self, command: &'a Command) -> Result<Answer, Failure> {
         match &command.action {
-            Action::PlaceOrder(place) => self.place(command, place).await,
-            Action::MoveOrder(request) => self.move_order(command, request).await,
-            Action::Keyed(keyed) => self.keyed(keyed, command.at).await,
-            action => self.single(action, command.at).await,
+            Write::StoreAcks(acks) => {
+                self.acks.extend(acks.iter());
+                Ok(Answer::Acks(acks.clone()))
+            }
+            Write::PlaceOrder(place) => self.place(command, place).await,
+            Write::MoveOrder(request) => self.move_order(command, request).await,
+            Write::Keyed(keyed) => self.keyed(keyed, command.at).await,
+            write => self.single(write, command.at).await,
         }
-    }
-
-    /// Everything that concerns no other command of the batch.
-    async fn single(&mut self, action: &Action, at: Timestamp) -> Result<Answer, Failure> {
-        Ok(match action {
-            Action::PlaceOrder(_) | Action::MoveOrder(_) | Action::Keyed(_) => {
-                unreachable!("what has parts in common with others is done before this")
-            }
-            Action::PostNotification(notification) => {
-                self.told.push(Told::Notification(notification.clone()));
-                Outcome::Done.into()
-            }
-            Action::StoreAcks(_) => unreachable!("acknowledgements are gathered before this"),
-            Action::StoreMark(mark) => acks::store_mark(self.connection, mark).await?.into(),
-            Action::CreateUser(user) => super::accounts::create_user(self.connection, user).await?.into(),
-            Action::SetPassword(set) => super::accounts::set_password(self.connection, set).await?.into(),
-            Action::ApproveUser { user } => super::accounts::approve(self.connection, *user).await?.into(),
-            Action::OpenSession(session) => {
-                super::accounts::open_session(self.connection, session).await?.into()
-            }
-            Action::RotateSession(rotate) => {
-                super::accounts::rotate_session(self.connection, rotate, at).await?.into()
-            }
-            Action::EndSession { session } => {
-                super::accounts::end_session(self.connection, *session, at).await?.into()
-            }
-            Action::StoreActivity(seen) => {
-                super::accounts::store_activity(self.connection, seen).await?.into()
-            }
-            Action::RedeemTicket { jti, expires_at } => {
-                super::accounts::redeem_ticket(self.connection, jti, *expires_at).await?.into()
-            }
-            Action::CreateBusiness { business, owner } => {
-                self.catalog.changed(business.id);
-                super::businesses::create(self.connection, self.cipher, business, *owner).await?.into()
-            }
-            Action::UpdateBusiness { business, patch } => {
-                self.catalog.changed(*business);
-                super::businesses::update(self.connection, self.cipher, *business, patch, at).await?.into()
-            }
-            Action::AddItem { business, item } => {
-                self.catalog.changed(*business);
-                super::businesses::add_item(self.connection, *business, item).await?.into()
-            }
-            Action::UpdateItem { business, sku, patch } => {
-                self.catalog.changed(*business);
-                super::businesses::update_item(self.connection, *business, sku, patch).await?.into()
-            }
-            Action::RemoveItem { business, sku } => {
-                self.catalog.changed(*business);
-                super::businesses::remove_item(self.connection, *business, sku).await?.into()
-            }
-            Action::Purge { what, before, limit } => {
-                upkeep::purge(self.connection, *what, *before, *limit).await?.into()
-            }
-            Action::ReadNotification { business, notification, user } => {
-                super::businesses::read_notification(self.connection, *business, *notification, *user, at)
-                    .await?
-                    .into()
-            }
-            Action::Reseal { column, rows } => {
-                rotation::reseal(self.connection, self.cipher, *column, rows).await?.into()
-            }
-            Action::RotateEpoch { epoch, below, limit } => {
-                rotation::rotate_epoch(self.connection, *epoch, below.as_deref(), *limit).await?.into()
-            }
-            Action::RotateRoom { room, seen, epoch } => {
-                identity::rotate_room(self.connection, *room, *seen, *epoch).await?.into()
-            }
-            Action::Sweep { what, before, after, limit } => {
-                upkeep::sweep(self.connection, *what, *before, after.as_ref(), *limit).await?.into()
-            }
-            Action::IndexOrders { limit } => upkeep::index_orders(self.connection, *limit).await?.into(),
-            Action::Analyze => upkeep::analyze(self.connection).await?.into(),
-            Action::PutMember { business, user, role } => {
-                super::businesses::put_member(self.connection, *business, *user, *role).await?.into()
-            }
-            Action::Invite(invitation) => {
-                super::invitations::invite(self.connection, invitation, at).await?.into()
-            }
-            Action::AnswerInvitation { invitation, user, answer } => {
-                super::invitations::answer(self.connection, *invitation, *user, *answer, at).await?.into()
-            }
-            Action::RemoveMember { business, user } => {
-                super::businesses::remove_member(self.connection, *business, *user).await?.into()
-            }
-        })
     }
 
     async fn place(&mut self, command: &Command, place: &PlaceOrder) -> Result<Answer, Failure> {
         if let Some(key) = &place.idempotency {
-            match self.keys.verdict(key) {
-                Verdict::Free => {}
-                Verdict::Kept(kept) => return Ok(Outcome::Placed(PlaceOutcome::Replayed(kept)).into()),
-                Verdict::Step(step) => {
+            match self.keys.state_of(key) {
+                KeyState::Free => {}
+                KeyState::Kept(kept) => return Ok(Outcome::Placed(PlaceOutcome::Replayed(kept)).into()),
+                KeyState::Step(step) => {
                     return Ok(Answer::Replayed { step, request_mac: key.request_mac.clone() });
                 }
-                Verdict::Reused => return Ok(Outcome::Placed(PlaceOutcome::KeyReused).into()),
+                KeyState::Reused => return Ok(Outcome::Placed(PlaceOutcome::KeyReused).into()),
             }
         }
         let draft = &place.draft;
@@ -263,26 +173,28 @@ impl<'a> Batch<'a> {
             Err(refusal) => return Ok(Outcome::Placed(PlaceOutcome::Refused(refusal)).into()),
         };
         let step = self.orders.add(new, command.at);
-        self.told.push(Told::Step(step));
+        self.sources.push(Source::Step(step));
         if let Some(key) = &place.idempotency {
-            self.keys.answered(key, By::Step(step));
+            self.keys.answered(key, By::Order { step, respond: place.respond });
         }
         Ok(Answer::Placed { step })
     }
 
     /// Does what has not been done under this key. Its answer is known before, and is kept if something was made.
     async fn keyed(&mut self, keyed: &Keyed, at: Timestamp) -> Result<Answer, Failure> {
-        match self.keys.verdict(&keyed.key) {
-            Verdict::Free => {}
-            Verdict::Kept(kept) => return Ok(Outcome::Repeated(KeyedRepeat::Answered(kept)).into()),
-            Verdict::Step(_) | Verdict::Reused => return Ok(Outcome::Repeated(KeyedRepeat::KeyReused).into()),
+        match self.keys.state_of(&keyed.key) {
+            KeyState::Free => {}
+            KeyState::Kept(kept) => return Ok(Outcome::Repeated(KeyedRepeat::Answered(kept)).into()),
+            KeyState::Step(_) | KeyState::Reused => {
+                return Ok(Outcome::Repeated(KeyedRepeat::KeyReused).into());
+            }
         }
         let answer = self.single(&keyed.action, at).await?;
         if let Answer::Final(outcome) = &answer
-            && matches!(**outcome, Outcome::Done | Outcome::ItemAdded(Addition::Added))
+            && outcome.has_made_something()
         {
             let request_mac = keyed.key.request_mac.clone();
-            let kept = KeptAnswer { request_mac, status: keyed.status, body: keyed.body.0.clone() };
+            let kept = StoredResponse { request_mac, status: keyed.status, body: keyed.body.0.clone() };
             self.keys.answered(&keyed.key, By::Answer(kept));
         }
         Ok(answer)
@@ -303,73 +215,100 @@ impl<'a> Batch<'a> {
         Ok(match order.apply(wish.request, wish.reason.as_deref(), terms, command.at) {
             Err(refusal) => Outcome::Moved(Err(MoveError::Refused(refusal))).into(),
             // A copy of its own, since the order's number may be still to come.
-            Ok(Moved::Unchanged) => Answer::Moved { step: self.orders.look(wish.order) },
-            Ok(Moved::Changed(_)) => {
-                let party = wish.request.party;
-                let step = self.orders.moved(wish, from, party, command.at);
-                self.told.push(Told::Step(step));
+            Ok(Moved::Unchanged) => Answer::Moved { step: self.orders.unchanged(wish.order) },
+            Ok(Moved::Changed(follows)) => {
+                let step = self.orders.moved(wish, from, follows, command.at);
+                self.sources.push(Source::Step(step));
                 Answer::Moved { step }
             }
         })
     }
 
-    fn outcome(&self, answer: Answer, left: &acks::Left<'_>) -> Outcome {
-        let order = |step: usize| self.orders.step(step).order.clone();
+    fn outcome(&self, answer: Answer, left: &acks::Left<'_>, responses: &Responses) -> Outcome {
+        let order = |step: usize| self.orders.snapshot(step).clone();
         match answer {
             Answer::Final(outcome) => *outcome,
-            Answer::Acks { command } => match &self.commands[command].action {
-                Action::StoreAcks(acks) if left.has_any_of(acks) => Outcome::AcksLeft,
-                _ => Outcome::Done,
-            },
+            Answer::Acks(acks) => {
+                let progress = if left.has_any_of(&acks) { AcksProgress::Left } else { AcksProgress::Stored };
+                progress.into()
+            }
             Answer::Placed { step } => Outcome::Placed(PlaceOutcome::Placed(Box::new(order(step)))),
             Answer::Moved { step } => Outcome::Moved(Ok(Box::new(order(step)))),
-            Answer::Replayed { step, request_mac } => Outcome::Placed(PlaceOutcome::Replayed(KeptAnswer {
-                request_mac,
-                status: CREATED,
-                body: body(self.orders.step(step)),
-            })),
+            Answer::Replayed { step, request_mac } => {
+                Outcome::Placed(PlaceOutcome::Replayed(responses[&step].clone().stored(request_mac)))
+            }
         }
     }
 
     /// Notifications and events of everything that happened, in the order of the commands.
-    fn announced(&self) -> Announced {
-        let mut announced = Announced::default();
-        for told in &self.told {
-            match told {
-                Told::Step(step) => {
-                    let Step { order, at, .. } = self.orders.step(*step);
-                    let notification = (order.status == Status::Placed)
-                        .then(|| views::new_order_notification(order, NotificationId::generate(), *at));
-                    let ids = [EventId::generate(), EventId::generate()];
-                    for event in views::order_events(order, notification.as_ref(), ids, *at) {
-                        announced.events.push((event, Some(order.id)));
+    fn emitted(&mut self) -> Emitted {
+        let mut emitted = Emitted::default();
+        for source in self.sources.drain(..) {
+            match source {
+                Source::Step(step) => {
+                    let ids = AnnouncementIds {
+                        notification: NotificationId::generate(),
+                        in_business: EventId::generate(),
+                        in_order: EventId::generate(),
+                    };
+                    if let Some(change) = self.orders.change(step) {
+                        emitted.add(change.announce(ids));
                     }
-                    announced.notifications.extend(notification);
                 }
-                Told::Notification(notification) => {
-                    announced
-                        .events
-                        .push((views::notification_event(notification, EventId::generate()), None));
-                    announced.notifications.push((**notification).clone());
-                }
+                Source::Posted(announcement) => emitted.add(announcement),
             }
         }
-        announced
+        emitted
     }
 
-    async fn write(&mut self, announced: &Announced) -> Result<acks::Left<'a>, Failure> {
+    async fn write(&mut self, emitted: &Emitted, responses: &Responses) -> Result<acks::Left<'a>, Failure> {
         self.orders.write(self.connection, self.cipher).await?;
-        rooms::write_notifications(self.connection, &announced.notifications).await?;
-        let orders = &self.orders;
-        self.keys.finish(self.connection, self.cipher, |step| body(orders.step(step))).await?;
+        rooms::write_notifications(self.connection, &emitted.notifications).await?;
+        self.keys.finish(self.connection, self.cipher, responses).await?;
         let acks = self.acks.iter().map(|received| &received.ack);
         devices::seen(self.connection, acks.map(|ack| (ack.user, ack.device.as_str(), ack.at))).await?;
         acks::store(self.connection, &self.acks).await
     }
 }
 
-/// The answer to the customer who placed it, byte for byte.
-fn body(step: &Step) -> String {
-    serde_json::to_string(&OrderView::new(&step.order, Contact::Shown))
-        .expect("a view is made of texts and numbers")
+/// One write of the table by the way its row names.
+macro_rules! run_one {
+    (batched $outcome:ident, $transaction:expr, $write:ident, $at:ident) => {{
+        let _ = $write;
+        Err(StoreError::NotHappened(
+            "orders and acknowledgements have no idempotency key of this kind".to_owned(),
+        )
+        .into())
+    }};
+    (posted $outcome:ident, $transaction:expr, $write:ident, $at:ident) => {{
+        $transaction.sources.push(Source::Posted($write.announce(EventId::generate())));
+        Ok(outcome_of!($outcome, ()).into())
+    }};
+    (alone $outcome:ident, $transaction:expr, $write:ident, $at:ident) => {{
+        let cx = Context { connection: &mut *$transaction.connection, cipher: $transaction.cipher, at: $at };
+        Ok(outcome_of!($outcome, $write.execute(cx).await?).into())
+    }};
 }
+
+macro_rules! define_single {
+    ($($(#[$doc:meta])* $name:ident($w:ident: $payload:ty) => $outcome:ident($output:ty), $how:ident, $urgency:ident,
+        $priority:ident, lane: $lane:expr, bytes: $bytes:expr, changes: [$($changes:tt)*];)*) => {
+        impl Transaction<'_> {
+            /// Everything that concerns no other command of the transaction.
+            async fn single(&mut self, write: &Write, at: Timestamp) -> Result<Answer, Failure> {
+                write.each_change(&mut |change| match change {
+                    Change::Business(business) | Change::Menu(business) => self.catalog.changed(business),
+                    Change::NewOrder { .. }
+                    | Change::Order(_)
+                    | Change::Memberships(_)
+                    | Change::LoginSession(_) => {}
+                });
+                match write {
+                    $(Write::$name(write) => run_one!($how $outcome, self, write, at),)*
+                }
+            }
+        }
+    };
+}
+
+write_table!(define_single);

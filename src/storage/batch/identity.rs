@@ -12,13 +12,15 @@ use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::ids::EventId;
 use crate::domain::room::RoomId;
 use crate::storage::acknowledged::{Acknowledged, Position};
-use crate::storage::command::{EpochChange, Outcome};
+use crate::storage::command::{EpochChange, RotateRoom};
 use crate::storage::connection::Connection;
 use crate::storage::error::StoreError;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{corrupt, cursor, parse, seq_column};
 use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::telemetry::metrics::Metrics;
+
+use super::execute::{Context, Execute};
 
 /// Rooms compared in one statement, some milliseconds.
 const COMPARED_AT_ONCE: usize = 1_000;
@@ -220,21 +222,21 @@ async fn rotate(
     Ok(Moved { hub, rooms })
 }
 
-/// Puts one room into `epoch` if it is still in the one seen. A room that has no row is in the hub's.
-pub(super) async fn rotate_room(
-    connection: &mut Connection,
-    room: RoomId,
-    seen: Epoch,
-    epoch: Epoch,
-) -> Result<Outcome, Failure> {
-    let before = head(connection, room).await?;
-    if before.epoch != seen {
-        return Ok(Outcome::RoomRotated(EpochChange::NotNeeded(before)));
+impl Execute for RotateRoom {
+    type Output = EpochChange;
+
+    /// Puts one room into `epoch` if it is still in the one seen. A room that has no row is in the hub's.
+    async fn execute(&self, cx: Context<'_>) -> Result<EpochChange, Failure> {
+        let Self { room, seen, epoch } = *self;
+        let before = head(cx.connection, room).await?;
+        if before.epoch != seen {
+            return Ok(EpochChange::NotNeeded(before));
+        }
+        rotate(cx.connection, &[(room, seen)], epoch).await?;
+        let after = head(cx.connection, room).await?;
+        let made = after.epoch == epoch;
+        Ok(if made { EpochChange::Made(after) } else { EpochChange::NotNeeded(after) })
     }
-    rotate(connection, &[(room, seen)], epoch).await?;
-    let after = head(connection, room).await?;
-    let made = after.epoch == epoch;
-    Ok(Outcome::RoomRotated(if made { EpochChange::Made(after) } else { EpochChange::NotNeeded(after) }))
 }
 
 async fn head(connection: &mut Connection, room: RoomId) -> Result<Cursor, Failure> {

@@ -3,15 +3,16 @@
 use sqlx_macros::FromRow;
 
 use crate::domain::business::{MAX_INVITATIONS, MAX_INVITATIONS_OF_USER, MAX_MEMBERS};
-use crate::domain::ids::{BusinessId, InvitationId, UserId};
-use crate::domain::time::Timestamp;
-use crate::storage::command::{InvitationAnswer, InvitationOutcome, Invitee, NewInvitation, Outcome};
-use crate::storage::connection::Connection;
+use crate::domain::ids::BusinessId;
+use crate::storage::command::{
+    AnswerInvitation, InvitationAnswer, InvitationOutcome, Invitee, NewInvitation,
+};
 use crate::storage::failure::Failure;
 use crate::storage::rows::parse;
 use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::businesses::{lock, put_member_row, standing};
+use super::execute::{Context, Execute};
 
 // One statement for accounts that exist and for those that do not, so that its time tells nothing either.
 static INVITE: LazyStatement = LazyStatement::new(|| {
@@ -68,76 +69,72 @@ struct InvitationRow {
     state: String,
 }
 
-/// Stores an invitation, unless nobody is there to be invited. The business is locked first, as everywhere.
-pub(super) async fn invite(
-    connection: &mut Connection,
-    new: &NewInvitation,
-    at: Timestamp,
-) -> Result<Outcome, Failure> {
-    lock(connection, new.business).await?;
-    let (email, user) = match &new.invitee {
-        Invitee::Email(email) => (Some(email.clone()), None),
-        Invitee::User(user) => (None, Some(user.to_string())),
-    };
-    let args = [
-        Arg::text(new.id),
-        Arg::text(new.business),
-        Arg::OptText(email),
-        Arg::OptText(user),
-        Arg::text(new.role.as_str()),
-        Arg::text(new.invited_by),
-        Arg::Int(at.as_micros()),
-        Arg::Int(new.expires_at.as_micros()),
-    ];
-    let invited: Option<InvitedRow> = connection.fetch_first(&INVITE, &args).await?;
-    if let Some(invited) = invited {
-        let of_business = [Arg::text(new.business), Arg::Int(MAX_INVITATIONS.into())];
-        connection.execute(&DROP_OLDEST_OF_BUSINESS, &of_business).await?;
-        let of_user = [Arg::Text(invited.user_id), Arg::Int(MAX_INVITATIONS_OF_USER.into())];
-        connection.execute(&DROP_OLDEST_OF_USER, &of_user).await?;
+impl Execute for NewInvitation {
+    type Output = ();
+
+    /// Stores an invitation, unless nobody is there to be invited. The business is locked first, as everywhere.
+    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+        let new = self;
+        lock(cx.connection, new.business).await?;
+        let (email, user) = match &new.invitee {
+            Invitee::Email(email) => (Some(email.clone()), None),
+            Invitee::User(user) => (None, Some(user.to_string())),
+        };
+        let args = [
+            Arg::text(new.id),
+            Arg::text(new.business),
+            Arg::OptText(email),
+            Arg::OptText(user),
+            Arg::text(new.role.as_str()),
+            Arg::text(new.invited_by),
+            Arg::Int(cx.at.as_micros()),
+            Arg::Int(new.expires_at.as_micros()),
+        ];
+        let invited: Option<InvitedRow> = cx.connection.fetch_first(&INVITE, &args).await?;
+        if let Some(invited) = invited {
+            let of_business = [Arg::text(new.business), Arg::Int(MAX_INVITATIONS.into())];
+            cx.connection.execute(&DROP_OLDEST_OF_BUSINESS, &of_business).await?;
+            let of_user = [Arg::Text(invited.user_id), Arg::Int(MAX_INVITATIONS_OF_USER.into())];
+            cx.connection.execute(&DROP_OLDEST_OF_USER, &of_user).await?;
+        }
+        Ok(())
     }
-    Ok(Outcome::Done)
 }
 
-/// Makes the invited person a member, or notes that they do not want to. An answer given again comes to the same.
-pub(super) async fn answer(
-    connection: &mut Connection,
-    invitation: InvitationId,
-    user: UserId,
-    answer: InvitationAnswer,
-    at: Timestamp,
-) -> Result<Outcome, Failure> {
-    let args = [Arg::text(invitation), Arg::text(user), Arg::Int(at.as_micros())];
-    let found: Option<InvitationRow> = connection.fetch_first(&READ, &args).await?;
-    let Some(found) = found else { return Ok(outcome(InvitationOutcome::NotThere)) };
-    let business: BusinessId = parse("invitations.business_id", &found.business_id)?;
-    let standing = standing(connection, business, user).await?;
-    // Again under the lock: another lane may have been first.
-    let row: Option<InvitationRow> = connection.fetch_first(&READ, &args).await?;
-    let Some(row) = row else { return Ok(outcome(InvitationOutcome::NotThere)) };
-    let role = parse("invitations.role", &row.role)?;
-    let state = match (answer, row.state.as_str()) {
-        (InvitationAnswer::Accept, "accepted") => {
-            return Ok(outcome(InvitationOutcome::Joined { business, role }));
-        }
-        (InvitationAnswer::Decline, "accepted") => return Ok(outcome(InvitationOutcome::NotThere)),
-        (InvitationAnswer::Decline, _) => "declined",
-        (InvitationAnswer::Accept, _) if standing.role.is_some() => "accepted",
-        (InvitationAnswer::Accept, _) if standing.members >= MAX_MEMBERS.into() => {
-            return Ok(outcome(InvitationOutcome::Full));
-        }
-        (InvitationAnswer::Accept, _) => {
-            put_member_row(connection, business, user, role).await?;
-            "accepted"
-        }
-    };
-    connection.execute(&SET_STATE, &[Arg::text(invitation), Arg::text(state)]).await?;
-    Ok(outcome(match answer {
-        InvitationAnswer::Accept => InvitationOutcome::Joined { business, role },
-        InvitationAnswer::Decline => InvitationOutcome::Declined,
-    }))
-}
+impl Execute for AnswerInvitation {
+    type Output = InvitationOutcome;
 
-fn outcome(outcome: InvitationOutcome) -> Outcome {
-    Outcome::InvitationAnswered(outcome)
+    /// Makes the invited person a member, or notes that they do not want to. An answer given again comes to the same.
+    async fn execute(&self, cx: Context<'_>) -> Result<InvitationOutcome, Failure> {
+        let Self { invitation, user, answer } = *self;
+        let args = [Arg::text(invitation), Arg::text(user), Arg::Int(cx.at.as_micros())];
+        let found: Option<InvitationRow> = cx.connection.fetch_first(&READ, &args).await?;
+        let Some(found) = found else { return Ok(InvitationOutcome::NotThere) };
+        let business: BusinessId = parse("invitations.business_id", &found.business_id)?;
+        let standing = standing(cx.connection, business, user).await?;
+        // Again under the lock: another lane may have been first.
+        let row: Option<InvitationRow> = cx.connection.fetch_first(&READ, &args).await?;
+        let Some(row) = row else { return Ok(InvitationOutcome::NotThere) };
+        let role = parse("invitations.role", &row.role)?;
+        let state = match (answer, row.state.as_str()) {
+            (InvitationAnswer::Accept, "accepted") => {
+                return Ok(InvitationOutcome::Joined { business, role });
+            }
+            (InvitationAnswer::Decline, "accepted") => return Ok(InvitationOutcome::NotThere),
+            (InvitationAnswer::Decline, _) => "declined",
+            (InvitationAnswer::Accept, _) if standing.role.is_some() => "accepted",
+            (InvitationAnswer::Accept, _) if standing.members >= MAX_MEMBERS.into() => {
+                return Ok(InvitationOutcome::Full);
+            }
+            (InvitationAnswer::Accept, _) => {
+                put_member_row(cx.connection, business, user, role).await?;
+                "accepted"
+            }
+        };
+        cx.connection.execute(&SET_STATE, &[Arg::text(invitation), Arg::text(state)]).await?;
+        Ok(match answer {
+            InvitationAnswer::Accept => InvitationOutcome::Joined { business, role },
+            InvitationAnswer::Decline => InvitationOutcome::Declined,
+        })
+    }
 }

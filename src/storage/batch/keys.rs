@@ -6,19 +6,18 @@ use std::time::Duration;
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
+use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
 use crate::storage::cipher::{Aad, Cipher};
-use crate::storage::command::{IdempotencyKey, KeptAnswer};
+use crate::storage::command::{IdempotencyKey, RenderedResponse, StoredResponse};
 use crate::storage::connection::Connection;
 use crate::storage::error::StoreError;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{number, open, seal};
 use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
-use super::decide::CREATED;
-
 /// How long the first answer stands (requirement 3.2); an older key counts as absent.
-pub(in crate::storage) const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+pub(in crate::storage) const RESPONSE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 // In order, so that lanes with several keys wait for each other in one direction only. A key that another
 // transaction is claiming makes this wait until that one has ended.
@@ -83,7 +82,7 @@ struct ClaimRow<'a> {
 
 /// A key with its answer, as stored.
 #[derive(Serialize, FromRow)]
-pub(in crate::storage) struct KeptRow {
+pub(in crate::storage) struct ResponseRow {
     scope: String,
     key: String,
     request_mac: String,
@@ -96,14 +95,17 @@ pub(super) fn row_name(scope: &str, key: &str) -> String {
     format!("{}:{scope}:{key}", scope.len())
 }
 
-impl KeptRow {
+impl ResponseRow {
     /// The answer, opened; `None` while there is none.
-    pub(in crate::storage) fn into_kept(self, cipher: &Cipher) -> Result<Option<KeptAnswer>, StoreError> {
+    pub(in crate::storage) fn into_response(
+        self,
+        cipher: &Cipher,
+    ) -> Result<Option<StoredResponse>, StoreError> {
         let (Some(status), Some(body)) = (self.status, self.body) else { return Ok(None) };
         let row = row_name(&self.scope, &self.key);
         let body = open(cipher, Aad { table: "idempotency_keys", column: "body", row: &row }, &body)?;
         let status = number("idempotency_keys.status", status)?;
-        Ok(Some(KeptAnswer { request_mac: self.request_mac, status, body }))
+        Ok(Some(StoredResponse { request_mac: self.request_mac, status, body }))
     }
 }
 
@@ -112,29 +114,32 @@ enum State {
     /// Claimed by this batch and not answered yet.
     Free,
     /// Answered before.
-    Kept(KeptAnswer),
+    Kept(StoredResponse),
     /// Answered in this batch by the order of a step.
-    Answered { request_mac: String, step: usize },
+    Answered { request_mac: String, step: usize, respond: fn(&Order) -> RenderedResponse },
     /// Answered in this batch, by this.
-    Given(KeptAnswer),
+    Given(StoredResponse),
 }
 
 /// What answers a request.
 #[derive(Debug)]
 pub(super) enum By {
-    /// The order of this step.
-    Step(usize),
+    /// The order of this step, as its caller renders it.
+    Order { step: usize, respond: fn(&Order) -> RenderedResponse },
     /// An answer that was known before.
-    Answer(KeptAnswer),
+    Answer(StoredResponse),
 }
+
+/// The answers of the steps that placed an order under a key: each rendered once, then stored and given.
+pub(super) type Responses = HashMap<usize, RenderedResponse>;
 
 /// What a key says about a request.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(super) enum KeyState {
     /// The request decides.
     Free,
     /// It was answered before.
-    Kept(KeptAnswer),
+    Kept(StoredResponse),
     /// It is answered by the order of this step.
     Step(usize),
     /// The key belongs to another request.
@@ -168,8 +173,8 @@ impl Keys {
         if rows.is_empty() {
             return Ok(());
         }
-        let kept_for = i64::try_from(KEPT_FOR.as_micros()).expect("a day fits");
-        let claimed: Vec<Name> = connection.fetch(&CLAIM, &[Arg::rows(&rows), Arg::Int(kept_for)]).await?;
+        let ttl = i64::try_from(RESPONSE_TTL.as_micros()).expect("a day fits");
+        let claimed: Vec<Name> = connection.fetch(&CLAIM, &[Arg::rows(&rows), Arg::Int(ttl)]).await?;
         self.states.extend(claimed.into_iter().map(|name| (name, State::Free)));
         let taken: Vec<Name> = rows
             .iter()
@@ -182,26 +187,37 @@ impl Keys {
         Ok(())
     }
 
-    pub(super) fn verdict(&self, key: &IdempotencyKey) -> Verdict {
+    pub(super) fn state_of(&self, key: &IdempotencyKey) -> KeyState {
         match self.states.get(&Name::of(key)) {
             Some(State::Kept(kept) | State::Given(kept)) if kept.request_mac == key.request_mac => {
-                Verdict::Kept(kept.clone())
+                KeyState::Kept(kept.clone())
             }
-            Some(State::Answered { request_mac, step }) if *request_mac == key.request_mac => {
-                Verdict::Step(*step)
+            Some(State::Answered { request_mac, step, .. }) if *request_mac == key.request_mac => {
+                KeyState::Step(*step)
             }
-            Some(State::Kept(_) | State::Given(_) | State::Answered { .. }) => Verdict::Reused,
-            Some(State::Free) | None => Verdict::Free,
+            Some(State::Kept(_) | State::Given(_) | State::Answered { .. }) => KeyState::Reused,
+            Some(State::Free) | None => KeyState::Free,
         }
     }
 
     /// The request under `key` was answered.
     pub(super) fn answered(&mut self, key: &IdempotencyKey, by: By) {
         let state = match by {
-            By::Step(step) => State::Answered { request_mac: key.request_mac.clone(), step },
+            By::Order { step, respond } => {
+                State::Answered { request_mac: key.request_mac.clone(), step, respond }
+            }
             By::Answer(kept) => State::Given(kept),
         };
         self.states.insert(Name::of(key), state);
+    }
+
+    /// Renders the answers that orders of this batch give; `order` is the order of a step, with its number.
+    pub(super) fn render<'o>(&self, order: impl Fn(usize) -> &'o Order) -> Responses {
+        let answered = self.states.values().filter_map(|state| match state {
+            State::Answered { step, respond, .. } => Some((*step, respond(order(*step)))),
+            State::Free | State::Kept(_) | State::Given(_) => None,
+        });
+        answered.collect()
     }
 
     /// Keeps the answers, and frees the keys whose requests were refused.
@@ -209,7 +225,7 @@ impl Keys {
         &mut self,
         connection: &mut Connection,
         cipher: &Cipher,
-        body: impl Fn(usize) -> String,
+        responses: &Responses,
     ) -> Result<(), Failure> {
         let (mut answers, mut free) = (Vec::new(), Vec::new());
         for (name, state) in self.states.drain() {
@@ -219,16 +235,14 @@ impl Keys {
                     free.push(name);
                     continue;
                 }
-                State::Answered { request_mac, step } => {
-                    KeptAnswer { request_mac, status: CREATED, body: body(step) }
-                }
+                State::Answered { request_mac, step, .. } => responses[&step].clone().stored(request_mac),
                 State::Given(kept) => kept,
             };
             let row = row_name(&name.scope, &name.key);
             let aad = Aad { table: "idempotency_keys", column: "body", row: &row };
             let body = Some(seal(cipher, aad, &kept.body)?);
             let (Name { scope, key }, status) = (name, Some(kept.status.into()));
-            answers.push(KeptRow { scope, key, request_mac: kept.request_mac, status, body });
+            answers.push(ResponseRow { scope, key, request_mac: kept.request_mac, status, body });
         }
         if !answers.is_empty() {
             connection.execute(&ANSWER, &[Arg::rows(&answers)]).await?;
@@ -244,14 +258,14 @@ async fn read(
     connection: &mut Connection,
     cipher: &Cipher,
     names: &[Name],
-) -> Result<Vec<(Name, KeptAnswer)>, Failure> {
+) -> Result<Vec<(Name, StoredResponse)>, Failure> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let mut kept = Vec::new();
-    for row in connection.fetch::<KeptRow>(&READ, &[Arg::rows(names)]).await? {
+    for row in connection.fetch::<ResponseRow>(&READ, &[Arg::rows(names)]).await? {
         let name = Name { scope: row.scope.clone(), key: row.key.clone() };
-        if let Some(answer) = row.into_kept(cipher)? {
+        if let Some(answer) = row.into_response(cipher)? {
             kept.push((name, answer));
         }
     }
@@ -259,12 +273,12 @@ async fn read(
 }
 
 /// The answer under one key, whatever its age: a command that was answered with it is asked again.
-pub(super) async fn kept_under(
+pub(super) async fn response_under(
     connection: &mut Connection,
     cipher: &Cipher,
     scope: &str,
     key: &str,
-) -> Result<Option<KeptAnswer>, Failure> {
+) -> Result<Option<StoredResponse>, Failure> {
     let name = Name { scope: scope.to_owned(), key: key.to_owned() };
     Ok(read(connection, cipher, &[name]).await?.pop().map(|(_, kept)| kept))
 }

@@ -7,6 +7,7 @@ mod catalog;
 mod commands;
 mod decide;
 mod devices;
+mod execute;
 mod identity;
 mod invitations;
 mod keys;
@@ -35,9 +36,9 @@ use super::failure::{Failure, Retry};
 use super::ports::{Attempt, Lane};
 use super::statement::Dialect;
 
-use decide::Batch;
+use decide::Transaction;
 
-pub(super) use keys::{KEPT_FOR, KeptRow};
+pub(super) use keys::{RESPONSE_TTL, ResponseRow};
 pub(super) use orders::ITEMS_OF_ORDERS;
 
 /// A writer over its own connection.
@@ -112,7 +113,7 @@ impl SqlLane {
     async fn run_once(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, Failure> {
         self.connector.check()?;
         let mut connection = self.begin().await?;
-        let batch = Batch::new(&mut connection, &self.cipher, commands);
+        let batch = Transaction::new(&mut connection, &self.cipher, commands);
         let done = match tokio::time::timeout(self.limit, batch.run(attempt)).await {
             Ok(done) => done,
             Err(_) => return Err(self.took_too_long(connection).await),

@@ -6,10 +6,11 @@ use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::ids::{BusinessId, OrderId};
+use crate::domain::order::Status;
 use crate::storage::connection::Connection;
 use crate::storage::failure::Failure;
 use crate::storage::rows::{corrupt, number, parse};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Operation, Statement, words};
 
 static COUNT: LazyStatement = LazyStatement::new(|| {
     Statement::over(
@@ -22,14 +23,16 @@ static COUNT: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-// The words of the index, which holds open orders only.
+// The words of the index, in its order: it holds open orders only.
 static IN_USE: LazyStatement = LazyStatement::new(|| {
+    let ends = words(Status::ALL.into_iter().filter(|status| status.is_end()).map(Status::as_str));
     Statement::over(
         Operation::Select("orders"),
         "business_id text, n int",
-        "SELECT r.business_id, r.n FROM {rows} WHERE EXISTS (SELECT 1 FROM orders o \
-             WHERE o.business_id = r.business_id AND o.order_number = r.n \
-             AND o.status NOT IN ('delivered', 'rejected', 'cancelled', 'failed'))",
+        &format!(
+            "SELECT r.business_id, r.n FROM {{rows}} WHERE EXISTS (SELECT 1 FROM orders o \
+                 WHERE o.business_id = r.business_id AND o.order_number = r.n AND o.status NOT IN ({ends}))"
+        ),
     )
 });
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use crate::domain::ids::OrderId;
-use crate::domain::order::{NewOrder, Order, Party, Status};
+use crate::domain::ids::{OrderId, UserId};
+use crate::domain::order::{FollowUp, NewOrder, Order, OrderChange, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::cipher::Cipher;
 use crate::storage::command::MoveOrder;
@@ -132,11 +132,42 @@ struct OrderEventRow {
     at: i64,
 }
 
-/// An order as it was after one command.
-pub(super) struct Step {
-    pub(super) order: Order,
-    pub(super) at: Timestamp,
-    event: Option<OrderEventRow>,
+/// An order as one command left it.
+enum Snapshot {
+    /// It was there already.
+    Unchanged(Box<Order>),
+    Changed(Box<OrderChange>, OrderEventRow),
+}
+
+impl Snapshot {
+    fn order(&self) -> &Order {
+        match self {
+            Self::Unchanged(order) => order,
+            Self::Changed(change, _) => &change.order,
+        }
+    }
+
+    fn order_mut(&mut self) -> &mut Order {
+        match self {
+            Self::Unchanged(order) => order,
+            Self::Changed(change, _) => &mut change.order,
+        }
+    }
+}
+
+impl OrderEventRow {
+    fn of(change: &OrderChange, user: Option<UserId>, reason: Option<String>) -> Self {
+        Self {
+            order_id: change.order.id,
+            version: change.order.version,
+            from_status: change.from,
+            to_status: change.order.status,
+            party: change.party.as_str(),
+            user_id: user.map(|user| user.to_string()),
+            reason,
+            at: change.at.as_micros(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -147,7 +178,7 @@ pub(super) struct Orders {
     placed: Vec<(OrderId, String)>,
     /// Those that were there and have been moved.
     moved: BTreeSet<OrderId>,
-    steps: Vec<Step>,
+    snapshots: Vec<Snapshot>,
 }
 
 impl Orders {
@@ -171,57 +202,58 @@ impl Orders {
         self.present.get_mut(&id)
     }
 
-    pub(super) fn step(&self, step: usize) -> &Step {
-        &self.steps[step]
+    /// The order as the command of this step left it.
+    pub(super) fn snapshot(&self, step: usize) -> &Order {
+        self.snapshots[step].order()
+    }
+
+    /// The change of this step. Only steps of [`Orders::add`] and [`Orders::moved`] have one.
+    pub(super) fn change(&self, step: usize) -> Option<&OrderChange> {
+        match &self.snapshots[step] {
+            Snapshot::Changed(change, _) => Some(change),
+            Snapshot::Unchanged(_) => None,
+        }
     }
 
     /// Takes in a new order; its number comes later.
     pub(super) fn add(&mut self, new: NewOrder, at: Timestamp) -> usize {
-        let NewOrder { order, placed_by, day } = new;
-        let event = OrderEventRow {
-            order_id: order.id,
-            version: order.version,
-            from_status: None,
-            to_status: order.status,
-            party: placed_by.as_str(),
-            user_id: Some(order.customer_id.to_string()),
-            reason: None,
-            at: at.as_micros(),
-        };
+        let NewOrder { order, placed_by, follows, day } = new;
         self.placed.push((order.id, day));
         self.present.insert(order.id, order.clone());
-        self.push(Step { order, at, event: Some(event) })
+        let user = Some(order.customer_id);
+        self.changed(OrderChange { order, from: None, party: placed_by, follows, at }, user, None)
     }
 
     /// Notes that the order has been moved to where it is now.
-    pub(super) fn moved(&mut self, wish: &MoveOrder, from: Status, party: Party, at: Timestamp) -> usize {
+    pub(super) fn moved(
+        &mut self,
+        wish: &MoveOrder,
+        from: Status,
+        follows: &'static [FollowUp],
+        at: Timestamp,
+    ) -> usize {
         let order = self.present[&wish.order].clone();
         if !self.placed.iter().any(|(id, _)| *id == order.id) {
             self.moved.insert(order.id);
         }
-        let event = OrderEventRow {
-            order_id: order.id,
-            version: order.version,
-            from_status: Some(from),
-            to_status: order.status,
-            party: party.as_str(),
-            user_id: wish.user.map(|user| user.to_string()),
-            reason: wish.reason.clone(),
-            at: at.as_micros(),
-        };
-        self.push(Step { order, at, event: Some(event) })
+        let change = OrderChange { order, from: Some(from), party: wish.request.party, follows, at };
+        self.changed(change, wish.user, wish.reason.clone())
     }
 
     /// The order as it is now, without anything having happened.
-    pub(super) fn look(&mut self, id: OrderId) -> usize {
+    pub(super) fn unchanged(&mut self, id: OrderId) -> usize {
         let order = self.present[&id].clone();
-        let at = order.updated_at;
-        self.push(Step { order, at, event: None })
+        self.push(Snapshot::Unchanged(Box::new(order)))
     }
 
-    fn push(&mut self, step: Step) -> usize {
-        self.steps.push(step);
-        self.steps.len() - 1
+    fn changed(&mut self, change: OrderChange, user: Option<UserId>, reason: Option<String>) -> usize {
+        let row = OrderEventRow::of(&change, user, reason);
+        self.push(Snapshot::Changed(Box::new(change), row))
+    }
+
+    fn push(&mut self, snapshot: Snapshot) -> usize {
+        self.snapshots.push(snapshot);
+        self.snapshots.len() - 1
     }
 
     /// Gives the new orders the next numbers of their businesses' days.
@@ -231,7 +263,7 @@ impl Orders {
         }
         let placed = self.placed.iter().map(|(id, day)| (*id, self.present[id].business_id, day.as_str()));
         let numbers = numbers::give(connection, placed).await?;
-        for order in self.present.values_mut().chain(self.steps.iter_mut().map(|step| &mut step.order)) {
+        for order in self.present.values_mut().chain(self.snapshots.iter_mut().map(Snapshot::order_mut)) {
             if let Some(given) = numbers.get(&order.id) {
                 order.order_number = *given;
             }
@@ -265,7 +297,11 @@ impl Orders {
         if !moved.is_empty() {
             connection.execute(&UPDATE, &[Arg::rows(&moved)]).await?;
         }
-        let events: Vec<&OrderEventRow> = self.steps.iter().filter_map(|step| step.event.as_ref()).collect();
+        let changes = self.snapshots.iter().filter_map(|snapshot| match snapshot {
+            Snapshot::Changed(_, row) => Some(row),
+            Snapshot::Unchanged(_) => None,
+        });
+        let events: Vec<&OrderEventRow> = changes.collect();
         if !events.is_empty() {
             connection.execute(&INSERT_EVENTS, &[Arg::rows(&events)]).await?;
         }

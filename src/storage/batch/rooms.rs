@@ -6,8 +6,7 @@ use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::cursor::Cursor;
-use crate::domain::event::{NewEvent, Notification};
-use crate::domain::ids::OrderId;
+use crate::domain::event::{Announcement, Notification, PendingEvent};
 use crate::domain::room::RoomId;
 use crate::protocol::event::{EventData, RoomEvent};
 use crate::storage::connection::Connection;
@@ -45,12 +44,18 @@ static INSERT: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-/// What a batch has to tell, in the order of its commands.
+/// Everything a transaction tells, in the order of its commands.
 #[derive(Default)]
-pub(super) struct Announced {
+pub(super) struct Emitted {
     pub(super) notifications: Vec<Notification>,
-    /// Events, and the orders they are about.
-    pub(super) events: Vec<(NewEvent, Option<OrderId>)>,
+    pub(super) events: Vec<PendingEvent>,
+}
+
+impl Emitted {
+    pub(super) fn add(&mut self, announcement: Announcement) {
+        self.notifications.extend(announcement.notification);
+        self.events.extend(announcement.events);
+    }
 }
 
 #[derive(Serialize)]
@@ -80,13 +85,13 @@ pub(super) async fn write_notifications(
 /// Numbers and stores the events. Events of one room keep their order.
 pub(super) async fn number(
     connection: &mut Connection,
-    events: Vec<(NewEvent, Option<OrderId>)>,
+    events: Vec<PendingEvent>,
 ) -> Result<Vec<RoomEvent>, Failure> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
     let mut counts: BTreeMap<RoomId, u64> = BTreeMap::new();
-    for (event, _) in &events {
+    for event in &events {
         *counts.entry(event.room).or_default() += 1;
     }
     let rows: Vec<RoomRow> = counts.iter().map(|(room, n)| RoomRow { room: *room, n: *n }).collect();
@@ -99,21 +104,22 @@ pub(super) async fn number(
         next.insert(room, Cursor::new(last.epoch, before));
     }
     let (mut numbered, mut rows) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
-    for (event, order) in events {
+    for event in events {
         let position = next.get_mut(&event.room).ok_or_else(|| corrupt("room_seq.room"))?;
         position.seq += 1;
-        let data = EventData::from(&event.data);
+        let data = EventData::from(&event.payload);
+        let kind = event.payload.event_type();
         rows.push(RoomEventRow {
             room: event.room.to_string(),
             epoch: position.epoch.value().into(),
             seq: seq_column(position.seq),
             id: event.id.to_string(),
-            kind: event.kind.as_str().to_owned(),
+            kind: kind.as_str().to_owned(),
             at: event.at.as_micros(),
             data: data.as_str().to_owned(),
-            order_id: order.map(|order| order.to_string()),
+            order_id: event.order.map(|order| order.to_string()),
         });
-        let NewEvent { id, room, kind, at, .. } = event;
+        let PendingEvent { id, room, at, .. } = event;
         numbered.push(RoomEvent { room, cursor: *position, id, kind: kind.into(), at, data });
     }
     connection.execute(&INSERT, &[Arg::rows(&rows)]).await?;

@@ -4,14 +4,13 @@
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
-use crate::domain::cursor::Epoch;
-use crate::storage::cipher::{Aad, Cipher};
-use crate::storage::command::{Advanced, Outcome, RowKey, SealedColumn};
-use crate::storage::connection::Connection;
+use crate::storage::cipher::Aad;
+use crate::storage::command::{Advanced, Reseal, RotateEpoch, SealedColumn};
 use crate::storage::failure::Failure;
 use crate::storage::rows::{AFTER_ALL, open, seal};
 use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
 
+use super::execute::{Context, Execute};
 use super::keys::row_name;
 
 const KEY: &str = "first text, second text";
@@ -107,57 +106,57 @@ struct RoomRead {
     room: String,
 }
 
-/// Seals those values of these rows anew that an older key still seals.
-pub(super) async fn reseal(
-    connection: &mut Connection,
-    cipher: &Cipher,
-    column: SealedColumn,
-    rows: &[RowKey],
-) -> Result<Outcome, Failure> {
-    let (lock, write) = match column {
-        SealedColumn::OrderPhone => (&PHONES, &RESEAL_PHONES),
-        SealedColumn::OrderAddress => (&ADDRESSES, &RESEAL_ADDRESSES),
-        SealedColumn::BusinessEmail => (&BUSINESS_EMAILS, &RESEAL_BUSINESS_EMAILS),
-        SealedColumn::BusinessPhone => (&BUSINESS_PHONES, &RESEAL_BUSINESS_PHONES),
-        SealedColumn::KeptAnswer => (&BODIES, &RESEAL_BODIES),
-    };
-    let found: Vec<SealedRead> = connection.fetch(lock, &[Arg::rows(rows)]).await?;
-    let mut renewed = Vec::new();
-    for row in found {
-        if cipher.is_current(&row.sealed) {
-            continue;
-        }
-        let name = match column {
-            SealedColumn::OrderPhone
-            | SealedColumn::OrderAddress
-            | SealedColumn::BusinessEmail
-            | SealedColumn::BusinessPhone => row.first.clone(),
-            SealedColumn::KeptAnswer => row_name(&row.first, &row.second),
+impl Execute for Reseal {
+    type Output = u64;
+
+    /// Seals those values of these rows anew that an older key still seals.
+    async fn execute(&self, cx: Context<'_>) -> Result<u64, Failure> {
+        let Self { column, rows } = self;
+        let (lock, write) = match column {
+            SealedColumn::OrderPhone => (&PHONES, &RESEAL_PHONES),
+            SealedColumn::OrderAddress => (&ADDRESSES, &RESEAL_ADDRESSES),
+            SealedColumn::BusinessEmail => (&BUSINESS_EMAILS, &RESEAL_BUSINESS_EMAILS),
+            SealedColumn::BusinessPhone => (&BUSINESS_PHONES, &RESEAL_BUSINESS_PHONES),
+            SealedColumn::StoredResponse => (&BODIES, &RESEAL_BODIES),
         };
-        let (table, column) = column.place();
-        let aad = Aad { table, column, row: &name };
-        let new = seal(cipher, aad, &open(cipher, aad, &row.sealed)?)?;
-        renewed.push(ResealedRow { first: row.first, second: row.second, old: row.sealed, new });
+        let found: Vec<SealedRead> = cx.connection.fetch(lock, &[Arg::rows(rows)]).await?;
+        let mut renewed = Vec::new();
+        for row in found {
+            if cx.cipher.is_current(&row.sealed) {
+                continue;
+            }
+            let name = match column {
+                SealedColumn::OrderPhone
+                | SealedColumn::OrderAddress
+                | SealedColumn::BusinessEmail
+                | SealedColumn::BusinessPhone => row.first.clone(),
+                SealedColumn::StoredResponse => row_name(&row.first, &row.second),
+            };
+            let (table, column) = column.place();
+            let aad = Aad { table, column, row: &name };
+            let new = seal(cx.cipher, aad, &open(cx.cipher, aad, &row.sealed)?)?;
+            renewed.push(ResealedRow { first: row.first, second: row.second, old: row.sealed, new });
+        }
+        let changed =
+            if renewed.is_empty() { 0 } else { cx.connection.execute(write, &[Arg::rows(&renewed)]).await? };
+        Ok(changed)
     }
-    let changed =
-        if renewed.is_empty() { 0 } else { connection.execute(write, &[Arg::rows(&renewed)]).await? };
-    Ok(Outcome::Resealed(changed))
 }
 
-/// Puts the hub and the next `limit` rooms into `epoch`. Their numbers go on; what was before is another history.
-pub(super) async fn rotate_epoch(
-    connection: &mut Connection,
-    epoch: Epoch,
-    below: Option<&str>,
-    limit: u32,
-) -> Result<Outcome, Failure> {
-    let number = Arg::Int(epoch.value().into());
-    connection.execute(&HUB, std::slice::from_ref(&number)).await?;
-    let below = Arg::text(below.unwrap_or(AFTER_ALL));
-    let rooms: Vec<RoomRead> = connection.fetch(&ROOMS, &[below, Arg::Int(limit.into())]).await?;
-    let last = rooms.first().map(|row| row.room.clone());
-    let names = Arg::texts(rooms.iter().map(|row| &row.room));
-    let changed =
-        if rooms.is_empty() { 0 } else { connection.execute(&MOVE_ROOMS, &[names, number]).await? };
-    Ok(Outcome::Advanced(Advanced { changed, last }))
+impl Execute for RotateEpoch {
+    type Output = Advanced;
+
+    /// Puts the hub and the next `limit` rooms into `epoch`. Their numbers go on; what was before is another history.
+    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, Failure> {
+        let Self { epoch, below, limit } = self;
+        let number = Arg::Int(epoch.value().into());
+        cx.connection.execute(&HUB, std::slice::from_ref(&number)).await?;
+        let below = Arg::text(below.as_deref().unwrap_or(AFTER_ALL));
+        let rooms: Vec<RoomRead> = cx.connection.fetch(&ROOMS, &[below, Arg::Int((*limit).into())]).await?;
+        let last = rooms.first().map(|row| row.room.clone());
+        let names = Arg::texts(rooms.iter().map(|row| &row.room));
+        let changed =
+            if rooms.is_empty() { 0 } else { cx.connection.execute(&MOVE_ROOMS, &[names, number]).await? };
+        Ok(Advanced { changed, last })
+    }
 }

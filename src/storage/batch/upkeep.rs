@@ -8,7 +8,7 @@ use sqlx_macros::FromRow;
 use crate::domain::business::Zone;
 use crate::domain::ids::{CommandId, NotificationId};
 use crate::domain::time::Timestamp;
-use crate::storage::command::{Advanced, Outcome, Purgeable, RowKey, Sweepable};
+use crate::storage::command::{Advanced, Analyze, IndexOrders, Purge, Purgeable, RowKey, Sweep, Sweepable};
 use crate::storage::connection::Connection;
 use crate::storage::error::StoreError;
 use crate::storage::failure::Failure;
@@ -16,6 +16,7 @@ use crate::storage::rows::{number, parse};
 use crate::storage::search::{self, Document, Searched};
 use crate::storage::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
 
+use super::execute::{Context, Execute};
 use super::orders::{INSERT_TERMS, NEXT_SEARCH_ROW};
 
 /// A deletion of at most `$2` rows, in whatever order the index has them. Rows that another lane holds are left for
@@ -184,31 +185,31 @@ fn first_id_of(prefix: &str, at: Timestamp) -> Arg {
     Arg::Text(format!("{prefix}{millis:012x}"))
 }
 
-/// Deletes at most `limit` rows and tells how many.
-pub(super) async fn purge(
-    connection: &mut Connection,
-    what: Purgeable,
-    before: Timestamp,
-    limit: u32,
-) -> Result<Outcome, Failure> {
-    let time = Arg::Int(before.as_micros());
-    let (statement, bound) = match what {
-        Purgeable::Tickets => (&TICKETS, time),
-        Purgeable::Sessions => (&SESSIONS, time),
-        Purgeable::IdempotencyKeys => (&IDEMPOTENCY_KEYS, time),
-        Purgeable::Commands => (&COMMANDS, first_id_of(CommandId::PREFIX, before)),
-        Purgeable::Notifications => (&NOTIFICATIONS, first_id_of(NotificationId::PREFIX, before)),
-        Purgeable::RoomEvents => (&ROOM_EVENTS, time),
-        Purgeable::Invitations => (&INVITATIONS, time),
-        Purgeable::DeviceMarks => (&DEVICE_MARKS, time),
-        Purgeable::OrderAcks => (&ORDER_ACKS, time),
-        Purgeable::Devices => return purge_devices(connection, time, limit).await,
-    };
-    connection.execute(statement, &[bound, Arg::Int(limit.into())]).await.map(Outcome::Purged)
+impl Execute for Purge {
+    type Output = u64;
+
+    /// Deletes at most `limit` rows and tells how many.
+    async fn execute(&self, cx: Context<'_>) -> Result<u64, Failure> {
+        let Self { what, before, limit } = *self;
+        let time = Arg::Int(before.as_micros());
+        let (statement, bound) = match what {
+            Purgeable::Tickets => (&TICKETS, time),
+            Purgeable::Sessions => (&SESSIONS, time),
+            Purgeable::IdempotencyKeys => (&IDEMPOTENCY_KEYS, time),
+            Purgeable::Commands => (&COMMANDS, first_id_of(CommandId::PREFIX, before)),
+            Purgeable::Notifications => (&NOTIFICATIONS, first_id_of(NotificationId::PREFIX, before)),
+            Purgeable::RoomEvents => (&ROOM_EVENTS, time),
+            Purgeable::Invitations => (&INVITATIONS, time),
+            Purgeable::DeviceMarks => (&DEVICE_MARKS, time),
+            Purgeable::OrderAcks => (&ORDER_ACKS, time),
+            Purgeable::Devices => return purge_devices(cx.connection, time, limit).await,
+        };
+        cx.connection.execute(statement, &[bound, Arg::Int(limit.into())]).await
+    }
 }
 
 /// Lets unseen devices go; then deletes at most `limit` rows: what is known of devices that have gone, and in the end them.
-async fn purge_devices(connection: &mut Connection, unseen: Arg, limit: u32) -> Result<Outcome, Failure> {
+async fn purge_devices(connection: &mut Connection, unseen: Arg, limit: u32) -> Result<u64, Failure> {
     connection.execute(&UNSEEN, &[unseen, Arg::Int(limit.into())]).await?;
     let mut deleted = 0;
     for statement in [&ACKS_OF_GONE, &MARKS_OF_GONE, &GONE] {
@@ -219,7 +220,7 @@ async fn purge_devices(connection: &mut Connection, unseen: Arg, limit: u32) -> 
         deleted +=
             connection.execute(statement, &[Arg::Int(i64::try_from(left).unwrap_or(i64::MAX))]).await?;
     }
-    Ok(Outcome::Purged(deleted))
+    Ok(deleted)
 }
 
 #[derive(FromRow)]
@@ -228,28 +229,30 @@ struct PairRow {
     second: String,
 }
 
-/// Looks at the next `limit` rows and deletes the old ones of them.
-pub(super) async fn sweep(
-    connection: &mut Connection,
-    what: Sweepable,
-    before: Timestamp,
-    after: Option<&RowKey>,
-    limit: u32,
-) -> Result<Outcome, Failure> {
-    let (next, old, bound) = match what {
-        Sweepable::DeviceAcks => (&NEXT_ACKS, &OLD_ACKS, Arg::Int(before.as_micros())),
-        Sweepable::OrderCounters => (&NEXT_COUNTERS, &OLD_COUNTERS, Arg::Text(Zone::utc().day(before))),
-    };
-    let (first, second) = after.map_or(("", ""), |row| (row.first.as_str(), row.second.as_str()));
-    let from = [Arg::text(first), Arg::text(second)];
-    let rows: Vec<PairRow> =
-        connection.fetch(next, &[from.clone().as_slice(), &[Arg::Int(limit.into())]].concat()).await?;
-    let Some(PairRow { first, second }) = rows.into_iter().next_back() else {
-        return Ok(Outcome::Advanced(Advanced { changed: 0, last: None }));
-    };
-    let to = [Arg::text(&first), Arg::text(&second), bound];
-    let changed = connection.execute(old, &[from.as_slice(), &to].concat()).await?;
-    Ok(Outcome::Advanced(Advanced { changed, last: Some(RowKey { first, second }.to_text()) }))
+impl Execute for Sweep {
+    type Output = Advanced;
+
+    /// Looks at the next `limit` rows and deletes the old ones of them.
+    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, Failure> {
+        let Self { what, before, after, limit } = self;
+        let (next, old, bound) = match what {
+            Sweepable::DeviceAcks => (&NEXT_ACKS, &OLD_ACKS, Arg::Int(before.as_micros())),
+            Sweepable::OrderCounters => (&NEXT_COUNTERS, &OLD_COUNTERS, Arg::Text(Zone::utc().day(*before))),
+        };
+        let (first, second) =
+            after.as_ref().map_or(("", ""), |row| (row.first.as_str(), row.second.as_str()));
+        let from = [Arg::text(first), Arg::text(second)];
+        let rows: Vec<PairRow> = cx
+            .connection
+            .fetch(next, &[from.clone().as_slice(), &[Arg::Int((*limit).into())]].concat())
+            .await?;
+        let Some(PairRow { first, second }) = rows.into_iter().next_back() else {
+            return Ok(Advanced { changed: 0, last: None });
+        };
+        let to = [Arg::text(&first), Arg::text(&second), bound];
+        let changed = cx.connection.execute(old, &[from.as_slice(), &to].concat()).await?;
+        Ok(Advanced { changed, last: Some(RowKey { first, second }.to_text()) })
+    }
 }
 
 #[derive(FromRow)]
@@ -269,50 +272,60 @@ struct TermsRow {
     words: String,
 }
 
-/// Puts the next orders into the index.
-pub(super) async fn index_orders(connection: &mut Connection, limit: u32) -> Result<Outcome, Failure> {
-    let dialect = connection.dialect();
-    let below: Option<PairRow> = connection.fetch_first(&UNINDEXED, &[]).await?;
-    let Some(PairRow { first: below, .. }) = below else {
-        return Ok(Outcome::Advanced(Advanced { changed: 0, last: None }));
-    };
-    let args = [Arg::Text(below), Arg::Int(limit.into())];
-    let rows: Vec<UnindexedRow> = connection.fetch(&LOCK_UNINDEXED, &args).await?;
-    let last = rows.first().map(|row| row.id.clone());
-    let rows: Vec<UnindexedRow> = rows.into_iter().filter(|row| row.indexed == 0).collect();
-    let items: Vec<PairRow> = connection.fetch(&SKUS, &[Arg::texts(rows.iter().map(|row| &row.id))]).await?;
-    let mut skus: HashMap<String, Vec<String>> = HashMap::new();
-    for PairRow { first, second } in items {
-        skus.entry(first).or_default().push(second);
+impl Execute for IndexOrders {
+    type Output = Advanced;
+
+    /// Puts the next orders into the index.
+    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, Failure> {
+        let limit = self.limit;
+        let dialect = cx.connection.dialect();
+        let below: Option<PairRow> = cx.connection.fetch_first(&UNINDEXED, &[]).await?;
+        let Some(PairRow { first: below, .. }) = below else {
+            return Ok(Advanced { changed: 0, last: None });
+        };
+        let args = [Arg::Text(below), Arg::Int(limit.into())];
+        let rows: Vec<UnindexedRow> = cx.connection.fetch(&LOCK_UNINDEXED, &args).await?;
+        let last = rows.first().map(|row| row.id.clone());
+        let rows: Vec<UnindexedRow> = rows.into_iter().filter(|row| row.indexed == 0).collect();
+        let items: Vec<PairRow> =
+            cx.connection.fetch(&SKUS, &[Arg::texts(rows.iter().map(|row| &row.id))]).await?;
+        let mut skus: HashMap<String, Vec<String>> = HashMap::new();
+        for PairRow { first, second } in items {
+            skus.entry(first).or_default().push(second);
+        }
+        let rows: Vec<TermsRow> = rows
+            .into_iter()
+            .map(|row| {
+                let skus = skus.remove(&row.id).unwrap_or_default();
+                let searched = Searched {
+                    business: parse("orders.business_id", &row.business_id)?,
+                    number: number("orders.order_number", row.order_number)?,
+                    customer_name: &row.customer_name,
+                    skus: skus.iter().map(String::as_str).collect(),
+                    created_at: Timestamp::from_micros(row.created_at),
+                };
+                let Document { terms, words } = search::document(&searched, dialect);
+                Ok(TermsRow { id: row.id, terms, words })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        let changed = cx.connection.execute(&INDEX, &[Arg::rows(&rows)]).await?;
+        if dialect == Dialect::Sqlite {
+            cx.connection.execute(&INSERT_TERMS, &[Arg::rows(&rows)]).await?;
+        }
+        cx.connection.execute(&INDEXED_TO, &[Arg::OptText(last.clone())]).await?;
+        Ok(Advanced { changed, last })
     }
-    let rows: Vec<TermsRow> = rows
-        .into_iter()
-        .map(|row| {
-            let skus = skus.remove(&row.id).unwrap_or_default();
-            let searched = Searched {
-                business: parse("orders.business_id", &row.business_id)?,
-                number: number("orders.order_number", row.order_number)?,
-                customer_name: &row.customer_name,
-                skus: skus.iter().map(String::as_str).collect(),
-                created_at: Timestamp::from_micros(row.created_at),
-            };
-            let Document { terms, words } = search::document(&searched, dialect);
-            Ok(TermsRow { id: row.id, terms, words })
-        })
-        .collect::<Result<_, StoreError>>()?;
-    let changed = connection.execute(&INDEX, &[Arg::rows(&rows)]).await?;
-    if dialect == Dialect::Sqlite {
-        connection.execute(&INSERT_TERMS, &[Arg::rows(&rows)]).await?;
-    }
-    connection.execute(&INDEXED_TO, &[Arg::OptText(last.clone())]).await?;
-    Ok(Outcome::Advanced(Advanced { changed, last }))
 }
 
-/// Tells the planner of SQLite how the data is spread; Postgres does so by itself.
-pub(super) async fn analyze(connection: &mut Connection) -> Result<Outcome, Failure> {
-    if connection.dialect() == Dialect::Sqlite {
-        connection.execute(&SAMPLE, &[]).await?;
-        connection.execute(&ANALYZE, &[]).await?;
+impl Execute for Analyze {
+    type Output = ();
+
+    /// Tells the planner of SQLite how the data is spread; Postgres does so by itself.
+    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+        if cx.connection.dialect() == Dialect::Sqlite {
+            cx.connection.execute(&SAMPLE, &[]).await?;
+            cx.connection.execute(&ANALYZE, &[]).await?;
+        }
+        Ok(())
     }
-    Ok(Outcome::Done)
 }

@@ -1,6 +1,6 @@
 //! Invalidation: the versions that a commit, or one without an answer, bumps.
 
-use crate::storage::command::{Action, Command, Outcome, PlaceOutcome};
+use crate::storage::command::{Change, Command, Outcome};
 
 use super::CachedReads;
 use super::entry::{CacheKey as _, OrderKey};
@@ -10,17 +10,13 @@ impl CachedReads {
     /// Bumps what these commands change if they happened, which is not known for now: it is not served until it was read
     /// again, however long that takes.
     pub fn commit_unknown(&self, commands: &[Command]) {
+        let versions = &self.0.versions;
         for command in commands {
-            self.changed_by(&command.action);
-            let versions = &self.0.versions;
-            match &command.action {
-                Action::PlaceOrder(order) => versions.bump(&[
-                    Input::OrdersAt(order.draft.business_id),
-                    Input::OrdersBy(order.draft.customer_id),
-                    Input::Orders,
-                ]),
-                Action::MoveOrder(wanted) => {
-                    let id = wanted.order;
+            command.action.each_change(&mut |change| match change {
+                Change::NewOrder { business, customer } => {
+                    versions.bump(&[Input::OrdersAt(business), Input::OrdersBy(customer), Input::Orders]);
+                }
+                Change::Order(id) => {
                     let entry = self.0.entries.as_ref().and_then(|entries| entries.get(&OrderKey(id).key()));
                     versions.bump(&[Input::Order(id), Input::Orders]);
                     match entry.and_then(|entry| OrderKey::unpack(entry.value)) {
@@ -33,21 +29,19 @@ impl CachedReads {
                         None => versions.bump(&[Input::OrdersOfSomebody]),
                     }
                 }
-                _ => {}
-            }
+                Change::Business(_) | Change::Menu(_) | Change::Memberships(_) | Change::LoginSession(_) => {
+                    self.changed(change);
+                }
+            });
         }
     }
 
     /// Bumps what a commit changed; called before its callers are answered.
     pub fn committed(&self, commands: &[Command], outcomes: &[Outcome]) {
         for (command, outcome) in commands.iter().zip(outcomes) {
-            self.changed_by(&command.action);
+            command.action.each_change(&mut |change| self.changed(change));
             // By the outcome, whatever command it was that changed an order.
-            let order = match outcome {
-                Outcome::Placed(PlaceOutcome::Placed(order)) => order,
-                Outcome::Moved(Ok(order)) => order,
-                _ => continue,
-            };
+            let Some(order) = outcome.order() else { continue };
             self.0.versions.bump(&[
                 Input::Order(order.id),
                 Input::OrdersAt(order.business_id),
@@ -57,21 +51,14 @@ impl CachedReads {
         }
     }
 
-    /// Bumps what a command changes besides orders.
-    fn changed_by(&self, action: &Action) {
+    fn changed(&self, change: Change) {
         let versions = &self.0.versions;
-        match action.unkeyed() {
-            Action::CreateBusiness { owner, .. } => versions.bump(&[Input::Memberships(*owner)]),
-            Action::UpdateBusiness { business, .. } => versions.bump(&[Input::Business(*business)]),
-            Action::AddItem { business, .. }
-            | Action::UpdateItem { business, .. }
-            | Action::RemoveItem { business, .. } => versions.bump(&[Input::Menu(*business)]),
-            Action::PutMember { user, .. }
-            | Action::RemoveMember { user, .. }
-            | Action::AnswerInvitation { user, .. } => {
-                versions.bump(&[Input::Memberships(*user)]);
-            }
-            _ => {}
+        match change {
+            // The lists an order is in are known from the order itself, in the outcome; login sessions are not cached.
+            Change::NewOrder { .. } | Change::Order(_) | Change::LoginSession(_) => {}
+            Change::Business(business) => versions.bump(&[Input::Business(business)]),
+            Change::Menu(business) => versions.bump(&[Input::Menu(business)]),
+            Change::Memberships(user) => versions.bump(&[Input::Memberships(user)]),
         }
     }
 }

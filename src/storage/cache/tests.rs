@@ -5,7 +5,7 @@ use secrecy::SecretBox;
 use super::*;
 use crate::domain::business::{BusinessContact, BusinessState, Location, Zone};
 use crate::domain::delivery::DeliveredBy;
-use crate::storage::command::{Action, Command, Outcome};
+use crate::storage::command::{AddItem, Command, CreateBusiness, Outcome, RemoveMember, UpdateItem, Write};
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::{Lane, sqlite};
 
@@ -56,26 +56,26 @@ async fn world(settings: CacheSettings) -> World {
         created_at: at,
         updated_at: at,
     };
-    let made = Action::CreateBusiness { business: Box::new(business.clone()), owner };
-    run(&mut *lane, Action::CreateUser(Box::new(user))).await;
+    let made = Write::CreateBusiness(CreateBusiness { business: Box::new(business.clone()), owner });
+    run(&mut *lane, Write::CreateUser(Box::new(user))).await;
     run(&mut *lane, made).await;
     let reads = CachedReads::new(store.clone(), settings, metrics);
     World { reads, store, lane, business, owner, _folder: folder }
 }
 
-async fn run(lane: &mut dyn Lane, action: Action) -> (Vec<Command>, Vec<Outcome>) {
+async fn run(lane: &mut dyn Lane, action: Write) -> (Vec<Command>, Vec<Outcome>) {
     let id = crate::domain::ids::CommandId::generate();
     let commands = vec![Command { id, at: Timestamp::from_unix_seconds(1_000_001), action }];
     let committed = lane.run(&commands, crate::storage::Attempt::First).await.unwrap();
     (commands, committed.outcomes)
 }
 
-fn soup(id: BusinessId, price_minor: i64) -> Action {
+fn soup(id: BusinessId, price_minor: i64) -> Write {
     let patch = crate::storage::command::ItemPatch { price_minor: Some(price_minor), ..Default::default() };
-    Action::UpdateItem { business: id, sku: "soup".to_owned(), patch }
+    Write::UpdateItem(UpdateItem { business: id, sku: "soup".to_owned(), patch })
 }
 
-fn first_soup(id: BusinessId) -> Action {
+fn first_soup(id: BusinessId) -> Write {
     let item = MenuItem {
         sku: "soup".to_owned(),
         name: "Soup".to_owned(),
@@ -83,7 +83,7 @@ fn first_soup(id: BusinessId) -> Action {
         price_minor: 0,
         available: true,
     };
-    Action::AddItem { business: id, item }
+    Write::AddItem(AddItem { business: id, item })
 }
 
 fn counted(world: &World, result: &str) -> u64 {
@@ -175,8 +175,13 @@ async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in()
         prep_minutes: None,
         delivered_by: None,
     };
-    let action =
-        Action::MoveOrder(MoveOrder { order: OrderId::generate(), user: None, request, reason: None });
+    let action = Write::MoveOrder(MoveOrder {
+        order: OrderId::generate(),
+        business: id,
+        user: None,
+        request,
+        reason: None,
+    });
     let command = Command { id: crate::domain::ids::CommandId::generate(), at: since, action };
     world.reads.commit_unknown(&[command]);
     world.store.close().await;
@@ -216,7 +221,7 @@ async fn who_works_where_is_remembered_and_a_removal_holds_from_its_commit_on() 
     let copy = world.reads.membership(id, owner).await.unwrap().unwrap();
     assert!(matches!(copy.freshness, Freshness::Stale(_)), "{:?}", copy.freshness);
     assert!(world.reads.membership(id, stranger).await.is_err(), "nobody is let in by silence");
-    let action = Action::RemoveMember { business: id, user: owner };
+    let action = Write::RemoveMember(RemoveMember { business: id, user: owner });
     let command = Command { id: crate::domain::ids::CommandId::generate(), at: Timestamp::default(), action };
     world.reads.commit_unknown(&[command]);
     assert!(world.reads.membership(id, owner).await.is_err(), "a removal that may have happened holds");

@@ -1,11 +1,11 @@
-//! What devices tell of events they received.
+//! Acknowledgements and marks of devices.
 
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::UserId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 
-/// A device has everything of a room up to the cursor.
+/// The word of a device that it has everything of a room up to the cursor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceAck {
     /// The room.
@@ -20,26 +20,25 @@ pub struct DeviceAck {
     pub at: Timestamp,
 }
 
-/// From where on a device can have what it acknowledges, by the socket it acknowledges on.
+/// The first event a device can acknowledge, by the socket it acknowledges on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reach {
-    /// It began behind this number: nothing before was ever sent to it there.
+    /// The socket began after this number; no earlier event was sent on it.
     After(u64),
-    /// It went on behind this number by a cursor of its own: what an earlier socket sent it and it had no time to
-    /// acknowledge counts as well.
+    /// The socket resumed after this number, so acknowledgements may also cover events an earlier socket sent.
     Resumed(u64),
 }
 
-/// An acknowledgement as it came.
+/// An acknowledgement with the range it may cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedAck {
-    /// What it says.
+    /// The device, the room and the cursor.
     pub ack: DeviceAck,
-    /// What it can be about.
+    /// The events it may cover.
     pub reach: Reach,
 }
 
-/// What a device did with one event.
+/// A step of a device with one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkKind {
     /// A person could see it.

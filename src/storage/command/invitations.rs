@@ -6,7 +6,7 @@ use crate::domain::access::MemberRole;
 use crate::domain::ids::{BusinessId, InvitationId, UserId};
 use crate::domain::time::Timestamp;
 
-/// Who is invited: whoever has this account when the command runs. An address or id without a merchant's account is no error, so
+/// The account that is invited, looked up when the command runs. An address or id without a merchant's account is no error, so
 /// that the answer does not tell which accounts there are.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Invitee {
@@ -32,22 +32,33 @@ pub struct NewInvitation {
     pub id: InvitationId,
     /// To work for this business.
     pub business: BusinessId,
-    /// Who.
+    /// The person invited.
     pub invitee: Invitee,
     /// In this role.
     pub role: MemberRole,
-    /// Who asks.
+    /// The owner who invites.
     pub invited_by: UserId,
     /// The moment from which it cannot be answered any more.
     pub expires_at: Timestamp,
 }
 
-/// What the invited person says.
+/// The answer of an invited person.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswerInvitation {
+    /// The invitation.
+    pub invitation: InvitationId,
+    /// The person it has to be for.
+    pub user: UserId,
+    /// Yes or no.
+    pub answer: InvitationAnswer,
+}
+
+/// The word of an invited person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InvitationAnswer {
-    /// Yes.
+    /// The person works for the business from now on.
     Accept,
-    /// No.
+    /// The person does not want to.
     Decline,
 }
 
@@ -57,9 +68,9 @@ pub enum InvitationAnswer {
 pub enum InvitationOutcome {
     /// The person works for the business, now or since an earlier answer.
     Joined {
-        /// Which business.
+        /// The business.
         business: BusinessId,
-        /// In which role.
+        /// The role of the invitation.
         role: MemberRole,
     },
     /// The person does not want to.

@@ -1,8 +1,76 @@
-//! What upkeep works on: sealed columns, rows that run out, and how far it came.
+//! Maintenance: sealed columns, rows that run out, and how far a command came.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::cursor::Cursor;
+use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
+
+/// Deletes rows that are older than a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Purge {
+    /// The kind of rows.
+    pub what: Purgeable,
+    /// Rows of this moment or later stay.
+    pub before: Timestamp,
+    /// The most rows to delete.
+    pub limit: u32,
+}
+
+/// Goes through rows in the order of their keys and deletes those older than a moment.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// The kind of rows.
+    pub what: Sweepable,
+    /// Rows of this moment or later stay.
+    pub before: Timestamp,
+    /// Go on behind this row: the `last` of the command before.
+    pub after: Option<RowKey>,
+    /// The most rows to look at.
+    pub limit: u32,
+}
+
+/// Puts orders into the text index that are not in it yet.
+#[derive(Clone, Copy, Debug)]
+pub struct IndexOrders {
+    /// The most orders to index; all of them are locked together, so a few hundred at most.
+    pub limit: u32,
+}
+
+/// Seals values of a column with the current key, where an older one still seals them.
+#[derive(Clone, Debug)]
+pub struct Reseal {
+    /// The column.
+    pub column: SealedColumn,
+    /// The rows; all of them are locked together, so a few hundred at most.
+    pub rows: Vec<RowKey>,
+}
+
+/// Puts the hub and rooms into another epoch.
+#[derive(Clone, Debug)]
+pub struct RotateEpoch {
+    /// The new one, drawn at random.
+    pub epoch: Epoch,
+    /// Go on below this room: the `last` of the command before.
+    pub below: Option<String>,
+    /// The most rooms to look at.
+    pub limit: u32,
+}
+
+/// Puts one room into another epoch, if it is still in the one seen.
+#[derive(Clone, Copy, Debug)]
+pub struct RotateRoom {
+    /// The room.
+    pub room: RoomId,
+    /// The epoch it was last seen in.
+    pub seen: Epoch,
+    /// The new one, drawn at random.
+    pub epoch: Epoch,
+}
+
+/// Tells the query planner how the data is spread, where the database does not find out by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Analyze;
 
 /// A column of sealed values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +84,18 @@ pub enum SealedColumn {
     /// Phone numbers of businesses.
     BusinessPhone,
     /// Answers kept under idempotency keys.
-    KeptAnswer,
+    StoredResponse,
 }
 
 impl SealedColumn {
     /// Every one there is.
-    pub const ALL: [Self; 5] =
-        [Self::OrderPhone, Self::OrderAddress, Self::BusinessEmail, Self::BusinessPhone, Self::KeptAnswer];
+    pub const ALL: [Self; 5] = [
+        Self::OrderPhone,
+        Self::OrderAddress,
+        Self::BusinessEmail,
+        Self::BusinessPhone,
+        Self::StoredResponse,
+    ];
 
     /// Its table and its name.
     pub const fn place(self) -> (&'static str, &'static str) {
@@ -31,7 +104,7 @@ impl SealedColumn {
             Self::OrderAddress => ("orders", "address"),
             Self::BusinessEmail => ("businesses", "contact_email"),
             Self::BusinessPhone => ("businesses", "contact_phone"),
-            Self::KeptAnswer => ("idempotency_keys", "body"),
+            Self::StoredResponse => ("idempotency_keys", "body"),
         }
     }
 
@@ -42,7 +115,7 @@ impl SealedColumn {
             Self::OrderAddress => "orders.address",
             Self::BusinessEmail => "businesses.contact_email",
             Self::BusinessPhone => "businesses.contact_phone",
-            Self::KeptAnswer => "idempotency_keys.body",
+            Self::StoredResponse => "idempotency_keys.body",
         }
     }
 }
@@ -69,17 +142,18 @@ impl RowKey {
     }
 }
 
-/// How far a command came that goes through many rows in steps.
+/// The progress of a command that goes through many rows in steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advanced {
-    /// Rows changed.
+    /// The number of rows changed.
     pub changed: u64,
     /// The last row looked at, for the next command; `None` at the end.
     pub last: Option<String>,
 }
 
-/// What became of a room that was to change its epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The outcome for a room that was to change its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredEpochChange", into = "StoredEpochChange")]
 pub enum EpochChange {
     /// It counts in the new epoch, from here on.
     Made(Cursor),
@@ -87,7 +161,28 @@ pub enum EpochChange {
     NotNeeded(Cursor),
 }
 
-/// What runs out and is deleted some time after.
+#[derive(Serialize, Deserialize)]
+struct StoredEpochChange {
+    made: bool,
+    head: Cursor,
+}
+
+impl From<StoredEpochChange> for EpochChange {
+    fn from(StoredEpochChange { made, head }: StoredEpochChange) -> Self {
+        if made { Self::Made(head) } else { Self::NotNeeded(head) }
+    }
+}
+
+impl From<EpochChange> for StoredEpochChange {
+    fn from(change: EpochChange) -> Self {
+        match change {
+            EpochChange::Made(head) => Self { made: true, head },
+            EpochChange::NotNeeded(head) => Self { made: false, head },
+        }
+    }
+}
+
+/// Rows that run out and are deleted some time after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purgeable {
     /// Used tickets, by when they ran out.
@@ -113,7 +208,7 @@ pub enum Purgeable {
     Devices,
 }
 
-/// What runs out and is deleted some time after, where no index tells its age: what is written at every acknowledgement
+/// Rows that run out and are deleted some time after, of which no index tells the age: they are written at every acknowledgement and
 /// would have to move in it each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sweepable {

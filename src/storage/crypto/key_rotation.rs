@@ -14,7 +14,7 @@ use crate::domain::cursor::Epoch;
 use crate::domain::ids::CommandId;
 use crate::domain::time::Timestamp;
 
-use crate::storage::command::{Action, Advanced, Command, Outcome, RowKey, SealedColumn};
+use crate::storage::command::{Advanced, Command, Reseal, RotateEpoch, RowKey, SealedColumn, WriteRequest};
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Attempt, Lane, SealedPage, Store};
 
@@ -162,18 +162,11 @@ async fn next_page(
 }
 
 async fn reseal(lane: &mut dyn Lane, column: SealedColumn, rows: &[RowKey]) -> Result<u64, StoreError> {
-    match run(lane, || Action::Reseal { column, rows: rows.to_vec() }).await? {
-        Outcome::Resealed(values) => Ok(values),
-        _ => Err(another_outcome()),
-    }
+    run(lane, || Reseal { column, rows: rows.to_vec() }).await
 }
 
 async fn move_rooms(lane: &mut dyn Lane, epoch: Epoch, below: Option<&str>) -> Result<Advanced, StoreError> {
-    let action = || Action::RotateEpoch { epoch, below: below.map(str::to_owned), limit: ROWS };
-    match run(lane, action).await? {
-        Outcome::Advanced(advanced) => Ok(advanced),
-        _ => Err(another_outcome()),
-    }
+    run(lane, || RotateEpoch { epoch, below: below.map(str::to_owned), limit: ROWS }).await
 }
 
 fn another_outcome() -> StoreError {
@@ -181,12 +174,15 @@ fn another_outcome() -> StoreError {
 }
 
 /// One transaction, tried again when it did not happen or may not have: to do it twice changes nothing.
-async fn run(lane: &mut dyn Lane, action: impl Fn() -> Action) -> Result<Outcome, StoreError> {
+async fn run<W: WriteRequest>(lane: &mut dyn Lane, write: impl Fn() -> W) -> Result<W::Output, StoreError> {
     let mut retries = Retries::default();
     loop {
-        let command = Command { id: CommandId::generate(), at: Timestamp::now(), action: action() };
+        let command = Command { id: CommandId::generate(), at: Timestamp::now(), action: write().into() };
         match lane.run(&[command], Attempt::First).await {
-            Ok(committed) => return committed.outcomes.into_iter().next().ok_or_else(another_outcome),
+            Ok(committed) => {
+                let outcome = committed.outcomes.into_iter().next().ok_or_else(another_outcome)?;
+                return W::output(outcome).map_err(|_| another_outcome());
+            }
             Err(error) => retries.wait_after(error).await?,
         }
     }

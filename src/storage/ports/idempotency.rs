@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 
-use crate::storage::command::KeptAnswer;
+use crate::storage::command::StoredResponse;
 use crate::storage::error::StoreError;
 
 /// Reads of stored responses.
 #[async_trait]
 pub trait IdempotencyReads: Send + Sync {
     /// Stored response under an idempotency key; `None` after its time has run out.
-    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError>;
+    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, StoreError>;
 }

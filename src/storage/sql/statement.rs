@@ -14,6 +14,12 @@ pub(in crate::storage) enum Dialect {
     Sqlite,
 }
 
+/// Words of a closed set of the domain as a list of SQL, like `'delivered', 'failed'`.
+pub(in crate::storage) fn words(words: impl IntoIterator<Item = &'static str>) -> String {
+    let quoted: Vec<String> = words.into_iter().map(|word| format!("'{word}'")).collect();
+    quoted.join(", ")
+}
+
 /// A statement whose text never changes, so that each connection prepares it once however many rows it is given.
 ///
 /// Three words in braces stand for what the dialects say differently: `{rows}` is the JSON array in `$1` as a table

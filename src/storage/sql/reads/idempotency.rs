@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use crate::domain::time::Timestamp;
-use crate::storage::batch::{KEPT_FOR, KeptRow};
-use crate::storage::command::KeptAnswer;
+use crate::storage::batch::{RESPONSE_TTL, ResponseRow};
+use crate::storage::command::StoredResponse;
 use crate::storage::error::StoreError;
 use crate::storage::ports::IdempotencyReads;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
@@ -24,11 +24,11 @@ pub(super) const STATEMENTS: &[&LazyStatement] = &[&KEPT];
 
 #[async_trait]
 impl IdempotencyReads for SqlStore {
-    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<KeptAnswer>, StoreError> {
-        let oldest = Timestamp::now().minus(KEPT_FOR);
+    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, StoreError> {
+        let oldest = Timestamp::now().minus(RESPONSE_TTL);
         let args = [Arg::text(scope), Arg::text(key), Arg::Int(oldest.as_micros())];
-        match self.fetch_first::<KeptRow>(&KEPT, &args).await? {
-            Some(row) => row.into_kept(&self.cipher),
+        match self.fetch_first::<ResponseRow>(&KEPT, &args).await? {
+            Some(row) => row.into_response(&self.cipher),
             None => Ok(None),
         }
     }

@@ -85,7 +85,7 @@ impl MaintenanceReads for SqlStore {
             SealedColumn::OrderAddress => &ADDRESSES,
             SealedColumn::BusinessEmail => &BUSINESS_EMAILS,
             SealedColumn::BusinessPhone => &BUSINESS_PHONES,
-            SealedColumn::KeptAnswer => {
+            SealedColumn::StoredResponse => {
                 args.push(Arg::text(second));
                 &BODIES
             }

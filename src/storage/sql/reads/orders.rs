@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use sqlx_macros::FromRow;
 
 use crate::domain::ids::{BusinessId, OrderId};
-use crate::domain::order::Order;
+use crate::domain::order::{Order, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{BusinessStats, OrderPage, OrderQuery, OrderReads, TimelineEntry};
 use crate::storage::sql::rows::{ORDER_COLUMNS, OrderRow, corrupt, number};
-use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, words};
 use crate::storage::sql::store::SqlStore;
 
 use super::lists::{self, Asker};
@@ -25,14 +25,16 @@ static ORDER: LazyStatement = LazyStatement::new(|| {
 
 // Both halves are ranges of an index: today's orders, and those in one status.
 static STATS: LazyStatement = LazyStatement::new(|| {
-    Statement::new(
-        Operation::Select("orders"),
+    let nothing = words(Status::ALL.into_iter().filter(|s| s.is_end_without_delivery()).map(Status::as_str));
+    let (placed, unpaid) = (Status::Placed.as_str(), Status::PendingPayment.as_str());
+    let text = format!(
         "SELECT count(*) AS orders, \
-             CAST(COALESCE(SUM(CASE WHEN o.status IN ('rejected', 'cancelled', 'failed') THEN 0 \
+             CAST(COALESCE(SUM(CASE WHEN o.status IN ({nothing}) THEN 0 \
                  ELSE o.total_minor END), 0) AS BIGINT) AS revenue, \
-             (SELECT count(*) FROM orders w WHERE w.business_id = $1 AND w.status = 'placed') AS pending \
-         FROM orders o WHERE o.business_id = $1 AND o.created_at >= $2 AND o.status <> 'pending_payment'",
-    )
+             (SELECT count(*) FROM orders w WHERE w.business_id = $1 AND w.status = '{placed}') AS pending \
+         FROM orders o WHERE o.business_id = $1 AND o.created_at >= $2 AND o.status <> '{unpaid}'"
+    );
+    Statement::new(Operation::Select("orders"), &text)
 });
 
 /// Every statement of this file, for the test of its plans.

@@ -1,0 +1,23 @@
+//! Running one write that shares nothing with the others of its transaction.
+
+use crate::domain::time::Timestamp;
+use crate::storage::cipher::Cipher;
+use crate::storage::connection::Connection;
+use crate::storage::failure::Failure;
+
+/// The transaction a write runs in.
+pub(super) struct Context<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) cipher: &'a Cipher,
+    /// When the command was asked for.
+    pub(super) at: Timestamp,
+}
+
+/// A write of the rows `alone` of the table of writes.
+pub(super) trait Execute {
+    /// What comes of it, as its row says.
+    type Output;
+
+    /// Does it. A refusal changes nothing and is no error.
+    async fn execute(&self, cx: Context<'_>) -> Result<Self::Output, Failure>;
+}
