@@ -16,3 +16,4 @@ pub(in crate::storage) mod search;
 pub mod sqlite;
 pub(in crate::storage) mod statement;
 pub(in crate::storage) mod store;
+pub(in crate::storage) mod transaction;

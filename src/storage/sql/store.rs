@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::storage::batch::SqlLane;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Checkpoint, Circuit, Lane, Store};
+use crate::storage::sql::transaction::SqlLane;
 use crate::telemetry::metrics::Metrics;
 
 use super::acknowledged::Acknowledged;

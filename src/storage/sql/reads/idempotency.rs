@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 
 use crate::domain::time::Timestamp;
-use crate::storage::batch::{RESPONSE_TTL, ResponseRow};
 use crate::storage::command::StoredResponse;
 use crate::storage::error::StoreError;
 use crate::storage::ports::IdempotencyReads;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
+use crate::storage::sql::transaction::{RESPONSE_TTL, ResponseRow};
 
 static KEPT: LazyStatement = LazyStatement::new(|| {
     Statement::new(

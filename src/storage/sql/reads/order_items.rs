@@ -1,11 +1,11 @@
 //! The items of orders that have been read.
 
 use crate::domain::order::Order;
-use crate::storage::batch::ITEMS_OF_ORDERS;
 use crate::storage::error::StoreError;
 use crate::storage::sql::rows::{OrderRow, assemble};
 use crate::storage::sql::statement::Arg;
 use crate::storage::sql::store::SqlStore;
+use crate::storage::sql::transaction::ITEMS_OF_ORDERS;
 
 /// The orders of `rows`, in their order, each with its items.
 pub(super) async fn with_lines(store: &SqlStore, rows: Vec<OrderRow>) -> Result<Vec<Order>, StoreError> {

@@ -8,10 +8,10 @@ use serde::Serialize;
 use crate::domain::business::{Business, MenuItem};
 use crate::domain::ids::BusinessId;
 use crate::domain::order::Draft;
-use crate::storage::connection::Connection;
-use crate::storage::failure::Failure;
-use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, parse};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, parse};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 static BUSINESSES: LazyStatement = LazyStatement::new(|| {
     Statement::new(
@@ -50,7 +50,7 @@ impl Catalog {
         connection: &mut Connection,
         drafts: impl Iterator<Item = &'d Draft>,
         accepting: &BTreeSet<BusinessId>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TxError> {
         *self = Self::default();
         let (mut ids, mut keys) = (accepting.clone(), BTreeSet::new());
         for draft in drafts {

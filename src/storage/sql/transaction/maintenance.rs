@@ -9,12 +9,12 @@ use crate::domain::business::Zone;
 use crate::domain::ids::{CommandId, NotificationId};
 use crate::domain::time::Timestamp;
 use crate::storage::command::{Advanced, Analyze, IndexOrders, Purge, Purgeable, RowKey, Sweep, Sweepable};
-use crate::storage::connection::Connection;
 use crate::storage::error::StoreError;
-use crate::storage::failure::Failure;
-use crate::storage::rows::{number, parse};
-use crate::storage::search::{self, Document, Searched};
-use crate::storage::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{number, parse};
+use crate::storage::sql::search::{self, Document, Searched};
+use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
 
 use super::execute::{Context, Execute};
 use super::orders::{INSERT_TERMS, NEXT_SEARCH_ROW};
@@ -189,7 +189,7 @@ impl Execute for Purge {
     type Output = u64;
 
     /// Deletes at most `limit` rows and tells how many.
-    async fn execute(&self, cx: Context<'_>) -> Result<u64, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<u64, TxError> {
         let Self { what, before, limit } = *self;
         let time = Arg::Int(before.as_micros());
         let (statement, bound) = match what {
@@ -209,7 +209,7 @@ impl Execute for Purge {
 }
 
 /// Lets unseen devices go; then deletes at most `limit` rows: what is known of devices that have gone, and in the end them.
-async fn purge_devices(connection: &mut Connection, unseen: Arg, limit: u32) -> Result<u64, Failure> {
+async fn purge_devices(connection: &mut Connection, unseen: Arg, limit: u32) -> Result<u64, TxError> {
     connection.execute(&UNSEEN, &[unseen, Arg::Int(limit.into())]).await?;
     let mut deleted = 0;
     for statement in [&ACKS_OF_GONE, &MARKS_OF_GONE, &GONE] {
@@ -233,7 +233,7 @@ impl Execute for Sweep {
     type Output = Advanced;
 
     /// Looks at the next `limit` rows and deletes the old ones of them.
-    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, TxError> {
         let Self { what, before, after, limit } = self;
         let (next, old, bound) = match what {
             Sweepable::DeviceAcks => (&NEXT_ACKS, &OLD_ACKS, Arg::Int(before.as_micros())),
@@ -276,7 +276,7 @@ impl Execute for IndexOrders {
     type Output = Advanced;
 
     /// Puts the next orders into the index.
-    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, TxError> {
         let limit = self.limit;
         let dialect = cx.connection.dialect();
         let below: Option<PairRow> = cx.connection.fetch_first(&UNINDEXED, &[]).await?;
@@ -321,7 +321,7 @@ impl Execute for Analyze {
     type Output = ();
 
     /// Tells the planner of SQLite how the data is spread; Postgres does so by itself.
-    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
         if cx.connection.dialect() == Dialect::Sqlite {
             cx.connection.execute(&SAMPLE, &[]).await?;
             cx.connection.execute(&ANALYZE, &[]).await?;

@@ -2,8 +2,6 @@
 
 mod plan;
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
@@ -11,15 +9,15 @@ use crate::domain::cursor::Epoch;
 use crate::domain::event::EventType;
 use crate::domain::room::RoomId;
 use crate::storage::command::{DeviceMark, ReceivedAck};
-use crate::storage::connection::Connection;
-use crate::storage::failure::Failure;
-use crate::storage::rows::{number, parse, seq_column};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement, words};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{number, parse, seq_column};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, words};
 
 use super::devices;
 use super::execute::{Context, Execute};
 pub(super) use plan::Left;
-use plan::{Plan, Span};
+use plan::{Known, Plan, Span};
 
 /// Events that the acknowledgements of one transaction are about at most: some ten milliseconds of a database, which whoever
 /// shares the transaction waits for. What is beyond is left for the next one.
@@ -112,15 +110,12 @@ struct PositionRow<'a> {
     at: i64,
 }
 
-/// How far each device is known to be.
-type Known = BTreeMap<(RoomId, String), (Epoch, u64)>;
-
 /// Stores how far devices are, and when each had each new order of its business for the first time: as much of it as one
 /// transaction may be about, and tells what is left.
 pub(super) async fn store<'a>(
     connection: &mut Connection,
     acks: &[&'a ReceivedAck],
-) -> Result<Left<'a>, Failure> {
+) -> Result<Left<'a>, TxError> {
     if acks.is_empty() {
         return Ok(Left::default());
     }
@@ -150,7 +145,7 @@ pub(super) async fn store<'a>(
     Ok(left)
 }
 
-async fn known(connection: &mut Connection, devices: &[DeviceRow<'_>]) -> Result<Known, Failure> {
+async fn known(connection: &mut Connection, devices: &[DeviceRow<'_>]) -> Result<Known, TxError> {
     let rows: Vec<KnownRow> = connection.fetch(&KNOWN, &[Arg::rows(devices)]).await?;
     let mut known = Known::new();
     for row in rows {
@@ -180,7 +175,7 @@ impl Execute for DeviceMark {
     type Output = ();
 
     /// Stores that an event about an order was shown or acted upon; a second time changes nothing, nor does one of another event.
-    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
         let mark = self;
         let args = [
             Arg::text(mark.room),

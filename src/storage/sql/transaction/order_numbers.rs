@@ -7,10 +7,10 @@ use sqlx_macros::FromRow;
 
 use crate::domain::ids::{BusinessId, OrderId};
 use crate::domain::order::Status;
-use crate::storage::connection::Connection;
-use crate::storage::failure::Failure;
-use crate::storage::rows::{corrupt, number, parse};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement, words};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{corrupt, number, parse};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, words};
 
 static COUNT: LazyStatement = LazyStatement::new(|| {
     Statement::over(
@@ -73,7 +73,7 @@ type Day<'a> = (BusinessId, &'a str);
 pub(super) async fn give(
     connection: &mut Connection,
     orders: impl Iterator<Item = (OrderId, BusinessId, &str)>,
-) -> Result<HashMap<OrderId, u32>, Failure> {
+) -> Result<HashMap<OrderId, u32>, TxError> {
     let mut waiting: BTreeMap<Day<'_>, VecDeque<OrderId>> = BTreeMap::new();
     for (id, business, day) in orders {
         waiting.entry((business, day)).or_default().push_back(id);
@@ -110,7 +110,7 @@ async fn count<'a>(
     connection: &mut Connection,
     waiting: &BTreeMap<Day<'a>, VecDeque<OrderId>>,
     times: usize,
-) -> Result<Vec<Counted<'a>>, Failure> {
+) -> Result<Vec<Counted<'a>>, TxError> {
     let rows: Vec<CounterRow<'_>> = waiting
         .iter()
         .map(|((business_id, day), ids)| CounterRow { business_id: *business_id, day, n: ids.len() * times })
@@ -135,7 +135,7 @@ async fn count<'a>(
 async fn in_use(
     connection: &mut Connection,
     counted: &[Counted<'_>],
-) -> Result<Vec<(BusinessId, u32)>, Failure> {
+) -> Result<Vec<(BusinessId, u32)>, TxError> {
     let rows: Vec<NumberRow> =
         counted.iter().map(|row| NumberRow { business_id: row.day.0, n: row.n }).collect();
     let taken: Vec<NumberRead> = connection.fetch(&IN_USE, &[Arg::rows(&rows)]).await?;

@@ -4,14 +4,14 @@
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
-use crate::storage::cipher::Aad;
 use crate::storage::command::{Advanced, Reseal, RotateEpoch, SealedColumn};
-use crate::storage::failure::Failure;
-use crate::storage::rows::{AFTER_ALL, open, seal};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::crypto::cipher::Aad;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{AFTER_ALL, open, seal};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::execute::{Context, Execute};
-use super::keys::row_name;
+use super::idempotency::row_name;
 
 const KEY: &str = "first text, second text";
 
@@ -110,7 +110,7 @@ impl Execute for Reseal {
     type Output = u64;
 
     /// Seals those values of these rows anew that an older key still seals.
-    async fn execute(&self, cx: Context<'_>) -> Result<u64, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<u64, TxError> {
         let Self { column, rows } = self;
         let (lock, write) = match column {
             SealedColumn::OrderPhone => (&PHONES, &RESEAL_PHONES),
@@ -147,7 +147,7 @@ impl Execute for RotateEpoch {
     type Output = Advanced;
 
     /// Puts the hub and the next `limit` rooms into `epoch`. Their numbers go on; what was before is another history.
-    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, TxError> {
         let Self { epoch, below, limit } = self;
         let number = Arg::Int(epoch.value().into());
         cx.connection.execute(&HUB, std::slice::from_ref(&number)).await?;

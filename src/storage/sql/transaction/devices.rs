@@ -7,9 +7,9 @@ use sqlx_macros::FromRow;
 
 use crate::domain::ids::UserId;
 use crate::domain::time::Timestamp;
-use crate::storage::connection::Connection;
-use crate::storage::failure::Failure;
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 /// Devices one user has at most; of more, those seen least recently go, with what is known of them.
 pub(super) const MAX_DEVICES: i64 = 50;
@@ -55,7 +55,7 @@ struct UserRow {
 pub(super) async fn seen<'a>(
     connection: &mut Connection,
     devices: impl Iterator<Item = (UserId, &'a str, Timestamp)>,
-) -> Result<(), Failure> {
+) -> Result<(), TxError> {
     let mut latest: BTreeMap<(UserId, &str), Timestamp> = BTreeMap::new();
     for (user, device, at) in devices {
         let last = latest.entry((user, device)).or_insert(at);

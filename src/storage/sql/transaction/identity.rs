@@ -11,13 +11,13 @@ use sqlx_macros::FromRow;
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::ids::EventId;
 use crate::domain::room::RoomId;
-use crate::storage::acknowledged::{Acknowledged, Position};
 use crate::storage::command::{EpochChange, RotateRoom};
-use crate::storage::connection::Connection;
 use crate::storage::error::StoreError;
-use crate::storage::failure::Failure;
-use crate::storage::rows::{corrupt, cursor, parse, seq_column};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::acknowledged::{Acknowledged, Position};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{corrupt, cursor, parse, seq_column};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::telemetry::metrics::Metrics;
 
 use super::execute::{Context, Execute};
@@ -127,7 +127,7 @@ pub(super) async fn compare(
     connection: &mut Connection,
     acknowledged: &Acknowledged,
     metrics: &Metrics,
-) -> Result<(), Failure> {
+) -> Result<(), TxError> {
     let known = acknowledged.all(Instant::now());
     let Some((_, first)) = known.first() else { return Ok(()) };
     let epoch = first.cursor.epoch.successor();
@@ -178,7 +178,7 @@ impl Moved {
 async fn find(
     connection: &mut Connection,
     known: &[(RoomId, Position)],
-) -> Result<Vec<(RoomId, Position, Lack)>, Failure> {
+) -> Result<Vec<(RoomId, Position, Lack)>, TxError> {
     let row = |(room, position): &(RoomId, Position)| KnownRow {
         room: *room,
         epoch: position.cursor.epoch.value(),
@@ -206,7 +206,7 @@ async fn rotate(
     connection: &mut Connection,
     seen: &[(RoomId, Epoch)],
     epoch: Epoch,
-) -> Result<Moved, Failure> {
+) -> Result<Moved, TxError> {
     let new = Arg::Int(epoch.value().into());
     let before: BTreeSet<u32> = seen.iter().map(|(_, epoch)| epoch.value()).collect();
     let mut hub = false;
@@ -226,7 +226,7 @@ impl Execute for RotateRoom {
     type Output = EpochChange;
 
     /// Puts one room into `epoch` if it is still in the one seen. A room that has no row is in the hub's.
-    async fn execute(&self, cx: Context<'_>) -> Result<EpochChange, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<EpochChange, TxError> {
         let Self { room, seen, epoch } = *self;
         let before = head(cx.connection, room).await?;
         if before.epoch != seen {
@@ -239,7 +239,7 @@ impl Execute for RotateRoom {
     }
 }
 
-async fn head(connection: &mut Connection, room: RoomId) -> Result<Cursor, Failure> {
+async fn head(connection: &mut Connection, room: RoomId) -> Result<Cursor, TxError> {
     let read: Option<CursorRead> = connection.fetch_first(&HEAD, &[Arg::text(room)]).await?;
     let read = read.ok_or_else(|| corrupt("hub"))?;
     Ok(cursor(read.epoch, read.seq)?)

@@ -7,9 +7,9 @@ use crate::domain::ids::BusinessId;
 use crate::storage::command::{
     AnswerInvitation, InvitationAnswer, InvitationOutcome, Invitee, NewInvitation,
 };
-use crate::storage::failure::Failure;
-use crate::storage::rows::parse;
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::parse;
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::businesses::{lock, put_member_row, standing};
 use super::execute::{Context, Execute};
@@ -73,7 +73,7 @@ impl Execute for NewInvitation {
     type Output = ();
 
     /// Stores an invitation, unless nobody is there to be invited. The business is locked first, as everywhere.
-    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
         let new = self;
         lock(cx.connection, new.business).await?;
         let (email, user) = match &new.invitee {
@@ -105,7 +105,7 @@ impl Execute for AnswerInvitation {
     type Output = InvitationOutcome;
 
     /// Makes the invited person a member, or notes that they do not want to. An answer given again comes to the same.
-    async fn execute(&self, cx: Context<'_>) -> Result<InvitationOutcome, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<InvitationOutcome, TxError> {
         let Self { invitation, user, answer } = *self;
         let args = [Arg::text(invitation), Arg::text(user), Arg::Int(cx.at.as_micros())];
         let found: Option<InvitationRow> = cx.connection.fetch_first(&READ, &args).await?;

@@ -9,10 +9,10 @@ use crate::domain::cursor::Cursor;
 use crate::domain::event::{Announcement, Notification, PendingEvent};
 use crate::domain::room::RoomId;
 use crate::protocol::event::{EventData, RoomEvent};
-use crate::storage::connection::Connection;
-use crate::storage::failure::Failure;
-use crate::storage::rows::{NotificationRow, RoomEventRow, corrupt, cursor, parse, seq_column};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{NotificationRow, RoomEventRow, corrupt, cursor, parse, seq_column};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 static NOTIFY: LazyStatement = LazyStatement::new(|| {
     Statement::over(
@@ -74,7 +74,7 @@ struct RoomRead {
 pub(super) async fn write_notifications(
     connection: &mut Connection,
     notifications: &[Notification],
-) -> Result<(), Failure> {
+) -> Result<(), TxError> {
     if notifications.is_empty() {
         return Ok(());
     }
@@ -86,7 +86,7 @@ pub(super) async fn write_notifications(
 pub(super) async fn number(
     connection: &mut Connection,
     events: Vec<PendingEvent>,
-) -> Result<Vec<RoomEvent>, Failure> {
+) -> Result<Vec<RoomEvent>, TxError> {
     if events.is_empty() {
         return Ok(Vec::new());
     }

@@ -2,52 +2,28 @@
 //! orders, everything single, counters, rows, and the rooms last.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crate::domain::event::{Announcement, Posted as _};
 use crate::domain::ids::{BusinessId, EventId, NotificationId};
 use crate::domain::order::{self, AnnouncementIds, Moved, Status};
 use crate::domain::time::Timestamp;
-use crate::storage::cipher::Cipher;
 use crate::storage::command::{
     AcksProgress, Change, Command, Committed, Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder,
     PlaceOutcome, ReceivedAck, StoredResponse, Write, outcome_of, write_table,
 };
-use crate::storage::connection::Connection;
+use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
-use crate::storage::failure::Failure;
 use crate::storage::ports::Attempt;
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
 
+use super::answer::Answer;
 use super::catalog::Catalog;
+use super::events::{self, Emitted};
 use super::execute::{Context, Execute as _};
-use super::keys::{By, KeyState, Keys, Responses};
+use super::idempotency::{By, KeyState, Keys, Responses};
 use super::orders::Orders;
-use super::rooms::{self, Emitted};
-use super::{acks, commands, devices};
-
-/// An answer, or where it will come from once orders have their numbers.
-pub(super) enum Answer {
-    Final(Box<Outcome>),
-    Placed {
-        step: usize,
-    },
-    Moved {
-        step: usize,
-    },
-    /// The answer that the step's order gives under this request's key.
-    Replayed {
-        step: usize,
-        request_mac: String,
-    },
-    /// Of these, once it is known how many acknowledgements fit into the transaction.
-    Acks(Arc<[ReceivedAck]>),
-}
-
-impl From<Outcome> for Answer {
-    fn from(outcome: Outcome) -> Self {
-        Self::Final(Box::new(outcome))
-    }
-}
+use super::{applied_commands, device_acks, devices};
 
 /// Where a transaction's notifications and events come from, in the order of the commands.
 enum Source {
@@ -85,10 +61,12 @@ impl<'a> Transaction<'a> {
     }
 
     /// Everything between BEGIN and COMMIT.
-    pub(super) async fn run(mut self, attempt: Attempt) -> Result<Committed, Failure> {
+    pub(super) async fn run(mut self, attempt: Attempt) -> Result<Committed, TxError> {
         let mut answers: Vec<Option<Answer>> = match attempt {
             Attempt::First => self.commands.iter().map(|_| None).collect(),
-            Attempt::AfterUnknown => commands::claim(self.connection, self.cipher, self.commands).await?,
+            Attempt::AfterUnknown => {
+                applied_commands::claim(self.connection, self.cipher, self.commands).await?
+            }
         };
         let open: Vec<usize> = (0..answers.len()).filter(|&i| answers[i].is_none()).collect();
         self.load(&open).await?;
@@ -103,12 +81,13 @@ impl<'a> Transaction<'a> {
             .into_iter()
             .map(|answer| self.outcome(answer.expect("every command was answered above"), &left, &responses))
             .collect();
-        commands::record(self.connection, self.cipher, self.commands, &open, &outcomes, attempt).await?;
-        let events = rooms::number(self.connection, emitted.events).await?;
+        applied_commands::record(self.connection, self.cipher, self.commands, &open, &outcomes, attempt)
+            .await?;
+        let events = events::number(self.connection, emitted.events).await?;
         Ok(Committed { outcomes, events })
     }
 
-    async fn load(&mut self, open: &[usize]) -> Result<(), Failure> {
+    async fn load(&mut self, open: &[usize]) -> Result<(), TxError> {
         let (mut drafts, mut moves, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         for &i in open {
             let Command { action, at, .. } = &self.commands[i];
@@ -130,7 +109,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Reads the business again if a command of this batch has changed it.
-    async fn refresh(&mut self, business: BusinessId) -> Result<(), Failure> {
+    async fn refresh(&mut self, business: BusinessId) -> Result<(), TxError> {
         if !self.catalog.is_stale(business) {
             return Ok(());
         }
@@ -141,7 +120,7 @@ impl<'a> Transaction<'a> {
         self.catalog.load(self.connection, drafts, &self.accepting).await
     }
 
-    async fn act(&mut self, command: &'a Command) -> Result<Answer, Failure> {
+    async fn act(&mut self, command: &'a Command) -> Result<Answer, TxError> {
         match &command.action {
             Write::StoreAcks(acks) => {
                 self.acks.extend(acks.iter());
@@ -154,7 +133,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    async fn place(&mut self, command: &Command, place: &PlaceOrder) -> Result<Answer, Failure> {
+    async fn place(&mut self, command: &Command, place: &PlaceOrder) -> Result<Answer, TxError> {
         if let Some(key) = &place.idempotency {
             match self.keys.state_of(key) {
                 KeyState::Free => {}
@@ -181,7 +160,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// Does what has not been done under this key. Its answer is known before, and is kept if something was made.
-    async fn keyed(&mut self, keyed: &Keyed, at: Timestamp) -> Result<Answer, Failure> {
+    async fn keyed(&mut self, keyed: &Keyed, at: Timestamp) -> Result<Answer, TxError> {
         match self.keys.state_of(&keyed.key) {
             KeyState::Free => {}
             KeyState::Kept(kept) => return Ok(Outcome::Repeated(KeyedRepeat::Answered(kept)).into()),
@@ -200,7 +179,7 @@ impl<'a> Transaction<'a> {
         Ok(answer)
     }
 
-    async fn move_order(&mut self, command: &Command, wish: &MoveOrder) -> Result<Answer, Failure> {
+    async fn move_order(&mut self, command: &Command, wish: &MoveOrder) -> Result<Answer, TxError> {
         let mut terms = None;
         if wish.request.to == Status::Accepted
             && let Some(business) = self.orders.get(wish.order).map(|order| order.business_id)
@@ -224,7 +203,7 @@ impl<'a> Transaction<'a> {
         })
     }
 
-    fn outcome(&self, answer: Answer, left: &acks::Left<'_>, responses: &Responses) -> Outcome {
+    fn outcome(&self, answer: Answer, left: &device_acks::Left<'_>, responses: &Responses) -> Outcome {
         let order = |step: usize| self.orders.snapshot(step).clone();
         match answer {
             Answer::Final(outcome) => *outcome,
@@ -261,13 +240,17 @@ impl<'a> Transaction<'a> {
         emitted
     }
 
-    async fn write(&mut self, emitted: &Emitted, responses: &Responses) -> Result<acks::Left<'a>, Failure> {
+    async fn write(
+        &mut self,
+        emitted: &Emitted,
+        responses: &Responses,
+    ) -> Result<device_acks::Left<'a>, TxError> {
         self.orders.write(self.connection, self.cipher).await?;
-        rooms::write_notifications(self.connection, &emitted.notifications).await?;
+        events::write_notifications(self.connection, &emitted.notifications).await?;
         self.keys.finish(self.connection, self.cipher, responses).await?;
         let acks = self.acks.iter().map(|received| &received.ack);
         devices::seen(self.connection, acks.map(|ack| (ack.user, ack.device.as_str(), ack.at))).await?;
-        acks::store(self.connection, &self.acks).await
+        device_acks::store(self.connection, &self.acks).await
     }
 }
 
@@ -295,7 +278,7 @@ macro_rules! define_single {
         $priority:ident, lane: $lane:expr, bytes: $bytes:expr, changes: [$($changes:tt)*];)*) => {
         impl Transaction<'_> {
             /// Everything that concerns no other command of the transaction.
-            async fn single(&mut self, write: &Write, at: Timestamp) -> Result<Answer, Failure> {
+            async fn single(&mut self, write: &Write, at: Timestamp) -> Result<Answer, TxError> {
                 write.each_change(&mut |change| match change {
                     Change::Business(business) | Change::Menu(business) => self.catalog.changed(business),
                     Change::NewOrder { .. }

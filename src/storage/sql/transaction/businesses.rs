@@ -11,10 +11,10 @@ use crate::storage::command::{
     AddItem, Addition, BusinessUpdate, CreateBusiness, MemberRefusal, PutMember, ReadNotification, Removal,
     RemoveItem, RemoveMember, UpdateBusiness, UpdateItem,
 };
-use crate::storage::connection::Connection;
-use crate::storage::failure::Failure;
-use crate::storage::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::execute::{Context, Execute};
 
@@ -146,7 +146,7 @@ struct ReadAtRow {
 impl Execute for CreateBusiness {
     type Output = ();
 
-    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
         let Self { business, owner } = self;
         let (state, extra_minutes, paused_until) = state_columns(business.state);
         let (contact_email, contact_phone) = sealed_contact(&business.contact, business.id, cx.cipher)?;
@@ -181,7 +181,7 @@ impl Execute for CreateBusiness {
 impl Execute for UpdateBusiness {
     type Output = BusinessUpdate;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<BusinessUpdate, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<BusinessUpdate, TxError> {
         let (business, patch, at) = (self.business, &self.patch, cx.at);
         if let Some(currency) = patch.currency
             && is_priced_in_another(cx.connection, business, currency).await?
@@ -227,7 +227,7 @@ async fn is_priced_in_another(
     connection: &mut Connection,
     business: BusinessId,
     currency: Currency,
-) -> Result<bool, Failure> {
+) -> Result<bool, TxError> {
     lock(connection, business).await?;
     let row: Option<PricesRow> = connection.fetch_first(&PRICES, &[Arg::text(business)]).await?;
     Ok(row.is_some_and(|row| row.in_use && row.currency != currency.as_str()))
@@ -236,7 +236,7 @@ async fn is_priced_in_another(
 impl Execute for AddItem {
     type Output = Addition;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<Addition, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Addition, TxError> {
         let Self { business, item } = self;
         lock(cx.connection, *business).await?;
         let standing = [Arg::text(business), Arg::text(&item.sku)];
@@ -264,7 +264,7 @@ impl Execute for AddItem {
 impl Execute for UpdateItem {
     type Output = Option<MenuItem>;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<Option<MenuItem>, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Option<MenuItem>, TxError> {
         let Self { business, sku, patch } = self;
         let args = [
             Arg::text(business),
@@ -283,7 +283,7 @@ impl Execute for UpdateItem {
 impl Execute for RemoveItem {
     type Output = Removal;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<Removal, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Removal, TxError> {
         let Self { business, sku } = self;
         let removed = cx.connection.execute(&REMOVE_ITEM, &[Arg::text(business), Arg::text(sku)]).await?;
         Ok(if removed == 0 { Removal::NotThere } else { Removal::Removed })
@@ -327,14 +327,14 @@ pub(super) async fn standing(
     connection: &mut Connection,
     business: BusinessId,
     user: UserId,
-) -> Result<StandingRow, Failure> {
+) -> Result<StandingRow, TxError> {
     lock(connection, business).await?;
     let row = connection.fetch_first(&STANDING, &[Arg::text(business), Arg::text(user)]).await?;
     Ok(row.expect("a select without a table has one row"))
 }
 
 /// Locks a business, so that what is counted of it holds until the transaction ends.
-pub(super) async fn lock(connection: &mut Connection, business: BusinessId) -> Result<(), Failure> {
+pub(super) async fn lock(connection: &mut Connection, business: BusinessId) -> Result<(), TxError> {
     let _: Option<IdRow> = connection.fetch_first(&LOCK, &[Arg::text(business)]).await?;
     Ok(())
 }
@@ -345,7 +345,7 @@ pub(super) async fn put_member_row(
     business: BusinessId,
     user: UserId,
     role: MemberRole,
-) -> Result<(), Failure> {
+) -> Result<(), TxError> {
     let args = [Arg::text(business), Arg::text(user), Arg::text(role.as_str())];
     connection.execute(&PUT_MEMBER, &args).await.map(drop)
 }
@@ -353,7 +353,7 @@ pub(super) async fn put_member_row(
 impl Execute for PutMember {
     type Output = Result<(), MemberRefusal>;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<Result<(), MemberRefusal>, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Result<(), MemberRefusal>, TxError> {
         let Self { business, user, role } = *self;
         let standing = standing(cx.connection, business, user).await?;
         if standing.users == 0 {
@@ -373,7 +373,7 @@ impl Execute for PutMember {
 impl Execute for RemoveMember {
     type Output = Removal;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<Removal, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Removal, TxError> {
         let Self { business, user } = *self;
         let standing = standing(cx.connection, business, user).await?;
         if standing.is_last_owner() {
@@ -388,7 +388,7 @@ impl Execute for ReadNotification {
     type Output = Option<Timestamp>;
 
     /// Stores that `user` has read the notification, unless they had before.
-    async fn execute(&self, cx: Context<'_>) -> Result<Option<Timestamp>, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Option<Timestamp>, TxError> {
         let Self { business, notification, user } = *self;
         let args =
             [Arg::text(notification), Arg::text(user), Arg::Int(cx.at.as_micros()), Arg::text(business)];

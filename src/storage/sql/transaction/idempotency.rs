@@ -8,13 +8,13 @@ use sqlx_macros::FromRow;
 
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
-use crate::storage::cipher::{Aad, Cipher};
 use crate::storage::command::{IdempotencyKey, RenderedResponse, StoredResponse};
-use crate::storage::connection::Connection;
+use crate::storage::crypto::cipher::{Aad, Cipher};
 use crate::storage::error::StoreError;
-use crate::storage::failure::Failure;
-use crate::storage::rows::{number, open, seal};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{number, open, seal};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 /// How long the first answer stands (requirement 3.2); an older key counts as absent.
 pub(in crate::storage) const RESPONSE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
@@ -158,7 +158,7 @@ impl Keys {
         connection: &mut Connection,
         cipher: &Cipher,
         wanted: impl Iterator<Item = (&'k IdempotencyKey, Timestamp)>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TxError> {
         let mut rows: Vec<ClaimRow<'_>> = wanted
             .map(|(key, at)| ClaimRow {
                 scope: &key.scope,
@@ -226,7 +226,7 @@ impl Keys {
         connection: &mut Connection,
         cipher: &Cipher,
         responses: &Responses,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TxError> {
         let (mut answers, mut free) = (Vec::new(), Vec::new());
         for (name, state) in self.states.drain() {
             let kept = match state {
@@ -258,7 +258,7 @@ async fn read(
     connection: &mut Connection,
     cipher: &Cipher,
     names: &[Name],
-) -> Result<Vec<(Name, StoredResponse)>, Failure> {
+) -> Result<Vec<(Name, StoredResponse)>, TxError> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
@@ -278,7 +278,7 @@ pub(super) async fn response_under(
     cipher: &Cipher,
     scope: &str,
     key: &str,
-) -> Result<Option<StoredResponse>, Failure> {
+) -> Result<Option<StoredResponse>, TxError> {
     let name = Name { scope: scope.to_owned(), key: key.to_owned() };
     Ok(read(connection, cipher, &[name]).await?.pop().map(|(_, kept)| kept))
 }

@@ -1,9 +1,9 @@
 //! Running one write that shares nothing with the others of its transaction.
 
 use crate::domain::time::Timestamp;
-use crate::storage::cipher::Cipher;
-use crate::storage::connection::Connection;
-use crate::storage::failure::Failure;
+use crate::storage::crypto::cipher::Cipher;
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
 
 /// The transaction a write runs in.
 pub(super) struct Context<'a> {
@@ -19,5 +19,5 @@ pub(super) trait Execute {
     type Output;
 
     /// Does it. A refusal changes nothing and is no error.
-    async fn execute(&self, cx: Context<'_>) -> Result<Self::Output, Failure>;
+    async fn execute(&self, cx: Context<'_>) -> Result<Self::Output, TxError>;
 }

@@ -9,9 +9,9 @@ use crate::storage::command::{
     Approval, ApproveUser, Creation, EndSession, NewSession, NewUser, ROTATION_GRACE, RedeemTicket, Removal,
     RotateSession, Rotation, SessionActivity, SetPassword, TokenUse, UserChange,
 };
-use crate::storage::failure::Failure;
-use crate::storage::rows::{number, parse};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{number, parse};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::execute::{Context, Execute};
 
@@ -96,7 +96,7 @@ fn creation(changed: u64) -> Creation {
 impl Execute for NewUser {
     type Output = Creation;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<Creation, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Creation, TxError> {
         let user = self;
         let args = [
             Arg::text(user.id),
@@ -118,7 +118,7 @@ fn change(changed: u64) -> UserChange {
 impl Execute for SetPassword {
     type Output = UserChange;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<UserChange, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<UserChange, TxError> {
         let set = self;
         let args = [Arg::text(set.user), Arg::text(&set.password_hash), Arg::OptText(set.instead_of.clone())];
         Ok(change(cx.connection.execute(&SET_PASSWORD, &args).await?))
@@ -128,7 +128,7 @@ impl Execute for SetPassword {
 impl Execute for ApproveUser {
     type Output = UserChange;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<UserChange, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<UserChange, TxError> {
         let user = self.user;
         Ok(change(cx.connection.execute(&APPROVE, &[Arg::text(user)]).await?))
     }
@@ -137,7 +137,7 @@ impl Execute for ApproveUser {
 impl Execute for NewSession {
     type Output = ();
 
-    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
         let session = self;
         let device = session.device.as_ref();
         let args = [
@@ -220,7 +220,7 @@ fn presented(family: &FamilyRow, rotate: &RotateSession, at: Timestamp) -> Prese
 impl Execute for RotateSession {
     type Output = Rotation;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<Rotation, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Rotation, TxError> {
         let (rotate, at) = (self, cx.at);
         let id = || Arg::text(rotate.session);
         let family: Option<FamilyRow> = cx.connection.fetch_first(&LOCK_SESSION, &[id()]).await?;
@@ -266,7 +266,7 @@ impl Execute for RotateSession {
 impl Execute for EndSession {
     type Output = Removal;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<Removal, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Removal, TxError> {
         let (session, at) = (self.session, cx.at);
         let ended =
             cx.connection.execute(&END_SESSION, &[Arg::text(session), Arg::Int(at.as_micros())]).await?;
@@ -286,7 +286,7 @@ impl Execute for Vec<SessionActivity> {
     type Output = ();
 
     /// Each sign-in may stand in the list once.
-    async fn execute(&self, cx: Context<'_>) -> Result<(), Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
         let seen = self;
         let row = |seen: &SessionActivity| ActivityRow {
             id: seen.session,
@@ -303,7 +303,7 @@ impl Execute for Vec<SessionActivity> {
 impl Execute for RedeemTicket {
     type Output = Creation;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<Creation, Failure> {
+    async fn execute(&self, cx: Context<'_>) -> Result<Creation, TxError> {
         let Self { jti, expires_at } = self;
         let args = [Arg::text(jti), Arg::Int(expires_at.as_micros())];
         Ok(creation(cx.connection.execute(&REDEEM, &args).await?))

@@ -2,21 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::cursor::Epoch;
 use crate::domain::room::RoomId;
 use crate::storage::command::{Reach, ReceivedAck};
 
-use super::Known;
+/// Stored position of each device in each room.
+pub(super) type Known = BTreeMap<(RoomId, String), (Epoch, u64)>;
 
 /// Events one acknowledgement is about at most: more than a device catches up without acknowledging.
 const MAX_REACH: u64 = 10_000;
 
 /// Devices, in rooms, whose acknowledgements are stored in part only.
 #[derive(Debug, Default)]
-pub(in crate::storage::batch) struct Left<'a>(BTreeSet<(RoomId, &'a str)>);
+pub(in crate::storage::sql::transaction) struct Left<'a>(BTreeSet<(RoomId, &'a str)>);
 
 impl Left<'_> {
     /// Whether something of these is left.
-    pub(in crate::storage::batch) fn has_any_of(&self, acks: &[ReceivedAck]) -> bool {
+    pub(in crate::storage::sql::transaction) fn has_any_of(&self, acks: &[ReceivedAck]) -> bool {
         !self.0.is_empty() && acks.iter().any(|r| self.0.contains(&(r.ack.room, r.ack.device.as_str())))
     }
 }

@@ -7,14 +7,14 @@ use serde::Serialize;
 use crate::domain::ids::{OrderId, UserId};
 use crate::domain::order::{FollowUp, NewOrder, Order, OrderChange, Status};
 use crate::domain::time::Timestamp;
-use crate::storage::cipher::Cipher;
 use crate::storage::command::MoveOrder;
-use crate::storage::connection::Connection;
-use crate::storage::failure::Failure;
-use crate::storage::rows::{CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble};
-use crate::storage::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
+use crate::storage::crypto::cipher::Cipher;
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble};
+use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
 
-use super::numbers;
+use super::order_numbers;
 
 static LOCK: LazyStatement = LazyStatement::new(|| {
     Statement::new(
@@ -188,7 +188,7 @@ impl Orders {
         connection: &mut Connection,
         cipher: &Cipher,
         ids: Vec<OrderId>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TxError> {
         let ids: BTreeSet<OrderId> = ids.into_iter().collect();
         self.present = select(connection, cipher, &LOCK, &ids).await?;
         Ok(())
@@ -257,12 +257,12 @@ impl Orders {
     }
 
     /// Gives the new orders the next numbers of their businesses' days.
-    pub(super) async fn number(&mut self, connection: &mut Connection) -> Result<(), Failure> {
+    pub(super) async fn number(&mut self, connection: &mut Connection) -> Result<(), TxError> {
         if self.placed.is_empty() {
             return Ok(());
         }
         let placed = self.placed.iter().map(|(id, day)| (*id, self.present[id].business_id, day.as_str()));
-        let numbers = numbers::give(connection, placed).await?;
+        let numbers = order_numbers::give(connection, placed).await?;
         for order in self.present.values_mut().chain(self.snapshots.iter_mut().map(Snapshot::order_mut)) {
             if let Some(given) = numbers.get(&order.id) {
                 order.order_number = *given;
@@ -276,7 +276,7 @@ impl Orders {
         &mut self,
         connection: &mut Connection,
         cipher: &Cipher,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TxError> {
         let dialect = connection.dialect();
         let placed: Vec<&Order> = self.placed.iter().map(|(id, _)| &self.present[id]).collect();
         if !placed.is_empty() {
@@ -326,7 +326,7 @@ pub(super) async fn read(
     connection: &mut Connection,
     cipher: &Cipher,
     ids: &BTreeSet<OrderId>,
-) -> Result<HashMap<OrderId, Order>, Failure> {
+) -> Result<HashMap<OrderId, Order>, TxError> {
     select(connection, cipher, &READ, ids).await
 }
 
@@ -335,7 +335,7 @@ async fn select(
     cipher: &Cipher,
     statement: &Statement,
     ids: &BTreeSet<OrderId>,
-) -> Result<HashMap<OrderId, Order>, Failure> {
+) -> Result<HashMap<OrderId, Order>, TxError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }

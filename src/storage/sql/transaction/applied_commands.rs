@@ -6,18 +6,18 @@ use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::ids::CommandId;
-use crate::storage::cipher::Cipher;
 use crate::storage::command::{Command, Outcome};
-use crate::storage::connection::Connection;
+use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
-use crate::storage::failure::Failure;
 use crate::storage::ports::Attempt;
-use crate::storage::rows::{corrupt, parse};
-use crate::storage::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{corrupt, parse};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
-use super::decide::Answer;
+use super::answer::Answer;
 use super::outcome::StoredOutcome;
-use super::{keys, orders};
+use super::{idempotency, orders};
 
 // In order of the ids, and waiting on the index for a transaction that may still be dying.
 static CLAIM: LazyStatement = LazyStatement::new(|| {
@@ -76,7 +76,7 @@ pub(super) async fn claim(
     connection: &mut Connection,
     cipher: &Cipher,
     commands: &[Command],
-) -> Result<Vec<Option<Answer>>, Failure> {
+) -> Result<Vec<Option<Answer>>, TxError> {
     let mut ids: Vec<CommandId> = commands.iter().map(|command| command.id).collect();
     ids.sort_unstable();
     let rows: Vec<ClaimRow> = ids.iter().map(|id| ClaimRow { id: *id }).collect();
@@ -92,7 +92,7 @@ async fn read(
     connection: &mut Connection,
     cipher: &Cipher,
     ids: &[CommandId],
-) -> Result<HashMap<CommandId, Outcome>, Failure> {
+) -> Result<HashMap<CommandId, Outcome>, TxError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -108,7 +108,7 @@ async fn read(
     let mut outcomes = HashMap::with_capacity(stored.len());
     for (id, outcome) in stored {
         let kept = match outcome.response() {
-            Some((scope, key)) => keys::response_under(connection, cipher, scope, key).await?,
+            Some((scope, key)) => idempotency::response_under(connection, cipher, scope, key).await?,
             None => None,
         };
         let order = outcome.order().and_then(|order| orders.get(&order).cloned());
@@ -126,7 +126,7 @@ pub(super) async fn record(
     ran: &[usize],
     outcomes: &[Outcome],
     attempt: Attempt,
-) -> Result<(), Failure> {
+) -> Result<(), TxError> {
     if ran.is_empty() {
         return Ok(());
     }

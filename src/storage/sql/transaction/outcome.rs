@@ -7,13 +7,13 @@ use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{EndedReason, Order, PaymentStatus, PlaceRefusal, Status};
 use crate::domain::time::Timestamp;
-use crate::storage::cipher::Cipher;
 use crate::storage::command::{
     BusinessUpdate, Command, IdempotencyKey, KeyedRepeat, MoveError, Outcome, PlaceOutcome, StoredResponse,
     Write,
 };
+use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
-use crate::storage::rows::BusinessRow;
+use crate::storage::sql::rows::BusinessRow;
 
 /// Orders, businesses and answers in a shorter form; every other outcome as it is.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,48 +1,47 @@
 //! Many commands, one transaction: the writer both databases share.
 
 mod accounts;
-mod acks;
+mod answer;
+mod applied_commands;
+mod batch;
 mod businesses;
 mod catalog;
-mod commands;
-mod decide;
+mod device_acks;
 mod devices;
+mod events;
 mod execute;
+mod idempotency;
 mod identity;
 mod invitations;
-mod keys;
-mod numbers;
+mod key_rotation;
+mod maintenance;
+mod order_numbers;
 mod orders;
 mod outcome;
-mod rooms;
-mod rotation;
-mod upkeep;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use crate::storage::command::{Command, Committed};
+use crate::storage::crypto::cipher::Cipher;
+use crate::storage::error::StoreError;
+use crate::storage::ports::{Attempt, Lane};
+use crate::storage::sql::acknowledged::Acknowledged;
+use crate::storage::sql::connection::{Connection, Soundness};
+use crate::storage::sql::connector::Connector;
+use crate::storage::sql::errors::{Retry, TxError, away};
+use crate::storage::sql::statement::Dialect;
 use crate::telemetry::metrics::Metrics;
 
-use super::acknowledged::Acknowledged;
-use super::cipher::Cipher;
-use super::command::{Command, Committed};
-use super::connection::{Connection, Soundness};
-use super::connector::Connector;
-use super::error::StoreError;
-use super::failure::away;
-use super::failure::{Failure, Retry};
-use super::ports::{Attempt, Lane};
-use super::statement::Dialect;
+use batch::Transaction;
 
-use decide::Transaction;
-
-pub(super) use keys::{RESPONSE_TTL, ResponseRow};
-pub(super) use orders::ITEMS_OF_ORDERS;
+pub(in crate::storage) use idempotency::{RESPONSE_TTL, ResponseRow};
+pub(in crate::storage) use orders::ITEMS_OF_ORDERS;
 
 /// A writer over its own connection.
-pub(super) struct SqlLane {
+pub(in crate::storage) struct SqlLane {
     connector: Connector,
     /// `None` while a transaction runs and after one left the connection in doubt: what is dropped in the middle of
     /// `run` takes its connection along, and the database rolls back.
@@ -57,7 +56,7 @@ pub(super) struct SqlLane {
 
 impl SqlLane {
     /// Connects.
-    pub(super) async fn open(
+    pub(in crate::storage) async fn open(
         connector: Connector,
         cipher: Arc<Cipher>,
         metrics: Metrics,
@@ -73,7 +72,7 @@ impl SqlLane {
 
     /// A connection with a transaction begun. One that was idle may have been lost meanwhile: nothing was asked of
     /// it yet, so a new one takes its place at once.
-    async fn begin(&mut self) -> Result<Connection, Failure> {
+    async fn begin(&mut self) -> Result<Connection, TxError> {
         if let Some(mut idle) = self.connection.take() {
             match idle.begin().await {
                 Ok(()) => return Ok(idle),
@@ -98,7 +97,7 @@ impl SqlLane {
     }
 
     /// A new connection may be one to an older copy of the database: that is found out before it gives a number.
-    async fn check_identity(&self, fresh: &mut Connection) -> Result<(), Failure> {
+    async fn check_identity(&self, fresh: &mut Connection) -> Result<(), TxError> {
         let compared = identity::compare(fresh, &self.acknowledged, &self.metrics);
         match tokio::time::timeout(self.limit, compared).await {
             Ok(compared) => compared,
@@ -110,7 +109,7 @@ impl SqlLane {
         }
     }
 
-    async fn run_once(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, Failure> {
+    async fn run_once(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, TxError> {
         self.connector.check()?;
         let mut connection = self.begin().await?;
         let batch = Transaction::new(&mut connection, &self.cipher, commands);
@@ -140,7 +139,7 @@ impl SqlLane {
 
     /// Whether it was the transaction that was slow, or the other side that has gone, is told by whether it still answers.
     /// The connection is not used again, whichever it was.
-    async fn took_too_long(&self, mut connection: Connection) -> Failure {
+    async fn took_too_long(&self, mut connection: Connection) -> TxError {
         let text = format!("the transaction took longer than {} ms", self.limit.as_millis());
         match connection.rollback().await {
             Ok(()) => StoreError::TooSlow(text).into(),
@@ -162,7 +161,7 @@ impl Lane for SqlLane {
         let mut conflicts = 0;
         loop {
             match self.run_once(commands, attempt).await {
-                Err(Failure { retry: Retry::Now, .. }) if conflicts < MAX_CONFLICTS => conflicts += 1,
+                Err(TxError { retry: Retry::Now, .. }) if conflicts < MAX_CONFLICTS => conflicts += 1,
                 other => return other.map_err(|failure| failure.error),
             }
         }
