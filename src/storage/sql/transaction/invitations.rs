@@ -11,8 +11,9 @@ use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::parse;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
-use super::businesses::{lock, put_member_row, standing};
+use super::business_lock::lock;
 use super::execute::{Context, Execute};
+use super::members::{put_member_row, standing};
 
 // One statement for accounts that exist and for those that do not, so that its time tells nothing either.
 static INVITE: LazyStatement = LazyStatement::new(|| {

@@ -4,6 +4,7 @@ mod accounts;
 mod answer;
 mod applied_commands;
 mod batch;
+mod business_lock;
 mod businesses;
 mod catalog;
 mod device_acks;
@@ -15,9 +16,15 @@ mod identity;
 mod invitations;
 mod key_rotation;
 mod maintenance;
+mod members;
+mod menu;
+mod notifications;
 mod order_numbers;
+mod order_rows;
 mod orders;
 mod outcome;
+mod search_index;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,7 +45,7 @@ use crate::telemetry::metrics::Metrics;
 use batch::Transaction;
 
 pub(in crate::storage) use idempotency::{RESPONSE_TTL, ResponseRow};
-pub(in crate::storage) use orders::ITEMS_OF_ORDERS;
+pub(in crate::storage) use order_rows::ITEMS_OF_ORDERS;
 
 /// A writer over its own connection.
 pub(in crate::storage) struct SqlLane {
