@@ -13,20 +13,19 @@ mod scope;
 
 use std::collections::HashMap;
 
-use serde::Serialize;
 use sqlx::FromRow;
 
 use crate::storage::error::StoreError;
 use crate::storage::ports::{More, OrderPage, OrderQuery, PageStart, Total};
 use crate::storage::rows::{ORDER_COLUMNS, OrderRow};
 use crate::storage::search::{self, Word};
-use crate::storage::statement::{Arg, Dialect, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Statement};
 
 use super::orders::with_lines;
 pub(in crate::storage) use asker::Asker;
 use indexed::Indexed;
 use newest::{Newest, Place};
-use scope::{Conditions, Filter, Part, Scope, test};
+use scope::{Conditions, Filter, Part, Scope};
 
 /// Orders a search walks past before it asks the text index. A page is full by then if one in a few dozen is found.
 const WALK: usize = 500;
@@ -161,9 +160,10 @@ impl List<'_> {
             && !newest.has_ended()
             && (counted || walked < wanted)
         {
-            let indexed = match has_index {
-                true => Some(Indexed::new(self.asker, &self.scope, &self.words, self.filter).await?),
-                false => None,
+            let indexed = if has_index {
+                Some(Indexed::new(self.asker, &self.scope, &self.words, self.filter).await?)
+            } else {
+                None
             };
             if let Some(indexed) = &indexed
                 && walked < wanted

@@ -196,9 +196,8 @@ impl Newest {
                 .filter_map(|(nth, &i)| Some((self.walks[i].business()?, nth)))
                 .collect(),
         };
-        let nth = |business: &str| match of_businesses.is_empty() {
-            true => Some(0),
-            false => of_businesses.get(business).copied(),
+        let nth = |business: &str| {
+            if of_businesses.is_empty() { Some(0) } else { of_businesses.get(business).copied() }
         };
         let mut pass = |nth: Option<usize>, row: Passed| {
             if let Some(nth) = nth {
