@@ -163,7 +163,7 @@ const ELAPSED: &[&str] = &[
     "src/http/connection/stream",
     "src/http/connection/stream.rs",
     "src/http/limits",
-    "src/storage/sql/acknowledged.rs",
+    "src/storage/sql/committed_heads.rs",
     "src/storage/sql/circuit_breaker.rs",
 ];
 

@@ -115,7 +115,7 @@ impl Api {
         let request_mac = self.fingerprint(MAC_DOMAIN, body);
         let key = IdempotencyKey { scope: format!("{} {route}", who.user), key, request_mac };
         let passage = self.gate.enter(&key.scope, &key.key, WAIT).await?;
-        match self.store.kept_answer(&key.scope, &key.key).await? {
+        match self.store.stored_response(&key.scope, &key.key).await? {
             Some(kept) if kept.request_mac == key.request_mac => Ok(Beginning::Repeated(kept.into())),
             Some(_) => Err(key_reused()),
             None => Ok(Beginning::First(Making(Some((key, passage))))),

@@ -13,8 +13,8 @@ use crate::domain::ids::CommandId;
 use crate::domain::time::Timestamp;
 
 pub use accounts::{
-    Approval, ApproveUser, Device, EndSession, NewSession, NewUser, ROTATION_GRACE, RedeemTicket,
-    RotateSession, SessionActivity, SetPassword, TokenUse,
+    Approval, ApproveUser, Creation, Device, EndSession, NewSession, NewUser, ROTATION_GRACE, RedeemTicket,
+    RotateSession, Rotation, SessionActivity, SetPassword, TokenUse, UserChange,
 };
 pub use businesses::{
     AddItem, BusinessPatch, CreateBusiness, ItemPatch, PutMember, ReadNotification, RemoveItem, RemoveMember,
@@ -24,8 +24,8 @@ pub use devices::{DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
 pub use invitations::{AnswerInvitation, InvitationAnswer, InvitationOutcome, Invitee, NewInvitation};
 pub use orders::{IdempotencyKey, Keyed, MoveOrder, PlaceOrder, RenderedResponse, StoredResponse};
 pub use outcome::{
-    AcksProgress, Addition, BusinessUpdate, Committed, Creation, KeyedRepeat, MemberRefusal, MoveError,
-    Outcome, PlaceOutcome, Removal, Rotation, UserChange,
+    AcksProgress, Addition, BusinessUpdate, Committed, KeyedRepeat, MemberRefusal, MoveError, Outcome,
+    PlaceOutcome, Removal,
 };
 pub use table::{Change, Write, WritePriority, WriteRequest, lane_of};
 pub(in crate::storage) use table::{outcome_of, write_table};

@@ -43,8 +43,8 @@ on_every_store! {
         assert_eq!(replayed(&outcomes[1]), StoredResponse { request_mac: "m1".to_owned(), status: 201, body: first.clone() });
         assert_eq!(replayed(&run_one(&mut *lane, same()).await).body, first);
         let scope = format!("{}:POST /orders", world.customer);
-        assert_eq!(store.store.kept_answer(&scope, "k").await.unwrap().unwrap().body, first);
-        assert_eq!(store.store.kept_answer(&scope, "other").await.unwrap(), None);
+        assert_eq!(store.store.stored_response(&scope, "k").await.unwrap().unwrap().body, first);
+        assert_eq!(store.store.stored_response(&scope, "other").await.unwrap(), None);
         assert_eq!(store.peek("SELECT count(*) FROM orders").await, 1);
     }
 
@@ -82,9 +82,9 @@ on_every_store! {
         old.at = old.at.minus(Duration::from_secs(24 * 60 * 60 + 1));
         placed(&lane.run(&[old], Attempt::First).await.unwrap().outcomes[0]);
         let scope = format!("{}:POST /orders", world.customer);
-        assert_eq!(store.store.kept_answer(&scope, "k").await.unwrap(), None);
+        assert_eq!(store.store.stored_response(&scope, "k").await.unwrap(), None);
         let second = placed(&run_one(&mut *lane, place_once(world.draft(), "k", "m2")).await);
-        let kept = store.store.kept_answer(&scope, "k").await.unwrap().unwrap();
+        let kept = store.store.stored_response(&scope, "k").await.unwrap().unwrap();
         assert!(kept.request_mac == "m2" && kept.body.contains(&second.id.to_string()));
     }
 

@@ -71,7 +71,7 @@ async fn on_postgres_everything_that_is_read_is_found_by_an_index() {
         again.sessions_of(owner, Timestamp::now(), 10).await.unwrap();
         again.sessions_ended_since(Timestamp::now()).await.unwrap();
         again.session_owner(SessionId::generate()).await.unwrap();
-        again.kept_answer("scope", "key").await.unwrap();
+        again.stored_response("scope", "key").await.unwrap();
         again.business(business).await.unwrap();
         again.businesses(None, 10).await.unwrap();
         again.businesses_of(owner, None, 10).await.unwrap();

@@ -38,7 +38,7 @@ async fn read_back(store: &dyn Store, world: &World, orders: &[Order]) {
     for (i, order) in orders.iter().enumerate() {
         assert_eq!(store.order(order.id).await.unwrap().as_ref(), Some(order));
         let scope = format!("{}:POST /orders", world.customer);
-        let kept = store.kept_answer(&scope, &format!("k{i}")).await.unwrap().expect("it is kept");
+        let kept = store.stored_response(&scope, &format!("k{i}")).await.unwrap().expect("it is kept");
         assert!(kept.body.contains("+49 30 5550123"), "{}", kept.body);
     }
 }

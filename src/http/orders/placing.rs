@@ -182,7 +182,7 @@ pub(super) async fn place(
         && (waited || over_limit)
     {
         let asked = if over_limit { api.spend(Class::Api, who.principal.into()).await? } else { None };
-        if let Some(kept) = api.store.kept_answer(&key.scope, &key.key).await? {
+        if let Some(kept) = api.store.stored_response(&key.scope, &key.key).await? {
             let told = if over_limit { asked } else { api.charge_repetition(who.principal, spent).await };
             return if kept.request_mac == key.request_mac {
                 Ok(replay(kept, told))

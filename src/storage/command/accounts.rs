@@ -1,5 +1,7 @@
 //! Accounts, login sessions and tickets.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::access::Role;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
@@ -162,4 +164,76 @@ pub struct RedeemTicket {
     pub jti: String,
     /// After this it may be forgotten.
     pub expires_at: Timestamp,
+}
+
+/// Whether something was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "bool", into = "bool")]
+pub enum Creation {
+    /// It is there now, and was not before.
+    Created,
+    /// It was there; nothing changed.
+    AlreadyThere,
+}
+
+impl From<bool> for Creation {
+    fn from(yes: bool) -> Self {
+        if yes { Self::Created } else { Self::AlreadyThere }
+    }
+}
+
+impl From<Creation> for bool {
+    fn from(value: Creation) -> Self {
+        value == Creation::Created
+    }
+}
+
+/// Whether an account was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "bool", into = "bool")]
+pub enum UserChange {
+    /// It is as it was to be.
+    Made,
+    /// There is no such account, or it is not as it had to be; nothing changed.
+    NotThere,
+}
+
+impl From<bool> for UserChange {
+    fn from(yes: bool) -> Self {
+        if yes { Self::Made } else { Self::NotThere }
+    }
+}
+
+impl From<UserChange> for bool {
+    fn from(value: UserChange) -> Self {
+        value == UserChange::Made
+    }
+}
+
+/// The outcome of presenting a refresh token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotation {
+    /// The session goes on: this generation's token is the answer, for this user in this role.
+    Continued {
+        /// The generation that now holds.
+        generation: u32,
+        /// The user who signed in.
+        user: UserId,
+        /// The account's role.
+        role: Role,
+        /// The id of the device it was opened on.
+        device: Option<String>,
+        /// When the session ends unless it is refreshed.
+        #[serde(with = "crate::domain::time::micros")]
+        expires_at: Timestamp,
+    },
+    /// A rotated token was used again: the session has been ended.
+    Reused {
+        /// The user who signed in.
+        user: UserId,
+    },
+    /// Unknown, ended or run out.
+    #[serde(rename = "rotation_refused")]
+    Refused,
 }

@@ -2,14 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::access::Role;
 use crate::domain::business::{Business, MenuItem};
-use crate::domain::ids::UserId;
 use crate::domain::order::{MoveRefusal, Order, PlaceRefusal};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
-use super::{Advanced, EpochChange, InvitationOutcome, StoredResponse};
+use super::{Advanced, Creation, EpochChange, InvitationOutcome, Rotation, StoredResponse, UserChange};
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
 /// holds it in this form, and orders and businesses in a shorter one.
@@ -156,50 +154,6 @@ pub enum MoveError {
     Refused(MoveRefusal),
 }
 
-/// Whether something was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "bool", into = "bool")]
-pub enum Creation {
-    /// It is there now, and was not before.
-    Created,
-    /// It was there; nothing changed.
-    AlreadyThere,
-}
-
-impl From<bool> for Creation {
-    fn from(yes: bool) -> Self {
-        if yes { Self::Created } else { Self::AlreadyThere }
-    }
-}
-
-impl From<Creation> for bool {
-    fn from(value: Creation) -> Self {
-        value == Creation::Created
-    }
-}
-
-/// Whether an account was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "bool", into = "bool")]
-pub enum UserChange {
-    /// It is as it was to be.
-    Made,
-    /// There is no such account, or it is not as it had to be; nothing changed.
-    NotThere,
-}
-
-impl From<bool> for UserChange {
-    fn from(yes: bool) -> Self {
-        if yes { Self::Made } else { Self::NotThere }
-    }
-}
-
-impl From<UserChange> for bool {
-    fn from(value: UserChange) -> Self {
-        value == UserChange::Made
-    }
-}
-
 /// Whether something was taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -264,34 +218,6 @@ impl From<Addition> for StoredAddition {
             Addition::Full => Self::MenuFull,
         }
     }
-}
-
-/// The outcome of presenting a refresh token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rotation {
-    /// The family goes on: this generation's token is the answer, for this user in this role.
-    Continued {
-        /// The generation that now holds.
-        generation: u32,
-        /// The user who signed in.
-        user: UserId,
-        /// The account's role.
-        role: Role,
-        /// The id of the device it was opened on.
-        device: Option<String>,
-        /// When the family ends unless it is refreshed.
-        #[serde(with = "crate::domain::time::micros")]
-        expires_at: Timestamp,
-    },
-    /// A rotated token was used again: the family has been ended.
-    Reused {
-        /// The user who signed in.
-        user: UserId,
-    },
-    /// Unknown, ended or run out.
-    #[serde(rename = "rotation_refused")]
-    Refused,
 }
 
 /// A committed transaction: an outcome for each command in order, and the numbered events for rooms.

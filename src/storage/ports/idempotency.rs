@@ -9,5 +9,5 @@ use crate::storage::error::StoreError;
 #[async_trait]
 pub trait IdempotencyReads: Send + Sync {
     /// Stored response under an idempotency key; `None` after its time has run out.
-    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, StoreError>;
+    async fn stored_response(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, StoreError>;
 }

@@ -1,7 +1,7 @@
 //! One SQL implementation of the ports, spoken to Postgres and to SQLite.
 
-pub(in crate::storage) mod acknowledged;
 pub(in crate::storage) mod circuit_breaker;
+pub(in crate::storage) mod committed_heads;
 pub(in crate::storage) mod connection;
 pub(in crate::storage) mod connector;
 pub(in crate::storage) mod errors;

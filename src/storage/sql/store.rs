@@ -11,7 +11,7 @@ use crate::storage::ports::{Checkpoint, Circuit, Lane, Store};
 use crate::storage::sql::transaction::SqlLane;
 use crate::telemetry::metrics::Metrics;
 
-use super::acknowledged::Acknowledged;
+use super::committed_heads::CommittedHeads;
 use super::connection::SharedRow;
 use super::connector::Connector;
 use super::postgres::migrate as postgres;
@@ -35,7 +35,7 @@ pub(in crate::storage) struct SqlStore {
     pub(in crate::storage) cipher: Arc<Cipher>,
     pub(in crate::storage) metrics: Metrics,
     /// Last events that lanes of this node were told are committed.
-    pub(in crate::storage) acknowledged: Arc<Acknowledged>,
+    pub(in crate::storage) acknowledged: Arc<CommittedHeads>,
 }
 
 impl SqlStore {

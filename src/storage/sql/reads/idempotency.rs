@@ -24,7 +24,7 @@ pub(super) const STATEMENTS: &[&LazyStatement] = &[&KEPT];
 
 #[async_trait]
 impl IdempotencyReads for SqlStore {
-    async fn kept_answer(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, StoreError> {
+    async fn stored_response(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, StoreError> {
         let oldest = Timestamp::now().minus(RESPONSE_TTL);
         let args = [Arg::text(scope), Arg::text(key), Arg::Int(oldest.as_micros())];
         match self.fetch_first::<ResponseRow>(&KEPT, &args).await? {

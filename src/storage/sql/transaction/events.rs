@@ -90,19 +90,7 @@ pub(super) async fn number(
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    let mut counts: BTreeMap<RoomId, u64> = BTreeMap::new();
-    for event in &events {
-        *counts.entry(event.room).or_default() += 1;
-    }
-    let rows: Vec<RoomRow> = counts.iter().map(|(room, n)| RoomRow { room: *room, n: *n }).collect();
-    let mut next: HashMap<RoomId, Cursor> = HashMap::with_capacity(rows.len());
-    for read in connection.fetch::<RoomRead>(&NUMBER, &[Arg::rows(&rows)]).await? {
-        let room = parse("room_seq.room", &read.room)?;
-        let last = cursor(read.epoch, read.seq)?;
-        let taken = counts.get(&room).ok_or_else(|| corrupt("room_seq.room"))?;
-        let before = last.seq.checked_sub(*taken).ok_or_else(|| corrupt("room_seq.seq"))?;
-        next.insert(room, Cursor::new(last.epoch, before));
-    }
+    let mut next = reserve(connection, &events).await?;
     let (mut numbered, mut rows) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
     for event in events {
         let position = next.get_mut(&event.room).ok_or_else(|| corrupt("room_seq.room"))?;
@@ -124,4 +112,25 @@ pub(super) async fn number(
     }
     connection.execute(&INSERT, &[Arg::rows(&rows)]).await?;
     Ok(numbered)
+}
+
+/// Takes numbers for these events, which locks their rooms, and returns the position before the first number of each room.
+async fn reserve(
+    connection: &mut Connection,
+    events: &[PendingEvent],
+) -> Result<HashMap<RoomId, Cursor>, TxError> {
+    let mut counts: BTreeMap<RoomId, u64> = BTreeMap::new();
+    for event in events {
+        *counts.entry(event.room).or_default() += 1;
+    }
+    let rows: Vec<RoomRow> = counts.iter().map(|(room, n)| RoomRow { room: *room, n: *n }).collect();
+    let mut next: HashMap<RoomId, Cursor> = HashMap::with_capacity(rows.len());
+    for read in connection.fetch::<RoomRead>(&NUMBER, &[Arg::rows(&rows)]).await? {
+        let room = parse("room_seq.room", &read.room)?;
+        let last = cursor(read.epoch, read.seq)?;
+        let taken = counts.get(&room).ok_or_else(|| corrupt("room_seq.room"))?;
+        let before = last.seq.checked_sub(*taken).ok_or_else(|| corrupt("room_seq.seq"))?;
+        next.insert(room, Cursor::new(last.epoch, before));
+    }
+    Ok(next)
 }

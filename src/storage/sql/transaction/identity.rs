@@ -13,7 +13,7 @@ use crate::domain::ids::EventId;
 use crate::domain::room::RoomId;
 use crate::storage::command::{EpochChange, RotateRoom};
 use crate::storage::error::StoreError;
-use crate::storage::sql::acknowledged::{Acknowledged, Position};
+use crate::storage::sql::committed_heads::{CommittedHead, CommittedHeads};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{corrupt, cursor, parse, seq_column};
@@ -125,7 +125,7 @@ impl Lack {
 /// Rooms that the store has less of are put into a new epoch, each once however many lanes and nodes notice.
 pub(super) async fn compare(
     connection: &mut Connection,
-    acknowledged: &Acknowledged,
+    acknowledged: &CommittedHeads,
     metrics: &Metrics,
 ) -> Result<(), TxError> {
     let known = acknowledged.all(Instant::now());
@@ -177,9 +177,9 @@ impl Moved {
 
 async fn find(
     connection: &mut Connection,
-    known: &[(RoomId, Position)],
-) -> Result<Vec<(RoomId, Position, Lack)>, TxError> {
-    let row = |(room, position): &(RoomId, Position)| KnownRow {
+    known: &[(RoomId, CommittedHead)],
+) -> Result<Vec<(RoomId, CommittedHead, Lack)>, TxError> {
+    let row = |(room, position): &(RoomId, CommittedHead)| KnownRow {
         room: *room,
         epoch: position.cursor.epoch.value(),
         seq: seq_column(position.cursor.seq),

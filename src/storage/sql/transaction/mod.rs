@@ -35,7 +35,7 @@ use crate::storage::command::{Command, Committed};
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Attempt, Lane};
-use crate::storage::sql::acknowledged::Acknowledged;
+use crate::storage::sql::committed_heads::CommittedHeads;
 use crate::storage::sql::connection::{Connection, Soundness};
 use crate::storage::sql::connector::Connector;
 use crate::storage::sql::errors::{Retry, TxError, away};
@@ -56,7 +56,7 @@ pub(in crate::storage) struct SqlLane {
     cipher: Arc<Cipher>,
     metrics: Metrics,
     /// What lanes of this node were told is committed.
-    acknowledged: Arc<Acknowledged>,
+    acknowledged: Arc<CommittedHeads>,
     /// The longest a transaction may take before COMMIT, in all; each answer has the connection's own limit.
     limit: Duration,
 }
@@ -67,7 +67,7 @@ impl SqlLane {
         connector: Connector,
         cipher: Arc<Cipher>,
         metrics: Metrics,
-        acknowledged: Arc<Acknowledged>,
+        acknowledged: Arc<CommittedHeads>,
         limit: Duration,
     ) -> Result<Self, StoreError> {
         let mut connection = connector.connect(metrics.clone()).await.map_err(away)?;

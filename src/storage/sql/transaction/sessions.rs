@@ -84,7 +84,7 @@ impl Execute for NewSession {
 }
 
 #[derive(FromRow)]
-struct FamilyRow {
+struct StoredSession {
     user_id: String,
     device_id: Option<String>,
     role: String,
@@ -97,7 +97,7 @@ struct FamilyRow {
     ended_at: Option<i64>,
 }
 
-impl FamilyRow {
+impl StoredSession {
     /// When the tokens that hold were first used, as far as the store and this node know.
     fn first_used(&self, here: Option<TokenUse>) -> Option<Timestamp> {
         let stored = self.used_at.filter(|_| self.used_generation == Some(self.generation));
@@ -106,7 +106,7 @@ impl FamilyRow {
     }
 }
 
-/// What a presented token means for its family.
+/// Meaning of a presented token for its session.
 #[derive(Debug, PartialEq, Eq)]
 enum Presented {
     /// The token that holds.
@@ -115,34 +115,38 @@ enum Presented {
     Unanswered,
     /// One that was rotated away.
     Rotated,
-    /// None of this family's, or the family is over.
+    /// No token of this session, or the session has ended.
     Nothing,
 }
 
-fn presented(family: &FamilyRow, rotate: &RotateSession, at: Timestamp) -> Presented {
-    if family.ended_at.is_some() || Timestamp::from_micros(family.expires_at) <= at {
+fn presented(stored: &StoredSession, rotate: &RotateSession, at: Timestamp) -> Presented {
+    if stored.ended_at.is_some() || Timestamp::from_micros(stored.expires_at) <= at {
         return Presented::Nothing;
     }
     let presented = i64::from(rotate.generation);
-    if presented == family.generation {
-        let holds = rotate.presented_hash == family.token_hash;
+    if presented == stored.generation {
+        let holds = rotate.presented_hash == stored.token_hash;
         return if holds { Presented::Current } else { Presented::Nothing };
     }
     // Newer than any: from a history this store does not have.
-    if presented > family.generation {
+    if presented > stored.generation {
         return Presented::Nothing;
     }
-    if presented + 1 == family.generation {
-        if family.previous_hash.as_ref() != Some(&rotate.presented_hash) {
+    if presented + 1 == stored.generation {
+        if stored.previous_hash.as_ref() != Some(&rotate.presented_hash) {
             return Presented::Nothing;
         }
         // A clock that was set back since, here or on another node, makes the grace no longer than it is.
         let within_grace = |used: Timestamp| at.since(used).max(used.since(at)) <= ROTATION_GRACE;
-        if family.first_used(rotate.used).is_none_or(within_grace) {
+        if stored.first_used(rotate.used).is_none_or(within_grace) {
             return Presented::Unanswered;
         }
     }
     Presented::Rotated
+}
+
+fn micros(at: Timestamp) -> Arg {
+    Arg::Int(at.as_micros())
 }
 
 impl Execute for RotateSession {
@@ -151,38 +155,33 @@ impl Execute for RotateSession {
     async fn execute(&self, cx: Context<'_>) -> Result<Rotation, TxError> {
         let (rotate, at) = (self, cx.at);
         let id = || Arg::text(rotate.session);
-        let family: Option<FamilyRow> = cx.connection.fetch_first(&LOCK_SESSION, &[id()]).await?;
-        let Some(family) = family else { return Ok(Rotation::Refused) };
-        let user = parse("sessions.user_id", &family.user_id)?;
-        let role = parse("users.role", &family.role)?;
-        let generation: u32 = number("sessions.generation", family.generation)?;
-        let rotation = match presented(&family, rotate, at) {
+        let stored: Option<StoredSession> = cx.connection.fetch_first(&LOCK_SESSION, &[id()]).await?;
+        let Some(stored) = stored else { return Ok(Rotation::Refused) };
+        let user = parse("sessions.user_id", &stored.user_id)?;
+        let role = parse("users.role", &stored.role)?;
+        let generation: u32 = number("sessions.generation", stored.generation)?;
+        let rotation = match presented(&stored, rotate, at) {
             Presented::Nothing => Rotation::Refused,
             Presented::Unanswered => Rotation::Continued {
                 generation,
                 user,
                 role,
-                device: family.device_id,
-                expires_at: Timestamp::from_micros(family.expires_at),
+                device: stored.device_id,
+                expires_at: Timestamp::from_micros(stored.expires_at),
             },
             Presented::Rotated => {
-                cx.connection.execute(&END_SESSION, &[id(), Arg::Int(at.as_micros())]).await?;
+                cx.connection.execute(&END_SESSION, &[id(), micros(at)]).await?;
                 Rotation::Reused { user }
             }
             Presented::Current => {
                 let expires_at = at.plus(rotate.lifetime);
-                let args = [
-                    id(),
-                    Arg::text(&rotate.successor_hash),
-                    Arg::Int(at.as_micros()),
-                    Arg::Int(expires_at.as_micros()),
-                ];
+                let args = [id(), Arg::text(&rotate.successor_hash), micros(at), micros(expires_at)];
                 cx.connection.execute(&ROTATE, &args).await?;
                 Rotation::Continued {
                     generation: generation + 1,
                     user,
                     role,
-                    device: family.device_id,
+                    device: stored.device_id,
                     expires_at,
                 }
             }

@@ -18,7 +18,7 @@ const LASTS: Duration = Duration::from_secs(12 * 3600);
 
 /// The last event of a room, by position and id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) struct Position {
+pub(in crate::storage) struct CommittedHead {
     pub(in crate::storage) cursor: Cursor,
     pub(in crate::storage) event: EventId,
 }
@@ -26,16 +26,16 @@ pub(in crate::storage) struct Position {
 /// The last acknowledged position of each room written to lately, shared by all lanes of the node. Bounded by rooms and
 /// by time; the rooms written to least recently go first.
 #[derive(Debug, Default)]
-pub(in crate::storage) struct Acknowledged(Mutex<Generations>);
+pub(in crate::storage) struct CommittedHeads(Mutex<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<RoomId, Position>,
-    old: HashMap<RoomId, Position>,
+    young: HashMap<RoomId, CommittedHead>,
+    old: HashMap<RoomId, CommittedHead>,
     began: Option<Instant>,
 }
 
-impl Acknowledged {
+impl CommittedHeads {
     /// Remembers the events of a commit that has been answered.
     pub(in crate::storage) fn record(&self, events: &[RoomEvent], now: Instant) {
         if !events.is_empty() {
@@ -44,7 +44,7 @@ impl Acknowledged {
     }
 
     /// Every position that is remembered, in the order of the rooms.
-    pub(in crate::storage) fn all(&self, now: Instant) -> Vec<(RoomId, Position)> {
+    pub(in crate::storage) fn all(&self, now: Instant) -> Vec<(RoomId, CommittedHead)> {
         let mut all: Vec<_> = self.with(|generations| {
             generations.turn_if_due(now, 0);
             let old = generations.old.iter().filter(|(room, _)| !generations.young.contains_key(room));
@@ -55,7 +55,7 @@ impl Acknowledged {
     }
 
     /// Forgets positions of a history that has ended, unless the room has gone on meanwhile.
-    pub(in crate::storage) fn forget(&self, positions: &[(RoomId, Position)]) {
+    pub(in crate::storage) fn forget(&self, positions: &[(RoomId, CommittedHead)]) {
         self.with(|generations| {
             for (room, position) in positions {
                 for map in [&mut generations.young, &mut generations.old] {
@@ -76,7 +76,7 @@ impl Generations {
     fn record(&mut self, events: &[RoomEvent], now: Instant) {
         for event in events {
             self.turn_if_due(now, 1);
-            let (cursor, position) = (event.cursor, Position { cursor: event.cursor, event: event.id });
+            let (cursor, position) = (event.cursor, CommittedHead { cursor: event.cursor, event: event.id });
             let known = self.young.entry(event.room).or_insert(position);
             // Two lanes answer in whatever order; within an epoch the higher number is the later one.
             if known.cursor.epoch != cursor.epoch || known.cursor.seq < cursor.seq {
@@ -123,13 +123,13 @@ mod tests {
         }
     }
 
-    fn seqs(known: &Acknowledged, now: Instant) -> Vec<u64> {
+    fn seqs(known: &CommittedHeads, now: Instant) -> Vec<u64> {
         known.all(now).into_iter().map(|(_, position)| position.cursor.seq).collect()
     }
 
     #[test]
     fn the_highest_number_of_each_room_is_kept_whatever_the_order_of_answers() {
-        let (known, now) = (Acknowledged::default(), Instant::now());
+        let (known, now) = (CommittedHeads::default(), Instant::now());
         known.record(&[event(1, 7, 1), event(2, 7, 9), event(1, 7, 2)], now);
         known.record(&[event(1, 7, 1), event(2, 8, 4)], now);
         assert_eq!(seqs(&known, now), [2, 4], "another epoch counts anew");
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_a_room_went_on_with_is_not_forgotten_with_what_it_had() {
-        let (known, now) = (Acknowledged::default(), Instant::now());
+        let (known, now) = (CommittedHeads::default(), Instant::now());
         known.record(&[event(1, 7, 1), event(2, 7, 1)], now);
         let before = known.all(now);
         known.record(&[event(2, 8, 2)], now);
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn rooms_are_bounded_in_number_and_time_and_the_latest_stay() {
-        let (known, now) = (Acknowledged::default(), Instant::now());
+        let (known, now) = (CommittedHeads::default(), Instant::now());
         let rooms = 3 * ROOMS as u128;
         for n in 0..rooms {
             known.record(&[event(n, 7, 1)], now);
