@@ -39,8 +39,8 @@ pub use upkeep::{
 pub struct Command {
     /// Recorded in the same commit.
     pub id: CommandId,
-    /// When it was asked for.
+    /// Time of the request.
     pub at: Timestamp,
-    /// What to do.
+    /// The change itself.
     pub action: Write,
 }

@@ -1,4 +1,4 @@
-//! Ports to the database and what stands behind them: Postgres and SQLite, held to one contract.
+//! Storage: ports to the database, and their implementation for Postgres and SQLite, held to one contract.
 
 pub mod cache;
 pub mod command;
@@ -17,7 +17,7 @@ pub use ports::{
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};
 
-/// The words of `text` that orders are searched by: runs of letters and digits, at most `max` of them.
+/// Words of `text` that orders are searched by: runs of letters and digits, at most `max` of them.
 pub fn search_words(text: &str, max: usize) -> Vec<String> {
     sql::search::words(text, max).map(str::to_owned).collect()
 }

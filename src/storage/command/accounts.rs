@@ -15,13 +15,13 @@ pub struct NewUser {
     pub email: String,
     /// PHC string of the password.
     pub password_hash: String,
-    /// What it is for.
+    /// Kind of account: it decides which routes it may use.
     pub role: Role,
-    /// What others call its owner.
+    /// Name shown to others.
     pub name: Option<String>,
     /// False for drivers who wait for an operator.
     pub approved: Approval,
-    /// When it was made.
+    /// Time of registration.
     pub created_at: Timestamp,
 }
 
@@ -62,7 +62,7 @@ pub enum Approval {
 pub struct Device {
     /// The device's own id.
     pub id: String,
-    /// What its owner calls it.
+    /// Name that its owner gave it.
     pub name: Option<String>,
     /// Like `ios` or `web`.
     pub platform: Option<String>,
@@ -79,9 +79,9 @@ pub struct NewSession {
     pub device: Option<Device>,
     /// SHA-256 of refresh token 0, in hexadecimal.
     pub token_hash: String,
-    /// When it began.
+    /// Time of the login.
     pub created_at: Timestamp,
-    /// When it ends unless it is refreshed.
+    /// End, unless it is refreshed before.
     pub expires_at: Timestamp,
 }
 
@@ -107,7 +107,7 @@ pub struct SessionActivity {
 pub struct TokenUse {
     /// The generation of the tokens.
     pub generation: u32,
-    /// When they were first used.
+    /// Time of the first use.
     pub at: Timestamp,
 }
 
@@ -122,9 +122,9 @@ pub struct RotateSession {
     pub presented_hash: String,
     /// SHA-256 of the token of the next generation, in hexadecimal.
     pub successor_hash: String,
-    /// How long the family lives on from now.
+    /// Life of the session from now on.
     pub lifetime: std::time::Duration,
-    /// What this node has seen of the family's newest tokens and may not have stored yet.
+    /// Use of the session's newest tokens that this node has seen and may not have stored yet.
     pub used: Option<TokenUse>,
 }
 
@@ -224,7 +224,7 @@ pub enum Rotation {
         role: Role,
         /// The id of the device it was opened on.
         device: Option<String>,
-        /// When the session ends unless it is refreshed.
+        /// End of the session, unless it is refreshed before.
         #[serde(with = "crate::domain::time::micros")]
         expires_at: Timestamp,
     },

@@ -9,9 +9,9 @@ use crate::domain::money::Currency;
 /// Changes to a business; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct BusinessPatch {
-    /// What customers call it.
+    /// Name shown to customers.
     pub name: Option<String>,
-    /// Where drivers pick up.
+    /// Place at which drivers pick up.
     pub location: Option<Location>,
     /// The delivery zone.
     pub zone: Option<String>,
@@ -21,11 +21,11 @@ pub struct BusinessPatch {
     pub currency: Option<Currency>,
     /// Minutes an order takes.
     pub prep_minutes: Option<u16>,
-    /// How many tables.
+    /// Number of tables.
     pub tables: Option<u16>,
-    /// Who brings its deliveries.
+    /// Party that delivers its orders.
     pub delivered_by: Option<DeliveredBy>,
-    /// Where it is reached; all of it is replaced.
+    /// Contact; replaced as a whole.
     pub contact: Option<BusinessContact>,
     /// Whether it takes orders.
     pub state: Option<BusinessState>,
@@ -34,9 +34,9 @@ pub struct BusinessPatch {
 /// Changes to an item; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct ItemPatch {
-    /// What customers see.
+    /// Name shown to customers.
     pub name: Option<String>,
-    /// Where on the menu; `Some(None)` takes it out of its category.
+    /// Category on the menu; `Some(None)` removes the item from its category.
     pub category: Option<Option<String>>,
     /// Price of one, in minor units.
     pub price_minor: Option<i64>,
@@ -47,7 +47,7 @@ pub struct ItemPatch {
 /// Makes a business; the user becomes its owner.
 #[derive(Clone, Debug)]
 pub struct CreateBusiness {
-    /// What is stored.
+    /// The business as it is stored.
     pub business: Box<Business>,
     /// Its first owner.
     pub owner: UserId,
@@ -98,7 +98,7 @@ pub struct PutMember {
     pub business: BusinessId,
     /// The member.
     pub user: UserId,
-    /// What they may do.
+    /// Decides which changes the member may make.
     pub role: MemberRole,
 }
 

@@ -12,11 +12,11 @@ pub struct DeviceAck {
     pub room: RoomId,
     /// The device's own id, else its session's.
     pub device: String,
-    /// Who is signed in on it.
+    /// User of the device.
     pub user: UserId,
     /// The last event received.
     pub cursor: Cursor,
-    /// When the hub heard of it.
+    /// Time at which the hub received it.
     pub at: Timestamp,
 }
 
@@ -64,12 +64,12 @@ pub struct DeviceMark {
     pub room: RoomId,
     /// The device's own id, else its session's.
     pub device: String,
-    /// Who is signed in on it.
+    /// User of the device.
     pub user: UserId,
     /// The event.
     pub cursor: Cursor,
     /// Which of the two.
     pub kind: MarkKind,
-    /// When the hub heard of it.
+    /// Time at which the hub received it.
     pub at: Timestamp,
 }

@@ -62,7 +62,7 @@ pub enum InvitationAnswer {
     Decline,
 }
 
-/// What an answer to an invitation came to.
+/// Outcome of an answer to an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InvitationOutcome {

@@ -75,7 +75,7 @@ pub struct Keyed {
     pub status: u16,
     /// The body of the answer.
     pub body: Private<String>,
-    /// What to do: nothing that places or moves an order.
+    /// The write; none that places or moves an order.
     pub action: Write,
 }
 

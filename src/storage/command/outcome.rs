@@ -80,7 +80,7 @@ impl Outcome {
     }
 }
 
-/// How far acknowledgements are stored.
+/// Progress of storing acknowledgements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AcksProgress {
     /// All of them.

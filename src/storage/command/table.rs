@@ -37,7 +37,7 @@ pub enum Change {
     },
     /// An order, and the lists it is in.
     Order(OrderId),
-    /// What is read of a business besides its menu.
+    /// A business without its menu.
     Business(BusinessId),
     /// The menu of a business.
     Menu(BusinessId),
@@ -49,7 +49,7 @@ pub enum Change {
 
 /// A write whose outcome has a type of its own.
 pub trait WriteRequest: Into<Write> {
-    /// What comes of it.
+    /// The outcome of such a write.
     type Output;
 
     /// The outcome of such a write by its own type; the outcome itself when it is that of another write.
@@ -268,7 +268,7 @@ macro_rules! define_writes {
                 match self { $(Self::$name($w) => { let _ = $w; $lane })* }
             }
 
-            /// What it takes up in memory while it waits, in bytes, about.
+            /// Its size in memory while it waits, in bytes, about.
             pub fn bytes(&self) -> usize {
                 match self { $(Self::$name($w) => { let _ = $w; $bytes })* }
             }

@@ -77,7 +77,7 @@ pub struct Analyze;
 pub enum SealedColumn {
     /// Customers' phone numbers.
     OrderPhone,
-    /// Where orders are taken to.
+    /// Delivery addresses of orders.
     OrderAddress,
     /// Addresses for mail to businesses.
     BusinessEmail,
@@ -135,7 +135,7 @@ impl RowKey {
         format!("{} {}", self.first, self.second)
     }
 
-    /// What [`RowKey::to_text`] made of one whose first text has no space in it.
+    /// Reads the text of [`RowKey::to_text`] for a key whose first part has no space in it.
     pub fn of_text(text: &str) -> Self {
         let (first, second) = text.split_once(' ').unwrap_or((text, ""));
         Self { first: first.to_owned(), second: second.to_owned() }
@@ -202,7 +202,7 @@ pub enum Purgeable {
     Invitations,
     /// Marks of events, by when they were made.
     DeviceMarks,
-    /// When devices first had orders, by when that was.
+    /// First acknowledgements of orders by devices, by their time.
     OrderAcks,
     /// Devices by when they were seen, and those that had to go because somebody had too many, with all there is of them.
     Devices,
@@ -212,13 +212,13 @@ pub enum Purgeable {
 /// would have to move in it each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sweepable {
-    /// How far devices have rooms, by when they last said so.
+    /// Positions of devices in rooms, by the time of the last acknowledgement.
     DeviceAcks,
     /// The numbers of a business's day, by that day.
     OrderCounters,
 }
 
-/// How long the rows of a table stay.
+/// Retention of the rows of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retention {
     /// Until a job purges them.

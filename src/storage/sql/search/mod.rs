@@ -49,7 +49,7 @@ impl Word {
     }
 }
 
-/// What is stored to find an order by.
+/// Stored terms of one order.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::storage) struct Document {
     /// The terms of the index, apart by spaces.
@@ -58,7 +58,7 @@ pub(in crate::storage) struct Document {
     pub(in crate::storage) words: String,
 }
 
-/// What an order is found by.
+/// Texts of an order that it is found by.
 #[derive(Debug)]
 pub(in crate::storage) struct Searched<'o> {
     pub(in crate::storage) business: BusinessId,
@@ -80,7 +80,7 @@ impl<'o> Searched<'o> {
     }
 }
 
-/// What finds an order: the words of its number, its skus and its customer's name.
+/// Terms of an order: the words of its number, its skus and its customer's name.
 pub(in crate::storage) fn document(order: &Searched<'_>, dialect: Dialect) -> Document {
     let of = |text, max| words::split(text).take(max).flat_map(words::found_by).map(words::folded);
     let mut found = vec![order.number.to_string()];
@@ -101,7 +101,7 @@ pub(in crate::storage) fn document(order: &Searched<'_>, dialect: Dialect) -> Do
     Document { terms: terms.join(" "), words }
 }
 
-/// In whose part of the index a search looks.
+/// Part of the index that a search looks in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::storage) enum Owner {
     /// A business's.
@@ -111,7 +111,7 @@ pub(in crate::storage) enum Owner {
 }
 
 impl Owner {
-    /// When an order was placed, as its terms have it: so many weeks, or so many times four of them, from 1970 on.
+    /// Time of an order in its terms: the number of weeks, or of four weeks, from 1970 on.
     pub(in crate::storage) fn time(self, at: Timestamp) -> u16 {
         let length = match self {
             Self::Business(_) => BUSINESS_WEEKS * WEEK,
@@ -120,7 +120,7 @@ impl Owner {
         u16::try_from((at.as_micros() / length).max(0)).unwrap_or(u16::MAX)
     }
 
-    /// What stands before a word. A business is named by the last ten digits of its id, which are random; whose an order is
+    /// Prefix of each word. A business is named by the last ten digits of its id, which are random; whose an order is
     /// in the end, its own row says.
     fn prefix(self, time: u16, dialect: Dialect) -> String {
         match (self, dialect) {

@@ -43,7 +43,7 @@ pub(super) fn split(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What an order with `word` in a text is found by: the word, and each side of an apostrophe in it.
+/// Words by which an order with `word` in a text is found: the word, and each side of an apostrophe in it.
 pub(super) fn found_by(word: &str) -> impl Iterator<Item = &str> {
     let parts = word.split(is_apostrophe).filter(move |part| part.len() < word.len());
     std::iter::once(word).chain(parts)

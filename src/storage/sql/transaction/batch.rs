@@ -1,4 +1,4 @@
-//! What a transaction does, in the order that keeps lanes from waiting on each other in a circle: commands, keys,
+//! One transaction of many commands, in the order that keeps lanes from waiting on each other in a circle: commands, keys,
 //! orders, everything single, counters, rows, and the rooms last.
 
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ use super::idempotency::{By, KeyState, Keys, Responses};
 use super::orders::Orders;
 use super::{applied_commands, device_acks, devices};
 
-/// Where a transaction's notifications and events come from, in the order of the commands.
+/// Source of a transaction's notifications and events, in the order of the commands.
 enum Source {
     /// The change of this step, once its order has a number.
     Step(usize),

@@ -1,4 +1,4 @@
-//! What devices say about the events they got.
+//! Acknowledgements and marks of devices.
 
 mod plan;
 

@@ -9,13 +9,13 @@ use crate::storage::sql::errors::TxError;
 pub(super) struct Context<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) cipher: &'a Cipher,
-    /// When the command was asked for.
+    /// Time of the request.
     pub(super) at: Timestamp,
 }
 
 /// A write of the rows `alone` of the table of writes.
 pub(super) trait Execute {
-    /// What comes of it, as its row says.
+    /// The outcome, of the type in the table of writes.
     type Output;
 
     /// Does it. A refusal changes nothing and is no error.

@@ -16,7 +16,7 @@ use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{number, open, seal};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
-/// How long the first answer stands (requirement 3.2); an older key counts as absent.
+/// Life of a stored response (requirement 3.2); an older key counts as absent.
 pub(in crate::storage) const RESPONSE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 // In order, so that lanes with several keys wait for each other in one direction only. A key that another
@@ -121,7 +121,7 @@ enum State {
     Given(StoredResponse),
 }
 
-/// What answers a request.
+/// Response to a request.
 #[derive(Debug)]
 pub(super) enum By {
     /// The order of this step, as its caller renders it.
@@ -133,7 +133,7 @@ pub(super) enum By {
 /// The answers of the steps that placed an order under a key: each rendered once, then stored and given.
 pub(super) type Responses = HashMap<usize, RenderedResponse>;
 
-/// What a key says about a request.
+/// State of a key for a request.
 #[derive(Debug)]
 pub(super) enum KeyState {
     /// The request decides.

@@ -100,7 +100,7 @@ struct CursorRead {
     seq: i64,
 }
 
-/// What the store lacks of a room.
+/// Events of a room that the store lacks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lack {
     /// It ends before what is remembered.
@@ -162,7 +162,7 @@ pub(super) async fn compare(
     Ok(())
 }
 
-/// What was put into a new epoch.
+/// Rooms that were put into a new epoch.
 struct Moved {
     hub: bool,
     rooms: HashSet<RoomId>,

@@ -128,7 +128,7 @@ static SAMPLE: LazyStatement =
 
 static ANALYZE: LazyStatement = LazyStatement::new(|| Statement::new(Operation::Other, "ANALYZE"));
 
-/// What every id made at or after `at` is not less than.
+/// Lower bound of all ids made at or after `at`.
 fn first_id_of(prefix: &str, at: Timestamp) -> Arg {
     let millis = u64::try_from(at.as_micros().max(0) / 1_000).unwrap_or(0);
     Arg::Text(format!("{prefix}{millis:012x}"))

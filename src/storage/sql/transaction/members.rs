@@ -52,7 +52,7 @@ impl StandingRow {
     }
 }
 
-/// How somebody stands to a business, which is locked from here on.
+/// Standing of a user with a business, which is locked from here on.
 pub(super) async fn standing(
     connection: &mut Connection,
     business: BusinessId,

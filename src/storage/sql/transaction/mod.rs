@@ -55,14 +55,14 @@ pub(in crate::storage) struct SqlLane {
     connection: Option<Connection>,
     cipher: Arc<Cipher>,
     metrics: Metrics,
-    /// What lanes of this node were told is committed.
+    /// Last events that lanes of this node were told are committed.
     acknowledged: Arc<CommittedHeads>,
     /// The longest a transaction may take before COMMIT, in all; each answer has the connection's own limit.
     limit: Duration,
 }
 
 impl SqlLane {
-    /// Connects.
+    /// Connects to the database.
     pub(in crate::storage) async fn open(
         connector: Connector,
         cipher: Arc<Cipher>,

@@ -36,7 +36,7 @@ static IN_USE: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-/// How often numbers are looked for that no open order has, each time twice as many. A business with thousands of orders of
+/// Searches for numbers that no open order has, each for twice as many. A business with thousands of orders of
 /// other days that nobody ever ended gets numbers that some of those have as well.
 const ROUNDS: u32 = 12;
 

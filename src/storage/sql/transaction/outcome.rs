@@ -40,7 +40,7 @@ pub(super) enum StoredOutcome {
     AsItIs(Outcome),
 }
 
-/// What of an order changes after it was placed.
+/// Columns of an order that change after it was placed.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct OrderState {
     pub(super) order: OrderId,
@@ -99,7 +99,7 @@ impl OrderState {
 }
 
 impl StoredOutcome {
-    /// What is kept of `outcome`, the answer to `command`.
+    /// Stored form of `outcome`, the outcome of `command`.
     pub(super) fn of(outcome: &Outcome, command: &Command, cipher: &Cipher) -> Result<Self, StoreError> {
         Ok(match outcome {
             Outcome::Placed(PlaceOutcome::Placed(order)) => Self::Placed(OrderState::of(order)),

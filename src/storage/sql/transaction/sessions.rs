@@ -98,7 +98,7 @@ struct StoredSession {
 }
 
 impl StoredSession {
-    /// When the tokens that hold were first used, as far as the store and this node know.
+    /// First use of the tokens that hold, as far as the store and this node know.
     fn first_used(&self, here: Option<TokenUse>) -> Option<Timestamp> {
         let stored = self.used_at.filter(|_| self.used_generation == Some(self.generation));
         let here = here.filter(|used| i64::from(used.generation) == self.generation).map(|used| used.at);

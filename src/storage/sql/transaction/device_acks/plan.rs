@@ -1,4 +1,4 @@
-//! How much of what devices acknowledge one transaction stores.
+//! Share of the acknowledgements of devices that one transaction stores.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,7 +31,7 @@ pub(super) struct Span<'a> {
     pub(super) upto: u64,
 }
 
-/// What one transaction stores.
+/// Acknowledgements that one transaction stores.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     pub(super) spans: Vec<Span<'a>>,
@@ -40,7 +40,7 @@ pub(super) struct Plan<'a> {
     pub(super) left: Left<'a>,
 }
 
-/// What `acks` name of rooms whose events are told one by one, each once.
+/// Rooms and devices that `acks` name, each once, of rooms whose events are acknowledged one by one.
 pub(super) fn devices_of_businesses<'a>(acks: &[&'a ReceivedAck]) -> impl Iterator<Item = (RoomId, &'a str)> {
     let of_businesses = acks.iter().filter(|received| is_of_business(received));
     let devices: BTreeSet<_> = of_businesses.map(|r| (r.ack.room, r.ack.device.as_str())).collect();
@@ -86,7 +86,7 @@ fn further<'a>(known: Option<(&'a ReceivedAck, u64)>, new: (&'a ReceivedAck, u64
     known.filter(|known| same(known) && known.1 > new.1).unwrap_or(new)
 }
 
-/// What one device says of one room: of its newest epoch last, and there by where it begins.
+/// Acknowledgements of one device in one room: the newest epoch last, and within it by their start.
 struct Device<'a> {
     spans: Vec<Span<'a>>,
 }
@@ -122,7 +122,7 @@ fn by_device<'a>(acks: &[&'a ReceivedAck], known: &Known) -> Vec<Device<'a>> {
     devices.into_values().collect()
 }
 
-/// What an acknowledgement says that was not said before; nothing in rooms whose events are not told one by one.
+/// New part of an acknowledgement; empty in rooms whose events are not acknowledged one by one.
 fn span<'a>(received: &'a ReceivedAck, known: &Known) -> Span<'a> {
     let ack = &received.ack;
     let upto = ack.cursor.seq;
