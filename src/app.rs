@@ -42,7 +42,7 @@ use crate::http::sockets::{Admission, SocketGate};
 use crate::http::state::{Api, Deployment, Parts, Phase, Readiness};
 use crate::protocol::event::RoomEvent;
 use crate::storage::cache::CachedReads;
-use crate::storage::command::{
+use crate::storage::commands::{
     Command, EndSession, Outcome, PlaceOutcome, Removal, RemoveMember, Rotation, Write,
 };
 use crate::storage::crypto::cipher::KeysError;

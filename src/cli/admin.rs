@@ -16,7 +16,7 @@ use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::ids::{CommandId, UserId};
 use crate::domain::text::{TextError, check_line};
 use crate::domain::time::Timestamp;
-use crate::storage::command::{
+use crate::storage::commands::{
     Approval, ApproveUser, Command, Creation, EndSession, NewUser, Outcome, SetPassword, UserChange, Write,
 };
 use crate::storage::{Attempt, Lane, Store, StoreError, User};

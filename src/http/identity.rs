@@ -15,7 +15,7 @@ use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::cache::Cached;
-use crate::storage::command::{Approval, Creation};
+use crate::storage::commands::{Approval, Creation};
 
 use super::problem::ApiError;
 use super::state::Api;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::actors::persistence::Once;
 use crate::domain::access::Principal;
 use crate::domain::private::Private;
-use crate::storage::command::{IdempotencyKey, KeyedRepeat, RenderedResponse, StoredResponse, WriteRequest};
+use crate::storage::commands::{IdempotencyKey, KeyedRepeat, RenderedResponse, StoredResponse, WriteRequest};
 
 use super::idempotency::{Passage, REPLAYED, WAIT, key_of, key_reused};
 use super::problem::ApiError;

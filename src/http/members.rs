@@ -14,7 +14,7 @@ use crate::domain::ids::{BusinessId, InvitationId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::Member;
-use crate::storage::command::{Invitee, MemberRefusal, NewInvitation, Removal};
+use crate::storage::commands::{Invitee, MemberRefusal, NewInvitation, Removal};
 
 use super::identity::{Merchants, SignedIn};
 use super::input::{Body, Parsed, PathId, path_text, schema_of};

@@ -10,7 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::domain::business::{MAX_MENU_ITEMS, MenuItem};
 use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::{AddItem, Addition, ItemPatch, Removal};
+use crate::storage::commands::{AddItem, Addition, ItemPatch, Removal};
 
 use super::freshness::Parts;
 use super::identity::{Merchants, SignedIn};

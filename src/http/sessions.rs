@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
-use crate::storage::command::Removal;
+use crate::storage::commands::Removal;
 
 use super::identity::SignedIn;
 use super::input::PathId;

@@ -1,7 +1,7 @@
 //! Storage: ports to the database, and their implementation for Postgres and SQLite, held to one contract.
 
 pub mod cache;
-pub mod command;
+pub mod commands;
 pub mod crypto;
 mod error;
 mod ports;
@@ -19,5 +19,5 @@ pub use sql::{postgres, sqlite};
 
 /// Words of `text` that orders are searched by: runs of letters and digits, at most `max` of them.
 pub fn search_words(text: &str, max: usize) -> Vec<String> {
-    sql::search::words(text, max).map(str::to_owned).collect()
+    sql::search_words(text, max).map(str::to_owned).collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bellhop::domain::access::Role;
 use bellhop::domain::ids::{SessionId, UserId};
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::{
+use bellhop::storage::commands::{
     Approval, ApproveUser, Command, Creation, Device, EndSession, NewSession, Outcome, RedeemTicket, Removal,
     RotateSession, Rotation, SessionActivity, SetPassword, TokenUse, UserChange, Write,
 };
@@ -302,7 +302,7 @@ on_every_store! {
 
     async fn an_approval_stays_whoever_repeats_it(store) {
         let mut lane = store.lane().await;
-        let driver = bellhop::storage::command::NewUser { approved: Approval::Pending, ..user(Role::Driver) };
+        let driver = bellhop::storage::commands::NewUser { approved: Approval::Pending, ..user(Role::Driver) };
         let id = driver.id;
         run_one(&mut *lane, Write::CreateUser(Box::new(driver))).await;
         for _ in 0..2 {

@@ -3,7 +3,7 @@
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::room::RoomId;
 use bellhop::storage::TimelineEvent;
-use bellhop::storage::command::{DeviceAck, DeviceMark, MarkKind, Outcome, Reach, ReceivedAck, Write};
+use bellhop::storage::commands::{DeviceAck, DeviceMark, MarkKind, Outcome, Reach, ReceivedAck, Write};
 
 use crate::fixtures::{World, now, place, placed, run, run_one};
 

@@ -7,7 +7,7 @@ use bellhop::domain::business::{BusinessContact, BusinessState, Location, MenuIt
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::ids::{BusinessId, UserId};
 use bellhop::storage::Lane;
-use bellhop::storage::command::{
+use bellhop::storage::commands::{
     AddItem, Addition, BusinessPatch, BusinessUpdate, CreateBusiness, ItemPatch, MemberRefusal, Outcome,
     PutMember, Removal, RemoveItem, RemoveMember, UpdateBusiness, UpdateItem, Write,
 };

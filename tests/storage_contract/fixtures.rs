@@ -11,7 +11,7 @@ use bellhop::domain::private::Private;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::protocol::views::{Contact, OrderView};
-use bellhop::storage::command::{
+use bellhop::storage::commands::{
     AddItem, Approval, Command, Committed, CreateBusiness, IdempotencyKey, MoveOrder, NewUser, Outcome,
     PlaceOrder, PlaceOutcome, RenderedResponse, Write,
 };

@@ -7,7 +7,7 @@ use bellhop::domain::business::BusinessState;
 use bellhop::domain::private::Private;
 use bellhop::protocol::views::{Contact, OrderView};
 use bellhop::storage::Attempt;
-use bellhop::storage::command::{
+use bellhop::storage::commands::{
     AddItem, Addition, BusinessPatch, IdempotencyKey, Keyed, KeyedRepeat, Outcome, PlaceOutcome,
     StoredResponse, UpdateBusiness, Write,
 };

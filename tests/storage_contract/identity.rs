@@ -7,7 +7,7 @@ use bellhop::domain::ids::BusinessId;
 use bellhop::domain::order::Order;
 use bellhop::domain::room::RoomId;
 use bellhop::storage::Lane;
-use bellhop::storage::command::{EpochChange, Outcome, Purge, Purgeable, RotateRoom, Write};
+use bellhop::storage::commands::{EpochChange, Outcome, Purge, Purgeable, RotateRoom, Write};
 
 use crate::fixtures::{World, now, place, place_one, run, run_one, world};
 use crate::harness::TestStore;

@@ -4,7 +4,7 @@ use bellhop::domain::access::MemberRole;
 use bellhop::domain::ids::OrderId;
 use bellhop::domain::order::{Order, Status};
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::{PutMember, Write};
+use bellhop::storage::commands::{PutMember, Write};
 use bellhop::storage::{Attempt, Lane, More, OrderQuery, OrderScope, PageStart, Total, search_words};
 
 use crate::fixtures::{World, command, move_to, place, place_one, placed, run_one, world};

@@ -6,7 +6,7 @@ use bellhop::domain::business::BusinessState;
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::event::EventType;
 use bellhop::domain::order::{MoveRefusal, MoveRequest, Order, Party, Status};
-use bellhop::storage::command::{BusinessPatch, MoveError, MoveOrder, Outcome, UpdateBusiness, Write};
+use bellhop::storage::commands::{BusinessPatch, MoveError, MoveOrder, Outcome, UpdateBusiness, Write};
 
 use crate::fixtures::{World, move_to, place, place_one, run, run_one};
 

@@ -7,7 +7,7 @@ use bellhop::domain::order::{Draft, DraftItem, Fulfilment, Party, PaymentMethod,
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::TimelineEvent;
-use bellhop::storage::command::{
+use bellhop::storage::commands::{
     AddItem, BusinessPatch, ItemPatch, Outcome, PlaceOutcome, UpdateBusiness, UpdateItem, Write,
 };
 
@@ -147,7 +147,7 @@ on_every_store! {
             command.at = command.at.plus(std::time::Duration::from_secs(n * 24 * 60 * 60));
             command
         };
-        let numbers = |committed: &bellhop::storage::command::Committed| -> Vec<u32> {
+        let numbers = |committed: &bellhop::storage::commands::Committed| -> Vec<u32> {
             committed.outcomes.iter().map(|outcome| placed(outcome).order_number).collect()
         };
         let first = bellhop::storage::Attempt::First;

@@ -7,7 +7,7 @@ use bellhop::domain::ids::{OrderId, SessionId};
 use bellhop::domain::order::{Draft, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::{Command, PutMember, Write};
+use bellhop::storage::commands::{Command, PutMember, Write};
 use bellhop::storage::{Attempt, Checkpoint, OrderQuery, OrderScope, PageStart, Total};
 
 use crate::fixtures::{World, command, move_to, place, place_once, placed, run_one, world};

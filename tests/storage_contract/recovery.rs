@@ -5,7 +5,7 @@ use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{BusinessId, NotificationId, SessionId, UserId};
 use bellhop::domain::order::Status;
 use bellhop::domain::private::Private;
-use bellhop::storage::command::{
+use bellhop::storage::commands::{
     AddItem, ApproveUser, BusinessPatch, Command, EndSession, IdempotencyKey, ItemPatch, Keyed, NewSession,
     Outcome, PutMember, RedeemTicket, RemoveItem, RemoveMember, RotateSession, SetPassword, UpdateBusiness,
     UpdateItem, Write,

@@ -1,7 +1,7 @@
 //! Orders that a version before stored are found, before and after they have come into the index.
 
 use bellhop::domain::order::Draft;
-use bellhop::storage::command::{IndexOrders, Outcome, Write};
+use bellhop::storage::commands::{IndexOrders, Outcome, Write};
 use bellhop::storage::{Lane, OrderQuery, OrderScope, PageStart, Total, search_words, sqlite};
 use sqlx::{Connection, Executor, SqliteConnection};
 

@@ -11,7 +11,7 @@ use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::Lane;
-use bellhop::storage::command::{
+use bellhop::storage::commands::{
     DeviceAck, DeviceMark, Invitee, MarkKind, NewInvitation, NewSession, Outcome, Purge, Purgeable,
     RETENTION, Reach, ReadNotification, ReceivedAck, RedeemTicket, Retention, RowKey, Sweep, Sweepable,
     Write,

@@ -7,7 +7,7 @@ use bellhop::domain::cursor::{Cursor, Head};
 use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{BusinessId, NotificationId};
 use bellhop::domain::room::RoomId;
-use bellhop::storage::command::Write;
+use bellhop::storage::commands::Write;
 
 use crate::fixtures::{World, essence, now, place, run, run_one, world};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::order::Order;
 use bellhop::domain::room::RoomId;
-use bellhop::storage::command::{Reseal, RowKey, SealedColumn, Write};
+use bellhop::storage::commands::{Reseal, RowKey, SealedColumn, Write};
 use bellhop::storage::crypto::key_rotation::{RotationError, reseal_all, rotate_epoch};
 use bellhop::storage::{Lane, Store, StoreError};
 
@@ -136,7 +136,7 @@ on_every_store! {
         for expected in [1, 0] {
             let reseal = Write::Reseal(Reseal { column: SealedColumn::OrderPhone, rows: rows.clone() });
             let outcome = run_one(&mut *renewing, reseal).await;
-            let bellhop::storage::command::Outcome::Resealed(values) = outcome else { panic!("{outcome:?}") };
+            let bellhop::storage::commands::Outcome::Resealed(values) = outcome else { panic!("{outcome:?}") };
             assert_eq!(values, expected);
         }
         drop(renewing);

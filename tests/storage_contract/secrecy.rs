@@ -5,7 +5,7 @@ use bellhop::domain::email::EmailAddress;
 use bellhop::domain::ids::{InvitationId, SessionId, UserId};
 use bellhop::protocol::frames::ClientFrame;
 use bellhop::storage::Attempt;
-use bellhop::storage::command::{
+use bellhop::storage::commands::{
     Invitee, NewInvitation, NewSession, NewUser, RotateSession, SetPassword, Write,
 };
 

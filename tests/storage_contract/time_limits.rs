@@ -10,7 +10,7 @@ use bellhop::actors::settings::PersistenceSettings;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::room::RoomId;
 use bellhop::protocol::event::RoomEvent;
-use bellhop::storage::command::{Command, DeviceAck, Outcome, PlaceOrder, PlaceOutcome, Reach, ReceivedAck};
+use bellhop::storage::commands::{Command, DeviceAck, Outcome, PlaceOrder, PlaceOutcome, Reach, ReceivedAck};
 use futures_util::future::join_all;
 
 use crate::fixtures::{World, now, respond};

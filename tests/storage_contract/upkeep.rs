@@ -7,7 +7,7 @@ use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{BusinessId, NotificationId, SessionId};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::{
+use bellhop::storage::commands::{
     Analyze, EndSession, NewSession, Outcome, Purge, Purgeable, RedeemTicket, Write,
 };
 use bellhop::storage::{Checkpoint, Lane};

@@ -4,7 +4,7 @@ use bellhop::domain::access::MemberRole;
 use bellhop::domain::ids::OrderId;
 use bellhop::domain::order::{Draft, Order, Status};
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::{PutMember, Write};
+use bellhop::storage::commands::{PutMember, Write};
 use bellhop::storage::{Attempt, More, OrderQuery, OrderScope, PageStart, Total};
 
 use crate::fixtures::{World, command, place, place_one, placed, run_one, world};

@@ -12,7 +12,7 @@ use bellhop::domain::access::Role;
 use bellhop::domain::ids::{CommandId, UserId};
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::Attempt;
-use bellhop::storage::command::{Approval, Command, NewUser, Write};
+use bellhop::storage::commands::{Approval, Command, NewUser, Write};
 use bellhop::telemetry::Metrics;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};

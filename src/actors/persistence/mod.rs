@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::domain::ids::CommandId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
-use crate::storage::command::{
+use crate::storage::commands::{
     Command, IdempotencyKey, Keyed, KeyedRepeat, Outcome, RenderedResponse, Write, WriteRequest,
 };
 use crate::storage::{Store, StoreError};

@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-pub(super) use crate::storage::command::WritePriority as Class;
+pub(super) use crate::storage::commands::WritePriority as Class;
 
 /// Work that shares a key keeps its order and may fill no more than half a batch while other keys wait.
 pub(super) type FairnessKey = u64;

@@ -10,7 +10,7 @@ use crate::domain::ids::{BusinessId, InvitationId, NotificationId, SessionId, Us
 use crate::domain::order::Order;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::storage::command::{
+use crate::storage::commands::{
     AcksProgress, Advanced, Analyze, AnswerInvitation, ApproveUser, BusinessPatch, BusinessUpdate, Creation,
     DeviceMark, EndSession, EpochChange, IndexOrders, InvitationAnswer, InvitationOutcome, ItemPatch,
     MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder, PlaceOutcome, Purge, Purgeable,

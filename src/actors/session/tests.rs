@@ -18,7 +18,7 @@ use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
 use crate::protocol::event::RoomEvent;
-use crate::storage::command::{Approval, Command, CreateBusiness, NewUser, Outcome};
+use crate::storage::commands::{Approval, Command, CreateBusiness, NewUser, Outcome};
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::settings::CacheSettings;
 

@@ -13,7 +13,7 @@ use crate::domain::access::Role;
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::{BusinessUpdate, CreateBusiness};
+use crate::storage::commands::{BusinessUpdate, CreateBusiness};
 
 use super::freshness::Parts;
 use super::identity::{Merchants, SignedIn};

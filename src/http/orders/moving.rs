@@ -12,7 +12,7 @@ use crate::domain::order::table::verdict;
 use crate::domain::order::{Fulfilment, MoveRefusal, MoveRequest, Order, Party, Status, Verdict};
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
-use crate::storage::command::{MoveError, MoveOrder};
+use crate::storage::commands::{MoveError, MoveOrder};
 
 use super::super::identity::SignedIn;
 use super::super::input::{Body, Parsed, PathId, rules, schema_of};

@@ -16,7 +16,7 @@ use crate::domain::order::{
 use crate::domain::private::Private;
 use crate::protocol::problem::{FieldError, ProblemCode};
 use crate::protocol::views::{Contact, OrderView};
-use crate::storage::command::{IdempotencyKey, PlaceOrder, PlaceOutcome, RenderedResponse, StoredResponse};
+use crate::storage::commands::{IdempotencyKey, PlaceOrder, PlaceOutcome, RenderedResponse, StoredResponse};
 
 use super::super::idempotency::{REPLAYED, Turn, WAIT, key_of, key_reused};
 use super::super::identity::{Orderers, SignedIn};

@@ -1,6 +1,6 @@
 //! Invalidation: the versions that a commit, or one without an answer, bumps.
 
-use crate::storage::command::{Change, Command, Outcome};
+use crate::storage::commands::{Change, Command, Outcome};
 
 use super::CachedReads;
 use super::entry::{CacheKey as _, OrderKey};

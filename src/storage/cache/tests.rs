@@ -5,7 +5,7 @@ use secrecy::SecretBox;
 use super::*;
 use crate::domain::business::{BusinessContact, BusinessState, Location, Zone};
 use crate::domain::delivery::DeliveredBy;
-use crate::storage::command::{AddItem, Command, CreateBusiness, Outcome, RemoveMember, UpdateItem, Write};
+use crate::storage::commands::{AddItem, Command, CreateBusiness, Outcome, RemoveMember, UpdateItem, Write};
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::{Lane, sqlite};
 
@@ -20,7 +20,7 @@ struct World {
 
 async fn world(settings: CacheSettings) -> World {
     use crate::domain::access::Role;
-    use crate::storage::command::{Approval, NewUser};
+    use crate::storage::commands::{Approval, NewUser};
 
     let folder = tempfile::tempdir().unwrap();
     let key = |byte| SecretBox::new(Box::new([byte; 32]));
@@ -71,7 +71,7 @@ async fn run(lane: &mut dyn Lane, action: Write) -> (Vec<Command>, Vec<Outcome>)
 }
 
 fn soup(id: BusinessId, price_minor: i64) -> Write {
-    let patch = crate::storage::command::ItemPatch { price_minor: Some(price_minor), ..Default::default() };
+    let patch = crate::storage::commands::ItemPatch { price_minor: Some(price_minor), ..Default::default() };
     Write::UpdateItem(UpdateItem { business: id, sku: "soup".to_owned(), patch })
 }
 
@@ -153,7 +153,7 @@ async fn what_a_commit_changed_or_may_have_changed_is_not_given_out_as_stale() {
 #[tokio::test]
 async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in() {
     use crate::domain::order::{MoveRequest, Party};
-    use crate::storage::command::MoveOrder;
+    use crate::storage::commands::MoveOrder;
 
     let world = world(CacheSettings::default()).await;
     let (id, since) = (world.business.id, Timestamp::from_unix_seconds(0));
@@ -213,7 +213,7 @@ async fn a_list_of_placed_orders_is_never_a_copy() {
 async fn who_works_where_is_remembered_and_a_removal_holds_from_its_commit_on() {
     let world = world(short()).await;
     let (id, owner) = (world.business.id, world.owner);
-    let role = |found: Option<Copied<MemberRole>>| found.map(|copy| copy.value);
+    let role = |found: Option<Cached<MemberRole>>| found.map(|copy| copy.value);
     assert_eq!(role(world.reads.membership(id, owner).await.unwrap()), Some(MemberRole::Owner));
     let stranger = UserId::generate();
     assert_eq!(role(world.reads.membership(id, stranger).await.unwrap()), None);

@@ -14,7 +14,7 @@ use crate::domain::cursor::Epoch;
 use crate::domain::ids::CommandId;
 use crate::domain::time::Timestamp;
 
-use crate::storage::command::{Advanced, Command, Reseal, RotateEpoch, RowKey, SealedColumn, WriteRequest};
+use crate::storage::commands::{Advanced, Command, Reseal, RotateEpoch, RowKey, SealedColumn, WriteRequest};
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Attempt, Lane, SealedPage, Store};
 

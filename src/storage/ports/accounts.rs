@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::domain::access::Role;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::storage::command::{Approval, Device};
+use crate::storage::commands::{Approval, Device};
 use crate::storage::error::StoreError;
 
 /// An account as stored.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::storage::command::StoredResponse;
+use crate::storage::commands::StoredResponse;
 use crate::storage::error::StoreError;
 
 /// Reads of stored responses.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::domain::ids::UserId;
-use crate::storage::command::{RowKey, SealedColumn};
+use crate::storage::commands::{RowKey, SealedColumn};
 use crate::storage::error::StoreError;
 
 /// Page of a walk through the sealed values of a column.

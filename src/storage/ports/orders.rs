@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::domain::ids::{BusinessId, OrderId, UserId};
 use crate::domain::order::{Order, Party, Status};
 use crate::domain::time::Timestamp;
-use crate::storage::command::MarkKind;
+use crate::storage::commands::MarkKind;
 use crate::storage::error::StoreError;
 
 /// Orders that a list is made of.

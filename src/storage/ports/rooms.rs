@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::domain::cursor::{Epoch, Head};
 use crate::domain::room::RoomId;
 use crate::protocol::event::RoomEvent;
-use crate::storage::command::DeviceAck;
+use crate::storage::commands::DeviceAck;
 use crate::storage::error::StoreError;
 
 /// Reads of the event logs of rooms, and of acknowledgements.

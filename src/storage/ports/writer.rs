@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::storage::command::{Command, Committed};
+use crate::storage::commands::{Command, Committed};
 use crate::storage::error::StoreError;
 
 /// First or repeated run of commands by a lane.

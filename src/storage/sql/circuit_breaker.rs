@@ -19,7 +19,7 @@ const PATIENT_EVERY: u32 = 4;
 
 /// Result of a read or a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) enum Probe {
+pub(super) enum Probe {
     /// The database answered, be it with an error.
     Ok,
     /// No connection, or no answer in time.
@@ -28,7 +28,7 @@ pub(in crate::storage) enum Probe {
 
 /// Change of the circuit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) enum CircuitChange {
+pub(super) enum CircuitChange {
     /// Reads are refused from now on.
     Opened,
     /// Reads pass from now on; they were refused for this long.
@@ -39,7 +39,7 @@ pub(in crate::storage) enum CircuitChange {
 /// database is back. A read that began before the last failure was counted is part of that failure, so that connections which
 /// break together count as one.
 #[derive(Debug, Default)]
-pub(in crate::storage) struct CircuitBreaker {
+pub(super) struct CircuitBreaker {
     opened: Option<Instant>,
     silences: u32,
     last_silence: Option<Instant>,
@@ -58,17 +58,12 @@ enum Prober {
 }
 
 impl CircuitBreaker {
-    pub(in crate::storage) fn circuit(&self) -> Circuit {
+    pub(super) fn circuit(&self) -> Circuit {
         if self.opened.is_some() { Circuit::Open } else { Circuit::Closed }
     }
 
     /// Records the result at `now` of a read or probe that began at `began`.
-    pub(in crate::storage) fn record(
-        &mut self,
-        probe: Probe,
-        began: Instant,
-        now: Instant,
-    ) -> Option<CircuitChange> {
+    pub(super) fn record(&mut self, probe: Probe, began: Instant, now: Instant) -> Option<CircuitChange> {
         match probe {
             Probe::Ok => {
                 (self.silences, self.last_silence, self.suspected) = (0, None, false);
@@ -88,12 +83,12 @@ impl CircuitBreaker {
     }
 
     /// Asks for a probe because a read waits for long; that alone does not open the circuit.
-    pub(in crate::storage) fn suspect(&mut self) {
+    pub(super) fn suspect(&mut self) {
         self.suspected = true;
     }
 
     /// Whether the caller has to start a prober now.
-    pub(in crate::storage) fn start_prober(&mut self) -> bool {
+    pub(super) fn start_prober(&mut self) -> bool {
         let starts = self.prober == Prober::Idle && self.is_unsure();
         if starts {
             (self.prober, self.probes) = (Prober::Running, 0);
@@ -102,7 +97,7 @@ impl CircuitBreaker {
     }
 
     /// Limit of the next probe, at most `patience`; `None` ends the prober.
-    pub(in crate::storage) fn next_probe(&mut self, patience: Duration) -> Option<Duration> {
+    pub(super) fn next_probe(&mut self, patience: Duration) -> Option<Duration> {
         if self.prober != Prober::Running {
             return None;
         }
@@ -117,7 +112,7 @@ impl CircuitBreaker {
     }
 
     /// No more probes.
-    pub(in crate::storage) fn retire(&mut self) {
+    pub(super) fn retire(&mut self) {
         self.prober = Prober::Retired;
     }
 

@@ -18,15 +18,15 @@ const LASTS: Duration = Duration::from_secs(12 * 3600);
 
 /// The last event of a room, by position and id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) struct CommittedHead {
-    pub(in crate::storage) cursor: Cursor,
-    pub(in crate::storage) event: EventId,
+pub(super) struct CommittedHead {
+    pub(super) cursor: Cursor,
+    pub(super) event: EventId,
 }
 
 /// The last acknowledged position of each room written to lately, shared by all lanes of the node. Bounded by rooms and
 /// by time; the rooms written to least recently go first.
 #[derive(Debug, Default)]
-pub(in crate::storage) struct CommittedHeads(Mutex<Generations>);
+pub(super) struct CommittedHeads(Mutex<Generations>);
 
 #[derive(Debug, Default)]
 struct Generations {
@@ -37,14 +37,14 @@ struct Generations {
 
 impl CommittedHeads {
     /// Remembers the events of a commit that has been answered.
-    pub(in crate::storage) fn record(&self, events: &[RoomEvent], now: Instant) {
+    pub(super) fn record(&self, events: &[RoomEvent], now: Instant) {
         if !events.is_empty() {
             self.with(|generations| generations.record(events, now));
         }
     }
 
     /// Every position that is remembered, in the order of the rooms.
-    pub(in crate::storage) fn all(&self, now: Instant) -> Vec<(RoomId, CommittedHead)> {
+    pub(super) fn all(&self, now: Instant) -> Vec<(RoomId, CommittedHead)> {
         let mut all: Vec<_> = self.with(|generations| {
             generations.turn_if_due(now, 0);
             let old = generations.old.iter().filter(|(room, _)| !generations.young.contains_key(room));
@@ -55,7 +55,7 @@ impl CommittedHeads {
     }
 
     /// Forgets positions of a history that has ended, unless the room has gone on meanwhile.
-    pub(in crate::storage) fn forget(&self, positions: &[(RoomId, CommittedHead)]) {
+    pub(super) fn forget(&self, positions: &[(RoomId, CommittedHead)]) {
         self.with(|generations| {
             for (room, position) in positions {
                 for map in [&mut generations.young, &mut generations.old] {

@@ -18,7 +18,7 @@ use super::sqlite::deadline::Deadline;
 use super::statement::{Arg, Dialect, Statement};
 
 /// A row both databases can give.
-pub(in crate::storage) trait SharedRow:
+pub(super) trait SharedRow:
     for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin
 {
 }
@@ -27,7 +27,7 @@ impl<T> SharedRow for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r
 
 /// The connection of either database.
 #[derive(Debug)]
-pub(in crate::storage) enum DriverConnection {
+pub(super) enum DriverConnection {
     Postgres(Box<PgConnection>),
     /// With the end of its statements, where they have one.
     Sqlite(Box<SqliteConnection>, Option<Deadline>),
@@ -35,7 +35,7 @@ pub(in crate::storage) enum DriverConnection {
 
 /// Whether a connection may be asked again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) enum Soundness {
+pub(super) enum Soundness {
     /// Every statement has been answered.
     Sound,
     /// A statement is under way, or its caller went away before the answer.
@@ -49,7 +49,7 @@ pub(in crate::storage) enum Soundness {
 /// One connection. Statements are counted, and every answer has a limit, beyond which the connection is
 /// [`Soundness::Silent`] and can only be thrown away.
 #[derive(Debug)]
-pub(in crate::storage) struct Connection {
+pub(super) struct Connection {
     driver: DriverConnection,
     metrics: Metrics,
     limit: Duration,
@@ -61,23 +61,23 @@ const COMMIT_MARGIN: Duration = Duration::from_secs(2);
 
 impl Connection {
     /// Over `driver`, with the longest wait for an answer: beyond what the server allows a statement.
-    pub(in crate::storage) fn new(driver: DriverConnection, metrics: Metrics, limit: Duration) -> Self {
+    pub(super) fn new(driver: DriverConnection, metrics: Metrics, limit: Duration) -> Self {
         Self { driver, metrics, limit, soundness: Soundness::Sound }
     }
 
-    pub(in crate::storage) fn dialect(&self) -> Dialect {
+    pub(super) fn dialect(&self) -> Dialect {
         match self.driver {
             DriverConnection::Postgres(_) => Dialect::Postgres,
             DriverConnection::Sqlite(..) => Dialect::Sqlite,
         }
     }
 
-    pub(in crate::storage) fn soundness(&self) -> Soundness {
+    pub(super) fn soundness(&self) -> Soundness {
         self.soundness
     }
 
     /// Every row of `statement`, in the order the database gave them.
-    pub(in crate::storage) async fn fetch<T: SharedRow>(
+    pub(super) async fn fetch<T: SharedRow>(
         &mut self,
         statement: &Statement,
         args: &[Arg],
@@ -89,7 +89,7 @@ impl Connection {
     }
 
     /// Every row of `text`, which is counted elsewhere.
-    pub(in crate::storage) async fn fetch_uncounted<T: SharedRow>(
+    pub(super) async fn fetch_uncounted<T: SharedRow>(
         &mut self,
         text: SqlStr,
         args: &[Arg],
@@ -109,7 +109,7 @@ impl Connection {
     }
 
     /// The first row, if there is one.
-    pub(in crate::storage) async fn fetch_first<T: SharedRow>(
+    pub(super) async fn fetch_first<T: SharedRow>(
         &mut self,
         statement: &Statement,
         args: &[Arg],
@@ -118,11 +118,7 @@ impl Connection {
     }
 
     /// Runs `statement` and returns the number of rows it changed.
-    pub(in crate::storage) async fn execute(
-        &mut self,
-        statement: &Statement,
-        args: &[Arg],
-    ) -> Result<u64, TxError> {
+    pub(super) async fn execute(&mut self, statement: &Statement, args: &[Arg]) -> Result<u64, TxError> {
         let text = statement.text(self.dialect());
         let metrics = self.metrics.clone();
         let _running = statement.operation().begin(&metrics);
@@ -142,7 +138,7 @@ impl Connection {
     }
 
     /// Begins a transaction; on SQLite as the writer at once, so that it never has to give way later.
-    pub(in crate::storage) async fn begin(&mut self) -> Result<(), TxError> {
+    pub(super) async fn begin(&mut self) -> Result<(), TxError> {
         let word = match self.dialect() {
             Dialect::Postgres => "BEGIN",
             Dialect::Sqlite => "BEGIN IMMEDIATE",
@@ -151,18 +147,18 @@ impl Connection {
     }
 
     /// Sends COMMIT. Never after an error: Postgres answers an aborted transaction's COMMIT with success.
-    pub(in crate::storage) async fn commit(&mut self) -> Result<(), TxError> {
+    pub(super) async fn commit(&mut self) -> Result<(), TxError> {
         self.say("COMMIT", self.limit + COMMIT_MARGIN).await.map_err(TxError::at_commit)
     }
 
     /// Sends ROLLBACK.
-    pub(in crate::storage) async fn rollback(&mut self) -> Result<(), TxError> {
+    pub(super) async fn rollback(&mut self) -> Result<(), TxError> {
         Ok(self.say("ROLLBACK", self.limit).await?)
     }
 
     /// Whether the other side answers, within `limit`. What an earlier question left behind is read first, so that a
     /// connection that was left in the middle of one is sound again if this succeeds.
-    pub(in crate::storage) async fn ping(&mut self, limit: Duration) -> Result<(), Error> {
+    pub(super) async fn ping(&mut self, limit: Duration) -> Result<(), Error> {
         self.soundness = Soundness::Asked;
         let answer = match &mut self.driver {
             DriverConnection::Postgres(c) => timeout(limit, c.ping()).await,
@@ -172,7 +168,7 @@ impl Connection {
     }
 
     /// Closes the connection, on Postgres within a second.
-    pub(in crate::storage) async fn close(self) {
+    pub(super) async fn close(self) {
         // The connection is gone either way.
         match self.driver {
             DriverConnection::Postgres(c) => drop(timeout(GOODBYE_WITHIN, c.close()).await),
@@ -213,7 +209,7 @@ impl Connection {
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 
 /// The error for no answer within `limit`.
-pub(in crate::storage) fn no_answer(what: &str, limit: Duration) -> Error {
+pub(super) fn no_answer(what: &str, limit: Duration) -> Error {
     let text = format!("{what} within {} ms", limit.as_millis());
     Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text))
 }

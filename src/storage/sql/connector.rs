@@ -18,7 +18,7 @@ use crate::storage::error::StoreError;
 
 /// Address of the database, with the settings of each session.
 #[derive(Clone, Debug)]
-pub(in crate::storage) enum Connector {
+pub(super) enum Connector {
     Postgres {
         options: Box<PgConnectOptions>,
         session: Arc<SessionSettings>,
@@ -38,7 +38,7 @@ pub(in crate::storage) enum Connector {
 
 impl Connector {
     /// A new connection, counted in `metrics`; for Postgres within the time-out.
-    pub(in crate::storage) async fn connect(&self, metrics: Metrics) -> Result<Connection, Error> {
+    pub(super) async fn connect(&self, metrics: Metrics) -> Result<Connection, Error> {
         Ok(match self {
             Self::Postgres { options, session, timeout, answer } => {
                 let driver = Box::new(connect_postgres(options, session, *timeout).await?);
@@ -56,7 +56,7 @@ impl Connector {
     }
 
     /// Whether the files of the database are still in their place; always so on Postgres.
-    pub(in crate::storage) fn check(&self) -> Result<(), StoreError> {
+    pub(super) fn check(&self) -> Result<(), StoreError> {
         match self {
             Self::Postgres { .. } => Ok(()),
             Self::Sqlite { files, .. } => {
@@ -67,7 +67,7 @@ impl Connector {
 }
 
 /// A connection whose session has what was asked for, within `within`.
-pub(in crate::storage) async fn connect_postgres(
+pub(super) async fn connect_postgres(
     options: &PgConnectOptions,
     session: &SessionSettings,
     within: Duration,
@@ -81,7 +81,7 @@ pub(in crate::storage) async fn connect_postgres(
 }
 
 /// A connection to the file that was there at the start, and to no other in its place.
-pub(in crate::storage) async fn connect_sqlite(
+pub(super) async fn connect_sqlite(
     options: &SqliteConnectOptions,
     files: &Files,
 ) -> Result<SqliteConnection, Error> {

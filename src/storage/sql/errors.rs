@@ -9,14 +9,14 @@ use crate::storage::error::StoreError;
 
 /// An error inside a transaction, and whether one more try may help at once.
 #[derive(Debug)]
-pub(in crate::storage) struct TxError {
-    pub(in crate::storage) error: StoreError,
-    pub(in crate::storage) retry: Retry,
+pub(super) struct TxError {
+    pub(super) error: StoreError,
+    pub(super) retry: Retry,
 }
 
 /// Whether a transaction lost against another that has ended by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) enum Retry {
+pub(super) enum Retry {
     /// Deadlock or serialization failure: the winner is through.
     Now,
     Never,
@@ -72,7 +72,7 @@ fn error_class(database: &dyn sqlx::error::DatabaseError) -> ErrorClass {
 
 /// Result of a failed read as a probe of the database; `None` when this side had closed. A database that is slow or refuses has
 /// answered, except when it says that it takes no connections now.
-pub(in crate::storage) fn probe_of(error: &Error) -> Option<Probe> {
+pub(super) fn probe_of(error: &Error) -> Option<Probe> {
     match error {
         Error::Database(database) => Some(match error_class(&**database) {
             ErrorClass::Away if is_closed_to_all(&database.code().unwrap_or(Cow::Borrowed(""))) => {
@@ -89,7 +89,7 @@ pub(in crate::storage) fn probe_of(error: &Error) -> Option<Probe> {
 }
 
 /// The connection ended under a read: the peer hung up or fell silent, or the server ended it.
-pub(in crate::storage) fn is_broken_connection(error: &Error) -> bool {
+pub(super) fn is_broken_connection(error: &Error) -> bool {
     match error {
         Error::Io(_) => true,
         Error::Database(database) => database.code().is_some_and(|code| code == "57P01"),
@@ -151,7 +151,7 @@ impl From<Error> for TxError {
 impl TxError {
     /// An error that came while COMMIT was under way. Only what the database says when it is alive and has decided
     /// against the transaction is certain; a back end that was ended says so in a `Database` error of its own.
-    pub(in crate::storage) fn at_commit(error: Error) -> Self {
+    pub(super) fn at_commit(error: Error) -> Self {
         let decided = match &error {
             Error::Database(database) => {
                 let code = database.code().unwrap_or(Cow::Borrowed(""));
@@ -172,7 +172,7 @@ impl TxError {
 }
 
 /// While connecting nothing can have been refused: a wrong password or an absent database is put right elsewhere.
-pub(in crate::storage) fn away(error: Error) -> StoreError {
+pub(super) fn away(error: Error) -> StoreError {
     match TxError::from(error).error {
         StoreError::NotHappened(text) | StoreError::Corrupt(text) => StoreError::Unavailable(text),
         other => other,

@@ -1,19 +1,21 @@
 //! One SQL implementation of the ports, spoken to Postgres and to SQLite.
 
-pub(in crate::storage) mod circuit_breaker;
-pub(in crate::storage) mod committed_heads;
-pub(in crate::storage) mod connection;
-pub(in crate::storage) mod connector;
-pub(in crate::storage) mod errors;
-pub(in crate::storage) mod migrations;
-pub(in crate::storage) mod pool;
+mod circuit_breaker;
+mod committed_heads;
+mod connection;
+mod connector;
+mod errors;
+mod migrations;
+mod pool;
 pub mod postgres;
-pub(in crate::storage) mod query_metrics;
-pub(in crate::storage) mod read_pool;
-pub(in crate::storage) mod reads;
-pub(in crate::storage) mod rows;
-pub(in crate::storage) mod search;
+mod query_metrics;
+mod read_pool;
+mod reads;
+mod rows;
+mod search;
 pub mod sqlite;
-pub(in crate::storage) mod statement;
-pub(in crate::storage) mod store;
-pub(in crate::storage) mod transaction;
+mod statement;
+mod store;
+mod transaction;
+
+pub(super) use search::words as search_words;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::telemetry::metrics::Metrics;
 
 /// Table of a statement that asks none.
-pub(in crate::storage) const NO_TABLE: &str = "none";
+pub(super) const NO_TABLE: &str = "none";
 
 /// Every table there is on either database: a label has no other value than these and [`NO_TABLE`].
 const TABLES: [&str; 24] = [
@@ -40,7 +40,7 @@ const SLOW: Duration = Duration::from_millis(250);
 
 /// Labels of a statement: the verb of its SQL, and the table it writes or reads first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) enum Operation {
+pub(super) enum Operation {
     Select(&'static str),
     Insert(&'static str),
     Update(&'static str),
@@ -62,24 +62,24 @@ impl Operation {
     }
 
     /// Whether the table is one of the schema, and `text` names it and the verb.
-    pub(in crate::storage) fn is_named_in(self, text: &str) -> bool {
+    pub(super) fn is_named_in(self, text: &str) -> bool {
         let [verb, table] = self.labels();
         let named = table == NO_TABLE || (TABLES.contains(&table) && text.contains(table));
         named && (self == Self::Other || text.contains(&verb.to_uppercase()))
     }
 
     /// Measures from now until the timer is dropped.
-    pub(in crate::storage) fn begin(self, metrics: &Metrics) -> QueryTimer<'_> {
+    pub(super) fn begin(self, metrics: &Metrics) -> QueryTimer<'_> {
         QueryTimer { operation: self, metrics, began: Instant::now() }
     }
 }
 
 /// Measures one run of a statement. Counts when it is dropped, so that a run that fails or is given up counts as well.
 #[must_use = "it measures until it is dropped"]
-pub(in crate::storage) struct QueryTimer<'m> {
+pub(super) struct QueryTimer<'m> {
     operation: Operation,
     metrics: &'m Metrics,
-    pub(in crate::storage) began: Instant,
+    pub(super) began: Instant,
 }
 
 impl Drop for QueryTimer<'_> {

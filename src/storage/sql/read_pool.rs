@@ -35,7 +35,7 @@ struct PingRow {
 
 /// Connections for reading, behind a circuit breaker.
 #[derive(Debug)]
-pub(in crate::storage) struct ReadPool {
+pub(super) struct ReadPool {
     name: &'static str,
     pool: Arc<Pool>,
     /// The longest a read may take, waiting for a connection included.
@@ -48,36 +48,31 @@ pub(in crate::storage) struct ReadPool {
 
 impl ReadPool {
     /// Has to be called inside a runtime.
-    pub(in crate::storage) fn new(
-        name: &'static str,
-        pool: Arc<Pool>,
-        limit: Duration,
-        metrics: Metrics,
-    ) -> Arc<Self> {
+    pub(super) fn new(name: &'static str, pool: Arc<Pool>, limit: Duration, metrics: Metrics) -> Arc<Self> {
         let (breaker, runtime) = (Mutex::default(), Handle::current());
         Arc::new(Self { name, pool, limit, breaker, runtime, metrics })
     }
 
-    pub(in crate::storage) fn dialect(&self) -> Dialect {
+    pub(super) fn dialect(&self) -> Dialect {
         self.pool.dialect()
     }
 
-    pub(in crate::storage) fn circuit(&self) -> Circuit {
+    pub(super) fn circuit(&self) -> Circuit {
         self.breaker().circuit()
     }
 
-    pub(in crate::storage) fn pool_size(&self) -> (u32, u32) {
+    pub(super) fn pool_size(&self) -> (u32, u32) {
         self.pool.size()
     }
 
     /// Ends the prober and closes every connection, letting reads that run finish.
-    pub(in crate::storage) async fn close(&self) {
+    pub(super) async fn close(&self) {
         self.breaker().retire();
         self.pool.close().await;
     }
 
     /// Every row of `statement`, within the limit; at once [`StoreError::Unavailable`] while the circuit is open.
-    pub(in crate::storage) async fn fetch<T: SharedRow>(
+    pub(super) async fn fetch<T: SharedRow>(
         self: &Arc<Self>,
         statement: &Statement,
         args: &[Arg],
@@ -117,7 +112,7 @@ impl ReadPool {
     }
 
     /// Whether the database answers, by a read like any other.
-    pub(in crate::storage) async fn ping(self: &Arc<Self>) -> Result<(), StoreError> {
+    pub(super) async fn ping(self: &Arc<Self>) -> Result<(), StoreError> {
         self.fetch::<PingRow>(&PING, &[]).await.map(drop)
     }
 

@@ -5,17 +5,17 @@ use std::sync::{Arc, LazyLock};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-pub(in crate::storage) use super::query_metrics::{NO_TABLE, Operation};
+pub(super) use super::query_metrics::{NO_TABLE, Operation};
 
 /// Which SQL a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) enum Dialect {
+pub(super) enum Dialect {
     Postgres,
     Sqlite,
 }
 
 /// Words of a closed set of the domain as a list of SQL, like `'delivered', 'failed'`.
-pub(in crate::storage) fn words(words: impl IntoIterator<Item = &'static str>) -> String {
+pub(super) fn words(words: impl IntoIterator<Item = &'static str>) -> String {
     let quoted: Vec<String> = words.into_iter().map(|word| format!("'{word}'")).collect();
     quoted.join(", ")
 }
@@ -26,34 +26,29 @@ pub(in crate::storage) fn words(words: impl IntoIterator<Item = &'static str>) -
 /// `r`, `= {any}` is membership in the JSON array of texts in `$1`, and `{for_update}` locks the rows read until
 /// the transaction ends (SQLite has one writer, who needs no locks).
 #[derive(Debug)]
-pub(in crate::storage) struct Statement {
+pub(super) struct Statement {
     postgres: Arc<str>,
     sqlite: Arc<str>,
     operation: Operation,
 }
 
 /// A statement that is made at its first use.
-pub(in crate::storage) type LazyStatement = LazyLock<Statement>;
+pub(super) type LazyStatement = LazyLock<Statement>;
 
 impl Statement {
     /// A statement without `{rows}`.
-    pub(in crate::storage) fn new(operation: Operation, text: &str) -> Self {
+    pub(super) fn new(operation: Operation, text: &str) -> Self {
         Self::over(operation, "", text)
     }
 
     /// A statement over `{rows}`: `columns` lists names and types as `id text, total int`. Types are `text`, `int`,
     /// `float` and `bool`.
-    pub(in crate::storage) fn over(operation: Operation, columns: &str, text: &str) -> Self {
+    pub(super) fn over(operation: Operation, columns: &str, text: &str) -> Self {
         Self::apart(operation, columns, text, text)
     }
 
     /// A statement over `{rows}` that the two dialects have to say differently.
-    pub(in crate::storage) fn apart(
-        operation: Operation,
-        columns: &str,
-        postgres: &str,
-        sqlite: &str,
-    ) -> Self {
+    pub(super) fn apart(operation: Operation, columns: &str, postgres: &str, sqlite: &str) -> Self {
         debug_assert!(
             operation.is_named_in(postgres) && operation.is_named_in(sqlite),
             "a statement names its verb and table: {operation:?} in {postgres} and {sqlite}"
@@ -75,12 +70,12 @@ impl Statement {
     }
 
     /// Labels in the metrics.
-    pub(in crate::storage) fn operation(&self) -> Operation {
+    pub(super) fn operation(&self) -> Operation {
         self.operation
     }
 
     /// The text for `dialect`.
-    pub(in crate::storage) fn text(&self, dialect: Dialect) -> SqlStr {
+    pub(super) fn text(&self, dialect: Dialect) -> SqlStr {
         let text = match dialect {
             Dialect::Postgres => &self.postgres,
             Dialect::Sqlite => &self.sqlite,
@@ -121,7 +116,7 @@ fn sqlite_rows(columns: &str) -> String {
 
 /// A value bound to a placeholder.
 #[derive(Clone, Debug)]
-pub(in crate::storage) enum Arg {
+pub(super) enum Arg {
     Text(String),
     OptText(Option<String>),
     Int(i64),
@@ -133,17 +128,17 @@ pub(in crate::storage) enum Arg {
 
 impl Arg {
     /// An id, or anything else written as text.
-    pub(in crate::storage) fn text(value: impl ToString) -> Self {
+    pub(super) fn text(value: impl ToString) -> Self {
         Self::Text(value.to_string())
     }
 
     /// The rows of a statement: one JSON array, whatever their number.
-    pub(in crate::storage) fn rows<T: Serialize>(rows: &[T]) -> Self {
+    pub(super) fn rows<T: Serialize>(rows: &[T]) -> Self {
         Self::Text(serde_json::to_string(rows).expect("rows are made of texts and numbers"))
     }
 
     /// A list of ids for `= {any}`.
-    pub(in crate::storage) fn texts(values: impl IntoIterator<Item = impl ToString>) -> Self {
+    pub(super) fn texts(values: impl IntoIterator<Item = impl ToString>) -> Self {
         let values: Vec<String> = values.into_iter().map(|v| v.to_string()).collect();
         Self::rows(&values)
     }

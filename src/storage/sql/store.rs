@@ -22,24 +22,24 @@ use super::statement::{Arg, Statement};
 
 /// The longest a transaction may take before COMMIT: beyond every statement's own limit, so that it is only met by many slow
 /// statements one after the other.
-pub(in crate::storage) const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
 
 /// One database, behind every port: the reads are implemented in [`super::reads`].
 #[derive(Debug)]
-pub(in crate::storage) struct SqlStore {
-    pub(in crate::storage) name: &'static str,
-    pub(in crate::storage) max_lanes: usize,
-    pub(in crate::storage) connector: Connector,
-    pub(in crate::storage) migrations: Connector,
-    pub(in crate::storage) read_pool: Arc<ReadPool>,
-    pub(in crate::storage) cipher: Arc<Cipher>,
-    pub(in crate::storage) metrics: Metrics,
+pub(super) struct SqlStore {
+    pub(super) name: &'static str,
+    pub(super) max_lanes: usize,
+    pub(super) connector: Connector,
+    pub(super) migrations: Connector,
+    pub(super) read_pool: Arc<ReadPool>,
+    pub(super) cipher: Arc<Cipher>,
+    pub(super) metrics: Metrics,
     /// Last events that lanes of this node were told are committed.
-    pub(in crate::storage) acknowledged: Arc<CommittedHeads>,
+    pub(super) acknowledged: Arc<CommittedHeads>,
 }
 
 impl SqlStore {
-    pub(in crate::storage) async fn fetch<T: SharedRow>(
+    pub(super) async fn fetch<T: SharedRow>(
         &self,
         statement: &Statement,
         args: &[Arg],
@@ -47,7 +47,7 @@ impl SqlStore {
         self.read_pool.fetch(statement, args).await
     }
 
-    pub(in crate::storage) async fn fetch_first<T: SharedRow>(
+    pub(super) async fn fetch_first<T: SharedRow>(
         &self,
         statement: &Statement,
         args: &[Arg],

@@ -9,7 +9,7 @@ use crate::actors::persistence::messages::Waiter;
 use crate::domain::ids::{CommandId, SessionId};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
-use crate::storage::command::{EndSession, Removal, Write};
+use crate::storage::commands::{EndSession, Removal, Write};
 
 /// A store that fails as it is told, and whose poison command fails every batch it is in.
 #[derive(Default)]

@@ -21,18 +21,18 @@ use pooled::Pooled;
 
 /// The bounds of a pool.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::storage) struct PoolLimits {
+pub(super) struct PoolLimits {
     /// Idle connections that are kept open.
-    pub(in crate::storage) min: u32,
-    pub(in crate::storage) max: u32,
+    pub(super) min: u32,
+    pub(super) max: u32,
     /// The longest wait for one, a new one included.
-    pub(in crate::storage) acquire: Duration,
+    pub(super) acquire: Duration,
     /// One that was idle for this long is closed, down to the minimum.
-    pub(in crate::storage) idle: Duration,
+    pub(super) idle: Duration,
     /// Each is replaced after this.
-    pub(in crate::storage) lifetime: Duration,
+    pub(super) lifetime: Duration,
     /// One that was used within this time is used again untested.
-    pub(in crate::storage) trusted: Duration,
+    pub(super) trusted: Duration,
 }
 
 /// Longest test of a connection before its use.
@@ -55,7 +55,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 /// A pool of our own. A place is taken for as long as a connection is used, and given back at once when its answer does not
 /// come: such a connection is thrown away, and with it all idle ones, since what silenced one may have silenced each.
 #[derive(Debug)]
-pub(in crate::storage) struct Pool {
+pub(super) struct Pool {
     connector: Connector,
     limits: PoolLimits,
     places: Arc<Semaphore>,
@@ -75,7 +75,7 @@ struct Leased {
 
 impl Pool {
     /// Nothing is connected yet. Has to be called inside a runtime, which has to outlive the pool.
-    pub(in crate::storage) fn new(connector: Connector, limits: PoolLimits, metrics: Metrics) -> Arc<Self> {
+    pub(super) fn new(connector: Connector, limits: PoolLimits, metrics: Metrics) -> Arc<Self> {
         let pool = Arc::new(Self {
             connector,
             limits,
@@ -89,7 +89,7 @@ impl Pool {
         pool
     }
 
-    pub(in crate::storage) fn dialect(&self) -> Dialect {
+    pub(super) fn dialect(&self) -> Dialect {
         match self.connector {
             Connector::Postgres { .. } => Dialect::Postgres,
             Connector::Sqlite { .. } => Dialect::Sqlite,
@@ -97,14 +97,14 @@ impl Pool {
     }
 
     /// Connections open, and those of them that are idle.
-    pub(in crate::storage) fn size(&self) -> (u32, u32) {
+    pub(super) fn size(&self) -> (u32, u32) {
         let idle = u32::try_from(self.idle().len()).unwrap_or(u32::MAX);
         (self.open.load(Ordering::Relaxed).max(idle), idle)
     }
 
     /// Every row of `text`. A read changes nothing, so that one whose connection broke or fell silent is asked again on another.
     /// Waits for a connection and for each answer within the pool's limits; how often, whoever asks has to bound.
-    pub(in crate::storage) async fn fetch<T: SharedRow>(
+    pub(super) async fn fetch<T: SharedRow>(
         self: &Arc<Self>,
         text: SqlStr,
         args: &[Arg],
@@ -121,7 +121,7 @@ impl Pool {
 
     /// Whether the database answers `text`: on an idle connection, else on a new one, which takes no place, so that neither a
     /// pool in use nor connections that have gone silent hide that new ones work.
-    pub(in crate::storage) async fn probe<T: SharedRow>(self: &Arc<Self>, text: SqlStr) -> Result<(), Error> {
+    pub(super) async fn probe<T: SharedRow>(self: &Arc<Self>, text: SqlStr) -> Result<(), Error> {
         if let Ok(place) = self.places.clone().try_acquire_owned()
             && let Some(pooled) = self.pop()
         {
@@ -142,7 +142,7 @@ impl Pool {
     }
 
     /// Closes every connection, letting reads that run finish within [`CLOSE_WITHIN`].
-    pub(in crate::storage) async fn close(&self) {
+    pub(super) async fn close(&self) {
         // Not `close` first: reads that wait for a place are in the queue before this.
         let all = self.places.acquire_many(self.limits.max);
         drop(timeout(CLOSE_WITHIN, all).await);

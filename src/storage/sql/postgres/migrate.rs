@@ -28,7 +28,7 @@ fn at_first(error: Error) -> StoreError {
 }
 
 /// Runs what is missing under the database's advisory lock, so that one node does it and the others wait.
-pub(in crate::storage) async fn migrate(
+pub(in crate::storage::sql) async fn migrate(
     options: &PgConnectOptions,
     session: &SessionSettings,
     timeout: Duration,

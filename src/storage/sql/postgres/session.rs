@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, Error, PgConnection, Row as _};
 /// Settings of a session, set and read back in one round trip on each new connection. Start-up options are not used: a pooler
 /// may drop them without a word, and a setting that is asked for and never looked at may not hold.
 #[derive(Debug)]
-pub(in crate::storage) struct SessionSettings {
+pub(in crate::storage::sql) struct SessionSettings {
     wanted: Vec<(&'static str, String)>,
     text: Arc<str>,
 }
@@ -49,7 +49,10 @@ impl SessionSettings {
     }
 
     /// Sets the session up; the error names a setting that it has otherwise.
-    pub(in crate::storage) async fn establish(&self, connection: &mut PgConnection) -> Result<(), Error> {
+    pub(in crate::storage::sql) async fn establish(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<(), Error> {
         let rows = sqlx::raw_sql(AssertSqlSafe(Arc::clone(&self.text))).fetch_all(connection).await?;
         let mut found = BTreeMap::new();
         for row in rows {

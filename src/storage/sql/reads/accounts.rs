@@ -5,7 +5,7 @@ use sqlx_macros::FromRow;
 
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::storage::command::{Approval, Device};
+use crate::storage::commands::{Approval, Device};
 use crate::storage::error::StoreError;
 use crate::storage::ports::{AccountReads, LoginSession, User};
 use crate::storage::sql::rows::parse;

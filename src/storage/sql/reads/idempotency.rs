@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::domain::time::Timestamp;
-use crate::storage::command::StoredResponse;
+use crate::storage::commands::StoredResponse;
 use crate::storage::error::StoreError;
 use crate::storage::ports::IdempotencyReads;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx_macros::FromRow;
 
 use crate::domain::ids::UserId;
-use crate::storage::command::{RowKey, SealedColumn};
+use crate::storage::commands::{RowKey, SealedColumn};
 use crate::storage::error::StoreError;
 use crate::storage::ports::{MaintenanceReads, SealedPage};
 use crate::storage::sql::rows::{AFTER_ALL, parse};

@@ -9,7 +9,7 @@ use crate::domain::cursor::{Epoch, Head};
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
-use crate::storage::command::DeviceAck;
+use crate::storage::commands::DeviceAck;
 use crate::storage::error::StoreError;
 use crate::storage::ports::RoomReads;
 use crate::storage::sql::rows::{

@@ -5,7 +5,7 @@ use sqlx_macros::FromRow;
 use crate::domain::ids::OrderId;
 use crate::domain::order::Party;
 use crate::domain::time::Timestamp;
-use crate::storage::command::MarkKind;
+use crate::storage::commands::MarkKind;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{TimelineEntry, TimelineEvent};
 use crate::storage::sql::rows::{corrupt, parse};
@@ -64,7 +64,7 @@ struct MarkRow {
     at: i64,
 }
 
-pub(in crate::storage) async fn timeline(
+pub(in crate::storage::sql) async fn timeline(
     store: &SqlStore,
     order: OrderId,
 ) -> Result<Vec<TimelineEntry>, StoreError> {

@@ -14,12 +14,12 @@ use crate::storage::error::StoreError;
 use super::values::{corrupt, number, open, parse, seal};
 
 /// The columns of [`BusinessRow`], of `businesses b`.
-pub(in crate::storage) const BUSINESS_COLUMNS: &str = "b.id, b.name, b.lat, b.lng, b.zone, b.timezone, b.currency, \
+pub(in crate::storage::sql) const BUSINESS_COLUMNS: &str = "b.id, b.name, b.lat, b.lng, b.zone, b.timezone, b.currency, \
      b.prep_minutes, b.tables, b.state, b.extra_minutes, b.paused_until, b.version, b.created_at, b.updated_at, \
      b.delivered_by, b.contact_email, b.contact_phone";
 
 #[derive(Debug, Serialize, Deserialize, FromRow)]
-pub(in crate::storage) struct BusinessRow {
+pub(in crate::storage::sql) struct BusinessRow {
     id: String,
     name: String,
     lat: f64,
@@ -48,7 +48,7 @@ fn business_aad<'a>(column: &'static str, row: &'a str) -> Aad<'a> {
 }
 
 /// The two columns of the contact of a business, sealed.
-pub(in crate::storage) fn sealed_contact(
+pub(in crate::storage::sql) fn sealed_contact(
     contact: &BusinessContact,
     business: BusinessId,
     cipher: &Cipher,
@@ -61,7 +61,9 @@ pub(in crate::storage) fn sealed_contact(
 }
 
 /// A state as its three columns.
-pub(in crate::storage) fn state_columns(state: BusinessState) -> (&'static str, Option<i64>, Option<i64>) {
+pub(in crate::storage::sql) fn state_columns(
+    state: BusinessState,
+) -> (&'static str, Option<i64>, Option<i64>) {
     match state {
         BusinessState::Open => ("open", None, None),
         BusinessState::Busy { extra_minutes } => ("busy", Some(extra_minutes.into()), None),
@@ -71,7 +73,7 @@ pub(in crate::storage) fn state_columns(state: BusinessState) -> (&'static str, 
 }
 
 impl BusinessRow {
-    pub(in crate::storage) fn of(business: &Business, cipher: &Cipher) -> Result<Self, StoreError> {
+    pub(in crate::storage::sql) fn of(business: &Business, cipher: &Cipher) -> Result<Self, StoreError> {
         let (state, extra_minutes, paused_until) = state_columns(business.state);
         let (contact_email, contact_phone) = sealed_contact(&business.contact, business.id, cipher)?;
         Ok(Self {
@@ -97,7 +99,7 @@ impl BusinessRow {
     }
 
     /// The business, its contact opened.
-    pub(in crate::storage) fn into_business(mut self, cipher: &Cipher) -> Result<Business, StoreError> {
+    pub(in crate::storage::sql) fn into_business(mut self, cipher: &Cipher) -> Result<Business, StoreError> {
         let id = std::mem::take(&mut self.id);
         let opened = |column, sealed: Option<String>| {
             sealed.map(|sealed| open(cipher, business_aad(column, &id), &sealed)).transpose()
@@ -110,7 +112,7 @@ impl BusinessRow {
     }
 
     /// The business as far as orders are decided by it, which the contact is not.
-    pub(in crate::storage) fn into_business_without_contact(self) -> Result<Business, StoreError> {
+    pub(in crate::storage::sql) fn into_business_without_contact(self) -> Result<Business, StoreError> {
         let delivered_by = match self.delivered_by.as_str() {
             "" => DeliveredBy::default(),
             word => parse("businesses.delivered_by", word)?,
@@ -145,8 +147,8 @@ impl BusinessRow {
 
 /// An item of a menu, in the menu it belongs to.
 #[derive(Debug, FromRow)]
-pub(in crate::storage) struct MenuItemRow {
-    pub(in crate::storage) business_id: String,
+pub(in crate::storage::sql) struct MenuItemRow {
+    pub(in crate::storage::sql) business_id: String,
     sku: String,
     name: String,
     category: Option<String>,

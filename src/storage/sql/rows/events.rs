@@ -13,8 +13,8 @@ use crate::storage::error::StoreError;
 use super::values::{corrupt, cursor, parse};
 
 #[derive(Debug, Serialize, FromRow)]
-pub(in crate::storage) struct NotificationRow {
-    pub(in crate::storage) id: String,
+pub(in crate::storage::sql) struct NotificationRow {
+    pub(in crate::storage::sql) id: String,
     business_id: String,
     kind: String,
     title: String,
@@ -25,7 +25,7 @@ pub(in crate::storage) struct NotificationRow {
 }
 
 impl NotificationRow {
-    pub(in crate::storage) fn of(notification: &Notification) -> Self {
+    pub(in crate::storage::sql) fn of(notification: &Notification) -> Self {
         Self {
             id: notification.id.to_string(),
             business_id: notification.business_id.to_string(),
@@ -38,7 +38,7 @@ impl NotificationRow {
         }
     }
 
-    pub(in crate::storage) fn into_notification(self) -> Result<Notification, StoreError> {
+    pub(in crate::storage::sql) fn into_notification(self) -> Result<Notification, StoreError> {
         Ok(Notification {
             id: parse("notifications.id", &self.id)?,
             business_id: parse("notifications.business_id", &self.business_id)?,
@@ -53,21 +53,21 @@ impl NotificationRow {
 }
 
 #[derive(Debug, Serialize, FromRow)]
-pub(in crate::storage) struct RoomEventRow {
-    pub(in crate::storage) room: String,
-    pub(in crate::storage) epoch: i64,
-    pub(in crate::storage) seq: i64,
-    pub(in crate::storage) id: String,
-    pub(in crate::storage) kind: String,
-    pub(in crate::storage) at: i64,
-    pub(in crate::storage) data: String,
-    pub(in crate::storage) order_id: Option<String>,
+pub(in crate::storage::sql) struct RoomEventRow {
+    pub(in crate::storage::sql) room: String,
+    pub(in crate::storage::sql) epoch: i64,
+    pub(in crate::storage::sql) seq: i64,
+    pub(in crate::storage::sql) id: String,
+    pub(in crate::storage::sql) kind: String,
+    pub(in crate::storage::sql) at: i64,
+    pub(in crate::storage::sql) data: String,
+    pub(in crate::storage::sql) order_id: Option<String>,
 }
 
 impl RoomEventRow {
     /// The event. One that cannot be read any more keeps its number under another type, so that the room has no hole and whoever
     /// reads it is not stopped by it; the error is for the log.
-    pub(in crate::storage) fn into_event(
+    pub(in crate::storage::sql) fn into_event(
         self,
         room: RoomId,
     ) -> Result<(RoomEvent, Option<StoreError>), StoreError> {

@@ -5,13 +5,9 @@ mod events;
 mod orders;
 mod values;
 
-pub(in crate::storage) use businesses::{
-    BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns,
-};
-pub(in crate::storage) use events::{NotificationRow, RoomEventRow};
-pub(in crate::storage) use orders::{
-    CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble,
-};
-pub(in crate::storage) use values::{
+pub(super) use businesses::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
+pub(super) use events::{NotificationRow, RoomEventRow};
+pub(super) use orders::{CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble};
+pub(super) use values::{
     AFTER_ALL, corrupt, cursor, number, open, parse, report_unreadable, seal, seq_column,
 };

@@ -16,14 +16,14 @@ use crate::storage::sql::statement::Dialect;
 use super::values::{corrupt, number, open, parse, seal};
 
 /// The columns of [`OrderRow`], of `orders o`.
-pub(in crate::storage) const ORDER_COLUMNS: &str = "o.id, o.order_number, o.business_id, o.customer_id, o.customer_name, o.phone, \
+pub(in crate::storage::sql) const ORDER_COLUMNS: &str = "o.id, o.order_number, o.business_id, o.customer_id, o.customer_name, o.phone, \
      o.address, o.fulfilment, o.status, o.payment_method, o.payment_status, o.total_minor, o.currency, o.notes, \
      o.table_no, o.prep_minutes, o.version, o.created_at, o.updated_at, o.ready_at, o.delivered_by, o.ended_code, \
      o.ended_text, o.delivery_version, o.payment_version";
 
 #[derive(Serialize, FromRow)]
-pub(in crate::storage) struct OrderRow {
-    pub(in crate::storage) id: String,
+pub(in crate::storage::sql) struct OrderRow {
+    pub(in crate::storage::sql) id: String,
     order_number: i64,
     business_id: String,
     customer_id: String,
@@ -49,7 +49,7 @@ pub(in crate::storage) struct OrderRow {
 
 /// Columns of an order that only transitions change, besides its status.
 #[derive(Debug, Serialize, FromRow)]
-pub(in crate::storage) struct CourseRow {
+pub(in crate::storage::sql) struct CourseRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     ready_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +63,7 @@ pub(in crate::storage) struct CourseRow {
 }
 
 impl CourseRow {
-    pub(in crate::storage) fn of(order: &Order) -> Self {
+    pub(in crate::storage::sql) fn of(order: &Order) -> Self {
         let ended = order.ended_reason.as_ref();
         Self {
             ready_at: order.ready_at.map(Timestamp::as_micros),
@@ -82,7 +82,7 @@ fn order_aad<'a>(column: &'static str, row: &'a str) -> Aad<'a> {
 
 impl OrderRow {
     /// The row of `order`, phone and address sealed.
-    pub(in crate::storage) fn of(order: &Order, cipher: &Cipher) -> Result<Self, StoreError> {
+    pub(in crate::storage::sql) fn of(order: &Order, cipher: &Cipher) -> Result<Self, StoreError> {
         let id = order.id.to_string();
         let phone =
             order.phone.as_ref().map(|phone| seal(cipher, order_aad("phone", &id), phone)).transpose()?;
@@ -119,12 +119,12 @@ impl OrderRow {
     }
 
     /// Whether it is in this status.
-    pub(in crate::storage) fn has_status(&self, status: &str) -> bool {
+    pub(in crate::storage::sql) fn has_status(&self, status: &str) -> bool {
         self.status == status
     }
 
     /// The order with `items`, phone and address opened.
-    pub(in crate::storage) fn into_order(
+    pub(in crate::storage::sql) fn into_order(
         self,
         items: Vec<OrderItem>,
         cipher: &Cipher,
@@ -186,16 +186,16 @@ fn payment_status(word: &str) -> Result<PaymentStatus, StoreError> {
 
 /// An order about to be inserted, with the words it is found by.
 #[derive(Serialize)]
-pub(in crate::storage) struct NewOrderRow {
+pub(in crate::storage::sql) struct NewOrderRow {
     #[serde(flatten)]
-    pub(in crate::storage) row: OrderRow,
-    pub(in crate::storage) terms: String,
+    pub(in crate::storage::sql) row: OrderRow,
+    pub(in crate::storage::sql) terms: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub(in crate::storage) words: String,
+    pub(in crate::storage::sql) words: String,
 }
 
 impl NewOrderRow {
-    pub(in crate::storage) fn of(
+    pub(in crate::storage::sql) fn of(
         order: &Order,
         cipher: &Cipher,
         dialect: Dialect,
@@ -206,9 +206,9 @@ impl NewOrderRow {
 }
 
 #[derive(Debug, Serialize, FromRow)]
-pub(in crate::storage) struct OrderItemRow {
-    pub(in crate::storage) order_id: String,
-    pub(in crate::storage) line: i64,
+pub(in crate::storage::sql) struct OrderItemRow {
+    pub(in crate::storage::sql) order_id: String,
+    pub(in crate::storage::sql) line: i64,
     sku: String,
     name: String,
     qty: i64,
@@ -217,7 +217,7 @@ pub(in crate::storage) struct OrderItemRow {
 
 impl OrderItemRow {
     /// The lines of `order`, in order.
-    pub(in crate::storage) fn all_of(order: &Order) -> impl Iterator<Item = Self> + '_ {
+    pub(in crate::storage::sql) fn all_of(order: &Order) -> impl Iterator<Item = Self> + '_ {
         (0..).zip(&order.items).map(|(line, item)| Self {
             order_id: order.id.to_string(),
             line,
@@ -228,14 +228,14 @@ impl OrderItemRow {
         })
     }
 
-    pub(in crate::storage) fn into_item(self) -> Result<OrderItem, StoreError> {
+    pub(in crate::storage::sql) fn into_item(self) -> Result<OrderItem, StoreError> {
         let qty = number("order_items.qty", self.qty)?;
         Ok(OrderItem { sku: self.sku, name: self.name, qty, price_minor: self.price_minor })
     }
 }
 
 /// Puts orders and their lines together; lines come in order within each order. Keeps the order of `rows`.
-pub(in crate::storage) fn assemble(
+pub(in crate::storage::sql) fn assemble(
     rows: Vec<OrderRow>,
     lines: Vec<OrderItemRow>,
     cipher: &Cipher,

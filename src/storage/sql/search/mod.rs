@@ -28,7 +28,7 @@ pub(in crate::storage) fn words(text: &str, max: usize) -> impl Iterator<Item = 
 
 /// A word that is looked for.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::storage) struct Word {
+pub(super) struct Word {
     folded: String,
     /// As versions up to 0.1 stored it, where that was another form: orders that are not in the index yet have those.
     former: Option<String>,
@@ -36,7 +36,7 @@ pub(in crate::storage) struct Word {
 
 impl Word {
     /// Of what was typed; `None` where there is nothing to look for.
-    pub(in crate::storage) fn of(typed: &str) -> Option<Self> {
+    pub(super) fn of(typed: &str) -> Option<Self> {
         let folded = words::folded(typed);
         let former = words::in_lower_case(typed);
         let former = (former != folded && !former.is_empty()).then_some(former);
@@ -51,25 +51,25 @@ impl Word {
 
 /// Stored terms of one order.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::storage) struct Document {
+pub(super) struct Document {
     /// The terms of the index, apart by spaces.
-    pub(in crate::storage) terms: String,
+    pub(super) terms: String,
     /// The bare words, each behind a space; empty where the terms are kept in the order's own row.
-    pub(in crate::storage) words: String,
+    pub(super) words: String,
 }
 
 /// Texts of an order that it is found by.
 #[derive(Debug)]
-pub(in crate::storage) struct Searched<'o> {
-    pub(in crate::storage) business: BusinessId,
-    pub(in crate::storage) number: u32,
-    pub(in crate::storage) customer_name: &'o str,
-    pub(in crate::storage) skus: Vec<&'o str>,
-    pub(in crate::storage) created_at: Timestamp,
+pub(super) struct Searched<'o> {
+    pub(super) business: BusinessId,
+    pub(super) number: u32,
+    pub(super) customer_name: &'o str,
+    pub(super) skus: Vec<&'o str>,
+    pub(super) created_at: Timestamp,
 }
 
 impl<'o> Searched<'o> {
-    pub(in crate::storage) fn of(order: &'o Order) -> Self {
+    pub(super) fn of(order: &'o Order) -> Self {
         Self {
             business: order.business_id,
             number: order.order_number,
@@ -81,7 +81,7 @@ impl<'o> Searched<'o> {
 }
 
 /// Terms of an order: the words of its number, its skus and its customer's name.
-pub(in crate::storage) fn document(order: &Searched<'_>, dialect: Dialect) -> Document {
+pub(super) fn document(order: &Searched<'_>, dialect: Dialect) -> Document {
     let of = |text, max| words::split(text).take(max).flat_map(words::found_by).map(words::folded);
     let mut found = vec![order.number.to_string()];
     found.extend(of(order.customer_name, MAX_NAME_WORDS));
@@ -103,7 +103,7 @@ pub(in crate::storage) fn document(order: &Searched<'_>, dialect: Dialect) -> Do
 
 /// Part of the index that a search looks in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage) enum Owner {
+pub(super) enum Owner {
     /// A business's.
     Business(BusinessId),
     /// The part operators look in.
@@ -112,7 +112,7 @@ pub(in crate::storage) enum Owner {
 
 impl Owner {
     /// Time of an order in its terms: the number of weeks, or of four weeks, from 1970 on.
-    pub(in crate::storage) fn time(self, at: Timestamp) -> u16 {
+    pub(super) fn time(self, at: Timestamp) -> u16 {
         let length = match self {
             Self::Business(_) => BUSINESS_WEEKS * WEEK,
             Self::Anybody => WEEK,
@@ -137,7 +137,7 @@ fn tail(id: BusinessId) -> String {
 }
 
 /// The query for orders of `owner` placed at `time` that have a word with each of `words` at its beginning.
-pub(in crate::storage) fn query(words: &[Word], owner: Owner, time: u16, dialect: Dialect) -> String {
+pub(super) fn query(words: &[Word], owner: Owner, time: u16, dialect: Dialect) -> String {
     let prefix = owner.prefix(time, dialect);
     // Letters and digits only, so that quoting is complete without escapes.
     let terms = words.iter().map(|word| match dialect {
@@ -154,7 +154,7 @@ pub(in crate::storage) fn query(words: &[Word], owner: Owner, time: u16, dialect
 /// What a row is tested by that is found without the index: it has to pass one of each list. On Postgres one query in which `~`
 /// stands for the row's own week, and which knows the bare words of orders that have no others yet; on SQLite texts that the row's
 /// words have to hold.
-pub(in crate::storage) fn tests(words: &[Word], dialect: Dialect) -> Vec<Vec<String>> {
+pub(super) fn tests(words: &[Word], dialect: Dialect) -> Vec<Vec<String>> {
     if words.is_empty() {
         return Vec::new();
     }

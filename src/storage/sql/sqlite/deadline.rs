@@ -14,7 +14,7 @@ const NEVER: u64 = u64::MAX;
 
 /// Time limit of the statements of a connection.
 #[derive(Clone, Debug)]
-pub(in crate::storage) struct Deadline {
+pub(in crate::storage::sql) struct Deadline {
     limit: Duration,
     began: Instant,
     /// Milliseconds after `began`.
@@ -23,7 +23,7 @@ pub(in crate::storage) struct Deadline {
 
 impl Deadline {
     /// One for `connection`, which from now on is interrupted when a statement takes longer than `limit`.
-    pub(in crate::storage) async fn of(
+    pub(in crate::storage::sql) async fn of(
         connection: &mut SqliteConnection,
         limit: Duration,
     ) -> Result<Self, Error> {
@@ -34,17 +34,17 @@ impl Deadline {
     }
 
     /// A statement begins.
-    pub(in crate::storage) fn begin(&self) {
+    pub(in crate::storage::sql) fn begin(&self) {
         self.set(self.elapsed().saturating_add(millis(self.limit)));
     }
 
     /// The statement has ended.
-    pub(in crate::storage) fn end(&self) {
+    pub(in crate::storage::sql) fn end(&self) {
         self.set(NEVER);
     }
 
     /// Ends the statement that runs: its caller has gone.
-    pub(in crate::storage) fn give_up(&self) {
+    pub(in crate::storage::sql) fn give_up(&self) {
         self.set(0);
     }
 

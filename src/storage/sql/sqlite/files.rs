@@ -17,7 +17,7 @@ use crate::storage::sql::errors::away;
 use crate::telemetry::metrics::Metrics;
 
 /// The fault in words for operators.
-pub(in crate::storage) const LOST: &str =
+pub(in crate::storage::sql) const LOST: &str =
     "the database file was moved, replaced or removed while the hub uses it";
 
 /// Ends of the names of the database's three files.
@@ -31,7 +31,7 @@ type Identity = (u64, u64);
 
 /// One of the files is missing, or is another file.
 #[derive(Debug)]
-pub(in crate::storage) struct Lost(PathBuf);
+pub(in crate::storage::sql) struct Lost(PathBuf);
 
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +43,7 @@ impl std::error::Error for Lost {}
 
 /// The database's file, its log and the log's index, as they were opened. A connection of its own keeps all three open, so
 /// that SQLite has no reason of its own to remove or replace one until [`Files::close`].
-pub(in crate::storage) struct Files {
+pub(in crate::storage::sql) struct Files {
     parts: [(PathBuf, Identity); 3],
     keeper: Mutex<Option<SqliteConnection>>,
     closed: AtomicBool,
@@ -59,7 +59,7 @@ impl fmt::Debug for Files {
 impl Files {
     /// Opens the file as `options` say and looks after it from now on, as long as this lives. Has to be called inside a
     /// runtime.
-    pub(in crate::storage) async fn open(
+    pub(in crate::storage::sql) async fn open(
         path: &Path,
         options: &SqliteConnectOptions,
         metrics: Metrics,
@@ -85,7 +85,7 @@ impl Files {
     }
 
     /// Whether the files are still those that were opened. Three calls of `stat`, a few microseconds.
-    pub(in crate::storage) fn check(&self) -> Result<(), Lost> {
+    pub(in crate::storage::sql) fn check(&self) -> Result<(), Lost> {
         if self.closed.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -96,7 +96,7 @@ impl Files {
     }
 
     /// Lets the files go; the last connection to close folds the log in and removes it.
-    pub(in crate::storage) async fn close(&self) {
+    pub(in crate::storage::sql) async fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(keeper) = keeper {

@@ -22,7 +22,7 @@ const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Moves the write-ahead log into the file and empties it, unless a reader or writer holds it for longer than
 /// [`CHECKPOINT_PATIENCE`].
-pub(in crate::storage) async fn checkpoint(
+pub(in crate::storage::sql) async fn checkpoint(
     options: &SqliteConnectOptions,
     files: &Files,
 ) -> Result<Checkpoint, StoreError> {
@@ -37,7 +37,7 @@ pub(in crate::storage) async fn checkpoint(
 }
 
 /// A copy as of one moment, without the log beside it; on disk when this returns.
-pub(in crate::storage) async fn backup(
+pub(in crate::storage::sql) async fn backup(
     options: &SqliteConnectOptions,
     files: &Files,
     file: &Path,
@@ -66,7 +66,7 @@ pub(in crate::storage) async fn backup(
 }
 
 /// Runs missing migrations as the writer, so that a second process waits and then finds them done.
-pub(in crate::storage) async fn migrate(
+pub(in crate::storage::sql) async fn migrate(
     options: &SqliteConnectOptions,
     files: &Files,
 ) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Accounts and tickets.
 
-use crate::storage::command::{
+use crate::storage::commands::{
     Approval, ApproveUser, Creation, NewUser, RedeemTicket, SetPassword, UserChange,
 };
 use crate::storage::sql::errors::TxError;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::storage::command::{Outcome, ReceivedAck};
+use crate::storage::commands::{Outcome, ReceivedAck};
 
 /// The outcome of a command, or its source until orders have their numbers.
 pub(super) enum Answer {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::ids::CommandId;
-use crate::storage::command::{Command, Outcome};
+use crate::storage::commands::{Command, Outcome};
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::Attempt;

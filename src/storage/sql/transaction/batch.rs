@@ -7,7 +7,7 @@ use crate::domain::event::{Announcement, Posted as _};
 use crate::domain::ids::{BusinessId, EventId, NotificationId};
 use crate::domain::order::{self, AnnouncementIds, Moved, Status};
 use crate::domain::time::Timestamp;
-use crate::storage::command::{
+use crate::storage::commands::{
     AcksProgress, Change, Command, Committed, Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder,
     PlaceOutcome, ReceivedAck, StoredResponse, Write, outcome_of, write_table,
 };

@@ -5,7 +5,7 @@ use sqlx_macros::FromRow;
 use crate::domain::access::MemberRole;
 use crate::domain::ids::BusinessId;
 use crate::domain::money::Currency;
-use crate::storage::command::{BusinessUpdate, CreateBusiness, UpdateBusiness};
+use crate::storage::commands::{BusinessUpdate, CreateBusiness, UpdateBusiness};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{BUSINESS_COLUMNS, BusinessRow, sealed_contact, state_columns};

@@ -8,7 +8,7 @@ use sqlx_macros::FromRow;
 use crate::domain::cursor::Epoch;
 use crate::domain::event::EventType;
 use crate::domain::room::RoomId;
-use crate::storage::command::{DeviceMark, ReceivedAck};
+use crate::storage::commands::{DeviceMark, ReceivedAck};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{number, parse, seq_column};

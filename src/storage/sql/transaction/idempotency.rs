@@ -8,7 +8,7 @@ use sqlx_macros::FromRow;
 
 use crate::domain::order::Order;
 use crate::domain::time::Timestamp;
-use crate::storage::command::{IdempotencyKey, RenderedResponse, StoredResponse};
+use crate::storage::commands::{IdempotencyKey, RenderedResponse, StoredResponse};
 use crate::storage::crypto::cipher::{Aad, Cipher};
 use crate::storage::error::StoreError;
 use crate::storage::sql::connection::Connection;
@@ -17,7 +17,7 @@ use crate::storage::sql::rows::{number, open, seal};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 /// Life of a stored response (requirement 3.2); an older key counts as absent.
-pub(in crate::storage) const RESPONSE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+pub(in crate::storage::sql) const RESPONSE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 // In order, so that lanes with several keys wait for each other in one direction only. A key that another
 // transaction is claiming makes this wait until that one has ended.
@@ -82,7 +82,7 @@ struct ClaimRow<'a> {
 
 /// A key with its answer, as stored.
 #[derive(Serialize, FromRow)]
-pub(in crate::storage) struct ResponseRow {
+pub(in crate::storage::sql) struct ResponseRow {
     scope: String,
     key: String,
     request_mac: String,
@@ -97,7 +97,7 @@ pub(super) fn row_name(scope: &str, key: &str) -> String {
 
 impl ResponseRow {
     /// The answer, opened; `None` while there is none.
-    pub(in crate::storage) fn into_response(
+    pub(in crate::storage::sql) fn into_response(
         self,
         cipher: &Cipher,
     ) -> Result<Option<StoredResponse>, StoreError> {

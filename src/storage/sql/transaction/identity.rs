@@ -11,7 +11,7 @@ use sqlx_macros::FromRow;
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::ids::EventId;
 use crate::domain::room::RoomId;
-use crate::storage::command::{EpochChange, RotateRoom};
+use crate::storage::commands::{EpochChange, RotateRoom};
 use crate::storage::error::StoreError;
 use crate::storage::sql::committed_heads::{CommittedHead, CommittedHeads};
 use crate::storage::sql::connection::Connection;

@@ -4,7 +4,7 @@ use sqlx_macros::FromRow;
 
 use crate::domain::business::{MAX_INVITATIONS, MAX_INVITATIONS_OF_USER, MAX_MEMBERS};
 use crate::domain::ids::BusinessId;
-use crate::storage::command::{
+use crate::storage::commands::{
     AnswerInvitation, InvitationAnswer, InvitationOutcome, Invitee, NewInvitation,
 };
 use crate::storage::sql::errors::TxError;

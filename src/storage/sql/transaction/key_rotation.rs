@@ -4,7 +4,7 @@
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
-use crate::storage::command::{Advanced, Reseal, RotateEpoch, SealedColumn};
+use crate::storage::commands::{Advanced, Reseal, RotateEpoch, SealedColumn};
 use crate::storage::crypto::cipher::Aad;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{AFTER_ALL, open, seal};

@@ -5,7 +5,7 @@ use sqlx_macros::FromRow;
 use crate::domain::business::Zone;
 use crate::domain::ids::{CommandId, NotificationId};
 use crate::domain::time::Timestamp;
-use crate::storage::command::{Advanced, Analyze, Purge, Purgeable, RowKey, Sweep, Sweepable};
+use crate::storage::commands::{Advanced, Analyze, Purge, Purgeable, RowKey, Sweep, Sweepable};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Statement};

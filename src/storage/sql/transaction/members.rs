@@ -5,7 +5,7 @@ use sqlx_macros::FromRow;
 use crate::domain::access::MemberRole;
 use crate::domain::business::MAX_MEMBERS;
 use crate::domain::ids::{BusinessId, UserId};
-use crate::storage::command::{MemberRefusal, PutMember, Removal, RemoveMember};
+use crate::storage::commands::{MemberRefusal, PutMember, Removal, RemoveMember};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};

@@ -3,7 +3,7 @@
 use sqlx_macros::FromRow;
 
 use crate::domain::business::{MAX_MENU_ITEMS, MenuItem};
-use crate::storage::command::{AddItem, Addition, Removal, RemoveItem, UpdateItem};
+use crate::storage::commands::{AddItem, Addition, Removal, RemoveItem, UpdateItem};
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::MenuItemRow;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};

@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::storage::command::{Command, Committed};
+use crate::storage::commands::{Command, Committed};
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Attempt, Lane};
@@ -44,11 +44,11 @@ use crate::telemetry::metrics::Metrics;
 
 use batch::Transaction;
 
-pub(in crate::storage) use idempotency::{RESPONSE_TTL, ResponseRow};
-pub(in crate::storage) use order_rows::ITEMS_OF_ORDERS;
+pub(super) use idempotency::{RESPONSE_TTL, ResponseRow};
+pub(super) use order_rows::ITEMS_OF_ORDERS;
 
 /// A writer over its own connection.
-pub(in crate::storage) struct SqlLane {
+pub(super) struct SqlLane {
     connector: Connector,
     /// `None` while a transaction runs and after one left the connection in doubt: what is dropped in the middle of
     /// `run` takes its connection along, and the database rolls back.
@@ -63,7 +63,7 @@ pub(in crate::storage) struct SqlLane {
 
 impl SqlLane {
     /// Connects to the database.
-    pub(in crate::storage) async fn open(
+    pub(super) async fn open(
         connector: Connector,
         cipher: Arc<Cipher>,
         metrics: Metrics,

@@ -3,7 +3,7 @@
 use sqlx_macros::FromRow;
 
 use crate::domain::time::Timestamp;
-use crate::storage::command::ReadNotification;
+use crate::storage::commands::ReadNotification;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 

@@ -22,7 +22,7 @@ pub(super) static READ: LazyStatement = LazyStatement::new(|| {
 });
 
 /// The lines of the orders whose ids are given.
-pub(in crate::storage) static ITEMS_OF_ORDERS: LazyStatement = LazyStatement::new(|| {
+pub(in crate::storage::sql) static ITEMS_OF_ORDERS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("order_items"),
         "SELECT order_id, line, sku, name, qty, price_minor FROM order_items WHERE order_id = {any} \

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::domain::ids::{OrderId, UserId};
 use crate::domain::order::{FollowUp, NewOrder, Order, OrderChange, Status};
 use crate::domain::time::Timestamp;
-use crate::storage::command::MoveOrder;
+use crate::storage::commands::MoveOrder;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;

@@ -7,7 +7,7 @@ use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{EndedReason, Order, PaymentStatus, PlaceRefusal, Status};
 use crate::domain::time::Timestamp;
-use crate::storage::command::{
+use crate::storage::commands::{
     BusinessUpdate, Command, IdempotencyKey, KeyedRepeat, MoveError, Outcome, PlaceOutcome, StoredResponse,
     Write,
 };

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::time::Timestamp;
-use crate::storage::command::{Advanced, IndexOrders};
+use crate::storage::commands::{Advanced, IndexOrders};
 use crate::storage::error::StoreError;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{number, parse};

@@ -5,7 +5,7 @@ use sqlx_macros::FromRow;
 
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
-use crate::storage::command::{
+use crate::storage::commands::{
     EndSession, NewSession, ROTATION_GRACE, Removal, RotateSession, Rotation, SessionActivity, TokenUse,
 };
 use crate::storage::sql::errors::TxError;

@@ -16,23 +16,23 @@ pub(super) struct CountRow {
 }
 
 /// Asks the store and, if it is to explain, keeps the plan of every statement.
-pub(in crate::storage) struct Asker<'s> {
+pub(in crate::storage::sql) struct Asker<'s> {
     pub(super) store: &'s SqlStore,
     plans: Option<Mutex<Vec<String>>>,
 }
 
 impl<'s> Asker<'s> {
-    pub(in crate::storage) fn new(store: &'s SqlStore) -> Self {
+    pub(in crate::storage::sql) fn new(store: &'s SqlStore) -> Self {
         Self { store, plans: None }
     }
 
     /// One that has each statement explained before it is asked.
-    pub(in crate::storage) fn explaining(store: &'s SqlStore) -> Self {
+    pub(in crate::storage::sql) fn explaining(store: &'s SqlStore) -> Self {
         Self { store, plans: Some(Mutex::default()) }
     }
 
     /// What was explained, in the order it was asked.
-    pub(in crate::storage) fn into_plans(self) -> Vec<String> {
+    pub(in crate::storage::sql) fn into_plans(self) -> Vec<String> {
         self.plans.map_or_else(Vec::new, |plans| plans.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -20,7 +20,7 @@ use crate::storage::sql::search::{self, Word};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::order_items::with_lines;
-pub(in crate::storage) use asker::Asker;
+pub(in crate::storage::sql) use asker::Asker;
 use indexed::Indexed;
 use newest::{Newest, Place};
 use scope::{Conditions, Filter, Part, Scope};
@@ -35,7 +35,10 @@ static BY_ID: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-pub(in crate::storage) async fn page(asker: &Asker<'_>, query: &OrderQuery) -> Result<OrderPage, StoreError> {
+pub(in crate::storage::sql) async fn page(
+    asker: &Asker<'_>,
+    query: &OrderQuery,
+) -> Result<OrderPage, StoreError> {
     let counted = matches!(query.start, PageStart::Offset(_));
     let nothing =
         OrderPage { orders: Vec::new(), total: counted.then_some(Total::Exact(0)), more: More::End };

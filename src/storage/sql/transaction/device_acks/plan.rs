@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::cursor::Epoch;
 use crate::domain::room::RoomId;
-use crate::storage::command::{Reach, ReceivedAck};
+use crate::storage::commands::{Reach, ReceivedAck};
 
 /// Stored position of each device in each room.
 pub(super) type Known = BTreeMap<(RoomId, String), (Epoch, u64)>;
@@ -152,7 +152,7 @@ mod tests {
     use crate::domain::cursor::{Cursor, Epoch};
     use crate::domain::ids::{BusinessId, UserId};
     use crate::domain::time::Timestamp;
-    use crate::storage::command::DeviceAck;
+    use crate::storage::commands::DeviceAck;
 
     fn acks(room: RoomId, said: &[(u8, u64, bool, u64)]) -> Vec<ReceivedAck> {
         let user = UserId::generate();

@@ -6,7 +6,7 @@ use crate::domain::business::{MenuItem, NotTakingOrders};
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::ids::UserId;
 use crate::domain::order::MoveRefusal;
-use crate::storage::command::{
+use crate::storage::commands::{
     Addition, Advanced, Creation, EpochChange, InvitationOutcome, MemberRefusal, Removal, Rotation,
     UserChange,
 };
@@ -120,7 +120,7 @@ fn an_outcome_is_stored_as_every_release_before_stored_it() {
     let command = Command {
         id: crate::domain::ids::CommandId::generate(),
         at: Timestamp::now(),
-        action: crate::storage::command::Analyze.into(),
+        action: crate::storage::commands::Analyze.into(),
     };
     let cipher = cipher();
     for (json, outcome) in every_form() {
