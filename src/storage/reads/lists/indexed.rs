@@ -147,7 +147,7 @@ impl<'q> Indexed<'q> {
             let left = i64::try_from(most - found.len()).unwrap_or(i64::MAX);
             let (statement, args) = self.find_of(times, below, left, asker.dialect());
             let rows: Vec<RowRead> = asker.fetch(&statement, &args).await?;
-            found.extend(rows.iter().map(RowRead::place));
+            found.extend(rows.into_iter().map(RowRead::into_place));
             if found.len() >= most {
                 break;
             }

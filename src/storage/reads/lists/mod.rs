@@ -6,42 +6,29 @@
 //! through all of them. Only what is still missing then is looked for in the text index, where it is rare.
 
 mod asker;
+mod count;
 mod indexed;
 mod newest;
 mod scope;
 
 use std::collections::HashMap;
 
-use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::storage::error::StoreError;
 use crate::storage::ports::{More, OrderPage, OrderQuery, PageStart, Total};
 use crate::storage::rows::{ORDER_COLUMNS, OrderRow};
 use crate::storage::search::{self, Word};
-use crate::storage::statement::{Arg, Dialect, LazyStatement, Statement};
+use crate::storage::statement::{Arg, LazyStatement, Statement};
 
 use super::orders::with_lines;
 pub(in crate::storage) use asker::Asker;
 use indexed::Indexed;
 use newest::{Newest, Place};
-use scope::{Conditions, Filter, Part, Scope, test};
+use scope::{Conditions, Filter, Part, Scope};
 
 /// Orders a search walks past before it asks the text index. A page is full by then if one in a few dozen is found.
 const WALK: usize = 500;
-
-/// Orders that are walked past to count those found, where at least half of them are.
-const COUNT_WALK: i64 = 20_000;
-
-/// Orders of one status that are walked past to count those found, however few: less than to look up the status of every order that
-/// has the words, of which most are long delivered.
-const STATUS_WALK: i64 = 10_000;
-
-/// The same over several businesses, whose orders of a status are not counted beforehand.
-const SHORT_WALK: i64 = 2_000;
-
-/// The same where there is no text index to ask: a customer's own, however many.
-const LONG_WALK: i64 = 100_000;
 
 static BY_ID: LazyStatement = LazyStatement::new(|| {
     Statement::new(&format!("SELECT {ORDER_COLUMNS} FROM orders o WHERE o.id = {{any}}"))
@@ -50,22 +37,6 @@ static BY_ID: LazyStatement = LazyStatement::new(|| {
 #[derive(FromRow)]
 struct CountRow {
     n: i64,
-}
-
-#[derive(FromRow)]
-struct WalkedRow {
-    n: i64,
-    hits: i64,
-}
-
-#[derive(Serialize)]
-struct BusinessRow {
-    business: String,
-}
-
-/// What is left to count to, of one more than the most.
-fn counted_to(counted: u64) -> i64 {
-    i64::try_from((Total::MOST + 1).saturating_sub(counted)).unwrap_or(i64::MAX)
 }
 
 pub(in crate::storage) async fn page(asker: &Asker<'_>, query: &OrderQuery) -> Result<OrderPage, StoreError> {
@@ -167,56 +138,6 @@ impl List<'_> {
         Ok(rows.filter(|row| status.is_none_or(|status| row.has_status(status))).collect())
     }
 
-    /// How many orders there are without words.
-    async fn count(&self) -> Result<Total, StoreError> {
-        let counted = match self.parts().as_slice() {
-            [only] => self.count_part(*only, counted_to(0)).await?,
-            _ => {
-                let (statement, args) = self.merged("1 AS one", counted_to(0), "SELECT count(*) AS n");
-                let rows: Vec<CountRow> = self.asker.fetch(&statement, &args).await?;
-                rows.first().map_or(0, |row| row.n)
-            }
-        };
-        Ok(total_of(counted))
-    }
-
-    /// How many orders of a part there are, whatever their words, counted to `most`.
-    async fn count_part(&self, part: Part, most: i64) -> Result<i64, StoreError> {
-        let mut conditions = Conditions::after(Vec::new());
-        self.filter.put(part, &mut conditions);
-        let limit = conditions.arg(Arg::Int(most));
-        let text = format!(
-            "SELECT count(*) AS n FROM (SELECT 1 AS one FROM {} WHERE {} LIMIT {limit}) c",
-            part.orders(self.filter, self.asker.dialect()),
-            conditions.text
-        );
-        let rows: Vec<CountRow> = self.asker.fetch(&Statement::new(&text), &conditions.args).await?;
-        Ok(rows.first().map_or(0, |row| row.n))
-    }
-
-    /// Something over at most `most` orders of several businesses.
-    fn merged(&self, columns: &str, most: i64, select: &str) -> (Statement, Vec<Arg>) {
-        let rows: Vec<BusinessRow> = match &self.scope {
-            Scope::Businesses(all) => all.iter().map(|b| BusinessRow { business: b.to_string() }).collect(),
-            Scope::Customer(_) | Scope::All => Vec::new(),
-        };
-        let mut conditions = Conditions::after(vec![Arg::rows(&rows), Arg::Int(most)]);
-        self.filter.put_status(&mut conditions);
-        let of_one = format!("o.business_id = r.business AND {}", conditions.text);
-        let tests = search::tests(&self.words, self.asker.dialect());
-        let hit = test("o", &tests, &mut conditions, self.asker.dialect());
-        let hit = format!("CASE WHEN {hit} THEN 1 ELSE 0 END AS hit");
-        let postgres = format!(
-            "{select} FROM (SELECT {hit} FROM {{rows}} \
-             CROSS JOIN LATERAL (SELECT {columns} FROM orders o WHERE {of_one} LIMIT $2) o LIMIT $2) c"
-        );
-        let sqlite = format!(
-            "{select} FROM (SELECT {hit} FROM {{rows}} CROSS JOIN {} WHERE {of_one} LIMIT $2) c",
-            self.parts()[0].orders(self.filter, Dialect::Sqlite)
-        );
-        (Statement::apart("business text", &postgres, &sqlite), conditions.args)
-    }
-
     /// Orders with all the words.
     async fn found(
         &self,
@@ -226,103 +147,36 @@ impl List<'_> {
         limit: usize,
         counted: bool,
     ) -> Result<(Vec<OrderRow>, Option<Total>), StoreError> {
-        let indexed = if matches!(self.scope, Scope::Customer(_)) || !indexed::is_complete(self.asker).await?
-        {
-            None
-        } else {
-            Some(Indexed::new(self.asker, &self.scope, &self.words, self.filter).await?)
-        };
+        let has_index = !matches!(self.scope, Scope::Customer(_)) && indexed::is_complete(self.asker).await?;
         let wanted = skipped.saturating_add(limit + 1);
         let tests = search::tests(&self.words, self.asker.dialect());
         let mut newest = Newest::new(parts, below, self.filter, tests);
-        let far = if indexed.is_some() { WALK } else { usize::MAX };
-        newest.read(self.asker, wanted, far).await?;
+        newest.read(self.asker, wanted, if has_index { WALK } else { usize::MAX }).await?;
         let mut places: Vec<Place> = newest.hits().cloned().collect();
         let walked = places.len();
-        if let (Some(indexed), Some((_, last))) = (&indexed, newest.span())
-            && walked < wanted
+        let total_of = |places: usize| Total::of(u64::try_from(places).unwrap_or(u64::MAX));
+        let mut total = total_of(walked);
+        if let Some((first, last)) = newest.span()
             && !newest.has_ended()
+            && (counted || walked < wanted)
         {
-            places.extend(indexed.find(self.asker, last, wanted - walked).await?);
-        }
-        let total = match (counted, newest.has_ended(), newest.span()) {
-            (false, ..) => None,
-            (true, true, _) | (true, false, None) => {
-                Some(total_of(i64::try_from(walked).unwrap_or(i64::MAX)))
-            }
-            (true, false, Some((first, _))) => {
-                let (rows, first) = (newest.rows(), first.at);
-                Some(self.count_found(indexed.as_ref(), walked, rows, first).await?)
-            }
-        };
-        let places: Vec<&Place> = places.iter().skip(skipped).take(limit + 1).collect();
-        Ok((self.by_place(&places).await?, total))
-    }
-
-    /// How many there are, where `hits` were found among the first `rows`.
-    async fn count_found(
-        &self,
-        indexed: Option<&Indexed<'_>>,
-        hits: usize,
-        rows: usize,
-        newest: i64,
-    ) -> Result<Total, StoreError> {
-        let Some(indexed) = indexed else { return Ok(total_of(self.walked(LONG_WALK).await?.hits)) };
-        if self.filter.status.is_some() {
-            if let [only] = self.parts().as_slice() {
-                if self.count_part(*only, STATUS_WALK + 1).await? <= STATUS_WALK {
-                    return Ok(total_of(self.walked(STATUS_WALK).await?.hits));
-                }
+            let indexed = if has_index {
+                Some(Indexed::new(self.asker, &self.scope, &self.words, self.filter).await?)
             } else {
-                let WalkedRow { n, hits } = self.walked(SHORT_WALK).await?;
-                if n < SHORT_WALK {
-                    return Ok(total_of(hits));
-                }
+                None
+            };
+            if let Some(indexed) = &indexed
+                && walked < wanted
+            {
+                places.extend(indexed.find(self.asker, last, wanted - walked).await?);
+            }
+            if indexed.is_some() && places.len() < wanted {
+                total = total_of(places.len());
+            } else if counted {
+                total = self.count_found(indexed.as_ref(), walked, newest.rows(), first.at).await?;
             }
         }
-        // On SQLite the text index alone does not know the status: to walk past orders is less than to look each up there, as
-        // long as many of them are hits.
-        if 2 * hits >= rows && self.filter.status.is_some() && self.asker.dialect() == Dialect::Sqlite {
-            let WalkedRow { n, hits } = self.walked(COUNT_WALK).await?;
-            if n < COUNT_WALK || hits >= counted_to(0) {
-                return Ok(total_of(hits));
-            }
-        }
-        Ok(Total::of(indexed.count(self.asker, newest).await?))
+        let places: Vec<&Place> = places.iter().skip(skipped).take(limit + 1).collect();
+        Ok((self.by_place(&places).await?, counted.then_some(total)))
     }
-
-    /// How many of the newest `most` orders there are, and how many of them have the words.
-    async fn walked(&self, most: i64) -> Result<WalkedRow, StoreError> {
-        let dialect = self.asker.dialect();
-        let columns = match dialect {
-            Dialect::Postgres => "o.created_at, o.search",
-            Dialect::Sqlite => "o.created_at, o.words",
-        };
-        let select = "SELECT count(*) AS n, CAST(COALESCE(sum(c.hit), 0) AS BIGINT) AS hits";
-        let (statement, args) = match self.parts().as_slice() {
-            [only] => {
-                let mut conditions = Conditions::after(Vec::new());
-                self.filter.put(*only, &mut conditions);
-                let limit = conditions.arg(Arg::Int(most));
-                let inner = format!(
-                    "SELECT {columns} FROM {} WHERE {} ORDER BY {} DESC, o.id DESC LIMIT {limit}",
-                    only.orders(self.filter, dialect),
-                    conditions.text,
-                    only.time(dialect)
-                );
-                let hit = test("w", &search::tests(&self.words, dialect), &mut conditions, dialect);
-                let text = format!(
-                    "{select} FROM (SELECT CASE WHEN {hit} THEN 1 ELSE 0 END AS hit FROM ({inner}) w) c"
-                );
-                (Statement::new(&text), conditions.args)
-            }
-            _ => self.merged(columns, most, select),
-        };
-        let rows: Vec<WalkedRow> = self.asker.fetch(&statement, &args).await?;
-        Ok(rows.into_iter().next().unwrap_or(WalkedRow { n: 0, hits: 0 }))
-    }
-}
-
-fn total_of(counted: i64) -> Total {
-    Total::of(u64::try_from(counted).unwrap_or(0))
 }

@@ -1,11 +1,13 @@
 //! Walking along the indexes from the newest order back: one range, or several merged into one order.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::ids::OrderId;
 use crate::storage::error::StoreError;
-use crate::storage::rows::{AFTER_ALL, parse};
+use crate::storage::rows::{AFTER_ALL, corrupt};
 use crate::storage::statement::{Arg, Dialect, Statement};
 
 use super::asker::Asker;
@@ -41,9 +43,18 @@ pub(super) struct RowRead {
 }
 
 impl RowRead {
-    pub(super) fn place(&self) -> Place {
-        Place { at: self.created_at, id: self.id.clone() }
+    pub(super) fn into_place(self) -> Place {
+        Place { at: self.created_at, id: self.id }
     }
+}
+
+/// What was passed by of one range, as SQLite tells it: a row of an answer costs more there than what is in it, so that a whole range
+/// is one.
+#[derive(Debug, FromRow)]
+struct RangeRow {
+    business_id: String,
+    /// Nothing where there is no order.
+    orders: Option<String>,
 }
 
 #[derive(Debug)]
@@ -52,11 +63,30 @@ struct Passed {
     hit: bool,
 }
 
+impl Passed {
+    /// An order of a [`RangeRow`]: a digit that says whether it is a hit, its id and its time.
+    fn unpack(text: &str) -> Option<Self> {
+        let (hit, rest) = text.split_at_checked(1)?;
+        let (id, at) = rest.split_at_checked(OrderId::TEXT_LENGTH)?;
+        let place = Place { at: at.parse().ok()?, id: id.to_owned() };
+        Some(Self { place, hit: hit == "1" })
+    }
+}
+
 #[derive(Debug)]
 struct Walk {
     part: Part,
     below: Place,
     ended: bool,
+}
+
+impl Walk {
+    fn business(&self) -> Option<String> {
+        match self.part {
+            Part::Business(business) => Some(business.to_string()),
+            Part::Customer(_) | Part::All => None,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -120,7 +150,7 @@ impl Newest {
         } else if wanted.saturating_mul(walks) <= AT_ONCE {
             wanted
         } else {
-            (2 * wanted / walks + 1).max(4)
+            (wanted + wanted / 4).div_ceil(walks).max(4)
         };
         while !self.has_ended() && self.certain < rows && self.hits().count() < hits {
             self.step(asker, wanted, step).await?;
@@ -137,27 +167,7 @@ impl Newest {
         let due: Vec<usize> = (0..self.walks.len())
             .filter(|&i| if any { due(&self.walks[i]) } else { !self.walks[i].ended })
             .collect();
-        let (statement, args) = self.statement(&due, step, asker.dialect());
-        let rows: Vec<RowRead> = asker.fetch(&statement, &args).await?;
-        let mut read = vec![0; due.len()];
-        for row in rows {
-            let place = row.place();
-            let nth = match self.walks[due[0]].part {
-                Part::Business(_) if self.walks.len() > 1 => {
-                    let business = parse("orders.business_id", &row.business_id)?;
-                    due.iter().position(|&i| matches!(self.walks[i].part, Part::Business(b) if b == business))
-                }
-                _ => Some(0),
-            };
-            if let Some(nth) = nth {
-                read[nth] += 1;
-                let below = &mut self.walks[due[nth]].below;
-                if place < *below {
-                    below.clone_from(&place);
-                }
-            }
-            self.passed.push(Passed { place, hit: row.hit != 0 });
-        }
+        let read = self.fetch(asker, &due, step).await?;
         for (nth, &i) in due.iter().enumerate() {
             self.walks[i].ended = read[nth] < step;
         }
@@ -166,6 +176,61 @@ impl Newest {
         self.certain = unread
             .map_or(self.passed.len(), |unread| self.passed.partition_point(|row| row.place >= *unread));
         Ok(())
+    }
+
+    /// Passes by the next `step` rows of the ranges `due` and tells how many there were of each.
+    async fn fetch(
+        &mut self,
+        asker: &Asker<'_>,
+        due: &[usize],
+        step: usize,
+    ) -> Result<Vec<usize>, StoreError> {
+        let (statement, args) = self.statement(due, step, asker.dialect());
+        let mut read = vec![0; due.len()];
+        let mut lowest: Vec<Option<usize>> = vec![None; due.len()];
+        let of_businesses: HashMap<String, usize> = match self.walks.len() {
+            1 => HashMap::new(),
+            _ => due
+                .iter()
+                .enumerate()
+                .filter_map(|(nth, &i)| Some((self.walks[i].business()?, nth)))
+                .collect(),
+        };
+        let nth = |business: &str| {
+            if of_businesses.is_empty() { Some(0) } else { of_businesses.get(business).copied() }
+        };
+        let mut pass = |nth: Option<usize>, row: Passed| {
+            if let Some(nth) = nth {
+                read[nth] += 1;
+                if lowest[nth].is_none_or(|lowest| row.place < self.passed[lowest].place) {
+                    lowest[nth] = Some(self.passed.len());
+                }
+            }
+            self.passed.push(row);
+        };
+        match asker.dialect() {
+            Dialect::Postgres => {
+                let rows: Vec<RowRead> = asker.fetch(&statement, &args).await?;
+                for row in rows {
+                    pass(nth(&row.business_id), Passed { hit: row.hit != 0, place: row.into_place() });
+                }
+            }
+            Dialect::Sqlite => {
+                let ranges: Vec<RangeRow> = asker.fetch(&statement, &args).await?;
+                for range in ranges {
+                    let nth = nth(&range.business_id);
+                    for order in range.orders.iter().flat_map(|orders| orders.split(',')) {
+                        pass(nth, Passed::unpack(order).ok_or_else(|| corrupt("orders.id"))?);
+                    }
+                }
+            }
+        }
+        for (&i, lowest) in due.iter().zip(lowest) {
+            if let Some(lowest) = lowest {
+                self.walks[i].below.clone_from(&self.passed[lowest].place);
+            }
+        }
+        Ok(read)
     }
 
     fn statement(&self, due: &[usize], step: usize, dialect: Dialect) -> (Statement, Vec<Arg>) {
@@ -190,16 +255,19 @@ impl Newest {
                 conditions.text
             );
             let hit = test("w", &self.tests, &mut conditions, dialect);
-            return (Statement::new(&select("w", &hit, &format!("({inner}) w"))), conditions.args);
+            let text = match dialect {
+                Dialect::Postgres => select("w", &hit, &format!("({inner}) w")),
+                Dialect::Sqlite => {
+                    format!("SELECT '' AS business_id, {} AS orders FROM ({inner}) w", packed("w", &hit))
+                }
+            };
+            return (Statement::new(&text), conditions.args);
         }
         let rows: Vec<WalkRow<'_>> = due
             .iter()
             .map(|&i| &self.walks[i])
-            .filter_map(|walk| match walk.part {
-                Part::Business(business) => {
-                    Some(WalkRow { business: business.to_string(), at: walk.below.at, id: &walk.below.id })
-                }
-                Part::Customer(_) | Part::All => None,
+            .filter_map(|walk| {
+                Some(WalkRow { business: walk.business()?, at: walk.below.at, id: &walk.below.id })
             })
             .collect();
         let mut conditions = Conditions::after(vec![Arg::rows(&rows), limit]);
@@ -208,29 +276,25 @@ impl Newest {
             "o.business_id = r.business AND (o.created_at, o.id) < (r.at, r.id) AND {} {order} $2",
             conditions.text
         );
-        let row = match dialect {
-            Dialect::Postgres => "x",
-            Dialect::Sqlite => "o",
-        };
-        let hit = test(row, &self.tests, &mut conditions, dialect);
+        let hit = test("w", &self.tests, &mut conditions, dialect);
         let postgres =
-            format!("{{rows}} CROSS JOIN LATERAL (SELECT {columns}{tested} FROM orders o WHERE {of_one}) x");
-        // SQLite cannot join what depends on the row before it, but can unpack a list that does: each order as one text, so that
-        // neither the order is looked up again nor a list within a list read.
+            format!("{{rows}} CROSS JOIN LATERAL (SELECT {columns}{tested} FROM orders o WHERE {of_one}) w");
+        // SQLite cannot join what depends on the row before it, but can make a text of it.
         let orders = self.walks[0].part.orders(self.filter, Dialect::Sqlite);
-        let hits = format!(
-            "SELECT CASE WHEN {hit} THEN 1 ELSE 0 END || o.id || o.created_at AS text FROM {orders} WHERE {of_one}"
-        );
         let sqlite = format!(
-            "SELECT substr(j.value, 2, {ID}) AS id, CAST(substr(j.value, 2 + {ID}) AS INTEGER) AS created_at, \
-             r.business AS business_id, CAST(substr(j.value, 1, 1) AS INTEGER) AS hit \
-             FROM {{rows}} CROSS JOIN json_each((SELECT json_group_array(w.text) FROM ({hits}) w)) j",
-            ID = OrderId::TEXT_LENGTH
+            "SELECT r.business AS business_id, \
+             (SELECT {} FROM (SELECT {columns}{tested} FROM {orders} WHERE {of_one}) w) AS orders FROM {{rows}}",
+            packed("w", &hit)
         );
         let statement =
-            Statement::apart("business text, at int, id text", &select("x", &hit, &postgres), &sqlite);
+            Statement::apart("business text, at int, id text", &select("w", &hit, &postgres), &sqlite);
         (statement, conditions.args)
     }
+}
+
+/// All of a range as one text, for [`Passed::unpack`].
+fn packed(row: &str, hit: &str) -> String {
+    format!("group_concat(CASE WHEN {hit} THEN 1 ELSE 0 END || {row}.id || {row}.created_at, ',')")
 }
 
 fn select(row: &str, hit: &str, from: &str) -> String {
@@ -238,4 +302,21 @@ fn select(row: &str, hit: &str, from: &str) -> String {
         "SELECT {row}.id, {row}.created_at, {row}.business_id, CAST(CASE WHEN {hit} THEN 1 ELSE 0 END AS BIGINT) AS hit \
          FROM {from}"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_unpacked_into_what_was_packed() {
+        let id = format!("ord_{}", "0".repeat(32));
+        for (hit, at) in [(true, 1_700_000_000_000_000), (false, 0), (true, -5)] {
+            let row = Passed::unpack(&format!("{}{id}{at}", u8::from(hit))).unwrap();
+            assert_eq!((row.hit, row.place), (hit, Place { at, id: id.clone() }));
+        }
+        for broken in ["", "1", "1ord_1", &format!("1{id}"), &format!("1{id}x")] {
+            assert!(Passed::unpack(broken).is_none(), "{broken}");
+        }
+    }
 }
