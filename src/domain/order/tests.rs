@@ -1,9 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::business::{
-    Acceptance, Business, BusinessContact, BusinessState, Location, MenuItem, Zone,
-};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Zone};
 use crate::domain::delivery::{DeliveredBy, DeliveryStatus};
 use crate::domain::event::EventType;
 use crate::domain::ids::{BusinessId, EventId, NotificationId, OrderId, UserId};
