@@ -1,5 +1,7 @@
 //! Actors: shells over plain minds. Each is reached through its handle.
 
+pub mod cluster_bridge;
+pub mod commit_fanout;
 mod fatal;
 pub mod jobs;
 mod mailbox;
@@ -9,5 +11,5 @@ pub mod session;
 pub mod settings;
 
 pub use fatal::{FatalGuard, FatalSignal};
-pub use mailbox::NotTaken;
+pub use mailbox::SendError;
 pub use settings::Settings;

@@ -12,7 +12,7 @@ use crate::domain::cursor::PROOF_MARK;
 use crate::domain::private::Private;
 use crate::domain::room::RoomId;
 
-use super::refresh::hmac_sha256;
+use super::refresh_token::hmac_sha256;
 
 /// Derives a key of its own, so that one secret may serve several purposes.
 const DOMAIN: &[u8] = b"bellhop stream proof v1";

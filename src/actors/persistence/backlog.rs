@@ -1,10 +1,10 @@
-//! How long commands wait, for whoever wants to know before making one.
+//! The waiting time of each lane, readable before a command is made.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long new work would wait in each lane: told by the actor, read from any thread without waiting. What is read is a
-/// moment old; the queue itself decides.
+/// How long new work would wait in each lane: set by the actor, read from any thread without waiting. The value read may be out
+/// of date by a moment; the queue itself decides.
 #[derive(Debug)]
 pub(super) struct Backlog {
     origin: Instant,

@@ -3,10 +3,12 @@
 
 mod actor;
 mod backlog;
-mod lane;
+mod batch_builder;
 mod messages;
 mod permits;
+mod settings;
 mod state;
+mod writer_task;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -35,11 +37,11 @@ use crate::telemetry::Metrics;
 
 use super::FatalSignal;
 use super::mailbox::Mailbox;
-use super::settings::PersistenceSettings;
 use actor::PersistenceActor;
 use backlog::Backlog;
 use messages::{Drain, Job, LaneIdle, Submit, Waiter};
 use permits::Permits;
+pub use settings::PersistenceSettings;
 use state::{Class, QueueLimits};
 
 /// Most sign-ins in one command: a row of each is locked until the transaction ends.
@@ -78,15 +80,15 @@ pub const DEADLINE: Duration = Duration::from_secs(5);
 /// What the caller adds to [`DEADLINE`] so that the queue's own answer arrives first.
 const ANSWER_MARGIN: Duration = Duration::from_millis(200);
 
-/// Hears of every commit, in commit order for each lane, before the callers do. Must return soon: the lane waits.
-pub trait CommitObserver: Send + Sync + 'static {
-    /// These commands were committed with these outcomes, and rooms have these events to hear.
+/// Called for every commit, in commit order for each lane, before the callers are answered. Must return soon: the lane waits.
+pub trait CommitListener: Send + Sync + 'static {
+    /// These commands were committed with these outcomes; `events` are the numbered events of the same transaction.
     fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>);
 
     /// A COMMIT of these commands had no answer. They are tried until it is known what became of them, which can take as
     /// long as the store is away; until then they may have happened. Called once, before [`Self::committed`]
     /// if they did.
-    fn uncertain(&self, commands: &[Command]);
+    fn commit_unknown(&self, commands: &[Command]);
 }
 
 /// The handle: cheap to clone, safe to use from any thread.
@@ -109,7 +111,7 @@ impl Persistence {
         store: &Arc<dyn Store>,
         lanes: usize,
         settings: &PersistenceSettings,
-        observer: Arc<dyn CommitObserver>,
+        listener: Arc<dyn CommitListener>,
         metrics: Metrics,
         fatal: FatalSignal,
     ) -> Result<Self, StoreError> {
@@ -137,7 +139,7 @@ impl Persistence {
         // What lanes report must never be refused; permits bound the rest.
         let mailbox = Mailbox::start_in(&arbiter.handle(), capacity + lanes + 2, actor);
         for (lane, (writer, receiver)) in writers.into_iter().enumerate() {
-            let (observer, metrics, back) = (observer.clone(), metrics.clone(), mailbox.clone());
+            let (listener, metrics, back) = (listener.clone(), metrics.clone(), mailbox.clone());
             let guard = fatal.guard("a writer lane");
             Arbiter::new().spawn(async move {
                 let idle = move |ended| {
@@ -145,7 +147,7 @@ impl Persistence {
                         tracing::error!(lane, %error, "a lane could not report");
                     }
                 };
-                lane::run(writer, receiver, observer, metrics, idle).await;
+                writer_task::run(writer, receiver, listener, metrics, idle).await;
                 guard.disarm();
                 actix::prelude::Arbiter::current().stop();
             });
@@ -292,7 +294,7 @@ impl Persistence {
         }
     }
 
-    /// Ends a sign-in. The observer hears of it before this returns, so its tokens are refused by then.
+    /// Ends a sign-in. The listener is called before this returns, so its tokens are refused by then.
     pub async fn end_session(&self, session: SessionId) -> Result<Removal, SubmitError> {
         self.removal(session, Action::EndSession { session }).await
     }
@@ -390,7 +392,7 @@ impl Persistence {
         }
     }
 
-    /// Ends a membership. The observer hears of it before this returns, so its sockets are being closed by then.
+    /// Ends a membership. The listener is called before this returns, so its sockets are being closed by then.
     pub async fn remove_member(&self, business: BusinessId, user: UserId) -> Result<Removal, SubmitError> {
         self.removal(business, Action::RemoveMember { business, user }).await
     }

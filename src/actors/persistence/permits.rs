@@ -1,4 +1,4 @@
-//! How many commands of each class may be queued or under way.
+//! The bound of each class on commands that are queued or under way.
 
 use std::sync::Arc;
 

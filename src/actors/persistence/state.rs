@@ -1,17 +1,19 @@
-//! The mind of persistence: which commands wait, which go next, which are told no.
+//! The state of persistence: which commands wait, which go next, which are refused.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// What goes before what.
+use super::batch_builder::BatchBuilder;
+
+/// The order in which commands leave the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Class {
     /// Finishes what was begun: moves of orders, ends of sign-ins. Goes first.
     Finishing,
-    /// What devices say they got. Goes next.
+    /// Acknowledgements of devices. Goes next.
     Acknowledging,
-    /// Begins something, and is told no when it would wait too long.
+    /// Begins something, and is refused when it would wait too long.
     NewWork,
 }
 
@@ -48,8 +50,8 @@ const NEWEST_BATCH: u32 = 8;
 pub(super) enum Refusal {
     /// As many commands or bytes wait as may.
     Full,
-    /// The oldest command waits longer than new work may be let in behind, the new one would, or its key's part of what
-    /// may wait is taken.
+    /// New work would wait longer than `max_wait`: the oldest command already does, the queue is too long, or this key has
+    /// used its share.
     TooLong,
 }
 
@@ -234,7 +236,7 @@ impl<T> LaneQueue<T> {
     /// Takes the next batch: class by class, each key in order and with at most half a batch while others
     /// wait. Takes at least one command if any waits, however large.
     pub(super) fn take_batch(&mut self) -> Vec<T> {
-        let mut taken = Taken { bytes: 0, batch: Vec::new(), limits: self.limits };
+        let mut taken = BatchBuilder::new(self.limits);
         for queue in [&mut self.finishing, &mut self.acknowledging, &mut self.new_work] {
             let mut passed_over = VecDeque::new();
             let mut per_key: HashMap<FairnessKey, usize> = HashMap::new();
@@ -264,27 +266,7 @@ impl<T> LaneQueue<T> {
                 queue.push_front(waiting);
             }
         }
-        taken.batch.into_iter().map(|waiting| self.gone(waiting)).collect()
-    }
-}
-
-struct Taken<T> {
-    limits: QueueLimits,
-    bytes: usize,
-    batch: Vec<Waiting<T>>,
-}
-
-impl<T> Taken<T> {
-    /// Adds to the batch, or gives back what does not fit any more.
-    fn add(&mut self, waiting: Waiting<T>) -> Option<Waiting<T>> {
-        let full = self.batch.len() >= self.limits.batch_commands
-            || (!self.batch.is_empty() && self.bytes + waiting.bytes > self.limits.batch_bytes);
-        if full {
-            return Some(waiting);
-        }
-        self.bytes += waiting.bytes;
-        self.batch.push(waiting);
-        None
+        taken.commands.into_iter().map(|waiting| self.gone(waiting)).collect()
     }
 }
 

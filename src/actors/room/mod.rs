@@ -24,7 +24,7 @@ use crate::protocol::event::{EncodedEvent, RoomEvent};
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
 
-use super::mailbox::{Mailbox, NotTaken};
+use super::mailbox::{Mailbox, SendError};
 use super::persistence::Persistence;
 use super::session::Postbox;
 use super::settings::RoomSettings;
@@ -150,8 +150,8 @@ impl Rooms {
             let published = Published { event: EncodedEvent::new(event), committed_at };
             match room.offer(Publish(published)) {
                 Ok(()) => {}
-                Err(NotTaken::Full) => tracing::warn!(room = %event.room, "a room's mailbox is full"),
-                Err(NotTaken::Gone) => self.deps.registry.remove_stopped(&event.room),
+                Err(SendError::Full) => tracing::warn!(room = %event.room, "a room's mailbox is full"),
+                Err(SendError::Closed) => self.deps.registry.remove_stopped(&event.room),
             }
         }
     }
@@ -224,8 +224,8 @@ impl Rooms {
                     Ok(Err(_)) => {}
                     Err(_) => return Err(RoomError::Busy),
                 },
-                Err(NotTaken::Full) => return Err(RoomError::Busy),
-                Err(NotTaken::Gone) => {}
+                Err(SendError::Full) => return Err(RoomError::Busy),
+                Err(SendError::Closed) => {}
             }
         }
         Err(RoomError::Busy)

@@ -23,11 +23,11 @@ use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
 use crate::protocol::websocket::{Decoder, Incoming, pong_frame};
 
-use super::access::{RoomAccess, room_access};
 use super::board::{Membership, SessionKey, Switchboard};
 use super::effect::{Effect, Opening, Price};
 use super::line::{Errand, Line, Stream, reason_of};
 use super::state::SessionState;
+use crate::auth::authorization::{RoomAccess, room_access};
 
 /// Bytes read at once, into a buffer that all sessions of a thread share.
 const SCRATCH: usize = 64 * 1024;

@@ -1,7 +1,6 @@
 //! Sessions: one actor for each socket, on the worker thread that owns the socket; and readers, which long polls and
 //! event streams take their events from.
 
-mod access;
 mod actor;
 mod board;
 mod changes;
@@ -28,9 +27,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
 use crate::actors::FatalSignal;
-use crate::domain::access::Principal;
+use crate::auth::authenticator::Authenticator;
 use crate::domain::ids::{SessionId, UserId};
-use crate::domain::time::Timestamp;
 use crate::storage::cache::CachedReads;
 use crate::telemetry::Metrics;
 
@@ -40,19 +38,10 @@ use super::settings::SessionSettings;
 
 use changes::{Change, Changes};
 
-pub use access::{RoomAccess, room_access};
 pub use board::Switchboard;
 pub use effect::Opening;
 pub use postman::Postbox;
 pub use reader::{Ending, Portion, Reader, Step};
-
-/// Checks access tokens that clients send over an open socket.
-pub trait Credentials: Send + Sync + 'static {
-    /// Whose token it is and until when it holds; `None` when it does not hold now.
-    fn check(&self, token: &str, now: Timestamp) -> Option<(Principal, Timestamp)>;
-    /// Whether a sign-in has ended while tokens of it could still hold.
-    fn has_ended(&self, session: SessionId) -> bool;
-}
 
 /// The quota of frames that reach the store: one for each user, over all their sockets.
 pub trait FrameQuota: Send + Sync + 'static {
@@ -69,7 +58,7 @@ pub struct SessionDeps {
     rooms: Rooms,
     persistence: Persistence,
     reads: CachedReads,
-    credentials: Arc<dyn Credentials>,
+    credentials: Authenticator,
     frame_quota: Arc<dyn FrameQuota>,
     settings: Arc<SessionSettings>,
     changes: Arc<Changes>,
@@ -96,7 +85,7 @@ impl Sessions {
         rooms: Rooms,
         persistence: Persistence,
         reads: CachedReads,
-        credentials: Arc<dyn Credentials>,
+        credentials: Authenticator,
         frame_quota: Arc<dyn FrameQuota>,
         settings: SessionSettings,
         metrics: Metrics,

@@ -12,7 +12,7 @@ use actix::prelude::{
 use tokio::sync::oneshot;
 
 use crate::actors::fatal::FatalGuard;
-use crate::actors::mailbox::{Mailbox, NotTaken};
+use crate::actors::mailbox::{Mailbox, SendError};
 use crate::actors::persistence::SubmitError;
 use crate::actors::room::Published;
 use crate::domain::cursor::Cursor;
@@ -63,12 +63,12 @@ impl Postbox {
     }
 
     /// Sends an event to the members of a room on this thread; refused when too much waits there.
-    pub(in crate::actors) fn deliver(&self, room: RoomId, published: Published) -> Result<(), NotTaken> {
+    pub(in crate::actors) fn deliver(&self, room: RoomId, published: Published) -> Result<(), SendError> {
         self.offer(Post::Event(room, published))
     }
 
     /// Tells the members of a room on this thread where it stands.
-    pub(in crate::actors) fn position(&self, room: RoomId, head: Cursor) -> Result<(), NotTaken> {
+    pub(in crate::actors) fn position(&self, room: RoomId, head: Cursor) -> Result<(), SendError> {
         self.offer(Post::Position(room, head))
     }
 
@@ -80,20 +80,20 @@ impl Postbox {
 
     /// Tells what is not repeated, however many events wait there: room is kept for it ([`KEPT_FREE`]). Refused when that
     /// is taken too or the thread is gone.
-    pub(super) fn tell(&self, post: Post) -> Result<(), NotTaken> {
+    pub(super) fn tell(&self, post: Post) -> Result<(), SendError> {
         self.send(post, MAILBOX + KEPT_FREE)
     }
 
     /// Tells what is asked again if it gets lost; refused when too much waits there.
-    pub(super) fn offer(&self, post: Post) -> Result<(), NotTaken> {
+    pub(super) fn offer(&self, post: Post) -> Result<(), SendError> {
         self.send(post, MAILBOX)
     }
 
     /// Sends while fewer than `most` wait.
-    fn send(&self, post: Post, most: usize) -> Result<(), NotTaken> {
+    fn send(&self, post: Post, most: usize) -> Result<(), SendError> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= most {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(NotTaken::Full);
+            return Err(SendError::Full);
         }
         self.mailbox.offer(post).inspect_err(|_| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);

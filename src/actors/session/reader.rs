@@ -19,12 +19,12 @@ use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frames::JoinedRoom;
 
-use super::access::{RoomAccess, room_access};
 use super::board::{SessionKey, Switchboard};
 use super::clock::{EXPIRY_GRACE, instant_of};
 use super::effect::Delivery;
 use super::follow::{Follow, Heard, Start};
 use super::memory::QueuedBytes;
+use crate::auth::authorization::{RoomAccess, room_access};
 
 /// Why a reader ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

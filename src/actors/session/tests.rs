@@ -9,14 +9,18 @@ use secrecy::SecretBox;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 
 use super::*;
-use crate::actors::persistence::CommitObserver;
+use crate::actors::persistence::CommitListener;
 use crate::actors::settings::{PersistenceSettings, RoomSettings};
-use crate::domain::access::{MemberRole, Role};
+use crate::auth::last_seen::LastSeen;
+use crate::auth::revocations::Revocations;
+use crate::auth::token::{TokenKey, TokenSettings, Tokens};
+use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Zone};
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::cipher::Cipher;
 use crate::storage::command::{Action, Approval, Command, NewUser, Outcome};
@@ -24,22 +28,15 @@ use crate::storage::settings::CacheSettings;
 
 struct NobodyHears;
 
-impl CommitObserver for NobodyHears {
+impl CommitListener for NobodyHears {
     fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
-    fn uncertain(&self, _: &[Command]) {}
+    fn commit_unknown(&self, _: &[Command]) {}
 }
 
-/// Sign-ins never end by themselves.
-struct NobodyEnds;
-
-impl Credentials for NobodyEnds {
-    fn check(&self, _: &str, _: Timestamp) -> Option<(Principal, Timestamp)> {
-        None
-    }
-
-    fn has_ended(&self, _: SessionId) -> bool {
-        false
-    }
+/// No token is valid, and no login session ends by itself.
+fn nobody_signs_in() -> Authenticator {
+    let tokens = Tokens::new(TokenKey::hs256(&[3; 32]).unwrap(), TokenSettings::default());
+    Authenticator::new(Arc::new(tokens), Revocations::new(Duration::ZERO), LastSeen::default())
 }
 
 struct Hub {
@@ -95,7 +92,7 @@ impl Hub {
             rooms,
             persistence.clone(),
             reads,
-            Arc::new(NobodyEnds),
+            nobody_signs_in(),
             Arc::new(NoQuota),
             limits,
             metrics,

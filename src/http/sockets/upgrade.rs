@@ -15,7 +15,8 @@ use futures_util::SinkExt as _;
 use serde::Deserialize;
 use tracing::Instrument as _;
 
-use crate::actors::session::{self, Opening, Reader, RoomAccess, Sessions, Switchboard, room_access};
+use crate::actors::session::{self, Opening, Reader, Sessions, Switchboard};
+use crate::auth::authorization::{RoomAccess, room_access};
 use crate::auth::token::TicketClaims;
 use crate::domain::access::Principal;
 use crate::domain::address::AddressBlock;
@@ -292,7 +293,7 @@ impl SocketGate {
             (Some(token), _, _) => self.access_token(token, now),
             (None, Some(ticket), _) => {
                 let claims = self.api.ticket_claims(ticket, now)?;
-                self.api.activity.seen(claims.principal.session, now);
+                self.api.last_seen.touch(claims.principal.session, now);
                 Ok(Shown {
                     principal: claims.principal,
                     device: claims.device.clone(),
@@ -310,7 +311,7 @@ impl SocketGate {
 
     fn access_token(&self, token: &str, now: Timestamp) -> Result<Shown, ApiError> {
         let claims = self.api.access_claims(token, now)?;
-        self.api.activity.used(&claims, now);
+        self.api.last_seen.record_use(&claims, now);
         Ok(Shown {
             principal: claims.principal,
             device: claims.device,

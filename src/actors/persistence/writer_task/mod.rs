@@ -1,5 +1,5 @@
-//! A writer lane: runs batches one after the other in a task of its own, so that nobody who stops waiting can
-//! cancel a transaction.
+//! The task of a writer lane: runs batches one after the other, so that a caller that stops waiting cannot cancel a
+//! transaction.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::storage::{Attempt, Lane, StoreError};
 use crate::telemetry::Metrics;
 
 use super::messages::{BatchEnd, Job};
-use super::{CommitObserver, SubmitError};
+use super::{CommitListener, SubmitError};
 
 /// First pause before asking again about a COMMIT whose answer was lost; doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -20,17 +20,17 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// Once a part of a batch has failed, nothing of the batch is begun after this: most of what callers wait.
 const SLOW_BATCH: Duration = Duration::from_secs(4);
 
-/// Runs every batch that comes until the sender is dropped; `idle` hears of each when it has ended.
+/// Runs every batch that comes until the sender is dropped, and calls `idle` at the end of each.
 pub(super) async fn run(
     mut lane: Box<dyn Lane>,
     mut batches: mpsc::Receiver<Vec<Job>>,
-    observer: std::sync::Arc<dyn CommitObserver>,
+    listener: std::sync::Arc<dyn CommitListener>,
     metrics: Metrics,
     idle: impl Fn(BatchEnd),
 ) {
     while let Some(batch) = batches.recv().await {
         metrics.persistence_batch_size.observe(batch.len() as f64);
-        idle(run_batch(lane.as_mut(), batch, observer.as_ref(), &metrics).await);
+        idle(run_batch(lane.as_mut(), batch, listener.as_ref(), &metrics).await);
     }
 }
 
@@ -47,7 +47,7 @@ struct Part {
 async fn run_batch(
     lane: &mut dyn Lane,
     batch: Vec<Job>,
-    observer: &dyn CommitObserver,
+    listener: &dyn CommitListener,
     metrics: &Metrics,
 ) -> BatchEnd {
     let began = Instant::now();
@@ -62,10 +62,10 @@ async fn run_batch(
         }
         let (commands, waiters): (Vec<Command>, Vec<_>) =
             jobs.into_iter().map(|j| (j.command, j.waiter)).unzip();
-        let error = match run_to_an_end(lane, &commands, &mut attempt, observer, metrics).await {
+        let error = match run_to_an_end(lane, &commands, &mut attempt, listener, metrics).await {
             Ok(committed) => {
                 let Committed { outcomes, events } = committed;
-                observer.committed(&commands, &outcomes, events);
+                listener.committed(&commands, &outcomes, events);
                 for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
                     waiter.answer(Ok(outcome));
                 }
@@ -116,8 +116,8 @@ async fn run_batch(
     ended
 }
 
-/// What has to be answered soon, and what can be done later, which is also what may be large; when they are all of one kind,
-/// two halves.
+/// Commands whose callers wait, and commands that can wait, which may also be the large ones; two halves when all are of one
+/// kind.
 fn divided(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let (later, mut soon): (Vec<Job>, Vec<Job>) =
         jobs.into_iter().partition(|job| job.command.action.can_wait());
@@ -135,7 +135,7 @@ async fn run_to_an_end(
     lane: &mut dyn Lane,
     commands: &[Command],
     attempt: &mut Attempt,
-    observer: &dyn CommitObserver,
+    listener: &dyn CommitListener,
     metrics: &Metrics,
 ) -> Result<Committed, StoreError> {
     let mut pause = FIRST_PAUSE;
@@ -152,7 +152,7 @@ async fn run_to_an_end(
             Err(StoreError::OutcomeUnknown(cause)) => {
                 tracing::warn!(cause, "a commit had no answer; asking again");
                 if *attempt == Attempt::First {
-                    observer.uncertain(commands);
+                    listener.commit_unknown(commands);
                 }
                 *attempt = Attempt::AfterUnknown;
             }
