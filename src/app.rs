@@ -24,7 +24,6 @@ use crate::actors::persistence::Persistence;
 use crate::actors::session::Sessions;
 use crate::config::Settings;
 use crate::http::limits::LocalLimits;
-use crate::http::server::Listening;
 use crate::http::sockets::{Admission, SocketGate};
 use crate::http::state::{Phase, Readiness};
 use crate::storage::Store;
@@ -45,7 +44,7 @@ pub use errors::{RunError, StartError};
 pub struct Stopper(CancellationToken);
 
 impl Stopper {
-    /// Not ready, no new sockets, clients told when to come back, writers flushed. Calling it again changes nothing.
+    /// Begins the drain that [`App::run`] describes. Calling it again changes nothing.
     pub fn stop(&self) {
         self.0.cancel();
     }
@@ -77,9 +76,7 @@ impl App {
     /// # Errors
     /// When the port, the database or a setting does not work; nothing keeps running then.
     pub async fn build(settings: Settings) -> Result<Self, StartError> {
-        let bind = |address| Listening::bind(address).map_err(|cause| StartError::Listen { address, cause });
-        let listening = bind(SocketAddr::new(settings.http.server.host, settings.http.server.port))?;
-        let ops = settings.http.ops.address().map(bind).transpose()?;
+        let (listening, ops) = build::listen(&settings)?;
         let (address, ops_address) = (listening.address, ops.as_ref().map(|ops| ops.address));
         let metrics = Metrics::new(&settings.storage.data.dir);
         initial_series::begin_at_zero(&metrics);
@@ -119,12 +116,12 @@ impl App {
         })
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where operators' routes are, if they have a listener of their own.
+    /// The address of the operators' routes, if they have a listener of their own.
     pub fn ops_address(&self) -> Option<SocketAddr> {
         self.ops_address
     }

@@ -59,7 +59,7 @@ impl CommitFanout {
     }
 
     /// Lets the sockets of a user ask again whether they may be in their rooms; those that may not close (4003).
-    pub(super) fn check_rooms(&self, user: UserId) {
+    pub(super) fn recheck_access(&self, user: UserId) {
         if let Some(sessions) = self.sessions.get() {
             sessions.check_rooms(user);
         }
@@ -103,12 +103,12 @@ impl CommitFanout {
         }
     }
 
-    /// What follows from a write that cannot be refused, or that removed what it was to remove.
+    /// The consequences of a write that cannot be refused, or that removed something.
     fn done(&self, write: &Action) {
         match write {
             Action::EndSession { session } => self.session_ended(*session),
             Action::RemoveMember { user, .. } => {
-                self.check_rooms(*user);
+                self.recheck_access(*user);
                 self.bus.publish(BusMessage::Control(ControlMessage::MembershipsChanged(*user)));
             }
             Action::PostNotification(_) => {

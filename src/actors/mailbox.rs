@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix::dev::{ToEnvelope, channel};
 use actix::prelude::{Actor, Addr, ArbiterHandle, Context, Handler, Message};
 
-/// Why a message was not sent.
+/// The reason a message was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The mailbox is at its capacity.

@@ -1,5 +1,6 @@
 //! The stages of a start, each given what the one before it made.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,17 +26,26 @@ use crate::bus::InProcessBus;
 use crate::config::Settings;
 use crate::domain::time::Timestamp;
 use crate::http::limits::LocalLimits;
+use crate::http::server::Listening;
 use crate::http::state::{Api, Parts, Readiness};
 use crate::storage::Store;
 use crate::storage::cache::CachedReads;
 use crate::telemetry::Metrics;
 
-use super::StartError;
 use super::database::Database;
 use super::equal_addresses;
+use super::errors::StartError;
 use super::frame_quota::FrameLimits;
 use super::last_seen_flusher::LastSeenFlusher;
 use super::revocation_poller::{Horizon, RevocationPoller, prune};
+
+/// Binds the port, and the one of the operators' routes if there is one.
+pub(super) fn listen(settings: &Settings) -> Result<(Listening, Option<Listening>), StartError> {
+    let bind = |address| Listening::bind(address).map_err(|cause| StartError::Listen { address, cause });
+    let server = &settings.http.server;
+    let listening = bind(SocketAddr::new(server.host, server.port))?;
+    Ok((listening, settings.http.ops.address().map(bind).transpose()?))
+}
 
 /// Everything that proves who asks, made from the operator's secret.
 pub(super) struct Auth {
@@ -121,15 +131,9 @@ impl Actors {
         let (revocations, counted) = (auth.revocations.clone(), metrics.clone());
         let fanout = Arc::new(CommitFanout::new(reads.clone(), rooms.clone(), revocations, counted, bus));
         let lanes = settings.storage.writer_lanes();
-        let persistence = Persistence::start(
-            store,
-            lanes,
-            &actors.persistence,
-            fanout.clone(),
-            metrics.clone(),
-            fatal.clone(),
-        )
-        .await?;
+        let (listener, counted) = (fanout.clone(), metrics.clone());
+        let persistence =
+            Persistence::start(store, lanes, &actors.persistence, listener, counted, fatal.clone()).await?;
         rooms.write_through(persistence.clone());
         let sessions = Sessions::new(
             rooms.clone(),

@@ -17,7 +17,7 @@ use crate::storage::settings::DatabaseLocation;
 use crate::storage::{Store, StoreError, postgres, sqlite};
 use crate::telemetry::Metrics;
 
-use super::StartError;
+use super::errors::StartError;
 use super::hub_lock::HubLock;
 
 /// The opened database and what goes with it.
@@ -135,10 +135,10 @@ fn make_folder(database: &Path, data: &Path) -> Result<(), StartError> {
     }
 }
 
-/// How often a database that is away is looked for at the start.
+/// Pause between attempts to reach a database that is away at the start.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often it is said that it is still away.
+/// Pause between log lines about it.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// Brings the schema up to date. For a server that is away it waits as long as it takes, and answers meanwhile on the port

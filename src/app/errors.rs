@@ -1,4 +1,4 @@
-//! Why the hub could not start, and why it ended without being told to.
+//! Errors of a start and of a run.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,23 +9,23 @@ use crate::auth::token::WeakSecret;
 use crate::storage::StoreError;
 use crate::storage::cipher::KeysError;
 
-/// Why the hub could not start.
+/// The reason the hub could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The port is in use, or the address is not of this machine.
     #[error("could not listen on {address}: {cause}{}", listen_advice(.cause))]
     Listen {
-        /// What was tried.
+        /// The address that was tried.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
     /// The database is away or none, or its schema could not be brought up to date.
     #[error("{place} cannot be used: {cause}")]
     Database {
-        /// Which and where, without a password.
+        /// The database and its address, without a password.
         place: String,
-        /// What the database or the system said.
+        /// The error of the database or the system.
         cause: String,
     },
     /// Another hub runs on the same SQLite file.
@@ -76,7 +76,7 @@ impl From<PasswordSettingsError> for StartError {
     }
 }
 
-/// Why the hub ended without being told to.
+/// The reason the hub ended without being told to.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A part died without which an order could be lost.

@@ -17,7 +17,7 @@ const STORE_EVERY: Duration = Duration::from_secs(60);
 /// First uses of new tokens are stored this often: until then a node that asks the store takes them for unused.
 const STORE_USES_EVERY: Duration = Duration::from_secs(4);
 
-/// How long worker threads may take to list the login sessions of their sockets.
+/// Time that worker threads have to list the login sessions of their sockets.
 const LIST_WITHIN: Duration = Duration::from_secs(1);
 
 /// Stores the times last seen, once a minute and at the end. A crash loses up to a minute of them.

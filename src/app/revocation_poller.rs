@@ -11,13 +11,13 @@ use crate::auth::revocations::Revocations;
 use crate::domain::time::Timestamp;
 use crate::storage::Store;
 
-/// How often the store is asked: with what an answer takes, a token that was ended elsewhere works for 5 s at most.
+/// Pause between questions to the store: with the time of an answer, a token that was revoked elsewhere is valid for 5 s at most.
 const ASK_EVERY: Duration = Duration::from_secs(3);
 
 /// Each question reaches back this far before the last answer: more than clocks of nodes differ and a commit takes.
 const OVERLAP: Duration = Duration::from_secs(60);
 
-/// How often revocations whose tokens have run out are forgotten.
+/// Pause between removals of revocations whose tokens have expired.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 
 /// Asks the store which login sessions have ended, and ends them on this node.

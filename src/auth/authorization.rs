@@ -1,7 +1,7 @@
 //! The rule of [`crate::domain::authorization`], with the memberships it asks for.
 //!
-//! What somebody sees or hears is decided by the cache, so that devices that come back all at once do not queue for the store;
-//! what they change is decided by the store.
+//! Reading and listening are decided by the cache, so that devices that reconnect all at once do not queue for the store;
+//! changes are decided by the store.
 
 use crate::domain::access::{MemberRole, Principal};
 use crate::domain::authorization::{BusinessAccess, OrderAccess, business_access, order_access};
@@ -10,7 +10,7 @@ use crate::domain::room::RoomId;
 use crate::storage::cache::{CachedReads, Copied};
 use crate::storage::{Store, StoreError};
 
-/// Whether a client may be in a room. An absent room is answered as one of others.
+/// The decision whether a client may be in a room. An absent room is answered like a foreign one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoomAccess {
     /// It may.
@@ -48,7 +48,7 @@ pub async fn cached_role_at(
     }
 }
 
-/// Whether somebody may be in a room: whoever may see its business or its order.
+/// Decides whether somebody may be in a room: they may if they may see its business or its order.
 pub async fn room_access(
     reads: &CachedReads,
     who: Principal,

@@ -15,7 +15,7 @@ const FREE_HERE: u32 = 5;
 /// it takes to guess a password.
 const FREE_FROM_ANYWHERE: u32 = 100;
 
-/// How long a failure counts.
+/// Time for which a failure counts.
 const WINDOW: Duration = Duration::from_secs(3600);
 
 /// The wait after the first failure too many; it doubles from there.
@@ -31,7 +31,7 @@ const REMEMBERED: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
 /// Places from which an account was signed in to, remembered at once.
 const KNOWN: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
 
-/// How long a place is known after the last sign-in from there.
+/// Time for which a place is known after the last sign-in from there.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
 
 /// An attempt to sign in, as far as failures are counted by it.
@@ -89,7 +89,7 @@ impl LoginThrottle {
     /// Whether an attempt may be made now.
     ///
     /// # Errors
-    /// How long it has to wait.
+    /// The time it has to wait.
     pub fn admit(&mut self, attempt: Attempt<'_>, now: Instant) -> Result<(), Duration> {
         let (keys, now) = (self.keys(attempt, now), self.since(now));
         let here = wait(self.here.spent(&keys.here, now), FREE_HERE, now);

@@ -1,4 +1,4 @@
-//! Who asks, proven by passwords, access tokens, tickets and refresh tokens, and what they may. Knows no actor and no route.
+//! Authentication by passwords, access tokens, tickets and refresh tokens, and authorization. Knows no actor and no route.
 
 pub mod authenticator;
 pub mod authorization;

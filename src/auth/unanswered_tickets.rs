@@ -28,7 +28,7 @@ impl UnansweredTickets {
         }
     }
 
-    /// Whether a ticket that was taken was so without an answer; true once.
+    /// Removes a ticket; true if it was one of these.
     pub fn remove(&self, ticket: Uuid) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket).is_some()
     }

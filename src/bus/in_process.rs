@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::domain::room::RoomId;
 
-use super::{Bus, BusInbox, BusMessage, InboxSender, inbox};
+use super::inbox::{BusInbox, InboxSender, inbox};
+use super::message::BusMessage;
+use super::port::Bus;
 
 /// A bus in memory. Clones are the same bus; a node alone on it publishes to nobody.
 #[derive(Clone, Debug, Default)]

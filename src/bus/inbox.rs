@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{Notify, mpsc};
 
-use super::BusMessage;
+use super::message::BusMessage;
 
 /// Most messages that wait for one node; further ones are dropped and told as [`Received::Lost`].
 pub const INBOX_MESSAGES: usize = 4096;

@@ -12,7 +12,7 @@ use super::messages::{ListJobs, Stop};
 use super::runner::JobRunner;
 use super::state::{Jitter, JobsState, NextJob};
 
-/// How often the wall clock is compared with the time that has passed.
+/// Pause between comparisons of the wall clock with the time that has passed.
 const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) struct JobsActor {

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 pub enum JobName {
     /// Deletes used tickets that ran out a day ago: a clock that is set back by less makes none work twice.
     ExpiredTickets,
-    /// Deletes sign-ins that ran out or were ended a day ago: no access token of theirs holds any more.
+    /// Deletes login sessions that expired or were ended a day ago: none of their access tokens is valid any more.
     ExpiredSessions,
     /// Deletes idempotency keys and their answers after 24 hours.
     IdempotencyKeys,
@@ -150,9 +150,9 @@ pub struct JobRun {
 pub enum JobOutcome {
     /// It is done, and so many rows were deleted.
     Done(u64),
-    /// Others were in its way: a part is left for the next time, which is soon.
+    /// Blocked by other work: a part is left for the next run, which is soon.
     Busy,
-    /// Why it failed; it is tried again soon.
+    /// The cause; it is tried again soon.
     Failed(String),
 }
 
@@ -172,12 +172,12 @@ impl JobOutcome {
 pub enum JobState {
     /// It runs.
     Running {
-        /// Since then.
+        /// Start of the run.
         since: Timestamp,
     },
     /// It waits for its turn.
     Waiting {
-        /// It is due then.
+        /// Its due time.
         until: Timestamp,
     },
 }

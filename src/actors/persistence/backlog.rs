@@ -14,9 +14,9 @@ pub(super) struct Backlog {
 
 #[derive(Debug, Default)]
 struct Lane {
-    /// Since when the oldest command waits: microseconds after `origin`, and one more; 0 when nothing waits.
+    /// The start of the oldest command's wait: microseconds after `origin`, and one more; 0 when nothing waits.
     oldest: AtomicU64,
-    /// How long the queue will take, microseconds.
+    /// Expected time until the queue is empty, microseconds.
     expected: AtomicU64,
 }
 

@@ -1,6 +1,7 @@
 //! A batch that is being taken from a queue.
 
-use super::state::{QueueLimits, Waiting};
+use super::limits::QueueLimits;
+use super::queued_command::Waiting;
 
 /// The commands taken so far, within the bounds of one batch.
 pub(super) struct BatchBuilder<T> {

@@ -7,8 +7,8 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::storage::command::{Command, Outcome};
 
-use super::SubmitError;
-use super::state::{Class, FairnessKey};
+use super::errors::SubmitError;
+use super::queued_command::{Class, FairnessKey};
 
 /// The caller that waits for an outcome, with its command's share of the queue's bound. A command is run even if its caller
 /// has stopped waiting.

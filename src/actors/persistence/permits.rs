@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::state::{Class, QueueLimits};
+use super::limits::QueueLimits;
+use super::queued_command::Class;
 
 /// Commands of acknowledgements that are queued or under way, for each lane.
 const ACKS_A_LANE: usize = 64;

@@ -1,6 +1,7 @@
 //! Passwords: argon2id on the blocking pool, few at a time, so that sign-ins cannot take the machine from orders. They are
 //! hashed and compared in the composed form (NFC), so that equal characters are equal passwords.
 
+mod errors;
 mod policy;
 mod queue;
 
@@ -21,7 +22,9 @@ use tokio::sync::Semaphore;
 use policy::{MAX_BYTES, composed};
 use queue::HashQueue;
 
+pub use errors::{PasswordError, PasswordSettingsError};
 pub use policy::{NewPassword, PasswordPolicyError};
+pub use queue::Standing;
 
 /// Least memory a hash may use: 19 MiB (requirement 1.5).
 const MIN_MEMORY_KIB: u32 = 19 * 1024;
@@ -61,43 +64,6 @@ impl Default for PasswordSettings {
     }
 }
 
-/// The rank of a caller in the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Signed in to the account before, from the same place or on the same device; goes before strangers.
-    Known,
-    /// Anybody else.
-    Stranger,
-}
-
-/// Settings that no hash should be made with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PasswordSettingsError {
-    /// Under 19 MiB or 2 passes.
-    #[error("password hashing needs memory_kib of at least 19456 and iterations of at least 2")]
-    TooCheap,
-    /// A combination argon2 refuses.
-    #[error("argon2 does not accept these values of memory_kib, iterations and parallelism")]
-    Refused,
-    /// Nothing could ever be hashed.
-    #[error("password hashing needs a concurrency of at least 1")]
-    NoConcurrency,
-}
-
-/// Why a password was neither hashed nor checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PasswordError {
-    /// Too many wait, or it waited too long: to be tried again later. Nothing was computed.
-    #[error("too many passwords are being checked")]
-    Busy,
-    /// The stored text is not an argon2 hash.
-    #[error("the stored password hash is malformed")]
-    MalformedHash,
-    /// The computation was lost: no memory, no randomness, or the process is stopping.
-    #[error("the password could not be computed")]
-    Failed,
-}
-
 /// The result of comparing a password with a stored hash.
 #[derive(PartialEq, Eq)]
 pub enum Verified {
@@ -131,7 +97,7 @@ pub struct Passwords {
     count: Arc<RunningCount>,
 }
 
-/// How many hashes run, for the metrics.
+/// The number of hashes that run, for the metrics.
 #[derive(Debug, Default)]
 struct RunningCount {
     running: AtomicI64,
@@ -139,7 +105,7 @@ struct RunningCount {
     gauges: Option<HashGauges>,
 }
 
-/// Gauges of how many hashes run.
+/// Gauges of the hashes that run.
 #[derive(Debug, Clone)]
 pub struct HashGauges {
     /// Now.
@@ -213,7 +179,7 @@ impl Passwords {
         self.compute(standing, move || hash(&hasher, password.0.expose_secret())).await
     }
 
-    /// Whether `password` is the one `stored` was made from, at the cost `stored` names: in its composed form, then as it was
+    /// Compares `password` with `stored`, at the cost that `stored` names: in its composed form, then as it was
     /// sent, which costs as much again.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ const MAX_CHARACTERS: usize = 200;
 /// The longest password in any form, so that a longer text is not worth composing.
 pub(super) const MAX_BYTES: usize = 12 * MAX_CHARACTERS;
 
-/// Why a password may not be chosen.
+/// The rule a new password breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordPolicyError {
     /// Under 8 characters.

@@ -6,10 +6,19 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::{PasswordError, Standing};
+use super::errors::PasswordError;
 
 /// Share of the places in the queue that is kept for [`Standing::Known`]: one in so many.
 const KEPT_SHARE: usize = 4;
+
+/// The rank of a caller in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Signed in to the account before, from the same place or on the same device; goes before strangers.
+    Known,
+    /// Anybody else.
+    Stranger,
+}
 
 /// Permits to hash, and the places of those who wait for one.
 #[derive(Debug)]

@@ -16,9 +16,9 @@ use crate::domain::time::Timestamp;
 
 use signing::{Holder, Kind, Signer};
 
-pub use signing::{TokenError, TokenKey, WeakSecret};
+pub use signing::{Signed, TokenError, TokenKey, WeakSecret};
 
-/// How long a ticket opens a socket or a stream (requirement 1.6).
+/// Lifetime of a ticket, which opens one socket or stream (requirement 1.6).
 pub const TICKET_LIFETIME: Duration = Duration::from_secs(30);
 
 /// Names in the tokens, and how long an access token lasts.
@@ -39,50 +39,35 @@ impl Default for TokenSettings {
     }
 }
 
-/// A signed token.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Signed {
-    /// The token itself, a secret: it alone identifies its holder.
-    pub text: String,
-    /// From this moment it is refused.
-    pub expires_at: Timestamp,
-}
-
-impl std::fmt::Debug for Signed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Signed").field("expires_at", &self.expires_at).finish_non_exhaustive()
-    }
-}
-
 /// The claims of a checked access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessClaims {
-    /// Who asks.
+    /// The holder.
     pub principal: Principal,
     /// The id of the device they signed in on, if it gave one; opening a socket asks the store for nothing.
     pub device: Option<Arc<str>>,
-    /// Which of the sign-in's refresh tokens it came with; tokens of earlier versions do not say.
+    /// The login session's refresh token that it came with, by generation; tokens of earlier versions do not say.
     pub generation: Option<u32>,
     /// The token's own id (`jti`).
     pub token_id: Uuid,
-    /// When it was signed, to the second.
+    /// Time of signing, to the second.
     pub issued_at: Timestamp,
-    /// When it stops being valid, to the second: never later than the present settings let a new one live.
+    /// End of validity, to the second; never later than that of a token issued at the same time by the present settings.
     pub expires_at: Timestamp,
 }
 
 /// The claims of a checked ticket. It may be used once: the caller has to remember `ticket_id` until `expires_at`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketClaims {
-    /// Who asks.
+    /// The holder.
     pub principal: Principal,
     /// As in the access token it was taken with.
     pub device: Option<Arc<str>>,
     /// Its own id (`jti`), which must not come twice.
     pub ticket_id: Uuid,
-    /// When the ticket stops being valid.
+    /// End of the ticket's validity.
     pub expires_at: Timestamp,
-    /// When the access token it was taken with expires: the end of the socket it opens, unless refreshed.
+    /// Expiry of the access token it was taken with: the end of the socket it opens, unless refreshed.
     pub access_expires_at: Timestamp,
 }
 

@@ -15,8 +15,6 @@ use crate::domain::access::{Principal, Role};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 
-use super::Signed;
-
 /// Clocks of nodes may differ by this much. Expiry has no leeway.
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
@@ -56,7 +54,7 @@ impl TokenKey {
     }
 }
 
-/// Why a token proves nothing. All but `Expired` mean that it was not ours to begin with.
+/// The reason a token is refused. All but `Expired` mean that it was never a valid token of this hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// Not a token, over 4096 bytes, or a claim is missing or of the wrong kind.
@@ -83,6 +81,21 @@ pub enum TokenError {
     /// Was valid once.
     #[error("the token has expired")]
     Expired,
+}
+
+/// A signed token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The token itself, a secret: it alone identifies its holder.
+    pub text: String,
+    /// From this moment it is refused.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for Signed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signed").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
 }
 
 /// One of the two kinds of token, told apart by header type and audience.
@@ -116,7 +129,7 @@ pub(super) struct WireClaims {
     pub(super) role: Role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dev: Option<Arc<str>>,
-    /// Access tokens only: which of the sign-in's refresh tokens it came with.
+    /// Access tokens only: which of the login session's refresh tokens it came with.
     #[serde(default, rename = "gen", skip_serializing_if = "Option::is_none")]
     pub(super) generation: Option<u32>,
     /// Tickets only: `exp` of the access token.
@@ -124,7 +137,7 @@ pub(super) struct WireClaims {
     pub(super) access_exp: Option<i64>,
 }
 
-/// What is read of a header before anything in the token is believed.
+/// The part of a header that is read before the signature is checked.
 #[derive(Deserialize)]
 struct UntrustedHeader {
     alg: String,

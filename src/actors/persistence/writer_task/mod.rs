@@ -10,8 +10,9 @@ use crate::storage::command::{Command, Committed, Outcome};
 use crate::storage::{Attempt, Lane, StoreError};
 use crate::telemetry::Metrics;
 
+use super::commit_listener::CommitListener;
+use super::errors::SubmitError;
 use super::messages::{BatchEnd, Job};
-use super::{CommitListener, SubmitError};
 
 /// First pause before asking again about a COMMIT whose answer was lost; doubles up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -53,67 +54,85 @@ async fn run_batch(
     let began = Instant::now();
     let mut parts = vec![Part { jobs: batch, attempt: Attempt::First, slow: false }];
     let mut ended = BatchEnd::Committed;
-    while let Some(Part { jobs, mut attempt, slow }) = parts.pop() {
+    while let Some(part) = parts.pop() {
         // Their callers are about to stop waiting, and what is left is likely to be slow as well.
-        if attempt == Attempt::First && ended == BatchEnd::Failed && began.elapsed() > SLOW_BATCH {
-            tracing::warn!(commands = jobs.len(), "the rest of a batch was given up: it took too long");
-            jobs.into_iter().for_each(|job| job.waiter.answer(Err(SubmitError::Unavailable)));
-            continue;
-        }
-        let (commands, waiters): (Vec<Command>, Vec<_>) =
-            jobs.into_iter().map(|j| (j.command, j.waiter)).unzip();
-        let error = match run_to_an_end(lane, &commands, &mut attempt, listener, metrics).await {
-            Ok(committed) => {
-                let Committed { outcomes, events } = committed;
-                listener.committed(&commands, &outcomes, events);
-                for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
-                    waiter.answer(Ok(outcome));
-                }
-                continue;
-            }
-            Err(error) => error,
-        };
-        ended = BatchEnd::Failed;
-        let mut jobs: Vec<Job> =
-            commands.into_iter().zip(waiters).map(|(command, waiter)| Job { command, waiter }).collect();
-        match error {
-            StoreError::NotHappened(_) | StoreError::Corrupt(_) if jobs.len() > 1 => {
-                let second = jobs.split_off(jobs.len() / 2);
-                parts.push(Part { jobs: second, attempt, slow: false });
-                parts.push(Part { jobs, attempt, slow: false });
-            }
-            StoreError::TooSlow(cause) if jobs.len() > 1 => {
-                tracing::warn!(cause, commands = jobs.len(), "a batch took too long and is divided");
-                let (first, second) = divided(jobs);
-                parts.push(Part { jobs: second, attempt, slow: false });
-                parts.push(Part { jobs: first, attempt, slow: false });
-            }
-            // It may have been the others' doing, or a moment's.
-            StoreError::TooSlow(_) if !slow => parts.push(Part { jobs, attempt, slow: true }),
-            StoreError::TooSlow(cause) => {
-                for job in jobs {
-                    tracing::error!(command = %job.command.id, cause, "a command takes too long and was given up");
-                    metrics.persistence_too_slow_total.inc();
-                    job.waiter.answer(Err(SubmitError::TooSlow));
-                }
-            }
-            StoreError::NotHappened(cause) | StoreError::Corrupt(cause) => {
-                for job in jobs {
-                    tracing::error!(command = %job.command.id, cause, "the store refused a command");
-                    // After a COMMIT without an answer a refusal may also mean that it stands there already.
-                    job.waiter.answer(Err(match attempt {
-                        Attempt::First => SubmitError::Refused,
-                        Attempt::AfterUnknown => SubmitError::OutcomeUnknown,
-                    }));
-                }
-            }
-            error @ (StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => {
-                tracing::warn!(%error, commands = jobs.len(), "a batch was not written");
-                jobs.into_iter().for_each(|job| job.waiter.answer(Err(SubmitError::Unavailable)));
-            }
+        if part.attempt == Attempt::First && ended == BatchEnd::Failed && began.elapsed() > SLOW_BATCH {
+            tracing::warn!(commands = part.jobs.len(), "the rest of a batch was given up: it took too long");
+            answer_all(part.jobs, SubmitError::Unavailable);
+        } else if let Err((part, error)) = run_part(lane, part, listener, metrics).await {
+            ended = BatchEnd::Failed;
+            parts.extend(after_failure(part, error, metrics));
         }
     }
     ended
+}
+
+/// Commits a part and answers its callers, or gives it back with the error.
+async fn run_part(
+    lane: &mut dyn Lane,
+    Part { jobs, mut attempt, slow }: Part,
+    listener: &dyn CommitListener,
+    metrics: &Metrics,
+) -> Result<(), (Part, StoreError)> {
+    let (commands, waiters): (Vec<Command>, Vec<_>) = jobs.into_iter().map(|j| (j.command, j.waiter)).unzip();
+    match run_to_an_end(lane, &commands, &mut attempt, listener, metrics).await {
+        Ok(Committed { outcomes, events }) => {
+            listener.committed(&commands, &outcomes, events);
+            for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
+                waiter.answer(Ok(outcome));
+            }
+            Ok(())
+        }
+        Err(error) => {
+            let jobs = commands.into_iter().zip(waiters).map(|(command, waiter)| Job { command, waiter });
+            Err((Part { jobs: jobs.collect(), attempt, slow }, error))
+        }
+    }
+}
+
+/// The parts that are still to be run after a failure, the last one first; callers of all other commands are answered.
+fn after_failure(part: Part, error: StoreError, metrics: &Metrics) -> Vec<Part> {
+    let Part { mut jobs, attempt, slow } = part;
+    let of = |jobs| Part { jobs, attempt, slow: false };
+    match error {
+        StoreError::NotHappened(_) | StoreError::Corrupt(_) if jobs.len() > 1 => {
+            let second = jobs.split_off(jobs.len() / 2);
+            return vec![of(second), of(jobs)];
+        }
+        StoreError::TooSlow(cause) if jobs.len() > 1 => {
+            tracing::warn!(cause, commands = jobs.len(), "a batch took too long and is divided");
+            let (first, second) = divided(jobs);
+            return vec![of(second), of(first)];
+        }
+        // It may have been the others' doing, or a moment's.
+        StoreError::TooSlow(_) if !slow => return vec![Part { jobs, attempt, slow: true }],
+        StoreError::TooSlow(cause) => {
+            for job in jobs {
+                tracing::error!(command = %job.command.id, cause, "a command takes too long and was given up");
+                metrics.persistence_too_slow_total.inc();
+                job.waiter.answer(Err(SubmitError::TooSlow));
+            }
+        }
+        StoreError::NotHappened(cause) | StoreError::Corrupt(cause) => {
+            for job in jobs {
+                tracing::error!(command = %job.command.id, cause, "the store refused a command");
+                // After a COMMIT without an answer a refusal may also mean that it stands there already.
+                job.waiter.answer(Err(match attempt {
+                    Attempt::First => SubmitError::Refused,
+                    Attempt::AfterUnknown => SubmitError::OutcomeUnknown,
+                }));
+            }
+        }
+        error @ (StoreError::Unavailable(_) | StoreError::OutcomeUnknown(_)) => {
+            tracing::warn!(%error, commands = jobs.len(), "a batch was not written");
+            answer_all(jobs, SubmitError::Unavailable);
+        }
+    }
+    Vec::new()
+}
+
+fn answer_all(jobs: Vec<Job>, error: SubmitError) {
+    jobs.into_iter().for_each(|job| job.waiter.answer(Err(error)));
 }
 
 /// Commands whose callers wait, and commands that can wait, which may also be the large ones; two halves when all are of one
