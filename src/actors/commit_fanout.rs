@@ -1,7 +1,7 @@
 //! Everything a commit sets in motion: cached copies, rooms, metrics, revoked tokens and open sockets of this node, and the
 //! messages to other nodes.
 //!
-//! A new write or a new outcome does not compile until it has an arm here.
+//! A new outcome does not compile until it has an arm here.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use std::sync::{Arc, OnceLock};
@@ -83,7 +83,8 @@ impl CommitFanout {
                 }
                 (_, Rotation::Reused { .. } | Rotation::Continued { .. } | Rotation::Refused) => {}
             },
-            Outcome::Removed(Removal::Removed) | Outcome::Done => self.done(write),
+            Outcome::Removed(Removal::Removed) => self.removed(write),
+            Outcome::Done => self.done(write),
             Outcome::Removed(Removal::NotThere | Removal::LastOwner)
             | Outcome::UserCreated(_)
             | Outcome::UserChanged(_)
@@ -103,45 +104,18 @@ impl CommitFanout {
         }
     }
 
-    /// The consequences of a write that cannot be refused, or that removed something.
+    fn removed(&self, write: &Action) {
+        if let Action::EndSession { session } = write {
+            self.session_ended(*session);
+        } else if let Action::RemoveMember { user, .. } = write {
+            self.recheck_access(*user);
+            self.bus.publish(BusMessage::Control(ControlMessage::MembershipsChanged(*user)));
+        }
+    }
+
     fn done(&self, write: &Action) {
-        match write {
-            Action::EndSession { session } => self.session_ended(*session),
-            Action::RemoveMember { user, .. } => {
-                self.recheck_access(*user);
-                self.bus.publish(BusMessage::Control(ControlMessage::MembershipsChanged(*user)));
-            }
-            Action::PostNotification(_) => {
-                self.metrics.notifications_sent_total.with_label_values(&["CUSTOM"]).inc();
-            }
-            Action::Keyed(keyed) => self.done(&keyed.action),
-            Action::PlaceOrder(_)
-            | Action::MoveOrder(_)
-            | Action::CreateUser(_)
-            | Action::SetPassword(_)
-            | Action::ApproveUser { .. }
-            | Action::OpenSession(_)
-            | Action::RotateSession(_)
-            | Action::StoreActivity(_)
-            | Action::RedeemTicket { .. }
-            | Action::CreateBusiness { .. }
-            | Action::UpdateBusiness { .. }
-            | Action::AddItem { .. }
-            | Action::UpdateItem { .. }
-            | Action::RemoveItem { .. }
-            | Action::PutMember { .. }
-            | Action::Invite(_)
-            | Action::AnswerInvitation { .. }
-            | Action::StoreAcks(_)
-            | Action::StoreMark(_)
-            | Action::Purge { .. }
-            | Action::Sweep { .. }
-            | Action::IndexOrders { .. }
-            | Action::ReadNotification { .. }
-            | Action::Reseal { .. }
-            | Action::RotateEpoch { .. }
-            | Action::RotateRoom { .. }
-            | Action::Analyze => {}
+        if let Action::PostNotification(_) = write {
+            self.metrics.notifications_sent_total.with_label_values(&["CUSTOM"]).inc();
         }
     }
 
@@ -175,7 +149,7 @@ impl CommitListener for CommitFanout {
         self.reads.committed(commands, outcomes);
         self.rooms.publish(&events);
         for (command, outcome) in commands.iter().zip(outcomes) {
-            self.after(&command.action, outcome);
+            self.after(command.action.unkeyed(), outcome);
         }
         events.into_iter().for_each(|event| self.bus.publish(BusMessage::Event(event)));
     }
