@@ -75,7 +75,7 @@ fn event(room: RoomId, seq: u64) -> BusMessage {
         id: EventId::generate(),
         kind: EventKind::from("order_created"),
         at: Timestamp::from_unix_seconds(1_000_000),
-        data: EventData::stored(format!("{{\"order_number\":{seq}}}")).unwrap(),
+        data: EventData::stored(format!("{{\"order_number\":{seq}}}")).expect("it is JSON"),
     })
 }
 
