@@ -27,6 +27,7 @@ use crate::actors::jobs::Jobs;
 use crate::actors::persistence::{CommitObserver, Persistence};
 use crate::actors::room::Rooms;
 use crate::actors::session::Sessions;
+use crate::actors::worker::Workers;
 use crate::auth::activity::Activity;
 use crate::auth::password::{HashGauges, PasswordSettings, PasswordSettingsError, Passwords};
 use crate::auth::refresh::RefreshTokens;
@@ -238,12 +239,13 @@ impl App {
         let fatal = FatalSignal::new();
         let rooms = Rooms::start(store.clone(), 1, settings.actors.rooms.clone(), metrics.clone());
         let reads = CachedReads::new(store.clone(), settings.storage.cache.clone(), metrics.clone());
+        let workers = Workers::new();
         let announcer = Arc::new(Announcer {
             reads: reads.clone(),
             rooms: rooms.clone(),
             revocations: revocations.clone(),
             metrics: metrics.clone(),
-            sessions: arc_swap::ArcSwapOption::empty(),
+            workers: workers.clone(),
         });
         let persistence = Persistence::start(
             &store,
@@ -264,6 +266,7 @@ impl App {
         let limits = &settings.http.limits;
         let limits = limits.enabled.then(|| Arc::new(LocalLimits::new(limits)));
         let sessions = Sessions::new(
+            workers,
             rooms.clone(),
             persistence.clone(),
             reads.clone(),
@@ -273,7 +276,6 @@ impl App {
             metrics.clone(),
             fatal.clone(),
         );
-        announcer.sessions.store(Some(Arc::new(sessions.clone())));
         let jobs = Jobs::start(
             store.clone(),
             persistence.clone(),
@@ -435,16 +437,13 @@ struct Announcer {
     revocations: Revocations,
     metrics: Metrics,
     reads: CachedReads,
-    /// Sessions need persistence, which needs this; so they are put in afterwards, before anything is served.
-    sessions: arc_swap::ArcSwapOption<Sessions>,
+    workers: Workers,
 }
 
 impl Announcer {
     fn end_session(&self, session: crate::domain::ids::SessionId) {
         self.revocations.insert(session, std::time::Instant::now(), Timestamp::now());
-        if let Some(sessions) = self.sessions.load().as_ref() {
-            sessions.end_session(session);
-        }
+        self.workers.end_session(session);
     }
 }
 
@@ -484,9 +483,7 @@ impl CommitObserver for Announcer {
                     self.end_session(rotate.session);
                 }
                 (Action::RemoveMember { user, .. }, Outcome::Removed(Removal::Removed)) => {
-                    if let Some(sessions) = self.sessions.load().as_ref() {
-                        sessions.check_rooms(*user);
-                    }
+                    self.workers.recheck_access(*user);
                 }
                 _ => {}
             }

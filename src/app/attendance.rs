@@ -50,7 +50,7 @@ impl Attendance {
     /// Whoever has a socket open is there now.
     pub(super) async fn ask_sockets(&self) {
         let now = Timestamp::now();
-        for session in self.sessions.signed_in(CENSUS_WITHIN).await {
+        for session in self.sessions.active_sessions(CENSUS_WITHIN).await {
             self.activity.seen(session, now);
         }
     }

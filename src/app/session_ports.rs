@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actors::session::{Credentials, FrameQuota};
+use crate::actors::worker::{Credentials, FrameQuota};
 use crate::auth::activity::Activity;
 use crate::auth::revocations::Revocations;
 use crate::auth::token::Tokens;
