@@ -316,7 +316,8 @@ mod tests {
     }
 
     fn subscribed(head: u64, requested: Requested) -> (Subscription, JoinResult) {
-        let mut subscription = Subscription::joining(RoomId::Business(BusinessId::from_uuid(uuid::Uuid::nil())));
+        let mut subscription =
+            Subscription::joining(RoomId::Business(BusinessId::from_uuid(uuid::Uuid::nil())));
         let result = subscription.joined(at(head), requested);
         (subscription, result)
     }
@@ -355,7 +356,10 @@ mod tests {
         assert_eq!(f.on_event(new), Disposition::CatchUp);
         assert!(f.is_catching_up());
         f.reset_to(new);
-        assert_eq!((f.is_catching_up(), f.on_event(Cursor::new(Epoch::new(2), 4))), (false, Disposition::Deliver));
+        assert_eq!(
+            (f.is_catching_up(), f.on_event(Cursor::new(Epoch::new(2), 4))),
+            (false, Disposition::Deliver)
+        );
     }
 
     #[test]

@@ -176,7 +176,9 @@ impl From<StoreError> for ApiError {
 impl From<RoomUnavailable> for ApiError {
     fn from(error: RoomUnavailable) -> Self {
         match error {
-            RoomUnavailable::Busy => Self::new(ProblemCode::Unavailable, "The room does not answer; try again."),
+            RoomUnavailable::Busy => {
+                Self::new(ProblemCode::Unavailable, "The room does not answer; try again.")
+            }
             RoomUnavailable::Store(error) => error.into(),
         }
     }

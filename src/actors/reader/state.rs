@@ -179,7 +179,10 @@ mod tests {
         let limits = SessionSettings { outbox_frames: 2, ..Default::default() };
         let mut buffer = buffer(0, 0);
         let deliveries: Vec<_> = (1..=4).map(|seq| buffer.on_event(&event(seq), &limits)).collect();
-        assert_eq!(deliveries, [Delivered::Queued, Delivered::Queued, Delivered::NeedsWake, Delivered::Ignored]);
+        assert_eq!(
+            deliveries,
+            [Delivered::Queued, Delivered::Queued, Delivered::NeedsWake, Delivered::Ignored]
+        );
         assert_eq!(buffer.history_read(&[event(3)], &limits), 0, "nothing is read before there is room");
         assert_eq!(seqs(&buffer.take(ALL)), [1, 2]);
         assert_eq!(buffer.history_read(&[event(3), event(4)], &limits), 2);

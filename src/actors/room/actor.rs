@@ -112,7 +112,11 @@ impl RoomActor {
     }
 
     /// Changes the state and performs the effects.
-    pub(super) fn change(&mut self, ctx: &mut Context<Self>, act: impl FnOnce(&mut RoomState) -> RoomEffects) {
+    pub(super) fn change(
+        &mut self,
+        ctx: &mut Context<Self>,
+        act: impl FnOnce(&mut RoomState) -> RoomEffects,
+    ) {
         let Some(state) = &mut self.state else { return };
         let before = state.head().epoch;
         let effects = act(state);

@@ -14,7 +14,7 @@ pub(in crate::actors) mod settings;
 mod state;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::Arbiter;
@@ -104,11 +104,7 @@ impl Rooms {
     ///
     /// # Errors
     /// When the room does not answer within 5 s; the listener may have been added.
-    pub async fn join(
-        &self,
-        room: RoomId,
-        listener: Arc<dyn Listener>,
-    ) -> Result<Cursor, RoomUnavailable> {
+    pub async fn join(&self, room: RoomId, listener: Arc<dyn Listener>) -> Result<Cursor, RoomUnavailable> {
         self.ask(room, |reply| Join { listener: listener.clone(), reply }).await
     }
 

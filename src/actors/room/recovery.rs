@@ -101,12 +101,7 @@ impl RoomActor {
         .spawn(ctx);
     }
 
-    fn on_rotated(
-        &mut self,
-        loss: Loss,
-        changed: Result<EpochChange, SubmitError>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn on_rotated(&mut self, loss: Loss, changed: Result<EpochChange, SubmitError>, ctx: &mut Context<Self>) {
         self.comparing = Comparing::Idle;
         match changed {
             Ok(change) => {

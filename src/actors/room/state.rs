@@ -135,10 +135,7 @@ impl RoomState {
                 self.append(next, &mut effects);
             }
         } else if known.is_none() {
-            match self.memory.reserve(cost(&live)) {
-                Some(reserved) => drop(self.reorder_buffer.insert(cursor.seq, (live, reserved))),
-                None => effects.repair = Some(Repair::Now),
-            }
+            self.keep_early(live, &mut effects);
         }
         if self.reorder_buffer.len() > MAX_REORDERED {
             // The newest are the cheapest to read again.
@@ -148,6 +145,16 @@ impl RoomState {
             effects.repair = effects.repair.or(Some(Repair::Soon));
         }
         effects
+    }
+
+    /// Keeps an event until those before it have arrived; without memory for it they are read from the store.
+    fn keep_early(&mut self, live: LiveEvent, effects: &mut RoomEffects) {
+        match self.memory.reserve(cost(&live)) {
+            Some(reserved) => {
+                self.reorder_buffer.insert(live.event.cursor.seq, (live, reserved));
+            }
+            None => effects.repair = Some(Repair::Now),
+        }
     }
 
     fn append(&mut self, next: LiveEvent, effects: &mut RoomEffects) {
@@ -395,7 +402,11 @@ mod tests {
         }
         let mut room = room(5, 100);
         room.on_event(event(EPOCH, 8));
-        assert_eq!(room.on_event(event_with(EPOCH, 8, other(8))).identity, LOST_OTHER, "also of one that waits");
+        assert_eq!(
+            room.on_event(event_with(EPOCH, 8, other(8))).identity,
+            LOST_OTHER,
+            "also of one that waits"
+        );
     }
 
     #[test]
@@ -422,7 +433,11 @@ mod tests {
     #[test]
     fn a_store_that_ends_before_the_head_for_two_looks_is_asked_and_then_lost() {
         let mut room = room(5, 100);
-        assert_eq!(room.on_watermark(at(3)).identity, None, "the look may have begun before the last commits");
+        assert_eq!(
+            room.on_watermark(at(3)).identity,
+            None,
+            "the look may have begun before the last commits"
+        );
         assert_eq!(room.on_watermark(at(3)).identity, Some(Identity::Doubted));
         let effects = room.on_compared(room.head(), at(3));
         assert_eq!((effects.identity, room.lost()), (LOST_BEHIND, Some(Loss::StoreBehind)));
@@ -471,7 +486,12 @@ mod tests {
         let memory = memory(1000);
         let mut room = RoomState::new(at(0), &RoomSettings::default(), memory.clone());
         let repairs: Vec<_> = (2..20).map(|seq| room.on_event(event(EPOCH, seq)).repair).collect();
-        assert!(memory.used() <= 1000 && room.reorder_buffer.len() < 6, "{} {}", memory.used(), room.reorder_buffer.len());
+        assert!(
+            memory.used() <= 1000 && room.reorder_buffer.len() < 6,
+            "{} {}",
+            memory.used(),
+            room.reorder_buffer.len()
+        );
         assert_eq!((repairs[0], repairs[17]), (Some(Repair::Soon), Some(Repair::Now)), "the store has them");
         for seq in 1..20 {
             room.on_event(event(EPOCH, seq));

@@ -194,7 +194,9 @@ impl SessionActor {
         loop {
             let ended = BUFFER.with_borrow_mut(|bytes| {
                 let mut buffer = ReadBuf::new(bytes);
-                self.connection.poll_read(cx, &mut buffer).map(|read| read.is_err() || buffer.filled().is_empty())
+                self.connection
+                    .poll_read(cx, &mut buffer)
+                    .map(|read| read.is_err() || buffer.filled().is_empty())
             });
             if ready!(ended) {
                 return Poll::Ready(());

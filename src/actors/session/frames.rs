@@ -164,7 +164,13 @@ impl SessionState {
         }
     }
 
-    fn mark(&mut self, room: RoomId, cursor: Cursor, kind: MarkKind, wall: Timestamp) -> Option<SessionEffect> {
+    fn mark(
+        &mut self,
+        room: RoomId,
+        cursor: Cursor,
+        kind: MarkKind,
+        wall: Timestamp,
+    ) -> Option<SessionEffect> {
         let known = self.subscription(room).ok_or(BeyondSent).and_then(|s| s.check_sent(cursor));
         if known.is_err() {
             self.error("mark_refused", "Only an event that was sent here can be marked.");
@@ -181,7 +187,14 @@ impl SessionState {
         self.marks += 1;
         self.stored_marks.add(room, cursor, kind);
         let device = self.device();
-        Some(SessionEffect::Mark(DeviceMark { room, device, user: self.principal.user, cursor, kind, at: wall }))
+        Some(SessionEffect::Mark(DeviceMark {
+            room,
+            device,
+            user: self.principal.user,
+            cursor,
+            kind,
+            at: wall,
+        }))
     }
 
     /// The outcome of storing a mark.

@@ -164,7 +164,9 @@ impl SessionState {
         if self.closing.is_some() {
             return queued;
         }
-        let Some(subscription) = self.subscriptions.iter_mut().find(|s| s.room == room) else { return queued };
+        let Some(subscription) = self.subscriptions.iter_mut().find(|s| s.room == room) else {
+            return queued;
+        };
         for event in events {
             let (cursor, sent) = (event.event.cursor, subscription.sent());
             if cursor.seq != sent.seq + 1 || cursor.epoch != sent.epoch {

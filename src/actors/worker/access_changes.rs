@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn every_thread_finds_each_change_once_and_one_that_is_far_behind_everything() {
         let changes = AccessChanges::default();
-        let ended: Vec<AccessChange> = (0..3).map(|_| AccessChange::SessionEnded(SessionId::generate())).collect();
+        let ended: Vec<AccessChange> =
+            (0..3).map(|_| AccessChange::SessionEnded(SessionId::generate())).collect();
         ended.iter().for_each(|change| changes.add(*change));
         assert_eq!(changes.since(0), (Unseen::Changes(ended.clone()), 3));
         assert_eq!(changes.since(2), (Unseen::Changes(ended[2..].to_vec()), 3));

@@ -66,7 +66,9 @@ mod tests {
     fn the_newest_acknowledgement_of_a_device_and_room_is_kept() {
         let at = |epoch, seq| Cursor::new(Epoch::new(epoch), seq);
         let mut buffer = AckBuffer::default();
-        for (device, cursor) in [("till", at(1, 2)), ("till", at(1, 1)), ("phone", at(1, 9)), ("phone", at(2, 3))] {
+        for (device, cursor) in
+            [("till", at(1, 2)), ("till", at(1, 1)), ("phone", at(1, 9)), ("phone", at(2, 3))]
+        {
             buffer.keep(ack(device, cursor));
         }
         let mut taken = buffer.take(1);

@@ -172,7 +172,9 @@ mod tests {
     #[test]
     fn clients_of_a_node_that_goes_down_come_back_spread_and_new_ones_at_once() {
         let (mut state, clients) = (WorkerState::default(), [client(), client()]);
-        clients.iter().for_each(|client| drop(state.add(client.clone())));
+        for client in &clients {
+            state.add(client.clone());
+        }
         state.restart(Duration::from_secs(4));
         let mut after: Vec<_> = clients.iter().flat_map(|client| client.closed.take()).collect();
         after.sort_by_key(|notice| notice.after);

@@ -10,9 +10,9 @@ use futures_util::FutureExt as _;
 use prometheus::local::LocalHistogram;
 use tokio::sync::Notify;
 
+use crate::actors::room::RoomUnavailable;
 use crate::actors::room::listener::Listener;
 use crate::actors::room::live_event::LiveEvent;
-use crate::actors::room::RoomUnavailable;
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::room::RoomId;

@@ -3,7 +3,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::access::Role;
 use crate::domain::cursor::Epoch;
-use crate::domain::ids::{BusinessId, EventId, SessionId};
+use crate::domain::ids::{BusinessId, EventId, SessionId, UserId};
 use crate::protocol::event::{EncodedEvent, RoomEvent};
 use crate::protocol::websocket::text_header_len;
 

@@ -10,7 +10,10 @@ fn a_new_token_of_the_same_user_keeps_the_socket_and_anothers_does_not_count() {
     let mut f = Fixture::joined();
     let own = f.state.principal;
     let stranger = Principal { user: UserId::generate(), ..own };
-    assert_eq!(f.say(r#"{"type":"refresh","token":"t"}"#), Some(SessionEffect::CheckToken(Private("t".to_owned()))));
+    assert_eq!(
+        f.say(r#"{"type":"refresh","token":"t"}"#),
+        Some(SessionEffect::CheckToken(Private("t".to_owned())))
+    );
     f.state.token_checked(Some((stranger, WALL.plus(Duration::from_secs(9999)))), WALL, f.now);
     assert!(f.written().join("").contains("token_refused"));
     f.state.token_checked(Some((own, WALL.plus(Duration::from_secs(7200)))), WALL, f.now);
