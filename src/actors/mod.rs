@@ -1,5 +1,7 @@
 //! Actors: each is a thin layer over a pure state and is reached through its handle.
 
+pub mod cluster_bridge;
+pub mod commit_fanout;
 mod fatal;
 pub mod jobs;
 mod mailbox;
@@ -13,5 +15,5 @@ mod token_expiry;
 pub mod worker;
 
 pub use fatal::{FatalGuard, FatalSignal};
-pub use mailbox::NotTaken;
+pub use mailbox::SendError;
 pub use settings::Settings;

@@ -3,10 +3,16 @@
 
 mod actor;
 mod backlog;
-mod lane;
+mod batch_builder;
+mod commit_listener;
+mod errors;
+mod limits;
 mod messages;
 mod permits;
+mod queued_command;
+mod settings;
 mod state;
+mod writer_task;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,7 +29,6 @@ use crate::domain::ids::{BusinessId, CommandId, InvitationId, NotificationId, Se
 use crate::domain::order::Order;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::protocol::event::RoomEvent;
 use crate::storage::command::{
     Action, Advanced, BusinessPatch, BusinessUpdate, Command, Creation, DeviceMark, EpochChange,
     InvitationAnswer, InvitationOutcome, ItemPatch, MemberRefusal, MoveError, MoveOrder, NewSession, NewUser,
@@ -35,12 +40,15 @@ use crate::telemetry::Metrics;
 
 use super::FatalSignal;
 use super::mailbox::Mailbox;
-use super::settings::PersistenceSettings;
 use actor::PersistenceActor;
 use backlog::Backlog;
-use messages::{Drain, Job, LaneIdle, Submit, Waiter};
+pub use commit_listener::CommitListener;
+pub use errors::SubmitError;
+use limits::QueueLimits;
+use messages::{BatchEnd, Drain, Job, LaneIdle, Submit, Waiter};
 use permits::Permits;
-use state::{Class, QueueLimits};
+use queued_command::Class;
+pub use settings::PersistenceSettings;
 
 /// Most sign-ins in one command: a row of each is locked until the transaction ends.
 const ACTIVITY_A_COMMAND: usize = 256;
@@ -48,26 +56,6 @@ const ACTIVITY_A_COMMAND: usize = 256;
 /// Most transactions for one call of [`Persistence::store_acks`]: beyond what as many acknowledgements as one command holds
 /// need when each is about as much as it may be.
 const ACKS_TRANSACTIONS: usize = 4096;
-
-/// Why a command has no outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SubmitError {
-    /// It did not happen: too much waits. Try again after [`RETRY_AFTER`].
-    #[error("too many commands wait for the store")]
-    Overloaded,
-    /// It did not happen: the store is away or too slow, or the hub is going down.
-    #[error("the store is not available")]
-    Unavailable,
-    /// It did not happen: alone, and twice, it met a time limit of the hub's own. The log has which.
-    #[error("the command takes longer than the store's time limits")]
-    TooSlow,
-    /// It did not happen, and would not if tried again: the log has the cause.
-    #[error("the store refused the command")]
-    Refused,
-    /// The deadline passed while it was being written: it may have happened.
-    #[error("the deadline passed while the command was being written")]
-    OutcomeUnknown,
-}
 
 /// When to try again after [`SubmitError::Overloaded`] or [`SubmitError::Unavailable`].
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -77,17 +65,6 @@ pub const DEADLINE: Duration = Duration::from_secs(5);
 
 /// What the caller adds to [`DEADLINE`] so that the queue's own answer arrives first.
 const ANSWER_MARGIN: Duration = Duration::from_millis(200);
-
-/// Hears of every commit, in commit order for each lane, before the callers do. Must return soon: the lane waits.
-pub trait CommitObserver: Send + Sync + 'static {
-    /// These commands were committed with these outcomes, and rooms have these events to hear.
-    fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>);
-
-    /// A COMMIT of these commands had no answer. They are tried until it is known what became of them, which can take as
-    /// long as the store is away; until then they may have happened. Called once, before [`Self::committed`]
-    /// if they did.
-    fn uncertain(&self, commands: &[Command]);
-}
 
 /// The handle: cheap to clone, safe to use from any thread.
 #[derive(Clone)]
@@ -109,18 +86,12 @@ impl Persistence {
         store: &Arc<dyn Store>,
         lanes: usize,
         settings: &PersistenceSettings,
-        observer: Arc<dyn CommitObserver>,
+        listener: Arc<dyn CommitListener>,
         metrics: Metrics,
         fatal: FatalSignal,
     ) -> Result<Self, StoreError> {
         let lanes = lanes.clamp(1, store.max_lanes());
-        let limits = QueueLimits {
-            batch_commands: settings.batch_commands,
-            batch_bytes: settings.batch_bytes,
-            queue_commands: settings.queue_commands,
-            queue_bytes: settings.queue_bytes,
-            max_wait: Duration::from_millis(settings.queue_age_ms),
-        };
+        let limits = QueueLimits::of(settings);
         let permits = Permits::new(&limits, lanes);
         let capacity = permits.total();
         let mut senders = Vec::with_capacity(lanes);
@@ -137,17 +108,13 @@ impl Persistence {
         // What lanes report must never be refused; permits bound the rest.
         let mailbox = Mailbox::start_in(&arbiter.handle(), capacity + lanes + 2, actor);
         for (lane, (writer, receiver)) in writers.into_iter().enumerate() {
-            let (observer, metrics, back) = (observer.clone(), metrics.clone(), mailbox.clone());
-            let guard = fatal.guard("a writer lane");
+            let idle = reporter(mailbox.clone(), lane);
+            let (listener, metrics, guard) =
+                (listener.clone(), metrics.clone(), fatal.guard("a writer lane"));
             Arbiter::new().spawn(async move {
-                let idle = move |ended| {
-                    if let Err(error) = back.offer(LaneIdle { lane, ended }) {
-                        tracing::error!(lane, %error, "a lane could not report");
-                    }
-                };
-                lane::run(writer, receiver, observer, metrics, idle).await;
+                writer_task::run(writer, receiver, listener, metrics, idle).await;
                 guard.disarm();
-                actix::prelude::Arbiter::current().stop();
+                Arbiter::current().stop();
             });
         }
         Ok(Self { mailbox, lanes, permits, backlog })
@@ -292,7 +259,7 @@ impl Persistence {
         }
     }
 
-    /// Ends a sign-in. The observer hears of it before this returns, so its tokens are refused by then.
+    /// Ends a sign-in. The listener is called before this returns, so its tokens are refused by then.
     pub async fn end_session(&self, session: SessionId) -> Result<Removal, SubmitError> {
         self.removal(session, Action::EndSession { session }).await
     }
@@ -390,7 +357,7 @@ impl Persistence {
         }
     }
 
-    /// Ends a membership. The observer hears of it before this returns, so its sockets are being closed by then.
+    /// Ends a membership. The listener is called before this returns, so its sockets are being closed by then.
     pub async fn remove_member(&self, business: BusinessId, user: UserId) -> Result<Removal, SubmitError> {
         self.removal(business, Action::RemoveMember { business, user }).await
     }
@@ -469,6 +436,15 @@ impl Persistence {
         match self.submit(key, Class::Finishing, 128, action).await? {
             Outcome::Removed(removal) => Ok(removal),
             other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Tells the actor that a lane has ended a batch; there is always room for that.
+fn reporter(mailbox: Mailbox<PersistenceActor>, lane: usize) -> impl Fn(BatchEnd) {
+    move |ended| {
+        if let Err(error) = mailbox.offer(LaneIdle { lane, ended }) {
+            tracing::error!(lane, %error, "a lane could not report");
         }
     }
 }

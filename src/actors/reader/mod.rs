@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use crate::auth::authorization::{RoomAccess, room_access};
 use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
@@ -19,7 +20,6 @@ use crate::protocol::frames::JoinedRoom;
 
 use super::room::RoomUnavailable;
 use super::room::live_event::History;
-use super::session::access::{RoomAccess, room_access};
 use super::subscription::{JoinResult, Requested};
 use super::token_expiry::{EXPIRY_GRACE, instant_of};
 use super::worker::state::SubscriberKey;

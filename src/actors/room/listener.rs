@@ -1,6 +1,6 @@
 //! The port through which a room reaches those who subscribed to it.
 
-use crate::actors::mailbox::NotTaken;
+use crate::actors::mailbox::SendError;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
 
@@ -21,11 +21,11 @@ pub trait Listener: Send + Sync + 'static {
     ///
     /// # Errors
     /// The queue is full or the listener has stopped; the event is dropped then.
-    fn deliver(&self, room: RoomId, event: LiveEvent) -> Result<(), NotTaken>;
+    fn deliver(&self, room: RoomId, event: LiveEvent) -> Result<(), SendError>;
 
     /// Queues the position of a room's last event.
     ///
     /// # Errors
     /// The queue is full or the listener has stopped.
-    fn set_head(&self, room: RoomId, head: Cursor) -> Result<(), NotTaken>;
+    fn set_head(&self, room: RoomId, head: Cursor) -> Result<(), SendError>;
 }

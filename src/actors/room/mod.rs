@@ -26,7 +26,7 @@ use crate::protocol::event::{EncodedEvent, RoomEvent};
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
 
-use super::mailbox::{Mailbox, NotTaken};
+use super::mailbox::{Mailbox, SendError};
 use super::persistence::Persistence;
 use actor::{RoomActor, RoomDeps};
 use memory::RoomMemory;
@@ -94,8 +94,8 @@ impl Rooms {
             let live = LiveEvent { event: EncodedEvent::new(event), committed_at };
             match room.offer(Publish(live)) {
                 Ok(()) => {}
-                Err(NotTaken::Full) => tracing::warn!(room = %event.room, "the mailbox of a room is full"),
-                Err(NotTaken::Gone) => self.deps.registry.remove_stopped(&event.room),
+                Err(SendError::Full) => tracing::warn!(room = %event.room, "the mailbox of a room is full"),
+                Err(SendError::Closed) => self.deps.registry.remove_stopped(&event.room),
             }
         }
     }
@@ -190,8 +190,8 @@ impl Rooms {
                     Ok(Err(_)) => {}
                     Err(_) => return Err(RoomUnavailable::Busy),
                 },
-                Err(NotTaken::Full) => return Err(RoomUnavailable::Busy),
-                Err(NotTaken::Gone) => {}
+                Err(SendError::Full) => return Err(RoomUnavailable::Busy),
+                Err(SendError::Closed) => {}
             }
         }
         Err(RoomUnavailable::Busy)

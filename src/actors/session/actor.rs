@@ -72,7 +72,7 @@ pub fn open(
     let connection: Rc<Connection> = connection;
     // Who lost the room between the check of the request and here was not told: the socket was not on the worker.
     connection.wake_reason.set(WakeReason::RecheckAccess);
-    if worker.deps.credentials.has_ended(sign_in) {
+    if worker.deps.authenticator.has_ended(sign_in) {
         connection.state.borrow_mut().close(CloseReason::SessionEnded);
     }
     worker.deps.metrics.websocket_connections_active.inc();

@@ -6,6 +6,7 @@ use actix::prelude::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use crate::actors::room::RoomUnavailable;
 use crate::actors::room::live_event::History;
+use crate::auth::authorization::{RoomAccess, room_access};
 use crate::domain::cursor::Cursor;
 use crate::domain::private::Private;
 use crate::domain::room::RoomId;
@@ -14,7 +15,6 @@ use crate::protocol::close::CloseReason;
 use crate::storage::StoreError;
 use crate::storage::command::{DeviceMark, ReceivedAck};
 
-use super::access::{RoomAccess, room_access};
 use super::actor::SessionActor;
 use super::messages::{Price, SessionEffect};
 
@@ -125,7 +125,7 @@ impl SessionActor {
 
     fn check_token(&self, token: &Private<String>) {
         let now = Timestamp::now();
-        let checked = self.connection.worker.deps.credentials.check(&token.0, now);
+        let checked = self.connection.worker.deps.authenticator.check(&token.0, now);
         self.state(|s| s.token_checked(checked, now, Instant::now()));
     }
 

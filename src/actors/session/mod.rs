@@ -1,6 +1,5 @@
 //! Sessions: one actor for each socket, on the worker thread that owns the socket.
 
-pub(in crate::actors) mod access;
 mod actor;
 mod connection;
 mod effects;
@@ -20,6 +19,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::auth::authenticator::Authenticator;
 use crate::domain::ids::SessionId;
 use crate::storage::cache::CachedReads;
 use crate::telemetry::Metrics;
@@ -27,11 +27,10 @@ use crate::telemetry::Metrics;
 use super::fatal::FatalSignal;
 use super::persistence::Persistence;
 use super::room::Rooms;
-use super::worker::deps::{Credentials, FrameQuota, WorkerDeps};
+use super::worker::deps::{FrameQuota, WorkerDeps};
 use super::worker::{Worker, Workers};
 use settings::SessionSettings;
 
-pub use access::{RoomAccess, room_access};
 pub use actor::open;
 pub use messages::ConnectParams;
 
@@ -50,7 +49,7 @@ impl Sessions {
         rooms: Rooms,
         persistence: Persistence,
         reads: CachedReads,
-        credentials: Arc<dyn Credentials>,
+        authenticator: Authenticator,
         frame_quota: Arc<dyn FrameQuota>,
         settings: SessionSettings,
         metrics: Metrics,
@@ -62,7 +61,7 @@ impl Sessions {
             rooms,
             persistence,
             reads,
-            credentials,
+            authenticator,
             frame_quota,
             settings: Arc::new(settings),
             metrics,

@@ -10,19 +10,10 @@ use crate::actors::fatal::FatalSignal;
 use crate::actors::persistence::Persistence;
 use crate::actors::room::Rooms;
 use crate::actors::session::settings::SessionSettings;
-use crate::domain::access::Principal;
-use crate::domain::ids::{SessionId, UserId};
-use crate::domain::time::Timestamp;
+use crate::auth::authenticator::Authenticator;
+use crate::domain::ids::UserId;
 use crate::storage::cache::CachedReads;
 use crate::telemetry::Metrics;
-
-/// Checks access tokens that clients send over an open socket.
-pub trait Credentials: Send + Sync + 'static {
-    /// The owner of the token and its expiry; `None` when it does not hold now.
-    fn check(&self, token: &str, now: Timestamp) -> Option<(Principal, Timestamp)>;
-    /// Whether a sign-in has ended while tokens of it could still hold.
-    fn has_ended(&self, session: SessionId) -> bool;
-}
 
 /// The quota of frames that reach the store: one for each user, over all their sockets.
 pub trait FrameQuota: Send + Sync + 'static {
@@ -39,7 +30,7 @@ pub(in crate::actors) struct WorkerDeps {
     pub(in crate::actors) rooms: Rooms,
     pub(in crate::actors) persistence: Persistence,
     pub(in crate::actors) reads: CachedReads,
-    pub(in crate::actors) credentials: Arc<dyn Credentials>,
+    pub(in crate::actors) authenticator: Authenticator,
     pub(in crate::actors) frame_quota: Arc<dyn FrameQuota>,
     pub(in crate::actors) settings: Arc<SessionSettings>,
     pub(in crate::actors) metrics: Metrics,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::actors::mailbox::{Mailbox, NotTaken};
+use crate::actors::mailbox::{Mailbox, SendError};
 use crate::actors::room::listener::Listener;
 use crate::actors::room::live_event::LiveEvent;
 use crate::domain::cursor::Cursor;
@@ -29,20 +29,20 @@ impl WorkerHandle {
 
     /// Sends a message that is not repeated, however many events wait: places are reserved for it ([`RESERVED`]). Refused
     /// when those are taken too or the thread is gone.
-    pub(super) fn send(&self, message: WorkerMessage) -> Result<(), NotTaken> {
+    pub(super) fn send(&self, message: WorkerMessage) -> Result<(), SendError> {
         self.send_below(MAILBOX + RESERVED, message)
     }
 
     /// Sends a message that is repeated if it gets lost; refused when too much waits.
-    pub(super) fn try_send(&self, message: WorkerMessage) -> Result<(), NotTaken> {
+    pub(super) fn try_send(&self, message: WorkerMessage) -> Result<(), SendError> {
         self.send_below(MAILBOX, message)
     }
 
     /// Sends while fewer than `most` wait.
-    fn send_below(&self, most: usize, message: WorkerMessage) -> Result<(), NotTaken> {
+    fn send_below(&self, most: usize, message: WorkerMessage) -> Result<(), SendError> {
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= most {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(NotTaken::Full);
+            return Err(SendError::Full);
         }
         self.mailbox.offer(message).inspect_err(|_| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -59,11 +59,11 @@ impl Listener for WorkerHandle {
         self.mailbox.is_open()
     }
 
-    fn deliver(&self, room: RoomId, event: LiveEvent) -> Result<(), NotTaken> {
+    fn deliver(&self, room: RoomId, event: LiveEvent) -> Result<(), SendError> {
         self.try_send(WorkerMessage::Event(room, event))
     }
 
-    fn set_head(&self, room: RoomId, head: Cursor) -> Result<(), NotTaken> {
+    fn set_head(&self, room: RoomId, head: Cursor) -> Result<(), SendError> {
         self.try_send(WorkerMessage::Head(room, head))
     }
 }

@@ -33,7 +33,7 @@ use handle::WorkerHandle;
 use messages::WorkerMessage;
 use settings::{MAILBOX, RESERVED};
 
-pub use deps::{Credentials, FrameQuota};
+pub use deps::FrameQuota;
 pub use subscriber::CloseNotice;
 pub use thread::Worker;
 

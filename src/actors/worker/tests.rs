@@ -11,10 +11,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Du
 
 use super::*;
 use crate::actors::fatal::FatalSignal;
-use crate::actors::persistence::{CommitObserver, Persistence};
+use crate::actors::persistence::{CommitListener, Persistence};
 use crate::actors::room::Rooms;
 use crate::actors::session::{self, ConnectParams, Sessions};
 use crate::actors::settings::{PersistenceSettings, RoomSettings, SessionSettings};
+use crate::auth::authenticator::Authenticator;
+use crate::auth::last_seen::LastSeen;
+use crate::auth::revocations::Revocations;
+use crate::auth::token::{TokenKey, TokenSettings, Tokens};
 use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Zone};
 use crate::domain::cursor::{Cursor, Epoch};
@@ -31,22 +35,15 @@ use crate::telemetry::Metrics;
 
 struct NobodyHears;
 
-impl CommitObserver for NobodyHears {
+impl CommitListener for NobodyHears {
     fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
-    fn uncertain(&self, _: &[Command]) {}
+    fn commit_unknown(&self, _: &[Command]) {}
 }
 
-/// Sign-ins never end by themselves.
-struct NobodyEnds;
-
-impl Credentials for NobodyEnds {
-    fn check(&self, _: &str, _: Timestamp) -> Option<(Principal, Timestamp)> {
-        None
-    }
-
-    fn has_ended(&self, _: SessionId) -> bool {
-        false
-    }
+/// No token is valid, and no login session ends by itself.
+fn nobody_signs_in() -> Authenticator {
+    let tokens = Tokens::new(TokenKey::hs256(&[3; 32]).unwrap(), TokenSettings::default());
+    Authenticator::new(Arc::new(tokens), Revocations::new(Duration::ZERO), LastSeen::default())
 }
 
 struct Hub {
@@ -103,7 +100,7 @@ impl Hub {
             rooms,
             persistence.clone(),
             reads,
-            Arc::new(NobodyEnds),
+            nobody_signs_in(),
             Arc::new(NoQuota),
             limits,
             metrics,

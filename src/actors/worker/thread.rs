@@ -167,7 +167,7 @@ impl Worker {
 
     /// Checks every subscriber: whether its sign-in has ended, and whether it may be in its rooms.
     pub(super) fn recheck_all(&self) {
-        self.close_ended(|session| self.deps.credentials.has_ended(session));
+        self.close_ended(|session| self.deps.authenticator.has_ended(session));
         self.state.borrow().subscribers().for_each(|subscriber| subscriber.recheck_access());
     }
 

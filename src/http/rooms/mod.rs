@@ -11,7 +11,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actors::reader::Reader;
-use crate::actors::session::{RoomAccess, room_access};
+use crate::auth::authorization::{RoomAccess, room_access};
 use crate::domain::access::Principal;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;

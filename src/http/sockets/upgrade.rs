@@ -16,8 +16,9 @@ use serde::Deserialize;
 use tracing::Instrument as _;
 
 use crate::actors::reader::Reader;
-use crate::actors::session::{self, ConnectParams, RoomAccess, Sessions, room_access};
+use crate::actors::session::{self, ConnectParams, Sessions};
 use crate::actors::worker::Worker;
+use crate::auth::authorization::{RoomAccess, room_access};
 use crate::auth::token::TicketClaims;
 use crate::domain::access::Principal;
 use crate::domain::address::AddressBlock;
@@ -294,7 +295,7 @@ impl SocketGate {
             (Some(token), _, _) => self.access_token(token, now),
             (None, Some(ticket), _) => {
                 let claims = self.api.ticket_claims(ticket, now)?;
-                self.api.activity.seen(claims.principal.session, now);
+                self.api.last_seen.touch(claims.principal.session, now);
                 Ok(Shown {
                     principal: claims.principal,
                     device: claims.device.clone(),
@@ -312,7 +313,7 @@ impl SocketGate {
 
     fn access_token(&self, token: &str, now: Timestamp) -> Result<Shown, ApiError> {
         let claims = self.api.access_claims(token, now)?;
-        self.api.activity.used(&claims, now);
+        self.api.last_seen.record_use(&claims, now);
         Ok(Shown {
             principal: claims.principal,
             device: claims.device,

@@ -1,5 +1,6 @@
 //! What a commit, or one without an answer, takes out of memory.
 
+use crate::domain::ids::UserId;
 use crate::storage::command::{Action, Command, Outcome, PlaceOutcome};
 
 use super::marks::Subject;
@@ -54,6 +55,11 @@ impl CachedReads {
                 Subject::Orders,
             ]);
         }
+    }
+
+    /// Memberships of a user were changed by another node: they are read again before they are given out.
+    pub fn memberships_changed(&self, user: UserId) {
+        self.0.marks.move_on(&[Subject::Memberships(user)]);
     }
 
     /// What a command changes besides orders.

@@ -1,5 +1,5 @@
-//! Slows down who guesses passwords (requirement 1.5): after some failures within an hour each further attempt has to
-//! wait, twice as long each time. What counts for whom keeps strangers' failures away from the account's own people.
+//! Delays for password guessing (requirement 1.5): after some failures within an hour each further attempt has to wait, twice
+//! as long each time. Failures of strangers do not delay the people of the account.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const FREE_HERE: u32 = 5;
 /// it takes to guess a password.
 const FREE_FROM_ANYWHERE: u32 = 100;
 
-/// How long a failure counts.
+/// Time for which a failure counts.
 const WINDOW: Duration = Duration::from_secs(3600);
 
 /// The wait after the first failure too many; it doubles from there.
@@ -31,21 +31,21 @@ const REMEMBERED: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
 /// Places from which an account was signed in to, remembered at once.
 const KNOWN: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
 
-/// How long a place is known after the last sign-in from there.
+/// Time for which a place is known after the last sign-in from there.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
 
-/// Who tries to sign in, as far as failures count.
+/// An attempt to sign in, as far as failures are counted by it.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
     /// The account's address in lower case, known or not.
     pub account: &'a str,
-    /// Where it comes from.
+    /// The network it comes from.
     pub block: AddressBlock,
     /// The device it names, if the account was signed in to with it before.
     pub known_device: Option<&'a str>,
 }
 
-/// What failures are counted by: hashes with a key of this process, so that nobody chooses them.
+/// Keys of the counters: hashes with a secret of this process, so that nobody can choose them.
 #[derive(Clone, Copy, Debug)]
 struct Keys {
     /// From this place, on this device.
@@ -58,7 +58,7 @@ struct Keys {
 
 /// Recent failures, by account and place and by account alone. Accounts that do not exist look the same as those that do.
 #[derive(Debug)]
-pub struct Throttle {
+pub struct LoginThrottle {
     began: Instant,
     hasher: RandomState,
     here: Table<u64>,
@@ -66,14 +66,14 @@ pub struct Throttle {
     known: Table<u64>,
 }
 
-impl Default for Throttle {
+impl Default for LoginThrottle {
     fn default() -> Self {
         Self::new(Instant::now())
     }
 }
 
-impl Throttle {
-    /// Nobody has failed.
+impl LoginThrottle {
+    /// No failures yet.
     pub fn new(now: Instant) -> Self {
         let window = |count| Window::new(count, WINDOW).into();
         // One entry for each doubling of the wait beyond those that are free is enough to know the wait by.
@@ -89,7 +89,7 @@ impl Throttle {
     /// Whether an attempt may be made now.
     ///
     /// # Errors
-    /// How long it has to wait.
+    /// The time it has to wait.
     pub fn admit(&mut self, attempt: Attempt<'_>, now: Instant) -> Result<(), Duration> {
         let (keys, now) = (self.keys(attempt, now), self.since(now));
         let here = wait(self.here.spent(&keys.here, now), FREE_HERE, now);
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     struct Trial {
-        throttle: Throttle,
+        throttle: LoginThrottle,
         start: Instant,
     }
 
@@ -170,7 +170,7 @@ mod tests {
     impl Trial {
         fn new() -> Self {
             let start = Instant::now();
-            Self { throttle: Throttle::new(start), start }
+            Self { throttle: LoginThrottle::new(start), start }
         }
 
         fn fail(&mut self, times: usize, attempt: Attempt<'_>, seconds: u64) {

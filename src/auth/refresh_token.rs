@@ -15,7 +15,7 @@ const DOMAIN: &[u8] = b"bellhop refresh token v1";
 
 const PREFIX: &str = "rt_";
 
-/// Why a text is not one of our refresh tokens. Neither says whether its family exists.
+/// The reason a text is not one of our refresh tokens. Neither says whether its login session exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefreshTokenError {
     /// Not in the form [`RefreshTokens::derive`] writes.
@@ -26,8 +26,8 @@ pub enum RefreshTokenError {
     Forged,
 }
 
-/// Derives and checks refresh tokens. A checked one was issued, or could have been: whether its generation is the
-/// present one is the store's to say.
+/// Derives and checks refresh tokens. A checked token was issued, or could have been; the store says whether its generation is
+/// the present one.
 #[derive(Debug)]
 pub struct RefreshTokens {
     key: SecretBox<[u8; 32]>,
@@ -68,7 +68,7 @@ impl RefreshTokens {
         }
     }
 
-    /// What the store keeps of a token: its SHA-256, from which it cannot be had back.
+    /// The SHA-256 of a token, which is all that the store keeps of it.
     pub fn stored_hash(token: &str) -> [u8; 32] {
         Sha256::digest(token.as_bytes()).into()
     }

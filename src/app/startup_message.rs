@@ -1,4 +1,4 @@
-//! What a hub says once it is ready.
+//! The log line of a hub that is ready.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use crate::config::{Environment, Settings};
 use crate::storage::settings::DatabaseLocation;
 
-/// What is said, as far as it is known before the hub listens.
+/// The parts of the line that are known before the hub listens.
 #[derive(Debug)]
-pub(super) struct Ready {
+pub(super) struct StartupMessage {
     environment: Environment,
     docs: bool,
     limits: bool,
@@ -16,8 +16,8 @@ pub(super) struct Ready {
     is_new: bool,
 }
 
-impl Ready {
-    /// Has to be made before the database is opened, so that a new one is known to be new.
+impl StartupMessage {
+    /// Must be made before the database is opened, so that a new one is known to be new.
     pub(super) fn new(settings: &Settings, location: &DatabaseLocation) -> Self {
         let data = &settings.storage.data.dir;
         let (database, is_new) = match location {
@@ -37,7 +37,7 @@ impl Ready {
     }
 
     /// Logs it: a sentence in development, fields elsewhere.
-    pub(super) fn announce(&self, address: SocketAddr, ops: Option<SocketAddr>) {
+    pub(super) fn log(&self, address: SocketAddr, ops: Option<SocketAddr>) {
         let (version, limits) = (env!("CARGO_PKG_VERSION"), self.limits);
         if self.environment == Environment::Development {
             tracing::info!("{}", self.sentence(address, ops));
@@ -73,7 +73,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::load(&Sources::bare(folder.path())).unwrap();
         let location = settings.storage.location().unwrap();
-        let said = || Ready::new(&settings, &location).sentence(([127, 0, 0, 1], 8000).into(), None);
+        let said = || StartupMessage::new(&settings, &location).sentence(([127, 0, 0, 1], 8000).into(), None);
         let data = folder.path().display();
         let start = format!(
             "Bellhop {} on http://127.0.0.1:8000, docs at /docs/, data in {data}",

@@ -84,12 +84,12 @@ struct Heard {
     uncertain: Mutex<Vec<CommandId>>,
 }
 
-impl CommitObserver for Heard {
+impl CommitListener for Heard {
     fn committed(&self, commands: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {
         self.committed.lock().unwrap().extend(commands.iter().map(|c| c.id));
     }
 
-    fn uncertain(&self, commands: &[Command]) {
+    fn commit_unknown(&self, commands: &[Command]) {
         self.uncertain.lock().unwrap().extend(commands.iter().map(|c| c.id));
     }
 }

@@ -1,4 +1,4 @@
-//! Tickets that may have been taken without anybody hearing of it, so that whoever was told to come again is let in.
+//! Tickets whose redemption had no answer, so that the client that was told to try again is let in.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,16 +8,16 @@ use uuid::Uuid;
 
 use super::token::TICKET_LIFETIME;
 
-/// Tickets remembered at once, 40 bytes each. Beyond it a ticket stays in doubt, and a new one has to be taken.
+/// Tickets remembered at once, 40 bytes each; the client of a further one has to get a new ticket.
 const MOST: usize = 4_096;
 
-/// Which tickets the store was asked to take without an answer: nothing was opened with them. Of this node only, since a
-/// client comes again within seconds.
+/// Tickets that the store was asked to redeem without an answer; nothing was opened with them. Of this node only, since a
+/// client tries again within seconds.
 #[derive(Debug, Default)]
 pub struct UnansweredTickets(Mutex<HashMap<Uuid, Instant>>);
 
 impl UnansweredTickets {
-    /// Nobody knows whether the ticket was taken.
+    /// Notes a ticket that may have been redeemed.
     pub fn insert(&self, ticket: Uuid, now: Instant) {
         let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if tickets.len() >= MOST {
@@ -28,7 +28,7 @@ impl UnansweredTickets {
         }
     }
 
-    /// Whether a ticket that was taken was so without an answer; true once.
+    /// Removes a ticket; true if it was one of these.
     pub fn remove(&self, ticket: Uuid) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket).is_some()
     }

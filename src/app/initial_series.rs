@@ -17,7 +17,7 @@ const SECURITY_EVENTS: [&str; 6] = [
 
 const CACHES: [&str; 6] = ["business", "membership", "menu", "order", "orders", "stats"];
 
-/// Makes every such series.
+/// Makes every series whose labels are known.
 pub(super) fn begin_at_zero(metrics: &Metrics) {
     let one = |family: &prometheus::IntCounterVec, values: &[&str]| {
         for value in values {

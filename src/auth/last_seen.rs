@@ -1,4 +1,4 @@
-//! When sign-ins were last seen, and which of their tokens their clients have, between one writing of it and the next.
+//! Times at which login sessions were last seen, and which of their tokens their clients have, until they are stored.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,33 +9,33 @@ use crate::storage::command::{SessionActivity, TokenUse};
 
 use super::token::AccessClaims;
 
-/// Sign-ins remembered at once, 80 bytes each. Beyond it others are seen when these have been written.
+/// Login sessions remembered at once, 80 bytes each; further ones are not noted until these are stored.
 const MAX_SESSIONS: usize = 100_000;
 
-/// What is known of a sign-in since it was last asked for.
+/// A login session since its last store.
 #[derive(Clone, Copy, Debug, Default)]
 struct Entry {
-    /// When it was last seen, until that is taken.
+    /// `None` once it was taken.
     last: Option<Timestamp>,
-    /// The newest tokens its client was seen to have, and since when.
+    /// The newest tokens its client was seen to have.
     used: Option<TokenUse>,
-    /// Whether that was taken.
-    told: bool,
+    /// `used` was taken.
+    taken: bool,
 }
 
-/// Which sign-ins were seen since the last time somebody took them, and when: the latest of each. Cheap to clone; every
-/// clone is the same.
+/// The latest time each login session was seen since the last [`LastSeen::take`]; at most 100,000 of them. Cheap to clone; clones
+/// share their content.
 #[derive(Clone, Debug, Default)]
-pub struct Activity(Arc<Mutex<HashMap<SessionId, Entry>>>);
+pub struct LastSeen(Arc<Mutex<HashMap<SessionId, Entry>>>);
 
-impl Activity {
-    /// The sign-in has a socket open, or was seen by somebody who knows nothing of its tokens.
-    pub fn seen(&self, session: SessionId, at: Timestamp) {
+impl LastSeen {
+    /// Notes that the session was seen, by something that knows nothing of its tokens, such as an open socket.
+    pub fn touch(&self, session: SessionId, at: Timestamp) {
         self.note(session, at, None);
     }
 
-    /// An access token of the sign-in was used: its client has what it was given with it.
-    pub fn used(&self, claims: &AccessClaims, at: Timestamp) {
+    /// Notes that an access token was used: its client has the refresh token that came with it.
+    pub fn record_use(&self, claims: &AccessClaims, at: Timestamp) {
         self.note(claims.principal.session, at, claims.generation);
     }
 
@@ -46,48 +46,48 @@ impl Activity {
         }
         let entry = entries.entry(session).or_default();
         entry.last = entry.last.max(Some(at));
-        // The first tokens of a sign-in have none before them that could come back.
+        // Nothing came before the first tokens of a session that could be presented again.
         let is_news = |generation: &u32| *generation > entry.used.map_or(0, |used| used.generation);
         if let Some(generation) = generation.filter(is_news) {
-            (entry.used, entry.told) = (Some(TokenUse { generation, at }), false);
+            (entry.used, entry.taken) = (Some(TokenUse { generation, at }), false);
         }
     }
 
-    /// When the sign-in was last seen, if that has not been taken.
-    pub fn last(&self, session: SessionId) -> Option<Timestamp> {
+    /// The time the session was last seen, if it has not been taken.
+    pub fn get(&self, session: SessionId) -> Option<Timestamp> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&session)?.last
     }
 
-    /// The newest tokens that were used here of late, and since when.
+    /// The newest tokens of the session that were used on this node recently.
     pub fn newest_use(&self, session: SessionId) -> Option<TokenUse> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&session)?.used
     }
 
-    /// Takes everything, to be written; what was not seen since the last time is forgotten.
+    /// Takes everything, to be stored; sessions not seen since the last call are forgotten.
     pub fn take(&self) -> Vec<SessionActivity> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, entry| entry.last.is_some());
         let taken = entries.iter_mut().filter_map(|(session, entry)| {
-            let used = entry.used.filter(|_| !entry.told);
-            entry.told = true;
+            let used = entry.used.filter(|_| !entry.taken);
+            entry.taken = true;
             Some(SessionActivity { session: *session, at: entry.last.take()?, used })
         });
         taken.collect()
     }
 
-    /// Takes those whose clients were seen to have newer tokens than the store knows of.
+    /// Takes the sessions whose clients have newer tokens than the store knows of.
     pub fn take_uses(&self) -> Vec<SessionActivity> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = entries.iter_mut().filter_map(|(session, entry)| {
-            let used = entry.used.filter(|_| !entry.told)?;
-            entry.told = true;
+            let used = entry.used.filter(|_| !entry.taken)?;
+            entry.taken = true;
             Some(SessionActivity { session: *session, at: entry.last.unwrap_or(used.at), used: Some(used) })
         });
         taken.collect()
     }
 
-    /// Takes back what could not be written.
-    pub fn give_back(&self, left: SessionActivity) {
+    /// Puts back what could not be stored.
+    pub fn put_back(&self, left: SessionActivity) {
         let SessionActivity { session, at, used } = left;
         self.note(session, at, None);
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +95,7 @@ impl Activity {
             if entry.used.is_none_or(|known| known.generation <= used.generation) {
                 entry.used = Some(used);
             }
-            entry.told = false;
+            entry.taken = false;
         }
     }
 }
@@ -128,46 +128,46 @@ mod tests {
 
     #[test]
     fn the_latest_of_each_sign_in_is_kept_until_it_is_taken() {
-        let activity = Activity::default();
+        let last_seen = LastSeen::default();
         let session = SessionId::generate();
-        activity.seen(session, at(2));
-        activity.clone().seen(session, at(1));
-        assert_eq!(activity.last(session), Some(at(2)));
-        assert_eq!(activity.take(), [SessionActivity { session, at: at(2), used: None }]);
-        assert_eq!((activity.last(session), activity.take()), (None, Vec::new()));
+        last_seen.touch(session, at(2));
+        last_seen.clone().touch(session, at(1));
+        assert_eq!(last_seen.get(session), Some(at(2)));
+        assert_eq!(last_seen.take(), [SessionActivity { session, at: at(2), used: None }]);
+        assert_eq!((last_seen.get(session), last_seen.take()), (None, Vec::new()));
     }
 
     #[test]
     fn the_first_use_of_newer_tokens_is_told_once_and_again_if_it_was_not_written() {
-        let activity = Activity::default();
+        let last_seen = LastSeen::default();
         let session = SessionId::generate();
-        activity.used(&claims(session, 0), at(1));
-        assert_eq!(activity.take_uses(), [], "a sign-in that was never refreshed");
-        activity.used(&claims(session, 2), at(2));
-        activity.used(&claims(session, 1), at(3));
-        activity.used(&claims(session, 2), at(4));
-        assert_eq!(activity.newest_use(session), used(2, 2));
-        let taken = activity.take_uses();
+        last_seen.record_use(&claims(session, 0), at(1));
+        assert_eq!(last_seen.take_uses(), [], "a sign-in that was never refreshed");
+        last_seen.record_use(&claims(session, 2), at(2));
+        last_seen.record_use(&claims(session, 1), at(3));
+        last_seen.record_use(&claims(session, 2), at(4));
+        assert_eq!(last_seen.newest_use(session), used(2, 2));
+        let taken = last_seen.take_uses();
         assert_eq!(taken, [SessionActivity { session, at: at(4), used: used(2, 2) }]);
-        assert_eq!(activity.take_uses(), []);
-        activity.give_back(taken[0]);
-        assert_eq!(activity.take(), taken);
-        assert_eq!(activity.take_uses(), []);
-        activity.used(&claims(session, 3), at(5));
-        assert_eq!(activity.take()[0].used, used(3, 5));
-        assert_eq!(activity.take(), []);
-        assert_eq!(activity.newest_use(session), None, "nothing is kept of who is not seen any more");
+        assert_eq!(last_seen.take_uses(), []);
+        last_seen.put_back(taken[0]);
+        assert_eq!(last_seen.take(), taken);
+        assert_eq!(last_seen.take_uses(), []);
+        last_seen.record_use(&claims(session, 3), at(5));
+        assert_eq!(last_seen.take()[0].used, used(3, 5));
+        assert_eq!(last_seen.take(), []);
+        assert_eq!(last_seen.newest_use(session), None, "nothing is kept of who is not seen any more");
     }
 
     #[test]
     fn a_flood_of_sign_ins_does_not_grow_it() {
-        let activity = Activity::default();
+        let last_seen = LastSeen::default();
         for n in 0..=MAX_SESSIONS as u128 {
-            activity.seen(SessionId::from_uuid(uuid::Uuid::from_u128(n)), at(1));
+            last_seen.touch(SessionId::from_uuid(uuid::Uuid::from_u128(n)), at(1));
         }
-        assert_eq!(activity.take().len(), MAX_SESSIONS);
-        activity.take();
-        activity.used(&claims(SessionId::generate(), 1), at(2));
-        assert_eq!(activity.take().len(), 1);
+        assert_eq!(last_seen.take().len(), MAX_SESSIONS);
+        last_seen.take();
+        last_seen.record_use(&claims(SessionId::generate(), 1), at(2));
+        assert_eq!(last_seen.take().len(), 1);
     }
 }
