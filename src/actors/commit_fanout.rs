@@ -4,7 +4,7 @@
 //! A new outcome does not compile until it has an arm here.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::auth::revocations::Revocations;
@@ -19,7 +19,7 @@ use crate::telemetry::Metrics;
 
 use super::persistence::CommitListener;
 use super::room::Rooms;
-use super::session::Sessions;
+use super::worker::Workers;
 
 /// Tells every part of the node that a commit concerns, in the lane that made it and before the callers are answered. Nothing
 /// here waits or is lost: what cannot be delivered is found by the rooms' watermark and the workers' list of changes.
@@ -29,40 +29,31 @@ pub struct CommitFanout {
     revocations: Revocations,
     metrics: Metrics,
     bus: Arc<dyn Bus>,
-    /// Sockets write through persistence, which is started with this; set once, before anything is served.
-    sessions: OnceLock<Sessions>,
+    workers: Workers,
 }
 
 impl CommitFanout {
-    /// A fan-out to these parts; sockets follow by [`CommitFanout::connect`].
+    /// A fan-out to these parts.
     pub fn new(
         reads: CachedReads,
         rooms: Rooms,
         revocations: Revocations,
+        workers: Workers,
         metrics: Metrics,
         bus: Arc<dyn Bus>,
     ) -> Self {
-        Self { reads, rooms, revocations, metrics, bus, sessions: OnceLock::new() }
-    }
-
-    /// Adds the open sockets. A second call changes nothing.
-    pub fn connect(&self, sessions: Sessions) {
-        let _ = self.sessions.set(sessions);
+        Self { reads, rooms, revocations, workers, metrics, bus }
     }
 
     /// Refuses the tokens of a login session from now on and closes its sockets (4001).
     pub fn end_session(&self, session: SessionId) {
         self.revocations.insert(session, Instant::now(), Timestamp::now());
-        if let Some(sessions) = self.sessions.get() {
-            sessions.end_session(session);
-        }
+        self.workers.end_session(session);
     }
 
     /// Lets the sockets of a user ask again whether they may be in their rooms; those that may not close (4003).
     pub(super) fn recheck_access(&self, user: UserId) {
-        if let Some(sessions) = self.sessions.get() {
-            sessions.check_rooms(user);
-        }
+        self.workers.recheck_access(user);
     }
 
     fn after(&self, write: &Action, outcome: &Outcome) {

@@ -15,6 +15,7 @@ use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
 use crate::actors::room::Rooms;
 use crate::actors::session::Sessions;
+use crate::actors::worker::Workers;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::last_seen::LastSeen;
 use crate::auth::password::{HashGauges, PasswordSettings, Passwords};
@@ -129,13 +130,17 @@ impl Actors {
         // This node is alone: nothing it publishes is heard by anybody.
         let (bus, inbox) = InProcessBus::default().connect();
         let (revocations, counted) = (auth.revocations.clone(), metrics.clone());
-        let fanout = Arc::new(CommitFanout::new(reads.clone(), rooms.clone(), revocations, counted, bus));
+        let workers = Workers::new();
+        let fanout =
+            CommitFanout::new(reads.clone(), rooms.clone(), revocations, workers.clone(), counted, bus);
+        let fanout = Arc::new(fanout);
         let lanes = settings.storage.writer_lanes();
         let (listener, counted) = (fanout.clone(), metrics.clone());
         let persistence =
             Persistence::start(store, lanes, &actors.persistence, listener, counted, fatal.clone()).await?;
         rooms.write_through(persistence.clone());
         let sessions = Sessions::new(
+            workers,
             rooms.clone(),
             persistence.clone(),
             reads.clone(),
@@ -145,7 +150,6 @@ impl Actors {
             metrics.clone(),
             fatal.clone(),
         );
-        fanout.connect(sessions.clone());
         let jobs = Jobs::start(store.clone(), persistence.clone(), actors.retention.clone(), metrics.clone());
         let bridge =
             ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };

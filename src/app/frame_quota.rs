@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::actors::session::FrameQuota;
+use crate::actors::worker::FrameQuota;
 use crate::domain::ids::UserId;
 use crate::http::limits::{Class, LocalLimits, Subject};
 

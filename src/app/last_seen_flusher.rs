@@ -50,7 +50,7 @@ impl LastSeenFlusher {
     /// Every login session with an open socket is seen now.
     pub(super) async fn touch_open_sockets(&self) {
         let now = Timestamp::now();
-        for session in self.sessions.signed_in(LIST_WITHIN).await {
+        for session in self.sessions.active_sessions(LIST_WITHIN).await {
             self.last_seen.touch(session, now);
         }
     }

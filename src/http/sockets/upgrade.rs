@@ -15,7 +15,9 @@ use futures_util::SinkExt as _;
 use serde::Deserialize;
 use tracing::Instrument as _;
 
-use crate::actors::session::{self, Opening, Reader, Sessions, Switchboard};
+use crate::actors::reader::Reader;
+use crate::actors::session::{self, ConnectParams, Sessions};
+use crate::actors::worker::Worker;
 use crate::auth::authorization::{RoomAccess, room_access};
 use crate::auth::token::TicketClaims;
 use crate::domain::access::Principal;
@@ -50,7 +52,7 @@ pub struct SocketGate {
 #[derive(Clone)]
 pub struct WorkerGate {
     gate: SocketGate,
-    board: Rc<Switchboard>,
+    worker: Rc<Worker>,
 }
 
 #[derive(Default, Deserialize)]
@@ -78,7 +80,7 @@ struct Shown {
 
 /// Everything checked; what is left is to switch protocols.
 struct Admitted {
-    opening: Opening,
+    params: ConnectParams,
     permit: Permit,
 }
 
@@ -90,8 +92,8 @@ impl SocketGate {
 
     /// The gate of the thread this is called on.
     pub fn start_worker(self) -> WorkerGate {
-        let board = self.sessions.start_worker();
-        WorkerGate { gate: self, board }
+        let worker = self.sessions.start_worker();
+        WorkerGate { gate: self, worker }
     }
 }
 
@@ -166,14 +168,14 @@ impl WorkerGate {
         let answer = answer.finish().drop_body();
         framed.send(h1::Message::Item((answer, BodySize::None))).await?;
         let parts = framed.into_parts();
-        let signed_in = admitted.opening.principal.session;
+        let signed_in = admitted.params.principal.session;
         let (stream, behind) = parts.io.into_socket();
         // A copy, mostly of nothing: frozen, the request's 8 KiB buffer would live as long as the socket.
-        let early = Bytes::from([&parts.read_buf[..], &behind[..]].concat());
-        session::open(&self.board, stream, early, admitted.opening, admitted.permit);
+        let read_ahead = Bytes::from([&parts.read_buf[..], &behind[..]].concat());
+        session::open(&self.worker, stream, read_ahead, admitted.params, admitted.permit);
         // A sign-in that ended between the look at its token and here has told only the sockets that were there.
         if self.gate.api.revocations.contains(signed_in) {
-            self.gate.sessions.end_session(signed_in);
+            self.gate.sessions.workers().end_session(signed_in);
         }
         Ok(())
     }
@@ -191,7 +193,7 @@ impl WorkerGate {
         address: AddressBlock,
     ) -> Result<Reader, ApiError> {
         let permit = self.gate.place(who.user, address)?;
-        Ok(Reader::new(&self.board, who, token_expires_at, permit))
+        Ok(Reader::new(&self.worker, who, token_expires_at, permit))
     }
 }
 
@@ -201,7 +203,7 @@ impl SocketGate {
             let (policy, most) = match refusal {
                 TooManySockets::OfUser(most) => {
                     // Those of devices that vanished make room for the ones they come back with.
-                    self.sessions.probe(user);
+                    self.sessions.workers().probe(user);
                     ("sockets-user", most)
                 }
                 TooManySockets::OfAddress(most) => ("sockets-address", most),
@@ -275,7 +277,7 @@ impl SocketGate {
             self.api.redeem_ticket(&ticket).await.inspect_err(denied)?;
         }
         Ok(Admitted {
-            opening: Opening { principal, token_expires_at, device, room, cursor: query.cursor },
+            params: ConnectParams { principal, token_expires_at, device, room, cursor: query.cursor },
             permit,
         })
     }

@@ -1,4 +1,4 @@
-//! What goes into a session's mind and what comes out of it.
+//! Input and output of a session's state.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,38 +10,36 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::storage::command::{DeviceMark, ReceivedAck};
 
-/// What the shell has to do.
+/// Work for the actor.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// Ask whether the client may be in the room, then join it.
+pub(super) enum SessionEffect {
+    /// Check whether the client may be in the room, then join it.
     Authorize(RoomId, Option<String>),
     /// Join the room; the client may.
     Join(RoomId, Option<String>),
-    /// Read what comes after the position; the answer goes to `history_read`.
+    /// Read the events after the position; the answer goes to `history_read`.
     ReadHistory(RoomId, Cursor),
-    /// Leave the room.
     Leave(RoomId),
     /// Store how far the device is; at once when it covers orders, whose commit times are given.
     Ack(ReceivedAck, Vec<Option<Instant>>),
-    /// Store what the device did with one event.
+    /// Store that the device showed or acted on one event; the outcome goes to `mark_stored`.
     Mark(DeviceMark),
     /// Check a new token; the answer goes to `token_checked`.
     CheckToken(Private<String>),
 }
 
-/// What an effect that a client asked for costs of its user's frames.
+/// Price of an effect that a client asked for, in frames of its user's quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Price {
-    /// Nothing.
     Free,
-    /// One frame; without one left it does not happen.
+    /// One frame; without one left the effect is refused.
     Frame,
-    /// One frame; without one left it happens all the same, since it frees what others need.
+    /// One frame; without one left the effect happens all the same, since it frees what others need.
     FrameIfAny,
 }
 
-impl Effect {
-    /// What it costs. An acknowledgement is paid for where it is stored at once.
+impl SessionEffect {
+    /// The price of the effect. An acknowledgement is paid for where it is stored at once.
     pub(super) fn price(&self) -> Price {
         match self {
             Self::Authorize(..) | Self::Mark(_) | Self::CheckToken(_) => Price::Frame,
@@ -51,32 +49,21 @@ impl Effect {
     }
 }
 
-/// What became of an event or a position.
+/// Result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Delivery {
-    /// It waits in the outbox to be written.
-    Queued,
-    /// The session has something else to do: wake it.
-    Wake,
-    /// Nothing to do.
-    Nothing,
-}
-
-/// What a write came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(super) enum WriteProgress {
     /// Bytes went out.
     Moved,
     /// The socket takes nothing now.
     Blocked,
 }
 
-/// Who opened the socket, and with what.
+/// A client's identity and wish when it opens a socket.
 #[derive(Debug, Clone)]
-pub struct Opening {
-    /// Who.
+pub struct ConnectParams {
+    /// The owner of the token.
     pub principal: Principal,
-    /// When the token runs out.
+    /// Expiry of the token.
     pub token_expires_at: Timestamp,
     /// The device named at sign-in.
     pub device: Option<Arc<str>>,

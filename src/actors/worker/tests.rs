@@ -1,16 +1,21 @@
-//! Worker threads that are behind: what their sockets must not outlive reaches them all the same.
+//! Worker threads that are behind: changes of access reach their sockets all the same.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
 use actix::System;
+use bytes::Bytes;
 use secrecy::SecretBox;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 
 use super::*;
-use crate::actors::persistence::CommitListener;
-use crate::actors::settings::{PersistenceSettings, RoomSettings};
+use crate::actors::fatal::FatalSignal;
+use crate::actors::persistence::{CommitListener, Persistence};
+use crate::actors::room::Rooms;
+use crate::actors::session::{self, ConnectParams, Sessions};
+use crate::actors::settings::{PersistenceSettings, RoomSettings, SessionSettings};
+use crate::auth::authenticator::Authenticator;
 use crate::auth::last_seen::LastSeen;
 use crate::auth::revocations::Revocations;
 use crate::auth::token::{TokenKey, TokenSettings, Tokens};
@@ -22,9 +27,11 @@ use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
+use crate::storage::cache::CachedReads;
 use crate::storage::cipher::Cipher;
 use crate::storage::command::{Action, Approval, Command, NewUser, Outcome};
 use crate::storage::settings::CacheSettings;
+use crate::telemetry::Metrics;
 
 struct NobodyHears;
 
@@ -41,7 +48,7 @@ fn nobody_signs_in() -> Authenticator {
 
 struct Hub {
     sessions: Sessions,
-    board: Rc<Switchboard>,
+    worker: Rc<Worker>,
     persistence: Persistence,
     business: BusinessId,
     staff: UserId,
@@ -89,6 +96,7 @@ impl Hub {
         let reads = CachedReads::new(store, nothing_kept, metrics.clone());
         let limits = SessionSettings::default();
         let sessions = Sessions::new(
+            Workers::new(),
             rooms,
             persistence.clone(),
             reads,
@@ -121,8 +129,8 @@ impl Hub {
         let made = Action::CreateBusiness { business: Box::new(business), owner: owner_id };
         persistence.make(id, 512, made).await.unwrap();
         persistence.put_member(id, staff_id, MemberRole::Staff).await.unwrap().unwrap();
-        let board = sessions.start_worker();
-        Self { sessions, board, persistence, business: id, staff: staff_id, _folder: folder }
+        let worker = sessions.start_worker();
+        Self { sessions, worker, persistence, business: id, staff: staff_id, _folder: folder }
     }
 
     /// A socket of the staff in the business's room, after its first frame, and its sign-in.
@@ -136,24 +144,25 @@ impl Hub {
     }
 
     /// A session of the staff in the business's room on a stream.
-    fn open(&self, server: impl line::Stream + 'static) -> SessionId {
+    fn open(&self, server: impl AsyncRead + AsyncWrite + Unpin + 'static) -> SessionId {
         let session = SessionId::generate();
-        let opening = Opening {
+        let params = ConnectParams {
             principal: Principal { user: self.staff, session, role: Role::Merchant },
             token_expires_at: Timestamp::now().plus(Duration::from_secs(3600)),
             device: None,
             room: Some(RoomId::Business(self.business)),
             cursor: None,
         };
-        open(&self.board, server, Bytes::new(), opening, ());
+        session::open(&self.worker, server, Bytes::new(), params, ());
         session
     }
 
     /// Puts messages into the worker's mailbox until it takes none, not even of those that places are kept for.
     fn fill(&self) {
         let (room, head) = (RoomId::Business(BusinessId::generate()), Cursor::new(Epoch::new(1), 0));
-        while self.board.postbox.tell(postman::Post::Position(room, head)).is_ok() {}
-        assert!(self.board.postbox.position(room, head).is_err(), "it is full");
+        let handle = self.sessions.workers().handles()[0].clone();
+        while handle.send(WorkerMessage::Head(room, head)).is_ok() {}
+        assert!(handle.set_head(room, head).is_err(), "it is full");
     }
 }
 
@@ -212,7 +221,7 @@ fn a_session_that_breaks_says_so_and_the_others_go_on() {
         let read = client.read_to_end(&mut close);
         tokio::time::timeout(Duration::from_secs(10), read).await.expect("it is closed").unwrap();
         assert_eq!(close, crate::protocol::websocket::close_frame(4000, "error"));
-        let closed = &hub.board.deps.metrics.websocket_closes_total;
+        let closed = &hub.worker.deps.metrics.websocket_closes_total;
         assert_eq!(closed.with_label_values(&["error"]).get(), 1);
         let quiet = tokio::time::timeout(Duration::ZERO, other.read_u8()).await;
         assert!(quiet.is_err(), "another socket of the thread stays open");
@@ -225,7 +234,7 @@ fn an_ended_sign_in_closes_its_sockets_though_the_workers_mailbox_was_full() {
         let hub = Hub::start().await;
         let ((client, session), (mut other, _)) = (hub.socket().await, hub.socket().await);
         hub.fill();
-        hub.sessions.end_session(session);
+        hub.sessions.workers().end_session(session);
         assert!(ended(client).await.ends_with("session_ended"));
         let quiet = tokio::time::timeout(Duration::ZERO, other.read_u8()).await;
         assert!(quiet.is_err(), "another sign-in's socket stays open");
@@ -239,7 +248,7 @@ fn a_removed_member_loses_the_room_though_the_workers_mailbox_was_full() {
         let (client, _) = hub.socket().await;
         hub.persistence.remove_member(hub.business, hub.staff).await.unwrap();
         hub.fill();
-        hub.sessions.check_rooms(hub.staff);
+        hub.sessions.workers().recheck_access(hub.staff);
         assert!(ended(client).await.ends_with("access_denied"));
     });
 }
@@ -250,9 +259,9 @@ fn a_thread_that_missed_more_changes_than_are_kept_looks_at_everybody() {
         let hub = Hub::start().await;
         let (client, _) = hub.socket().await;
         hub.persistence.remove_member(hub.business, hub.staff).await.unwrap();
-        hub.sessions.check_rooms(hub.staff);
+        hub.sessions.workers().recheck_access(hub.staff);
         for _ in 0..10_000 {
-            hub.sessions.check_rooms(UserId::generate());
+            hub.sessions.workers().recheck_access(UserId::generate());
         }
         assert!(ended(client).await.ends_with("access_denied"));
     });

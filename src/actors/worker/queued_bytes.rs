@@ -1,5 +1,5 @@
-//! Bytes that wait for the sockets and readers of one worker thread, counted where they are queued: a session never
-//! leaves its thread, so the sum needs no lock and nothing that other threads write to.
+//! Bytes that wait for the subscribers of one worker thread. They are counted where they are queued: a subscriber never
+//! leaves its thread, so the sum needs no lock and no memory that other threads write to.
 
 use std::cell::Cell;
 
@@ -7,27 +7,27 @@ thread_local! {
     static QUEUED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Bytes that wait in one queue, as part of its thread's sum.
+/// Bytes that wait in one queue; part of its thread's sum until dropped.
 #[derive(Debug, Default)]
-pub(super) struct QueuedBytes(usize);
+pub(in crate::actors) struct QueuedBytes(usize);
 
 impl QueuedBytes {
-    pub(super) const fn get(&self) -> usize {
+    pub(in crate::actors) const fn get(&self) -> usize {
         self.0
     }
 
-    pub(super) fn add(&mut self, bytes: usize) {
+    pub(in crate::actors) fn add(&mut self, bytes: usize) {
         self.0 += bytes;
         QUEUED.set(QUEUED.get() + bytes);
     }
 
-    pub(super) fn sub(&mut self, bytes: usize) {
+    pub(in crate::actors) fn sub(&mut self, bytes: usize) {
         self.0 -= bytes;
         QUEUED.set(QUEUED.get().saturating_sub(bytes));
     }
 
-    /// All queues of this thread together.
-    pub(super) fn of_thread() -> usize {
+    /// Bytes in all queues of this thread.
+    pub(in crate::actors) fn of_thread() -> usize {
         QUEUED.get()
     }
 }

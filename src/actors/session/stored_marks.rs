@@ -1,4 +1,4 @@
-//! The marks a session has stored lately, so that saying the same again costs the store nothing.
+//! The last marks of a session, so that a repeated one costs the store nothing.
 
 use std::collections::VecDeque;
 
@@ -9,21 +9,21 @@ use crate::storage::command::MarkKind;
 /// Marks remembered; an older one is stored again, which changes nothing.
 const MAX: usize = 128;
 
-/// One event of one room, and what was done with it.
+/// One event of one room, and what a device did with it.
 pub(super) type Mark = (RoomId, Cursor, MarkKind);
 
-/// The last marks of one session: a word of memory before the first.
+/// The last [`MAX`] marks of one session, stored or on their way. One word of memory before the first.
 #[derive(Debug, Default)]
-pub(super) struct Marked(Option<Box<Kept>>);
+pub(super) struct StoredMarks(Option<Box<LastMarks>>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct LastMarks {
     marks: VecDeque<Mark>,
 }
 
-impl Marked {
+impl StoredMarks {
     pub(super) fn has(&self, room: RoomId, cursor: Cursor, kind: MarkKind) -> bool {
-        self.0.as_ref().is_some_and(|kept| kept.marks.contains(&(room, cursor, kind)))
+        self.0.as_ref().is_some_and(|last| last.marks.contains(&(room, cursor, kind)))
     }
 
     pub(super) fn add(&mut self, room: RoomId, cursor: Cursor, kind: MarkKind) {
@@ -34,10 +34,10 @@ impl Marked {
         marks.push_back((room, cursor, kind));
     }
 
-    /// It could not be stored.
+    /// Forgets a mark that could not be stored.
     pub(super) fn remove(&mut self, room: RoomId, cursor: Cursor, kind: MarkKind) {
-        if let Some(kept) = &mut self.0 {
-            kept.marks.retain(|mark| *mark != (room, cursor, kind));
+        if let Some(last) = &mut self.0 {
+            last.marks.retain(|mark| *mark != (room, cursor, kind));
         }
     }
 }
