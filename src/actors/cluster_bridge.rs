@@ -60,14 +60,22 @@ mod tests {
 
     use actix::System;
     use secrecy::SecretBox;
+    use tokio::sync::mpsc;
 
     use super::*;
+    use crate::actors::SendError;
     use crate::actors::persistence::CommitListener as _;
+    use crate::actors::room::{Listener, LiveEvent};
     use crate::actors::settings::RoomSettings;
+    use crate::actors::worker::Workers;
     use crate::auth::revocations::Revocations;
     use crate::bus::InProcessBus;
-    use crate::domain::ids::{CommandId, SessionId};
+    use crate::domain::cursor::{Cursor, Epoch};
+    use crate::domain::event::EventKind;
+    use crate::domain::ids::{BusinessId, CommandId, EventId, SessionId};
+    use crate::domain::room::RoomId;
     use crate::domain::time::Timestamp;
+    use crate::protocol::event::{EventData, RoomEvent};
     use crate::storage::cipher::Cipher;
     use crate::storage::command::{Action, Command, Outcome, Removal};
     use crate::storage::settings::CacheSettings;
@@ -75,6 +83,8 @@ mod tests {
 
     struct Node {
         fanout: Arc<CommitFanout>,
+        rooms: Rooms,
+        epoch: Epoch,
         revocations: Revocations,
         _folder: tempfile::TempDir,
     }
@@ -88,15 +98,23 @@ mod tests {
             let file = folder.path().join("hub.sqlite");
             let store = crate::storage::sqlite::connect(&file, cipher, metrics.clone()).await.unwrap();
             store.migrate().await.unwrap();
-            let rooms = Rooms::start(store.clone(), 1, RoomSettings::default(), metrics.clone());
+            let (bus, inbox) = bus.connect();
+            let rooms = Rooms::start(store.clone(), bus.clone(), 1, RoomSettings::default(), metrics.clone());
+            let epoch = store.epoch().await.unwrap();
             let reads = CachedReads::new(store, CacheSettings::default(), metrics.clone());
             let revocations = Revocations::new(Duration::from_secs(60));
-            let (bus, inbox) = bus.connect();
             let (counted, revoked) = (metrics.clone(), revocations.clone());
-            let fanout = Arc::new(CommitFanout::new(reads.clone(), rooms.clone(), revoked, counted, bus));
-            let bridge = ClusterBridge { inbox, rooms, reads, fanout: fanout.clone() };
+            let fanout = Arc::new(CommitFanout::new(
+                reads.clone(),
+                rooms.clone(),
+                revoked,
+                Workers::new(),
+                counted,
+                bus,
+            ));
+            let bridge = ClusterBridge { inbox, rooms: rooms.clone(), reads, fanout: fanout.clone() };
             actix::spawn(bridge.run(CancellationToken::new()));
-            Self { fanout, revocations, _folder: folder }
+            Self { fanout, rooms, epoch, revocations, _folder: folder }
         }
 
         fn commit_end_of(&self, session: SessionId, removal: Removal) {
@@ -122,6 +140,50 @@ mod tests {
             };
             tokio::time::timeout(Duration::from_secs(5), arrived).await.expect("it arrives soon");
             assert!(!second.revocations.contains(unknown), "nothing has ended");
+        });
+    }
+
+    /// Passes on what a room delivers.
+    struct EventReader(mpsc::Sender<Cursor>);
+
+    impl Listener for EventReader {
+        fn id(&self) -> usize {
+            0
+        }
+
+        fn is_open(&self) -> bool {
+            true
+        }
+
+        fn deliver(&self, _: RoomId, event: LiveEvent) -> Result<(), SendError> {
+            self.0.try_send(event.event.cursor).map_err(|_| SendError::Closed)
+        }
+
+        fn set_head(&self, _: RoomId, _: Cursor) -> Result<(), SendError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_event_that_one_node_commits_reaches_a_listener_on_another() {
+        System::new().block_on(async {
+            let bus = InProcessBus::default();
+            let (first, second) = (Node::start(&bus).await, Node::start(&bus).await);
+            let room = RoomId::Business(BusinessId::generate());
+            let (events, mut delivered) = mpsc::channel(8);
+            let head = second.rooms.join(room, Arc::new(EventReader(events))).await.unwrap();
+            assert_eq!(head, Cursor::new(second.epoch, 0));
+            let event = RoomEvent {
+                room,
+                cursor: Cursor::new(second.epoch, 1),
+                id: EventId::generate(),
+                kind: EventKind::from("order_created"),
+                at: Timestamp::now(),
+                data: EventData::empty(),
+            };
+            first.fanout.committed(&[], &[], vec![event]);
+            let cursor = tokio::time::timeout(Duration::from_secs(5), delivered.recv()).await;
+            assert_eq!(cursor.expect("it arrives soon"), Some(Cursor::new(second.epoch, 1)));
         });
     }
 }

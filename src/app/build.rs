@@ -125,10 +125,10 @@ impl Actors {
         metrics: &Metrics,
     ) -> Result<(Self, ClusterBridge), StartError> {
         let (actors, fatal) = (&settings.actors, FatalSignal::new());
-        let rooms = Rooms::start(store.clone(), 1, actors.rooms.clone(), metrics.clone());
-        let reads = CachedReads::new(store.clone(), settings.storage.cache.clone(), metrics.clone());
-        // This node is alone: nothing it publishes is heard by anybody.
+        // This node is alone: nothing it publishes is received by anybody.
         let (bus, inbox) = InProcessBus::default().connect();
+        let rooms = Rooms::start(store.clone(), bus.clone(), 1, actors.rooms.clone(), metrics.clone());
+        let reads = CachedReads::new(store.clone(), settings.storage.cache.clone(), metrics.clone());
         let (revocations, counted) = (auth.revocations.clone(), metrics.clone());
         let workers = Workers::new();
         let fanout =

@@ -8,6 +8,7 @@ use actix::prelude::{
 };
 
 use crate::actors::persistence::Persistence;
+use crate::bus::Bus;
 use crate::domain::cursor::Epoch;
 use crate::domain::room::RoomId;
 use crate::storage::Store;
@@ -35,6 +36,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct RoomDeps {
     pub(super) registry: Registry<RoomActor>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) bus: Arc<dyn Bus>,
     /// Gives rooms a new epoch; set once the writers run.
     pub(super) writer: Arc<OnceLock<Persistence>>,
     pub(super) memory: Arc<RoomMemory>,
@@ -178,6 +180,8 @@ impl RoomActor {
         }
         let since = *self.empty_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= Duration::from_secs(self.deps.settings.linger_s) {
+            // In this order, so that a room that starts anew is subscribed.
+            self.deps.bus.unsubscribe(self.id);
             self.deps.registry.remove(&self.id);
             ctx.stop();
         }

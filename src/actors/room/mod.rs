@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::Arbiter;
 use tokio::sync::oneshot;
 
+use crate::bus::Bus;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
 use crate::protocol::event::{EncodedEvent, RoomEvent};
@@ -63,11 +64,18 @@ pub struct Rooms {
 
 impl Rooms {
     /// Starts rooms on `arbiters` threads of their own, and their comparison with the store twice a second.
-    pub fn start(store: Arc<dyn Store>, arbiters: usize, settings: RoomSettings, metrics: Metrics) -> Self {
+    pub fn start(
+        store: Arc<dyn Store>,
+        bus: Arc<dyn Bus>,
+        arbiters: usize,
+        settings: RoomSettings,
+        metrics: Metrics,
+    ) -> Self {
         let arbiters: Vec<Arbiter> = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
         let deps = RoomDeps {
             registry: Registry::default(),
             store,
+            bus,
             writer: Arc::default(),
             memory: Arc::new(RoomMemory::new(settings.memory_bytes)),
             settings,
@@ -201,6 +209,8 @@ impl Rooms {
         let mut hasher = DefaultHasher::new();
         room.hash(&mut hasher);
         let index = (hasher.finish() % self.arbiters.len() as u64) as usize;
+        // Before the room reads its head, so that nothing is committed unseen between the two.
+        self.deps.bus.subscribe(room);
         let actor = RoomActor::new(room, self.deps.clone());
         Mailbox::start_in(&self.arbiters[index].handle(), MAILBOX, actor)
     }

@@ -19,6 +19,7 @@ use crate::auth::authenticator::Authenticator;
 use crate::auth::last_seen::LastSeen;
 use crate::auth::revocations::Revocations;
 use crate::auth::token::{TokenKey, TokenSettings, Tokens};
+use crate::bus::InProcessBus;
 use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Zone};
 use crate::domain::cursor::{Cursor, Epoch};
@@ -87,7 +88,8 @@ impl Hub {
         let file = folder.path().join("hub.sqlite");
         let store = crate::storage::sqlite::connect(&file, cipher, metrics.clone()).await.unwrap();
         store.migrate().await.unwrap();
-        let rooms = Rooms::start(store.clone(), 1, RoomSettings::default(), metrics.clone());
+        let (bus, _) = InProcessBus::default().connect();
+        let rooms = Rooms::start(store.clone(), bus, 1, RoomSettings::default(), metrics.clone());
         let (settings, fatal) = (PersistenceSettings::default(), FatalSignal::new());
         let persistence =
             Persistence::start(&store, 1, &settings, Arc::new(NobodyHears), metrics.clone(), fatal.clone());
