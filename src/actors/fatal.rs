@@ -1,4 +1,4 @@
-//! What ends the process: parts without which an order could be lost may not die alone.
+//! The signal that ends the process: a part without which an order could be lost must not die alone.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ impl Default for FatalSignal {
 }
 
 impl FatalSignal {
-    /// A signal that nobody has raised.
+    /// A signal that is not raised.
     pub fn new() -> Self {
         Self(Arc::new(watch::channel(None).0))
     }
 
-    /// Names what died; only the first name is kept.
+    /// Raises the signal with the name of the part; only the first name is kept.
     pub fn raise(&self, what: &'static str) {
         self.0.send_if_modified(|slot| {
             let first = slot.is_none();
@@ -31,7 +31,7 @@ impl FatalSignal {
         });
     }
 
-    /// Waits until something died and names it.
+    /// Waits for the signal, and gives the name of the part that died.
     pub async fn raised(&self) -> &'static str {
         let mut receiver = self.0.subscribe();
         match receiver.wait_for(Option::is_some).await {
@@ -55,7 +55,7 @@ pub struct FatalGuard {
 }
 
 impl FatalGuard {
-    /// The part ended as it should.
+    /// The part ended as it should; nothing is raised.
     pub fn disarm(mut self) {
         self.signal = None;
     }

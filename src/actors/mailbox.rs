@@ -1,20 +1,20 @@
-//! The one place that touches an actor's address. actix's `do_send` queues without bound, and drops silently once
-//! the actor is gone; here both have a name.
+//! Mailboxes of actors: the only file that holds an actor's address. actix's `do_send` queues without bound, and drops
+//! silently once the actor has stopped; here both are errors.
 
 use std::sync::Arc;
 
 use actix::dev::{ToEnvelope, channel};
-use actix::prelude::{Actor, Addr, ArbiterHandle, Context, Handler, Message, SendError};
+use actix::prelude::{Actor, Addr, ArbiterHandle, Context, Handler, Message};
 
-/// Why a message was not taken.
+/// The reason a message was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotTaken {
-    /// The mailbox has no room now.
+pub enum SendError {
+    /// The mailbox is at its capacity.
     #[error("the mailbox is full")]
     Full,
-    /// The actor is gone.
+    /// The actor has stopped.
     #[error("the actor has stopped")]
-    Gone,
+    Closed,
 }
 
 /// An actor's mailbox, bounded by the capacity its context was started with and a message more. Clones share one address:
@@ -42,7 +42,7 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
 
     /// Puts a message into the mailbox if there is room, and says so if there is none. Messages of one sender keep
     /// their order.
-    pub(crate) fn offer<M>(&self, message: M) -> Result<(), NotTaken>
+    pub(crate) fn offer<M>(&self, message: M) -> Result<(), SendError>
     where
         M: Message + Send + 'static,
         M::Result: Send,
@@ -50,8 +50,8 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
         A::Context: ToEnvelope<A, M>,
     {
         self.0.try_send(message).map_err(|e| match e {
-            SendError::Full(_) => NotTaken::Full,
-            SendError::Closed(_) => NotTaken::Gone,
+            actix::prelude::SendError::Full(_) => SendError::Full,
+            actix::prelude::SendError::Closed(_) => SendError::Closed,
         })
     }
 
@@ -117,7 +117,7 @@ mod tests {
             }));
             let taken = (0..100).filter(|_| mailbox.clone().offer(Work).is_ok()).count();
             assert!((4..=5).contains(&taken), "{taken}");
-            assert_eq!(mailbox.clone().offer(Work), Err(NotTaken::Full));
+            assert_eq!(mailbox.clone().offer(Work), Err(SendError::Full));
         });
     }
 }

@@ -1,13 +1,19 @@
-//! Actors: shells over plain minds. Each is reached through its handle.
+//! Actors: each is a thin layer over a pure state and is reached through its handle.
 
+pub mod cluster_bridge;
+pub mod commit_fanout;
 mod fatal;
 pub mod jobs;
 mod mailbox;
 pub mod persistence;
+pub mod reader;
 pub mod room;
 pub mod session;
 pub mod settings;
+mod subscription;
+mod token_expiry;
+pub mod worker;
 
 pub use fatal::{FatalGuard, FatalSignal};
-pub use mailbox::NotTaken;
+pub use mailbox::SendError;
 pub use settings::Settings;

@@ -1,147 +1,26 @@
 //! Settings of the actors: the bounds of every queue, ring and outbox.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use crate::domain::quota::LeakyBucket;
-use crate::settings::{Checks, Problem};
+use crate::settings::Problem;
 
-const KIB: usize = 1024;
-const MIB: usize = 1024 * KIB;
+pub use super::jobs::RetentionSettings;
+pub use super::persistence::PersistenceSettings;
+pub use super::room::settings::RoomSettings;
+pub use super::session::settings::SessionSettings;
 
-/// Everything the actors are told from outside.
+/// Settings of all actors.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Group commit.
     pub persistence: PersistenceSettings,
-    /// What a room keeps in memory.
+    /// Bounds of the events that rooms keep in memory.
     pub rooms: RoomSettings,
     /// Bounds and clocks of one socket.
     pub sessions: SessionSettings,
     /// How long things are kept.
     pub retention: RetentionSettings,
-}
-
-/// `[persistence]`: how many commands share a transaction, and how many may wait.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PersistenceSettings {
-    /// Most commands in one transaction, 1–1024.
-    pub batch_commands: usize,
-    /// Most bytes of commands in one transaction, 4 KiB–16 MiB.
-    pub batch_bytes: usize,
-    /// Most commands waiting, from one batch to 65536, new work in three quarters of it; further ones are refused at once.
-    pub queue_commands: usize,
-    /// Most bytes waiting, from one batch to 256 MiB; further ones are refused at once.
-    pub queue_bytes: usize,
-    /// New work is refused while it would wait longer, or the oldest command does, milliseconds, 10–60000.
-    /// One business may fill half of it.
-    pub queue_age_ms: u64,
-}
-
-/// `[rooms]`: how far back a device resumes without the database.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RoomSettings {
-    /// Most events in a room's ring, 0–65536; older ones are read from the store.
-    pub ring_events: usize,
-    /// Most bytes in a room's ring, 0–64 MiB.
-    pub ring_bytes: usize,
-    /// Most bytes of events that all rooms hold together, 0–64 GiB; the ring read least recently gives way.
-    pub memory_bytes: usize,
-    /// A room without members is kept this long for those who come back, seconds, 0–3600.
-    pub linger_s: u64,
-}
-
-/// `[sessions]`: one socket.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SessionSettings {
-    /// Most frames waiting for a device, 1–65536; then it lags and catches up from the log.
-    pub outbox_frames: usize,
-    /// Most bytes waiting for a device, 1 KiB–16 MiB; then it lags and catches up from the log.
-    pub outbox_bytes: usize,
-    /// Most bytes waiting for all devices of this node together, 1 MiB–64 GiB, each worker thread a share; beyond it a
-    /// device that has something waiting catches up from the log.
-    pub memory_bytes: usize,
-    /// Largest message from a device, 1–64 KiB; a larger one closes the socket with 1009 before it is collected.
-    pub frame_bytes: usize,
-    /// A ping after this much silence, seconds, 1–30.
-    pub ping_s: u64,
-    /// The socket closes (4009) when no pong came in this time, seconds, 1–20.
-    pub pong_s: u64,
-    /// The socket closes (4008) when a write moves nothing for this long, seconds, 1–45.
-    pub write_stall_s: u64,
-    /// Acknowledgements are stored at most this often per device and room, milliseconds, 10–10000.
-    pub ack_flush_ms: u64,
-    /// Sockets one user may hold on this node, 1–10000.
-    pub max_per_user: usize,
-    /// Sockets one address may hold on this node, 1–1000000.
-    pub max_per_ip: usize,
-    /// Rooms one socket may be in, 1–1000.
-    pub max_rooms: usize,
-    /// Frames a device may send in a second for long, 1–10000; the socket of one that sends more closes (4029).
-    /// Acknowledgements of something new do not count.
-    pub frames_per_s: u32,
-    /// Frames a device may send at once, 1–1000000.
-    pub frames_burst: u32,
-}
-
-/// `[retention]`: how long what nobody needs for daily work is kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetentionSettings {
-    /// Events of rooms, days, 1–3650; a device that was away for longer gets `resync`.
-    pub room_events_days: u32,
-    /// Notifications and their read marks, days, 1–3650.
-    pub notifications_days: u32,
-}
-
-impl Default for RetentionSettings {
-    fn default() -> Self {
-        Self { room_events_days: 30, notifications_days: 90 }
-    }
-}
-
-impl Default for PersistenceSettings {
-    fn default() -> Self {
-        Self {
-            batch_commands: 64,
-            batch_bytes: 256 * KIB,
-            queue_commands: 4096,
-            queue_bytes: 8 * MIB,
-            queue_age_ms: 250,
-        }
-    }
-}
-
-impl Default for RoomSettings {
-    fn default() -> Self {
-        Self { ring_events: 1024, ring_bytes: 2 * MIB, memory_bytes: 64 * MIB, linger_s: 30 }
-    }
-}
-
-impl Default for SessionSettings {
-    fn default() -> Self {
-        Self {
-            outbox_frames: 1024,
-            outbox_bytes: 256 * KIB,
-            memory_bytes: 256 * MIB,
-            frame_bytes: 64 * KIB,
-            ping_s: 25,
-            pong_s: 10,
-            write_stall_s: 10,
-            ack_flush_ms: 1000,
-            max_per_user: 20,
-            max_per_ip: 1000,
-            max_rooms: 32,
-            frames_per_s: 100,
-            // A device that comes back may mark each event of a whole ring as shown and as acted on, and again so many.
-            frames_burst: 4096,
-        }
-    }
 }
 
 impl Settings {
@@ -155,73 +34,6 @@ impl Settings {
     }
 }
 
-impl PersistenceSettings {
-    fn problems(&self) -> Vec<Problem> {
-        let mut checks = Checks::of("persistence");
-        checks.range("batch_commands", self.batch_commands, 1..=1024);
-        checks.range("batch_bytes", self.batch_bytes, 4 * KIB..=16 * MIB);
-        checks.range("queue_commands", self.queue_commands, self.batch_commands..=65_536);
-        checks.range("queue_bytes", self.queue_bytes, self.batch_bytes..=256 * MIB);
-        checks.range("queue_age_ms", self.queue_age_ms, 10..=60_000);
-        checks.found()
-    }
-}
-
-impl RoomSettings {
-    fn problems(&self) -> Vec<Problem> {
-        let mut checks = Checks::of("rooms");
-        checks.range("ring_events", self.ring_events, 0..=65_536);
-        checks.range("ring_bytes", self.ring_bytes, 0..=64 * MIB);
-        checks.range("memory_bytes", self.memory_bytes, 0..=64 * 1024 * MIB);
-        checks.range("linger_s", self.linger_s, 0..=3600);
-        checks.found()
-    }
-}
-
-impl SessionSettings {
-    /// As one of `workers` threads is to keep them: with its share of the memory.
-    pub fn of_one_worker(&self, workers: usize) -> Self {
-        Self { memory_bytes: self.memory_bytes / workers.max(1), ..self.clone() }
-    }
-
-    /// How many frames a device may send.
-    pub(super) fn frames(&self) -> LeakyBucket {
-        LeakyBucket::new(self.frames_per_s, Duration::from_secs(1), self.frames_burst)
-    }
-
-    fn problems(&self) -> Vec<Problem> {
-        let mut checks = Checks::of("sessions");
-        checks.range("outbox_frames", self.outbox_frames, 1..=65_536);
-        checks.range("outbox_bytes", self.outbox_bytes, KIB..=16 * MIB);
-        checks.range("memory_bytes", self.memory_bytes, MIB..=64 * 1024 * MIB);
-        checks.range("frame_bytes", self.frame_bytes, KIB..=64 * KIB);
-        checks.range("ping_s", self.ping_s, 1..=30);
-        checks.range("pong_s", self.pong_s, 1..=20);
-        checks.range("write_stall_s", self.write_stall_s, 1..=45);
-        checks.range("ack_flush_ms", self.ack_flush_ms, 10..=10_000);
-        checks.range("max_per_user", self.max_per_user, 1..=10_000);
-        checks.range("max_per_ip", self.max_per_ip, 1..=1_000_000);
-        checks.range("max_rooms", self.max_rooms, 1..=1000);
-        checks.range("frames_per_s", self.frames_per_s, 1..=10_000);
-        checks.range("frames_burst", self.frames_burst, 1..=1_000_000);
-        // The contract: no descriptor outlives its peer by more than 45 s. A second each until the ping is due and the pong is
-        // missed, and two for the good-bye, come on top.
-        if self.ping_s.saturating_add(self.pong_s) > 41 {
-            checks.refuse("pong_s", "sessions.ping_s and sessions.pong_s together must not pass 41 s");
-        }
-        checks.found()
-    }
-}
-
-impl RetentionSettings {
-    fn problems(&self) -> Vec<Problem> {
-        let mut checks = Checks::of("retention");
-        checks.range("room_events_days", self.room_events_days, 1..=3650);
-        checks.range("notifications_days", self.notifications_days, 1..=3650);
-        checks.found()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,18 +41,5 @@ mod tests {
     #[test]
     fn the_defaults_have_no_problems() {
         assert_eq!(Settings::default().problems(), []);
-    }
-
-    #[test]
-    fn a_queue_smaller_than_one_batch_is_refused() {
-        let settings = PersistenceSettings { queue_commands: 63, queue_bytes: 1, ..Default::default() };
-        let keys: Vec<_> = settings.problems().into_iter().map(|problem| problem.key).collect();
-        assert_eq!(keys, ["persistence.queue_commands", "persistence.queue_bytes"]);
-    }
-
-    #[test]
-    fn a_dead_peer_is_never_held_longer_than_the_contract_says() {
-        let settings = SessionSettings { ping_s: 30, pong_s: 16, ..Default::default() };
-        assert_eq!(settings.problems().len(), 1);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
-use crate::config::{SECRETS_FILE, Settings};
+use crate::config::{Environment, SECRETS_FILE, Settings};
 use crate::http::server::Listening;
 use crate::http::starting::NotReady;
 use crate::http::state::Deployment;
@@ -17,9 +17,45 @@ use crate::storage::settings::DatabaseLocation;
 use crate::storage::{Store, StoreError, postgres, sqlite};
 use crate::telemetry::Metrics;
 
-use super::{StartError, derive};
+use super::errors::StartError;
+use super::hub_lock::HubLock;
 
-/// Opens the database the settings name, for a command whose metrics nobody asks for; nothing is migrated.
+/// The opened database and what goes with it.
+pub(super) struct Database {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) cipher: Arc<Cipher>,
+    pub(super) deployment: Deployment,
+    /// Keeps other hubs from the same SQLite file.
+    pub(super) lock: Option<HubLock>,
+}
+
+impl Database {
+    /// Opens and migrates the database that the settings name, however long a Postgres stays away; `listening` answers
+    /// meanwhile that the hub is not ready.
+    pub(super) async fn open(
+        settings: &Settings,
+        listening: &Listening,
+        metrics: Metrics,
+    ) -> Result<Self, StartError> {
+        let location = location(settings)?;
+        let lock = match &location {
+            DatabaseLocation::Sqlite(file) => {
+                make_folder(file, &settings.storage.data.dir)?;
+                HubLock::take(file)?
+            }
+            DatabaseLocation::Postgres(_) => None,
+        };
+        let (store, cipher) = open_counted_store(settings, metrics).await?;
+        let deployment = match settings.environment {
+            Environment::Production => Deployment::Production,
+            Environment::Development | Environment::Staging => Deployment::Trial,
+        };
+        migrate_when_there(store.as_ref(), &location.to_string(), listening, deployment).await?;
+        Ok(Self { store, cipher, deployment, lock })
+    }
+}
+
+/// Opens the database that the settings name, for a command, whose metrics are not read; nothing is migrated.
 ///
 /// # Errors
 /// When it cannot be reached or a key does not work.
@@ -27,7 +63,7 @@ pub async fn open_store(settings: &Settings) -> Result<(Arc<dyn Store>, Arc<Ciph
     open_counted_store(settings, Metrics::new(&settings.storage.data.dir)).await
 }
 
-pub(super) async fn open_counted_store(
+async fn open_counted_store(
     settings: &Settings,
     metrics: Metrics,
 ) -> Result<(Arc<dyn Store>, Arc<Cipher>), StartError> {
@@ -82,8 +118,8 @@ pub async fn migrate(settings: &Settings, store: &dyn Store) -> Result<(), Start
     store.migrate().await.map_err(|error| unusable(&place, &error))
 }
 
-/// The data folder is made; another one that a URL names has to be there, since a slip in it would begin an empty database.
-pub(super) fn make_folder(database: &Path, data: &Path) -> Result<(), StartError> {
+/// Makes the data folder. Another folder, named by a URL, must exist: a typing error in it would begin an empty database.
+fn make_folder(database: &Path, data: &Path) -> Result<(), StartError> {
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let refused = |cause: String| StartError::Database {
         place: format!("the SQLite file {}", database.display()),
@@ -99,15 +135,15 @@ pub(super) fn make_folder(database: &Path, data: &Path) -> Result<(), StartError
     }
 }
 
-/// How often a database that is away is looked for at the start.
+/// Pause between attempts to reach a database that is away at the start.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How often it is said that it is still away.
+/// Pause between log lines about it.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// Brings the schema up to date. For a server that is away it waits as long as it takes, and answers meanwhile on the port
 /// that the hub is not ready.
-pub(super) async fn migrate_when_there(
+async fn migrate_when_there(
     store: &dyn Store,
     place: &str,
     listening: &Listening,
@@ -144,7 +180,7 @@ pub(super) async fn migrate_when_there(
     outcome
 }
 
-/// Secrets that are older than this were not made by this start.
+/// Older secrets were not made by this start.
 const OF_THIS_START: Duration = Duration::from_secs(60);
 
 /// An empty database beside secrets of an earlier hub: the one that belongs to them was moved or removed, or another folder is
@@ -174,4 +210,12 @@ fn cipher(settings: &Settings) -> Result<Cipher, StartError> {
     }
     let mac_secret = derive(settings.http.auth.secret_key.expose_secret().as_bytes(), b"bellhop idempotency");
     Ok(Cipher::new(ring, mac_secret.into())?)
+}
+
+/// A secret of its own for each purpose, from the one the operator keeps.
+fn derive(secret: &[u8], purpose: &[u8]) -> Box<[u8; 32]> {
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+    mac.update(purpose);
+    Box::new(mac.finalize().into_bytes().into())
 }

@@ -1,4 +1,4 @@
-//! Accounts of before whose addresses mean the same mailbox by the rules of today.
+//! Accounts of earlier versions whose addresses mean the same mailbox by today's rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use crate::domain::email::EmailAddress;
 use crate::domain::ids::UserId;
 use crate::storage::{Store, StoreError};
 
-/// Accounts looked at: those whose address is written otherwise than one is today, of which there are next to none.
+/// Most accounts looked at: those whose stored address is not in today's form, of which there are next to none.
 const MOST: u32 = 1_000;
 
-/// Tells the log of accounts that share an address. Both stay: who types an address as it is stored gets that account.
-pub(super) async fn tell(store: Arc<dyn Store>) {
+/// Logs the accounts that share an address. Both stay: an address typed as it is stored opens that account.
+pub(super) async fn log_all(store: Arc<dyn Store>) {
     match find(store.as_ref()).await {
         Ok(groups) => groups.iter().for_each(|users| {
             let users: Vec<String> = users.iter().map(UserId::to_string).collect();
@@ -20,7 +20,7 @@ pub(super) async fn tell(store: Arc<dyn Store>) {
                 "accounts have addresses that mean the same mailbox; both stay"
             );
         }),
-        Err(error) => tracing::warn!(%error, "accounts with equal addresses were not looked for"),
+        Err(error) => tracing::warn!(%error, "accounts with equal addresses could not be read"),
     }
 }
 

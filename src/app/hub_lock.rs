@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::StartError;
+use super::errors::StartError;
 
 /// Held by the hub that uses the file. The system lets go of it when the process ends, however it ends. Commands that run
 /// beside a hub, such as a backup, take none.

@@ -1,10 +1,12 @@
-//! Proof of who asks: passwords, access tokens, tickets and refresh tokens. No routes in here.
+//! Authentication by passwords, access tokens, tickets and refresh tokens, and authorization. Knows no actor and no route.
 
-pub mod activity;
+pub mod authenticator;
+pub mod authorization;
+pub mod last_seen;
+pub mod login_throttle;
 pub mod password;
-pub mod refresh;
+pub mod refresh_token;
 pub mod revocations;
 pub mod stream_proof;
-pub mod throttle;
 pub mod token;
-pub mod unanswered;
+pub mod unanswered_tickets;

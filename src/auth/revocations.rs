@@ -1,4 +1,4 @@
-//! Sign-ins that were ended while their access tokens have not run out.
+//! Login sessions that have ended while access tokens of them are still valid.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,17 +8,17 @@ use dashmap::DashMap;
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 
-/// Until when a session's tokens are refused, by both clocks.
+/// The end of a revocation: it is over when both clocks have passed it.
 #[derive(Clone, Copy, Debug)]
 struct Until {
     elapsed: Instant,
     wall: Timestamp,
 }
 
-/// Which sessions' access tokens are refused. Cheap to clone; every clone is the same list. It holds one entry for
-/// each sign-in ended within twice the life of an access token, as long as somebody prunes it: that long a token of ours
-/// may be believed (see [`super::token`]). A wall clock that jumps ahead makes it forget nothing, and one that is set
-/// back, which makes old tokens valid again, nothing either.
+/// The login sessions whose access tokens are refused. Cheap to clone; clones share one list. It holds one entry for each
+/// session ended within twice the lifetime of an access token, which is how long a token may be accepted (see
+/// [`super::token`]), as long as [`Revocations::prune`] is called. Neither a wall clock that jumps ahead nor one that is set
+/// back, which makes old tokens valid again, removes an entry early.
 #[derive(Clone, Debug)]
 pub struct Revocations {
     sessions: Arc<DashMap<SessionId, Until>>,
@@ -26,7 +26,7 @@ pub struct Revocations {
 }
 
 impl Revocations {
-    /// An empty list, for access tokens of this life.
+    /// An empty list, for access tokens of this lifetime.
     pub fn new(access_ttl: Duration) -> Self {
         Self { sessions: Arc::default(), kept_for: access_ttl.saturating_mul(2) }
     }
@@ -39,12 +39,12 @@ impl Revocations {
         entry.wall = entry.wall.max(until.wall);
     }
 
-    /// Whether the session was ended.
+    /// Whether the session has ended.
     pub fn contains(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session)
     }
 
-    /// Forgets sessions whose last token has run out by either clock.
+    /// Removes sessions whose last token has expired by both clocks.
     pub fn prune(&self, now: Instant, wall: Timestamp) {
         self.sessions.retain(|_, until| until.elapsed > now || until.wall > wall);
     }

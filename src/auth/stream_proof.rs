@@ -1,6 +1,6 @@
-//! Proof that a ticket opened a stream of a room: part of the id of each event of that stream, so that an `EventSource`,
-//! which comes back with the address it was made with, is known by the last id it got. The address alone, which logs and
-//! histories keep, proves nothing.
+//! Proof that a ticket opened a stream of a room. It is part of the id of each event of that stream, so that an `EventSource`,
+//! which reconnects to the URL it was made with, proves by its last event id that it was let in before. The URL alone, which
+//! logs and histories keep, proves nothing.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,12 +12,12 @@ use crate::domain::cursor::PROOF_MARK;
 use crate::domain::private::Private;
 use crate::domain::room::RoomId;
 
-use super::refresh::hmac_sha256;
+use super::refresh_token::hmac_sha256;
 
 /// Derives a key of its own, so that one secret may serve several purposes.
 const DOMAIN: &[u8] = b"bellhop stream proof v1";
 
-/// As much of the MAC as is sent with each event.
+/// Bytes of the MAC that are sent with each event.
 const PROOF_BYTES: usize = 16;
 
 /// Derives and checks proofs. Nothing is stored: every node with the same secret knows them.
@@ -51,7 +51,7 @@ impl StreamProofs {
 }
 
 impl StreamProof {
-    /// What stands behind the cursor in the id of an event.
+    /// The text behind the cursor in the id of an event.
     pub fn as_str(&self) -> &str {
         &self.0.0
     }

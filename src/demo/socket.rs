@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn the_hubs_own_frames_are_understood() {
         let rooms = [JoinedRoom { room: room(), cursor: at(7), recovered: true }];
-        let hello = ServerFrame::Hello { session: "soc_1", rooms: &rooms, ping_s: 25 };
+        let hello = ServerFrame::Hello { connection: "soc_1", rooms: &rooms, ping_s: 25 };
         assert_eq!(read(&hello.encode()), Frame::Hello { cursor: at(7) });
         let resync = ServerFrame::Resync { room: room(), cursor: at(9) };
         assert_eq!(read(&resync.encode()), Frame::Resync { cursor: at(9) });

@@ -29,9 +29,9 @@ use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
 use super::limits::{Class, RATE_LIMIT, Subject};
 use super::problem::ApiError;
 use super::state::Api;
+use crate::auth::login_throttle::{Attempt, LoginThrottle};
 use crate::auth::password::{NewPassword, Standing, Verified};
-use crate::auth::refresh::RefreshTokens;
-use crate::auth::throttle::{Attempt, Throttle};
+use crate::auth::refresh_token::RefreshTokens;
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {
@@ -288,7 +288,7 @@ async fn refresh(
         presented_hash: stored_hash(token),
         successor_hash: stored_hash(&api.refresh_tokens.derive(session, next)),
         lifetime: api.session_lifetime(),
-        used: api.activity.newest_use(session),
+        used: api.last_seen.newest_use(session),
     };
     match api.persistence.rotate_session(rotate).await? {
         Rotation::Continued { generation, user, role, device, .. } => {
@@ -402,7 +402,7 @@ impl Api {
         }
     }
 
-    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+    fn throttle(&self) -> MutexGuard<'_, LoginThrottle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

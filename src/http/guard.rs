@@ -253,7 +253,7 @@ pub(super) async fn guard(
     let shown = identity::shown(request.request(), &api);
     let claims = shown.as_ref().and_then(|shown| shown.as_ref().ok());
     if let Some(claims) = claims {
-        api.activity.used(claims, Timestamp::now());
+        api.last_seen.record_use(claims, Timestamp::now());
     }
     let who = claims.map(|claims| claims.principal).or_else(|| ticket_holder(request.request(), &api));
     let asking = match (who, claims) {

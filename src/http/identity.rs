@@ -10,6 +10,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
 use crate::actors::persistence::SubmitError;
+use crate::auth::authorization::{cached_role_at, role_at};
 use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
@@ -251,12 +252,7 @@ impl Api {
         principal: Principal,
         business: BusinessId,
     ) -> Result<MemberRole, ApiError> {
-        let role = match principal.role {
-            Role::Admin => self.store.business(business).await?.map(|_| MemberRole::Owner),
-            Role::Merchant => self.store.membership(business, principal.user).await?,
-            Role::Customer | Role::Driver => None,
-        };
-        role.ok_or_else(ApiError::not_found)
+        role_at(self.store.as_ref(), principal, business).await?.ok_or_else(ApiError::not_found)
     }
 
     /// As [`Self::membership`], for showing only: while the store is away what it said last holds.
@@ -268,15 +264,7 @@ impl Api {
         principal: Principal,
         business: BusinessId,
     ) -> Result<Cached<MemberRole>, ApiError> {
-        let role = match principal.role {
-            Role::Admin => {
-                let found = self.reads.business(business).await?;
-                found.map(|copy| Cached { value: MemberRole::Owner, freshness: copy.freshness })
-            }
-            Role::Merchant => self.reads.membership(business, principal.user).await?,
-            Role::Customer | Role::Driver => None,
-        };
-        role.ok_or_else(ApiError::not_found)
+        cached_role_at(&self.reads, principal, business).await?.ok_or_else(ApiError::not_found)
     }
 }
 

@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
 use crate::actors::persistence::{RETRY_AFTER, SubmitError};
-use crate::actors::room::RoomError;
+use crate::actors::room::RoomUnavailable;
 use crate::domain::money::Currency;
 use crate::domain::order::Status;
 use crate::protocol::problem::{FieldError, Problem, ProblemCode};
@@ -173,11 +173,13 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<RoomError> for ApiError {
-    fn from(error: RoomError) -> Self {
+impl From<RoomUnavailable> for ApiError {
+    fn from(error: RoomUnavailable) -> Self {
         match error {
-            RoomError::Busy => Self::new(ProblemCode::Unavailable, "The room does not answer; try again."),
-            RoomError::Store(error) => error.into(),
+            RoomUnavailable::Busy => {
+                Self::new(ProblemCode::Unavailable, "The room does not answer; try again.")
+            }
+            RoomUnavailable::Store(error) => error.into(),
         }
     }
 }

@@ -80,8 +80,8 @@ async fn list(api: web::Data<Api>, who: SignedIn) -> Result<HttpResponse, ApiErr
         }),
         created_at: session.created_at.to_rfc3339(),
         last_active_at: api
-            .activity
-            .last(session.id)
+            .last_seen
+            .get(session.id)
             .map_or(session.last_active_at, |seen| seen.max(session.last_active_at))
             .to_rfc3339(),
         expires_at: session.expires_at.to_rfc3339(),

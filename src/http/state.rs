@@ -19,14 +19,14 @@ use super::limits::LocalLimits;
 use super::network::Network;
 use super::settings::Settings;
 use super::shedding::LogThrottle;
-use crate::auth::activity::Activity;
+use crate::auth::last_seen::LastSeen;
+use crate::auth::login_throttle::LoginThrottle;
 use crate::auth::password::Passwords;
-use crate::auth::refresh::RefreshTokens;
+use crate::auth::refresh_token::RefreshTokens;
 use crate::auth::revocations::Revocations;
 use crate::auth::stream_proof::StreamProofs;
-use crate::auth::throttle::Throttle;
 use crate::auth::token::Tokens;
-use crate::auth::unanswered::UnansweredTickets;
+use crate::auth::unanswered_tickets::UnansweredTickets;
 
 /// A refusal whose cause is most often a setting is explained in the log once in so long a time at most.
 const EXPLAINED_EVERY: Duration = Duration::from_secs(10);
@@ -90,7 +90,7 @@ pub struct Parts {
     /// Which sign-ins were ended.
     pub revocations: Revocations,
     /// When sign-ins were last seen.
-    pub activity: Activity,
+    pub last_seen: LastSeen,
     /// Fingerprints requests that have an idempotency key.
     pub cipher: Arc<Cipher>,
     /// Cleans up in the background.
@@ -117,7 +117,7 @@ pub struct Api {
     pub(super) stream_proofs: StreamProofs,
     pub(super) passwords: Arc<Passwords>,
     pub(super) revocations: Revocations,
-    pub(super) activity: Activity,
+    pub(super) last_seen: LastSeen,
     pub(super) cipher: Arc<Cipher>,
     pub(super) jobs: Jobs,
     pub(super) metrics: Metrics,
@@ -129,7 +129,7 @@ pub struct Api {
     pub(super) refused_hosts: LogThrottle,
     pub(super) deployment: Deployment,
     pub(super) settings: Settings,
-    pub(super) throttle: Mutex<Throttle>,
+    pub(super) throttle: Mutex<LoginThrottle>,
     pub(super) unanswered_tickets: UnansweredTickets,
     pub(super) gate: Gate,
     pub(super) bodies: BodyBudget,
@@ -150,7 +150,7 @@ impl Api {
             stream_proofs: parts.stream_proofs,
             passwords: parts.passwords,
             revocations: parts.revocations,
-            activity: parts.activity,
+            last_seen: parts.last_seen,
             cipher: parts.cipher,
             jobs: parts.jobs,
             metrics: parts.metrics,

@@ -87,8 +87,8 @@ pub struct JoinedRoom {
 pub enum ServerFrame<'a> {
     /// The first frame, and the answer to `subscribe`.
     Hello {
-        /// The session's id.
-        session: &'a str,
+        /// The id of the socket or stream.
+        connection: &'a str,
         /// The rooms joined.
         rooms: &'a [JoinedRoom],
         /// Seconds between pings.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bellhop::actors::room::Rooms;
 use bellhop::actors::settings::RoomSettings;
+use bellhop::bus::InProcessBus;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::ids::BusinessId;
 use bellhop::domain::room::RoomId;
@@ -24,7 +25,8 @@ fn a_thousand_rooms_are_compared_with_the_store_in_several_questions_two_at_once
     actix_rt::System::new().block_on(async {
         let store = TestStore::postgres().await;
         let epoch = store.store.epoch().await.unwrap();
-        let rooms = Rooms::start(store.store.clone(), 1, RoomSettings::default(), metrics());
+        let (bus, _) = InProcessBus::default().connect();
+        let rooms = Rooms::start(store.store.clone(), bus, 1, RoomSettings::default(), metrics());
         let names: Vec<RoomId> = (0..ROOMS).map(|_| RoomId::Business(BusinessId::generate())).collect();
         // Whoever asks for a room's history begins it.
         for some in names.chunks(100) {

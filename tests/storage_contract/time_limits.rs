@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bellhop::actors::FatalSignal;
-use bellhop::actors::persistence::{CommitObserver, Persistence};
+use bellhop::actors::persistence::{CommitListener, Persistence};
 use bellhop::actors::settings::PersistenceSettings;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::room::RoomId;
@@ -18,10 +18,10 @@ use crate::harness::{TestStore, check, metrics};
 
 struct Nobody;
 
-impl CommitObserver for Nobody {
+impl CommitListener for Nobody {
     fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
 
-    fn uncertain(&self, _: &[Command]) {}
+    fn commit_unknown(&self, _: &[Command]) {}
 }
 
 #[test]

@@ -129,14 +129,14 @@ mod tests {
 
     #[test]
     fn gauges_are_taken_with_their_labels_and_nothing_else() {
-        let text = "# TYPE mailbox_depth gauge\nmailbox_depth{actor=\"postman_0\"} 3\n\
+        let text = "# TYPE mailbox_depth gauge\nmailbox_depth{actor=\"worker_0\"} 3\n\
                     # TYPE a_total counter\na_total 5\n\
                     # TYPE process_open_fds gauge\nprocess_open_fds 12\n\
                     # TYPE process_max_fds gauge\nprocess_max_fds 9\n\
                     # TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 1.5\n";
         let found = gauges(text);
         let found: Vec<(&str, f64)> = found.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        assert_eq!(found, [("mailbox_depth{actor=postman_0}", 3.0), (CPU, 1.5), ("process_open_fds", 12.0)]);
+        assert_eq!(found, [("mailbox_depth{actor=worker_0}", 3.0), (CPU, 1.5), ("process_open_fds", 12.0)]);
     }
 
     #[test]

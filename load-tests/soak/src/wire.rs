@@ -252,7 +252,7 @@ mod tests {
             r#"{"type":"event","room":"r","cursor":"a.2","event":{"id":"e","data":{"status":"placed"}}}"#;
         assert!(matches!(Frame::read(event), Frame::Event(cursor, Some(status))
             if cursor.to_string() == "a.2" && status == "placed"));
-        let hello = r#"{"type":"hello","session":"s","rooms":[{"room":"r","cursor":"a.1"}],"ping_s":25}"#;
+        let hello = r#"{"type":"hello","connection":"s","rooms":[{"room":"r","cursor":"a.1"}],"ping_s":25}"#;
         assert!(matches!(Frame::read(hello), Frame::Hello(cursor) if cursor.to_string() == "a.1"));
         assert!(matches!(Frame::read(r#"{"type":"alive"}"#), Frame::Other));
         for text in ["", "{}", r#"{"type":"event"}"#, r#"{"type":"hello","rooms":[]}"#] {

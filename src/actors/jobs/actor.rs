@@ -1,75 +1,35 @@
-//! The scheduler: a shell that runs the job its mind names, then asks again.
+//! The actor of background jobs: runs the job that its state names, then asks again.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::prelude::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture,
-};
-use tokio::sync::oneshot;
+use actix::prelude::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use crate::domain::time::{ClockWatch, Timestamp};
-use crate::storage::commands::{Advanced, Purgeable, RowKey, Sweepable};
-use crate::storage::{Checkpoint, Store};
 use crate::telemetry::Metrics;
 
-use super::super::persistence::Persistence;
-use super::super::settings::RetentionSettings;
-use super::state::{Chance, Next, Schedule};
-use super::{JobName, JobOutcome, JobReport};
+use super::job::{JobName, JobOutcome};
+use super::messages::{ListJobs, Stop};
+use super::runner::JobRunner;
+use super::state::{Jitter, JobsState, NextJob};
 
-/// Rows deleted in one command: a few milliseconds of a writer, between which orders have their turn.
-const PURGE_ROWS: u32 = 500;
-
-/// Orders indexed in one command: each is written anew.
-const INDEX_ROWS: u32 = 100;
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How often the wall clock is compared with the time that has passed.
+/// Pause between comparisons of the wall clock with the time that has passed.
 const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(10);
 
-/// Every job with its state.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct List {
-    pub(super) reply: oneshot::Sender<Vec<JobReport>>,
-}
-
-/// The hub is going down.
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct Stop;
-
-/// What jobs work with.
-#[derive(Clone)]
-struct Tools {
-    store: Arc<dyn Store>,
-    persistence: Persistence,
-    settings: RetentionSettings,
+pub(super) struct JobsActor {
+    state: JobsState,
+    clock: ClockWatch,
+    runner: JobRunner,
     metrics: Metrics,
 }
 
-pub(super) struct Scheduler {
-    schedule: Schedule,
-    clock: ClockWatch,
-    tools: Tools,
-}
-
-impl Scheduler {
-    pub(super) fn new(
-        store: Arc<dyn Store>,
-        persistence: Persistence,
-        settings: RetentionSettings,
-        metrics: Metrics,
-    ) -> Self {
-        let tools = Tools { store, persistence, settings, metrics };
+impl JobsActor {
+    pub(super) fn new(runner: JobRunner, metrics: Metrics) -> Self {
         let now = Instant::now();
         let clock = ClockWatch::new(now, Timestamp::now());
-        Self { schedule: Schedule::new(now, draw), clock, tools }
+        Self { state: JobsState::new(now, draw_jitter), clock, runner, metrics }
     }
 
-    /// A wall clock that steps explains a lot to whoever reads the log.
+    /// Logs steps of the wall clock, which explain other lines of the log.
     fn watch_clock(&mut self, _: &mut Context<Self>) {
         if let Some(step) = self.clock.look(Instant::now(), Timestamp::now()) {
             let (seconds, direction) = (step.by.as_secs(), step.direction.as_str());
@@ -77,146 +37,67 @@ impl Scheduler {
         }
     }
 
-    fn go_on(&mut self, ctx: &mut Context<Self>) {
+    fn run_next(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        match self.schedule.next(now, Timestamp::now()) {
-            Next::Busy => {}
-            Next::WaitUntil(at) => {
-                ctx.run_later(at.saturating_duration_since(now), Self::go_on);
+        match self.state.next(now, Timestamp::now()) {
+            NextJob::Busy => {}
+            NextJob::WaitUntil(at) => {
+                ctx.run_later(at.saturating_duration_since(now), Self::run_next);
             }
-            Next::Run(name) => {
-                let work = self.tools.clone().run(name).into_actor(self);
+            NextJob::Run(name) => {
+                let work = self.runner.clone().run(name).into_actor(self);
                 ctx.spawn(work.map(move |outcome, actor, ctx| {
                     actor.ended(name, outcome);
-                    actor.go_on(ctx);
+                    actor.run_next(ctx);
                 }));
             }
         }
     }
 
     fn ended(&mut self, name: JobName, outcome: JobOutcome) {
-        self.tools.metrics.jobs_total.with_label_values(&[name.as_str(), outcome.as_str()]).inc();
+        self.metrics.jobs_total.with_label_values(&[name.as_str(), outcome.as_str()]).inc();
         match &outcome {
             JobOutcome::Done(0) => {}
             JobOutcome::Done(rows) => {
-                self.tools.metrics.job_rows_deleted_total.with_label_values(&[name.as_str()]).inc_by(*rows);
+                self.metrics.job_rows_deleted_total.with_label_values(&[name.as_str()]).inc_by(*rows);
                 tracing::info!(job = name.as_str(), rows, "rows past their time were deleted");
             }
             JobOutcome::Busy => {
-                tracing::warn!(job = name.as_str(), "others were in a job's way; it is tried again")
+                tracing::warn!(job = name.as_str(), "a job was blocked by other work; it is tried again")
             }
             JobOutcome::Failed(cause) => {
                 tracing::warn!(job = name.as_str(), cause, "a job failed and is tried again")
             }
         }
-        let took = self.schedule.ended(outcome, Instant::now(), draw());
-        self.tools.metrics.job_seconds.with_label_values(&[name.as_str()]).observe(took.as_secs_f64());
+        let took = self.state.ended(outcome, Instant::now(), draw_jitter());
+        self.metrics.job_seconds.with_label_values(&[name.as_str()]).observe(took.as_secs_f64());
     }
 }
 
-/// Without random numbers jobs come a little sooner, which harms nobody.
-fn draw() -> Chance {
-    Chance::of(getrandom::u32().unwrap_or(0))
+/// Without random numbers jobs run a little sooner, which does no harm.
+fn draw_jitter() -> Jitter {
+    Jitter::of(getrandom::u32().unwrap_or(0))
 }
 
-impl Tools {
-    async fn run(self, name: JobName) -> JobOutcome {
-        if name == JobName::Checkpoint {
-            return match self.store.checkpoint().await {
-                Ok(Checkpoint::Done) => JobOutcome::Done(0),
-                Ok(Checkpoint::Busy) => JobOutcome::Busy,
-                Err(error) => JobOutcome::Failed(error.to_string()),
-            };
-        }
-        self.delete(name).await.map_or_else(JobOutcome::Failed, JobOutcome::Done)
-    }
-
-    /// Jobs that writers do.
-    async fn delete(self, name: JobName) -> Result<u64, String> {
-        let days = |days: u32| DAY * days;
-        match name {
-            JobName::ExpiredTickets => self.purge(Purgeable::Tickets, DAY).await,
-            JobName::ExpiredSessions => self.purge(Purgeable::Sessions, DAY).await,
-            JobName::IdempotencyKeys => self.purge(Purgeable::IdempotencyKeys, DAY).await,
-            JobName::Commands => self.purge(Purgeable::Commands, DAY).await,
-            JobName::RoomEvents => {
-                self.purge(Purgeable::RoomEvents, days(self.settings.room_events_days)).await
-            }
-            JobName::Notifications => {
-                self.purge(Purgeable::Notifications, days(self.settings.notifications_days)).await
-            }
-            JobName::Invitations => self.purge(Purgeable::Invitations, Duration::ZERO).await,
-            JobName::DeviceMarks => {
-                self.purge(Purgeable::DeviceMarks, days(self.settings.room_events_days)).await
-            }
-            JobName::OrderAcks => {
-                self.purge(Purgeable::OrderAcks, days(self.settings.room_events_days)).await
-            }
-            JobName::Devices => self.purge(Purgeable::Devices, days(self.settings.room_events_days)).await,
-            JobName::DeviceAcks => {
-                self.sweep(Sweepable::DeviceAcks, days(self.settings.room_events_days)).await
-            }
-            JobName::OrderCounters => self.sweep(Sweepable::OrderCounters, days(7)).await,
-            JobName::OrderSearch => self.index_orders().await,
-            JobName::Analyze => self.persistence.analyze().await.map(|()| 0).map_err(|e| e.to_string()),
-            JobName::Checkpoint => Ok(0),
-        }
-    }
-
-    /// Deletes what is older than `age`, command by command until nothing is left of it.
-    async fn purge(&self, what: Purgeable, age: Duration) -> Result<u64, String> {
-        let before = Timestamp::now().minus(age);
-        let mut deleted = 0;
-        loop {
-            let rows = self.persistence.purge(what, before, PURGE_ROWS).await.map_err(|e| e.to_string())?;
-            deleted += rows;
-            if rows < u64::from(PURGE_ROWS) {
-                return Ok(deleted);
-            }
-        }
-    }
-}
-
-impl Tools {
-    /// Goes through all rows of `what` and deletes those older than `age`.
-    async fn sweep(&self, what: Sweepable, age: Duration) -> Result<u64, String> {
-        let before = Timestamp::now().minus(age);
-        let (mut deleted, mut after) = (0, None);
-        loop {
-            let step = self.persistence.sweep(what, before, after, PURGE_ROWS).await;
-            let Advanced { changed, last } = step.map_err(|e| e.to_string())?;
-            deleted += changed;
-            let Some(last) = last else { return Ok(deleted) };
-            after = Some(RowKey::of_text(&last));
-        }
-    }
-
-    /// Puts all orders into the text index that are not in it. Nothing is deleted by that.
-    async fn index_orders(&self) -> Result<u64, String> {
-        while self.persistence.index_orders(INDEX_ROWS).await.map_err(|e| e.to_string())?.last.is_some() {}
-        Ok(0)
-    }
-}
-
-impl Actor for Scheduler {
+impl Actor for JobsActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.go_on(ctx);
+        self.run_next(ctx);
         ctx.run_interval(LOOK_AT_CLOCK_EVERY, Self::watch_clock);
     }
 }
 
-impl Handler<List> for Scheduler {
+impl Handler<ListJobs> for JobsActor {
     type Result = ();
 
-    fn handle(&mut self, List { reply }: List, _: &mut Self::Context) {
-        // Whoever asked may have stopped waiting.
-        let _ = reply.send(self.schedule.reports(Instant::now(), Timestamp::now()));
+    fn handle(&mut self, ListJobs { reply }: ListJobs, _: &mut Self::Context) {
+        // The caller may have stopped waiting.
+        let _ = reply.send(self.state.reports(Instant::now(), Timestamp::now()));
     }
 }
 
-impl Handler<Stop> for Scheduler {
+impl Handler<Stop> for JobsActor {
     type Result = ();
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {

@@ -1,6 +1,10 @@
 //! Background jobs: clean-up, retention and database upkeep, one at a time, urgent ones first.
 
 mod actor;
+mod job;
+mod messages;
+mod runner;
+mod settings;
 mod state;
 
 use std::sync::Arc;
@@ -9,233 +13,47 @@ use std::time::Duration;
 use actix::prelude::Actor;
 use tokio::sync::oneshot;
 
-use crate::domain::time::Timestamp;
 use crate::storage::Store;
 use crate::telemetry::Metrics;
 
 use super::mailbox::Mailbox;
 use super::persistence::Persistence;
-use super::settings::RetentionSettings;
-use actor::{List, Scheduler, Stop};
+use actor::JobsActor;
+use messages::{ListJobs, Stop};
+use runner::JobRunner;
 
-/// A job there is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum JobName {
-    /// Deletes used tickets that ran out a day ago: a clock that is set back by less makes none work twice.
-    ExpiredTickets,
-    /// Deletes sign-ins that ran out or were ended a day ago: no access token of theirs holds any more.
-    ExpiredSessions,
-    /// Deletes idempotency keys and their answers after 24 hours.
-    IdempotencyKeys,
-    /// Deletes the record of commands after 24 hours: none is tried again that late.
-    Commands,
-    /// Deletes room events past `retention.room_events_days`.
-    RoomEvents,
-    /// Deletes notifications past `retention.notifications_days`.
-    Notifications,
-    /// Deletes invitations that have run out.
-    Invitations,
-    /// Deletes marks of events past `retention.room_events_days`.
-    DeviceMarks,
-    /// Deletes when devices first had orders, past `retention.room_events_days`.
-    OrderAcks,
-    /// Deletes how far devices have rooms, past `retention.room_events_days`.
-    DeviceAcks,
-    /// Deletes devices not seen for `retention.room_events_days` and those beyond what a user may have, with what is known
-    /// of them.
-    Devices,
-    /// Deletes the numbers of days that are a week over.
-    OrderCounters,
-    /// Puts orders into the text index that an older version stored (Postgres; on SQLite the migration does).
-    OrderSearch,
-    /// Tells the query planner how the data is spread (SQLite; Postgres does so by itself).
-    Analyze,
-    /// Folds the write-ahead log into the file (SQLite).
-    Checkpoint,
-}
+pub use job::{JobName, JobOutcome, JobReport, JobRun, JobState, Urgency};
+pub use settings::RetentionSettings;
 
-/// Which of two jobs that are due goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// Before all others.
-    Urgent,
-    /// When no urgent one is due.
-    Background,
-}
-
-const HOUR: Duration = Duration::from_secs(60 * 60);
-
-impl JobName {
-    /// Every job.
-    pub const ALL: [Self; 15] = [
-        Self::ExpiredTickets,
-        Self::ExpiredSessions,
-        Self::IdempotencyKeys,
-        Self::Commands,
-        Self::RoomEvents,
-        Self::Notifications,
-        Self::Invitations,
-        Self::DeviceMarks,
-        Self::OrderAcks,
-        Self::DeviceAcks,
-        Self::Devices,
-        Self::OrderCounters,
-        Self::OrderSearch,
-        Self::Analyze,
-        Self::Checkpoint,
-    ];
-
-    /// The word operators and metrics use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ExpiredTickets => "expired_tickets",
-            Self::ExpiredSessions => "expired_sessions",
-            Self::IdempotencyKeys => "idempotency_keys",
-            Self::Commands => "commands",
-            Self::RoomEvents => "room_events",
-            Self::Notifications => "notifications",
-            Self::Invitations => "invitations",
-            Self::DeviceMarks => "device_marks",
-            Self::OrderAcks => "order_acks",
-            Self::DeviceAcks => "device_acks",
-            Self::Devices => "devices",
-            Self::OrderCounters => "order_counters",
-            Self::OrderSearch => "order_search",
-            Self::Analyze => "analyze",
-            Self::Checkpoint => "checkpoint",
-        }
-    }
-
-    /// What goes first: that which grows with every request.
-    pub const fn urgency(self) -> Urgency {
-        match self {
-            Self::ExpiredTickets
-            | Self::ExpiredSessions
-            | Self::IdempotencyKeys
-            | Self::Commands
-            | Self::Devices => Urgency::Urgent,
-            Self::RoomEvents
-            | Self::Notifications
-            | Self::Invitations
-            | Self::DeviceMarks
-            | Self::OrderAcks
-            | Self::DeviceAcks
-            | Self::OrderCounters
-            | Self::OrderSearch
-            | Self::Analyze
-            | Self::Checkpoint => Urgency::Background,
-        }
-    }
-
-    /// From the end of one run to the next, up to a tenth longer: short enough that a run has little to do, long
-    /// enough that idle runs cost nothing that can be seen.
-    pub const fn period(self) -> Duration {
-        match self {
-            Self::ExpiredTickets
-            | Self::IdempotencyKeys
-            | Self::Commands
-            | Self::Devices
-            | Self::OrderSearch => Duration::from_secs(5 * 60),
-            Self::Checkpoint => Duration::from_secs(10 * 60),
-            Self::ExpiredSessions
-            | Self::RoomEvents
-            | Self::Notifications
-            | Self::Invitations
-            | Self::DeviceMarks
-            | Self::OrderAcks => HOUR,
-            Self::DeviceAcks | Self::OrderCounters | Self::Analyze => Duration::from_secs(24 * 60 * 60),
-        }
-    }
-}
-
-/// How a job ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobRun {
-    /// When it began.
-    pub began_at: Timestamp,
-    /// How long it took.
-    pub took: Duration,
-    /// What it came to.
-    pub outcome: JobOutcome,
-}
-
-/// What a job came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum JobOutcome {
-    /// It is done, and so many rows were deleted.
-    Done(u64),
-    /// Others were in its way: a part is left for the next time, which is soon.
-    Busy,
-    /// Why it failed; it is tried again soon.
-    Failed(String),
-}
-
-impl JobOutcome {
-    /// The word operators and metrics use.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Done(_) => "done",
-            Self::Busy => "busy",
-            Self::Failed(_) => "failed",
-        }
-    }
-}
-
-/// What a job does now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobState {
-    /// It runs.
-    Running {
-        /// Since then.
-        since: Timestamp,
-    },
-    /// It waits for its turn.
-    Waiting {
-        /// It is due then.
-        until: Timestamp,
-    },
-}
-
-/// A job as operators see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobReport {
-    /// Which.
-    pub name: JobName,
-    /// Now.
-    pub state: JobState,
-    /// The last time; `None` before the first run since the start.
-    pub last: Option<JobRun>,
-}
-
-/// The scheduler does not answer: it has stopped or is too busy.
+/// The actor of the jobs does not answer: it has stopped or is too busy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the job scheduler does not answer")]
 pub struct NoAnswer;
 
-/// Questions waiting for the scheduler before further ones are refused.
+/// Messages waiting for the actor before further ones are refused.
 const MAILBOX: usize = 16;
 
-/// The longest wait for the scheduler, which does nothing but keep the list.
+/// The longest wait for the actor, which only keeps the list.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// The handle to this node's jobs. Cheap to clone.
 #[derive(Clone)]
 pub struct Jobs {
-    mailbox: Mailbox<Scheduler>,
+    mailbox: Mailbox<JobsActor>,
 }
 
 impl Jobs {
-    /// Starts the scheduler on the present arbiter; jobs themselves do nothing there but wait for the writers.
+    /// Starts the actor on the present arbiter; jobs do nothing there but wait for the writers.
     pub fn start(
         store: Arc<dyn Store>,
         persistence: Persistence,
         settings: RetentionSettings,
         metrics: Metrics,
     ) -> Self {
-        let scheduler = Scheduler::new(store, persistence, settings, metrics);
-        let address = Scheduler::create(move |ctx| {
+        let actor = JobsActor::new(JobRunner { store, persistence, settings }, metrics);
+        let address = JobsActor::create(move |ctx| {
             ctx.set_mailbox_capacity(MAILBOX);
-            scheduler
+            actor
         });
         Self { mailbox: Mailbox::new(address) }
     }
@@ -243,17 +61,17 @@ impl Jobs {
     /// Every job, in the order of [`JobName::ALL`].
     ///
     /// # Errors
-    /// When the scheduler has stopped.
+    /// When the actor has stopped or is too busy.
     pub async fn reports(&self) -> Result<Vec<JobReport>, NoAnswer> {
         let (reply, answer) = oneshot::channel();
-        self.mailbox.offer(List { reply }).map_err(|_| NoAnswer)?;
+        self.mailbox.offer(ListJobs { reply }).map_err(|_| NoAnswer)?;
         match tokio::time::timeout(ANSWER_WITHIN, answer).await {
             Ok(Ok(reports)) => Ok(reports),
             Ok(Err(_)) | Err(_) => Err(NoAnswer),
         }
     }
 
-    /// Starts no further job and drops the one that runs; what it has sent to the writers is done all the same.
+    /// Starts no further job and drops the one that runs; commands it has sent to the writers are still done.
     pub fn stop(&self) {
         // One that is gone has stopped already.
         let _ = self.mailbox.offer(Stop);

@@ -1,17 +1,17 @@
-//! The mind of the scheduler: which job is due, and what became of each the last time.
+//! The state of background jobs: which one is due, and how the last run of each ended.
 
 use std::time::{Duration, Instant};
 
 use crate::domain::time::Timestamp;
 
-use super::{JobName, JobOutcome, JobReport, JobRun, JobState, Urgency};
+use super::job::{JobName, JobOutcome, JobReport, JobRun, JobState, Urgency};
 
-/// A job that has failed, or was in somebody's way, is tried again after this, or after its period if that is shorter.
+/// A job that failed or was blocked is tried again after this, or after its period if that is shorter.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// What the shell does next.
+/// The next step of the actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextJob {
     /// Run this one; no other until it has ended.
     Run(JobName),
     /// Nothing is due before.
@@ -22,9 +22,9 @@ pub(super) enum Next {
 
 /// A number from 0 to 1 that its caller drew at random: nodes and jobs that start together drift apart by it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chance(f64);
+pub(super) struct Jitter(f64);
 
-impl Chance {
+impl Jitter {
     /// Of bits drawn at random.
     pub(super) fn of(bits: u32) -> Self {
         Self(f64::from(bits) / f64::from(u32::MAX))
@@ -50,17 +50,17 @@ struct Running {
     began_at: Timestamp,
 }
 
-/// Every job with its clock, which is that of elapsed time: a wall clock that jumps makes none early or late. At most one runs at a time, so that clean-up takes no more than one place in the writers'
-/// queues; a job never overlaps itself.
+/// Every job with its due time by the monotonic clock, so that a wall clock that jumps makes none early or late. At most one
+/// runs at a time: clean-up takes no more than one place in the writers' queues, and a job never overlaps itself.
 #[derive(Debug)]
-pub(super) struct Schedule {
+pub(super) struct JobsState {
     entries: Vec<Entry>,
     running: Option<Running>,
 }
 
-impl Schedule {
+impl JobsState {
     /// Every job, due for the first time within a tenth of its period: a node that restarts often still cleans up.
-    pub(super) fn new(now: Instant, mut chance: impl FnMut() -> Chance) -> Self {
+    pub(super) fn new(now: Instant, mut chance: impl FnMut() -> Jitter) -> Self {
         let entries = JobName::ALL.into_iter().map(|name| {
             let due = now + chance().jitter(name.period());
             Entry { name, due, last: None }
@@ -69,22 +69,22 @@ impl Schedule {
     }
 
     /// The urgent ones that are due come first, then the one that has been due for longest.
-    pub(super) fn next(&mut self, now: Instant, wall: Timestamp) -> Next {
+    pub(super) fn next(&mut self, now: Instant, wall: Timestamp) -> NextJob {
         if self.running.is_some() {
-            return Next::Busy;
+            return NextJob::Busy;
         }
         let due = self.entries.iter().filter(|entry| entry.due <= now);
         if let Some(entry) = due.min_by_key(|entry| (entry.name.urgency() == Urgency::Background, entry.due))
         {
             self.running = Some(Running { name: entry.name, since: now, began_at: wall });
-            return Next::Run(entry.name);
+            return NextJob::Run(entry.name);
         }
         let soonest = self.entries.iter().map(|entry| entry.due).min();
-        Next::WaitUntil(soonest.expect("there are jobs"))
+        NextJob::WaitUntil(soonest.expect("there are jobs"))
     }
 
     /// The running job has ended. Its period counts from here, so that a slow job is not due again at once.
-    pub(super) fn ended(&mut self, outcome: JobOutcome, now: Instant, chance: Chance) -> Duration {
+    pub(super) fn ended(&mut self, outcome: JobOutcome, now: Instant, chance: Jitter) -> Duration {
         let Some(Running { name, since, began_at }) = self.running.take() else { return Duration::ZERO };
         let took = now.saturating_duration_since(since);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
@@ -120,19 +120,19 @@ mod tests {
     const WALL: Timestamp = Timestamp::from_unix_seconds(1_000_000);
     const DAY: Duration = Duration::from_secs(86_400);
 
-    fn schedule() -> (Schedule, Instant) {
+    fn schedule() -> (JobsState, Instant) {
         let start = Instant::now();
-        (Schedule::new(start, || Chance::of(u32::MAX / 2)), start)
+        (JobsState::new(start, || Jitter::of(u32::MAX / 2)), start)
     }
 
-    fn run(schedule: &mut Schedule, now: Instant) -> JobName {
+    fn run(schedule: &mut JobsState, now: Instant) -> JobName {
         match schedule.next(now, WALL) {
-            Next::Run(name) => name,
+            NextJob::Run(name) => name,
             other => panic!("expected a job, got {other:?}"),
         }
     }
 
-    fn report(schedule: &Schedule, name: JobName, now: Instant) -> JobReport {
+    fn report(schedule: &JobsState, name: JobName, now: Instant) -> JobReport {
         schedule.reports(now, WALL).into_iter().find(|report| report.name == name).unwrap()
     }
 
@@ -143,15 +143,15 @@ mod tests {
         let mut order = Vec::new();
         for _ in JobName::ALL {
             order.push(run(&mut schedule, now));
-            assert_eq!(schedule.next(now, WALL), Next::Busy);
-            schedule.ended(JobOutcome::Done(0), now, Chance::of(0));
+            assert_eq!(schedule.next(now, WALL), NextJob::Busy);
+            schedule.ended(JobOutcome::Done(0), now, Jitter::of(0));
         }
         let first_background = order.iter().position(|name| name.urgency() == Urgency::Background).unwrap();
         assert!(
             order[first_background..].iter().all(|name| name.urgency() == Urgency::Background),
             "{order:?}"
         );
-        assert!(matches!(schedule.next(now, WALL), Next::WaitUntil(at) if at > now));
+        assert!(matches!(schedule.next(now, WALL), NextJob::WaitUntil(at) if at > now));
         order.sort();
         assert_eq!(order, JobName::ALL, "each had its turn");
     }
@@ -159,11 +159,11 @@ mod tests {
     #[test]
     fn nothing_is_due_before_its_time_and_everything_within_a_period_and_a_tenth() {
         let (mut schedule, start) = schedule();
-        let Next::WaitUntil(first) = schedule.next(start, WALL) else { panic!("nothing is due yet") };
+        let NextJob::WaitUntil(first) = schedule.next(start, WALL) else { panic!("nothing is due yet") };
         assert!(first > start);
         let now = start + 2 * DAY;
         let name = run(&mut schedule, now);
-        schedule.ended(JobOutcome::Done(3), now, Chance::of(u32::MAX));
+        schedule.ended(JobOutcome::Done(3), now, Jitter::of(u32::MAX));
         let report = report(&schedule, name, now);
         let JobState::Waiting { until } = report.state else { panic!("it has ended") };
         assert!(until >= WALL.plus(name.period()) && until <= WALL.plus(name.period().mul_f64(1.11)));
@@ -175,15 +175,15 @@ mod tests {
         let (mut schedule, start) = schedule();
         let now = start + 2 * DAY;
         let ahead = WALL.plus(Duration::from_secs(9 * 3600));
-        let Next::Run(name) = schedule.next(now, ahead) else { panic!("it is due") };
-        schedule.ended(JobOutcome::Done(0), now, Chance::of(0));
+        let NextJob::Run(name) = schedule.next(now, ahead) else { panic!("it is due") };
+        schedule.ended(JobOutcome::Done(0), now, Jitter::of(0));
         let JobState::Waiting { until } = report(&schedule, name, now).state else { panic!("it has ended") };
         assert_eq!(until, WALL.plus(name.period()), "told by the clock as it is now");
         for other in 1..JobName::ALL.len() {
-            assert!(matches!(schedule.next(now, WALL), Next::Run(_)), "{other}");
-            schedule.ended(JobOutcome::Done(0), now, Chance::of(0));
+            assert!(matches!(schedule.next(now, WALL), NextJob::Run(_)), "{other}");
+            schedule.ended(JobOutcome::Done(0), now, Jitter::of(0));
         }
-        assert!(matches!(schedule.next(now, ahead), Next::WaitUntil(_)));
+        assert!(matches!(schedule.next(now, ahead), NextJob::WaitUntil(_)));
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
         let name = run(&mut schedule, now);
         let end = now + Duration::from_secs(5);
         assert_eq!(
-            schedule.ended(JobOutcome::Failed("away".to_owned()), end, Chance::of(0)),
+            schedule.ended(JobOutcome::Failed("away".to_owned()), end, Jitter::of(0)),
             Duration::from_secs(5)
         );
         let report = report(&schedule, name, end);

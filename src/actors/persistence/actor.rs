@@ -9,12 +9,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::telemetry::Metrics;
 
 use super::super::fatal::FatalGuard;
-use super::SubmitError;
 use super::backlog::Backlog;
+use super::errors::SubmitError;
+use super::limits::QueueLimits;
 use super::messages::{BatchEnd, Drain, Job, LaneIdle, Submit};
-use super::state::{Fill, LaneQueue, QueueLimits, Refusal, Waiting};
+use super::queued_command::Waiting;
+use super::state::{Fill, LaneQueue, Refusal};
 
-/// How often commands whose callers have stopped waiting are answered while every lane is busy.
+/// Pause between searches for commands whose deadline has passed, while every lane is busy.
 const EXPIRY_TICK: Duration = Duration::from_millis(50);
 
 struct LaneSlot {

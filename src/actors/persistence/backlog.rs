@@ -1,10 +1,10 @@
-//! How long commands wait, for whoever wants to know before making one.
+//! The waiting time of each lane, readable before a command is made.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long new work would wait in each lane: told by the actor, read from any thread without waiting. What is read is a
-/// moment old; the queue itself decides.
+/// How long new work would wait in each lane: set by the actor, read from any thread without waiting. The value read may be out
+/// of date by a moment; the queue itself decides.
 #[derive(Debug)]
 pub(super) struct Backlog {
     origin: Instant,
@@ -14,9 +14,9 @@ pub(super) struct Backlog {
 
 #[derive(Debug, Default)]
 struct Lane {
-    /// Since when the oldest command waits: microseconds after `origin`, and one more; 0 when nothing waits.
+    /// The start of the oldest command's wait: microseconds after `origin`, and one more; 0 when nothing waits.
     oldest: AtomicU64,
-    /// How long the queue will take, microseconds.
+    /// Expected time until the queue is empty, microseconds.
     expected: AtomicU64,
 }
 

@@ -1,4 +1,4 @@
-//! What the persistence actor is told.
+//! Messages to the persistence actor.
 
 use std::time::Instant;
 
@@ -7,11 +7,11 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::storage::commands::{Command, Outcome};
 
-use super::SubmitError;
-use super::state::{Class, FairnessKey};
+use super::errors::SubmitError;
+use super::queued_command::{Class, FairnessKey};
 
-/// Who waits for the outcome, and the command's share of the queue's bound. When nobody waits any more the command
-/// has been or will be run all the same.
+/// The caller that waits for an outcome, with its command's share of the queue's bound. A command is run even if its caller
+/// has stopped waiting.
 pub(super) struct Waiter {
     pub(super) reply: oneshot::Sender<Result<Outcome, SubmitError>>,
     pub(super) permit: OwnedSemaphorePermit,
@@ -37,7 +37,7 @@ pub(super) struct Submit {
     pub(super) deadline: Instant,
 }
 
-/// A command and who waits for it.
+/// A command with its caller.
 pub(super) struct Job {
     pub(super) command: Command,
     pub(super) waiter: Waiter,
@@ -51,7 +51,7 @@ pub(super) struct LaneIdle {
     pub(super) ended: BatchEnd,
 }
 
-/// What became of a batch.
+/// The end of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BatchEnd {
     /// All of it was committed.

@@ -3,11 +3,17 @@
 
 mod actor;
 mod backlog;
-mod lane;
+mod batch_builder;
+mod commit_listener;
+mod errors;
+mod limits;
 mod messages;
 mod permits;
+mod queued_command;
+mod settings;
 mod state;
 mod verbs;
+mod writer_task;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +23,6 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::ids::CommandId;
 use crate::domain::time::Timestamp;
-use crate::protocol::event::RoomEvent;
 use crate::storage::commands::{
     Command, IdempotencyKey, Keyed, KeyedRepeat, Outcome, RenderedResponse, Write, WriteRequest,
 };
@@ -26,32 +31,16 @@ use crate::telemetry::Metrics;
 
 use super::FatalSignal;
 use super::mailbox::Mailbox;
-use super::settings::PersistenceSettings;
 use actor::PersistenceActor;
 use backlog::Backlog;
-use messages::{Drain, Job, LaneIdle, Submit, Waiter};
+pub use commit_listener::CommitListener;
+pub use errors::SubmitError;
+use limits::QueueLimits;
+use messages::{BatchEnd, Drain, Job, LaneIdle, Submit, Waiter};
 use permits::Permits;
-use state::{Class, QueueLimits};
+use queued_command::Class;
+pub use settings::PersistenceSettings;
 
-/// Why a command has no outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum SubmitError {
-    /// It did not happen: too much waits. Try again after [`RETRY_AFTER`].
-    #[error("too many commands wait for the store")]
-    Overloaded,
-    /// It did not happen: the store is away or too slow, or the hub is going down.
-    #[error("the store is not available")]
-    Unavailable,
-    /// It did not happen: alone, and twice, it met a time limit of the hub's own. The log has which.
-    #[error("the command takes longer than the store's time limits")]
-    TooSlow,
-    /// It did not happen, and would not if tried again: the log has the cause.
-    #[error("the store refused the command")]
-    Refused,
-    /// The deadline passed while it was being written: it may have happened.
-    #[error("the deadline passed while the command was being written")]
-    OutcomeUnknown,
-}
 
 /// When to try again after [`SubmitError::Overloaded`] or [`SubmitError::Unavailable`].
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -62,18 +51,7 @@ pub const DEADLINE: Duration = Duration::from_secs(5);
 /// What the caller adds to [`DEADLINE`] so that the queue's own answer arrives first.
 const ANSWER_MARGIN: Duration = Duration::from_millis(200);
 
-/// Hears of every commit, in commit order for each lane, before the callers do. Must return soon: the lane waits.
-pub trait CommitObserver: Send + Sync + 'static {
-    /// These commands were committed with these outcomes, and rooms have these events to hear.
-    fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>);
-
-    /// A COMMIT of these commands had no answer. They are tried until it is known what became of them, which can take as
-    /// long as the store is away; until then they may have happened. Called once, before [`Self::committed`]
-    /// if they did.
-    fn uncertain(&self, commands: &[Command]);
-}
-
-/// What came of a write with an idempotency key.
+/// The result of a write with an idempotency key.
 #[derive(Debug)]
 pub enum Once<T> {
     /// It was done now.
@@ -102,18 +80,12 @@ impl Persistence {
         store: &Arc<dyn Store>,
         lanes: usize,
         settings: &PersistenceSettings,
-        observer: Arc<dyn CommitObserver>,
+        listener: Arc<dyn CommitListener>,
         metrics: Metrics,
         fatal: FatalSignal,
     ) -> Result<Self, StoreError> {
         let lanes = lanes.clamp(1, store.max_lanes());
-        let limits = QueueLimits {
-            batch_commands: settings.batch_commands,
-            batch_bytes: settings.batch_bytes,
-            queue_commands: settings.queue_commands,
-            queue_bytes: settings.queue_bytes,
-            max_wait: Duration::from_millis(settings.queue_age_ms),
-        };
+        let limits = QueueLimits::of(settings);
         let permits = Permits::new(&limits, lanes);
         let capacity = permits.total();
         let mut senders = Vec::with_capacity(lanes);
@@ -130,17 +102,13 @@ impl Persistence {
         // What lanes report must never be refused; permits bound the rest.
         let mailbox = Mailbox::start_in(&arbiter.handle(), capacity + lanes + 2, actor);
         for (lane, (writer, receiver)) in writers.into_iter().enumerate() {
-            let (observer, metrics, back) = (observer.clone(), metrics.clone(), mailbox.clone());
-            let guard = fatal.guard("a writer lane");
+            let idle = reporter(mailbox.clone(), lane);
+            let (listener, metrics, guard) =
+                (listener.clone(), metrics.clone(), fatal.guard("a writer lane"));
             Arbiter::new().spawn(async move {
-                let idle = move |ended| {
-                    if let Err(error) = back.offer(LaneIdle { lane, ended }) {
-                        tracing::error!(lane, %error, "a lane could not report");
-                    }
-                };
-                lane::run(writer, receiver, observer, metrics, idle).await;
+                writer_task::run(writer, receiver, listener, metrics, idle).await;
                 guard.disarm();
-                actix::prelude::Arbiter::current().stop();
+                Arbiter::current().stop();
             });
         }
         Ok(Self { mailbox, lanes, permits, backlog })
@@ -219,4 +187,13 @@ fn own_outcome<W: WriteRequest>(outcome: Outcome) -> Result<W::Output, SubmitErr
         tracing::error!(?outcome, "a command was answered with another command's outcome");
         SubmitError::Refused
     })
+}
+
+/// Tells the actor that a lane has ended a batch; there is always room for that.
+fn reporter(mailbox: Mailbox<PersistenceActor>, lane: usize) -> impl Fn(BatchEnd) {
+    move |ended| {
+        if let Err(error) = mailbox.offer(LaneIdle { lane, ended }) {
+            tracing::error!(lane, %error, "a lane could not report");
+        }
+    }
 }

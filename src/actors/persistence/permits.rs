@@ -1,10 +1,11 @@
-//! How many commands of each class may be queued or under way.
+//! The bound of each class on commands that are queued or under way.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::state::{Class, QueueLimits};
+use super::limits::QueueLimits;
+use super::queued_command::Class;
 
 /// Commands of acknowledgements that are queued or under way, for each lane.
 const ACKS_A_LANE: usize = 64;

@@ -1,46 +1,23 @@
-//! The mind of persistence: which commands wait, which go next, which are told no.
+//! The state of persistence: which commands wait, which go next, which are refused.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-pub(super) use crate::storage::commands::WritePriority as Class;
-
-/// Work that shares a key keeps its order and may fill no more than half a batch while other keys wait.
-pub(super) type FairnessKey = u64;
-
-/// A command that waits.
-#[derive(Debug)]
-pub(super) struct Waiting<T> {
-    pub(super) payload: T,
-    pub(super) class: Class,
-    pub(super) key: FairnessKey,
-    pub(super) bytes: usize,
-    pub(super) queued_at: Instant,
-    pub(super) deadline: Instant,
-}
-
-/// The bounds of one lane's queue and of what it takes at once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct QueueLimits {
-    pub(super) batch_commands: usize,
-    pub(super) batch_bytes: usize,
-    pub(super) queue_commands: usize,
-    pub(super) queue_bytes: usize,
-    /// How long a command may have waited, or would wait, before new work is refused.
-    pub(super) max_wait: Duration,
-}
+use super::batch_builder::BatchBuilder;
+use super::limits::QueueLimits;
+use super::queued_command::{Class, FairnessKey, Waiting};
 
 /// The share of the newest batch in the mean of how long batches take: a change is seen within some ten of them.
 const NEWEST_BATCH: u32 = 8;
 
-/// Why a command was not queued.
+/// The reason a command was not queued.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// As many commands or bytes wait as may.
+    /// The queue is at its bound of commands or bytes.
     Full,
-    /// The oldest command waits longer than new work may be let in behind, the new one would, or its key's part of what
-    /// may wait is taken.
+    /// New work would wait longer than `max_wait`: the oldest command already does, the queue is too long, or this key has
+    /// used its share.
     TooLong,
 }
 
@@ -59,31 +36,20 @@ pub(super) struct LaneQueue<T> {
     batch_takes: Duration,
 }
 
-/// What waits of one key.
+/// The part of the queue that is of one key.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
     commands: usize,
     bytes: usize,
 }
 
-/// How large a batch was.
+/// The size of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fill {
     /// As large as it might be: more waited.
     Full,
     /// Everything that waited, so many commands.
     Partial(usize),
-}
-
-impl QueueLimits {
-    /// New work takes three quarters of the queue at most, and leaves the rest to what finishes work.
-    pub(super) fn new_work_commands(&self) -> usize {
-        self.queue_commands - self.queue_commands / 4
-    }
-
-    fn new_work_bytes(&self) -> usize {
-        self.queue_bytes - self.queue_bytes / 4
-    }
 }
 
 impl<T> LaneQueue<T> {
@@ -135,7 +101,7 @@ impl<T> LaneQueue<T> {
             || self.new_work_bytes + bytes > self.limits.new_work_bytes()
     }
 
-    /// Since when the oldest command has waited.
+    /// The start of the oldest command's wait.
     pub(super) fn oldest(&self) -> Option<Instant> {
         [self.finishing.front(), self.acknowledging.front(), self.new_work.front()]
             .into_iter()
@@ -144,7 +110,7 @@ impl<T> LaneQueue<T> {
             .min()
     }
 
-    /// How long the oldest command has waited.
+    /// The time the oldest command has waited.
     pub(super) fn age(&self, now: Instant) -> Duration {
         self.oldest().map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
     }
@@ -162,7 +128,7 @@ impl<T> LaneQueue<T> {
         self.batch_takes.mul_f64(batches)
     }
 
-    /// How long what waits will take, if batches go on taking as long as they did. The age of the oldest command alone
+    /// Expected time until everything that waits is done, if batches go on taking as long as they did. The age of the oldest command alone
     /// tells too late: by the time it is too old, several times what could be done has been let in behind it, and by
     /// the time it is young again nothing waits any more.
     pub(super) fn expected(&self) -> Duration {
@@ -225,7 +191,7 @@ impl<T> LaneQueue<T> {
     /// Takes the next batch: class by class, each key in order and with at most half a batch while others
     /// wait. Takes at least one command if any waits, however large.
     pub(super) fn take_batch(&mut self) -> Vec<T> {
-        let mut taken = Taken { bytes: 0, batch: Vec::new(), limits: self.limits };
+        let mut taken = BatchBuilder::new(self.limits);
         for queue in [&mut self.finishing, &mut self.acknowledging, &mut self.new_work] {
             let mut passed_over = VecDeque::new();
             let mut per_key: HashMap<FairnessKey, usize> = HashMap::new();
@@ -255,27 +221,7 @@ impl<T> LaneQueue<T> {
                 queue.push_front(waiting);
             }
         }
-        taken.batch.into_iter().map(|waiting| self.gone(waiting)).collect()
-    }
-}
-
-struct Taken<T> {
-    limits: QueueLimits,
-    bytes: usize,
-    batch: Vec<Waiting<T>>,
-}
-
-impl<T> Taken<T> {
-    /// Adds to the batch, or gives back what does not fit any more.
-    fn add(&mut self, waiting: Waiting<T>) -> Option<Waiting<T>> {
-        let full = self.batch.len() >= self.limits.batch_commands
-            || (!self.batch.is_empty() && self.bytes + waiting.bytes > self.limits.batch_bytes);
-        if full {
-            return Some(waiting);
-        }
-        self.bytes += waiting.bytes;
-        self.batch.push(waiting);
-        None
+        taken.commands.into_iter().map(|waiting| self.gone(waiting)).collect()
     }
 }
 

@@ -1,88 +1,96 @@
-//! The room's shell: reads its position from the store, then passes what its mind says to the workers.
+//! The actor of a room: reads the room's position from the store, then performs the effects of [`RoomState`].
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use actix::prelude::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, Handler, WrapFuture,
 };
 
-use crate::actors::persistence::SubmitError;
-use crate::actors::session::Postbox;
-use crate::domain::cursor::{Epoch, Head};
+use crate::actors::persistence::Persistence;
+use crate::bus::Bus;
+use crate::domain::cursor::Epoch;
 use crate::domain::room::RoomId;
-use crate::protocol::event::{EncodedEvent, RoomEvent};
-use crate::storage::commands::EpochChange;
-use crate::storage::{Store, StoreError};
+use crate::storage::Store;
+use crate::telemetry::Metrics;
 
-use super::messages::{Ask, Join, Leave, Publish, Watermark};
-use super::state::{Effects, Identity, Loss, Repair, RoomState};
-use super::{History, Published, RoomDeps};
+use super::listener::Listener;
+use super::live_event::{History, LiveEvent};
+use super::memory::RoomMemory;
+use super::messages::{Join, Leave, Publish, ReadHistory, Watermark};
+use super::registry::Registry;
+use super::settings::RoomSettings;
+use super::state::{Identity, Repair, RoomEffects, RoomState};
 
 /// An event that overtook another waits this long for it before the store is asked.
 const REORDER_WAIT: Duration = Duration::from_millis(20);
 
-/// Between two tries to read from a store that is away.
-const STORE_RETRY: Duration = Duration::from_millis(500);
+/// Time between two attempts to read from a store that is away.
+pub(super) const STORE_RETRY: Duration = Duration::from_millis(500);
 
-/// Most events read from the store at once.
-const REPAIR_PAGE: u32 = 256;
-
-/// How often a room looks for workers that missed something and for having been empty too long.
+/// How often a room looks for listeners that missed something and for having been empty too long.
 const TICK: Duration = Duration::from_secs(1);
 
-struct Worker {
-    postbox: Postbox,
-    /// Its postbox was full: tell it the position until it takes it.
-    missed: Missed,
+/// Everything that the rooms of a node share.
+#[derive(Clone)]
+pub(super) struct RoomDeps {
+    pub(super) registry: Registry<RoomActor>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) bus: Arc<dyn Bus>,
+    /// Gives rooms a new epoch; set once the writers run.
+    pub(super) writer: Arc<OnceLock<Persistence>>,
+    pub(super) memory: Arc<RoomMemory>,
+    pub(super) settings: RoomSettings,
+    pub(super) metrics: Metrics,
 }
 
-#[derive(PartialEq, Eq)]
-enum Missed {
-    Nothing,
-    Something,
+struct Member {
+    listener: Arc<dyn Listener>,
+    /// It refused an event: it gets no more of them until it has taken the room's head.
+    needs_head: bool,
 }
 
+/// The progress of a repair: one at a time.
 #[derive(PartialEq, Eq)]
-enum Repairing {
+pub(super) enum Repairing {
     Idle,
     Waiting,
     Reading,
 }
 
-/// What is being done about a store that may be an older copy.
+/// The progress of a comparison with a store that may be an older copy.
 #[derive(PartialEq, Eq)]
-enum Comparing {
+pub(super) enum Comparing {
     Idle,
     Reading,
     Rotating,
 }
 
-pub(super) struct Room {
-    id: RoomId,
-    /// None until the position was read from the store; the mailbox waits so long.
-    state: Option<RoomState>,
-    deps: RoomDeps,
-    workers: Vec<Worker>,
-    repairing: Repairing,
-    comparing: Comparing,
+pub(super) struct RoomActor {
+    pub(super) id: RoomId,
+    /// `None` until the position has been read from the store; the mailbox waits so long.
+    pub(super) state: Option<RoomState>,
+    pub(super) deps: RoomDeps,
+    pub(super) repairing: Repairing,
+    pub(super) comparing: Comparing,
+    members: Vec<Member>,
     empty_since: Option<Instant>,
 }
 
-impl Room {
+impl RoomActor {
     pub(super) fn new(id: RoomId, deps: RoomDeps) -> Self {
         Self {
             id,
             state: None,
             deps,
-            workers: Vec::new(),
             repairing: Repairing::Idle,
             comparing: Comparing::Idle,
+            members: Vec::new(),
             empty_since: Some(Instant::now()),
         }
     }
 
-    /// Reads the position, trying until the store answers; nothing else is handled before.
+    /// Reads the position, trying until the store answers; no message is handled before.
     fn load(&self, ctx: &mut Context<Self>) {
         let (store, id) = (self.deps.store.clone(), self.id);
         async move {
@@ -101,14 +109,28 @@ impl Room {
         .wait(ctx);
     }
 
-    fn perform(&mut self, effects: Effects, ctx: &mut Context<Self>) {
-        for published in effects.deliver {
-            for worker in &mut self.workers {
-                if worker.missed == Missed::Nothing
-                    && worker.postbox.deliver(self.id, published.clone()).is_err()
-                {
-                    worker.missed = Missed::Something;
-                }
+    pub(super) fn on_event(&mut self, event: LiveEvent, ctx: &mut Context<Self>) {
+        self.change(ctx, |state| state.on_event(event));
+    }
+
+    /// Changes the state and performs the effects.
+    pub(super) fn change(
+        &mut self,
+        ctx: &mut Context<Self>,
+        act: impl FnOnce(&mut RoomState) -> RoomEffects,
+    ) {
+        let Some(state) = &mut self.state else { return };
+        let before = state.head().epoch;
+        let effects = act(state);
+        self.announce_new_epoch(before);
+        self.perform(effects, ctx);
+    }
+
+    fn perform(&mut self, effects: RoomEffects, ctx: &mut Context<Self>) {
+        for event in effects.deliver {
+            for member in &mut self.members {
+                member.needs_head =
+                    member.needs_head || member.listener.deliver(self.id, event.clone()).is_err();
             }
         }
         match effects.repair {
@@ -131,168 +153,42 @@ impl Room {
         }
     }
 
-    /// Reads what follows the head; one read at a time, however many ask.
-    fn repair(&mut self, ctx: &mut Context<Self>) {
-        let Some(state) = &self.state else { return };
-        if self.repairing == Repairing::Reading {
-            return;
-        }
-        self.repairing = Repairing::Reading;
-        self.deps.metrics.room_gap_repairs_total.inc();
-        let missing = read_missing(self.deps.store.clone(), self.id, state.repair_after(), state.head().seq);
-        missing
-            .into_actor(self)
-            .map(move |read, room: &mut Self, ctx| {
-                room.repairing = Repairing::Idle;
-                match read {
-                    Ok(events) => {
-                        let full_page = events.len() >= REPAIR_PAGE as usize;
-                        for event in events {
-                            let event = EncodedEvent::new(&event);
-                            room.hear(Published { event, committed_at: None }, ctx);
-                        }
-                        if full_page && room.state.as_ref().is_some_and(|state| state.lost().is_none()) {
-                            room.repair(ctx);
-                        }
-                    }
-                    Err(error) => {
-                        tracing::warn!(room = %room.id, %error, "a gap could not be read");
-                        ctx.run_later(STORE_RETRY, |room, ctx| room.repair(ctx));
-                    }
-                }
-            })
-            .spawn(ctx);
-    }
-
-    /// Reads the head once more: what was known before this read began has to be in it.
-    fn compare(&mut self, ctx: &mut Context<Self>) {
-        let Some(state) = &self.state else { return };
-        if self.comparing != Comparing::Idle {
-            return;
-        }
-        self.comparing = Comparing::Reading;
-        let (store, id, before) = (self.deps.store.clone(), self.id, state.head());
-        async move { store.head(id).await }
-            .into_actor(self)
-            .map(move |read, room: &mut Self, ctx| {
-                if room.comparing == Comparing::Reading {
-                    room.comparing = Comparing::Idle;
-                }
-                match read {
-                    Ok(head) => room.change(ctx, |state| state.compared(before, head)),
-                    // The next look asks again.
-                    Err(error) => tracing::warn!(room = %room.id, %error, "a head could not be compared"),
-                }
-            })
-            .spawn(ctx);
-    }
-
-    /// Gives the room a new epoch, trying until the store answers: no position from before may pass for one of now.
-    fn rotate(&mut self, loss: Loss, ctx: &mut Context<Self>) {
-        let Some(state) = &self.state else { return };
-        if self.comparing == Comparing::Rotating {
-            return;
-        }
-        self.comparing = Comparing::Rotating;
-        let (id, seen) = (self.id, state.head());
-        tracing::error!(
-            room = %id,
-            known = %seen,
-            cause = loss.cause(),
-            "the database lacks events that were committed: it is an older copy. The room goes on in a new epoch and its \
-             clients list anew; orders that were answered with 201 may be gone"
-        );
-        let writer = self.deps.writer.get().cloned();
-        async move {
-            let writer = writer.ok_or(SubmitError::Unavailable)?;
-            writer.rotate_room(id, seen.epoch, seen.epoch.successor()).await
-        }
-        .into_actor(self)
-        .map(move |changed, room: &mut Self, ctx| {
-            room.comparing = Comparing::Idle;
-            match changed {
-                Ok(change) => {
-                    if let EpochChange::Made(_) = change {
-                        room.deps.metrics.epoch_rotations_total.with_label_values(&[loss.cause()]).inc();
-                    }
-                    let (EpochChange::Made(cursor) | EpochChange::NotNeeded(cursor)) = change;
-                    room.change(ctx, |state| state.watermark(Head { cursor, last: None }));
-                }
-                Err(error) => {
-                    tracing::warn!(room = %room.id, %error, "a room could not be given a new epoch");
-                    ctx.run_later(STORE_RETRY, |room, ctx| {
-                        if let Some(loss) = room.state.as_ref().and_then(RoomState::lost) {
-                            room.rotate(loss, ctx);
-                        }
-                    });
-                }
-            }
-        })
-        .spawn(ctx);
-    }
-
-    fn hear(&mut self, published: Published, ctx: &mut Context<Self>) {
-        self.change(ctx, |state| state.hear(published));
-    }
-
-    fn change(&mut self, ctx: &mut Context<Self>, act: impl FnOnce(&mut RoomState) -> Effects) {
-        let Some(state) = &mut self.state else { return };
-        let before = state.head().epoch;
-        let effects = act(state);
-        self.tell_of_new_epoch(before);
-        self.perform(effects, ctx);
-    }
-
-    /// Members stand in a history that is no more: each finds out by comparing its position.
-    fn tell_of_new_epoch(&mut self, before: Epoch) {
+    /// Sends the head to every listener after a change of the epoch: subscribers find out by comparing their positions.
+    fn announce_new_epoch(&mut self, before: Epoch) {
         let Some(state) = &self.state else { return };
         if state.head().epoch != before {
-            for worker in &mut self.workers {
-                worker.missed = Missed::Something;
-            }
-            self.tell_who_missed();
+            self.members.iter_mut().for_each(|member| member.needs_head = true);
+            self.send_heads();
         }
     }
 
-    fn tell_who_missed(&mut self) {
+    fn send_heads(&mut self) {
         let Some(head) = self.state.as_ref().map(RoomState::head) else { return };
-        for worker in &mut self.workers {
-            if worker.missed == Missed::Something && worker.postbox.position(self.id, head).is_ok() {
-                worker.missed = Missed::Nothing;
+        for member in &mut self.members {
+            if member.needs_head && member.listener.set_head(self.id, head).is_ok() {
+                member.needs_head = false;
             }
         }
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
-        self.tell_who_missed();
-        self.workers.retain(|w| w.postbox.is_open());
-        if !self.workers.is_empty() {
+        self.send_heads();
+        self.members.retain(|member| member.listener.is_open());
+        if !self.members.is_empty() {
             self.empty_since = None;
             return;
         }
         let since = *self.empty_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= Duration::from_secs(self.deps.settings.linger_s) {
+            // In this order, so that a room that starts anew is subscribed.
+            self.deps.bus.unsubscribe(self.id);
             self.deps.registry.remove(&self.id);
             ctx.stop();
         }
     }
 }
 
-/// What follows on `known`, and the event at it as well where `after` is before it, unless that is no longer kept.
-async fn read_missing(
-    store: Arc<dyn Store>,
-    room: RoomId,
-    after: u64,
-    known: u64,
-) -> Result<Vec<RoomEvent>, StoreError> {
-    let events = store.events_after(room, after, REPAIR_PAGE).await?;
-    if events.is_empty() && after < known {
-        return store.events_after(room, known, REPAIR_PAGE).await;
-    }
-    Ok(events)
-}
-
-impl Actor for Room {
+impl Actor for RoomActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
@@ -301,56 +197,56 @@ impl Actor for Room {
     }
 }
 
-impl Handler<Publish> for Room {
+impl Handler<Publish> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Publish(published): Publish, ctx: &mut Self::Context) {
-        self.hear(published, ctx);
+    fn handle(&mut self, Publish(event): Publish, ctx: &mut Self::Context) {
+        self.on_event(event, ctx);
     }
 }
 
-impl Handler<Watermark> for Room {
+impl Handler<Watermark> for RoomActor {
     type Result = ();
 
     fn handle(&mut self, Watermark(head): Watermark, ctx: &mut Self::Context) {
-        self.change(ctx, |state| state.watermark(head));
+        self.change(ctx, |state| state.on_watermark(head));
     }
 }
 
-impl Handler<Join> for Room {
+impl Handler<Join> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Join { worker, reply }: Join, _: &mut Self::Context) {
+    fn handle(&mut self, Join { listener, reply }: Join, _: &mut Self::Context) {
         let Some(state) = &self.state else { return };
         self.empty_since = None;
-        let id = worker.worker();
-        if !self.workers.iter().any(|w| w.postbox.worker() == id) {
-            self.workers.push(Worker { postbox: worker, missed: Missed::Nothing });
+        let id = listener.id();
+        if !self.members.iter().any(|member| member.listener.id() == id) {
+            self.members.push(Member { listener, needs_head: false });
         }
-        // Who has given up waiting does not know the position. A joiner that has gone is taken out by its worker's `Leave`.
+        // A caller that has given up does not know the position. One that is gone is removed by its listener's `Leave`.
         if reply.send(state.head()).is_err()
-            && let Some(worker) = self.workers.iter_mut().find(|w| w.postbox.worker() == id)
+            && let Some(member) = self.members.iter_mut().find(|member| member.listener.id() == id)
         {
-            worker.missed = Missed::Something;
+            member.needs_head = true;
         }
     }
 }
 
-impl Handler<Leave> for Room {
+impl Handler<Leave> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Leave { worker }: Leave, _: &mut Self::Context) {
-        self.workers.retain(|w| w.postbox.worker() != worker);
-        if self.workers.is_empty() {
+    fn handle(&mut self, Leave { listener }: Leave, _: &mut Self::Context) {
+        self.members.retain(|member| member.listener.id() != listener);
+        if self.members.is_empty() {
             self.empty_since = Some(Instant::now());
         }
     }
 }
 
-impl Handler<Ask> for Room {
+impl Handler<ReadHistory> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Ask { after, limit, reply }: Ask, _: &mut Self::Context) {
+    fn handle(&mut self, ReadHistory { after, limit, reply }: ReadHistory, _: &mut Self::Context) {
         let history = self.state.as_ref().map(|state| state.history(after, limit));
         let _ = reply.send(history.unwrap_or(History::Events(Vec::new())));
     }

@@ -1,42 +1,44 @@
-//! What a room is told and what it tells the workers.
+//! Messages that a room receives.
+
+use std::sync::Arc;
 
 use actix::prelude::Message;
 use tokio::sync::oneshot;
 
-use crate::actors::session::Postbox;
 use crate::domain::cursor::{Cursor, Head};
 
-use super::{History, Published};
+use super::listener::Listener;
+use super::live_event::{History, LiveEvent};
 
-/// An event of this room was committed.
+/// A committed event of this room.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Publish(pub(super) Published);
+pub(super) struct Publish(pub(super) LiveEvent);
 
 /// The store's head of this room.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Watermark(pub(super) Head);
 
-/// A worker has members here from now on; the answer is the position after which every event will reach it.
+/// Adds a listener; the answer is the position after which every event reaches it.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Join {
-    pub(super) worker: Postbox,
+    pub(super) listener: Arc<dyn Listener>,
     pub(super) reply: oneshot::Sender<Cursor>,
 }
 
-/// A worker has no members here any more.
+/// Removes the listener with this id.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Leave {
-    pub(super) worker: usize,
+    pub(super) listener: usize,
 }
 
-/// Somebody wants what came after a position.
+/// Asks for at most `limit` events after a position.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Ask {
+pub(super) struct ReadHistory {
     pub(super) after: Cursor,
     pub(super) limit: usize,
     pub(super) reply: oneshot::Sender<History>,

@@ -1,51 +1,51 @@
-//! The mind of a room: which event comes next, what is missing, who is told, and whether the store is still the one it
-//! knows.
+//! The pure state of a room: its position, its last events, the events that arrived too early, and the signs that the
+//! store is an older copy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::actors::settings::RoomSettings;
 use crate::domain::cursor::{Cursor, Head};
 use crate::domain::ids::EventId;
 
-use super::memory::{Reserved, RoomMemory, cost};
-use super::ring::{Lookup, Ring};
-use super::{History, Published};
+use super::live_event::{History, LiveEvent};
+use super::memory::{BudgetedRing, Reserved, RoomMemory};
+use super::ring_buffer::{Lookup, cost};
+use super::settings::RoomSettings;
 
-/// Events that came too early wait here for those before them; beyond this many the store is asked at once.
-const MAX_EARLY: usize = 64;
+/// Most events that wait for those before them; beyond this many the store is asked at once.
+const MAX_REORDERED: usize = 64;
 
-/// What a room does after it heard something.
+/// Work for the actor after a change of the state.
 #[derive(Debug, Default)]
-pub(super) struct Effects {
-    /// Send these to every worker with members, in order.
-    pub(super) deliver: Vec<Published>,
-    /// Read what comes after the head from the store, now or soon.
+pub(super) struct RoomEffects {
+    /// Events for every listener, in order.
+    pub(super) deliver: Vec<LiveEvent>,
+    /// The events after the head have to be read from the store.
     pub(super) repair: Option<Repair>,
-    /// Look whether the store is an older copy, or know that it is.
+    /// The store may be an older copy, or is one.
     pub(super) identity: Option<Identity>,
 }
 
-/// How urgent reading from the store is.
+/// Urgency of a read from the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Repair {
-    /// What is missing may be on its way: look again in a moment.
+    /// The missing events may be on their way: look again in a moment.
     Soon,
-    /// It will not come by itself.
+    /// The missing events will not come by themselves.
     Now,
 }
 
-/// What a room thinks of the store.
+/// Suspicion that the store is an older copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Identity {
     /// Two looks in a row showed less than was known before: read the head once more, and answer with
-    /// [`RoomState::compared`].
+    /// [`RoomState::on_compared`].
     Doubted,
-    /// It is an older copy: the room needs a new epoch. Nothing more of this one is delivered.
+    /// It is an older copy: the room needs a new epoch. No event of this epoch is delivered any more.
     Lost(Loss),
 }
 
-/// How it was found out that the store is an older copy.
+/// Evidence that the store is an older copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Loss {
     /// It ends before what was committed.
@@ -55,7 +55,7 @@ pub(super) enum Loss {
 }
 
 impl Loss {
-    /// The word in the metric.
+    /// The label value in the metric.
     pub(super) const fn cause(self) -> &'static str {
         match self {
             Self::StoreBehind => "store_behind",
@@ -64,14 +64,14 @@ impl Loss {
     }
 }
 
-/// A room's position with the event at it, its ring, and what came too early.
+/// A room's position with the event at it, its ring, and the events that arrived too early.
 #[derive(Debug)]
 pub(super) struct RoomState {
     head: Head,
-    ring: Ring,
-    early: BTreeMap<u64, (Published, Reserved)>,
+    ring: BudgetedRing,
+    reorder_buffer: BTreeMap<u64, (LiveEvent, Reserved)>,
     memory: Arc<RoomMemory>,
-    /// The store was seen to have this much.
+    /// The number of the store's last event as of the last look.
     store_head: u64,
     /// The head when the store was first seen to end before it.
     doubted: Option<u64>,
@@ -83,8 +83,8 @@ impl RoomState {
     pub(super) fn new(head: Head, settings: &RoomSettings, memory: Arc<RoomMemory>) -> Self {
         Self {
             head,
-            ring: Ring::new(settings.ring_events, settings.ring_bytes, memory.clone()),
-            early: BTreeMap::new(),
+            ring: BudgetedRing::new(settings.ring_events, settings.ring_bytes, memory.clone()),
+            reorder_buffer: BTreeMap::new(),
             memory,
             store_head: head.cursor.seq,
             doubted: None,
@@ -96,28 +96,28 @@ impl RoomState {
         self.head.cursor
     }
 
-    /// What still has to be done about a store that is an older copy.
+    /// The evidence, from its finding until the room has its new epoch.
     pub(super) const fn lost(&self) -> Option<Loss> {
         self.lost
     }
 
-    /// After which number to read what is missing: the last event known is read again, to be compared, where its id is
-    /// known.
+    /// The number after which a repair reads. The last known event is read again, so that the two can be compared, where
+    /// its id is known.
     pub(super) fn repair_after(&self) -> u64 {
         self.head.cursor.seq - u64::from(self.head.last.is_some() && self.head.cursor.seq > 0)
     }
 
-    /// Takes an event from a writer of this node, from the bus or from the store. Known ones change nothing.
-    pub(super) fn hear(&mut self, published: Published) -> Effects {
-        let (cursor, id) = (published.event.cursor, published.event.id);
+    /// Takes an event from a writer of this node, from the bus or from the store. Known events change nothing.
+    pub(super) fn on_event(&mut self, live: LiveEvent) -> RoomEffects {
+        let (cursor, id) = (live.event.cursor, live.event.id);
         if cursor.epoch != self.head.cursor.epoch {
             let before = Head { cursor: Cursor::new(cursor.epoch, cursor.seq - 1), last: None };
-            return self.change_epoch(before, Some(published));
+            return self.change_epoch(before, Some(live));
         }
         if self.lost.is_some() {
-            return Effects::default();
+            return RoomEffects::default();
         }
-        let known = match self.early.get(&cursor.seq) {
+        let known = match self.reorder_buffer.get(&cursor.seq) {
             Some((early, _)) => Some(early.event.id),
             None if cursor.seq <= self.head.cursor.seq => self.id_at(cursor.seq),
             None => None,
@@ -125,32 +125,39 @@ impl RoomState {
         if known.is_some_and(|known| known != id) {
             return self.lose(Loss::OtherEvent);
         }
-        let mut effects = Effects::default();
+        let mut effects = RoomEffects::default();
         if cursor.seq <= self.head.cursor.seq {
             return effects;
         }
         if cursor.seq == self.head.cursor.seq + 1 {
-            self.append(published, &mut effects);
-            while let Some((next, _)) = self.early.remove(&(self.head.cursor.seq + 1)) {
+            self.append(live, &mut effects);
+            while let Some((next, _)) = self.reorder_buffer.remove(&(self.head.cursor.seq + 1)) {
                 self.append(next, &mut effects);
             }
         } else if known.is_none() {
-            match self.memory.reserve(cost(&published)) {
-                Some(reserved) => drop(self.early.insert(cursor.seq, (published, reserved))),
-                None => effects.repair = Some(Repair::Now),
-            }
+            self.keep_early(live, &mut effects);
         }
-        if self.early.len() > MAX_EARLY {
+        if self.reorder_buffer.len() > MAX_REORDERED {
             // The newest are the cheapest to read again.
-            self.early.pop_last();
+            self.reorder_buffer.pop_last();
             effects.repair = Some(Repair::Now);
-        } else if !self.early.is_empty() {
+        } else if !self.reorder_buffer.is_empty() {
             effects.repair = effects.repair.or(Some(Repair::Soon));
         }
         effects
     }
 
-    fn append(&mut self, next: Published, effects: &mut Effects) {
+    /// Keeps an event until those before it have arrived; without memory for it they are read from the store.
+    fn keep_early(&mut self, live: LiveEvent, effects: &mut RoomEffects) {
+        match self.memory.reserve(cost(&live)) {
+            Some(reserved) => {
+                self.reorder_buffer.insert(live.event.cursor.seq, (live, reserved));
+            }
+            None => effects.repair = Some(Repair::Now),
+        }
+    }
+
+    fn append(&mut self, next: LiveEvent, effects: &mut RoomEffects) {
         self.head = Head { cursor: next.event.cursor, last: Some(next.event.id) };
         self.ring.push(next.clone());
         effects.deliver.push(next);
@@ -160,14 +167,14 @@ impl RoomState {
         if seq == self.head.cursor.seq { self.head.last } else { self.ring.id_at(seq) }
     }
 
-    /// The store's head of this room. Behind it for a second look in a row means that a doorbell was lost; before it for
-    /// a second look, that the store may be an older copy.
-    pub(super) fn watermark(&mut self, store: Head) -> Effects {
+    /// Takes the store's head of this room. A room that is behind it for a second look in a row has missed an event; a head
+    /// that is behind the room for a second look means that the store may be an older copy.
+    pub(super) fn on_watermark(&mut self, store: Head) -> RoomEffects {
         if store.cursor.epoch != self.head.cursor.epoch {
             return self.change_epoch(store, None);
         }
         if self.lost.is_some() {
-            return Effects::default();
+            return RoomEffects::default();
         }
         let (seq, ours) = (store.cursor.seq, self.head.cursor.seq);
         if let (Some(theirs), Some(known)) = (store.last, self.id_at(seq))
@@ -177,7 +184,7 @@ impl RoomState {
         }
         let missed = ours < self.store_head.min(seq);
         self.store_head = seq;
-        let mut effects = Effects { repair: missed.then_some(Repair::Now), ..Effects::default() };
+        let mut effects = RoomEffects { repair: missed.then_some(Repair::Now), ..RoomEffects::default() };
         if seq >= ours {
             self.doubted = None;
         } else if self.doubted.is_some_and(|doubted| seq < doubted) {
@@ -189,26 +196,26 @@ impl RoomState {
         effects
     }
 
-    /// The store's head, read after this room stood at `before`: a store that does not have that has lost it.
-    pub(super) fn compared(&mut self, before: Cursor, store: Head) -> Effects {
+    /// Takes the store's head, read after this room stood at `before`: a store that ends earlier has lost events.
+    pub(super) fn on_compared(&mut self, before: Cursor, store: Head) -> RoomEffects {
         let same_epoch = before.epoch == self.head.cursor.epoch && store.cursor.epoch == before.epoch;
         if same_epoch && self.lost.is_none() && store.cursor.seq < before.seq {
             return self.lose(Loss::StoreBehind);
         }
-        self.watermark(store)
+        self.on_watermark(store)
     }
 
-    fn lose(&mut self, loss: Loss) -> Effects {
+    fn lose(&mut self, loss: Loss) -> RoomEffects {
         self.lost = Some(loss);
-        Effects { identity: Some(Identity::Lost(loss)), ..Effects::default() }
+        RoomEffects { identity: Some(Identity::Lost(loss)), ..RoomEffects::default() }
     }
 
-    /// Whether something before what is known is still missing.
+    /// Whether an event before the last known one is still missing.
     pub(super) fn is_behind(&self) -> bool {
-        self.lost.is_none() && (!self.early.is_empty() || self.head.cursor.seq < self.store_head)
+        self.lost.is_none() && (!self.reorder_buffer.is_empty() || self.head.cursor.seq < self.store_head)
     }
 
-    /// Up to `limit` events after `after`, or where to find them.
+    /// At most `limit` events after `after`, or where to find them.
     pub(super) fn history(&self, after: Cursor, limit: usize) -> History {
         let head = self.head.cursor;
         if after.epoch != head.epoch || after.seq > head.seq {
@@ -223,17 +230,17 @@ impl RoomState {
         }
     }
 
-    /// The store goes on in another history: nothing known holds any more.
-    fn change_epoch(&mut self, head: Head, next: Option<Published>) -> Effects {
+    /// The store goes on in another epoch: nothing known holds any more.
+    fn change_epoch(&mut self, head: Head, next: Option<LiveEvent>) -> RoomEffects {
         self.head = head;
         self.store_head = head.cursor.seq;
         self.doubted = None;
         self.lost = None;
         self.ring.clear();
-        self.early.clear();
+        self.reorder_buffer.clear();
         match next {
-            Some(published) => self.hear(published),
-            None => Effects::default(),
+            Some(live) => self.on_event(live),
+            None => RoomEffects::default(),
         }
     }
 }
@@ -254,7 +261,7 @@ mod tests {
 
     const EPOCH: Epoch = Epoch::new(1);
 
-    fn event(epoch: Epoch, seq: u64) -> Published {
+    fn event(epoch: Epoch, seq: u64) -> LiveEvent {
         event_with(epoch, seq, id(seq))
     }
 
@@ -267,7 +274,7 @@ mod tests {
         EventId::from_uuid(uuid::Uuid::from_u128(u128::MAX - u128::from(seq)))
     }
 
-    fn event_with(epoch: Epoch, seq: u64, id: EventId) -> Published {
+    fn event_with(epoch: Epoch, seq: u64, id: EventId) -> LiveEvent {
         let event = RoomEvent {
             room: RoomId::Business(BusinessId::from_uuid(uuid::Uuid::nil())),
             cursor: Cursor::new(epoch, seq),
@@ -276,7 +283,7 @@ mod tests {
             at: Timestamp::default(),
             data: EventData::empty(),
         };
-        Published { event: EncodedEvent::new(&event), committed_at: Some(Instant::now()) }
+        LiveEvent { event: EncodedEvent::new(&event), committed_at: Some(Instant::now()) }
     }
 
     fn room(head: u64, ring_events: usize) -> RoomState {
@@ -297,7 +304,7 @@ mod tests {
         Head { last: Some(last), ..at(seq) }
     }
 
-    fn seqs(events: &[Published]) -> Vec<u64> {
+    fn seqs(events: &[LiveEvent]) -> Vec<u64> {
         events.iter().map(|e| e.event.cursor.seq).collect()
     }
 
@@ -309,7 +316,7 @@ mod tests {
             let mut room = room(0, 100);
             let mut delivered = Vec::new();
             for seq in order.into_iter().chain(again) {
-                delivered.extend(seqs(&room.hear(event(EPOCH, seq)).deliver));
+                delivered.extend(seqs(&room.on_event(event(EPOCH, seq)).deliver));
             }
             prop_assert_eq!(delivered, (1..=40).collect::<Vec<_>>());
             prop_assert!(!room.is_behind());
@@ -319,38 +326,38 @@ mod tests {
     #[test]
     fn a_gap_is_waited_for_a_moment_and_then_read_from_the_store() {
         let mut room = room(5, 100);
-        let effects = room.hear(event(EPOCH, 7));
+        let effects = room.on_event(event(EPOCH, 7));
         assert!(effects.deliver.is_empty());
         assert_eq!(effects.repair, Some(Repair::Soon));
-        assert_eq!(seqs(&room.hear(event(EPOCH, 6)).deliver), [6, 7]);
+        assert_eq!(seqs(&room.on_event(event(EPOCH, 6)).deliver), [6, 7]);
     }
 
     #[test]
     fn what_comes_too_early_is_bounded() {
         let mut room = room(0, 100);
-        let last = (2..200).map(|seq| room.hear(event(EPOCH, seq)).repair).last().flatten();
+        let last = (2..200).map(|seq| room.on_event(event(EPOCH, seq)).repair).last().flatten();
         assert_eq!(last, Some(Repair::Now));
-        assert!(room.early.len() <= MAX_EARLY);
+        assert!(room.reorder_buffer.len() <= MAX_REORDERED);
         let delivered: Vec<u64> =
-            (1..200).flat_map(|seq| seqs(&room.hear(event(EPOCH, seq)).deliver)).collect();
+            (1..200).flat_map(|seq| seqs(&room.on_event(event(EPOCH, seq)).deliver)).collect();
         assert_eq!(delivered, (1..200).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_watermark_ahead_twice_in_a_row_is_a_lost_doorbell() {
         let mut room = room(5, 100);
-        assert_eq!(room.watermark(at(6)).repair, None, "its event may be on its way");
-        assert_eq!(room.watermark(at(6)).repair, Some(Repair::Now));
-        room.hear(event(EPOCH, 6));
-        assert_eq!(room.watermark(at(6)).repair, None);
+        assert_eq!(room.on_watermark(at(6)).repair, None, "its event may be on its way");
+        assert_eq!(room.on_watermark(at(6)).repair, Some(Repair::Now));
+        room.on_event(event(EPOCH, 6));
+        assert_eq!(room.on_watermark(at(6)).repair, None);
     }
 
     #[test]
     fn another_epoch_forgets_what_was_known() {
         let mut room = room(5, 100);
-        room.hear(event(EPOCH, 6));
+        room.on_event(event(EPOCH, 6));
         let new = Epoch::new(2);
-        assert_eq!(seqs(&room.hear(event(new, 3)).deliver), [3]);
+        assert_eq!(seqs(&room.on_event(event(new, 3)).deliver), [3]);
         assert_eq!(room.head(), Cursor::new(new, 3));
         assert!(matches!(room.history(Cursor::new(EPOCH, 6), 10), History::Gone(_)));
     }
@@ -359,7 +366,7 @@ mod tests {
     fn history_comes_from_the_ring_as_far_back_as_it_goes() {
         let mut room = room(0, 10);
         for seq in 1..=20 {
-            room.hear(event(EPOCH, seq));
+            room.on_event(event(EPOCH, seq));
         }
         let at = |seq| Cursor::new(EPOCH, seq);
         assert!(matches!(room.history(at(20), 99), History::Events(e) if e.is_empty()));
@@ -386,35 +393,39 @@ mod tests {
         for seq in [3, 5] {
             let mut room = room(0, 100);
             for seq in 1..=5 {
-                room.hear(event(EPOCH, seq));
+                room.on_event(event(EPOCH, seq));
             }
-            assert_eq!(room.hear(event(EPOCH, seq)).identity, None, "the same one, heard again");
-            let effects = room.hear(event_with(EPOCH, seq, other(seq)));
+            assert_eq!(room.on_event(event(EPOCH, seq)).identity, None, "the same one, heard again");
+            let effects = room.on_event(event_with(EPOCH, seq, other(seq)));
             assert_eq!((effects.identity, effects.deliver.len()), (LOST_OTHER, 0), "{seq}");
-            assert_eq!(room.hear(event(EPOCH, 6)).deliver.len(), 0, "nothing more of the old epoch");
+            assert_eq!(room.on_event(event(EPOCH, 6)).deliver.len(), 0, "nothing more of the old epoch");
         }
         let mut room = room(5, 100);
-        room.hear(event(EPOCH, 8));
-        assert_eq!(room.hear(event_with(EPOCH, 8, other(8))).identity, LOST_OTHER, "also of one that waits");
+        room.on_event(event(EPOCH, 8));
+        assert_eq!(
+            room.on_event(event_with(EPOCH, 8, other(8))).identity,
+            LOST_OTHER,
+            "also of one that waits"
+        );
     }
 
     #[test]
     fn another_event_at_the_stores_head_is_another_history() {
         let mut room = room(0, 100);
         for seq in 1..=5 {
-            room.hear(event(EPOCH, seq));
+            room.on_event(event(EPOCH, seq));
         }
-        assert_eq!(room.watermark(with(5, id(5))).identity, None);
-        assert_eq!(room.watermark(with(4, id(4))).identity, None, "an old look");
-        assert_eq!(room.watermark(with(3, other(3))).identity, LOST_OTHER);
+        assert_eq!(room.on_watermark(with(5, id(5))).identity, None);
+        assert_eq!(room.on_watermark(with(4, id(4))).identity, None, "an old look");
+        assert_eq!(room.on_watermark(with(3, other(3))).identity, LOST_OTHER);
     }
 
     #[test]
     fn a_gap_is_read_with_the_event_before_it_to_compare_the_two() {
         let mut room = RoomState::new(with(5, id(5)), &RoomSettings::default(), memory(1 << 20));
-        room.watermark(at(9));
-        assert_eq!((room.watermark(at(9)).repair, room.repair_after()), (Some(Repair::Now), 4));
-        assert_eq!(room.hear(event_with(EPOCH, 5, other(5))).identity, LOST_OTHER);
+        room.on_watermark(at(9));
+        assert_eq!((room.on_watermark(at(9)).repair, room.repair_after()), (Some(Repair::Now), 4));
+        assert_eq!(room.on_event(event_with(EPOCH, 5, other(5))).identity, LOST_OTHER);
         assert!(!room.is_behind(), "nothing is read from a store that is another");
         assert_eq!(RoomState::new(at(5), &RoomSettings::default(), memory(0)).repair_after(), 5);
     }
@@ -422,26 +433,30 @@ mod tests {
     #[test]
     fn a_store_that_ends_before_the_head_for_two_looks_is_asked_and_then_lost() {
         let mut room = room(5, 100);
-        assert_eq!(room.watermark(at(3)).identity, None, "the look may have begun before the last commits");
-        assert_eq!(room.watermark(at(3)).identity, Some(Identity::Doubted));
-        let effects = room.compared(room.head(), at(3));
+        assert_eq!(
+            room.on_watermark(at(3)).identity,
+            None,
+            "the look may have begun before the last commits"
+        );
+        assert_eq!(room.on_watermark(at(3)).identity, Some(Identity::Doubted));
+        let effects = room.on_compared(room.head(), at(3));
         assert_eq!((effects.identity, room.lost()), (LOST_BEHIND, Some(Loss::StoreBehind)));
         let new = Epoch::new(2);
-        room.watermark(Head { cursor: Cursor::new(new, 3), last: None });
+        room.on_watermark(Head { cursor: Cursor::new(new, 3), last: None });
         assert_eq!((room.head(), room.lost()), (Cursor::new(new, 3), None));
-        assert_eq!(seqs(&room.hear(event(new, 4)).deliver), [4]);
+        assert_eq!(seqs(&room.on_event(event(new, 4)).deliver), [4]);
     }
 
     #[test]
     fn looks_that_are_late_by_some_commits_doubt_nothing() {
         let mut room = room(0, 100);
         for seq in 1..100 {
-            room.hear(event(EPOCH, seq));
-            assert_eq!(room.watermark(with(seq - 1, id(seq - 1))).identity, None);
+            room.on_event(event(EPOCH, seq));
+            assert_eq!(room.on_watermark(with(seq - 1, id(seq - 1))).identity, None);
         }
         // And a doubt that was wrong is settled by the store itself.
-        assert_eq!(room.watermark(at(50)).identity, Some(Identity::Doubted));
-        assert_eq!(room.compared(Cursor::new(EPOCH, 99), at(99)).identity, None);
+        assert_eq!(room.on_watermark(at(50)).identity, Some(Identity::Doubted));
+        assert_eq!(room.on_compared(Cursor::new(EPOCH, 99), at(99)).identity, None);
         assert_eq!(room.lost(), None);
     }
 
@@ -453,7 +468,7 @@ mod tests {
         let old = Cursor::new(EPOCH, 0);
         for seq in 1..=40 {
             for room in &mut rooms {
-                room.hear(event(EPOCH, seq));
+                room.on_event(event(EPOCH, seq));
                 assert!(memory.used() <= 64 * 1024, "{}", memory.used());
             }
             // The first room is read all the time.
@@ -470,13 +485,18 @@ mod tests {
     fn events_that_came_too_early_are_of_the_budget_too() {
         let memory = memory(1000);
         let mut room = RoomState::new(at(0), &RoomSettings::default(), memory.clone());
-        let repairs: Vec<_> = (2..20).map(|seq| room.hear(event(EPOCH, seq)).repair).collect();
-        assert!(memory.used() <= 1000 && room.early.len() < 6, "{} {}", memory.used(), room.early.len());
+        let repairs: Vec<_> = (2..20).map(|seq| room.on_event(event(EPOCH, seq)).repair).collect();
+        assert!(
+            memory.used() <= 1000 && room.reorder_buffer.len() < 6,
+            "{} {}",
+            memory.used(),
+            room.reorder_buffer.len()
+        );
         assert_eq!((repairs[0], repairs[17]), (Some(Repair::Soon), Some(Repair::Now)), "the store has them");
         for seq in 1..20 {
-            room.hear(event(EPOCH, seq));
+            room.on_event(event(EPOCH, seq));
         }
-        assert_eq!((room.head().seq, room.early.len()), (19, 0));
+        assert_eq!((room.head().seq, room.reorder_buffer.len()), (19, 0));
     }
 
     proptest! {
@@ -488,13 +508,13 @@ mod tests {
             for (commits, late) in steps {
                 for _ in 0..commits {
                     head += 1;
-                    prop_assert_eq!(room.hear(event(EPOCH, head)).identity, None);
+                    prop_assert_eq!(room.on_event(event(EPOCH, head)).identity, None);
                 }
                 let seen = head.saturating_sub(late);
-                let effects = room.watermark(with(seen, id(seen)));
+                let effects = room.on_watermark(with(seen, id(seen)));
                 prop_assert!(!matches!(effects.identity, Some(Identity::Lost(_))));
                 if effects.identity == Some(Identity::Doubted) {
-                    prop_assert_eq!(room.compared(Cursor::new(EPOCH, head), with(head, id(head))).identity, None);
+                    prop_assert_eq!(room.on_compared(Cursor::new(EPOCH, head), with(head, id(head))).identity, None);
                 }
             }
         }

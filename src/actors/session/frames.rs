@@ -1,8 +1,8 @@
-//! What a client's frames lead to: the second half of the session's mind.
+//! The frames of a client: how the state of its session answers them.
 
 use std::time::{Duration, Instant};
 
-use crate::actors::settings::SessionSettings;
+use crate::actors::subscription::BeyondSent;
 use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
@@ -13,19 +13,20 @@ use crate::protocol::frames::{ClientFrame, ServerFrame, is_device_id};
 use crate::protocol::websocket::ProtocolError;
 use crate::storage::commands::{DeviceAck, DeviceMark, MarkKind, ReceivedAck};
 
-use super::effect::Effect;
-use super::follow::{BeyondSent, Follow};
-use super::marked::{Mark, Marked};
-use super::state::{Named, SessionState};
+use super::messages::SessionEffect;
+use super::settings::SessionSettings;
+use super::state::SessionState;
+use super::stored_marks::{Mark, StoredMarks};
 
-/// Frames in a row that are no frames of this protocol until the socket is closed.
+/// Bad frames in a row until the socket is closed.
 const MAX_BAD_FRAMES: u8 = 3;
 
-/// Marks of one session that may be on their way to the store at once.
+/// Most marks of one session on their way to the store.
 pub(super) const MAX_MARKS: u8 = 8;
 
 impl SessionState {
-    /// The client has sent one more frame, other than to acknowledge something new: one too many ends the session.
+    /// Counts a frame against the client's bound; one too many ends the session. An acknowledgement of something new is not
+    /// counted.
     pub(super) fn count_frame(&mut self, now: Instant, limits: &SessionSettings) {
         if limits.frames().spend(&mut self.frames_full_at, now).is_err() {
             self.close_answered(CloseReason::TooMany);
@@ -33,13 +34,13 @@ impl SessionState {
     }
 
     /// A text message.
-    pub(super) fn message(
+    pub(super) fn on_message(
         &mut self,
         text: &str,
         wall: Timestamp,
         now: Instant,
         limits: &SessionSettings,
-    ) -> Option<Effect> {
+    ) -> Option<SessionEffect> {
         if self.closing.is_some() {
             return None;
         }
@@ -51,149 +52,132 @@ impl SessionState {
                 return None;
             }
         }
-        match frame {
-            Ok(frame) => {
-                self.bad_frames = 0;
-                let effect = self.frame(frame, wall, limits);
-                // One that says something new is counted by what was sent: a device that comes back after a long absence
-                // may acknowledge each of many thousand events.
-                if acknowledges && effect.is_none() {
-                    self.count_frame(now, limits);
-                }
-                effect
-            }
-            Err(error) => {
-                self.bad_frames += 1;
-                if self.bad_frames >= MAX_BAD_FRAMES {
-                    self.close_answered(CloseReason::BadFrames);
-                } else {
-                    self.error("bad_frame", &bad_frame::explain(text, &error));
-                }
-                None
-            }
+        let frame = frame.map_err(|error| self.on_bad_frame(text, &error)).ok()?;
+        self.bad_frames = 0;
+        let effect = self.on_frame(frame, wall, limits);
+        // An acknowledgement that says something new is bounded by the events that were sent: a device that comes back after
+        // a long absence may acknowledge each of many thousand.
+        if acknowledges && effect.is_none() {
+            self.count_frame(now, limits);
+        }
+        effect
+    }
+
+    fn on_bad_frame(&mut self, text: &str, error: &serde_json::Error) {
+        self.bad_frames += 1;
+        if self.bad_frames >= MAX_BAD_FRAMES {
+            self.close_answered(CloseReason::BadFrames);
+        } else {
+            self.error("bad_frame", &bad_frame::explain(text, error));
         }
     }
 
-    /// Bytes that break a rule of WebSockets end the session; the one that clients' authors meet is explained before.
-    pub(super) fn broken(&mut self, error: &ProtocolError) {
+    /// Bytes that break a rule of WebSockets end the session; a binary message, the usual mistake of clients' authors, is
+    /// explained before.
+    pub(super) fn on_protocol_error(&mut self, error: &ProtocolError) {
         if *error == ProtocolError::Binary {
             self.error("bad_frame", "This message is binary: send JSON in text frames.");
         }
         self.close_answered(error.close_reason());
     }
 
-    fn frame(&mut self, frame: ClientFrame, wall: Timestamp, limits: &SessionSettings) -> Option<Effect> {
+    fn on_frame(
+        &mut self,
+        frame: ClientFrame,
+        wall: Timestamp,
+        limits: &SessionSettings,
+    ) -> Option<SessionEffect> {
         match frame {
             ClientFrame::Ack { room, cursor } => self.ack(room, cursor, wall),
             ClientFrame::Shown { room, cursor } => self.mark(room, cursor, MarkKind::Shown, wall),
             ClientFrame::Acted { room, cursor } => self.mark(room, cursor, MarkKind::Acted, wall),
-            ClientFrame::Subscribe { room, cursor } => {
-                if let Some(follow) = self.follow(room) {
-                    if follow.is_wanted() {
-                        self.error("already_subscribed", "This socket hears the room already.");
-                    } else if !follow.want_again(cursor) {
-                        self.error("unavailable", "The room was closed to you just now; ask again later.");
-                    }
-                    None
-                } else if self.follows.len() >= limits.max_rooms {
-                    self.error("too_many_rooms", "This socket hears as many rooms as one may.");
-                    None
-                } else {
-                    self.follows.push(Follow::joining(room));
-                    Some(Effect::Authorize(room, cursor))
-                }
-            }
-            ClientFrame::Unsubscribe { room } => {
-                let joining = match self.follow(room) {
-                    Some(follow) if follow.is_wanted() => {
-                        follow.give_up();
-                        follow.is_joining()
-                    }
-                    Some(_) | None => {
-                        self.error("not_subscribed", "This socket does not hear the room.");
-                        return None;
-                    }
-                };
-                self.say(&ServerFrame::Left { room });
-                if joining {
-                    return None;
-                }
-                self.forget(room);
-                Some(Effect::Leave(room))
-            }
-            ClientFrame::Refresh { token } => Some(Effect::CheckToken(token)),
+            ClientFrame::Subscribe { room, cursor } => self.subscribe(room, cursor, limits),
+            ClientFrame::Unsubscribe { room } => self.unsubscribe(room),
+            ClientFrame::Refresh { token } => Some(SessionEffect::CheckToken(token)),
             ClientFrame::Device { id, can_ring: _ } => {
-                if !is_device_id(&id) {
-                    self.error("bad_device", "A device id is 1 to 64 visible ASCII characters.");
-                } else if self.named == Named::Yes && self.device.as_deref() != Some(id.as_str()) {
-                    self.error("bad_device", "A socket belongs to one device; open another for another.");
-                } else {
-                    if self.device.as_deref() != Some(id.as_str()) {
-                        // Marks are of a device.
-                        self.marked = Marked::default();
-                    }
-                    self.device = Some(id.into());
-                    self.named = Named::Yes;
-                    self.say(&ServerFrame::Alive {});
-                }
+                self.name_device(id);
                 None
             }
             ClientFrame::Ping {} => {
-                self.say(&ServerFrame::Alive {});
+                self.send_frame(&ServerFrame::Alive {});
                 None
             }
         }
     }
 
-    /// The user has no frame left for this effect: it does not happen, and the client is told when to send it again.
-    pub(super) fn refuse(&mut self, effect: &Effect, wait: Duration) {
+    /// The device tells its own id; only the first one counts.
+    fn name_device(&mut self, id: String) {
+        let same = self.device.as_deref() == Some(id.as_str());
+        if !is_device_id(&id) {
+            self.error("bad_device", "A device id is 1 to 64 visible ASCII characters.");
+        } else if self.device_named && !same {
+            self.error("bad_device", "A socket belongs to one device; open another for another.");
+        } else {
+            if !same {
+                // Marks are of a device.
+                self.stored_marks = StoredMarks::default();
+            }
+            self.device = Some(id.into());
+            self.device_named = true;
+            self.send_frame(&ServerFrame::Alive {});
+        }
+    }
+
+    /// Refuses an effect for which the user has no frame left, and tells the client when to send it again.
+    pub(super) fn refuse_effect(&mut self, effect: &SessionEffect, wait: Duration) {
         match effect {
-            Effect::Authorize(room, _) => {
+            SessionEffect::Authorize(room, _) => {
                 self.forget(*room);
             }
-            Effect::Mark(mark) => {
+            SessionEffect::Mark(mark) => {
                 self.marks = self.marks.saturating_sub(1);
-                self.marked.remove(mark.room, mark.cursor, mark.kind);
+                self.stored_marks.remove(mark.room, mark.cursor, mark.kind);
             }
             _ => {}
         }
         let retry_after_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        self.say(&ServerFrame::Error {
+        self.send_frame(&ServerFrame::Error {
             code: "too_many_requests",
             message: "Your devices send more than they may; send this again later.",
             retry_after_ms: Some(retry_after_ms),
         });
     }
 
-    /// The device's own id, else the sign-in's.
+    /// The device's own id, else the id of its sign-in.
     pub(super) fn device(&self) -> String {
         self.device.as_deref().map_or_else(|| self.principal.session.to_string(), str::to_owned)
     }
 
-    fn ack(&mut self, room: RoomId, cursor: Cursor, wall: Timestamp) -> Option<Effect> {
-        let acked = self.follow(room).ok_or(BeyondSent).and_then(|f| f.ack(cursor));
+    fn ack(&mut self, room: RoomId, cursor: Cursor, wall: Timestamp) -> Option<SessionEffect> {
+        let acked = self.subscription(room).ok_or(BeyondSent).and_then(|s| s.ack(cursor));
         match acked {
             Err(BeyondSent) => {
                 self.error("ack_refused", "Only what was sent here can be acknowledged.");
                 None
             }
-            Ok(acked) if !acked.news => None,
+            Ok(acked) if !acked.advances => None,
             Ok(acked) => {
                 let ack =
                     DeviceAck { room, device: self.device(), user: self.principal.user, cursor, at: wall };
-                Some(Effect::Ack(ReceivedAck { ack, reach: acked.reach }, acked.rings))
+                Some(SessionEffect::Ack(ReceivedAck { ack, reach: acked.reach }, acked.alerts))
             }
         }
     }
 
-    fn mark(&mut self, room: RoomId, cursor: Cursor, kind: MarkKind, wall: Timestamp) -> Option<Effect> {
-        let known = self.follow(room).ok_or(BeyondSent).and_then(|f| f.check_sent(cursor));
+    fn mark(
+        &mut self,
+        room: RoomId,
+        cursor: Cursor,
+        kind: MarkKind,
+        wall: Timestamp,
+    ) -> Option<SessionEffect> {
+        let known = self.subscription(room).ok_or(BeyondSent).and_then(|s| s.check_sent(cursor));
         if known.is_err() {
             self.error("mark_refused", "Only an event that was sent here can be marked.");
             return None;
         }
         // Stored, or on its way: to store it again would change nothing.
-        if self.marked.has(room, cursor, kind) {
+        if self.stored_marks.has(room, cursor, kind) {
             return None;
         }
         if self.marks >= MAX_MARKS {
@@ -201,21 +185,28 @@ impl SessionState {
             return None;
         }
         self.marks += 1;
-        self.marked.add(room, cursor, kind);
+        self.stored_marks.add(room, cursor, kind);
         let device = self.device();
-        Some(Effect::Mark(DeviceMark { room, device, user: self.principal.user, cursor, kind, at: wall }))
+        Some(SessionEffect::Mark(DeviceMark {
+            room,
+            device,
+            user: self.principal.user,
+            cursor,
+            kind,
+            at: wall,
+        }))
     }
 
-    /// A mark is stored, or could not be.
+    /// The outcome of storing a mark.
     pub(super) fn mark_stored(&mut self, (room, cursor, kind): Mark, stored: Result<(), ()>) {
         self.marks = self.marks.saturating_sub(1);
         if stored.is_err() {
-            self.marked.remove(room, cursor, kind);
+            self.stored_marks.remove(room, cursor, kind);
             self.error("mark_not_stored", "The mark could not be stored; send it again.");
         }
     }
 
-    /// The new token was checked: who it belongs to and until when it holds.
+    /// The owner and the expiry of a new token, `None` when it does not hold.
     pub(super) fn token_checked(
         &mut self,
         checked: Option<(Principal, Timestamp)>,
@@ -225,8 +216,8 @@ impl SessionState {
         match checked {
             Some((principal, expires_at)) if principal.user == self.principal.user => {
                 self.principal = principal;
-                self.clock.renew(expires_at, wall, now);
-                self.say(&ServerFrame::Refreshed {});
+                self.timers.renew(expires_at, wall, now);
+                self.send_frame(&ServerFrame::Refreshed {});
             }
             _ => {
                 self.error("token_refused", "This token does not hold; the socket goes on with the old one.")

@@ -1,4 +1,4 @@
-//! What waits to be written to one socket, bounded by frames and bytes.
+//! The frames that wait to be written to one socket, bounded by count and bytes.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -6,16 +6,16 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::actors::settings::SessionSettings;
+use crate::actors::worker::queued_bytes::QueuedBytes;
 
-use super::memory::QueuedBytes;
+use super::settings::SessionSettings;
 
 /// The frame did not fit; nothing was queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Full {
-    /// This outbox has as much as one may.
+pub(super) enum OutboxFull {
+    /// This outbox has reached its own bound.
     Outbox,
-    /// All of the thread together have, and this one has something to write first.
+    /// All outboxes of the thread together have reached their bound, and this one is not empty.
     Thread,
 }
 
@@ -33,23 +33,23 @@ pub(super) struct Outbox {
     written: usize,
 }
 
-/// The most frames given to one write: what Linux takes in one call is 1024, and 64 already fill a socket buffer.
+/// Most frames given to one write. Linux takes 1024 in one call, and 64 already fill a socket buffer.
 pub(super) const FRAMES_A_WRITE: usize = 64;
 
 impl Outbox {
-    /// Queues an event, or says that the bound is reached.
+    /// Queues an event; refused when a bound is reached.
     pub(super) fn push_event(
         &mut self,
         frame: Bytes,
         committed_at: Option<Instant>,
         limits: &SessionSettings,
-    ) -> Result<(), Full> {
+    ) -> Result<(), OutboxFull> {
         if self.frames.len() >= limits.outbox_frames || self.bytes.get() + frame.len() > limits.outbox_bytes {
-            return Err(Full::Outbox);
+            return Err(OutboxFull::Outbox);
         }
-        // One that takes what it is sent may always have the next event, or it would pay for those that do not.
+        // An empty outbox may always have the next event, or a fast client would pay for slow ones.
         if !self.is_empty() && QueuedBytes::of_thread() + frame.len() > limits.memory_bytes {
-            return Err(Full::Thread);
+            return Err(OutboxFull::Thread);
         }
         self.push(frame, committed_at);
         Ok(())
@@ -73,14 +73,14 @@ impl Outbox {
         self.frames.len() > limits.outbox_frames / 2 || self.bytes.get() > limits.outbox_bytes / 2
     }
 
-    /// Forgets everything but the rest of a frame that is half written, so that a close frame can still follow.
+    /// Drops everything but the rest of a frame that is half written, so that a close frame can still follow.
     pub(super) fn clear_unwritten(&mut self) {
         self.frames.truncate(usize::from(self.written > 0));
         let left = self.frames.iter().map(|f| f.bytes.len()).sum::<usize>();
         self.bytes.sub(self.bytes.get() - left);
     }
 
-    /// What is left to write of the only frame that waits; `None` when there is none or more than one.
+    /// The unwritten part of the only frame; `None` when there is none or more than one.
     pub(super) fn only(&self) -> Option<&[u8]> {
         match self.frames.len() {
             1 => self.frames.front().map(|frame| &frame.bytes[self.written..]),
@@ -99,7 +99,7 @@ impl Outbox {
         count
     }
 
-    /// So many bytes were written; `sent` hears the commit time of each event that is out now.
+    /// Removes written bytes; calls `sent` with the commit time of each event that is out now.
     pub(super) fn advance(&mut self, written: usize, mut sent: impl FnMut(Instant)) {
         self.written += written;
         while let Some(front) = self.frames.front() {
@@ -138,9 +138,9 @@ mod tests {
         for _ in 0..4 {
             assert_eq!(outbox.push_event(frame(1), Some(Instant::now()), &limits()), Ok(()));
         }
-        assert_eq!(outbox.push_event(frame(1), Some(Instant::now()), &limits()), Err(Full::Outbox));
+        assert_eq!(outbox.push_event(frame(1), Some(Instant::now()), &limits()), Err(OutboxFull::Outbox));
         let mut outbox = Outbox::default();
-        assert_eq!(outbox.push_event(frame(21), Some(Instant::now()), &limits()), Err(Full::Outbox));
+        assert_eq!(outbox.push_event(frame(21), Some(Instant::now()), &limits()), Err(OutboxFull::Outbox));
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
         let mut outboxes: Vec<Outbox> = (0..4).map(|_| Outbox::default()).collect();
         let mut push = |n: usize| outboxes[n].push_event(frame(10), None, &limits);
         assert_eq!([push(0), push(0), push(1)], [Ok(()); 3]);
-        assert_eq!([push(1), push(2), push(2)], [Err(Full::Thread), Ok(()), Err(Full::Thread)]);
+        assert_eq!([push(1), push(2), push(2)], [Err(OutboxFull::Thread), Ok(()), Err(OutboxFull::Thread)]);
         outboxes.truncate(1);
         outboxes[0].advance(10, |_| ());
         assert_eq!(outboxes[0].push_event(frame(10), None, &limits), Ok(()), "others have gone");

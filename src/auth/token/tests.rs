@@ -1,7 +1,13 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::signing::MAX_TOKEN_BYTES;
 use super::*;
+use crate::domain::access::Role;
+use crate::domain::ids::{SessionId, UserId};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);

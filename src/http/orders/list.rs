@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::access::{Principal, Role};
+use crate::domain::authorization::{ListedOrders, listed_orders};
 use crate::domain::ids::BusinessId;
 use crate::domain::order::{Party, Status};
 use crate::protocol::views::OrderView;
@@ -155,12 +156,13 @@ pub(super) async fn list(
     Ok(response)
 }
 
-/// Whose orders somebody sees, and in which capacity. Drivers place none and have none assigned yet, so that theirs
-/// is an empty list.
+/// The orders somebody lists, and as which party.
 fn scope_of(who: Principal) -> (OrderScope, Party) {
-    match who.role {
-        Role::Customer | Role::Driver => (OrderScope::Customer(who.user), Party::Customer),
-        Role::Merchant => (OrderScope::Member(who.user), Party::Member),
-        Role::Admin => (OrderScope::Everybody, Party::Admin),
-    }
+    let (listed, party) = listed_orders(who.role);
+    let scope = match listed {
+        ListedOrders::Placed => OrderScope::Customer(who.user),
+        ListedOrders::OfTheirBusinesses => OrderScope::Member(who.user),
+        ListedOrders::All => OrderScope::Everybody,
+    };
+    (scope, party)
 }

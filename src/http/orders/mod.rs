@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::domain::access::{Principal, Role};
+use crate::domain::access::Principal;
+use crate::domain::authorization::{OrderAccess, order_access, sees_contact};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, Party};
 use crate::protocol::views::{Contact, OrderView};
@@ -37,13 +38,13 @@ impl Api {
     /// 404 for whoever has nothing to do with it, whether or not it exists.
     async fn order_for(&self, principal: Principal, id: OrderId) -> Result<(Order, Party), ApiError> {
         let order = self.store.order(id).await?.ok_or_else(ApiError::not_found)?;
-        let party = match party_without_business(principal, &order) {
-            Some(party) => party,
-            None if principal.role == Role::Merchant => {
-                self.membership(principal, order.business_id).await?;
+        let party = match order_access(principal, order.customer_id, order.business_id) {
+            OrderAccess::Granted(party) => party,
+            OrderAccess::ToMembersOf(business) => {
+                self.membership(principal, business).await?;
                 Party::Member
             }
-            None => return Err(ApiError::not_found()),
+            OrderAccess::Denied => return Err(ApiError::not_found()),
         };
         Ok((order, party))
     }
@@ -60,31 +61,20 @@ impl Api {
         parts: &mut Parts,
     ) -> Result<(Arc<Order>, Party), ApiError> {
         let order = parts.take(self.reads.order(id).await?.ok_or_else(ApiError::not_found)?);
-        let party = match party_without_business(principal, &order) {
-            Some(party) => party,
-            None if principal.role == Role::Merchant => {
-                parts.take(self.membership_to_see(principal, order.business_id).await?);
+        let party = match order_access(principal, order.customer_id, order.business_id) {
+            OrderAccess::Granted(party) => party,
+            OrderAccess::ToMembersOf(business) => {
+                parts.take(self.membership_to_see(principal, business).await?);
                 Party::Member
             }
-            None => return Err(ApiError::not_found()),
+            OrderAccess::Denied => return Err(ApiError::not_found()),
         };
         Ok((order, party))
     }
 }
 
-/// In which capacity somebody may deal with an order, whatever business it is of. Drivers have none: deliveries are not
-/// assigned to anybody yet.
-fn party_without_business(principal: Principal, order: &Order) -> Option<Party> {
-    match principal.role {
-        Role::Admin => Some(Party::Admin),
-        Role::Customer => (order.customer_id == principal.user).then_some(Party::Customer),
-        Role::Merchant | Role::Driver => None,
-    }
-}
-
-/// The order as `party` sees it: phone and address stay with the customer, others see them until the order ends
-/// (requirement 3.3).
+/// The order as `party` sees it.
 fn view_for(order: &Order, party: Party) -> OrderView {
-    let shown = party == Party::Customer || !order.status.is_end();
-    OrderView::new(order, if shown { Contact::Shown } else { Contact::Hidden })
+    let contact = if sees_contact(party, order.status) { Contact::Shown } else { Contact::Hidden };
+    OrderView::new(order, contact)
 }

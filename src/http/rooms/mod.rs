@@ -10,7 +10,8 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::actors::session::{Reader, RoomAccess, room_access};
+use crate::actors::reader::Reader;
+use crate::auth::authorization::{RoomAccess, room_access};
 use crate::domain::access::Principal;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;

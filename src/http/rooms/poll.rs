@@ -9,8 +9,8 @@ use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::actors::room::Published;
-use crate::actors::session::{Portion, Step};
+use crate::actors::reader::{PageLimits, ReaderItem};
+use crate::actors::room::LiveEvent;
 use crate::domain::cursor::Cursor;
 use crate::http::identity::SignedIn;
 use crate::http::input::{Bounds, FromText, Parsed, Query, schema_of};
@@ -127,14 +127,14 @@ pub(super) async fn poll(
     let PollQuery { cursor, limit, wait } = query.0;
     let limit = limit.map_or(DEFAULT_LIMIT, |limit| limit.into_inner().0);
     let wait = Duration::from_secs(wait.map_or(0, |wait| wait.into_inner().0).into());
-    let portion = Portion { events: limit as usize, bytes: ANSWER_BYTES };
+    let limits = PageLimits { events: limit as usize, bytes: ANSWER_BYTES };
     let cursor = cursor.map(|cursor| cursor.into_inner().to_string());
     let caller = (who.principal, who.claims.expires_at);
     let (mut reader, _) = follow(&request, caller, room.0, cursor.as_deref()).await?;
     let began = Instant::now();
     let mut waited = Duration::ZERO;
     let step = loop {
-        if let Some(step) = reader.ready(portion).await? {
+        if let Some(step) = reader.ready(limits).await? {
             break Some(step);
         }
         let pause = Instant::now();
@@ -146,9 +146,9 @@ pub(super) async fn poll(
     };
     let body = match step {
         None => answer(&[], reader.position(), Given::Followed),
-        Some(Step::Events(events)) => answer(&events, reader.position(), Given::Followed),
-        Some(Step::Resync(head)) => answer(&[], head, Given::Lost),
-        Some(Step::Ended(ending)) => match ending.reason {
+        Some(ReaderItem::Events(events)) => answer(&events, reader.position(), Given::Followed),
+        Some(ReaderItem::Resync(head)) => answer(&[], head, Given::Lost),
+        Some(ReaderItem::Closed(notice)) => match notice.reason {
             CloseReason::Restart => answer(&[], reader.position(), Given::Followed),
             CloseReason::SessionEnded => return Err(sign_in_ended()),
             CloseReason::TokenExpired => {
@@ -176,7 +176,7 @@ enum Given {
 }
 
 /// The events as they were encoded once for everybody.
-fn answer(events: &[Published], cursor: Cursor, given: Given) -> Vec<u8> {
+fn answer(events: &[LiveEvent], cursor: Cursor, given: Given) -> Vec<u8> {
     let bytes: usize = events.iter().map(|event| event.event.frame().len() + 1).sum();
     let mut body = Vec::with_capacity(bytes + 80);
     body.extend_from_slice(br#"{"events":["#);

@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use utoipa::IntoParams;
 
-use crate::actors::room::Published;
-use crate::actors::session::{Ending, Portion, Reader, Step};
+use crate::actors::reader::{PageLimits, Reader, ReaderItem};
+use crate::actors::room::LiveEvent;
+use crate::actors::worker::CloseNotice;
 use crate::auth::stream_proof::StreamProof;
 use crate::auth::token::TicketClaims;
 use crate::domain::access::Principal;
@@ -47,7 +48,7 @@ const RETRY_MS: u64 = 2000;
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What is written at once; the next is taken when it is on its way.
-const PORTION: Portion = Portion { events: 128, bytes: 64 * 1024 };
+const PAGE: PageLimits = PageLimits { events: 128, bytes: 64 * 1024 };
 
 /// Tells nginx to pass every event on at once.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -222,13 +223,13 @@ impl Feed {
     async fn news(&mut self) -> String {
         let quiet_until = Instant::now() + HEARTBEAT;
         loop {
-            let quiet = match self.reader.ready(PORTION).await {
-                Ok(Some(Step::Events(events))) => return self.events(&events),
-                Ok(Some(Step::Resync(cursor))) => return resync(self.room, cursor, self.id(cursor)),
-                Ok(Some(Step::Ended(ending))) => {
+            let quiet = match self.reader.ready(PAGE).await {
+                Ok(Some(ReaderItem::Events(events))) => return self.events(&events),
+                Ok(Some(ReaderItem::Resync(cursor))) => return resync(self.room, cursor, self.id(cursor)),
+                Ok(Some(ReaderItem::Closed(notice))) => {
                     self.next = Next::Nothing;
-                    tracing::debug!(room = %self.room, reason = %ending.reason, "event stream closed");
-                    return close(ending);
+                    tracing::debug!(room = %self.room, reason = %notice.reason, "event stream closed");
+                    return close(notice);
                 }
                 Ok(None) => timeout_at(quiet_until, self.reader.changed()).await,
                 Err(error) => {
@@ -248,10 +249,10 @@ impl Feed {
         EventId { cursor, proof: self.proof.as_ref() }
     }
 
-    fn events(&self, events: &[Published]) -> String {
+    fn events(&self, events: &[LiveEvent]) -> String {
         let bytes: usize = events.iter().map(|event| event.event.frame().len() + EVENT_FIELDS).sum();
         let mut text = String::with_capacity(bytes);
-        for Published { event, .. } in events {
+        for LiveEvent { event, .. } in events {
             let json = event.json();
             let json = std::str::from_utf8(&json).expect("JSON is UTF-8");
             let (id, kind) = (self.id(event.cursor), event.kind.as_str());
@@ -281,9 +282,9 @@ impl Display for EventId<'_> {
 }
 
 fn greeting(joined: &JoinedRoom, id: Option<EventId<'_>>) -> String {
-    let session = SocketId::generate().to_string();
+    let connection = SocketId::generate().to_string();
     let rooms = std::slice::from_ref(joined);
-    let hello = ServerFrame::Hello { session: &session, rooms, ping_s: HEARTBEAT.as_secs() };
+    let hello = ServerFrame::Hello { connection: &connection, rooms, ping_s: HEARTBEAT.as_secs() };
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     format!("retry: {RETRY_MS}\n{id}event: hello\ndata: {}\n\n", json(&hello))
 }
@@ -302,7 +303,7 @@ struct Close {
     after_ms: u64,
 }
 
-fn close(Ending { reason, after }: Ending) -> String {
+fn close(CloseNotice { reason, after }: CloseNotice) -> String {
     let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
     let close = Close { kind: "close", reason: reason.as_str(), advice: reason.advice().as_str(), after_ms };
     // An `EventSource` comes back by itself: each in its turn.

@@ -15,7 +15,10 @@ use futures_util::SinkExt as _;
 use serde::Deserialize;
 use tracing::Instrument as _;
 
-use crate::actors::session::{self, Opening, Reader, RoomAccess, Sessions, Switchboard, room_access};
+use crate::actors::reader::Reader;
+use crate::actors::session::{self, ConnectParams, Sessions};
+use crate::actors::worker::Worker;
+use crate::auth::authorization::{RoomAccess, room_access};
 use crate::auth::token::TicketClaims;
 use crate::domain::access::Principal;
 use crate::domain::address::AddressBlock;
@@ -49,7 +52,7 @@ pub struct SocketGate {
 #[derive(Clone)]
 pub struct WorkerGate {
     gate: SocketGate,
-    board: Rc<Switchboard>,
+    worker: Rc<Worker>,
 }
 
 #[derive(Default, Deserialize)]
@@ -77,7 +80,7 @@ struct Shown {
 
 /// Everything checked; what is left is to switch protocols.
 struct Admitted {
-    opening: Opening,
+    params: ConnectParams,
     permit: Permit,
 }
 
@@ -89,8 +92,8 @@ impl SocketGate {
 
     /// The gate of the thread this is called on.
     pub fn start_worker(self) -> WorkerGate {
-        let board = self.sessions.start_worker();
-        WorkerGate { gate: self, board }
+        let worker = self.sessions.start_worker();
+        WorkerGate { gate: self, worker }
     }
 }
 
@@ -165,14 +168,14 @@ impl WorkerGate {
         let answer = answer.finish().drop_body();
         framed.send(h1::Message::Item((answer, BodySize::None))).await?;
         let parts = framed.into_parts();
-        let signed_in = admitted.opening.principal.session;
+        let signed_in = admitted.params.principal.session;
         let (stream, behind) = parts.io.into_socket();
         // A copy, mostly of nothing: frozen, the request's 8 KiB buffer would live as long as the socket.
-        let early = Bytes::from([&parts.read_buf[..], &behind[..]].concat());
-        session::open(&self.board, stream, early, admitted.opening, admitted.permit);
+        let read_ahead = Bytes::from([&parts.read_buf[..], &behind[..]].concat());
+        session::open(&self.worker, stream, read_ahead, admitted.params, admitted.permit);
         // A sign-in that ended between the look at its token and here has told only the sockets that were there.
         if self.gate.api.revocations.contains(signed_in) {
-            self.gate.sessions.end_session(signed_in);
+            self.gate.sessions.workers().end_session(signed_in);
         }
         Ok(())
     }
@@ -190,7 +193,7 @@ impl WorkerGate {
         address: AddressBlock,
     ) -> Result<Reader, ApiError> {
         let permit = self.gate.place(who.user, address)?;
-        Ok(Reader::new(&self.board, who, token_expires_at, permit))
+        Ok(Reader::new(&self.worker, who, token_expires_at, permit))
     }
 }
 
@@ -200,7 +203,7 @@ impl SocketGate {
             let (policy, most) = match refusal {
                 TooManySockets::OfUser(most) => {
                     // Those of devices that vanished make room for the ones they come back with.
-                    self.sessions.probe(user);
+                    self.sessions.workers().probe(user);
                     ("sockets-user", most)
                 }
                 TooManySockets::OfAddress(most) => ("sockets-address", most),
@@ -274,7 +277,7 @@ impl SocketGate {
             self.api.redeem_ticket(&ticket).await.inspect_err(denied)?;
         }
         Ok(Admitted {
-            opening: Opening { principal, token_expires_at, device, room, cursor: query.cursor },
+            params: ConnectParams { principal, token_expires_at, device, room, cursor: query.cursor },
             permit,
         })
     }
@@ -292,7 +295,7 @@ impl SocketGate {
             (Some(token), _, _) => self.access_token(token, now),
             (None, Some(ticket), _) => {
                 let claims = self.api.ticket_claims(ticket, now)?;
-                self.api.activity.seen(claims.principal.session, now);
+                self.api.last_seen.touch(claims.principal.session, now);
                 Ok(Shown {
                     principal: claims.principal,
                     device: claims.device.clone(),
@@ -310,7 +313,7 @@ impl SocketGate {
 
     fn access_token(&self, token: &str, now: Timestamp) -> Result<Shown, ApiError> {
         let claims = self.api.access_claims(token, now)?;
-        self.api.activity.used(&claims, now);
+        self.api.last_seen.record_use(&claims, now);
         Ok(Shown {
             principal: claims.principal,
             device: claims.device,

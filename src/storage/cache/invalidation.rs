@@ -1,5 +1,6 @@
 //! Invalidation: the versions that a commit, or one without an answer, bumps.
 
+use crate::domain::ids::UserId;
 use crate::storage::commands::{Change, Command, Outcome};
 
 use super::CachedReads;
@@ -49,6 +50,11 @@ impl CachedReads {
                 Input::Orders,
             ]);
         }
+    }
+
+    /// Bumps the memberships of a user, which another node has changed: they are read again before they are served.
+    pub fn memberships_changed(&self, user: UserId) {
+        self.0.versions.bump(&[Input::Memberships(user)]);
     }
 
     fn changed(&self, change: Change) {

@@ -3,7 +3,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::access::Role;
 use crate::domain::cursor::Epoch;
-use crate::domain::ids::{BusinessId, EventId, SessionId};
+use crate::domain::ids::{BusinessId, EventId, SessionId, UserId};
 use crate::protocol::event::{EncodedEvent, RoomEvent};
 use crate::protocol::websocket::text_header_len;
 
@@ -24,7 +24,7 @@ fn at(seq: u64) -> Cursor {
     Cursor::new(EPOCH, seq)
 }
 
-fn event(room: RoomId, seq: u64, kind: EventType) -> Published {
+fn event(room: RoomId, seq: u64, kind: EventType) -> LiveEvent {
     let event = RoomEvent {
         room,
         cursor: at(seq),
@@ -33,7 +33,7 @@ fn event(room: RoomId, seq: u64, kind: EventType) -> Published {
         at: WALL,
         data: crate::protocol::event::EventData::empty(),
     };
-    Published { event: EncodedEvent::new(&event), committed_at: Some(Instant::now()) }
+    LiveEvent { event: EncodedEvent::new(&event), committed_at: Some(Instant::now()) }
 }
 
 impl Fixture {
@@ -53,7 +53,7 @@ impl Fixture {
             session: SessionId::from_uuid(Uuid::nil()),
             role: Role::Merchant,
         };
-        let opening = Opening {
+        let opening = ConnectParams {
             principal,
             token_expires_at: WALL.plus(Duration::from_secs(3600)),
             device: Some("till-1".into()),
@@ -83,12 +83,12 @@ impl Fixture {
         }
     }
 
-    fn say(&mut self, frame: &str) -> Option<Effect> {
+    fn say(&mut self, frame: &str) -> Option<SessionEffect> {
         let frame = frame.replace("ROOM", &self.room.to_string());
-        self.state.message(&frame, WALL, self.now, &self.limits)
+        self.state.on_message(&frame, WALL, self.now, &self.limits)
     }
 
-    fn deliver(&mut self, seq: u64) -> Delivery {
+    fn deliver(&mut self, seq: u64) -> Delivered {
         let event = event(self.room, seq, EventType::OrderCreated);
         self.state.deliver(&event, self.room, &self.limits, self.now)
     }
@@ -101,13 +101,13 @@ impl Fixture {
 #[test]
 fn nothing_is_read_before_hello_nor_while_answers_wait() {
     let mut f = Fixture::opened(Some("biz"));
-    assert!(!f.state.listens(&f.limits));
+    assert!(!f.state.is_readable(&f.limits));
     f.state.joined(f.room, at(10), None, 25);
-    assert!(f.state.listens(&f.limits));
+    assert!(f.state.is_readable(&f.limits));
     f.limits.outbox_frames = 1;
-    assert!(!f.state.listens(&f.limits), "hello waits and fills more than half");
+    assert!(!f.state.is_readable(&f.limits), "hello waits and fills more than half");
     f.written();
-    assert!(f.state.listens(&f.limits));
+    assert!(f.state.is_readable(&f.limits));
 }
 
 #[test]
@@ -116,15 +116,15 @@ fn a_full_outbox_makes_the_session_lag_and_catch_up_once_it_has_drained() {
     f.limits.outbox_frames = 2;
     assert_eq!(
         [11, 12, 13, 14].map(|seq| f.deliver(seq)),
-        [Delivery::Queued, Delivery::Queued, Delivery::Wake, Delivery::Nothing]
+        [Delivered::Queued, Delivered::Queued, Delivered::NeedsWake, Delivered::Ignored]
     );
     assert_eq!(f.state.next_history(), None, "not before it has drained");
     f.written();
-    assert_eq!(f.state.next_history(), Some(Effect::ReadHistory(f.room, at(12))));
+    assert_eq!(f.state.next_history(), Some(SessionEffect::ReadHistory(f.room, at(12))));
     let page = [event(f.room, 13, EventType::OrderUpdated), event(f.room, 14, EventType::OrderUpdated)];
     f.state.history_read(f.room, &page, &f.limits);
     assert_eq!(f.written().len(), 2);
-    assert_eq!(f.deliver(15), Delivery::Queued);
+    assert_eq!(f.deliver(15), Delivered::Queued);
     assert_eq!(f.state.closing, None);
 }
 
@@ -137,7 +137,7 @@ fn lagging_twice_in_a_minute_is_too_slow() {
     f.written();
     f.state.history_read(f.room, &[event(f.room, 12, EventType::OrderUpdated)], &f.limits);
     assert_eq!(f.state.closing, None);
-    assert_eq!(f.deliver(13), Delivery::Wake, "the outbox still holds event 12");
+    assert_eq!(f.deliver(13), Delivered::NeedsWake, "the outbox still holds event 12");
     assert_eq!(f.state.closing, Some(CloseReason::TooSlow));
 }
 
@@ -145,7 +145,7 @@ fn lagging_twice_in_a_minute_is_too_slow() {
 fn an_event_larger_than_the_whole_bound_is_sent_alone() {
     let mut f = Fixture::joined();
     f.limits.outbox_bytes = 10;
-    assert_eq!(f.deliver(11), Delivery::Wake);
+    assert_eq!(f.deliver(11), Delivered::NeedsWake);
     assert_eq!(f.state.history_read(f.room, &[event(f.room, 11, EventType::OrderUpdated)], &f.limits), 1);
     assert_eq!(f.written().len(), 1);
 }
@@ -168,7 +168,7 @@ fn a_ping_after_silence_and_4009_when_no_pong_comes() {
 fn anything_from_the_peer_is_a_sign_of_life() {
     let mut f = Fixture::joined();
     f.state.tick(f.after(25), &f.limits);
-    f.state.heard(f.after(30));
+    f.state.on_received(f.after(30));
     f.state.tick(f.after(40), &f.limits);
     assert_eq!(f.state.closing, None);
     assert_eq!(f.state.next_tick(&f.limits), f.after(55));
@@ -178,7 +178,7 @@ fn anything_from_the_peer_is_a_sign_of_life() {
 fn a_stalled_write_is_too_slow_after_ten_seconds_and_the_pong_clock_rests_meanwhile() {
     let mut f = Fixture::joined();
     f.state.tick(f.after(25), &f.limits);
-    f.state.write_progress(Progress::Blocked, f.after(26));
+    f.state.on_write(WriteProgress::Blocked, f.after(26));
     f.state.tick(f.after(35), &f.limits);
     assert_eq!(f.state.closing, None, "no pong can be expected");
     f.state.tick(f.after(36), &f.limits);
@@ -189,7 +189,7 @@ fn a_stalled_write_is_too_slow_after_ten_seconds_and_the_pong_clock_rests_meanwh
 fn a_token_is_announced_sixty_seconds_before_and_closed_thirty_after() {
     let mut f = Fixture::joined();
     f.limits.ping_s = 100_000;
-    f.state.heard(f.after(3539));
+    f.state.on_received(f.after(3539));
     f.state.tick(f.after(3539), &f.limits);
     assert!(f.written().is_empty());
     f.state.tick(f.after(3540), &f.limits);
@@ -210,7 +210,7 @@ fn closing_drops_what_waits_and_only_the_first_reason_counts() {
     let written = f.written();
     assert_eq!(written.len(), 1);
     assert!(written[0].contains("session_ended"));
-    assert_eq!(f.deliver(12), Delivery::Nothing);
+    assert_eq!(f.deliver(12), Delivered::Ignored);
 }
 
 #[test]

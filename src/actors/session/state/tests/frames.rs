@@ -1,4 +1,4 @@
-//! What a client says.
+//! The frames of a client.
 
 use super::*;
 use crate::actors::session::frames::MAX_MARKS;
@@ -10,12 +10,15 @@ fn a_new_token_of_the_same_user_keeps_the_socket_and_anothers_does_not_count() {
     let mut f = Fixture::joined();
     let own = f.state.principal;
     let stranger = Principal { user: UserId::generate(), ..own };
-    assert_eq!(f.say(r#"{"type":"refresh","token":"t"}"#), Some(Effect::CheckToken(Private("t".to_owned()))));
+    assert_eq!(
+        f.say(r#"{"type":"refresh","token":"t"}"#),
+        Some(SessionEffect::CheckToken(Private("t".to_owned())))
+    );
     f.state.token_checked(Some((stranger, WALL.plus(Duration::from_secs(9999)))), WALL, f.now);
     assert!(f.written().join("").contains("token_refused"));
     f.state.token_checked(Some((own, WALL.plus(Duration::from_secs(7200)))), WALL, f.now);
     assert!(f.written().join("").contains(r#""type":"refreshed""#));
-    f.state.heard(f.after(4000));
+    f.state.on_received(f.after(4000));
     f.state.tick(f.after(4000), &f.limits);
     assert_eq!(f.state.closing, None);
 }
@@ -44,7 +47,7 @@ fn an_ack_is_stored_with_its_device_and_refused_beyond_what_was_sent() {
     f.written();
     assert_eq!(f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.12"}"#), None);
     assert!(f.written().join("").contains("ack_refused"));
-    let Some(Effect::Ack(ReceivedAck { ack, .. }, rings)) =
+    let Some(SessionEffect::Ack(ReceivedAck { ack, .. }, rings)) =
         f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.11"}"#)
     else {
         panic!("it is stored")
@@ -85,7 +88,7 @@ fn marks_name_an_event_that_was_sent_and_only_so_many_are_on_their_way() {
     let acted = |seq: u64| format!(r#"{{"type":"acted","room":"ROOM","cursor":"{}"}}"#, at(seq));
     for seq in 11..11 + u64::from(MAX_MARKS) {
         f.deliver(seq + 1);
-        assert!(matches!(f.say(&acted(seq)), Some(Effect::Mark(_))));
+        assert!(matches!(f.say(&acted(seq)), Some(SessionEffect::Mark(_))));
     }
     let shown = r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#;
     assert_eq!(f.say(shown), None);
@@ -133,7 +136,7 @@ fn a_client_may_send_a_burst_and_so_many_frames_a_second_whatever_the_wall_clock
     (f.limits.frames_per_s, f.limits.frames_burst) = (10, 3);
     let ping = |f: &mut Fixture, wall, ms| {
         let now = f.now + Duration::from_millis(ms);
-        f.state.message(r#"{"type":"ping"}"#, wall, now, &f.limits);
+        f.state.on_message(r#"{"type":"ping"}"#, wall, now, &f.limits);
         f.written();
         f.state.closing
     };
@@ -164,14 +167,14 @@ fn a_frame_that_its_user_has_no_quota_for_leaves_no_trace_and_is_told_when_to_co
     let wait = Duration::from_millis(1200);
     for _ in 0..=MAX_MARKS {
         let mark = f.say(r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#).expect("it has a place");
-        f.state.refuse(&mark, wait);
+        f.state.refuse_effect(&mark, wait);
         let told = f.written().join("");
         assert!(told.contains("too_many_requests") && told.contains(r#""retry_after_ms":1200"#), "{told}");
     }
     let other = r#"{"type":"subscribe","room":"order:ord_0190f3c1a2b37d4e8f00112233445566"}"#;
     for _ in 0..2 {
         let subscribe = f.say(other).expect("it is not subscribed");
-        f.state.refuse(&subscribe, wait);
+        f.state.refuse_effect(&subscribe, wait);
     }
     assert_eq!(f.state.rooms().count(), 1);
 }

@@ -1,4 +1,4 @@
-//! Which rooms a session hears, and from where.
+//! The rooms of a session, and the positions it starts from.
 
 use super::*;
 
@@ -18,12 +18,12 @@ fn hello_comes_before_history_and_says_where_the_client_stands() {
         written[0].contains(r#""type":"hello""#)
             && written[0].contains(r#""cursor":"00000007.8","recovered":true"#)
     );
-    assert_eq!(f.state.next_history(), Some(Effect::ReadHistory(f.room, at(8))));
+    assert_eq!(f.state.next_history(), Some(SessionEffect::ReadHistory(f.room, at(8))));
     let page = [event(f.room, 9, EventType::OrderUpdated), event(f.room, 10, EventType::OrderUpdated)];
     assert_eq!(f.state.history_read(f.room, &page, &f.limits), 2);
     assert_eq!(f.written().len(), 2);
     assert_eq!(f.state.next_history(), None, "it is live now");
-    assert_eq!(f.deliver(11), Delivery::Queued);
+    assert_eq!(f.deliver(11), Delivered::Queued);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn history_that_is_gone_is_a_resync_and_the_session_goes_on_from_the_head() {
     assert!(f.state.next_history().is_some(), "an answer to another question changes nothing");
     f.state.history_gone(f.room, at(2), at(12));
     assert!(f.written().join("").contains(r#""type":"resync""#));
-    assert_eq!(f.deliver(13), Delivery::Queued);
+    assert_eq!(f.deliver(13), Delivered::Queued);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn rooms_are_subscribed_once_up_to_the_bound_and_can_be_left() {
     f.limits.max_rooms = 2;
     let other = RoomId::Business(BusinessId::generate());
     let subscribe = format!(r#"{{"type":"subscribe","room":"{other}"}}"#);
-    assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)));
+    assert_eq!(f.say(&subscribe), Some(SessionEffect::Authorize(other, None)));
     assert_eq!(f.say(&subscribe), None);
     assert_eq!(
         f.say(&format!(r#"{{"type":"subscribe","room":"{}"}}"#, RoomId::Business(BusinessId::generate()))),
@@ -66,10 +66,10 @@ fn rooms_are_subscribed_once_up_to_the_bound_and_can_be_left() {
     );
     let written = f.written().join("");
     assert!(written.contains("already_subscribed") && written.contains("too_many_rooms"));
-    f.state.refused(other);
+    f.state.deny_join(other);
     assert_eq!(f.state.rooms().count(), 1);
-    assert_eq!(f.say(r#"{"type":"unsubscribe","room":"ROOM"}"#), Some(Effect::Leave(f.room)));
-    assert_eq!(f.deliver(11), Delivery::Nothing);
+    assert_eq!(f.say(r#"{"type":"unsubscribe","room":"ROOM"}"#), Some(SessionEffect::Leave(f.room)));
+    assert_eq!(f.deliver(11), Delivered::Ignored);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_room_that_is_left_before_it_has_answered_is_left_for_good_whenever_the_answ
         ["subscribe", "unsubscribe"].map(|verb| format!(r#"{{"type":"{verb}","room":"{other}"}}"#));
     let left = || {
         let mut f = Fixture::joined();
-        assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)));
+        assert_eq!(f.say(&subscribe), Some(SessionEffect::Authorize(other, None)));
         assert_eq!(f.say(&unsubscribe), None);
         assert!(f.written().join("").contains("\"left\""));
         assert_eq!(f.say(&unsubscribe), None);
@@ -89,18 +89,18 @@ fn a_room_that_is_left_before_it_has_answered_is_left_for_good_whenever_the_answ
     let mut admitted_late = left();
     assert_eq!(admitted_late.state.admitted(other, None), None);
     let mut refused_late = left();
-    refused_late.state.refused(other);
+    refused_late.state.deny_join(other);
     let mut unknown = left();
-    unknown.state.not_now(other);
+    unknown.state.room_unavailable(other);
     let mut joined_late = Fixture::joined();
     joined_late.say(&subscribe);
-    assert_eq!(joined_late.state.admitted(other, None), Some(Effect::Join(other, None)));
+    assert_eq!(joined_late.state.admitted(other, None), Some(SessionEffect::Join(other, None)));
     joined_late.say(&unsubscribe);
     joined_late.written();
-    assert_eq!(joined_late.state.joined(other, at(3), None, 25), Some(Effect::Leave(other)));
+    assert_eq!(joined_late.state.joined(other, at(3), None, 25), Some(SessionEffect::Leave(other)));
     for mut f in [admitted_late, refused_late, unknown, joined_late] {
         assert_eq!((f.written().len(), f.state.rooms().collect::<Vec<_>>()), (0, vec![f.room]));
-        assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)), "it may come again");
+        assert_eq!(f.say(&subscribe), Some(SessionEffect::Authorize(other, None)), "it may come again");
     }
 }
 
@@ -117,10 +117,10 @@ fn who_leaves_and_comes_back_before_the_answer_joins_once_with_the_newer_cursor(
         ))
     };
     let mut f = Fixture::joined();
-    assert_eq!(ask(&mut f, "subscribe", 1), Some(Effect::Authorize(other, Some(at(1).to_string()))));
+    assert_eq!(ask(&mut f, "subscribe", 1), Some(SessionEffect::Authorize(other, Some(at(1).to_string()))));
     assert_eq!((ask(&mut f, "unsubscribe", 0), ask(&mut f, "subscribe", 2)), (None, None));
     let joins = f.state.admitted(other, Some(at(1).to_string()));
-    assert_eq!(joins, Some(Effect::Join(other, Some(at(2).to_string()))));
+    assert_eq!(joins, Some(SessionEffect::Join(other, Some(at(2).to_string()))));
     assert_eq!((ask(&mut f, "unsubscribe", 0), ask(&mut f, "subscribe", 3)), (None, None));
     f.written();
     assert_eq!(f.state.joined(other, at(5), Some(at(2).to_string()), 25), None);
@@ -134,17 +134,17 @@ fn losing_a_room_ends_the_socket_unless_it_only_asked_for_it_or_has_left() {
     let subscribe = format!(r#"{{"type":"subscribe","room":"{other}"}}"#);
     let mut asked = Fixture::joined();
     asked.say(&subscribe);
-    asked.state.denied(other);
+    asked.state.deny(other);
     assert!(asked.written().join("").contains("no_such_room"));
     assert_eq!(asked.say(&subscribe), None);
     assert!(asked.written().join("").contains("unavailable"), "the answer on its way is older than the loss");
     assert_eq!((asked.state.admitted(other, None), asked.state.closing), (None, None));
-    asked.state.denied(other);
+    asked.state.deny(other);
     assert_eq!(asked.state.closing, None, "it is not there any more");
-    asked.state.denied(asked.room);
+    asked.state.deny(asked.room);
     assert_eq!(asked.state.closing, Some(CloseReason::AccessDenied));
-    asked.state.refused(other);
-    assert_eq!(asked.written().len(), 1, "nothing follows the close frame");
+    asked.state.deny_join(other);
+    assert_eq!(asked.written().len(), 1, "nothing subscriptions the close frame");
 }
 
 #[test]
@@ -152,11 +152,11 @@ fn a_store_that_is_away_refuses_one_more_room_and_ends_nothing() {
     let mut f = Fixture::joined();
     let other = RoomId::Business(BusinessId::generate());
     let subscribe = format!(r#"{{"type":"subscribe","room":"{other}"}}"#);
-    assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)));
-    f.state.not_now(other);
+    assert_eq!(f.say(&subscribe), Some(SessionEffect::Authorize(other, None)));
+    f.state.room_unavailable(other);
     assert!(f.written().join("").contains("\"unavailable\""));
     assert_eq!((f.state.closing, f.state.rooms().count()), (None, 1));
-    assert_eq!(f.say(&subscribe), Some(Effect::Authorize(other, None)), "it may ask again");
+    assert_eq!(f.say(&subscribe), Some(SessionEffect::Authorize(other, None)), "it may ask again");
 }
 
 #[test]

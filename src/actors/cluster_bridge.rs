@@ -1,0 +1,189 @@
+//! The bridge from the bus to this node: what other nodes publish reaches the rooms, caches and sockets here.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::bus::{BusInbox, BusMessage, ControlMessage, Received};
+use crate::storage::cache::CachedReads;
+
+use super::commit_fanout::CommitFanout;
+use super::room::Rooms;
+
+/// Obeys the messages of other nodes one after the other; never waits for anything but the next one. A message that is lost costs
+/// time and nothing else: the rooms' watermark finds events within 1.5 s, the revocation poller ended login sessions within 5 s.
+pub struct ClusterBridge {
+    /// The messages.
+    pub inbox: BusInbox,
+    /// Hear the events.
+    pub rooms: Rooms,
+    /// Forget what has changed.
+    pub reads: CachedReads,
+    /// Ends login sessions and checks sockets.
+    pub fanout: Arc<CommitFanout>,
+}
+
+impl ClusterBridge {
+    /// Runs until it is stopped or the bus has ended.
+    pub async fn run(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                received = self.inbox.next() => match received {
+                    Some(Received::Message(message)) => self.obey(message),
+                    Some(Received::Lost) => {
+                        tracing::warn!("messages of other nodes were lost; the store is asked instead");
+                    }
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn obey(&self, message: BusMessage) {
+        match message {
+            BusMessage::Event(event) => self.rooms.publish(&[event]),
+            // Nothing publishes these yet, and sockets have no frame for them.
+            BusMessage::Ephemeral(_) => {}
+            BusMessage::Control(ControlMessage::SessionEnded(session)) => self.fanout.end_session(session),
+            BusMessage::Control(ControlMessage::MembershipsChanged(user)) => {
+                self.reads.memberships_changed(user);
+                self.fanout.recheck_access(user);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use actix::System;
+    use secrecy::SecretBox;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::actors::SendError;
+    use crate::actors::persistence::CommitListener as _;
+    use crate::actors::room::{Listener, LiveEvent};
+    use crate::actors::settings::RoomSettings;
+    use crate::actors::worker::Workers;
+    use crate::auth::revocations::Revocations;
+    use crate::bus::InProcessBus;
+    use crate::domain::cursor::{Cursor, Epoch};
+    use crate::domain::event::EventKind;
+    use crate::domain::ids::{BusinessId, CommandId, EventId, SessionId};
+    use crate::domain::room::RoomId;
+    use crate::domain::time::Timestamp;
+    use crate::protocol::event::{EventData, RoomEvent};
+    use crate::storage::crypto::cipher::Cipher;
+    use crate::storage::commands::{Command, EndSession, Outcome, Removal, Write};
+    use crate::storage::settings::CacheSettings;
+    use crate::telemetry::Metrics;
+
+    struct Node {
+        fanout: Arc<CommitFanout>,
+        rooms: Rooms,
+        epoch: Epoch,
+        revocations: Revocations,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Node {
+        async fn start(bus: &InProcessBus) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let metrics = Metrics::new(folder.path());
+            let key = ("k".parse().unwrap(), SecretBox::new(Box::new([1; 32])));
+            let cipher = Arc::new(Cipher::new(vec![key], SecretBox::new(Box::new([2; 32]))).unwrap());
+            let file = folder.path().join("hub.sqlite");
+            let store = crate::storage::sqlite::connect(&file, cipher, metrics.clone()).await.unwrap();
+            store.migrate().await.unwrap();
+            let (bus, inbox) = bus.connect();
+            let rooms = Rooms::start(store.clone(), bus.clone(), 1, RoomSettings::default(), metrics.clone());
+            let epoch = store.epoch().await.unwrap();
+            let reads = CachedReads::new(store, CacheSettings::default(), metrics.clone());
+            let revocations = Revocations::new(Duration::from_secs(60));
+            let (counted, revoked) = (metrics.clone(), revocations.clone());
+            let fanout = Arc::new(CommitFanout::new(
+                reads.clone(),
+                rooms.clone(),
+                revoked,
+                Workers::new(),
+                counted,
+                bus,
+            ));
+            let bridge = ClusterBridge { inbox, rooms: rooms.clone(), reads, fanout: fanout.clone() };
+            actix::spawn(bridge.run(CancellationToken::new()));
+            Self { fanout, rooms, epoch, revocations, _folder: folder }
+        }
+
+        fn commit_end_of(&self, session: SessionId, removal: Removal) {
+            let action = Write::EndSession(EndSession { session });
+            let command = Command { id: CommandId::generate(), at: Timestamp::now(), action };
+            self.fanout.committed(&[command], &[Outcome::Removed(removal)], Vec::new());
+        }
+    }
+
+    #[test]
+    fn a_login_session_that_ends_on_one_node_ends_on_the_others() {
+        System::new().block_on(async {
+            let bus = InProcessBus::default();
+            let (first, second) = (Node::start(&bus).await, Node::start(&bus).await);
+            let (unknown, ended) = (SessionId::generate(), SessionId::generate());
+            first.commit_end_of(unknown, Removal::NotThere);
+            first.commit_end_of(ended, Removal::Removed);
+            assert!(first.revocations.contains(ended));
+            let arrived = async {
+                while !second.revocations.contains(ended) {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), arrived).await.expect("it arrives soon");
+            assert!(!second.revocations.contains(unknown), "nothing has ended");
+        });
+    }
+
+    /// Passes on what a room delivers.
+    struct EventReader(mpsc::Sender<Cursor>);
+
+    impl Listener for EventReader {
+        fn id(&self) -> usize {
+            0
+        }
+
+        fn is_open(&self) -> bool {
+            true
+        }
+
+        fn deliver(&self, _: RoomId, event: LiveEvent) -> Result<(), SendError> {
+            self.0.try_send(event.event.cursor).map_err(|_| SendError::Closed)
+        }
+
+        fn set_head(&self, _: RoomId, _: Cursor) -> Result<(), SendError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_event_that_one_node_commits_reaches_a_listener_on_another() {
+        System::new().block_on(async {
+            let bus = InProcessBus::default();
+            let (first, second) = (Node::start(&bus).await, Node::start(&bus).await);
+            let room = RoomId::Business(BusinessId::generate());
+            let (events, mut delivered) = mpsc::channel(8);
+            let head = second.rooms.join(room, Arc::new(EventReader(events))).await.unwrap();
+            assert_eq!(head, Cursor::new(second.epoch, 0));
+            let event = RoomEvent {
+                room,
+                cursor: Cursor::new(second.epoch, 1),
+                id: EventId::generate(),
+                kind: EventKind::from("order_created"),
+                at: Timestamp::now(),
+                data: EventData::empty(),
+            };
+            first.fanout.committed(&[], &[], vec![event]);
+            let cursor = tokio::time::timeout(Duration::from_secs(5), delivered.recv()).await;
+            assert_eq!(cursor.expect("it arrives soon"), Some(Cursor::new(second.epoch, 1)));
+        });
+    }
+}

@@ -1,0 +1,157 @@
+//! Everything a commit sets in motion: cached copies, rooms, metrics, revoked tokens and open sockets of this node, and the
+//! messages to other nodes.
+//!
+//! A new outcome does not compile until it has an arm here.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::auth::revocations::Revocations;
+use crate::bus::{Bus, BusMessage, ControlMessage};
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::order::{Order, Status};
+use crate::domain::time::Timestamp;
+use crate::protocol::event::RoomEvent;
+use crate::storage::cache::CachedReads;
+use crate::storage::commands::{Command, EndSession, MoveOrder, Outcome, PlaceOutcome, Removal, RemoveMember, Rotation, Write};
+use crate::telemetry::Metrics;
+
+use super::persistence::CommitListener;
+use super::room::Rooms;
+use super::worker::Workers;
+
+/// Tells every part of the node that a commit concerns, in the lane that made it and before the callers are answered. Nothing
+/// here waits or is lost: what cannot be delivered is found by the rooms' watermark and the workers' list of changes.
+pub struct CommitFanout {
+    reads: CachedReads,
+    rooms: Rooms,
+    revocations: Revocations,
+    metrics: Metrics,
+    bus: Arc<dyn Bus>,
+    workers: Workers,
+}
+
+impl CommitFanout {
+    /// A fan-out to these parts.
+    pub fn new(
+        reads: CachedReads,
+        rooms: Rooms,
+        revocations: Revocations,
+        workers: Workers,
+        metrics: Metrics,
+        bus: Arc<dyn Bus>,
+    ) -> Self {
+        Self { reads, rooms, revocations, workers, metrics, bus }
+    }
+
+    /// Refuses the tokens of a login session from now on and closes its sockets (4001).
+    pub fn end_session(&self, session: SessionId) {
+        self.revocations.insert(session, Instant::now(), Timestamp::now());
+        self.workers.end_session(session);
+    }
+
+    /// Lets the sockets of a user ask again whether they may be in their rooms; those that may not close (4003).
+    pub(super) fn recheck_access(&self, user: UserId) {
+        self.workers.recheck_access(user);
+    }
+
+    fn after(&self, write: &Write, outcome: &Outcome) {
+        match outcome {
+            Outcome::Placed(placed) => match placed {
+                PlaceOutcome::Placed(order) => self.order_placed(order),
+                PlaceOutcome::Replayed(_) | PlaceOutcome::KeyReused | PlaceOutcome::Refused(_) => {}
+            },
+            Outcome::Moved(moved) => {
+                if let (Write::MoveOrder(wanted), Ok(order)) = (write, moved) {
+                    self.order_moved(wanted, order);
+                }
+            }
+            Outcome::Rotated(rotation) => match (write, rotation) {
+                (Write::RotateSession(rotate), Rotation::Reused { .. }) => {
+                    self.metrics.security_events_total.with_label_values(&["refresh_reuse"]).inc();
+                    self.session_ended(rotate.session);
+                }
+                (_, Rotation::Reused { .. } | Rotation::Continued { .. } | Rotation::Refused) => {}
+            },
+            Outcome::Removed(Removal::Removed) => self.removed(write),
+            Outcome::Done => self.done(write),
+            Outcome::Removed(Removal::NotThere | Removal::LastOwner)
+            | Outcome::UserCreated(_)
+            | Outcome::UserChanged(_)
+            | Outcome::TicketRedeemed(_)
+            | Outcome::Repeated(_)
+            | Outcome::BusinessUpdated(_)
+            | Outcome::ItemAdded(_)
+            | Outcome::ItemUpdated(_)
+            | Outcome::MemberPut(_)
+            | Outcome::InvitationAnswered(_)
+            | Outcome::Purged(_)
+            | Outcome::NotificationRead(_)
+            | Outcome::Resealed(_)
+            | Outcome::Advanced(_)
+            | Outcome::AcksLeft
+            | Outcome::RoomRotated(_) => {}
+        }
+    }
+
+    fn removed(&self, write: &Write) {
+        if let Write::EndSession(EndSession { session }) = write {
+            self.session_ended(*session);
+        } else if let Write::RemoveMember(RemoveMember { user, .. }) = write {
+            self.recheck_access(*user);
+            self.bus.publish(BusMessage::Control(ControlMessage::MembershipsChanged(*user)));
+        }
+    }
+
+    fn done(&self, write: &Write) {
+        if let Write::PostNotification(_) = write {
+            self.metrics.notifications_sent_total.with_label_values(&["CUSTOM"]).inc();
+        }
+    }
+
+    fn session_ended(&self, session: SessionId) {
+        self.end_session(session);
+        self.bus.publish(BusMessage::Control(ControlMessage::SessionEnded(session)));
+    }
+
+    fn order_placed(&self, order: &Order) {
+        self.metrics.orders_created_total.inc();
+        if order.status == Status::Placed {
+            self.metrics.notifications_sent_total.with_label_values(&["NEW_ORDER"]).inc();
+        }
+    }
+
+    fn order_moved(&self, wanted: &MoveOrder, order: &Order) {
+        // A move to the status that the order had already leaves its version as it was.
+        if order.version <= wanted.request.version {
+            return;
+        }
+        self.metrics.orders_processed_total.with_label_values(&[order.status.as_str()]).inc();
+        if order.status == Status::Delivered {
+            let total = u64::try_from(order.total_minor).unwrap_or(0);
+            self.metrics.revenue_total_amount.with_label_values(&[order.currency.as_str()]).inc_by(total);
+        }
+    }
+}
+
+impl CommitListener for CommitFanout {
+    fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>) {
+        self.reads.committed(commands, outcomes);
+        self.rooms.publish(&events);
+        for (command, outcome) in commands.iter().zip(outcomes) {
+            self.after(command.action.unkeyed(), outcome);
+        }
+        events.into_iter().for_each(|event| self.bus.publish(BusMessage::Event(event)));
+    }
+
+    fn commit_unknown(&self, commands: &[Command]) {
+        self.reads.commit_unknown(commands);
+        for command in commands {
+            // The lane tries it until it has happened; its caller need not wait for that.
+            if let Write::EndSession(EndSession { session }) = command.action {
+                self.end_session(session);
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The jobs there are, how often each runs, and what is known of its runs.
+
+use std::time::Duration;
+
+use crate::domain::time::Timestamp;
+
+/// A background job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JobName {
+    /// Deletes used tickets that ran out a day ago: a clock that is set back by less makes none work twice.
+    ExpiredTickets,
+    /// Deletes login sessions that expired or were ended a day ago: none of their access tokens is valid any more.
+    ExpiredSessions,
+    /// Deletes idempotency keys and their answers after 24 hours.
+    IdempotencyKeys,
+    /// Deletes the record of commands after 24 hours: none is tried again that late.
+    Commands,
+    /// Deletes room events past `retention.room_events_days`.
+    RoomEvents,
+    /// Deletes notifications past `retention.notifications_days`.
+    Notifications,
+    /// Deletes invitations that have run out.
+    Invitations,
+    /// Deletes marks of events past `retention.room_events_days`.
+    DeviceMarks,
+    /// Deletes when devices first had orders, past `retention.room_events_days`.
+    OrderAcks,
+    /// Deletes how far devices have rooms, past `retention.room_events_days`.
+    DeviceAcks,
+    /// Deletes devices not seen for `retention.room_events_days` and those beyond what a user may have, with what is known
+    /// of them.
+    Devices,
+    /// Deletes the numbers of days that are a week over.
+    OrderCounters,
+    /// Puts orders into the text index that an older version stored (Postgres; on SQLite the migration does).
+    OrderSearch,
+    /// Tells the query planner how the data is spread (SQLite; Postgres does so by itself).
+    Analyze,
+    /// Folds the write-ahead log into the file (SQLite).
+    Checkpoint,
+}
+
+/// The rank of a job that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Before all others.
+    Urgent,
+    /// When no urgent one is due.
+    Background,
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+impl JobName {
+    /// Every job.
+    pub const ALL: [Self; 15] = [
+        Self::ExpiredTickets,
+        Self::ExpiredSessions,
+        Self::IdempotencyKeys,
+        Self::Commands,
+        Self::RoomEvents,
+        Self::Notifications,
+        Self::Invitations,
+        Self::DeviceMarks,
+        Self::OrderAcks,
+        Self::DeviceAcks,
+        Self::Devices,
+        Self::OrderCounters,
+        Self::OrderSearch,
+        Self::Analyze,
+        Self::Checkpoint,
+    ];
+
+    /// The word in metrics and for operators.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ExpiredTickets => "expired_tickets",
+            Self::ExpiredSessions => "expired_sessions",
+            Self::IdempotencyKeys => "idempotency_keys",
+            Self::Commands => "commands",
+            Self::RoomEvents => "room_events",
+            Self::Notifications => "notifications",
+            Self::Invitations => "invitations",
+            Self::DeviceMarks => "device_marks",
+            Self::OrderAcks => "order_acks",
+            Self::DeviceAcks => "device_acks",
+            Self::Devices => "devices",
+            Self::OrderCounters => "order_counters",
+            Self::OrderSearch => "order_search",
+            Self::Analyze => "analyze",
+            Self::Checkpoint => "checkpoint",
+        }
+    }
+
+    /// Urgent for tables that grow with every request.
+    pub const fn urgency(self) -> Urgency {
+        match self {
+            Self::ExpiredTickets
+            | Self::ExpiredSessions
+            | Self::IdempotencyKeys
+            | Self::Commands
+            | Self::Devices => Urgency::Urgent,
+            Self::RoomEvents
+            | Self::Notifications
+            | Self::Invitations
+            | Self::DeviceMarks
+            | Self::OrderAcks
+            | Self::DeviceAcks
+            | Self::OrderCounters
+            | Self::OrderSearch
+            | Self::Analyze
+            | Self::Checkpoint => Urgency::Background,
+        }
+    }
+
+    /// From the end of one run to the next, up to a tenth longer: short enough that a run has little to do, long
+    /// enough that idle runs cost nothing that can be seen.
+    pub const fn period(self) -> Duration {
+        match self {
+            Self::ExpiredTickets
+            | Self::IdempotencyKeys
+            | Self::Commands
+            | Self::Devices
+            | Self::OrderSearch => Duration::from_secs(5 * 60),
+            Self::Checkpoint => Duration::from_secs(10 * 60),
+            Self::ExpiredSessions
+            | Self::RoomEvents
+            | Self::Notifications
+            | Self::Invitations
+            | Self::DeviceMarks
+            | Self::OrderAcks => HOUR,
+            Self::DeviceAcks | Self::OrderCounters | Self::Analyze => Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// A run of a job that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRun {
+    /// When it began.
+    pub began_at: Timestamp,
+    /// How long it took.
+    pub took: Duration,
+    /// What it came to.
+    pub outcome: JobOutcome,
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobOutcome {
+    /// It is done, and so many rows were deleted.
+    Done(u64),
+    /// Blocked by other work: a part is left for the next run, which is soon.
+    Busy,
+    /// The cause; it is tried again soon.
+    Failed(String),
+}
+
+impl JobOutcome {
+    /// The word in metrics and for operators.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "done",
+            Self::Busy => "busy",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// The present state of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// It runs.
+    Running {
+        /// Start of the run.
+        since: Timestamp,
+    },
+    /// It waits for its turn.
+    Waiting {
+        /// Its due time.
+        until: Timestamp,
+    },
+}
+
+/// A job as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobReport {
+    /// Which.
+    pub name: JobName,
+    /// Now.
+    pub state: JobState,
+    /// The last time; `None` before the first run since the start.
+    pub last: Option<JobRun>,
+}

@@ -1,0 +1,107 @@
+//! The work of each job: commands to the writers, one after the other, each small enough that orders have their turn between
+//! two of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::time::Timestamp;
+use crate::storage::commands::{Advanced, Purgeable, RowKey, Sweepable};
+use crate::storage::{Checkpoint, Store};
+
+use super::super::persistence::Persistence;
+use super::job::{JobName, JobOutcome};
+use super::settings::RetentionSettings;
+
+/// Rows deleted in one command: a few milliseconds of a writer, between which orders have their turn.
+const PURGE_ROWS: u32 = 500;
+
+/// Orders indexed in one command: each is written anew.
+const INDEX_ROWS: u32 = 100;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Runs jobs. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct JobRunner {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) persistence: Persistence,
+    pub(super) settings: RetentionSettings,
+}
+
+impl JobRunner {
+    /// Runs a job to its end.
+    pub(super) async fn run(self, name: JobName) -> JobOutcome {
+        if name == JobName::Checkpoint {
+            return match self.store.checkpoint().await {
+                Ok(Checkpoint::Done) => JobOutcome::Done(0),
+                Ok(Checkpoint::Busy) => JobOutcome::Busy,
+                Err(error) => JobOutcome::Failed(error.to_string()),
+            };
+        }
+        self.write(name).await.map_or_else(JobOutcome::Failed, JobOutcome::Done)
+    }
+
+    /// Jobs of the writers; gives the rows deleted.
+    async fn write(self, name: JobName) -> Result<u64, String> {
+        let days = |days: u32| DAY * days;
+        match name {
+            JobName::ExpiredTickets => self.purge(Purgeable::Tickets, DAY).await,
+            JobName::ExpiredSessions => self.purge(Purgeable::Sessions, DAY).await,
+            JobName::IdempotencyKeys => self.purge(Purgeable::IdempotencyKeys, DAY).await,
+            JobName::Commands => self.purge(Purgeable::Commands, DAY).await,
+            JobName::RoomEvents => {
+                self.purge(Purgeable::RoomEvents, days(self.settings.room_events_days)).await
+            }
+            JobName::Notifications => {
+                self.purge(Purgeable::Notifications, days(self.settings.notifications_days)).await
+            }
+            JobName::Invitations => self.purge(Purgeable::Invitations, Duration::ZERO).await,
+            JobName::DeviceMarks => {
+                self.purge(Purgeable::DeviceMarks, days(self.settings.room_events_days)).await
+            }
+            JobName::OrderAcks => {
+                self.purge(Purgeable::OrderAcks, days(self.settings.room_events_days)).await
+            }
+            JobName::Devices => self.purge(Purgeable::Devices, days(self.settings.room_events_days)).await,
+            JobName::DeviceAcks => {
+                self.sweep(Sweepable::DeviceAcks, days(self.settings.room_events_days)).await
+            }
+            JobName::OrderCounters => self.sweep(Sweepable::OrderCounters, days(7)).await,
+            JobName::OrderSearch => self.index_orders().await,
+            JobName::Analyze => self.persistence.analyze().await.map(|()| 0).map_err(|e| e.to_string()),
+            JobName::Checkpoint => Ok(0),
+        }
+    }
+
+    /// Deletes what is older than `age`, command by command until nothing is left of it.
+    async fn purge(&self, what: Purgeable, age: Duration) -> Result<u64, String> {
+        let before = Timestamp::now().minus(age);
+        let mut deleted = 0;
+        loop {
+            let rows = self.persistence.purge(what, before, PURGE_ROWS).await.map_err(|e| e.to_string())?;
+            deleted += rows;
+            if rows < u64::from(PURGE_ROWS) {
+                return Ok(deleted);
+            }
+        }
+    }
+
+    /// Goes through all rows of `what` and deletes those older than `age`.
+    async fn sweep(&self, what: Sweepable, age: Duration) -> Result<u64, String> {
+        let before = Timestamp::now().minus(age);
+        let (mut deleted, mut after) = (0, None);
+        loop {
+            let step = self.persistence.sweep(what, before, after, PURGE_ROWS).await;
+            let Advanced { changed, last } = step.map_err(|e| e.to_string())?;
+            deleted += changed;
+            let Some(last) = last else { return Ok(deleted) };
+            after = Some(RowKey::of_text(&last));
+        }
+    }
+
+    /// Puts all orders into the text index that are not in it. Nothing is deleted by that.
+    async fn index_orders(&self) -> Result<u64, String> {
+        while self.persistence.index_orders(INDEX_ROWS).await.map_err(|e| e.to_string())?.last.is_some() {}
+        Ok(0)
+    }
+}

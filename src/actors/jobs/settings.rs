@@ -1,0 +1,31 @@
+//! Settings of background jobs: how long data is kept.
+
+use serde::{Deserialize, Serialize};
+
+use crate::settings::{Checks, Problem};
+
+/// `[retention]`: how long what nobody needs for daily work is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionSettings {
+    /// Events of rooms, days, 1–3650; a device that was away for longer gets `resync`.
+    pub room_events_days: u32,
+    /// Notifications and their read marks, days, 1–3650.
+    pub notifications_days: u32,
+}
+
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self { room_events_days: 30, notifications_days: 90 }
+    }
+}
+
+impl RetentionSettings {
+    /// Everything wrong with these settings.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut checks = Checks::of("retention");
+        checks.range("room_events_days", self.room_events_days, 1..=3650);
+        checks.range("notifications_days", self.notifications_days, 1..=3650);
+        checks.found()
+    }
+}

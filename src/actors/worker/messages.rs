@@ -1,0 +1,29 @@
+//! Messages that a worker thread receives.
+
+use std::time::Duration;
+
+use actix::prelude::Message;
+use tokio::sync::oneshot;
+
+use crate::actors::room::live_event::LiveEvent;
+use crate::domain::cursor::Cursor;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::room::RoomId;
+
+/// See each variant.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) enum WorkerMessage {
+    /// An event of a room.
+    Event(RoomId, LiveEvent),
+    /// The position of a room's last event.
+    Head(RoomId, Cursor),
+    /// Access has changed. Carries nothing: the worker compares its number of changes before every message.
+    AccessChanged,
+    /// A user has no place for one more socket: are the user's silent sockets still there?
+    Probe(UserId),
+    /// Asks for the sign-ins with an open subscriber.
+    ListSessions(oneshot::Sender<Vec<SessionId>>),
+    /// The node goes down: tell clients to come back within this time, flush, and answer when both have begun.
+    Restart(Duration, oneshot::Sender<()>),
+}

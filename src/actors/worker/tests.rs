@@ -1,0 +1,270 @@
+//! Worker threads that are behind: changes of access reach their sockets all the same.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use actix::System;
+use bytes::Bytes;
+use secrecy::SecretBox;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
+
+use super::*;
+use crate::actors::fatal::FatalSignal;
+use crate::actors::persistence::{CommitListener, Persistence};
+use crate::actors::room::Rooms;
+use crate::actors::session::{self, ConnectParams, Sessions};
+use crate::actors::settings::{PersistenceSettings, RoomSettings, SessionSettings};
+use crate::auth::authenticator::Authenticator;
+use crate::auth::last_seen::LastSeen;
+use crate::auth::revocations::Revocations;
+use crate::auth::token::{TokenKey, TokenSettings, Tokens};
+use crate::bus::InProcessBus;
+use crate::domain::access::{MemberRole, Principal, Role};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Zone};
+use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::delivery::DeliveredBy;
+use crate::domain::ids::BusinessId;
+use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
+use crate::protocol::event::RoomEvent;
+use crate::storage::cache::CachedReads;
+use crate::storage::commands::{Approval, Command, CreateBusiness, NewUser, Outcome};
+use crate::storage::crypto::cipher::Cipher;
+use crate::storage::settings::CacheSettings;
+use crate::telemetry::Metrics;
+
+struct NobodyHears;
+
+impl CommitListener for NobodyHears {
+    fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
+    fn commit_unknown(&self, _: &[Command]) {}
+}
+
+/// No token is valid, and no login session ends by itself.
+fn nobody_signs_in() -> Authenticator {
+    let tokens = Tokens::new(TokenKey::hs256(&[3; 32]).unwrap(), TokenSettings::default());
+    Authenticator::new(Arc::new(tokens), Revocations::new(Duration::ZERO), LastSeen::default())
+}
+
+struct Hub {
+    sessions: Sessions,
+    worker: Rc<Worker>,
+    persistence: Persistence,
+    business: BusinessId,
+    staff: UserId,
+    _folder: tempfile::TempDir,
+}
+
+fn user() -> NewUser {
+    let id = UserId::generate();
+    NewUser {
+        id,
+        email: format!("{id}@example.org"),
+        password_hash: String::new(),
+        role: Role::Merchant,
+        name: None,
+        approved: Approval::Approved,
+        created_at: Timestamp::now(),
+    }
+}
+
+/// Every frame may reach the store.
+struct NoQuota;
+
+impl FrameQuota for NoQuota {
+    fn spend(&self, _: UserId, _: std::time::Instant) -> Result<(), std::time::Duration> {
+        Ok(())
+    }
+}
+
+impl Hub {
+    /// One worker thread, this one; a business with an owner and somebody on its staff.
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics = Metrics::new(folder.path());
+        let key = ("k".parse().unwrap(), SecretBox::new(Box::new([1; 32])));
+        let cipher = Arc::new(Cipher::new(vec![key], SecretBox::new(Box::new([2; 32]))).unwrap());
+        let file = folder.path().join("hub.sqlite");
+        let store = crate::storage::sqlite::connect(&file, cipher, metrics.clone()).await.unwrap();
+        store.migrate().await.unwrap();
+        let (bus, _) = InProcessBus::default().connect();
+        let rooms = Rooms::start(store.clone(), bus, 1, RoomSettings::default(), metrics.clone());
+        let (settings, fatal) = (PersistenceSettings::default(), FatalSignal::new());
+        let persistence =
+            Persistence::start(&store, 1, &settings, Arc::new(NobodyHears), metrics.clone(), fatal.clone());
+        let persistence = persistence.await.unwrap();
+        let nothing_kept = CacheSettings { max_bytes: 0, ..CacheSettings::default() };
+        let reads = CachedReads::new(store, nothing_kept, metrics.clone());
+        let limits = SessionSettings::default();
+        let sessions = Sessions::new(
+            Workers::new(),
+            rooms,
+            persistence.clone(),
+            reads,
+            nobody_signs_in(),
+            Arc::new(NoQuota),
+            limits,
+            metrics,
+            fatal,
+        );
+        let (owner, staff) = (user(), user());
+        let business = Business {
+            id: BusinessId::generate(),
+            name: "Trattoria".to_owned(),
+            location: Location { lat: 1.0, lng: 1.0 },
+            zone: "centre".to_owned(),
+            timezone: Zone::parse("Europe/Rome").unwrap(),
+            currency: "EUR".parse().unwrap(),
+            prep_minutes: 20,
+            tables: 0,
+            delivered_by: DeliveredBy::Business,
+            contact: BusinessContact::default(),
+            state: BusinessState::Open,
+            version: 1,
+            created_at: Timestamp::now(),
+            updated_at: Timestamp::now(),
+        };
+        let (id, owner_id, staff_id) = (business.id, owner.id, staff.id);
+        persistence.create_user(owner).await.unwrap();
+        persistence.create_user(staff).await.unwrap();
+        let made = CreateBusiness { business: Box::new(business), owner: owner_id };
+        persistence.write(made).await.unwrap();
+        persistence.put_member(id, staff_id, MemberRole::Staff).await.unwrap().unwrap();
+        let worker = sessions.start_worker();
+        Self { sessions, worker, persistence, business: id, staff: staff_id, _folder: folder }
+    }
+
+    /// A socket of the staff in the business's room, after its first frame, and its sign-in.
+    async fn socket(&self) -> (DuplexStream, SessionId) {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let session = self.open(server);
+        let mut frame = vec![0; 4096];
+        let len = client.read(&mut frame).await.unwrap();
+        assert!(String::from_utf8_lossy(&frame[..len]).contains("hello"));
+        (client, session)
+    }
+
+    /// A session of the staff in the business's room on a stream.
+    fn open(&self, server: impl AsyncRead + AsyncWrite + Unpin + 'static) -> SessionId {
+        let session = SessionId::generate();
+        let params = ConnectParams {
+            principal: Principal { user: self.staff, session, role: Role::Merchant },
+            token_expires_at: Timestamp::now().plus(Duration::from_secs(3600)),
+            device: None,
+            room: Some(RoomId::Business(self.business)),
+            cursor: None,
+        };
+        session::open(&self.worker, server, Bytes::new(), params, ());
+        session
+    }
+
+    /// Puts messages into the worker's mailbox until it takes none, not even of those that places are kept for.
+    fn fill(&self) {
+        let (room, head) = (RoomId::Business(BusinessId::generate()), Cursor::new(Epoch::new(1), 0));
+        let handle = self.sessions.workers().handles()[0].clone();
+        while handle.send(WorkerMessage::Head(room, head)).is_ok() {}
+        assert!(handle.set_head(room, head).is_err(), "it is full");
+    }
+}
+
+/// Everything until the socket is closed, which has to be soon.
+async fn ended(mut client: DuplexStream) -> String {
+    let mut bytes = Vec::new();
+    let read = client.read_to_end(&mut bytes);
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("it is closed").unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A stream that breaks its session at the first byte the client sends.
+struct Breaking(DuplexStream);
+
+impl AsyncRead for Breaking {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.0).poll_read(context, buffer);
+        assert!(buffer.filled().is_empty(), "it breaks on purpose");
+        read
+    }
+}
+
+impl AsyncWrite for Breaking {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+#[test]
+fn a_session_that_breaks_says_so_and_the_others_go_on() {
+    System::new().block_on(async {
+        let hub = Hub::start().await;
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        hub.open(Breaking(server));
+        let mut hello = vec![0; 4096];
+        assert!(client.read(&mut hello).await.unwrap() > 0);
+        let (mut other, _) = hub.socket().await;
+        client.write_all(b"x").await.unwrap();
+        let mut close = Vec::new();
+        let read = client.read_to_end(&mut close);
+        tokio::time::timeout(Duration::from_secs(10), read).await.expect("it is closed").unwrap();
+        assert_eq!(close, crate::protocol::websocket::close_frame(4000, "error"));
+        let closed = &hub.worker.deps.metrics.websocket_closes_total;
+        assert_eq!(closed.with_label_values(&["error"]).get(), 1);
+        let quiet = tokio::time::timeout(Duration::ZERO, other.read_u8()).await;
+        assert!(quiet.is_err(), "another socket of the thread stays open");
+    });
+}
+
+#[test]
+fn an_ended_sign_in_closes_its_sockets_though_the_workers_mailbox_was_full() {
+    System::new().block_on(async {
+        let hub = Hub::start().await;
+        let ((client, session), (mut other, _)) = (hub.socket().await, hub.socket().await);
+        hub.fill();
+        hub.sessions.workers().end_session(session);
+        assert!(ended(client).await.ends_with("session_ended"));
+        let quiet = tokio::time::timeout(Duration::ZERO, other.read_u8()).await;
+        assert!(quiet.is_err(), "another sign-in's socket stays open");
+    });
+}
+
+#[test]
+fn a_removed_member_loses_the_room_though_the_workers_mailbox_was_full() {
+    System::new().block_on(async {
+        let hub = Hub::start().await;
+        let (client, _) = hub.socket().await;
+        hub.persistence.remove_member(hub.business, hub.staff).await.unwrap();
+        hub.fill();
+        hub.sessions.workers().recheck_access(hub.staff);
+        assert!(ended(client).await.ends_with("access_denied"));
+    });
+}
+
+#[test]
+fn a_thread_that_missed_more_changes_than_are_kept_looks_at_everybody() {
+    System::new().block_on(async {
+        let hub = Hub::start().await;
+        let (client, _) = hub.socket().await;
+        hub.persistence.remove_member(hub.business, hub.staff).await.unwrap();
+        hub.sessions.workers().recheck_access(hub.staff);
+        for _ in 0..10_000 {
+            hub.sessions.workers().recheck_access(UserId::generate());
+        }
+        assert!(ended(client).await.ends_with("access_denied"));
+    });
+}

@@ -1,0 +1,216 @@
+//! The stages of a start, each given what the one before it made.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::web;
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+use crate::actors::FatalSignal;
+use crate::actors::cluster_bridge::ClusterBridge;
+use crate::actors::commit_fanout::CommitFanout;
+use crate::actors::jobs::Jobs;
+use crate::actors::persistence::Persistence;
+use crate::actors::room::Rooms;
+use crate::actors::session::Sessions;
+use crate::actors::worker::Workers;
+use crate::auth::authenticator::Authenticator;
+use crate::auth::last_seen::LastSeen;
+use crate::auth::password::{HashGauges, PasswordSettings, Passwords};
+use crate::auth::refresh_token::RefreshTokens;
+use crate::auth::revocations::Revocations;
+use crate::auth::stream_proof::StreamProofs;
+use crate::auth::token::{TokenKey, TokenSettings, Tokens};
+use crate::bus::InProcessBus;
+use crate::config::Settings;
+use crate::domain::time::Timestamp;
+use crate::http::limits::LocalLimits;
+use crate::http::server::Listening;
+use crate::http::state::{Api, Parts, Readiness};
+use crate::storage::Store;
+use crate::storage::cache::CachedReads;
+use crate::telemetry::Metrics;
+
+use super::database::Database;
+use super::equal_addresses;
+use super::errors::StartError;
+use super::frame_quota::FrameLimits;
+use super::last_seen_flusher::LastSeenFlusher;
+use super::revocation_poller::{Horizon, RevocationPoller, prune};
+
+/// Binds the port, and the one of the operators' routes if there is one.
+pub(super) fn listen(settings: &Settings) -> Result<(Listening, Option<Listening>), StartError> {
+    let bind = |address| Listening::bind(address).map_err(|cause| StartError::Listen { address, cause });
+    let server = &settings.http.server;
+    let listening = bind(SocketAddr::new(server.host, server.port))?;
+    Ok((listening, settings.http.ops.address().map(bind).transpose()?))
+}
+
+/// Everything that proves who asks, made from the operator's secret.
+pub(super) struct Auth {
+    tokens: Arc<Tokens>,
+    refresh_tokens: Arc<RefreshTokens>,
+    passwords: Arc<Passwords>,
+    revocations: Revocations,
+    last_seen: LastSeen,
+    access_ttl: Duration,
+}
+
+impl Auth {
+    /// Nothing is revoked yet.
+    pub(super) fn new(settings: &Settings, metrics: &Metrics) -> Result<Self, StartError> {
+        let auth = &settings.http.auth;
+        let secret = auth.secret_key.expose_secret().as_bytes();
+        let tokens = Tokens::new(
+            TokenKey::hs256(secret)?,
+            TokenSettings {
+                issuer: auth.issuer.clone(),
+                audience: auth.audience.clone(),
+                access_ttl_s: u32::try_from(auth.access_ttl_s).unwrap_or(u32::MAX),
+            },
+        );
+        let access_ttl = Duration::from_secs(auth.access_ttl_s);
+        let passwords = PasswordSettings {
+            memory_kib: auth.hash_memory_kib,
+            iterations: auth.hash_passes,
+            ..PasswordSettings::default()
+        };
+        let gauges = HashGauges {
+            running: metrics.password_hashes_running.clone(),
+            peak: metrics.password_hashes_peak.clone(),
+        };
+        Ok(Self {
+            tokens: Arc::new(tokens),
+            refresh_tokens: Arc::new(RefreshTokens::new(secret)),
+            passwords: Arc::new(Passwords::new(&passwords)?.counted_by(gauges)),
+            revocations: Revocations::new(access_ttl),
+            last_seen: LastSeen::default(),
+            access_ttl,
+        })
+    }
+
+    /// Revokes the tokens of every login session that has ended while they could still be valid, and gives the time up to
+    /// which this was asked.
+    pub(super) async fn load_revocations(&self, store: &dyn Store) -> Result<Horizon, StartError> {
+        let (now, started) = (Timestamp::now(), Instant::now());
+        // A clock that was set back lets a token be accepted for twice its lifetime.
+        for session in store.sessions_ended_since(now.minus(self.access_ttl.saturating_mul(2))).await? {
+            self.revocations.insert(session, Instant::now(), now);
+        }
+        Ok(Horizon::new(now, started))
+    }
+}
+
+/// Every actor of the node, running.
+pub(super) struct Actors {
+    reads: CachedReads,
+    pub(super) rooms: Rooms,
+    fanout: Arc<CommitFanout>,
+    pub(super) persistence: Persistence,
+    pub(super) sessions: Sessions,
+    pub(super) jobs: Jobs,
+    /// Raised when an actor dies that must not.
+    pub(super) fatal: FatalSignal,
+}
+
+impl Actors {
+    /// Starts them in the order in which they need each other; the bridge to other nodes is still to be run.
+    pub(super) async fn start(
+        settings: &Settings,
+        store: &Arc<dyn Store>,
+        auth: &Auth,
+        limits: Option<Arc<LocalLimits>>,
+        metrics: &Metrics,
+    ) -> Result<(Self, ClusterBridge), StartError> {
+        let (actors, fatal) = (&settings.actors, FatalSignal::new());
+        // This node is alone: nothing it publishes is received by anybody.
+        let (bus, inbox) = InProcessBus::default().connect();
+        let rooms = Rooms::start(store.clone(), bus.clone(), 1, actors.rooms.clone(), metrics.clone());
+        let reads = CachedReads::new(store.clone(), settings.storage.cache.clone(), metrics.clone());
+        let (revocations, counted) = (auth.revocations.clone(), metrics.clone());
+        let workers = Workers::new();
+        let fanout =
+            CommitFanout::new(reads.clone(), rooms.clone(), revocations, workers.clone(), counted, bus);
+        let fanout = Arc::new(fanout);
+        let lanes = settings.storage.writer_lanes();
+        let (listener, counted) = (fanout.clone(), metrics.clone());
+        let persistence =
+            Persistence::start(store, lanes, &actors.persistence, listener, counted, fatal.clone()).await?;
+        rooms.write_through(persistence.clone());
+        let sessions = Sessions::new(
+            workers,
+            rooms.clone(),
+            persistence.clone(),
+            reads.clone(),
+            Authenticator::new(auth.tokens.clone(), auth.revocations.clone(), auth.last_seen.clone()),
+            Arc::new(FrameLimits(limits)),
+            actors.sessions.of_one_worker(settings.http.server.worker_threads()),
+            metrics.clone(),
+            fatal.clone(),
+        );
+        let jobs = Jobs::start(store.clone(), persistence.clone(), actors.retention.clone(), metrics.clone());
+        let bridge =
+            ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };
+        Ok((Self { reads, rooms, fanout, persistence, sessions, jobs, fatal }, bridge))
+    }
+}
+
+/// Everything request handlers may use.
+pub(super) fn api(
+    settings: &Settings,
+    database: &Database,
+    auth: &Auth,
+    actors: &Actors,
+    limits: Option<Arc<LocalLimits>>,
+    metrics: Metrics,
+    readiness: Readiness,
+) -> web::Data<Api> {
+    web::Data::new(Api::new(Parts {
+        store: database.store.clone(),
+        reads: actors.reads.clone(),
+        persistence: actors.persistence.clone(),
+        tokens: auth.tokens.clone(),
+        refresh_tokens: auth.refresh_tokens.clone(),
+        stream_proofs: StreamProofs::new(settings.http.auth.secret_key.expose_secret().as_bytes()),
+        passwords: auth.passwords.clone(),
+        revocations: auth.revocations.clone(),
+        last_seen: auth.last_seen.clone(),
+        cipher: database.cipher.clone(),
+        jobs: actors.jobs.clone(),
+        metrics,
+        readiness,
+        limits,
+        deployment: database.deployment,
+        settings: settings.http.clone(),
+    }))
+}
+
+/// Starts what runs beside requests until `stop`.
+pub(super) fn spawn_background(
+    database: &Database,
+    auth: Auth,
+    actors: &Actors,
+    bridge: ClusterBridge,
+    horizon: Horizon,
+    stop: &CancellationToken,
+) -> LastSeenFlusher {
+    actix::spawn(bridge.run(stop.clone()));
+    actix::spawn(prune(auth.revocations.clone(), stop.clone()));
+    let poller = RevocationPoller {
+        store: database.store.clone(),
+        fanout: actors.fanout.clone(),
+        revocations: auth.revocations,
+        horizon,
+    };
+    actix::spawn(poller.run(stop.clone()));
+    actix::spawn(equal_addresses::log_all(database.store.clone()));
+    let flusher = LastSeenFlusher {
+        last_seen: auth.last_seen,
+        sessions: actors.sessions.clone(),
+        persistence: actors.persistence.clone(),
+    };
+    actix::spawn(flusher.clone().run(stop.clone()));
+    flusher
+}

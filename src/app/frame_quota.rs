@@ -1,0 +1,18 @@
+//! The quota of socket frames, which is the one of requests.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::actors::worker::FrameQuota;
+use crate::domain::ids::UserId;
+use crate::http::limits::{Class, LocalLimits, Subject};
+
+/// Consumes the request quotas for frames; without limits nothing is consumed.
+pub(super) struct FrameLimits(pub(super) Option<Arc<LocalLimits>>);
+
+impl FrameQuota for FrameLimits {
+    fn spend(&self, user: UserId, now: Instant) -> Result<(), Duration> {
+        let Some(limits) = &self.0 else { return Ok(()) };
+        limits.spend(Class::Frames, Subject::User(user), now).wait().map_or(Ok(()), Err)
+    }
+}

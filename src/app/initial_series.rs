@@ -1,0 +1,49 @@
+//! Counters whose labels are known begin at 0: a rate over a series that appears with its first event misses that event.
+
+use crate::actors::jobs::JobName;
+use crate::domain::order::Status;
+use crate::http::connection::REFUSALS;
+use crate::protocol::close::CloseReason;
+use crate::telemetry::Metrics;
+
+const SECURITY_EVENTS: [&str; 6] = [
+    "access_denied",
+    "access_denied_burst",
+    "login_failed",
+    "origin_refused",
+    "rate_limited",
+    "refresh_reuse",
+];
+
+const CACHES: [&str; 6] = ["business", "membership", "menu", "order", "orders", "stats"];
+
+/// Makes every series whose labels are known.
+pub(super) fn begin_at_zero(metrics: &Metrics) {
+    let one = |family: &prometheus::IntCounterVec, values: &[&str]| {
+        for value in values {
+            family.with_label_values(&[value]).inc_by(0);
+        }
+    };
+    let closes: Vec<_> = CloseReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let reached =
+        Status::ALL.into_iter().filter(|status| !matches!(status, Status::PendingPayment | Status::Placed));
+    let reached: Vec<_> = reached.map(Status::as_str).collect();
+    let jobs = JobName::ALL.map(JobName::as_str);
+    one(&metrics.websocket_closes_total, &closes);
+    one(&metrics.orders_processed_total, &reached);
+    one(&metrics.http_connections_refused_total, &REFUSALS);
+    one(&metrics.notifications_sent_total, &["NEW_ORDER", "CUSTOM"]);
+    one(&metrics.deliveries_total, &["live", "history"]);
+    one(&metrics.epoch_rotations_total, &["store_behind", "other_event"]);
+    one(&metrics.security_events_total, &SECURITY_EVENTS);
+    one(&metrics.job_rows_deleted_total, &jobs);
+    let two = |family: &prometheus::IntCounterVec, firsts: &[&str], seconds: [&str; 3]| {
+        for first in firsts {
+            for second in seconds {
+                family.with_label_values(&[first, second]).inc_by(0);
+            }
+        }
+    };
+    two(&metrics.jobs_total, &jobs, ["done", "busy", "failed"]);
+    two(&metrics.cache_requests_total, &CACHES, ["hit", "miss", "stale"]);
+}
