@@ -30,8 +30,8 @@ use state::EventBuffer;
 
 pub use messages::{PageLimits, ReaderItem};
 
-/// One long poll or event stream, on the worker thread that serves it. It is told of the end of its sign-in from the
-/// moment it exists, so a check of the sign-in after that cannot be out of date. Its waiting events are bounded as for a
+/// One long poll or event stream, on the worker thread that serves it. It is told of the end of its login session from the
+/// moment it exists, so a check of the login session after that cannot be out of date. Its waiting events are bounded as for a
 /// session; a client that does not take them goes on from the log.
 pub struct Reader {
     shared: Rc<ReaderShared>,

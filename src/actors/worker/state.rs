@@ -14,7 +14,7 @@ use super::subscriber::{CloseNotice, Subscriber};
 pub(in crate::actors) type SubscriberKey = u64;
 
 /// A subscriber of a room.
-pub(super) type Member = (SubscriberKey, Rc<dyn Subscriber>);
+pub(super) type RoomMember = (SubscriberKey, Rc<dyn Subscriber>);
 
 /// Every subscriber of one thread. A room without subscribers here takes no memory.
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub(super) struct WorkerState {
     pub(super) acks: AckBuffer,
     next_key: SubscriberKey,
     subscribers: HashMap<SubscriberKey, Rc<dyn Subscriber>>,
-    rooms: HashMap<RoomId, Vec<Member>>,
+    rooms: HashMap<RoomId, Vec<RoomMember>>,
     restarting: bool,
 }
 
@@ -68,7 +68,7 @@ impl WorkerState {
     }
 
     /// The subscribers of a room, `None` when there are none.
-    pub(super) fn members(&self, room: RoomId) -> Option<&[Member]> {
+    pub(super) fn members(&self, room: RoomId) -> Option<&[RoomMember]> {
         self.rooms.get(&room).map(Vec::as_slice)
     }
 
@@ -81,7 +81,7 @@ impl WorkerState {
         self.rooms.keys().copied().collect()
     }
 
-    /// The sign-ins with an open subscriber, one for each subscriber.
+    /// The login sessions with an open subscriber, one for each subscriber.
     pub(super) fn active_sessions(&self) -> Vec<SessionId> {
         self.subscribers().map(|subscriber| subscriber.principal().session).collect()
     }
@@ -149,7 +149,7 @@ mod tests {
         state.subscribe(room, one);
         state.subscribe(room, one);
         state.subscribe(room, two);
-        assert_eq!(state.members(room).map(<[Member]>::len), Some(2), "each of them once");
+        assert_eq!(state.members(room).map(<[RoomMember]>::len), Some(2), "each of them once");
         assert!(!state.unsubscribe(room, one));
         assert!(!state.unsubscribe(room, one), "it had left");
         assert!(state.unsubscribe(room, two));
