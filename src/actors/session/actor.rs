@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::actors::worker::state::SubscriberKey;
+use crate::actors::worker::subscriber::SubscriberKey;
 use crate::actors::worker::thread::Worker;
 use crate::domain::ids::SocketId;
 use crate::domain::room::RoomId;

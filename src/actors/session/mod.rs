@@ -10,7 +10,7 @@ mod rooms;
 pub(in crate::actors) mod settings;
 mod state;
 mod stored_marks;
-pub(in crate::actors) mod timers;
+mod timers;
 
 use std::rc::Rc;
 use std::sync::Arc;

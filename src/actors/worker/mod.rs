@@ -9,7 +9,7 @@ mod handle;
 mod messages;
 pub(in crate::actors) mod queued_bytes;
 mod settings;
-pub(in crate::actors) mod state;
+mod state;
 pub(in crate::actors) mod subscriber;
 pub(in crate::actors) mod thread;
 

@@ -8,10 +8,7 @@ use crate::domain::ids::SessionId;
 use crate::domain::room::RoomId;
 
 use super::ack_buffer::AckBuffer;
-use super::subscriber::{CloseNotice, Subscriber};
-
-/// The number of a subscriber, unique on its worker thread.
-pub(in crate::actors) type SubscriberKey = u64;
+use super::subscriber::{CloseNotice, Subscriber, SubscriberKey};
 
 /// A subscriber of a room.
 pub(super) type RoomMember = (SubscriberKey, Rc<dyn Subscriber>);

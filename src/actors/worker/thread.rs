@@ -20,8 +20,8 @@ use crate::protocol::close::CloseReason;
 use crate::storage::command::ReceivedAck;
 
 use super::deps::WorkerDeps;
-use super::state::{SubscriberKey, WorkerState};
-use super::subscriber::{CloseNotice, Delivered, Subscriber};
+use super::state::WorkerState;
+use super::subscriber::{CloseNotice, Delivered, Subscriber, SubscriberKey};
 
 /// Sockets written to before other threads may have the core: about a millisecond's work. A large room would otherwise
 /// keep the store's writer, and readers on the same machine, waiting for a whole slice of the scheduler.
