@@ -44,7 +44,7 @@ pub(super) struct BeyondSent;
 
 /// The consequences of an acknowledgement.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Acknowledged {
+pub(super) struct AckResult {
     /// Commit times of the alerts it covers, `None` for those that were committed elsewhere or are history.
     pub(super) alerts: Vec<Option<Instant>>,
     /// Whether it goes beyond the last one.
@@ -281,7 +281,7 @@ impl Subscription {
     }
 
     /// The client has received everything up to `cursor`.
-    pub(super) fn ack(&mut self, cursor: Cursor) -> Result<Acknowledged, BeyondSent> {
+    pub(super) fn ack(&mut self, cursor: Cursor) -> Result<AckResult, BeyondSent> {
         self.check_sent(cursor)?;
         let advances = cursor.seq > self.acked;
         self.acked = self.acked.max(cursor.seq);
@@ -293,7 +293,7 @@ impl Subscription {
             // An idle subscription keeps no buffer.
             self.unacked_alerts = VecDeque::new();
         }
-        Ok(Acknowledged { alerts, advances, reach: self.reach })
+        Ok(AckResult { alerts, advances, reach: self.reach })
     }
 
     /// Whether the client can know of `cursor`.
@@ -373,9 +373,9 @@ mod tests {
         assert_eq!(f.ack(at(4)), Err(BeyondSent));
         assert_eq!(f.ack(Cursor::new(Epoch::new(9), 1)), Err(BeyondSent));
         let reach = Reach::After(0);
-        assert_eq!(f.ack(at(2)), Ok(Acknowledged { alerts: vec![Some(now)], advances: true, reach }));
-        assert_eq!(f.ack(at(1)), Ok(Acknowledged { alerts: vec![], advances: false, reach }));
-        assert_eq!(f.ack(at(3)), Ok(Acknowledged { alerts: vec![Some(now)], advances: true, reach }));
+        assert_eq!(f.ack(at(2)), Ok(AckResult { alerts: vec![Some(now)], advances: true, reach }));
+        assert_eq!(f.ack(at(1)), Ok(AckResult { alerts: vec![], advances: false, reach }));
+        assert_eq!(f.ack(at(3)), Ok(AckResult { alerts: vec![Some(now)], advances: true, reach }));
     }
 
     #[test]

@@ -22,16 +22,15 @@ use super::room::RoomUnavailable;
 use super::room::live_event::History;
 use super::subscription::{JoinResult, Requested};
 use super::token_expiry::{EXPIRY_GRACE, instant_of};
-use super::worker::state::SubscriberKey;
-use super::worker::subscriber::{CloseNotice, Subscriber as _};
+use super::worker::subscriber::{CloseNotice, Subscriber as _, SubscriberKey};
 use super::worker::thread::Worker;
 use shared::ReaderShared;
 use state::EventBuffer;
 
 pub use messages::{PageLimits, ReaderItem};
 
-/// One long poll or event stream, on the worker thread that serves it. It is told of the end of its sign-in from the
-/// moment it exists, so a check of the sign-in after that cannot be out of date. Its waiting events are bounded as for a
+/// One long poll or event stream, on the worker thread that serves it. It is told of the end of its login session from the
+/// moment it exists, so a check of the login session after that cannot be out of date. Its waiting events are bounded as for a
 /// session; a client that does not take them goes on from the log.
 pub struct Reader {
     shared: Rc<ReaderShared>,

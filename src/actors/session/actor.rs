@@ -16,7 +16,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use crate::actors::worker::state::SubscriberKey;
+use crate::actors::worker::subscriber::SubscriberKey;
 use crate::actors::worker::thread::Worker;
 use crate::domain::ids::SocketId;
 use crate::domain::room::RoomId;
@@ -66,13 +66,13 @@ pub fn open(
 ) {
     let now = Instant::now();
     let (state, first) = SessionState::open(SocketId::generate(), params, Timestamp::now(), now);
-    let sign_in = state.principal.session;
+    let login_session = state.principal.session;
     let connection = Rc::new(Connection::new(worker.clone(), state, stream, now));
     let key = worker.add(connection.clone());
     let connection: Rc<Connection> = connection;
     // Who lost the room between the check of the request and here was not told: the socket was not on the worker.
     connection.wake_reason.set(WakeReason::RecheckAccess);
-    if worker.deps.authenticator.has_ended(sign_in) {
+    if worker.deps.authenticator.has_ended(login_session) {
         connection.state.borrow_mut().close(CloseReason::SessionEnded);
     }
     worker.deps.metrics.websocket_connections_active.inc();

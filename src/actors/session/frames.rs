@@ -143,7 +143,7 @@ impl SessionState {
         });
     }
 
-    /// The device's own id, else the id of its sign-in.
+    /// The device's own id, else the id of its login session.
     pub(super) fn device(&self) -> String {
         self.device.as_deref().map_or_else(|| self.principal.session.to_string(), str::to_owned)
     }

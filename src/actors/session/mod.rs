@@ -10,7 +10,7 @@ mod rooms;
 pub(in crate::actors) mod settings;
 mod state;
 mod stored_marks;
-pub(in crate::actors) mod timers;
+mod timers;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl Sessions {
         Duration::from_secs(self.deps.settings.pong_s + 1)
     }
 
-    /// The sign-ins with an open socket, long poll or stream, one for each of them; those of a thread that does not answer
+    /// The login sessions with an open socket, long poll or stream, one for each of them; those of a thread that does not answer
     /// within `within` are left out.
     pub async fn active_sessions(&self, within: Duration) -> Vec<SessionId> {
         self.workers.active_sessions(within).await

@@ -13,7 +13,7 @@ const KEPT: usize = 4_096;
 /// An event that subscribers must not outlive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AccessChange {
-    /// A sign-in has ended.
+    /// A login session has ended.
     SessionEnded(SessionId),
     /// A user may have lost the right to a room.
     RoomsOf(UserId),

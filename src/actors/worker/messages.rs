@@ -22,7 +22,7 @@ pub(super) enum WorkerMessage {
     AccessChanged,
     /// A user has no place for one more socket: are the user's silent sockets still there?
     Probe(UserId),
-    /// Asks for the sign-ins with an open subscriber.
+    /// Asks for the login sessions with an open subscriber.
     ListSessions(oneshot::Sender<Vec<SessionId>>),
     /// The node goes down: tell clients to come back within this time, flush, and answer when both have begun.
     Restart(Duration, oneshot::Sender<()>),

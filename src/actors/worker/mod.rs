@@ -9,7 +9,7 @@ mod handle;
 mod messages;
 pub(in crate::actors) mod queued_bytes;
 mod settings;
-pub(in crate::actors) mod state;
+mod state;
 pub(in crate::actors) mod subscriber;
 pub(in crate::actors) mod thread;
 
@@ -68,7 +68,7 @@ impl Workers {
         started.expect("create runs its closure before it returns")
     }
 
-    /// Closes every socket (4001), long poll and stream of a sign-in that has ended.
+    /// Closes every socket (4001), long poll and stream of a login session that has ended.
     pub fn end_session(&self, session: SessionId) {
         self.record(AccessChange::SessionEnded(session));
     }
@@ -95,7 +95,7 @@ impl Workers {
         }
     }
 
-    /// The sign-ins with an open socket, long poll or stream, one for each of them. Those of a thread that does not answer
+    /// The login sessions with an open socket, long poll or stream, one for each of them. Those of a thread that does not answer
     /// within `within` are left out.
     pub async fn active_sessions(&self, within: Duration) -> Vec<SessionId> {
         let deadline = Instant::now() + within;

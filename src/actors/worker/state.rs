@@ -8,13 +8,10 @@ use crate::domain::ids::SessionId;
 use crate::domain::room::RoomId;
 
 use super::ack_buffer::AckBuffer;
-use super::subscriber::{CloseNotice, Subscriber};
-
-/// The number of a subscriber, unique on its worker thread.
-pub(in crate::actors) type SubscriberKey = u64;
+use super::subscriber::{CloseNotice, Subscriber, SubscriberKey};
 
 /// A subscriber of a room.
-pub(super) type Member = (SubscriberKey, Rc<dyn Subscriber>);
+pub(super) type RoomMember = (SubscriberKey, Rc<dyn Subscriber>);
 
 /// Every subscriber of one thread. A room without subscribers here takes no memory.
 #[derive(Default)]
@@ -22,7 +19,7 @@ pub(super) struct WorkerState {
     pub(super) acks: AckBuffer,
     next_key: SubscriberKey,
     subscribers: HashMap<SubscriberKey, Rc<dyn Subscriber>>,
-    rooms: HashMap<RoomId, Vec<Member>>,
+    rooms: HashMap<RoomId, Vec<RoomMember>>,
     restarting: bool,
 }
 
@@ -68,7 +65,7 @@ impl WorkerState {
     }
 
     /// The subscribers of a room, `None` when there are none.
-    pub(super) fn members(&self, room: RoomId) -> Option<&[Member]> {
+    pub(super) fn members(&self, room: RoomId) -> Option<&[RoomMember]> {
         self.rooms.get(&room).map(Vec::as_slice)
     }
 
@@ -81,7 +78,7 @@ impl WorkerState {
         self.rooms.keys().copied().collect()
     }
 
-    /// The sign-ins with an open subscriber, one for each subscriber.
+    /// The login sessions with an open subscriber, one for each subscriber.
     pub(super) fn active_sessions(&self) -> Vec<SessionId> {
         self.subscribers().map(|subscriber| subscriber.principal().session).collect()
     }
@@ -149,7 +146,7 @@ mod tests {
         state.subscribe(room, one);
         state.subscribe(room, one);
         state.subscribe(room, two);
-        assert_eq!(state.members(room).map(<[Member]>::len), Some(2), "each of them once");
+        assert_eq!(state.members(room).map(<[RoomMember]>::len), Some(2), "each of them once");
         assert!(!state.unsubscribe(room, one));
         assert!(!state.unsubscribe(room, one), "it had left");
         assert!(state.unsubscribe(room, two));

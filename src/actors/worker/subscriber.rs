@@ -9,6 +9,9 @@ use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
 use crate::protocol::close::CloseReason;
 
+/// The number of a subscriber, unique on its worker thread.
+pub(in crate::actors) type SubscriberKey = u64;
+
 /// Fate of an event at one subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::actors) enum Delivered {

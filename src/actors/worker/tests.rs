@@ -135,7 +135,7 @@ impl Hub {
         Self { sessions, worker, persistence, business: id, staff: staff_id, _folder: folder }
     }
 
-    /// A socket of the staff in the business's room, after its first frame, and its sign-in.
+    /// A socket of the staff in the business's room, after its first frame, and its login session.
     async fn socket(&self) -> (DuplexStream, SessionId) {
         let (mut client, server) = tokio::io::duplex(64 * 1024);
         let session = self.open(server);

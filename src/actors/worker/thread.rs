@@ -20,8 +20,8 @@ use crate::protocol::close::CloseReason;
 use crate::storage::commands::ReceivedAck;
 
 use super::deps::WorkerDeps;
-use super::state::{SubscriberKey, WorkerState};
-use super::subscriber::{CloseNotice, Delivered, Subscriber};
+use super::state::WorkerState;
+use super::subscriber::{CloseNotice, Delivered, Subscriber, SubscriberKey};
 
 /// Sockets written to before other threads may have the core: about a millisecond's work. A large room would otherwise
 /// keep the store's writer, and readers on the same machine, waiting for a whole slice of the scheduler.
@@ -141,7 +141,7 @@ impl Worker {
         }
     }
 
-    /// Closes the subscribers of a sign-in that has ended.
+    /// Closes the subscribers of a login session that has ended.
     pub(super) fn end_session(&self, ended: SessionId) {
         self.close_ended(|session| session == ended);
     }
@@ -165,7 +165,7 @@ impl Worker {
         self.of_user(user, |subscriber| subscriber.recheck_access());
     }
 
-    /// Checks every subscriber: whether its sign-in has ended, and whether it may be in its rooms.
+    /// Checks every subscriber: whether its login session has ended, and whether it may be in its rooms.
     pub(super) fn recheck_all(&self) {
         self.close_ended(|session| self.deps.authenticator.has_ended(session));
         self.state.borrow().subscribers().for_each(|subscriber| subscriber.recheck_access());
@@ -176,7 +176,7 @@ impl Worker {
         self.state.borrow_mut().restart(spread);
     }
 
-    /// The sign-ins with an open subscriber, one for each subscriber.
+    /// The login sessions with an open subscriber, one for each subscriber.
     pub(super) fn active_sessions(&self) -> Vec<SessionId> {
         self.state.borrow().active_sessions()
     }
