@@ -23,7 +23,7 @@ use crate::storage::command::{
     Approval, Creation, Device, NewSession, NewUser, RotateSession, Rotation, SetPassword,
 };
 
-use super::guard::{BeforeBody, block_of};
+use super::middleware::rate_limit::{BeforeBody, block_of};
 use super::identity::SignedIn;
 use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
 use super::limits::{Class, RATE_LIMIT, Subject};

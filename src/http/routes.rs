@@ -13,10 +13,10 @@ use utoipa_actix_web::{AppExt, scope};
 use crate::protocol::problem::ProblemCode;
 
 use super::freshness::CACHE_STATUS;
-use super::guard::{guard, is_for_operators};
+use super::middleware::rate_limit::{guard, is_for_operators};
 use super::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
-use super::observe::{ForOperators, REQUEST_ID, observe};
-use super::origin::{self, explain_refusals};
+use super::middleware::request_log::{ForOperators, REQUEST_ID, observe};
+use super::middleware::origin::{self, explain_refusals};
 use super::problem::ApiError;
 use super::settings::ServerSettings;
 use super::sockets::WorkerGate;

@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::limits::LimitSettings;
-use super::network::Network;
-use super::origin::is_origin;
+use super::middleware::cidr::Network;
+use super::middleware::origin::is_origin;
 use crate::settings::{Checks, Problem, redacted};
 
 const KIB: usize = 1024;

@@ -18,7 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::problem::{Problem, ProblemCode};
 
 use super::problem::{PROBLEM_JSON, to_body};
-use super::protection;
+use super::middleware::security_headers;
 use super::server::Listening;
 use super::state::Deployment;
 
@@ -87,7 +87,7 @@ fn answer(request: &HttpRequest, deployment: Deployment) -> HttpResponse {
         }
     };
     let headers = response.headers_mut();
-    protection::fields(deployment, path).for_each(|(name, value)| drop(headers.insert(name, value)));
+    security_headers::fields(deployment, path).for_each(|(name, value)| drop(headers.insert(name, value)));
     headers.insert(CONNECTION, actix_web::http::header::HeaderValue::from_static("close"));
     response
 }

@@ -11,14 +11,14 @@ use crate::storage::cache::CachedReads;
 use crate::storage::cipher::Cipher;
 use crate::telemetry::Metrics;
 
-use super::guard::Denials;
+use super::middleware::rate_limit::Denials;
 use super::health::Probe;
 use super::idempotency::Gate;
 use super::input::BodyBudget;
 use super::limits::LocalLimits;
-use super::network::Network;
+use super::middleware::cidr::Network;
 use super::settings::Settings;
-use super::shedding::LogThrottle;
+use super::middleware::load_shedding::LogThrottle;
 use crate::auth::activity::Activity;
 use crate::auth::password::Passwords;
 use crate::auth::refresh::RefreshTokens;

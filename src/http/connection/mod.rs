@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 
 use crate::telemetry::Metrics;
 
-use super::network::Network;
+use super::middleware::cidr::Network;
 use super::settings::ServerSettings;
 use super::state::Deployment;
 

@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use crate::domain::address::AddressBlock;
-use crate::http::network::Network;
+use crate::http::middleware::cidr::Network;
 
 /// Counts the connections of the whole node that are no sockets, by address as all limits see it. Cheap to clone.
 #[derive(Clone, Debug)]

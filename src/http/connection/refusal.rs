@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 use actix_web::http::header::HttpDate;
 use uuid::Uuid;
 
-use crate::http::origin::{is_allowed, origin_in};
+use crate::http::middleware::origin::{is_allowed, origin_in};
 use crate::http::problem::{PROBLEM_JSON, to_body};
-use crate::http::protection;
+use crate::http::middleware::security_headers;
 use crate::http::state::Deployment;
 use crate::protocol::problem::{Problem, ProblemCode};
 use crate::telemetry::Metrics;
@@ -138,7 +138,7 @@ impl Refusals {
             answer
                 .push_str(&format!("access-control-allow-origin: {origin}\r\n{exposed}\r\nvary: Origin\r\n"));
         }
-        for (name, value) in protection::fields(self.deployment, "") {
+        for (name, value) in security_headers::fields(self.deployment, "") {
             answer.push_str(name.as_str());
             answer.push_str(": ");
             answer.push_str(value.to_str().unwrap_or_default());

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use crate::http::guard::block_of;
+use crate::http::middleware::rate_limit::block_of;
 use crate::http::problem::ApiError;
 use crate::http::state::Api;
 use crate::protocol::problem::ProblemCode;

@@ -13,12 +13,12 @@ use crate::domain::order::{Party, Status};
 use crate::protocol::views::OrderView;
 use crate::storage::{More, OrderPage, OrderQuery, OrderScope, PageStart, Total, search_words};
 
-use super::super::freshness::Parts;
-use super::super::identity::SignedIn;
-use super::super::input::{Parsed, Query, rules, schema_of};
-use super::super::paging::{Limit, OrderCursor, Page};
-use super::super::problem::ApiError;
-use super::super::state::Api;
+use crate::http::freshness::Parts;
+use crate::http::identity::SignedIn;
+use crate::http::input::{Parsed, Query, rules, schema_of};
+use crate::http::paging::{Limit, OrderCursor, Page};
+use crate::http::problem::ApiError;
+use crate::http::state::Api;
 use super::view_for;
 
 /// Words of a search that are looked at; nobody types more to find an order.

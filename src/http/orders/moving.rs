@@ -14,10 +14,10 @@ use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::command::{MoveError, MoveOrder};
 
-use super::super::identity::SignedIn;
-use super::super::input::{Body, Parsed, PathId, rules, schema_of};
-use super::super::problem::ApiError;
-use super::super::state::Api;
+use crate::http::identity::SignedIn;
+use crate::http::input::{Body, Parsed, PathId, rules, schema_of};
+use crate::http::problem::ApiError;
+use crate::http::state::Api;
 use super::tag::{self, Tag};
 use super::view_for;
 

@@ -15,12 +15,12 @@ use crate::protocol::problem::{FieldError, ProblemCode};
 use crate::protocol::views::{Contact, OrderView};
 use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutcome};
 
-use super::super::idempotency::{REPLAYED, Turn, WAIT, key_of, key_reused};
-use super::super::identity::{Orderers, SignedIn};
-use super::super::input::{Body, List, Parsed, rules, schema_of};
-use super::super::limits::{Class, Spent, Subject};
-use super::super::problem::ApiError;
-use super::super::state::Api;
+use crate::http::idempotency::{REPLAYED, Turn, WAIT, key_of, key_reused};
+use crate::http::identity::{Orderers, SignedIn};
+use crate::http::input::{Body, List, Parsed, rules, schema_of};
+use crate::http::limits::{Class, Spent, Subject};
+use crate::http::problem::ApiError;
+use crate::http::state::Api;
 use super::tag::Tag;
 
 /// The name on a receipt when nobody gave one.

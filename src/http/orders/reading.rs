@@ -6,11 +6,11 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use crate::domain::ids::OrderId;
 use crate::protocol::views::OrderView;
 
-use super::super::freshness::Parts;
-use super::super::identity::SignedIn;
-use super::super::input::PathId;
-use super::super::problem::ApiError;
-use super::super::state::Api;
+use crate::http::freshness::Parts;
+use crate::http::identity::SignedIn;
+use crate::http::input::PathId;
+use crate::http::problem::ApiError;
+use crate::http::state::Api;
 use super::tag::Tag;
 use super::view_for;
 

@@ -6,7 +6,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use crate::domain::order::{Fulfilment, Order};
 use crate::protocol::problem::ProblemCode;
 
-use super::super::problem::ApiError;
+use crate::http::problem::ApiError;
 
 /// The numbers of an order's tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::Party;
 use crate::storage::{Happened, TimelineEntry};
 
-use super::super::identity::SignedIn;
-use super::super::input::PathId;
-use super::super::problem::ApiError;
-use super::super::state::Api;
+use crate::http::identity::SignedIn;
+use crate::http::input::PathId;
+use crate::http::problem::ApiError;
+use crate::http::state::Api;
 
 /// Something that happened to an order.
 #[derive(Serialize, ToSchema)]

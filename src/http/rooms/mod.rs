@@ -18,7 +18,7 @@ use crate::protocol::frames::JoinedRoom;
 use crate::protocol::problem::ProblemCode;
 
 use super::connection::end_with_client;
-use super::guard::block_of;
+use super::middleware::rate_limit::block_of;
 use super::input::path_text;
 use super::problem::ApiError;
 use super::sockets::WorkerGate;

@@ -14,7 +14,7 @@ use crate::actors::session::{Portion, Step};
 use crate::domain::cursor::Cursor;
 use crate::http::identity::SignedIn;
 use crate::http::input::{Bounds, FromText, Parsed, Query, schema_of};
-use crate::http::observe::Waited;
+use crate::http::middleware::request_log::Waited;
 use crate::http::paging::number;
 use crate::http::problem::ApiError;
 use crate::protocol::close::CloseReason;

@@ -22,13 +22,13 @@ use crate::domain::address::AddressBlock;
 use crate::domain::ids::UserId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::http::client;
+use crate::http::middleware::client_address;
 use crate::http::connection::Connection;
-use crate::http::head::own_headers;
+use crate::http::middleware::header_memory::own_headers;
 use crate::http::limits::{Class, RATE_LIMIT, RATE_LIMIT_POLICY, Subject};
-use crate::http::observe::{REQUEST_ID, RequestId, known_method};
+use crate::http::middleware::request_log::{REQUEST_ID, RequestId, known_method};
 use crate::http::problem::ApiError;
-use crate::http::protection;
+use crate::http::middleware::security_headers;
 use crate::http::state::{Api, Deployment, Phase};
 use crate::protocol::problem::ProblemCode;
 
@@ -130,7 +130,7 @@ impl WorkerGate {
         let found = route(request.path());
         let pattern = found.as_ref().map_or("unmatched", |r| r.pattern);
         let address = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |peer| {
-            client::address(peer.ip(), request.head().headers(), &self.gate.api.trusted_proxies)
+            client_address::address(peer.ip(), request.head().headers(), &self.gate.api.trusted_proxies)
         });
         let span = tracing::info_span!("upgrade", request_id = id.as_str(), path = request.path(), client = %address);
         let api = self.gate.api.clone();
@@ -159,7 +159,7 @@ impl WorkerGate {
     ) -> Result<(), UpgradeError> {
         let mut answer = ws::handshake_response(request.head());
         answer.insert_header((REQUEST_ID, id.as_str()));
-        protection::fields(self.gate.api.deployment, request.path()).for_each(|field| {
+        security_headers::fields(self.gate.api.deployment, request.path()).for_each(|field| {
             answer.insert_header(field);
         });
         let answer = answer.finish().drop_body();
@@ -395,7 +395,7 @@ async fn refuse(
     }
     answer.insert_header((REQUEST_ID, id.as_str()));
     // Sockets are nowhere near the documentation, the only place with rules of its own.
-    protection::fields(deployment, "").for_each(|field| {
+    security_headers::fields(deployment, "").for_each(|field| {
         answer.insert_header(field);
     });
     let mut answer = answer.finish().drop_body();

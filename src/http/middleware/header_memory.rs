@@ -11,7 +11,7 @@ const ROOM: usize = 14;
 /// As they come, the values are windows into the connection's read buffer of 8 KiB, and the table of a new head takes
 /// 7 KiB. Each worker keeps up to 128 finished requests to use them again, as they are: the most that were ever under
 /// way at once. Those at the bottom of the pile are hardly ever taken up, and would keep 15 KiB each until the end.
-pub(super) fn own_headers(headers: &mut HeaderMap) {
+pub(in crate::http) fn own_headers(headers: &mut HeaderMap) {
     let mut text = BytesMut::with_capacity(headers.iter().map(|(_, value)| value.len()).sum());
     headers.retain(|_, value| {
         text.extend_from_slice(value.as_bytes());

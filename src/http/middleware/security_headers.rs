@@ -10,10 +10,10 @@ use actix_web::http::header::{
 
 use crate::protocol::problem::ProblemCode;
 
-use super::authority::Authority;
+use super::requested_host::Authority;
 use super::origin::shown;
-use super::problem::ApiError;
-use super::state::{Api, Deployment};
+use crate::http::problem::ApiError;
+use crate::http::state::{Api, Deployment};
 
 /// Everything comes from here.
 const OWN_ONLY: &str = "default-src 'self'";
@@ -28,7 +28,7 @@ const HTTPS_ONLY: &str = "max-age=31536000; includeSubDomains";
 const FOR_ANY_HOST: [&str; 3] = ["/health", "/health/live", "/health/ready"];
 
 /// The header fields of an answer to a request for `path`.
-pub(super) fn fields(deployment: Deployment, path: &str) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+pub(in crate::http) fn fields(deployment: Deployment, path: &str) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let policy = if path.starts_with("/docs/") { DOCUMENTATION } else { OWN_ONLY };
     let https = (deployment == Deployment::Production).then_some((STRICT_TRANSPORT_SECURITY, HTTPS_ONLY));
     [
@@ -47,7 +47,7 @@ impl Api {
     ///
     /// # Errors
     /// 421, which names the host and the setting.
-    pub(super) fn check_host(&self, head: &RequestHead) -> Result<(), ApiError> {
+    pub(in crate::http) fn check_host(&self, head: &RequestHead) -> Result<(), ApiError> {
         let trusted = &self.settings.server.trusted_hosts;
         if trusted.is_empty() || FOR_ANY_HOST.contains(&head.uri.path().trim_end_matches('/')) {
             return Ok(());

@@ -15,11 +15,11 @@ use uuid::Uuid;
 
 use crate::protocol::problem::{Problem, ProblemCode};
 
-use super::guard::ClientAddress;
-use super::head::own_headers;
-use super::problem::{PROBLEM_JSON, to_body};
-use super::shedding::Shed;
-use super::state::Api;
+use super::rate_limit::ClientAddress;
+use super::header_memory::own_headers;
+use crate::http::problem::{PROBLEM_JSON, to_body};
+use super::load_shedding::Shed;
+use crate::http::state::Api;
 use super::{client, protection};
 
 /// Carries the request id in and out.
@@ -36,7 +36,7 @@ const UNMATCHED: &str = "unmatched";
 
 /// Marks the application of the operators' own listener, which Prometheus asks by address and not by name.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ForOperators;
+pub(in crate::http) struct ForOperators;
 /// Put on an answer: how long the request waited because its client asked it to. No measure of the hub.
 #[derive(Clone, Copy, Debug)]
 pub struct Waited(pub Duration);
@@ -67,7 +67,7 @@ impl RequestId {
 
 /// The outermost layer. Counts, times and logs each request, gives every refusal its problem body and request id,
 /// takes a trailing slash off and answers HEAD as GET without a body. What is shed is counted in the log, see
-/// [`super::shedding`].
+/// [`super::load_shedding`].
 pub async fn observe(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -167,7 +167,7 @@ fn trace_id(headers: &header::HeaderMap) -> Option<&str> {
 }
 
 /// Label values are few: a method nobody knows is not one of them.
-pub(super) fn known_method(method: &Method) -> &'static str {
+pub(in crate::http) fn known_method(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -12,20 +12,20 @@ use actix_web::{Error, ResponseError as _, web};
 
 use crate::protocol::problem::ProblemCode;
 
-use super::authority::{Authority, RequestedHost, requested_host};
-use super::client;
-use super::problem::ApiError;
-use super::state::Api;
+use super::requested_host::{Authority, RequestedHost, requested_host};
+use super::client_address;
+use crate::http::problem::ApiError;
+use crate::http::state::Api;
 
 /// What pages of other sites may do.
-pub(super) const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
+pub(in crate::http) const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
 
 /// What is shown of a name that somebody sent, bytes.
 const SHOWN: usize = 100;
 
 /// Whether a text is an origin as browsers send it: a scheme and an authority, in lower case, and nothing after (RFC
 /// 6454 §6.2). Pages of apps have schemes of their own, such as `capacitor://localhost`.
-pub(super) fn is_origin(text: &str) -> bool {
+pub(in crate::http) fn is_origin(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else { return false };
     let in_scheme = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b);
     let in_authority = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_~:[]".contains(&b);
@@ -48,7 +48,7 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// Whether an origin is one of `server.allowed_origins`.
-pub(super) fn is_allowed(origin: &str, allowed: &[String]) -> bool {
+pub(in crate::http) fn is_allowed(origin: &str, allowed: &[String]) -> bool {
     allowed.iter().any(|known| is_same(known, origin))
 }
 
@@ -63,7 +63,7 @@ fn is_same_origin(origin: &str, asked: &RequestedHost<'_>) -> bool {
 }
 
 /// The beginning of a name that somebody sent, without what is no plain character.
-pub(super) fn shown(name: &str) -> String {
+pub(in crate::http) fn shown(name: &str) -> String {
     let plain: String =
         name.chars().take(SHOWN).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
     if name.chars().nth(SHOWN).is_some() { plain + "…" } else { plain }
@@ -71,7 +71,7 @@ pub(super) fn shown(name: &str) -> String {
 
 impl Api {
     /// Whether pages of an origin may call this hub from elsewhere.
-    pub(super) fn allows_origin(&self, origin: &str) -> bool {
+    pub(in crate::http) fn allows_origin(&self, origin: &str) -> bool {
         is_allowed(origin, &self.settings.server.allowed_origins)
     }
 
@@ -79,7 +79,7 @@ impl Api {
     ///
     /// # Errors
     /// 403, which names the origin, the name this hub was asked by and the setting.
-    pub(super) fn check_origin(&self, head: &RequestHead) -> Result<(), ApiError> {
+    pub(in crate::http) fn check_origin(&self, head: &RequestHead) -> Result<(), ApiError> {
         let Some(origin) = head.headers().get(header::ORIGIN) else { return Ok(()) };
         let origin = origin.to_str().unwrap_or_default();
         let asked = self.requested_host(head);
@@ -90,8 +90,8 @@ impl Api {
     }
 
     /// The name and scheme a request asks by.
-    pub(super) fn requested_host<'a>(&self, head: &'a RequestHead) -> RequestedHost<'a> {
-        let peer = head.peer_addr.map_or(client::UNKNOWN, |peer| peer.ip());
+    pub(in crate::http) fn requested_host<'a>(&self, head: &'a RequestHead) -> RequestedHost<'a> {
+        let peer = head.peer_addr.map_or(client_address::UNKNOWN, |peer| peer.ip());
         requested_host(&head.uri, head.headers(), peer, &self.trusted_proxies)
     }
 
@@ -128,7 +128,7 @@ fn is_preflight(request: &ServiceRequest) -> bool {
 }
 
 /// A layer outside of CORS, which only grants: says why a preflight is refused.
-pub(super) async fn explain_refusals(
+pub(in crate::http) async fn explain_refusals(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
@@ -157,7 +157,7 @@ fn check_preflight(api: &Api, request: &ServiceRequest) -> Result<(), ApiError> 
 }
 
 /// The value of `Origin` among the lines of a head that could not be read as a whole.
-pub(super) fn origin_in(head: &[u8]) -> Option<&str> {
+pub(in crate::http) fn origin_in(head: &[u8]) -> Option<&str> {
     let line = head.split(|byte| *byte == b'\n').skip(1).find_map(|line| {
         let (name, value) = line.split_at_checked(7)?;
         name.eq_ignore_ascii_case(b"origin:").then_some(value)

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 /// Marks the answer to a request that was shed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shed;
+pub(in crate::http) struct Shed;
 
 /// Counts what may happen at any rate and is told at a bounded one.
 #[derive(Debug)]
-pub(super) struct LogThrottle {
+pub(in crate::http) struct LogThrottle {
     every: Duration,
     tally: Mutex<Tally>,
 }
@@ -24,12 +24,12 @@ struct Tally {
 
 impl LogThrottle {
     /// A count that is told once in `every` at most.
-    pub(super) fn every(every: Duration) -> Self {
+    pub(in crate::http) fn every(every: Duration) -> Self {
         Self { every, tally: Mutex::default() }
     }
 
     /// Counts one more. When it is time for a line: how many since the one before, and how long ago that was.
-    pub(super) fn count(&self, now: Instant) -> Option<(u64, Duration)> {
+    pub(in crate::http) fn count(&self, now: Instant) -> Option<(u64, Duration)> {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.since_told += 1;
         let since = tally.told_at.map(|at| now.saturating_duration_since(at));

@@ -6,21 +6,21 @@ use actix_web::http::header::{
     FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO,
 };
 
-use super::network::Network;
+use super::cidr::Network;
 
 /// Nobody's: what a trusted proxy could not name is not the proxy itself, which may see more than others.
-pub(super) const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+pub(in crate::http) const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Some proxies say in this field alone who asks.
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Whether what `address` says of others is believed.
-pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+pub(in crate::http) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| network.contains(address))
 }
 
 /// Whether a request has been through a proxy that says so.
-pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+pub(in crate::http) fn is_forwarded(headers: &HeaderMap) -> bool {
     [X_FORWARDED_FOR, X_REAL_IP, X_FORWARDED_HOST, X_FORWARDED_PROTO, FORWARDED]
         .iter()
         .any(|name| headers.contains_key(name))

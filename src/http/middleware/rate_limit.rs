@@ -21,15 +21,15 @@ use crate::domain::address::AddressBlock;
 use crate::domain::quota::{Decision, Window};
 use crate::domain::time::Timestamp;
 
-use super::client;
-use super::connection::awaits_continue;
-use super::identity::{self, Audience as _, Orderers};
-use super::limits::{Class, Key, RATE_LIMIT, Rate, Spent, Subject, rate_of};
-use super::observe::ForOperators;
-use super::problem::ApiError;
-use super::rooms::LAST_EVENT_ID;
-use super::shedding::Shed;
-use super::state::{Api, Deployment};
+use super::client_address;
+use crate::http::connection::awaits_continue;
+use crate::http::identity::{self, Audience as _, Orderers};
+use crate::http::limits::{Class, Key, RATE_LIMIT, Rate, Spent, Subject, rate_of};
+use super::request_log::ForOperators;
+use crate::http::problem::ApiError;
+use crate::http::rooms::LAST_EVENT_ID;
+use super::load_shedding::Shed;
+use crate::http::state::{Api, Deployment};
 use crate::domain::quota::table::{Bounds, Table};
 
 /// Smaller bodies would grow or hardly shrink.
@@ -49,17 +49,17 @@ const SWALLOWED_WITHIN: Duration = Duration::from_secs(1);
 
 /// The client's address, for whoever handles the request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ClientAddress(pub(super) IpAddr);
+pub(in crate::http) struct ClientAddress(pub(in crate::http) IpAddr);
 
 /// Where a request comes from, as far as limits care.
-pub(super) fn block_of(request: &HttpRequest) -> AddressBlock {
+pub(in crate::http) fn block_of(request: &HttpRequest) -> AddressBlock {
     let known = request.extensions().get::<ClientAddress>().map(|client| client.0);
     AddressBlock::of(known.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
 /// Denials of late, for telling bursts of them.
 #[derive(Debug)]
-pub(super) struct Denials {
+pub(in crate::http) struct Denials {
     began: Instant,
     table: Mutex<Table<Key>>,
 }
@@ -73,7 +73,7 @@ impl Default for Denials {
 
 impl Api {
     /// Counts that somebody was denied something, and whether it was one time too many.
-    pub(super) fn denied(&self, subject: Subject) {
+    pub(in crate::http) fn denied(&self, subject: Subject) {
         let events = &self.metrics.security_events_total;
         events.with_label_values(&["access_denied"]).inc();
         let mut denials = self.denials.table.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,10 +97,10 @@ impl Api {
     /// Whether a client may see what is told without a sign-in.
     fn is_inside(&self, client: IpAddr, headers: &HeaderMap) -> bool {
         // A proxy on this machine that is not trusted speaks for the whole world.
-        let from_here = client.is_loopback() && !client::is_forwarded(headers);
+        let from_here = client.is_loopback() && !client_address::is_forwarded(headers);
         self.deployment != Deployment::Production
             || from_here
-            || client::is_trusted(client, &self.ops_networks)
+            || client_address::is_trusted(client, &self.ops_networks)
     }
 }
 
@@ -117,7 +117,7 @@ enum Asking {
 
 /// What was consumed before the body of a refresh was read, for whoever reads it to give back.
 #[derive(Clone, Debug)]
-pub(super) struct BeforeBody(pub(super) Option<Spent>);
+pub(in crate::http) struct BeforeBody(pub(in crate::http) Option<Spent>);
 
 /// Which quota a request spends before it is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +214,7 @@ fn is_new_order(method: &Method, path: &str) -> bool {
 }
 
 /// What moves to the operators' own listener, where there is one.
-pub(super) fn is_for_operators(path: &str) -> bool {
+pub(in crate::http) fn is_for_operators(path: &str) -> bool {
     is_told_unasked(path) || path == "/api/v1/admin" || path.starts_with("/api/v1/admin/")
 }
 
@@ -224,7 +224,7 @@ fn is_told_unasked(path: &str) -> bool {
 }
 
 /// The innermost layer.
-pub(super) async fn guard(
+pub(in crate::http) async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
