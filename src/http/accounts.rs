@@ -24,7 +24,7 @@ use crate::storage::command::{
 };
 
 use super::middleware::rate_limit::{BeforeBody, block_of};
-use super::identity::SignedIn;
+use super::extractors::signed_in::SignedIn;
 use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
 use super::limits::{Class, RATE_LIMIT, Subject};
 use super::problem::ApiError;

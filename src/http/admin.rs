@@ -7,8 +7,8 @@ use crate::domain::ids::UserId;
 use crate::storage::command::UserChange;
 
 use super::accounts::UserView;
-use super::identity::{Operators, SignedIn};
-use super::input::PathId;
+use super::extractors::signed_in::{Operators, SignedIn};
+use crate::http::extractors::path_id::PathId;
 use super::problem::ApiError;
 use super::state::{Api, Deployment};
 

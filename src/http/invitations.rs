@@ -10,8 +10,8 @@ use crate::domain::time::Timestamp;
 use crate::storage::Invitation;
 use crate::storage::command::{InvitationAnswer, InvitationOutcome};
 
-use super::identity::{Merchants, SignedIn};
-use super::input::PathId;
+use super::extractors::signed_in::{Merchants, SignedIn};
+use crate::http::extractors::path_id::PathId;
 use super::members;
 use super::problem::ApiError;
 use super::state::Api;

@@ -8,7 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::actors::jobs::{JobOutcome, JobReport, JobRun, JobState, Urgency};
 use crate::protocol::problem::ProblemCode;
 
-use super::identity::{Operators, SignedIn};
+use super::extractors::signed_in::{Operators, SignedIn};
 use super::problem::ApiError;
 use super::state::Api;
 

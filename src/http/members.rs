@@ -16,11 +16,12 @@ use crate::protocol::problem::ProblemCode;
 use crate::storage::Member;
 use crate::storage::command::{Action, Invitee, MemberRefusal, NewInvitation, Removal};
 
-use super::identity::{Merchants, SignedIn};
-use super::input::{Body, Parsed, PathId, path_text, schema_of};
+use super::extractors::signed_in::{Merchants, SignedIn};
+use super::input::{Body, Parsed, schema_of};
 use super::making::{Beginning, Made, MadeAnswer};
 use super::problem::ApiError;
 use super::state::Api;
+use crate::http::extractors::path_id::{PathId, path_text};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

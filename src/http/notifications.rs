@@ -15,12 +15,13 @@ use crate::domain::json::JsonObject;
 use crate::domain::time::Timestamp;
 use crate::storage::command::Action;
 
-use super::identity::{Merchants, SignedIn};
-use super::input::{Body, Parsed, PathId, Query, path_text, rules, schema_of};
+use super::extractors::signed_in::{Merchants, SignedIn};
+use super::input::{Body, Parsed, Query, rules, schema_of};
 use super::making::{Beginning, Made, MadeAnswer};
 use super::paging::Limit;
 use super::problem::ApiError;
 use super::state::Api;
+use crate::http::extractors::path_id::{PathId, path_text};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

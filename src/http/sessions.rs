@@ -9,8 +9,8 @@ use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::command::Removal;
 
-use super::identity::SignedIn;
-use super::input::PathId;
+use super::extractors::signed_in::SignedIn;
+use crate::http::extractors::path_id::PathId;
 use super::problem::ApiError;
 use super::state::Api;
 

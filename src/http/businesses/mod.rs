@@ -16,12 +16,13 @@ use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{Action, BusinessUpdate};
 
 use super::freshness::Parts;
-use super::identity::{Merchants, SignedIn};
-use super::input::{Body, Parsed, PathId, Query, schema_of};
+use super::extractors::signed_in::{Merchants, SignedIn};
+use super::input::{Body, Parsed, Query, schema_of};
 use super::making::{Beginning, Made, MadeAnswer};
 use super::paging::Limit;
 use super::problem::ApiError;
 use super::state::Api;
+use crate::http::extractors::path_id::PathId;
 use shapes::{BusinessChanges, BusinessView, Looker, NewBusiness};
 
 /// Mounts the routes.

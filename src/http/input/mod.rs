@@ -6,7 +6,6 @@ mod body_limits;
 mod faults;
 mod list;
 mod parsed;
-mod path;
 mod query;
 pub mod rules;
 
@@ -14,7 +13,6 @@ pub use body::Body;
 pub(super) use body_limits::BodyBudget;
 pub use list::List;
 pub use parsed::{Bounds, FromText, Parsed, one_of, schema_of};
-pub use path::{PathId, path_text};
 pub use query::Query;
 
 use serde::de::DeserializeOwned;

@@ -23,7 +23,7 @@ use crate::domain::time::Timestamp;
 
 use super::client_address;
 use crate::http::connection::awaits_continue;
-use crate::http::identity::{self, Audience as _, Orderers};
+use crate::http::extractors::signed_in::{self, Audience as _, Orderers};
 use crate::http::limits::{Class, Key, RATE_LIMIT, Rate, Spent, Subject, rate_of};
 use super::request_log::ForOperators;
 use crate::http::problem::ApiError;
@@ -250,7 +250,7 @@ pub(in crate::http) async fn guard(
         response.response_mut().extensions_mut().insert(Shed);
         return Ok(response);
     }
-    let shown = identity::shown(request.request(), &api);
+    let shown = signed_in::shown(request.request(), &api);
     let claims = shown.as_ref().and_then(|shown| shown.as_ref().ok());
     if let Some(claims) = claims {
         api.activity.used(claims, Timestamp::now());

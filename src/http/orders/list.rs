@@ -14,7 +14,7 @@ use crate::protocol::views::OrderView;
 use crate::storage::{More, OrderPage, OrderQuery, OrderScope, PageStart, Total, search_words};
 
 use crate::http::freshness::Parts;
-use crate::http::identity::SignedIn;
+use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Parsed, Query, rules, schema_of};
 use crate::http::paging::{Limit, OrderCursor, Page};
 use crate::http::problem::ApiError;

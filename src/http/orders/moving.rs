@@ -14,12 +14,13 @@ use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::command::{MoveError, MoveOrder};
 
-use crate::http::identity::SignedIn;
-use crate::http::input::{Body, Parsed, PathId, rules, schema_of};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::input::{Body, Parsed, rules, schema_of};
 use crate::http::problem::ApiError;
 use crate::http::state::Api;
 use super::tag::{self, Tag};
 use super::view_for;
+use crate::http::extractors::path_id::PathId;
 
 /// Where an order is to go.
 #[derive(Deserialize, Validate, ToSchema)]

@@ -16,7 +16,7 @@ use crate::protocol::views::{Contact, OrderView};
 use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutcome};
 
 use crate::http::idempotency::{REPLAYED, Turn, WAIT, key_of, key_reused};
-use crate::http::identity::{Orderers, SignedIn};
+use crate::http::extractors::signed_in::{Orderers, SignedIn};
 use crate::http::input::{Body, List, Parsed, rules, schema_of};
 use crate::http::limits::{Class, Spent, Subject};
 use crate::http::problem::ApiError;

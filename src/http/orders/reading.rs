@@ -7,8 +7,8 @@ use crate::domain::ids::OrderId;
 use crate::protocol::views::OrderView;
 
 use crate::http::freshness::Parts;
-use crate::http::identity::SignedIn;
-use crate::http::input::PathId;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::path_id::PathId;
 use crate::http::problem::ApiError;
 use crate::http::state::Api;
 use super::tag::Tag;

@@ -8,8 +8,8 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::Party;
 use crate::storage::{Happened, TimelineEntry};
 
-use crate::http::identity::SignedIn;
-use crate::http::input::PathId;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::path_id::PathId;
 use crate::http::problem::ApiError;
 use crate::http::state::Api;
 

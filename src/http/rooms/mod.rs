@@ -19,7 +19,7 @@ use crate::protocol::problem::ProblemCode;
 
 use super::connection::end_with_client;
 use super::middleware::rate_limit::block_of;
-use super::input::path_text;
+use crate::http::extractors::path_id::path_text;
 use super::problem::ApiError;
 use super::sockets::WorkerGate;
 use super::state::Api;

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::actors::room::Published;
 use crate::actors::session::{Portion, Step};
 use crate::domain::cursor::Cursor;
-use crate::http::identity::SignedIn;
+use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Bounds, FromText, Parsed, Query, schema_of};
 use crate::http::middleware::request_log::Waited;
 use crate::http::paging::number;

@@ -24,14 +24,15 @@ use crate::domain::cursor::{Cursor, PROOF_MARK};
 use crate::domain::ids::SocketId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::http::identity::{SignedIn, signed_in};
-use crate::http::input::{Query, path_text};
+use crate::http::extractors::signed_in::{SignedIn, signed_in};
+use crate::http::input::Query;
 use crate::http::problem::ApiError;
 use crate::http::state::{Api, Phase};
 use crate::protocol::frames::{JoinedRoom, ServerFrame};
 use crate::protocol::problem::ProblemCode;
 
 use super::{PathRoom, follow};
+use crate::http::extractors::path_id::path_text;
 
 /// Carries the cursor of an `EventSource` that comes back by itself.
 pub const LAST_EVENT_ID: &str = "last-event-id";

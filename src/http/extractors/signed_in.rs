@@ -17,8 +17,8 @@ use crate::protocol::problem::ProblemCode;
 use crate::storage::cache::Copied;
 use crate::storage::command::{Approval, Creation};
 
-use super::problem::ApiError;
-use super::state::Api;
+use crate::http::problem::ApiError;
+use crate::http::state::Api;
 use crate::auth::token::{AccessClaims, TicketClaims, TokenError};
 
 /// The roles that may use a route.
@@ -88,7 +88,7 @@ impl<A: Audience + 'static> FromRequest for SignedIn<A> {
 }
 
 /// As the extractor [`SignedIn`].
-pub(super) fn signed_in<A: Audience>(request: &HttpRequest) -> Result<SignedIn<A>, ApiError> {
+pub(in crate::http) fn signed_in<A: Audience>(request: &HttpRequest) -> Result<SignedIn<A>, ApiError> {
     let api = request.app_data::<web::Data<Api>>().expect("the routes are mounted together with their state");
     let claims = shown(request, api).ok_or_else(|| {
         ApiError::new(ProblemCode::Unauthenticated, "Send an access token as Authorization: Bearer.")
@@ -145,7 +145,7 @@ fn ticket_refused() -> ApiError {
 struct Shown(Option<Result<AccessClaims, ApiError>>);
 
 /// What the request's bearer token says, or why it does not hold; `None` without one.
-pub(super) fn shown(request: &HttpRequest, api: &Api) -> Option<Result<AccessClaims, ApiError>> {
+pub(in crate::http) fn shown(request: &HttpRequest, api: &Api) -> Option<Result<AccessClaims, ApiError>> {
     if let Some(known) = request.extensions().get::<Shown>() {
         return known.0.clone();
     }
@@ -202,7 +202,7 @@ impl Api {
     ///
     /// # Errors
     /// 401 when either is over.
-    pub(super) fn old_ticket_claims(&self, ticket: &str, now: Timestamp) -> Result<TicketClaims, ApiError> {
+    pub(in crate::http) fn old_ticket_claims(&self, ticket: &str, now: Timestamp) -> Result<TicketClaims, ApiError> {
         let claims = self.tokens.verify_old_ticket(ticket, now).map_err(|_| ticket_refused())?;
         if self.revocations.contains(claims.principal.session) {
             return Err(ticket_refused());
@@ -263,7 +263,7 @@ impl Api {
     ///
     /// # Errors
     /// As [`Self::membership`].
-    pub(super) async fn membership_to_see(
+    pub(in crate::http) async fn membership_to_see(
         &self,
         principal: Principal,
         business: BusinessId,
