@@ -195,7 +195,7 @@ fn a_wrong_import_is_found_however_it_is_written() {
         ("domain", "fn f() { tokio::spawn(async {}); }"),
         ("protocol", "use crate::{\n    domain::ids::OrderId,\n    storage::Store,\n};"),
         ("storage", "use crate::actors::room::Rooms;"),
-        ("actors", "let x = crate::http::problem::ApiError::not_found();"),
+        ("actors", "let x = crate::http::response::problem::ApiError::not_found();"),
         ("http", "use crate::app::App;"),
     ] {
         assert_eq!(violations(module, text, &allowed).len(), 1, "{text}");

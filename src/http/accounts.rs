@@ -27,7 +27,7 @@ use super::middleware::rate_limit::{BeforeBody, block_of};
 use super::extractors::signed_in::SignedIn;
 use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
 use super::limits::{Class, RATE_LIMIT, Subject};
-use super::problem::ApiError;
+use super::response::problem::ApiError;
 use super::state::Api;
 use crate::auth::password::{NewPassword, Standing, Verified};
 use crate::auth::refresh::RefreshTokens;

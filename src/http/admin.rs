@@ -8,8 +8,8 @@ use crate::storage::command::UserChange;
 
 use super::accounts::UserView;
 use super::extractors::signed_in::{Operators, SignedIn};
-use crate::http::extractors::path_id::PathId;
-use super::problem::ApiError;
+use super::extractors::path_id::PathId;
+use super::response::problem::ApiError;
 use super::state::{Api, Deployment};
 
 /// Mounts the routes.

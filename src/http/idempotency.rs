@@ -10,7 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::protocol::problem::ProblemCode;
 
-use super::problem::ApiError;
+use super::response::problem::ApiError;
 
 /// Carries the key.
 pub const HEADER: &str = "idempotency-key";

@@ -11,9 +11,9 @@ use crate::storage::Invitation;
 use crate::storage::command::{InvitationAnswer, InvitationOutcome};
 
 use super::extractors::signed_in::{Merchants, SignedIn};
-use crate::http::extractors::path_id::PathId;
+use super::extractors::path_id::PathId;
 use super::members;
-use super::problem::ApiError;
+use super::response::problem::ApiError;
 use super::state::Api;
 
 /// Mounts the routes.

@@ -9,7 +9,7 @@ use crate::actors::jobs::{JobOutcome, JobReport, JobRun, JobState, Urgency};
 use crate::protocol::problem::ProblemCode;
 
 use super::extractors::signed_in::{Operators, SignedIn};
-use super::problem::ApiError;
+use super::response::problem::ApiError;
 use super::state::Api;
 
 /// Mounts the routes.

@@ -12,7 +12,7 @@ use crate::domain::private::Private;
 use crate::storage::command::{Action, IdempotencyKey, KeptAnswer, Keyed, KeyedRepeat, Outcome};
 
 use super::idempotency::{Passage, REPLAYED, WAIT, key_of, key_reused};
-use super::problem::ApiError;
+use super::response::problem::ApiError;
 use super::state::Api;
 
 const REPLAYED_NAME: HeaderName = HeaderName::from_static(REPLAYED);

@@ -19,9 +19,9 @@ use crate::storage::command::{Action, Invitee, MemberRefusal, NewInvitation, Rem
 use super::extractors::signed_in::{Merchants, SignedIn};
 use super::input::{Body, Parsed, schema_of};
 use super::making::{Beginning, Made, MadeAnswer};
-use super::problem::ApiError;
+use super::response::problem::ApiError;
 use super::state::Api;
-use crate::http::extractors::path_id::{PathId, path_text};
+use super::extractors::path_id::{PathId, path_text};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

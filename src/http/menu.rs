@@ -12,13 +12,13 @@ use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{Action, Addition, ItemPatch, Outcome, Removal};
 
-use super::freshness::Parts;
+use super::response::cache_status::Parts;
 use super::extractors::signed_in::{Merchants, SignedIn};
 use super::input::{Body, rules};
 use super::making::{Beginning, Made, MadeAnswer};
-use super::problem::ApiError;
+use super::response::problem::ApiError;
 use super::state::Api;
-use crate::http::extractors::path_id::{PathId, path_text};
+use super::extractors::path_id::{PathId, path_text};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

@@ -142,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    use crate::http::problem::PROBLEM_JSON;
+    use crate::http::response::problem::PROBLEM_JSON;
 
     fn document() -> Value {
         serde_json::from_str(&openapi_json()).unwrap()

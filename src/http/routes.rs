@@ -12,12 +12,12 @@ use utoipa_actix_web::{AppExt, scope};
 
 use crate::protocol::problem::ProblemCode;
 
-use super::freshness::CACHE_STATUS;
+use super::response::cache_status::CACHE_STATUS;
 use super::middleware::rate_limit::{guard, is_for_operators};
 use super::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use super::middleware::request_log::{ForOperators, REQUEST_ID, observe};
 use super::middleware::origin::{self, explain_refusals};
-use super::problem::ApiError;
+use super::response::problem::ApiError;
 use super::settings::ServerSettings;
 use super::sockets::WorkerGate;
 use super::state::Api;

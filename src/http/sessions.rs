@@ -10,8 +10,8 @@ use crate::domain::time::Timestamp;
 use crate::storage::command::Removal;
 
 use super::extractors::signed_in::SignedIn;
-use crate::http::extractors::path_id::PathId;
-use super::problem::ApiError;
+use super::extractors::path_id::PathId;
+use super::response::problem::ApiError;
 use super::state::Api;
 
 /// Most sign-ins in a list; older ones end by themselves.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::{Problem, ProblemCode};
 
-use super::problem::{PROBLEM_JSON, to_body};
+use super::response::problem::{PROBLEM_JSON, to_body};
 use super::middleware::security_headers;
 use super::server::Listening;
 use super::state::Deployment;

@@ -4,7 +4,7 @@ use actix_web::http::header::{ACCEPT, CACHE_CONTROL, LOCATION, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::problem::ApiError;
+use super::response::problem::ApiError;
 use super::state::{Api, Deployment, Phase};
 
 const STYLE: &str = include_str!("welcome/style.css");

@@ -15,14 +15,14 @@ use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{Action, BusinessUpdate};
 
-use super::freshness::Parts;
+use super::response::cache_status::Parts;
 use super::extractors::signed_in::{Merchants, SignedIn};
 use super::input::{Body, Parsed, Query, schema_of};
 use super::making::{Beginning, Made, MadeAnswer};
-use super::paging::Limit;
-use super::problem::ApiError;
+use super::response::pagination::Limit;
+use super::response::problem::ApiError;
 use super::state::Api;
-use crate::http::extractors::path_id::PathId;
+use super::extractors::path_id::PathId;
 use shapes::{BusinessChanges, BusinessView, Looker, NewBusiness};
 
 /// Mounts the routes.

@@ -14,7 +14,7 @@ use crate::domain::money::Currency;
 use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
 use crate::http::input::{FromText, Parsed, one_of, rules, schema_of};
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::protocol::problem::FieldError;
 use crate::storage::command::BusinessPatch;
 

@@ -8,7 +8,7 @@ use actix_web::http::header::HttpDate;
 use uuid::Uuid;
 
 use crate::http::middleware::origin::{is_allowed, origin_in};
-use crate::http::problem::{PROBLEM_JSON, to_body};
+use crate::http::response::problem::{PROBLEM_JSON, to_body};
 use crate::http::middleware::security_headers;
 use crate::http::state::Deployment;
 use crate::protocol::problem::{Problem, ProblemCode};

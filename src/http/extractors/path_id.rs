@@ -5,7 +5,7 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::input::FromText;
 
 /// The id in the path, which every route writes `{id}`. A text that is no id of this kind is answered as one of

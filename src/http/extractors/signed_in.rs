@@ -17,7 +17,7 @@ use crate::protocol::problem::ProblemCode;
 use crate::storage::cache::Copied;
 use crate::storage::command::{Approval, Creation};
 
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::state::Api;
 use crate::auth::token::{AccessClaims, TicketClaims, TokenError};
 

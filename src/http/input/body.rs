@@ -13,7 +13,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use crate::http::middleware::rate_limit::block_of;
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::state::Api;
 use crate::protocol::problem::ProblemCode;
 

@@ -8,7 +8,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use crate::domain::address::AddressBlock;
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::protocol::problem::ProblemCode;
 
 const KIB: usize = 1024;

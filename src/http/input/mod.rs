@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::protocol::problem::FieldError;
 
-use super::problem::{ApiError, MAX_FIELD_ERRORS};
+use super::response::problem::{ApiError, MAX_FIELD_ERRORS};
 
 /// Checks every field of `value` and names all that are wrong.
 ///

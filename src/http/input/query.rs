@@ -8,7 +8,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 
 use super::faults;
 

@@ -14,7 +14,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::quota::{Decision, Which};
 use crate::protocol::problem::ProblemCode;
 
-use super::problem::ApiError;
+use super::response::problem::ApiError;
 use super::state::Api;
 
 pub use local::LocalLimits;

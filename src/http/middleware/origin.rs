@@ -14,7 +14,7 @@ use crate::protocol::problem::ProblemCode;
 
 use super::requested_host::{Authority, RequestedHost, requested_host};
 use super::client_address;
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::state::Api;
 
 /// What pages of other sites may do.

@@ -26,7 +26,7 @@ use crate::http::connection::awaits_continue;
 use crate::http::extractors::signed_in::{self, Audience as _, Orderers};
 use crate::http::limits::{Class, Key, RATE_LIMIT, Rate, Spent, Subject, rate_of};
 use super::request_log::ForOperators;
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::rooms::LAST_EVENT_ID;
 use super::load_shedding::Shed;
 use crate::http::state::{Api, Deployment};

@@ -17,7 +17,7 @@ use crate::protocol::problem::{Problem, ProblemCode};
 
 use super::rate_limit::ClientAddress;
 use super::header_memory::own_headers;
-use crate::http::problem::{PROBLEM_JSON, to_body};
+use crate::http::response::problem::{PROBLEM_JSON, to_body};
 use super::load_shedding::Shed;
 use crate::http::state::Api;
 use super::{client, protection};

@@ -12,7 +12,7 @@ use crate::protocol::problem::ProblemCode;
 
 use super::requested_host::Authority;
 use super::origin::shown;
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::state::{Api, Deployment};
 
 /// Everything comes from here.

@@ -8,7 +8,7 @@ use utoipa::openapi::example::Example;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::{Content, Ref, RefOr, Response};
 
-use crate::http::problem::PROBLEM_JSON;
+use crate::http::response::problem::PROBLEM_JSON;
 use crate::protocol::problem::{FieldError, Problem, ProblemCode};
 
 /// A refusal of each code that is shown anywhere, by its code.

@@ -13,11 +13,11 @@ use crate::domain::order::{Party, Status};
 use crate::protocol::views::OrderView;
 use crate::storage::{More, OrderPage, OrderQuery, OrderScope, PageStart, Total, search_words};
 
-use crate::http::freshness::Parts;
+use crate::http::response::cache_status::Parts;
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Parsed, Query, rules, schema_of};
-use crate::http::paging::{Limit, OrderCursor, Page};
-use crate::http::problem::ApiError;
+use crate::http::response::pagination::{Limit, OrderCursor, Page};
+use crate::http::response::problem::ApiError;
 use crate::http::state::Api;
 use super::view_for;
 

@@ -4,7 +4,6 @@ mod list;
 mod moving;
 mod placing;
 mod reading;
-mod tag;
 mod timeline;
 
 use std::sync::Arc;
@@ -16,8 +15,8 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, Party};
 use crate::protocol::views::{Contact, OrderView};
 
-use super::freshness::Parts;
-use super::problem::ApiError;
+use super::response::cache_status::Parts;
+use super::response::problem::ApiError;
 use super::state::Api;
 
 /// Mounts the routes.

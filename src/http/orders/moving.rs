@@ -16,9 +16,9 @@ use crate::storage::command::{MoveError, MoveOrder};
 
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Body, Parsed, rules, schema_of};
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::state::Api;
-use super::tag::{self, Tag};
+use crate::http::response::etag::{self, Tag};
 use super::view_for;
 use crate::http::extractors::path_id::PathId;
 
@@ -143,7 +143,7 @@ fn check_reason(to: Status, party: Party, reason: Option<&str>) -> Result<(), Ap
 
 /// What the client named, if it named a version. `*` names none: whoever moves an order has to have seen it.
 fn precondition(headers: &HeaderMap, field: Option<i64>) -> Result<Option<Precondition>, ApiError> {
-    let Some(versions) = tag::versions(headers, &IF_MATCH)? else {
+    let Some(versions) = etag::versions(headers, &IF_MATCH)? else {
         return Ok(field.map(Precondition::Field));
     };
     if field.is_some_and(|field| versions != [field]) {

@@ -19,9 +19,9 @@ use crate::http::idempotency::{REPLAYED, Turn, WAIT, key_of, key_reused};
 use crate::http::extractors::signed_in::{Orderers, SignedIn};
 use crate::http::input::{Body, List, Parsed, rules, schema_of};
 use crate::http::limits::{Class, Spent, Subject};
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::state::Api;
-use super::tag::Tag;
+use crate::http::response::etag::Tag;
 
 /// The name on a receipt when nobody gave one.
 const NO_NAME: &str = "Guest";

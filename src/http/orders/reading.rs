@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use crate::domain::ids::OrderId;
 use crate::protocol::views::OrderView;
 
-use crate::http::freshness::Parts;
+use crate::http::response::cache_status::Parts;
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::path_id::PathId;
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::state::Api;
-use super::tag::Tag;
+use crate::http::response::etag::Tag;
 use super::view_for;
 
 /// Read an order.

@@ -10,7 +10,7 @@ use crate::storage::{Happened, TimelineEntry};
 
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::path_id::PathId;
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::state::Api;
 
 /// Something that happened to an order.

@@ -19,8 +19,8 @@ use crate::protocol::problem::ProblemCode;
 
 use super::connection::end_with_client;
 use super::middleware::rate_limit::block_of;
-use crate::http::extractors::path_id::path_text;
-use super::problem::ApiError;
+use super::extractors::path_id::path_text;
+use super::response::problem::ApiError;
 use super::sockets::WorkerGate;
 use super::state::Api;
 

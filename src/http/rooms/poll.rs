@@ -15,8 +15,8 @@ use crate::domain::cursor::Cursor;
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Bounds, FromText, Parsed, Query, schema_of};
 use crate::http::middleware::request_log::Waited;
-use crate::http::paging::number;
-use crate::http::problem::ApiError;
+use crate::http::response::pagination::number;
+use crate::http::response::problem::ApiError;
 use crate::protocol::close::CloseReason;
 use crate::protocol::problem::ProblemCode;
 

@@ -26,7 +26,7 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::http::extractors::signed_in::{SignedIn, signed_in};
 use crate::http::input::Query;
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::state::{Api, Phase};
 use crate::protocol::frames::{JoinedRoom, ServerFrame};
 use crate::protocol::problem::ProblemCode;

@@ -27,7 +27,7 @@ use crate::http::connection::Connection;
 use crate::http::middleware::header_memory::own_headers;
 use crate::http::limits::{Class, RATE_LIMIT, RATE_LIMIT_POLICY, Subject};
 use crate::http::middleware::request_log::{REQUEST_ID, RequestId, known_method};
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 use crate::http::middleware::security_headers;
 use crate::http::state::{Api, Deployment, Phase};
 use crate::protocol::problem::ProblemCode;

@@ -7,25 +7,25 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use crate::storage::cache::{Copied, Freshness};
 
 /// The header of an answer that may be out of date; others do not have it.
-pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(in crate::http) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// What an answer is made of so far: as old as the oldest part.
 #[derive(Debug)]
-pub(super) struct Parts(Freshness);
+pub(in crate::http) struct Parts(Freshness);
 
 impl Parts {
-    pub(super) fn new() -> Self {
+    pub(in crate::http) fn new() -> Self {
         Self(Freshness::Fresh)
     }
 
     /// Takes one more part.
-    pub(super) fn take<T>(&mut self, part: Copied<T>) -> T {
+    pub(in crate::http) fn take<T>(&mut self, part: Copied<T>) -> T {
         self.0 = self.0.max(part.freshness);
         part.value
     }
 
     /// Marks the answer that was made of them.
-    pub(super) fn mark(&self, response: &mut HttpResponse) {
+    pub(in crate::http) fn mark(&self, response: &mut HttpResponse) {
         if let Freshness::Stale(past) = self.0 {
             let text = format!("bellhop; hit; ttl=-{}; detail=stale", past.as_secs());
             let value = HeaderValue::from_str(&text).expect("digits and words are a header value");

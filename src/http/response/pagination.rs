@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
 
-use super::input::{Bounds, FromText};
+use crate::http::input::{Bounds, FromText};
 
 /// How many entries a page has at most: 1 to 50 (requirement 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl FromText for Page {
 }
 
 /// A whole number in digits only, within `range`.
-pub(super) fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, String> {
+pub(in crate::http) fn number(text: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, String> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     text.parse()
         .ok()

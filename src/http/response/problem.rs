@@ -149,7 +149,7 @@ impl ResponseError for ApiError {
 }
 
 /// The JSON of a problem.
-pub(super) fn to_body(problem: &Problem) -> String {
+pub(in crate::http) fn to_body(problem: &Problem) -> String {
     serde_json::to_string(problem).expect("a problem is made of texts and numbers")
 }
 
