@@ -18,7 +18,7 @@ use crate::storage::command::{Action, Invitee, MemberRefusal, NewInvitation, Rem
 
 use super::extractors::signed_in::{Merchants, SignedIn};
 use super::input::{Body, Parsed, schema_of};
-use super::making::{Beginning, Made, MadeAnswer};
+use super::idempotency::request::{Beginning, Made, MadeAnswer};
 use super::response::problem::ApiError;
 use super::state::Api;
 use super::extractors::path_id::{PathId, path_text};

@@ -15,7 +15,7 @@ use crate::storage::command::{Action, Addition, ItemPatch, Outcome, Removal};
 use super::response::cache_status::Parts;
 use super::extractors::signed_in::{Merchants, SignedIn};
 use super::input::{Body, rules};
-use super::making::{Beginning, Made, MadeAnswer};
+use super::idempotency::request::{Beginning, Made, MadeAnswer};
 use super::response::problem::ApiError;
 use super::state::Api;
 use super::extractors::path_id::{PathId, path_text};

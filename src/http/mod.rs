@@ -11,7 +11,6 @@ pub mod input;
 pub mod invitations;
 pub mod jobs;
 pub mod limits;
-pub mod making;
 pub mod members;
 pub mod middleware;
 pub mod menu;

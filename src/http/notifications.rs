@@ -17,7 +17,7 @@ use crate::storage::command::Action;
 
 use super::extractors::signed_in::{Merchants, SignedIn};
 use super::input::{Body, Parsed, Query, rules, schema_of};
-use super::making::{Beginning, Made, MadeAnswer};
+use super::idempotency::request::{Beginning, Made, MadeAnswer};
 use super::response::pagination::Limit;
 use super::response::problem::ApiError;
 use super::state::Api;

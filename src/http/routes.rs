@@ -164,7 +164,7 @@ fn cors(settings: &ServerSettings) -> Cors {
             CACHE_STATUS,
             RATE_LIMIT,
             RATE_LIMIT_POLICY,
-            HeaderName::from_static(idempotency::REPLAYED),
+            HeaderName::from_static(idempotency::in_flight::REPLAYED),
             REQUEST_ID,
         ])
         .max_age(CORS_MAX_AGE)

@@ -13,7 +13,7 @@ use crate::telemetry::Metrics;
 
 use super::middleware::rate_limit::Denials;
 use super::health::Probe;
-use super::idempotency::Gate;
+use super::idempotency::in_flight::Gate;
 use super::input::BodyBudget;
 use super::limits::LocalLimits;
 use super::middleware::cidr::Network;

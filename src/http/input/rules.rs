@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::auth::password::NewPassword;
 use crate::domain::json::JsonObject;
 use crate::domain::{phone, text};
-use crate::http::idempotency;
+use crate::http::idempotency::in_flight;
 use crate::protocol::frames::is_device_id;
 
 /// The longest password that is looked at when somebody signs in, bytes: as many characters as one may have, each written
@@ -56,7 +56,7 @@ pub fn word(value: &str, (): &()) -> garde::Result {
 
 /// An idempotency key.
 pub fn idempotency_key(value: &str, (): &()) -> garde::Result {
-    refuse_if(!idempotency::is_key(value), "expected 1 to 64 visible ASCII characters")
+    refuse_if(!in_flight::is_key(value), "expected 1 to 64 visible ASCII characters")
 }
 
 /// The id of a device.

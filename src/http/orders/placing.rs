@@ -15,7 +15,7 @@ use crate::protocol::problem::{FieldError, ProblemCode};
 use crate::protocol::views::{Contact, OrderView};
 use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutcome};
 
-use crate::http::idempotency::{REPLAYED, Turn, WAIT, key_of, key_reused};
+use crate::http::idempotency::in_flight::{REPLAYED, Turn, WAIT, key_of, key_reused};
 use crate::http::extractors::signed_in::{Orderers, SignedIn};
 use crate::http::input::{Body, List, Parsed, rules, schema_of};
 use crate::http::limits::{Class, Spent, Subject};

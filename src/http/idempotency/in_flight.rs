@@ -10,7 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::protocol::problem::ProblemCode;
 
-use super::response::problem::ApiError;
+use crate::http::response::problem::ApiError;
 
 /// Carries the key.
 pub const HEADER: &str = "idempotency-key";
@@ -125,7 +125,7 @@ impl Drop for Place {
 }
 
 /// 422: the key belongs to another request.
-pub(super) fn key_reused() -> ApiError {
+pub(in crate::http) fn key_reused() -> ApiError {
     ApiError::new(ProblemCode::IdempotencyMismatch, "Take a new key for a new request.")
 }
 

@@ -11,9 +11,9 @@ use crate::domain::ids::BusinessId;
 use crate::domain::private::Private;
 use crate::storage::command::{Action, IdempotencyKey, KeptAnswer, Keyed, KeyedRepeat, Outcome};
 
-use super::idempotency::{Passage, REPLAYED, WAIT, key_of, key_reused};
-use super::response::problem::ApiError;
-use super::state::Api;
+use super::in_flight::{Passage, REPLAYED, WAIT, key_of, key_reused};
+use crate::http::response::problem::ApiError;
+use crate::http::state::Api;
 
 const REPLAYED_NAME: HeaderName = HeaderName::from_static(REPLAYED);
 
@@ -94,7 +94,7 @@ pub enum Beginning {
 
 impl Api {
     /// The same for requests that mean the same, however they are spaced.
-    pub(super) fn fingerprint(&self, domain: &'static str, request: &impl Serialize) -> String {
+    pub(in crate::http) fn fingerprint(&self, domain: &'static str, request: &impl Serialize) -> String {
         let canonical = serde_json::to_vec(request).expect("a request is made of texts and numbers");
         self.cipher.mac(domain, &canonical).iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -104,7 +104,7 @@ impl Api {
     ///
     /// # Errors
     /// 422 for a key that is none or belongs to another request, 409 `request_in_flight`.
-    pub(super) async fn begin_making(
+    pub(in crate::http) async fn begin_making(
         &self,
         who: Principal,
         request: &HttpRequest,
@@ -126,7 +126,7 @@ impl Api {
     ///
     /// # Errors
     /// 422 when the key belongs to another request, 503 when it was not made, or nobody knows.
-    pub(super) async fn make(
+    pub(in crate::http) async fn make(
         &self,
         making: Making,
         business: BusinessId,
