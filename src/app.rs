@@ -39,7 +39,7 @@ use crate::domain::time::Timestamp;
 use crate::http::limits::LocalLimits;
 use crate::http::server::Listening;
 use crate::http::sockets::{Admission, SocketGate};
-use crate::http::state::{Api, Deployment, Parts, Phase, Readiness};
+use crate::http::app_state::{Api, Deployment, Parts, Phase, Readiness};
 use crate::protocol::event::RoomEvent;
 use crate::storage::cache::CachedReads;
 use crate::storage::cipher::KeysError;

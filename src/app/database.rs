@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::config::{SECRETS_FILE, Settings};
 use crate::http::server::Listening;
-use crate::http::starting::NotReady;
-use crate::http::state::Deployment;
+use crate::http::startup_server::NotReady;
+use crate::http::app_state::Deployment;
 use crate::storage::cipher::{Cipher, KeyId};
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::settings::DatabaseLocation;

@@ -28,7 +28,7 @@ use super::extractors::signed_in::SignedIn;
 use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
 use super::limits::{Class, RATE_LIMIT, Subject};
 use super::response::problem::ApiError;
-use super::state::Api;
+use super::app_state::Api;
 use crate::auth::password::{NewPassword, Standing, Verified};
 use crate::auth::refresh::RefreshTokens;
 use crate::auth::throttle::{Attempt, Throttle};

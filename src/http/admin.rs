@@ -10,7 +10,7 @@ use super::accounts::UserView;
 use super::extractors::signed_in::{Operators, SignedIn};
 use super::extractors::path_id::PathId;
 use super::response::problem::ApiError;
-use super::state::{Api, Deployment};
+use super::app_state::{Api, Deployment};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::storage::Circuit;
 use crate::telemetry::Metrics;
 
-use super::state::{Api, Phase};
+use super::app_state::{Api, Phase};
 
 /// How long a check may take.
 const CHECK_WITHIN: Duration = Duration::from_secs(5);

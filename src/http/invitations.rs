@@ -14,7 +14,7 @@ use super::extractors::signed_in::{Merchants, SignedIn};
 use super::extractors::path_id::PathId;
 use super::members;
 use super::response::problem::ApiError;
-use super::state::Api;
+use super::app_state::Api;
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

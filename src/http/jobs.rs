@@ -10,7 +10,7 @@ use crate::protocol::problem::ProblemCode;
 
 use super::extractors::signed_in::{Operators, SignedIn};
 use super::response::problem::ApiError;
-use super::state::Api;
+use super::app_state::Api;
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

@@ -20,7 +20,7 @@ use super::extractors::signed_in::{Merchants, SignedIn};
 use super::input::{Body, Parsed, schema_of};
 use super::idempotency::request::{Beginning, Made, MadeAnswer};
 use super::response::problem::ApiError;
-use super::state::Api;
+use super::app_state::Api;
 use super::extractors::path_id::{PathId, path_text};
 
 /// Mounts the routes.

@@ -17,7 +17,7 @@ use super::extractors::signed_in::{Merchants, SignedIn};
 use super::input::{Body, rules};
 use super::idempotency::request::{Beginning, Made, MadeAnswer};
 use super::response::problem::ApiError;
-use super::state::Api;
+use super::app_state::Api;
 use super::extractors::path_id::{PathId, path_text};
 
 /// Mounts the routes.

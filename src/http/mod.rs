@@ -19,13 +19,13 @@ pub mod openapi;
 pub mod orders;
 pub mod response;
 pub mod rooms;
-pub mod routes;
+pub mod router;
 pub mod server;
 pub mod sessions;
 pub mod settings;
 pub mod sockets;
-pub mod starting;
-pub mod state;
+pub mod startup_server;
+pub mod app_state;
 mod welcome;
 
 pub use settings::Settings;

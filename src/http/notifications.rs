@@ -20,7 +20,7 @@ use super::input::{Body, Parsed, Query, rules, schema_of};
 use super::idempotency::request::{Beginning, Made, MadeAnswer};
 use super::response::pagination::Limit;
 use super::response::problem::ApiError;
-use super::state::Api;
+use super::app_state::Api;
 use super::extractors::path_id::{PathId, path_text};
 
 /// Mounts the routes.

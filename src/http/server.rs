@@ -11,10 +11,10 @@ use actix_web::dev::AppConfig;
 use actix_web::web;
 
 use super::connection::{Connection, Entrance, reporting};
-use super::routes;
+use super::router;
 use super::settings::ServerSettings;
 use super::sockets::SocketGate;
-use super::state::Api;
+use super::app_state::Api;
 
 /// How long a connection may take to end after its last answer.
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -92,7 +92,7 @@ impl Listening {
             let (api, stopping, entrance) = (api.clone(), stopping.clone(), entrance.clone());
             builder = builder.listen("bellhop-ops", ops.listener, move || {
                 let stopping = stopping.clone();
-                let application = map_config(routes::operations(api.clone()), |()| AppConfig::default());
+                let application = map_config(router::operations(api.clone()), |()| AppConfig::default());
                 let http = HttpService::build()
                     .keep_alive(KeepAlive::Os)
                     .client_request_timeout(Duration::ZERO)
@@ -112,7 +112,7 @@ impl Listening {
                 // Runs on the worker thread.
                 let worker = gate.clone().start_worker();
                 let (stopping, application) =
-                    (stopping.clone(), routes::application(api.clone(), worker.clone()));
+                    (stopping.clone(), router::application(api.clone(), worker.clone()));
                 let sockets = fn_factory(move || {
                     let worker = worker.clone();
                     std::future::ready(Ok::<_, ()>(fn_service(move |upgrade| {

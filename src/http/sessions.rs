@@ -12,7 +12,7 @@ use crate::storage::command::Removal;
 use super::extractors::signed_in::SignedIn;
 use super::extractors::path_id::PathId;
 use super::response::problem::ApiError;
-use super::state::Api;
+use super::app_state::Api;
 
 /// Most sign-ins in a list; older ones end by themselves.
 const MAX_LISTED: u32 = 100;

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::response::problem::ApiError;
-use super::state::{Api, Deployment, Phase};
+use super::app_state::{Api, Deployment, Phase};
 
 const STYLE: &str = include_str!("welcome/style.css");
 const ICON: &str = include_str!("welcome/icon.svg");

@@ -21,7 +21,7 @@ use super::input::{Body, Parsed, Query, schema_of};
 use super::idempotency::request::{Beginning, Made, MadeAnswer};
 use super::response::pagination::Limit;
 use super::response::problem::ApiError;
-use super::state::Api;
+use super::app_state::Api;
 use super::extractors::path_id::PathId;
 use shapes::{BusinessChanges, BusinessView, Looker, NewBusiness};
 

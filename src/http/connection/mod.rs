@@ -22,7 +22,7 @@ use crate::telemetry::Metrics;
 
 use super::middleware::cidr::Network;
 use super::settings::ServerSettings;
-use super::state::Deployment;
+use super::app_state::Deployment;
 
 use places::{Place, Places};
 use refusal::{Reason, Refusals, Refused};

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::http::middleware::origin::{is_allowed, origin_in};
 use crate::http::response::problem::{PROBLEM_JSON, to_body};
 use crate::http::middleware::security_headers;
-use crate::http::state::Deployment;
+use crate::http::app_state::Deployment;
 use crate::protocol::problem::{Problem, ProblemCode};
 use crate::telemetry::Metrics;
 

@@ -18,7 +18,7 @@ use crate::storage::cache::Copied;
 use crate::storage::command::{Approval, Creation};
 
 use crate::http::response::problem::ApiError;
-use crate::http::state::Api;
+use crate::http::app_state::Api;
 use crate::auth::token::{AccessClaims, TicketClaims, TokenError};
 
 /// The roles that may use a route.

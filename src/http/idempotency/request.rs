@@ -13,7 +13,7 @@ use crate::storage::command::{Action, IdempotencyKey, KeptAnswer, Keyed, KeyedRe
 
 use super::in_flight::{Passage, REPLAYED, WAIT, key_of, key_reused};
 use crate::http::response::problem::ApiError;
-use crate::http::state::Api;
+use crate::http::app_state::Api;
 
 const REPLAYED_NAME: HeaderName = HeaderName::from_static(REPLAYED);
 

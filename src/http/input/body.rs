@@ -14,7 +14,7 @@ use serde_json::error::Category;
 
 use crate::http::middleware::rate_limit::block_of;
 use crate::http::response::problem::ApiError;
-use crate::http::state::Api;
+use crate::http::app_state::Api;
 use crate::protocol::problem::ProblemCode;
 
 use super::body_limits::{Holding, limit_of};

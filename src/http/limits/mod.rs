@@ -15,7 +15,7 @@ use crate::domain::quota::{Decision, Which};
 use crate::protocol::problem::ProblemCode;
 
 use super::response::problem::ApiError;
-use super::state::Api;
+use super::app_state::Api;
 
 pub use local::LocalLimits;
 pub use rates::{Rate, rate_of};

@@ -15,7 +15,7 @@ use crate::protocol::problem::ProblemCode;
 use super::requested_host::{Authority, RequestedHost, requested_host};
 use super::client_address;
 use crate::http::response::problem::ApiError;
-use crate::http::state::Api;
+use crate::http::app_state::Api;
 
 /// What pages of other sites may do.
 pub(in crate::http) const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];

@@ -29,7 +29,7 @@ use super::request_log::ForOperators;
 use crate::http::response::problem::ApiError;
 use crate::http::rooms::LAST_EVENT_ID;
 use super::load_shedding::Shed;
-use crate::http::state::{Api, Deployment};
+use crate::http::app_state::{Api, Deployment};
 use crate::domain::quota::table::{Bounds, Table};
 
 /// Smaller bodies would grow or hardly shrink.

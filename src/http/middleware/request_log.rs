@@ -19,7 +19,7 @@ use super::rate_limit::ClientAddress;
 use super::header_memory::own_headers;
 use crate::http::response::problem::{PROBLEM_JSON, to_body};
 use super::load_shedding::Shed;
-use crate::http::state::Api;
+use crate::http::app_state::Api;
 use super::{client, protection};
 
 /// Carries the request id in and out.

@@ -13,7 +13,7 @@ use crate::protocol::problem::ProblemCode;
 use super::requested_host::Authority;
 use super::origin::shown;
 use crate::http::response::problem::ApiError;
-use crate::http::state::{Api, Deployment};
+use crate::http::app_state::{Api, Deployment};
 
 /// Everything comes from here.
 const OWN_ONLY: &str = "default-src 'self'";

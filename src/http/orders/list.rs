@@ -18,7 +18,7 @@ use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Parsed, Query, rules, schema_of};
 use crate::http::response::pagination::{Limit, OrderCursor, Page};
 use crate::http::response::problem::ApiError;
-use crate::http::state::Api;
+use crate::http::app_state::Api;
 use super::view_for;
 
 /// Words of a search that are looked at; nobody types more to find an order.

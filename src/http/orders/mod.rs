@@ -17,7 +17,7 @@ use crate::protocol::views::{Contact, OrderView};
 
 use super::response::cache_status::Parts;
 use super::response::problem::ApiError;
-use super::state::Api;
+use super::app_state::Api;
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

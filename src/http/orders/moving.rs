@@ -17,7 +17,7 @@ use crate::storage::command::{MoveError, MoveOrder};
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Body, Parsed, rules, schema_of};
 use crate::http::response::problem::ApiError;
-use crate::http::state::Api;
+use crate::http::app_state::Api;
 use crate::http::response::etag::{self, Tag};
 use super::view_for;
 use crate::http::extractors::path_id::PathId;

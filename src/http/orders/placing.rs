@@ -20,7 +20,7 @@ use crate::http::extractors::signed_in::{Orderers, SignedIn};
 use crate::http::input::{Body, List, Parsed, rules, schema_of};
 use crate::http::limits::{Class, Spent, Subject};
 use crate::http::response::problem::ApiError;
-use crate::http::state::Api;
+use crate::http::app_state::Api;
 use crate::http::response::etag::Tag;
 
 /// The name on a receipt when nobody gave one.

@@ -10,7 +10,7 @@ use crate::http::response::cache_status::Parts;
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::path_id::PathId;
 use crate::http::response::problem::ApiError;
-use crate::http::state::Api;
+use crate::http::app_state::Api;
 use crate::http::response::etag::Tag;
 use super::view_for;
 

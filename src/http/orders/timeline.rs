@@ -11,7 +11,7 @@ use crate::storage::{Happened, TimelineEntry};
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::path_id::PathId;
 use crate::http::response::problem::ApiError;
-use crate::http::state::Api;
+use crate::http::app_state::Api;
 
 /// Something that happened to an order.
 #[derive(Serialize, ToSchema)]

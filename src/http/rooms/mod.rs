@@ -22,7 +22,7 @@ use super::middleware::rate_limit::block_of;
 use super::extractors::path_id::path_text;
 use super::response::problem::ApiError;
 use super::sockets::WorkerGate;
-use super::state::Api;
+use super::app_state::Api;
 
 pub use stream::LAST_EVENT_ID;
 

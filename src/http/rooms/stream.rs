@@ -27,7 +27,7 @@ use crate::domain::time::Timestamp;
 use crate::http::extractors::signed_in::{SignedIn, signed_in};
 use crate::http::input::Query;
 use crate::http::response::problem::ApiError;
-use crate::http::state::{Api, Phase};
+use crate::http::app_state::{Api, Phase};
 use crate::protocol::frames::{JoinedRoom, ServerFrame};
 use crate::protocol::problem::ProblemCode;
 

@@ -29,7 +29,7 @@ use crate::http::limits::{Class, RATE_LIMIT, RATE_LIMIT_POLICY, Subject};
 use crate::http::middleware::request_log::{REQUEST_ID, RequestId, known_method};
 use crate::http::response::problem::ApiError;
 use crate::http::middleware::security_headers;
-use crate::http::state::{Api, Deployment, Phase};
+use crate::http::app_state::{Api, Deployment, Phase};
 use crate::protocol::problem::ProblemCode;
 
 use super::admission::{Admission, Permit, TooManySockets};

@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 use crate::http::connection::Entrance;
 use crate::http::settings::ServerSettings;
-use crate::http::state::Deployment;
+use crate::http::app_state::Deployment;
 use crate::telemetry::Metrics;
 
 use super::*;

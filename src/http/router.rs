@@ -20,7 +20,7 @@ use super::middleware::origin::{self, explain_refusals};
 use super::response::problem::ApiError;
 use super::settings::ServerSettings;
 use super::sockets::WorkerGate;
-use super::state::Api;
+use super::app_state::Api;
 use super::{
     accounts, admin, businesses, health, idempotency, invitations, jobs, members, menu, notifications,
     openapi, orders, rooms, sessions, sockets, welcome,

@@ -20,7 +20,7 @@ use crate::protocol::problem::{Problem, ProblemCode};
 use super::response::problem::{PROBLEM_JSON, to_body};
 use super::middleware::security_headers;
 use super::server::Listening;
-use super::state::Deployment;
+use super::app_state::Deployment;
 
 /// How long a request may take to arrive.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);

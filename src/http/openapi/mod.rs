@@ -17,7 +17,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::protocol::problem::{FieldError, Problem};
 
-use super::routes;
+use super::router;
 
 mod refusals;
 mod schemas;
@@ -59,7 +59,7 @@ static DESCRIPTION: LazyLock<Description> = LazyLock::new(|| {
 });
 
 fn generate() -> OpenApi {
-    let app = App::new().into_utoipa_app().configure(routes::documented);
+    let app = App::new().into_utoipa_app().configure(router::documented);
     let (_, mut document) = app.split_for_parts();
     document.info = InfoBuilder::new()
         .title("Bellhop")
@@ -161,7 +161,7 @@ mod tests {
     #[actix_web::test]
     async fn every_described_route_is_mounted_and_no_other_method_of_its_path() {
         let described: BTreeSet<(String, String)> = described().into_iter().collect();
-        let app = App::new().into_utoipa_app().configure(routes::documented);
+        let app = App::new().into_utoipa_app().configure(router::documented);
         // Mounted without state, a handler that is reached fails; what no route takes is 404.
         let app = init_service(app.into_app()).await;
         let paths: BTreeSet<&String> = described.iter().map(|(_, path)| path).collect();
