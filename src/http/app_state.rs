@@ -12,7 +12,7 @@ use crate::storage::cipher::Cipher;
 use crate::telemetry::Metrics;
 
 use super::middleware::rate_limit::Denials;
-use super::health::Probe;
+use super::routes::health::Probe;
 use super::idempotency::in_flight::Gate;
 use super::input::BodyBudget;
 use super::limits::LocalLimits;

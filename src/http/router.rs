@@ -21,10 +21,11 @@ use super::response::problem::ApiError;
 use super::settings::ServerSettings;
 use super::sockets::WorkerGate;
 use super::app_state::Api;
-use super::{
-    accounts, admin, businesses, health, idempotency, invitations, jobs, members, menu, notifications,
-    openapi, orders, rooms, sessions, sockets, welcome,
+use super::routes::{
+    accounts, admin, businesses, health, invitations, jobs, members, menu, notifications, orders, rooms, sessions,
+    welcome,
 };
+use super::{idempotency, openapi, sockets};
 
 /// How long a browser may remember what another site's page may send, seconds.
 const CORS_MAX_AGE: usize = 3600;

@@ -27,7 +27,7 @@ use crate::http::extractors::signed_in::{self, Audience as _, Orderers};
 use crate::http::limits::{Class, Key, RATE_LIMIT, Rate, Spent, Subject, rate_of};
 use super::request_log::ForOperators;
 use crate::http::response::problem::ApiError;
-use crate::http::rooms::LAST_EVENT_ID;
+use crate::http::routes::rooms::LAST_EVENT_ID;
 use super::load_shedding::Shed;
 use crate::http::app_state::{Api, Deployment};
 use crate::domain::quota::table::{Bounds, Table};

@@ -9,10 +9,10 @@ use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::command::Removal;
 
-use super::extractors::signed_in::SignedIn;
-use super::extractors::path_id::PathId;
-use super::response::problem::ApiError;
-use super::app_state::Api;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::path_id::PathId;
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::Api;
 
 /// Most sign-ins in a list; older ones end by themselves.
 const MAX_LISTED: u32 = 100;

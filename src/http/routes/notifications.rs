@@ -15,13 +15,13 @@ use crate::domain::json::JsonObject;
 use crate::domain::time::Timestamp;
 use crate::storage::command::Action;
 
-use super::extractors::signed_in::{Merchants, SignedIn};
-use super::input::{Body, Parsed, Query, rules, schema_of};
-use super::idempotency::request::{Beginning, Made, MadeAnswer};
-use super::response::pagination::Limit;
-use super::response::problem::ApiError;
-use super::app_state::Api;
-use super::extractors::path_id::{PathId, path_text};
+use crate::http::extractors::signed_in::{Merchants, SignedIn};
+use crate::http::input::{Body, Parsed, Query, rules, schema_of};
+use crate::http::idempotency::request::{Beginning, Made, MadeAnswer};
+use crate::http::response::pagination::Limit;
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::Api;
+use crate::http::extractors::path_id::{PathId, path_text};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

@@ -8,9 +8,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::actors::jobs::{JobOutcome, JobReport, JobRun, JobState, Urgency};
 use crate::protocol::problem::ProblemCode;
 
-use super::extractors::signed_in::{Operators, SignedIn};
-use super::response::problem::ApiError;
-use super::app_state::Api;
+use crate::http::extractors::signed_in::{Operators, SignedIn};
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::Api;
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

@@ -23,12 +23,12 @@ use crate::storage::command::{
     Approval, Creation, Device, NewSession, NewUser, RotateSession, Rotation, SetPassword,
 };
 
-use super::middleware::rate_limit::{BeforeBody, block_of};
-use super::extractors::signed_in::SignedIn;
-use super::input::{Body, FromText, Parsed, one_of, rules, schema_of};
-use super::limits::{Class, RATE_LIMIT, Subject};
-use super::response::problem::ApiError;
-use super::app_state::Api;
+use crate::http::middleware::rate_limit::{BeforeBody, block_of};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::input::{Body, FromText, Parsed, one_of, rules, schema_of};
+use crate::http::limits::{Class, RATE_LIMIT, Subject};
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::Api;
 use crate::auth::password::{NewPassword, Standing, Verified};
 use crate::auth::refresh::RefreshTokens;
 use crate::auth::throttle::{Attempt, Throttle};

@@ -16,12 +16,12 @@ use crate::protocol::problem::ProblemCode;
 use crate::storage::Member;
 use crate::storage::command::{Action, Invitee, MemberRefusal, NewInvitation, Removal};
 
-use super::extractors::signed_in::{Merchants, SignedIn};
-use super::input::{Body, Parsed, schema_of};
-use super::idempotency::request::{Beginning, Made, MadeAnswer};
-use super::response::problem::ApiError;
-use super::app_state::Api;
-use super::extractors::path_id::{PathId, path_text};
+use crate::http::extractors::signed_in::{Merchants, SignedIn};
+use crate::http::input::{Body, Parsed, schema_of};
+use crate::http::idempotency::request::{Beginning, Made, MadeAnswer};
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::Api;
+use crate::http::extractors::path_id::{PathId, path_text};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {
@@ -209,7 +209,7 @@ async fn remove(
 }
 
 /// 409: no further member fits.
-pub(super) fn full() -> ApiError {
+pub(in crate::http) fn full() -> ApiError {
     ApiError::new(
         ProblemCode::LimitReached,
         format!("The business has {MAX_MEMBERS} members, as many as it may: end a membership first."),
@@ -222,7 +222,7 @@ fn last_owner() -> ApiError {
 
 impl Api {
     /// Lets owners and operators through: 403 for staff, 404 for everybody else.
-    pub(super) async fn owner(&self, principal: Principal, business: BusinessId) -> Result<(), ApiError> {
+    pub(in crate::http) async fn owner(&self, principal: Principal, business: BusinessId) -> Result<(), ApiError> {
         match self.membership(principal, business).await? {
             MemberRole::Owner => Ok(()),
             MemberRole::Staff => {

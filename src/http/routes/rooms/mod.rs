@@ -17,12 +17,12 @@ use crate::domain::time::Timestamp;
 use crate::protocol::frames::JoinedRoom;
 use crate::protocol::problem::ProblemCode;
 
-use super::connection::end_with_client;
-use super::middleware::rate_limit::block_of;
-use super::extractors::path_id::path_text;
-use super::response::problem::ApiError;
-use super::sockets::WorkerGate;
-use super::app_state::Api;
+use crate::http::connection::end_with_client;
+use crate::http::middleware::rate_limit::block_of;
+use crate::http::extractors::path_id::path_text;
+use crate::http::response::problem::ApiError;
+use crate::http::sockets::WorkerGate;
+use crate::http::app_state::Api;
 
 pub use stream::LAST_EVENT_ID;
 

@@ -1,10 +1,10 @@
 //! Orders (requirements 3.1 to 3.6): placing, listing, reading, moving, and what happened to them.
 
 mod list;
-mod moving;
-mod placing;
-mod reading;
+mod place;
+mod read;
 mod timeline;
+mod transition;
 
 use std::sync::Arc;
 
@@ -15,18 +15,18 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, Party};
 use crate::protocol::views::{Contact, OrderView};
 
-use super::response::cache_status::Parts;
-use super::response::problem::ApiError;
-use super::app_state::Api;
+use crate::http::response::cache_status::Parts;
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::Api;
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {
     config
-        .service(placing::place)
+        .service(place::place)
         .service(list::list)
-        .service(reading::read)
+        .service(read::read)
         .service(timeline::timeline)
-        .service(moving::change_status);
+        .service(transition::change_status);
 }
 
 impl Api {

@@ -4,8 +4,8 @@ use actix_web::http::header::{ACCEPT, CACHE_CONTROL, LOCATION, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::response::problem::ApiError;
-use super::app_state::{Api, Deployment, Phase};
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::{Api, Deployment, Phase};
 
 const STYLE: &str = include_str!("welcome/style.css");
 const ICON: &str = include_str!("welcome/icon.svg");
@@ -14,7 +14,7 @@ const ICON: &str = include_str!("welcome/icon.svg");
 const KEPT: &str = "max-age=3600";
 
 /// Mounts the page and what belongs to it.
-pub(super) fn pages(config: &mut web::ServiceConfig) {
+pub(in crate::http) fn pages(config: &mut web::ServiceConfig) {
     config
         .route("/", web::get().to(welcome))
         .route("/console", web::get().to(console))

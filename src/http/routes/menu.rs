@@ -12,13 +12,13 @@ use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{Action, Addition, ItemPatch, Outcome, Removal};
 
-use super::response::cache_status::Parts;
-use super::extractors::signed_in::{Merchants, SignedIn};
-use super::input::{Body, rules};
-use super::idempotency::request::{Beginning, Made, MadeAnswer};
-use super::response::problem::ApiError;
-use super::app_state::Api;
-use super::extractors::path_id::{PathId, path_text};
+use crate::http::response::cache_status::Parts;
+use crate::http::extractors::signed_in::{Merchants, SignedIn};
+use crate::http::input::{Body, rules};
+use crate::http::idempotency::request::{Beginning, Made, MadeAnswer};
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::Api;
+use crate::http::extractors::path_id::{PathId, path_text};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

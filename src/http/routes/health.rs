@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::storage::Circuit;
 use crate::telemetry::Metrics;
 
-use super::app_state::{Api, Phase};
+use crate::http::app_state::{Api, Phase};
 
 /// How long a check may take.
 const CHECK_WITHIN: Duration = Duration::from_secs(5);
@@ -251,7 +251,7 @@ async fn metrics(api: web::Data<Api>) -> HttpResponse {
 /// Whether the database answered of late. However many ask, one question at most is under way, and none within a second
 /// after an answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Probe(Arc<Mutex<Probed>>);
+pub(in crate::http) struct Probe(Arc<Mutex<Probed>>);
 
 #[derive(Debug, Default)]
 enum Probed {

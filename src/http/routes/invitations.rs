@@ -10,11 +10,11 @@ use crate::domain::time::Timestamp;
 use crate::storage::Invitation;
 use crate::storage::command::{InvitationAnswer, InvitationOutcome};
 
-use super::extractors::signed_in::{Merchants, SignedIn};
-use super::extractors::path_id::PathId;
+use crate::http::extractors::signed_in::{Merchants, SignedIn};
+use crate::http::extractors::path_id::PathId;
 use super::members;
-use super::response::problem::ApiError;
-use super::app_state::Api;
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::Api;
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

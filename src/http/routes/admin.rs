@@ -7,10 +7,10 @@ use crate::domain::ids::UserId;
 use crate::storage::command::UserChange;
 
 use super::accounts::UserView;
-use super::extractors::signed_in::{Operators, SignedIn};
-use super::extractors::path_id::PathId;
-use super::response::problem::ApiError;
-use super::app_state::{Api, Deployment};
+use crate::http::extractors::signed_in::{Operators, SignedIn};
+use crate::http::extractors::path_id::PathId;
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::{Api, Deployment};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

@@ -1,6 +1,6 @@
 //! Businesses and their figures (requirements 2.1 and 2.3).
 
-mod shapes;
+mod dto;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
@@ -15,15 +15,15 @@ use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{Action, BusinessUpdate};
 
-use super::response::cache_status::Parts;
-use super::extractors::signed_in::{Merchants, SignedIn};
-use super::input::{Body, Parsed, Query, schema_of};
-use super::idempotency::request::{Beginning, Made, MadeAnswer};
-use super::response::pagination::Limit;
-use super::response::problem::ApiError;
-use super::app_state::Api;
-use super::extractors::path_id::PathId;
-use shapes::{BusinessChanges, BusinessView, Looker, NewBusiness};
+use crate::http::response::cache_status::Parts;
+use crate::http::extractors::signed_in::{Merchants, SignedIn};
+use crate::http::input::{Body, Parsed, Query, schema_of};
+use crate::http::idempotency::request::{Beginning, Made, MadeAnswer};
+use crate::http::response::pagination::Limit;
+use crate::http::response::problem::ApiError;
+use crate::http::app_state::Api;
+use crate::http::extractors::path_id::PathId;
+use dto::{BusinessChanges, BusinessView, Looker, NewBusiness};
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {
