@@ -38,8 +38,10 @@ use crate::domain::order::Status;
 use crate::domain::time::Timestamp;
 use crate::http::limits::LocalLimits;
 use crate::http::server::Listening;
-use crate::http::sockets::{Admission, SocketGate};
-use crate::http::app_state::{Api, Deployment, Parts, Phase, Readiness};
+use crate::http::sockets::{Admission, Upgrader};
+use crate::http::app_state::{AppState, AppStateParts};
+use crate::http::deployment::Deployment;
+use crate::http::readiness::{Phase, Readiness};
 use crate::protocol::event::RoomEvent;
 use crate::storage::cache::CachedReads;
 use crate::storage::cipher::KeysError;
@@ -215,7 +217,7 @@ impl App {
         let (store, cipher) = open_counted_store(&settings, metrics.clone()).await?;
         let deployment = match settings.environment {
             Environment::Production => Deployment::Production,
-            Environment::Development | Environment::Staging => Deployment::Trial,
+            Environment::Development | Environment::Staging => Deployment::NonProduction,
         };
         migrate_when_there(store.as_ref(), &location.to_string(), &listening, deployment).await?;
         let auth = &settings.http.auth;
@@ -286,7 +288,7 @@ impl App {
             iterations: auth.hash_passes,
             ..PasswordSettings::default()
         };
-        let api = web::Data::new(Api::new(Parts {
+        let api = web::Data::new(AppState::new(AppStateParts {
             store: store.clone(),
             reads,
             persistence: persistence.clone(),
@@ -309,7 +311,7 @@ impl App {
         }));
         let limits = &settings.actors.sessions;
         let admission = Admission::new(limits.max_per_user, limits.max_per_ip);
-        let gate = SocketGate::new(api.clone(), sessions.clone(), admission);
+        let gate = Upgrader::new(api.clone(), sessions.clone(), admission);
         let (server, handle) = listening
             .serve(ops, &settings.http.server, api, gate)
             .map_err(|cause| StartError::Listen { address, cause })?;

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use crate::config::{SECRETS_FILE, Settings};
 use crate::http::server::Listening;
-use crate::http::startup_server::NotReady;
-use crate::http::app_state::Deployment;
+use crate::http::startup_server::StartupServer;
+use crate::http::deployment::Deployment;
 use crate::storage::cipher::{Cipher, KeyId};
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::settings::DatabaseLocation;
@@ -121,7 +121,7 @@ pub(super) async fn migrate_when_there(
             Err(error) if error.is_transient() && store.name() == "postgres" => {
                 if waiting.is_none() {
                     let address = listening.address;
-                    let begun = NotReady::begin(listening, deployment);
+                    let begun = StartupServer::begin(listening, deployment);
                     waiting = Some(begun.map_err(|cause| StartError::Listen { address, cause })?);
                 }
                 if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {

@@ -10,7 +10,7 @@ use crate::auth::token::Tokens;
 use crate::domain::access::Principal;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::http::limits::{Class, LocalLimits, Subject};
+use crate::http::limits::{LocalLimits, QuotaSubject, RateClass};
 
 /// Socket frames, which spend the same quotas as requests; without limits they spend nothing.
 pub(super) struct FrameLimits(pub(super) Option<Arc<LocalLimits>>);
@@ -18,7 +18,7 @@ pub(super) struct FrameLimits(pub(super) Option<Arc<LocalLimits>>);
 impl FrameQuota for FrameLimits {
     fn spend(&self, user: UserId, now: std::time::Instant) -> Result<(), Duration> {
         let Some(limits) = &self.0 else { return Ok(()) };
-        limits.spend(Class::Frames, Subject::User(user), now).wait().map_or(Ok(()), Err)
+        limits.consume(RateClass::Frames, QuotaSubject::User(user), now).wait().map_or(Ok(()), Err)
     }
 }
 

@@ -1,24 +1,10 @@
-//! What every request handler may use.
+//! The parts of the hub that handlers and middleware use.
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
-use crate::storage::Store;
-use crate::storage::cache::CachedReads;
-use crate::storage::cipher::Cipher;
-use crate::telemetry::Metrics;
-
-use super::middleware::rate_limit::Denials;
-use super::routes::health::Probe;
-use super::idempotency::in_flight::Gate;
-use super::input::BodyBudget;
-use super::limits::LocalLimits;
-use super::middleware::cidr::Network;
-use super::settings::Settings;
-use super::middleware::load_shedding::LogThrottle;
 use crate::auth::activity::Activity;
 use crate::auth::password::Passwords;
 use crate::auth::refresh::RefreshTokens;
@@ -27,120 +13,94 @@ use crate::auth::stream_proof::StreamProofs;
 use crate::auth::throttle::Throttle;
 use crate::auth::token::Tokens;
 use crate::auth::unanswered::UnansweredTickets;
+use crate::storage::Store;
+use crate::storage::cache::CachedReads;
+use crate::storage::cipher::Cipher;
+use crate::telemetry::Metrics;
 
-/// A refusal whose cause is most often a setting is explained in the log once in so long a time at most.
-const EXPLAINED_EVERY: Duration = Duration::from_secs(10);
+use super::deployment::Deployment;
+use super::idempotency::in_flight::InFlightKeys;
+use super::limits::body_budget::BodyBudget;
+use super::limits::denials::Denials;
+use super::limits::local::LocalLimits;
+use super::limits::log_throttle::LogThrottle;
+use super::middleware::cidr::Network;
+use super::readiness::{DatabaseProbe, Readiness};
+use super::settings::Settings;
 
-/// Whether new work should come here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Not all parts run yet.
-    Starting,
-    /// Work is welcome.
-    Ready,
-    /// The hub is going down.
-    Draining,
-}
+/// Shortest time between two explanations in the log of a refusal that is most often caused by a setting.
+const EXPLAIN_EVERY: Duration = Duration::from_secs(10);
 
-/// The present [`Phase`], shared by everybody who asks. Begins as starting.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicU8>);
-
-impl Readiness {
-    /// Enters a phase.
-    pub fn set(&self, phase: Phase) {
-        self.0.store(phase as u8, Ordering::Release);
-    }
-
-    /// The present phase.
-    pub fn get(&self) -> Phase {
-        match self.0.load(Ordering::Acquire) {
-            0 => Phase::Starting,
-            1 => Phase::Ready,
-            _ => Phase::Draining,
-        }
-    }
-}
-
-/// How much the surroundings are to be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deployment {
-    /// The outside world is there: what is meant for operators is for them only, browsers are held to HTTPS.
-    Production,
-    /// Development and staging.
-    Trial,
-}
-
-/// The parts the composition root hands over.
-pub struct Parts {
-    /// For reading what a write or somebody's access depends on.
+/// The parts that the composition root hands over.
+pub struct AppStateParts {
+    /// Reads that a write or somebody's access depends on.
     pub store: Arc<dyn Store>,
-    /// For reading what is only shown.
+    /// Reads that are only shown.
     pub reads: CachedReads,
-    /// The only door to writing.
+    /// The only way to write.
     pub persistence: Persistence,
     /// Signs and checks access tokens and tickets.
     pub tokens: Arc<Tokens>,
     /// Derives and checks refresh tokens.
     pub refresh_tokens: Arc<RefreshTokens>,
-    /// Lets event streams come back.
+    /// Proofs by which event streams come back.
     pub stream_proofs: StreamProofs,
     /// Hashes passwords.
     pub passwords: Arc<Passwords>,
-    /// Which sign-ins were ended.
+    /// Login sessions that were ended.
     pub revocations: Revocations,
-    /// When sign-ins were last seen.
+    /// Times at which login sessions were last used.
     pub activity: Activity,
     /// Fingerprints requests that have an idempotency key.
     pub cipher: Arc<Cipher>,
-    /// Cleans up in the background.
+    /// The background jobs.
     pub jobs: Jobs,
-    /// Counts everything.
+    /// Every metric.
     pub metrics: Metrics,
-    /// Whether new work should come.
+    /// Whether the node takes new work.
     pub readiness: Readiness,
-    /// Where quotas are kept; `None` switches limits off.
+    /// Quotas; `None` switches limits off.
     pub limits: Option<Arc<LocalLimits>>,
-    /// How much the surroundings are to be trusted.
+    /// The surroundings the hub runs in.
     pub deployment: Deployment,
-    /// What an operator decided.
+    /// The settings of the HTTP interface.
     pub settings: Settings,
 }
 
-/// What every request handler may use; one for the whole node, shared by all worker threads.
-pub struct Api {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) reads: CachedReads,
-    pub(super) persistence: Persistence,
-    pub(super) tokens: Arc<Tokens>,
-    pub(super) refresh_tokens: Arc<RefreshTokens>,
-    pub(super) stream_proofs: StreamProofs,
-    pub(super) passwords: Arc<Passwords>,
-    pub(super) revocations: Revocations,
-    pub(super) activity: Activity,
-    pub(super) cipher: Arc<Cipher>,
-    pub(super) jobs: Jobs,
-    pub(super) metrics: Metrics,
-    pub(super) readiness: Readiness,
-    pub(super) limits: Option<Arc<LocalLimits>>,
-    pub(super) denials: Denials,
-    pub(super) shedding: LogThrottle,
-    pub(super) refused_origins: LogThrottle,
-    pub(super) refused_hosts: LogThrottle,
-    pub(super) deployment: Deployment,
-    pub(super) settings: Settings,
-    pub(super) throttle: Mutex<Throttle>,
-    pub(super) unanswered_tickets: UnansweredTickets,
-    pub(super) gate: Gate,
-    pub(super) bodies: BodyBudget,
-    pub(super) probe: Probe,
-    pub(super) trusted_proxies: Vec<Network>,
-    pub(super) ops_networks: Vec<Network>,
+/// The parts every request may use; one for the whole node, shared by all worker threads.
+pub struct AppState {
+    pub(in crate::http) store: Arc<dyn Store>,
+    pub(in crate::http) reads: CachedReads,
+    pub(in crate::http) persistence: Persistence,
+    pub(in crate::http) tokens: Arc<Tokens>,
+    pub(in crate::http) refresh_tokens: Arc<RefreshTokens>,
+    pub(in crate::http) stream_proofs: StreamProofs,
+    pub(in crate::http) passwords: Arc<Passwords>,
+    pub(in crate::http) revocations: Revocations,
+    pub(in crate::http) activity: Activity,
+    pub(in crate::http) cipher: Arc<Cipher>,
+    pub(in crate::http) jobs: Jobs,
+    pub(in crate::http) metrics: Metrics,
+    pub(in crate::http) readiness: Readiness,
+    pub(in crate::http) limits: Option<Arc<LocalLimits>>,
+    pub(in crate::http) denials: Denials,
+    pub(in crate::http) shed_requests: LogThrottle,
+    pub(in crate::http) refused_origins: LogThrottle,
+    pub(in crate::http) refused_hosts: LogThrottle,
+    pub(in crate::http) deployment: Deployment,
+    pub(in crate::http) settings: Settings,
+    pub(in crate::http) login_throttle: Mutex<Throttle>,
+    pub(in crate::http) unanswered_tickets: UnansweredTickets,
+    pub(in crate::http) in_flight_keys: InFlightKeys,
+    pub(in crate::http) body_budget: BodyBudget,
+    pub(in crate::http) database_probe: DatabaseProbe,
+    pub(in crate::http) trusted_proxies: Vec<Network>,
+    pub(in crate::http) ops_networks: Vec<Network>,
 }
 
-impl Api {
+impl AppState {
     /// Puts the parts together; nothing starts.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: AppStateParts) -> Self {
         Self {
             store: parts.store,
             reads: parts.reads,
@@ -160,30 +120,15 @@ impl Api {
             settings: parts.settings,
             limits: parts.limits,
             denials: Denials::default(),
-            shedding: LogThrottle::every(Duration::from_secs(1)),
-            refused_origins: LogThrottle::every(EXPLAINED_EVERY),
-            refused_hosts: LogThrottle::every(EXPLAINED_EVERY),
+            shed_requests: LogThrottle::every(Duration::from_secs(1)),
+            refused_origins: LogThrottle::every(EXPLAIN_EVERY),
+            refused_hosts: LogThrottle::every(EXPLAIN_EVERY),
             deployment: parts.deployment,
-            throttle: Mutex::default(),
+            login_throttle: Mutex::default(),
             unanswered_tickets: UnansweredTickets::default(),
-            gate: Gate::default(),
-            bodies: BodyBudget::default(),
-            probe: Probe::default(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everybody_sees_the_same_phase() {
-        let readiness = Readiness::default();
-        assert_eq!(readiness.get(), Phase::Starting);
-        for phase in [Phase::Ready, Phase::Draining] {
-            readiness.clone().set(phase);
-            assert_eq!(readiness.get(), phase);
+            in_flight_keys: InFlightKeys::default(),
+            body_budget: BodyBudget::default(),
+            database_probe: DatabaseProbe::default(),
         }
     }
 }

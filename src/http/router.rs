@@ -1,39 +1,51 @@
-//! The route table and everything around it.
+//! The applications of the two listeners: routes with their middleware and fallbacks.
+
+use std::sync::LazyLock;
 
 use actix_cors::Cors;
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::http::{Method, header};
 use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App, Error, HttpRequest, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_actix_web::{AppExt, scope};
 
 use crate::protocol::problem::ProblemCode;
 
-use super::response::cache_status::CACHE_STATUS;
-use super::middleware::rate_limit::{guard, is_for_operators};
+use super::app_state::AppState;
+use super::idempotency::key::REPLAYED;
 use super::limits::{RATE_LIMIT, RATE_LIMIT_POLICY};
-use super::middleware::request_log::{ForOperators, REQUEST_ID, observe};
-use super::middleware::origin::{self, explain_refusals};
+use super::middleware::compression::choose_compression;
+use super::middleware::exposure::OpsListener;
+use super::middleware::origin;
+use super::middleware::origin_check::{self, explain_refusals};
+use super::middleware::rate_limit::limit_rate;
+use super::middleware::request_id::REQUEST_ID;
+use super::middleware::request_log::log_request;
+use super::response::cache_status::CACHE_STATUS;
 use super::response::problem::ApiError;
+use super::route_table::RouteTable;
+use super::routes::{self, API, health, welcome};
 use super::settings::ServerSettings;
-use super::sockets::WorkerGate;
-use super::app_state::Api;
-use super::routes::{
-    accounts, admin, businesses, health, invitations, jobs, members, menu, notifications, orders, rooms, sessions,
-    welcome,
-};
-use super::{idempotency, openapi, sockets};
+use super::sockets::WorkerUpgrader;
+use super::{openapi, sockets};
 
-/// How long a browser may remember what another site's page may send, seconds.
+/// Time for which a browser may remember what another site's page may send, seconds.
 const CORS_MAX_AGE: usize = 3600;
+
+/// The facts of the routes of the operators' own listener.
+static OPERATIONS: LazyLock<RouteTable> = LazyLock::new(|| {
+    let mut table = RouteTable::default();
+    health::routes(&mut table);
+    table.below(API, routes::administration);
+    table
+});
 
 /// The whole web application with its middleware, for one worker thread. Sockets by-pass it.
 pub fn application(
-    api: web::Data<Api>,
-    gate: WorkerGate,
+    app: web::Data<AppState>,
+    upgrader: WorkerUpgrader,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -43,14 +55,15 @@ pub fn application(
         InitError = (),
     >,
 > {
-    let cors = cors(&api.settings.server);
-    let foreign_pages = !api.settings.server.allowed_origins.is_empty();
-    let pages = api.settings.docs.enabled;
+    let cors = cors(&app.settings.server);
+    let foreign_pages = !app.settings.server.allowed_origins.is_empty();
+    let pages = app.settings.docs.enabled;
     App::new()
-        .app_data(api)
-        .app_data(gate)
+        .app_data(app)
+        .app_data(upgrader)
+        .app_data(&*routes::TABLE)
         .into_utoipa_app()
-        .configure(documented)
+        .configure(routes::documented)
         .into_app()
         .configure(|config| {
             welcome::pages(config);
@@ -58,18 +71,19 @@ pub fn application(
                 openapi::pages(config);
             }
         })
-        .default_service(web::to(elsewhere))
-        .wrap(from_fn(guard))
+        .default_service(web::to(fallback))
+        .wrap(from_fn(limit_rate))
+        .wrap(from_fn(choose_compression))
         .wrap(Compress::default())
         .wrap(Condition::new(foreign_pages, cors))
         .wrap(from_fn(explain_refusals))
-        .wrap(from_fn(observe))
+        .wrap(from_fn(log_request))
 }
 
-/// What is for operators, for the listener of its own. Whoever reaches it may see how the hub is; what is done here takes
-/// an operator's token. Pages of other sites have no business here.
+/// The application of the operators' own listener. Everybody who reaches it may see how the hub is; administration takes
+/// an operator's token. Pages of other sites may not call it.
 pub fn operations(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -80,53 +94,22 @@ pub fn operations(
     >,
 > {
     App::new()
-        .app_data(api)
-        .app_data(ForOperators)
+        .app_data(app)
+        .app_data(OpsListener)
+        .app_data(&*OPERATIONS)
         .into_utoipa_app()
-        .configure(health::routes)
-        .service(scope("/api/v1").configure(administration))
+        .configure(|config| health::routes(config))
+        .service(scope(API).configure(|config| routes::administration(config)))
         .into_app()
-        .default_service(web::to(nowhere))
-        .wrap(from_fn(guard))
+        .default_service(web::to(fallback))
+        .wrap(from_fn(limit_rate))
+        .wrap(from_fn(choose_compression))
         .wrap(Compress::default())
-        .wrap(from_fn(observe))
+        .wrap(from_fn(log_request))
 }
 
-/// Every route that is in the OpenAPI document.
-pub(super) fn documented(config: &mut ServiceConfig) {
-    health::routes(config);
-    config.service(
-        scope("/api/v1")
-            .configure(accounts::routes)
-            .configure(administration)
-            .configure(businesses::routes)
-            .configure(members::routes)
-            .configure(invitations::routes)
-            .configure(menu::routes)
-            .configure(notifications::routes)
-            .configure(orders::routes)
-            .configure(rooms::routes)
-            .configure(sessions::routes),
-    );
-}
-
-/// Everything below `/api/v1/admin`: on the main listener, or else on that of the operators.
-fn administration(config: &mut ServiceConfig) {
-    admin::routes(config);
-    jobs::routes(config);
-}
-
-/// The operators' own listener says nothing of the rest of the API, whatever the method.
-async fn nowhere(request: HttpRequest) -> Result<&'static str, ApiError> {
-    let path = request.path();
-    if path.starts_with("/api/") && !is_for_operators(path) {
-        return Err(ApiError::not_found());
-    }
-    elsewhere(request).await
-}
-
-/// What no route takes: a path that is none of ours, or a method that is not for this path.
-async fn elsewhere(request: HttpRequest) -> Result<&'static str, ApiError> {
+/// The answer to a request that no route takes: 405 for a method that is not for this path, else 404.
+async fn fallback(request: HttpRequest) -> Result<&'static str, ApiError> {
     if sockets::is_socket(request.path()) {
         // HEAD comes as GET.
         if request.method() == Method::GET {
@@ -135,28 +118,27 @@ async fn elsewhere(request: HttpRequest) -> Result<&'static str, ApiError> {
         return Err(ApiError::new(ProblemCode::MethodNotAllowed, "Sockets are opened by GET.")
             .with_header(ALLOW, HeaderValue::from_static("GET")));
     }
-    let mut methods = openapi::methods_of(request.path());
-    if methods.is_empty() {
-        return Err(ApiError::not_found());
+    let table =
+        request.app_data::<&'static RouteTable>().expect("the routes are mounted together with their table");
+    let routes = table.find(request.path()).ok_or_else(ApiError::not_found)?;
+    let mut methods: Vec<&str> = routes.methods().map(Method::as_str).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
     }
-    if methods.contains(&Method::GET) {
-        methods.push(Method::HEAD);
-    }
-    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
-    let allow = HeaderValue::from_str(&names.join(", ")).expect("methods are header values");
+    let allow = HeaderValue::from_str(&methods.join(", ")).expect("methods are header values");
     Err(ApiError::new(ProblemCode::MethodNotAllowed, "See Allow for those that are.")
         .with_header(ALLOW, allow))
 }
 
-/// What pages of other sites may do: only those of the allowed origins, and with a bearer token only, since there are
-/// no cookies to ride on. So they may send any header: tracers and libraries add their own.
+/// The rights of other sites' pages: only those of the allowed origins, and with a bearer token only, since there are no
+/// cookies to ride on. So they may send any header: tracers and libraries add their own.
 fn cors(settings: &ServerSettings) -> Cors {
     let allowed = settings.allowed_origins.clone();
     Cors::default()
         .allowed_origin_fn(move |origin, _| {
             origin.to_str().is_ok_and(|origin| origin::is_allowed(origin, &allowed))
         })
-        .allowed_methods(origin::METHODS)
+        .allowed_methods(origin_check::METHODS)
         .allow_any_header()
         .expose_headers([
             header::ETAG,
@@ -165,7 +147,7 @@ fn cors(settings: &ServerSettings) -> Cors {
             CACHE_STATUS,
             RATE_LIMIT,
             RATE_LIMIT_POLICY,
-            HeaderName::from_static(idempotency::in_flight::REPLAYED),
+            REPLAYED,
             REQUEST_ID,
         ])
         .max_age(CORS_MAX_AGE)

@@ -1,5 +1,5 @@
-//! What the port answers while the hub waits for its database: that the process lives, that it is not ready, and nothing
-//! else. So a supervisor lets it wait, and a load balancer sends nobody.
+//! The server of the port while the hub waits for its database. It answers that the process lives and is not ready, so
+//! that supervisors let it wait and load balancers send nothing.
 
 use std::io;
 use std::time::Duration;
@@ -20,22 +20,22 @@ use crate::protocol::problem::{Problem, ProblemCode};
 use super::response::problem::{PROBLEM_JSON, to_body};
 use super::middleware::security_headers;
 use super::server::Listening;
-use super::app_state::Deployment;
+use super::deployment::Deployment;
 
-/// How long a request may take to arrive.
+/// Longest time a request may take to arrive.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 
-/// When a client may ask again, seconds.
-const AGAIN_AFTER: &str = "2";
+/// Time after which a client may ask again, seconds.
+const RETRY_AFTER_S: &str = "2";
 
-/// A server on the hub's port that answers for a hub that is starting.
-pub struct NotReady {
+/// A server on the hub's port for the time of its start.
+pub struct StartupServer {
     handle: ServerHandle,
     server: actix_web::rt::task::JoinHandle<io::Result<()>>,
 }
 
-impl NotReady {
-    /// Begins to answer on the listener, which stays as it is for the hub. Has to be called inside an actix system.
+impl StartupServer {
+    /// Starts answering on the listener, which the hub takes over later. Must be called inside an actix system.
     ///
     /// # Errors
     /// When the listener cannot be shared.
@@ -59,10 +59,10 @@ impl NotReady {
         Ok(Self { handle, server: actix_web::rt::spawn(server) })
     }
 
-    /// Answers what is under way and leaves the port to the hub.
+    /// Answers the requests under way and leaves the port to the hub.
     pub async fn end(self) {
         self.handle.stop(true).await;
-        // It was told to end; how it did is of no interest any more.
+        // It was told to end, and there is nobody to tell of an error.
         let _ = self.server.await;
     }
 }
@@ -81,7 +81,7 @@ fn answer(request: &HttpRequest, deployment: Deployment) -> HttpResponse {
             let mut problem = Problem::new(ProblemCode::Unavailable, detail);
             problem.request_id = Uuid::now_v7().to_string();
             HttpResponse::build(StatusCode::SERVICE_UNAVAILABLE)
-                .insert_header((RETRY_AFTER, AGAIN_AFTER))
+                .insert_header((RETRY_AFTER, RETRY_AFTER_S))
                 .insert_header((CONTENT_TYPE, PROBLEM_JSON))
                 .body(to_body(&problem))
         }

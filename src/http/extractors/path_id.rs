@@ -1,4 +1,4 @@
-//! What stands in a path.
+//! Parameters of a path.
 
 use std::future::{Ready, ready};
 
@@ -26,7 +26,7 @@ impl<T: FromText> FromRequest for PathId<T> {
     }
 }
 
-/// What the router leaves encoded, the per cent sign last: decoding it makes new ones.
+/// Codes that the router leaves encoded. The per cent sign is last: decoding it makes new ones.
 const PROTECTED: [(&str, &str); 5] = [("%2F", "/"), ("%2f", "/"), ("%2B", "+"), ("%2b", "+"), ("%25", "%")];
 
 /// A part of the path as text, percent-decoded.

@@ -1,8 +1,8 @@
-//! Requests that make something and may carry an idempotency key, other than orders: what they answer is known before it is made, and
-//! is kept with the key in the same commit (requirement 3.2).
+//! Requests with an optional idempotency key, other than orders. Their response is known before they are executed and is
+//! stored with the key in the same commit (requirement 3.2).
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
@@ -11,46 +11,45 @@ use crate::domain::ids::BusinessId;
 use crate::domain::private::Private;
 use crate::storage::command::{Action, IdempotencyKey, KeptAnswer, Keyed, KeyedRepeat, Outcome};
 
-use super::in_flight::{Passage, REPLAYED, WAIT, key_of, key_reused};
+use super::in_flight::{KeyGuard, WAIT};
+use super::key::{REPLAYED, key_of, key_reused};
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
-
-const REPLAYED_NAME: HeaderName = HeaderName::from_static(REPLAYED);
+use crate::http::app_state::AppState;
 
 /// Keeps fingerprints of these requests apart from everything else that is fingerprinted.
 const MAC_DOMAIN: &str = "idempotent request v1";
 
-/// A request that makes something, and happens once if it has a key.
+/// A request to be executed; with a key, no other request of this node works on that key until it is dropped.
 #[derive(Debug)]
-pub struct Making(Option<(IdempotencyKey, Passage)>);
+pub(in crate::http) struct IdempotentRequest(Option<(IdempotencyKey, KeyGuard)>);
 
-/// What somebody is answered for whom something was made.
+/// The response to a request that succeeds.
 #[derive(Debug)]
-pub struct MadeAnswer {
+pub(in crate::http) struct PreparedResponse {
     /// The HTTP status.
-    pub status: StatusCode,
-    /// JSON.
-    pub body: Private<String>,
+    pub(in crate::http) status: StatusCode,
+    /// The body, JSON.
+    pub(in crate::http) body: Private<String>,
 }
 
-/// What came of a request that makes something.
+/// The result of executing a request.
 #[derive(Debug)]
-pub enum Made {
-    /// It was done now, and came to this.
-    Now(Outcome, MadeAnswer),
-    /// It was done before; this was the answer.
-    Before(MadeAnswer),
+pub(in crate::http) enum Executed {
+    /// Executed now, with its outcome.
+    Now(Outcome, PreparedResponse),
+    /// Executed before; this was the response.
+    Before(PreparedResponse),
 }
 
-impl MadeAnswer {
-    /// An answer to be given.
-    pub fn new(status: StatusCode, view: &impl Serialize) -> Self {
+impl PreparedResponse {
+    /// A response with this body as JSON.
+    pub(in crate::http) fn new(status: StatusCode, view: &impl Serialize) -> Self {
         let body = serde_json::to_string(view).expect("a view is made of texts and numbers");
         Self { status, body: Private(body) }
     }
 
-    /// The answer, with the address of what was made if it has one.
-    pub fn respond(self, address: Option<String>) -> HttpResponse {
+    /// The response, with `Location` if the new resource has an address.
+    pub(in crate::http) fn respond(self, address: Option<String>) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         response.content_type("application/json");
         if let Some(address) = address {
@@ -59,15 +58,15 @@ impl MadeAnswer {
         response.body(self.body.0)
     }
 
-    /// The answer again.
-    pub fn repeat(self, address: Option<String>) -> HttpResponse {
+    /// The response again, marked as a repetition.
+    pub(in crate::http) fn repeat(self, address: Option<String>) -> HttpResponse {
         let mut response = self.respond(address);
-        response.headers_mut().insert(REPLAYED_NAME, HeaderValue::from_static("true"));
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
         response
     }
 
-    /// The id of what was made, if its body has one.
-    pub fn id(&self) -> Option<String> {
+    /// The `id` in the body, if it has one.
+    pub(in crate::http) fn id(&self) -> Option<String> {
         #[derive(Deserialize)]
         struct Identified {
             id: String,
@@ -76,76 +75,74 @@ impl MadeAnswer {
     }
 }
 
-impl From<KeptAnswer> for MadeAnswer {
+impl From<KeptAnswer> for PreparedResponse {
     fn from(kept: KeptAnswer) -> Self {
         let status = StatusCode::from_u16(kept.status).expect("the store keeps statuses that were answered");
         Self { status, body: Private(kept.body) }
     }
 }
 
-/// What is known of a request before anything is made for it.
+/// The result of looking for an earlier request with the same key.
 #[derive(Debug)]
-pub enum Beginning {
-    /// It is to be done.
-    First(Making),
-    /// It was done before; this was the answer.
-    Repeated(MadeAnswer),
+pub(in crate::http) enum KeyCheck {
+    /// None: it is to be executed.
+    New(IdempotentRequest),
+    /// Executed before; this was the response.
+    Repetition(PreparedResponse),
 }
 
-impl Api {
-    /// The same for requests that mean the same, however they are spaced.
-    pub(in crate::http) fn fingerprint(&self, domain: &'static str, request: &impl Serialize) -> String {
-        let canonical = serde_json::to_vec(request).expect("a request is made of texts and numbers");
-        self.cipher.mac(domain, &canonical).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
+/// A fingerprint, the same for requests that mean the same, however they are spaced.
+pub(in crate::http) fn fingerprint(app: &AppState, domain: &'static str, request: &impl Serialize) -> String {
+    let canonical = serde_json::to_vec(request).expect("a request is made of texts and numbers");
+    app.cipher.mac(domain, &canonical).iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
-    /// Looks whether a request with a key was answered before. `route` is its method and path. Of requests with one key one is
-    /// let through at a time.
-    ///
-    /// # Errors
-    /// 422 for a key that is none or belongs to another request, 409 `request_in_flight`.
-    pub(in crate::http) async fn begin_making(
-        &self,
-        who: Principal,
-        request: &HttpRequest,
-        route: &str,
-        body: &impl Serialize,
-    ) -> Result<Beginning, ApiError> {
-        let Some(key) = key_of(request)? else { return Ok(Beginning::First(Making(None))) };
-        let request_mac = self.fingerprint(MAC_DOMAIN, body);
-        let key = IdempotencyKey { scope: format!("{} {route}", who.user), key, request_mac };
-        let passage = self.gate.enter(&key.scope, &key.key, WAIT).await?;
-        match self.store.kept_answer(&key.scope, &key.key).await? {
-            Some(kept) if kept.request_mac == key.request_mac => Ok(Beginning::Repeated(kept.into())),
-            Some(_) => Err(key_reused()),
-            None => Ok(Beginning::First(Making(Some((key, passage))))),
-        }
+/// Looks whether a request with a key was answered before. `route` is its method and path. Of requests with one key one is
+/// let through at a time.
+///
+/// # Errors
+/// 422 for a key that is none or belongs to another request, 409 `request_in_flight`.
+pub(in crate::http) async fn check_key(
+    app: &AppState,
+    who: Principal,
+    request: &HttpRequest,
+    route: &str,
+    body: &impl Serialize,
+) -> Result<KeyCheck, ApiError> {
+    let Some(key) = key_of(request)? else { return Ok(KeyCheck::New(IdempotentRequest(None))) };
+    let request_mac = fingerprint(app, MAC_DOMAIN, body);
+    let key = IdempotencyKey { scope: format!("{} {route}", who.user), key, request_mac };
+    let guard = app.in_flight_keys.enter(&key.scope, &key.key, WAIT).await?;
+    match app.store.kept_answer(&key.scope, &key.key).await? {
+        Some(kept) if kept.request_mac == key.request_mac => Ok(KeyCheck::Repetition(kept.into())),
+        Some(_) => Err(key_reused()),
+        None => Ok(KeyCheck::New(IdempotentRequest(Some((key, guard))))),
     }
+}
 
-    /// Makes something of `business`, which is answered by `answer` if it is made. `bytes` is what the action takes up in memory.
-    ///
-    /// # Errors
-    /// 422 when the key belongs to another request, 503 when it was not made, or nobody knows.
-    pub(in crate::http) async fn make(
-        &self,
-        making: Making,
-        business: BusinessId,
-        bytes: usize,
-        action: Action,
-        answer: MadeAnswer,
-    ) -> Result<Made, ApiError> {
-        let Some((key, _passage)) = making.0 else {
-            let outcome = self.persistence.make(business, bytes, action).await?;
-            return Ok(Made::Now(outcome, answer));
-        };
-        let (status, body) = (answer.status.as_u16(), answer.body.clone());
-        let bytes = bytes + body.0.len();
-        let keyed = Action::Keyed(Box::new(Keyed { key, status, body, action }));
-        let done = self.persistence.make(business, bytes, keyed).await;
-        match done.map_err(|error| ApiError::from(error).of_keyed_request())? {
-            Outcome::Repeated(KeyedRepeat::Answered(kept)) => Ok(Made::Before(kept.into())),
-            Outcome::Repeated(KeyedRepeat::KeyReused) => Err(key_reused()),
-            outcome => Ok(Made::Now(outcome, answer)),
-        }
+/// Executes an action of `business`, whose response is `response` if it succeeds. `bytes` is the memory the action takes.
+///
+/// # Errors
+/// 422 when the key belongs to another request, 503 when it was not executed, or that is not known.
+pub(in crate::http) async fn execute(
+    app: &AppState,
+    request: IdempotentRequest,
+    business: BusinessId,
+    bytes: usize,
+    action: Action,
+    response: PreparedResponse,
+) -> Result<Executed, ApiError> {
+    let Some((key, _guard)) = request.0 else {
+        let outcome = app.persistence.make(business, bytes, action).await?;
+        return Ok(Executed::Now(outcome, response));
+    };
+    let (status, body) = (response.status.as_u16(), response.body.clone());
+    let bytes = bytes + body.0.len();
+    let keyed = Action::Keyed(Box::new(Keyed { key, status, body, action }));
+    let done = app.persistence.make(business, bytes, keyed).await;
+    match done.map_err(|error| ApiError::from(error).of_keyed_request())? {
+        Outcome::Repeated(KeyedRepeat::Answered(kept)) => Ok(Executed::Before(kept.into())),
+        Outcome::Repeated(KeyedRepeat::KeyReused) => Err(key_reused()),
+        outcome => Ok(Executed::Now(outcome, response)),
     }
 }

@@ -1,4 +1,4 @@
-//! Ranges of addresses, for deciding whose `X-Forwarded-For` is believed.
+//! Ranges of addresses, such as those of trusted proxies.
 
 use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,20 +1,33 @@
-//! Whose connection it is, seen through the proxies that are trusted.
+//! The address of the client, seen through trusted proxies.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::http::header::{
     FORWARDED, HeaderMap, HeaderName, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO,
 };
+use actix_web::{HttpMessage as _, HttpRequest};
+
+use crate::domain::address::AddressBlock;
 
 use super::cidr::Network;
 
-/// Nobody's: what a trusted proxy could not name is not the proxy itself, which may see more than others.
+/// The address of a client that a trusted proxy could not name. It is not the proxy's, which may see more than others.
 pub(in crate::http) const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// Some proxies say in this field alone who asks.
+/// The only field in which some proxies name the client.
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Whether what `address` says of others is believed.
+/// The client's address, kept with the request.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::http) struct ClientAddress(pub(in crate::http) IpAddr);
+
+/// The block of the client's address, by which all limits count.
+pub(in crate::http) fn address_block(request: &HttpRequest) -> AddressBlock {
+    let known = request.extensions().get::<ClientAddress>().map(|client| client.0);
+    AddressBlock::of(known.unwrap_or(UNKNOWN))
+}
+
+/// Whether the fields that `address` adds about its client are believed.
 pub(in crate::http) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| network.contains(address))
 }

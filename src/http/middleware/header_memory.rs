@@ -1,16 +1,16 @@
-//! The head of a request holds on to no more memory than it needs.
+//! Bounded memory for the header fields of a request.
 
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use bytes::BytesMut;
 
-/// As many fields fit into a table of 16 places; programs send fewer, browsers sometimes more.
-const ROOM: usize = 14;
+/// Fields that fit into a table of 16 places; programs send fewer, browsers sometimes more.
+const FIELDS: usize = 14;
 
 /// Gives the fields values of their own, all in one allocation, and a table that fits them.
 ///
 /// As they come, the values are windows into the connection's read buffer of 8 KiB, and the table of a new head takes
-/// 7 KiB. Each worker keeps up to 128 finished requests to use them again, as they are: the most that were ever under
-/// way at once. Those at the bottom of the pile are hardly ever taken up, and would keep 15 KiB each until the end.
+/// 7 KiB. Each worker keeps up to 128 finished requests for reuse, as they are: the most that were ever under way at once.
+/// Those at the bottom of its stack are hardly ever reused, and would keep 15 KiB each until the end.
 pub(in crate::http) fn own_headers(headers: &mut HeaderMap) {
     let mut text = BytesMut::with_capacity(headers.iter().map(|(_, value)| value.len()).sum());
     headers.retain(|_, value| {
@@ -21,8 +21,8 @@ pub(in crate::http) fn own_headers(headers: &mut HeaderMap) {
         }
         true
     });
-    if headers.capacity() > ROOM && headers.len_keys() <= ROOM {
-        let mut fitting = HeaderMap::with_capacity(ROOM);
+    if headers.capacity() > FIELDS && headers.len_keys() <= FIELDS {
+        let mut fitting = HeaderMap::with_capacity(FIELDS);
         headers.iter().for_each(|(name, value)| fitting.append(name.clone(), value.clone()));
         *headers = fitting;
     }
@@ -67,15 +67,15 @@ mod tests {
     fn a_table_is_as_large_as_its_fields_need() {
         let mut headers = HeaderMap::with_capacity(16);
         own_headers(&mut headers);
-        assert_eq!(headers.capacity(), ROOM);
+        assert_eq!(headers.capacity(), FIELDS);
         let name = |number: usize| HeaderName::try_from(format!("x-{number}")).unwrap();
-        (0..ROOM).for_each(|number| headers.append(name(number), HeaderValue::from(number)));
-        assert_eq!(headers.capacity(), ROOM, "grows for what it was made for");
+        (0..FIELDS).for_each(|number| headers.append(name(number), HeaderValue::from(number)));
+        assert_eq!(headers.capacity(), FIELDS, "grows for what it was made for");
         own_headers(&mut headers);
-        assert_eq!(headers.len(), ROOM);
-        headers.append(name(ROOM), HeaderValue::from(ROOM));
+        assert_eq!(headers.len(), FIELDS);
+        headers.append(name(FIELDS), HeaderValue::from(FIELDS));
         own_headers(&mut headers);
-        assert_eq!(headers.len(), ROOM + 1);
+        assert_eq!(headers.len(), FIELDS + 1);
         assert_eq!(headers.get("x-14").unwrap(), "14");
     }
 }

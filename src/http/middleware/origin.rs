@@ -1,27 +1,9 @@
-//! Origins of browser pages: which of them may call the API and open sockets, and how the others are told.
+//! Origins of browser pages, and which of them are allowed.
 
-use std::time::Instant;
+use super::requested_host::{Authority, RequestedHost};
 
-use actix_http::RequestHead;
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
-use actix_web::http::header;
-use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError as _, web};
-
-use crate::protocol::problem::ProblemCode;
-
-use super::requested_host::{Authority, RequestedHost, requested_host};
-use super::client_address;
-use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
-
-/// What pages of other sites may do.
-pub(in crate::http) const METHODS: [Method; 4] = [Method::GET, Method::POST, Method::PATCH, Method::DELETE];
-
-/// What is shown of a name that somebody sent, bytes.
-const SHOWN: usize = 100;
+/// Longest part of a name from outside that is shown, characters.
+const MAX_SHOWN: usize = 100;
 
 /// Whether a text is an origin as browsers send it: a scheme and an authority, in lower case, and nothing after (RFC
 /// 6454 §6.2). Pages of apps have schemes of their own, such as `capacitor://localhost`.
@@ -52,8 +34,8 @@ pub(in crate::http) fn is_allowed(origin: &str, allowed: &[String]) -> bool {
     allowed.iter().any(|known| is_same(known, origin))
 }
 
-/// Whether an origin is the hub's own, by the name it was asked by.
-fn is_same_origin(origin: &str, asked: &RequestedHost<'_>) -> bool {
+/// Whether an origin is the hub's own, by the host that was asked for.
+pub(super) fn is_same_origin(origin: &str, asked: &RequestedHost<'_>) -> bool {
     let (Some((scheme, authority)), Some(name)) = (origin.split_once("://"), asked.authority) else {
         return false;
     };
@@ -62,98 +44,11 @@ fn is_same_origin(origin: &str, asked: &RequestedHost<'_>) -> bool {
     Authority::of(authority).is_same(&Authority::of(name), &[scheme, spoken])
 }
 
-/// The beginning of a name that somebody sent, without what is no plain character.
-pub(in crate::http) fn shown(name: &str) -> String {
+/// The beginning of a name from outside, each other character than visible ASCII replaced by `?`.
+pub(in crate::http) fn printable(name: &str) -> String {
     let plain: String =
-        name.chars().take(SHOWN).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
-    if name.chars().nth(SHOWN).is_some() { plain + "…" } else { plain }
-}
-
-impl Api {
-    /// Whether pages of an origin may call this hub from elsewhere.
-    pub(in crate::http) fn allows_origin(&self, origin: &str) -> bool {
-        is_allowed(origin, &self.settings.server.allowed_origins)
-    }
-
-    /// Refuses browser pages that are neither this hub's own nor of an allowed origin. Programs send no `Origin`.
-    ///
-    /// # Errors
-    /// 403, which names the origin, the name this hub was asked by and the setting.
-    pub(in crate::http) fn check_origin(&self, head: &RequestHead) -> Result<(), ApiError> {
-        let Some(origin) = head.headers().get(header::ORIGIN) else { return Ok(()) };
-        let origin = origin.to_str().unwrap_or_default();
-        let asked = self.requested_host(head);
-        if self.allows_origin(origin) || is_same_origin(origin, &asked) {
-            return Ok(());
-        }
-        Err(self.refuse_origin(origin, &asked))
-    }
-
-    /// The name and scheme a request asks by.
-    pub(in crate::http) fn requested_host<'a>(&self, head: &'a RequestHead) -> RequestedHost<'a> {
-        let peer = head.peer_addr.map_or(client_address::UNKNOWN, |peer| peer.ip());
-        requested_host(&head.uri, head.headers(), peer, &self.trusted_proxies)
-    }
-
-    fn refuse_origin(&self, origin: &str, asked: &RequestedHost<'_>) -> ApiError {
-        self.metrics.security_events_total.with_label_values(&["origin_refused"]).inc();
-        let (origin, host) = (shown(origin), shown(asked.authority.unwrap_or_default()));
-        if let Some((refused, _)) = self.refused_origins.count(Instant::now()) {
-            tracing::warn!(
-                origin,
-                host,
-                refused,
-                "pages were refused: their origin is neither this host nor in server.allowed_origins"
-            );
-        }
-        let detail = if origin == "null" {
-            "The page has no origin of its own (null: a file, or a frame in a sandbox), and anybody can make such a page. \
-             Serve it by a scheme and host, and name those in server.allowed_origins."
-                .to_owned()
-        } else {
-            format!(
-                "The origin {origin} is neither this hub's own, which was asked for as {host}, nor in \
-                 server.allowed_origins. Name it there; or, if the page is this hub's own, let the proxy in between pass \
-                 the host on (nginx: proxy_set_header Host $http_host)."
-            )
-        };
-        ApiError::new(ProblemCode::OriginRefused, detail)
-    }
-}
-
-/// Whether a browser asks what a page of another site may do.
-fn is_preflight(request: &ServiceRequest) -> bool {
-    let has = |name| request.headers().contains_key(name);
-    request.method() == Method::OPTIONS && has(header::ORIGIN) && has(header::ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-/// A layer outside of CORS, which only grants: says why a preflight is refused.
-pub(in crate::http) async fn explain_refusals(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
-    if is_preflight(&request) {
-        let api = request
-            .app_data::<web::Data<Api>>()
-            .expect("the routes are mounted together with their state")
-            .clone();
-        if let Err(error) = check_preflight(&api, &request) {
-            return Ok(request.into_response(error.error_response()));
-        }
-    }
-    Ok(next.call(request).await?.map_into_boxed_body())
-}
-
-fn check_preflight(api: &Api, request: &ServiceRequest) -> Result<(), ApiError> {
-    api.check_origin(request.request().head())?;
-    let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let wanted = wanted.and_then(|method| method.to_str().ok()).unwrap_or_default();
-    if METHODS.iter().all(|method| method.as_str() != wanted) {
-        let known = METHODS.map(|method| method.to_string()).join(", ");
-        let detail = format!("Pages may use {known}, and not {}.", shown(wanted));
-        return Err(ApiError::new(ProblemCode::MethodNotAllowed, detail));
-    }
-    Ok(())
+        name.chars().take(MAX_SHOWN).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect();
+    if name.chars().nth(MAX_SHOWN).is_some() { plain + "…" } else { plain }
 }
 
 /// The value of `Origin` among the lines of a head that could not be read as a whole.
@@ -250,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_a_name_is_short_and_plain() {
-        assert_eq!(shown("https://a\u{7}b"), "https://a?b");
-        assert_eq!(shown(&"x".repeat(200)).chars().count(), SHOWN + 1);
+        assert_eq!(printable("https://a\u{7}b"), "https://a?b");
+        assert_eq!(printable(&"x".repeat(200)).chars().count(), MAX_SHOWN + 1);
     }
 }

@@ -1,333 +1,239 @@
-//! What stands before every route: limits by class, what only operators may see, the count of denials, and what of
-//! an answer is worth compressing.
+//! The innermost layer: the checks before every route, and the quota that a request consumes.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, TRANSFER_ENCODING,
-};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _, web};
-use futures_util::StreamExt as _;
-use serde::Deserialize;
+use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
 
 use crate::domain::access::Principal;
-use crate::domain::address::AddressBlock;
-use crate::domain::quota::{Decision, Window};
 use crate::domain::time::Timestamp;
-
-use super::client_address;
-use crate::http::connection::awaits_continue;
-use crate::http::extractors::signed_in::{self, Audience as _, Orderers};
-use crate::http::limits::{Class, Key, RATE_LIMIT, Rate, Spent, Subject, rate_of};
-use super::request_log::ForOperators;
+use crate::http::app_state::AppState;
+use crate::http::extractors::audience::{Audience as _, CanPlaceOrders};
+use crate::http::extractors::signed_in::checked_token;
+use crate::http::extractors::stream_caller::ticket_holder;
+use crate::http::limits::consume::{check, consume, refusal};
+use crate::http::limits::{QuotaStatus, QuotaSubject, RATE_LIMIT, Rate, RateClass};
 use crate::http::response::problem::ApiError;
-use crate::http::routes::rooms::LAST_EVENT_ID;
-use super::load_shedding::Shed;
-use crate::http::app_state::{Api, Deployment};
-use crate::domain::quota::table::{Bounds, Table};
+use crate::http::route_table::{Exposure, RouteTable};
 
-/// Smaller bodies would grow or hardly shrink.
-const WORTH_COMPRESSING: u64 = 1024;
+use super::client_address::address_block;
+use super::drain_body::refuse;
+use super::exposure::{OpsListener, is_hidden};
+use super::load_shedding::{Shed, check_load};
+use super::trusted_hosts::check_host;
 
-/// Denials in a minute by one user or address beyond which they count as a burst: more than a person clicks.
-const DENIALS_A_MINUTE: u32 = 20;
-
-/// Users and addresses whose denials are counted at once, 2.5 MiB at most.
-const DENIED: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
-
-/// The body of a refused request is read and dropped up to this size, more than nearly any order has.
-const SWALLOWED: usize = 16 * 1024;
-
-/// How long the body of a refused request may take to arrive.
-const SWALLOWED_WITHIN: Duration = Duration::from_secs(1);
-
-/// The client's address, for whoever handles the request.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::http) struct ClientAddress(pub(in crate::http) IpAddr);
-
-/// Where a request comes from, as far as limits care.
-pub(in crate::http) fn block_of(request: &HttpRequest) -> AddressBlock {
-    let known = request.extensions().get::<ClientAddress>().map(|client| client.0);
-    AddressBlock::of(known.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
-}
-
-/// Denials of late, for telling bursts of them.
-#[derive(Debug)]
-pub(in crate::http) struct Denials {
-    began: Instant,
-    table: Mutex<Table<Key>>,
-}
-
-impl Default for Denials {
-    fn default() -> Self {
-        let quota = Window::new(DENIALS_A_MINUTE, Duration::from_secs(60)).into();
-        Self { began: Instant::now(), table: Mutex::new(Table::new(quota, DENIED)) }
-    }
-}
-
-impl Api {
-    /// Counts that somebody was denied something, and whether it was one time too many.
-    pub(in crate::http) fn denied(&self, subject: Subject) {
-        let events = &self.metrics.security_events_total;
-        events.with_label_values(&["access_denied"]).inc();
-        let mut denials = self.denials.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Decision::Refused { .. }, _) = denials.spend(subject.owner(), self.denials.began.elapsed()) {
-            events.with_label_values(&["access_denied_burst"]).inc();
-        }
-    }
-
-    /// Whether a request is answered as though there were no such route, whoever asks.
-    fn hides(&self, path: &str, request: &ServiceRequest) -> bool {
-        if !is_for_operators(path) || request.app_data::<ForOperators>().is_some() {
-            return false;
-        }
-        if self.settings.ops.address().is_some() {
-            return true;
-        }
-        let client = request.extensions().get::<ClientAddress>().map(|client| client.0);
-        is_told_unasked(path) && !client.is_some_and(|client| self.is_inside(client, request.headers()))
-    }
-
-    /// Whether a client may see what is told without a sign-in.
-    fn is_inside(&self, client: IpAddr, headers: &HeaderMap) -> bool {
-        // A proxy on this machine that is not trusted speaks for the whole world.
-        let from_here = client.is_loopback() && !client_address::is_forwarded(headers);
-        self.deployment != Deployment::Production
-            || from_here
-            || client_address::is_trusted(client, &self.ops_networks)
-    }
-}
-
-/// Who asks, as far as quotas care.
+/// The caller, as far as quotas care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asking {
-    /// Nobody that is known.
+enum Caller {
+    /// Neither a token nor a ticket that is valid.
     Unknown,
-    /// Somebody signed in, or the holder of a ticket.
+    /// Signed in, or the holder of a ticket.
     Known(Principal),
-    /// Somebody signed in whose role may place orders.
-    Orderer(Principal),
+    /// Signed in with a role that may place orders.
+    MayPlaceOrders(Principal),
 }
 
-/// What was consumed before the body of a refresh was read, for whoever reads it to give back.
+/// The quota consumed before the body of a refresh was read, for the handler to give back.
 #[derive(Clone, Debug)]
-pub(in crate::http) struct BeforeBody(pub(in crate::http) Option<Spent>);
+pub(in crate::http) struct Deposit(pub(in crate::http) Option<QuotaStatus>);
 
-/// Which quota a request spends before it is handled.
+/// The quota a request consumes before it is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Due {
+enum Charge {
     /// This one.
-    Now(Class, Subject),
+    Now(RateClass, QuotaSubject),
     /// This one, and the handler gives it back where another turns out to be due.
-    Deposit(Class, Subject),
-    /// The handler spends an order, or a request for a repetition; refused here is who has nothing left for either.
+    Deposit(RateClass, QuotaSubject),
+    /// None: the handler consumes an order, or a request for a repetition. Refused here is a caller who has nothing left
+    /// of either.
     Order(Principal),
 }
 
-fn due(method: &Method, path: &str, asking: Asking, client: Subject) -> Due {
-    let caller = match asking {
-        Asking::Known(who) | Asking::Orderer(who) => Due::Now(Class::Api, who.into()),
-        Asking::Unknown => Due::Now(Class::Public, client),
+fn charge_of(rate: Rate, caller: Caller, client: QuotaSubject) -> Charge {
+    let own = match caller {
+        Caller::Known(who) | Caller::MayPlaceOrders(who) => Charge::Now(RateClass::Api, who.into()),
+        Caller::Unknown => Charge::Now(RateClass::Public, client),
     };
-    match (rate_of(method, path), asking) {
-        (Rate::Auth, _) => Due::Now(Class::Auth, client),
-        (Rate::Health, _) => Due::Now(Class::Health, client),
-        (Rate::Refresh, _) => Due::Deposit(Class::Public, client),
-        (Rate::Order, Asking::Orderer(who)) => Due::Order(who),
-        (Rate::Move, Asking::Known(who) | Asking::Orderer(who)) => Due::Now(Class::Moves, who.into()),
-        (Rate::Move | Rate::Order | Rate::Caller, _) => caller,
+    match (rate, caller) {
+        (Rate::Auth, _) => Charge::Now(RateClass::Auth, client),
+        (Rate::Health, _) => Charge::Now(RateClass::Health, client),
+        (Rate::Refresh, _) => Charge::Deposit(RateClass::Public, client),
+        (Rate::Order, Caller::MayPlaceOrders(who)) => Charge::Order(who),
+        (Rate::Move, Caller::Known(who) | Caller::MayPlaceOrders(who)) => {
+            Charge::Now(RateClass::Moves, who.into())
+        }
+        (Rate::Move | Rate::Order | Rate::Caller, _) => own,
     }
 }
 
-impl Api {
-    /// Spends what is due before a request is handled.
-    async fn charge(&self, request: &ServiceRequest, due: Due) -> Result<Option<Spent>, ApiError> {
-        match due {
-            Due::Now(class, subject) => self.spend(class, subject).await,
-            Due::Deposit(class, subject) => {
-                let deposit = self.spend(class, subject).await?;
-                request.extensions_mut().insert(BeforeBody(deposit));
-                Ok(None)
-            }
-            Due::Order(who) => {
-                let order = self.check_quota(Class::Orders, Subject::User(who.user)).await;
-                match order {
-                    Some(refused) if self.check_quota(Class::Api, who.into()).await.is_some() => {
-                        Err(self.refusal(refused))
-                    }
-                    _ => Ok(None),
+/// Consumes what is due before a request is handled.
+async fn charge(
+    app: &AppState,
+    request: &ServiceRequest,
+    charge: Charge,
+) -> Result<Option<QuotaStatus>, ApiError> {
+    match charge {
+        Charge::Now(class, subject) => consume(app, class, subject).await,
+        Charge::Deposit(class, subject) => {
+            let deposit = consume(app, class, subject).await?;
+            request.extensions_mut().insert(Deposit(deposit));
+            Ok(None)
+        }
+        Charge::Order(who) => {
+            let order = check(app, RateClass::Orders, QuotaSubject::User(who.user)).await;
+            match order {
+                Some(refused) if check(app, RateClass::Api, who.into()).await.is_some() => {
+                    Err(refusal(app, refused))
                 }
+                _ => Ok(None),
             }
         }
     }
 }
 
-/// Whose one-time ticket opens a stream, so that a shop behind one address is not limited as one client. Whether the
-/// ticket was used before, and may be used again by a stream that comes back, is found where it is redeemed.
-fn ticket_holder(request: &HttpRequest, api: &Api) -> Option<Principal> {
-    #[derive(Deserialize)]
-    struct Ticket {
-        ticket: String,
-    }
-    let query = web::Query::<Ticket>::from_query(request.query_string()).ok()?;
-    let now = Timestamp::now();
-    let claims = if request.headers().contains_key(LAST_EVENT_ID) {
-        api.tokens.verify_old_ticket(&query.ticket, now)
-    } else {
-        api.tokens.verify_ticket(&query.ticket, now)
-    };
-    claims.ok().map(|claims| claims.principal)
+/// The facts of the route that a request is for.
+#[derive(Clone, Copy)]
+struct Target {
+    rate: Rate,
+    exposure: Exposure,
+    sheds: bool,
+    /// Whether only a trusted host name leads to it.
+    has_trusted_host: bool,
 }
 
-/// Answers in the place of a route. The body is read all the same: with one left unread the connection is closed, and to
-/// make a new one costs both sides more than all the rest of a refusal.
-async fn refuse(mut request: ServiceRequest, error: ApiError) -> ServiceResponse<BoxBody> {
-    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let is_large = declared.is_some_and(|length: usize| length > SWALLOWED)
-        || request.headers().contains_key(TRANSFER_ENCODING);
-    if is_large || awaits_continue(request.request()) {
-        return request.into_response(error.error_response());
-    }
-    let mut payload = request.take_payload();
-    let swallow = async {
-        let mut left = SWALLOWED;
-        while let Some(Ok(chunk)) = payload.next().await {
-            match left.checked_sub(chunk.len()) {
-                Some(rest) => left = rest,
-                None => break,
-            }
+impl Target {
+    fn of(request: &ServiceRequest) -> Self {
+        let table = request
+            .app_data::<&'static RouteTable>()
+            .expect("the routes are mounted together with their table");
+        let is_main = request.app_data::<OpsListener>().is_none();
+        let method = request.method();
+        // As the router reads it: a path that is percent-encoded by choice leads to the same route.
+        match table.find(request.match_info().as_str()) {
+            Some(routes) => Self {
+                rate: routes.rate(method),
+                exposure: routes.exposure(),
+                sheds: routes.by(method).is_some_and(|facts| facts.sheds),
+                has_trusted_host: is_main && !routes.any_host(),
+            },
+            None => Self {
+                rate: Rate::Caller,
+                exposure: Exposure::Public,
+                sheds: false,
+                has_trusted_host: is_main,
+            },
         }
-    };
-    // Whoever takes longer, or sends more, is cut off.
-    let _ = tokio::time::timeout(SWALLOWED_WITHIN, swallow).await;
-    request.into_response(error.error_response())
+    }
 }
 
-fn is_new_order(method: &Method, path: &str) -> bool {
-    method == Method::POST && path == "/api/v1/orders"
-}
-
-/// What moves to the operators' own listener, where there is one.
-pub(in crate::http) fn is_for_operators(path: &str) -> bool {
-    is_told_unasked(path) || path == "/api/v1/admin" || path.starts_with("/api/v1/admin/")
-}
-
-/// What is for operators and asks nobody who they are.
-fn is_told_unasked(path: &str) -> bool {
-    matches!(path, "/metrics" | "/health/metrics" | "/health/detailed")
-}
-
-/// The innermost layer.
-pub(in crate::http) async fn guard(
+/// Refuses requests for hosts that are not trusted and callers without quota, sheds orders under overload, hides
+/// operators' routes and counts denials.
+pub(in crate::http) async fn limit_rate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let api = request
-        .app_data::<web::Data<Api>>()
+    let app = request
+        .app_data::<web::Data<AppState>>()
         .expect("the routes are mounted together with their state")
         .clone();
+    let target = Target::of(&request);
     // Inside of CORS, so that a page can read why it was refused.
-    if request.app_data::<ForOperators>().is_none()
-        && let Err(misdirected) = api.check_host(request.request().head())
+    if target.has_trusted_host
+        && let Err(misdirected) = check_host(&app, request.request().head())
     {
         return Ok(refuse(request, misdirected).await);
     }
-    let client = Subject::Address(block_of(request.request()));
-    // As the router reads it: what is percent-encoded by choice leads to the same route.
-    let path = request.match_info().as_str().to_owned();
-    // Before anything is done for it: most of what a refusal costs is found out for nothing.
-    if is_new_order(request.method(), &path)
-        && let Err(overloaded) = api.persistence.takes_new_work()
+    if target.sheds
+        && let Err(overloaded) = check_load(&app)
     {
-        api.metrics.order_creation_errors_total.inc();
-        let mut response = refuse(request, overloaded.into()).await;
+        let mut response = refuse(request, overloaded).await;
         response.response_mut().extensions_mut().insert(Shed);
         return Ok(response);
     }
-    let shown = signed_in::shown(request.request(), &api);
-    let claims = shown.as_ref().and_then(|shown| shown.as_ref().ok());
-    if let Some(claims) = claims {
-        api.activity.used(claims, Timestamp::now());
-    }
-    let who = claims.map(|claims| claims.principal).or_else(|| ticket_holder(request.request(), &api));
-    let asking = match (who, claims) {
-        (Some(who), Some(_)) if Orderers::ROLES.contains(&who.role) => Asking::Orderer(who),
-        (Some(who), _) => Asking::Known(who),
-        (None, _) => Asking::Unknown,
-    };
-    // What is hidden spends what a path that is none of ours spends, or it could be told from one.
-    let hidden = api.hides(&path, &request);
-    let due = due(request.method(), if hidden { "" } else { &path }, asking, client);
-    let spent = match api.charge(&request, due).await {
-        Ok(spent) => spent,
+    let client = QuotaSubject::Address(address_block(request.request()));
+    let (who, caller) = identify(&app, &request);
+    // Hidden routes cost the same quota as unknown ones; otherwise the quota would reveal them.
+    let hidden = is_hidden(&app, target.exposure, &request);
+    let due = charge_of(if hidden { Rate::Caller } else { target.rate }, caller, client);
+    let status = match charge(&app, &request, due).await {
+        Ok(status) => status,
         Err(error) => return Ok(refuse(request, error).await),
     };
-    let mut response = if hidden {
+    let response = if hidden {
         request.into_response(ApiError::not_found().error_response())
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    let status = response.status();
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        api.denied(who.map_or(client, Subject::from));
+    if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        app.denials.record(&app.metrics, who.map_or(client, QuotaSubject::from));
     }
-    // A deposit that nobody gave back was the price.
-    let deposit = || response.request().extensions_mut().remove::<BeforeBody>().and_then(|deposit| deposit.0);
-    let spent = spent.or_else(deposit);
-    if let Some(spent) = spent.filter(|_| !response.headers().contains_key(RATE_LIMIT)) {
-        spent.tell(response.headers_mut());
-    }
-    if !is_worth_compressing(&response) {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
-    }
-    Ok(response)
+    Ok(with_status(response, status))
 }
 
-/// Refusals get their bodies after this, streams have to flow, and what is small stays as it is.
-fn is_worth_compressing(response: &ServiceResponse<BoxBody>) -> bool {
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let small =
-        matches!(response.response().body().size(), BodySize::None | BodySize::Sized(..WORTH_COMPRESSING));
-    let refused = response.status().is_client_error() || response.status().is_server_error();
-    !(small || refused || kind.starts_with("text/event-stream"))
-        || response.headers().contains_key(CONTENT_ENCODING)
+/// The principal behind a request, by token or else by ticket, and what it is for quotas.
+fn identify(app: &AppState, request: &ServiceRequest) -> (Option<Principal>, Caller) {
+    let checked = checked_token(request.request(), app);
+    let claims = checked.as_ref().and_then(|checked| checked.as_ref().ok());
+    if let Some(claims) = claims {
+        app.activity.used(claims, Timestamp::now());
+    }
+    let who = claims.map(|claims| claims.principal).or_else(|| ticket_holder(request.request(), app));
+    let caller = match (who, claims) {
+        (Some(who), Some(_)) if CanPlaceOrders::ROLES.contains(&who.role) => Caller::MayPlaceOrders(who),
+        (Some(who), _) => Caller::Known(who),
+        (None, _) => Caller::Unknown,
+    };
+    (who, caller)
+}
+
+/// Puts the header fields of a quota on an answer that has none yet. A deposit that nobody gave back was the price.
+fn with_status(
+    mut response: ServiceResponse<BoxBody>,
+    status: Option<QuotaStatus>,
+) -> ServiceResponse<BoxBody> {
+    let deposit = || response.request().extensions_mut().remove::<Deposit>().and_then(|deposit| deposit.0);
+    let status = status.or_else(deposit);
+    if let Some(status) = status.filter(|_| !response.headers().contains_key(RATE_LIMIT)) {
+        status.write_to(response.headers_mut());
+    }
+    response
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use crate::domain::access::Role;
+    use crate::domain::address::AddressBlock;
+    use crate::domain::ids::{SessionId, UserId};
+
     use super::*;
 
     #[test]
     fn each_route_spends_one_quota_of_the_sign_in_or_else_of_the_address() {
-        use crate::domain::access::Role;
-        use crate::domain::ids::{SessionId, UserId};
         let who =
             Principal { user: UserId::generate(), session: SessionId::generate(), role: Role::Customer };
-        let client = Subject::Address(AddressBlock::of(IpAddr::V4(Ipv4Addr::LOCALHOST)));
-        let spends = |method, path, asking| due(&method, path, asking, client);
-        let (api, public) = (Due::Now(Class::Api, who.into()), Due::Now(Class::Public, client));
-        for asking in [Asking::Unknown, Asking::Known(who), Asking::Orderer(who)] {
-            let login = spends(Method::POST, "/api/v1/auth/login", asking);
-            assert_eq!(login, Due::Now(Class::Auth, client), "also of those signed in");
-            let refresh = spends(Method::POST, "/api/v1/auth/refresh", asking);
-            assert_eq!(refresh, Due::Deposit(Class::Public, client), "the family pays once it is known");
-            assert_eq!(spends(Method::GET, "/health/live", asking), Due::Now(Class::Health, client));
+        let client = QuotaSubject::Address(AddressBlock::of(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let spends = |rate, caller| charge_of(rate, caller, client);
+        let (api, public) =
+            (Charge::Now(RateClass::Api, who.into()), Charge::Now(RateClass::Public, client));
+        for caller in [Caller::Unknown, Caller::Known(who), Caller::MayPlaceOrders(who)] {
+            let login = spends(Rate::Auth, caller);
+            assert_eq!(login, Charge::Now(RateClass::Auth, client), "also of those signed in");
+            let refresh = spends(Rate::Refresh, caller);
+            let deposit = Charge::Deposit(RateClass::Public, client);
+            assert_eq!(refresh, deposit, "the family pays once it is known");
+            assert_eq!(spends(Rate::Health, caller), Charge::Now(RateClass::Health, client));
         }
-        let order = |asking| spends(Method::POST, "/api/v1/orders", asking);
-        assert_eq!(order(Asking::Orderer(who)), Due::Order(who), "spent where replays are known");
-        assert_eq!(order(Asking::Known(who)), api, "it will be refused");
-        assert_eq!(order(Asking::Unknown), public);
-        let accept = |asking| spends(Method::PATCH, "/api/v1/orders/ord_1/status", asking);
-        assert_eq!(accept(Asking::Orderer(who)), Due::Now(Class::Moves, who.into()));
-        assert_eq!(accept(Asking::Unknown), public);
-        assert_eq!(spends(Method::GET, "/api/v1/orders", Asking::Orderer(who)), api);
-        assert_eq!(spends(Method::GET, "/health/elsewhere", Asking::Unknown), public);
-        assert_eq!(spends(Method::GET, "/docs/", Asking::Unknown), public);
+        let order = |caller| spends(Rate::Order, caller);
+        assert_eq!(order(Caller::MayPlaceOrders(who)), Charge::Order(who), "spent where replays are known");
+        assert_eq!(order(Caller::Known(who)), api, "it will be refused");
+        assert_eq!(order(Caller::Unknown), public);
+        let accept = |caller| spends(Rate::Move, caller);
+        assert_eq!(accept(Caller::MayPlaceOrders(who)), Charge::Now(RateClass::Moves, who.into()));
+        assert_eq!(accept(Caller::Unknown), public);
+        assert_eq!(spends(Rate::Caller, Caller::MayPlaceOrders(who)), api);
+        assert_eq!(spends(Rate::Caller, Caller::Unknown), public);
     }
 }

@@ -1,23 +1,24 @@
-//! The name and the scheme by which clients ask for this hub, seen through the proxies that are trusted.
+//! The host and the scheme that a client asks for, seen through trusted proxies.
 
 use std::net::IpAddr;
 
+use actix_http::RequestHead;
 use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 
-use super::client_address::is_trusted;
+use super::client_address::{UNKNOWN, is_trusted};
 use super::cidr::Network;
 
 /// A host and its port, as `Host` and an origin have them. Borrowed, so that a comparison allocates nothing.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::http) struct Authority<'a> {
+pub(super) struct Authority<'a> {
     host: &'a str,
     port: Option<&'a str>,
 }
 
 impl<'a> Authority<'a> {
     /// Splits `host[:port]`; a dot at the end of the host, which is the root of all names, is no part of it.
-    pub(in crate::http) fn of(text: &'a str) -> Self {
+    pub(super) fn of(text: &'a str) -> Self {
         let (host, port) = match text.rfind(':') {
             // The colons inside of brackets belong to an IPv6 address.
             Some(colon) if !text[colon..].contains(']') => (&text[..colon], Some(&text[colon + 1..])),
@@ -27,12 +28,12 @@ impl<'a> Authority<'a> {
     }
 
     /// The host in lower case, without a port.
-    pub(in crate::http) fn host(&self) -> String {
+    pub(super) fn host(&self) -> String {
         self.host.to_ascii_lowercase()
     }
 
     /// Whether both name the same place for a client that speaks one of `schemes`: their default ports may be left out.
-    pub(in crate::http) fn is_same(&self, other: &Authority<'_>, schemes: &[&str]) -> bool {
+    pub(super) fn is_same(&self, other: &Authority<'_>, schemes: &[&str]) -> bool {
         self.host.eq_ignore_ascii_case(other.host) && self.port(schemes) == other.port(schemes)
     }
 
@@ -54,18 +55,26 @@ fn default_port(scheme: &str) -> Option<&'static str> {
     }
 }
 
-/// By what a request asks for this hub.
+/// The host and the scheme a request asks for.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::http) struct RequestedHost<'a> {
+pub(super) struct RequestedHost<'a> {
     /// `host[:port]`; `None` when the request names none or several.
-    pub(in crate::http) authority: Option<&'a str>,
+    pub(super) authority: Option<&'a str>,
     /// The scheme the client spoke, where a trusted proxy says so.
-    pub(in crate::http) scheme: Option<&'a str>,
+    pub(super) scheme: Option<&'a str>,
 }
 
-/// By what a request from `peer` asks for this hub: the host of its target, else its one `Host`. A trusted proxy's
-/// `X-Forwarded-Host` goes before both, and only a trusted proxy's `X-Forwarded-Proto` is believed.
-pub(in crate::http) fn requested_host<'a>(
+impl<'a> RequestedHost<'a> {
+    /// The host and scheme that a request asks for.
+    pub(super) fn of(head: &'a RequestHead, trusted: &[Network]) -> Self {
+        let peer = head.peer_addr.map_or(UNKNOWN, |peer| peer.ip());
+        requested_host(&head.uri, head.headers(), peer, trusted)
+    }
+}
+
+/// The host is that of the target, else the one `Host`. A trusted proxy's `X-Forwarded-Host` goes before both, and only a
+/// trusted proxy's `X-Forwarded-Proto` is believed.
+fn requested_host<'a>(
     uri: &'a Uri,
     headers: &'a HeaderMap,
     peer: IpAddr,

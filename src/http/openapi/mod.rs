@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use actix_web::dev::ResourceDef;
 use actix_web::http::Method;
 use actix_web::http::header::LOCATION;
 use actix_web::{App, HttpResponse, web};
 use utoipa::PartialSchema;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, PathItem, Server};
 use utoipa_actix_web::AppExt;
@@ -17,7 +16,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::protocol::problem::{FieldError, Problem};
 
-use super::router;
+use crate::http::middleware::request_path::DOCUMENTATION;
+use crate::http::routes;
 
 mod refusals;
 mod schemas;
@@ -31,9 +31,12 @@ by long poll and event stream under `/api/v1/rooms`.\n\n\
 An answer with `Cache-Status: bellhop; hit; ttl=-42; detail=stale` is a copy whose time is over by 42 seconds, shown while the \
 database is away.";
 
+/// The path of the document.
+const JSON: &str = "/openapi.json";
+
 /// Groups of routes in the order a newcomer needs them.
 const TAGS: [(&str, &str); 7] = [
-    ("accounts", "Accounts, sign-ins and tickets"),
+    ("accounts", "Accounts, login sessions and tickets"),
     ("businesses", "Businesses, their members and invitations"),
     ("menu", "What a business sells"),
     ("orders", "Orders and what became of them"),
@@ -42,24 +45,12 @@ const TAGS: [(&str, &str); 7] = [
     ("operations", "Health, metrics and what operators do"),
 ];
 
-/// What is told of the document; the document itself, some 2 MiB, is not kept.
-struct Description {
-    json: String,
-    methods: Vec<(ResourceDef, Vec<Method>)>,
-}
-
-static DESCRIPTION: LazyLock<Description> = LazyLock::new(|| {
-    let mut document = generate();
-    let json = document.to_pretty_json().expect("the document is made of texts and numbers");
-    let row = |(path, item): (&String, &mut PathItem)| {
-        let methods = operations_mut(item).into_iter().map(|(method, _)| method).collect();
-        (ResourceDef::new(path.as_str()), methods)
-    };
-    Description { json, methods: document.paths.paths.iter_mut().map(row).collect() }
-});
+/// The document as JSON. Its parts, some 2 MiB, are not kept.
+static DOCUMENT: LazyLock<String> =
+    LazyLock::new(|| generate().to_pretty_json().expect("the document is made of texts and numbers"));
 
 fn generate() -> OpenApi {
-    let app = App::new().into_utoipa_app().configure(router::documented);
+    let app = App::new().into_utoipa_app().configure(routes::documented);
     let (_, mut document) = app.split_for_parts();
     document.info = InfoBuilder::new()
         .title("Bellhop")
@@ -79,11 +70,15 @@ fn generate() -> OpenApi {
     components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     let mut bodies = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
-        for (_, operation) in operations_mut(item) {
-            refusals::add(path, operation, &mut components.examples);
+        for (method, operation) in operations_mut(item) {
+            let facts = routes::TABLE.facts(&method, path).expect("every route states its facts");
+            if facts.roles.is_some() {
+                operation.security = Some(vec![SecurityRequirement::new("bearer", [""; 0])]);
+            }
+            refusals::add(facts, operation, &mut components.examples);
             schemas::never_null(operation);
             bodies.extend(schemas::names_in(&operation.request_body));
-            // Nothing is asked of whoever asks, and that is said.
+            // A route without credentials says so.
             operation.security.get_or_insert_default();
         }
     }
@@ -93,30 +88,24 @@ fn generate() -> OpenApi {
 
 /// The document as JSON.
 pub fn openapi_json() -> String {
-    DESCRIPTION.json.clone()
+    DOCUMENT.clone()
 }
 
-/// The methods a path can be asked with; none for a path that is none of ours.
-pub fn methods_of(path: &str) -> Vec<Method> {
-    let rows = DESCRIPTION.methods.iter().filter(|(pattern, _)| pattern.is_match(path));
-    rows.flat_map(|(_, methods)| methods.iter().cloned()).collect()
-}
-
-/// Mounts `/openapi.json` and the pages that show it under `/docs/`. They load nothing from elsewhere.
+/// Mounts the document and the pages that show it under `/docs/`. They load nothing from elsewhere.
 pub fn pages(config: &mut web::ServiceConfig) {
     let to_docs = || {
         web::get()
-            .to(|| async { HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/")).finish() })
+            .to(|| async { HttpResponse::PermanentRedirect().insert_header((LOCATION, format!("{DOCUMENTATION}/"))).finish() })
     };
     config
-        .route("/openapi.json", web::get().to(json))
-        .route("/docs", to_docs())
+        .route(JSON, web::get().to(json))
+        .route(DOCUMENTATION, to_docs())
         .route("/redoc", to_docs())
-        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(["/openapi.json"])));
+        .service(SwaggerUi::new(format!("{DOCUMENTATION}/{{_:.*}}")).config(Config::new([JSON])));
 }
 
 async fn json() -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(DESCRIPTION.json.as_str())
+    HttpResponse::Ok().content_type("application/json").body(DOCUMENT.as_str())
 }
 
 fn operations_mut(item: &mut PathItem) -> Vec<(Method, &mut Operation)> {
@@ -161,7 +150,7 @@ mod tests {
     #[actix_web::test]
     async fn every_described_route_is_mounted_and_no_other_method_of_its_path() {
         let described: BTreeSet<(String, String)> = described().into_iter().collect();
-        let app = App::new().into_utoipa_app().configure(router::documented);
+        let app = App::new().into_utoipa_app().configure(routes::documented);
         // Mounted without state, a handler that is reached fails; what no route takes is 404.
         let app = init_service(app.into_app()).await;
         let paths: BTreeSet<&String> = described.iter().map(|(_, path)| path).collect();
@@ -278,12 +267,5 @@ mod tests {
             let refusal = &document["paths"]["/api/v1/orders"][verb]["responses"]["404"];
             assert!(refusal["content"][PROBLEM_JSON].is_object(), "{verb}");
         }
-    }
-
-    #[test]
-    fn the_methods_of_a_path_are_known() {
-        assert_eq!(methods_of("/api/v1/orders"), [Method::GET, Method::POST]);
-        assert_eq!(methods_of("/api/v1/orders/x/status"), [Method::PATCH]);
-        assert!(methods_of("/api/v1/order").is_empty());
     }
 }

@@ -1,19 +1,19 @@
-//! How an answer says that it was made of copies whose time is over, because the store is away: by `Cache-Status`
-//! (RFC 9211), which says for how long, and the word `stale`.
+//! The field `Cache-Status` (RFC 9211) of an answer made of copies that are out of date because the store is away: their
+//! age beyond their time, and the word `stale`.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
 
 use crate::storage::cache::{Copied, Freshness};
 
-/// The header of an answer that may be out of date; others do not have it.
+/// The header of an answer that may be out of date; no other answer has it.
 pub(in crate::http) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// What an answer is made of so far: as old as the oldest part.
+/// The freshness of an answer: that of its oldest part.
 #[derive(Debug)]
-pub(in crate::http) struct Parts(Freshness);
+pub(in crate::http) struct CacheStatus(Freshness);
 
-impl Parts {
+impl CacheStatus {
     pub(in crate::http) fn new() -> Self {
         Self(Freshness::Fresh)
     }
@@ -24,7 +24,7 @@ impl Parts {
         part.value
     }
 
-    /// Marks the answer that was made of them.
+    /// Marks an answer that was made of these parts.
     pub(in crate::http) fn mark(&self, response: &mut HttpResponse) {
         if let Freshness::Stale(past) = self.0 {
             let text = format!("bellhop; hit; ttl=-{}; detail=stale", past.as_secs());
@@ -43,14 +43,14 @@ mod tests {
     #[test]
     fn an_answer_is_as_old_as_its_oldest_part() {
         let answer = |ages: &[Option<u64>]| {
-            let mut parts = Parts::new();
+            let mut status = CacheStatus::new();
             for age in ages {
                 let freshness =
                     age.map_or(Freshness::Fresh, |age| Freshness::Stale(Duration::from_secs(age)));
-                parts.take(Copied { value: (), freshness });
+                status.take(Copied { value: (), freshness });
             }
             let mut response = HttpResponse::Ok().finish();
-            parts.mark(&mut response);
+            status.mark(&mut response);
             response.headers().get(CACHE_STATUS).map(|value| value.to_str().unwrap().to_owned())
         };
         assert_eq!(answer(&[]), None);

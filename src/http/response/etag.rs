@@ -10,21 +10,21 @@ use super::problem::ApiError;
 
 /// The numbers of an order's tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http::routes::orders) struct Tag {
+pub(in crate::http) struct OrderTag {
     version: i64,
     delivery: i64,
     payment: i64,
 }
 
-impl Tag {
-    pub(in crate::http::routes::orders) fn of(order: &Order) -> Self {
+impl OrderTag {
+    pub(in crate::http) fn of(order: &Order) -> Self {
         let is_delivery = order.fulfilment == Fulfilment::Delivery;
         let delivery = if is_delivery { order.delivery_version } else { 0 };
         Self { version: order.version, delivery, payment: order.payment_version }
     }
 
-    /// Of an answer as it is shown, also one that an older release gave.
-    pub(in crate::http::routes::orders) fn of_shown(version: i64, delivery: Option<i64>, payment: Option<i64>) -> Self {
+    /// The tag of an answer, also of one that an older release gave.
+    pub(in crate::http) fn of_shown(version: i64, delivery: Option<i64>, payment: Option<i64>) -> Self {
         Self { version, delivery: delivery.unwrap_or(0), payment: payment.unwrap_or(1) }
     }
 
@@ -34,12 +34,12 @@ impl Tag {
     }
 
     /// As the value of `ETag`.
-    pub(in crate::http::routes::orders) fn header(self) -> HeaderValue {
+    pub(in crate::http) fn header(self) -> HeaderValue {
         HeaderValue::from_str(&self.text()).expect("digits, dots and quotation marks are a header value")
     }
 
     /// Whether the client says it has this (RFC 9110 §13.1.2): weak tags compare like strong ones.
-    pub(in crate::http::routes::orders) fn is_in(self, headers: &HeaderMap, name: HeaderName) -> bool {
+    pub(in crate::http) fn is_in(self, headers: &HeaderMap, name: HeaderName) -> bool {
         let present = self.text();
         headers.get_all(name).filter_map(|value| value.to_str().ok()).any(|line| {
             line.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == present)
@@ -53,7 +53,7 @@ impl Tag {
 ///
 /// # Errors
 /// 400 for a value that is no list of entity tags.
-pub(in crate::http::routes::orders) fn versions(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Vec<i64>>, ApiError> {
+pub(in crate::http) fn versions(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Vec<i64>>, ApiError> {
     let mut lines = headers.get_all(name).map(|value| value.to_str().unwrap_or_default().trim()).peekable();
     if lines.peek().is_none() {
         return Ok(None);
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_client_that_has_all_of_the_tag_is_not_sent_the_order_again() {
-        let tag = Tag { version: 3, delivery: 0, payment: 2 };
+        let tag = OrderTag { version: 3, delivery: 0, payment: 2 };
         let has = |value| tag.is_in(&headers(IF_NONE_MATCH, value), IF_NONE_MATCH);
         for yes in ["\"3.0.2\"", "W/\"3.0.2\"", "\"1.0.1\", \"3.0.2\"", "*"] {
             assert!(has(yes), "{yes}");

@@ -1,4 +1,4 @@
-//! Pages of lists.
+//! Pages of lists: their size, number and cursors.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,43 +6,43 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
 
-use crate::http::input::{Bounds, FromText};
+use crate::http::input::{NumberBounds, FromText};
 
-/// How many entries a page has at most: 1 to 50 (requirement 3.4).
+/// The most entries of a page, 1 to 50 (requirement 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit(u32);
+pub struct PageSize(u32);
 
-impl Limit {
-    /// What a client gets who does not say.
+impl PageSize {
+    /// The size where the client names none.
     pub const DEFAULT: Self = Self(20);
 
-    /// The number.
+    /// The number of entries.
     pub const fn get(self) -> u32 {
         self.0
     }
 }
 
-impl FromText for Limit {
+impl FromText for PageSize {
     const EXAMPLE: &'static str = "20";
 
     fn from_text(text: &str) -> Result<Self, String> {
         number(text, 1..=50).map(Self)
     }
 
-    fn bounds() -> Option<Bounds> {
-        Some(Bounds { least: 1, most: 50, default: Self::DEFAULT.0 })
+    fn bounds() -> Option<NumberBounds> {
+        Some(NumberBounds { least: 1, most: 50, default: Self::DEFAULT.0 })
     }
 }
 
-/// Which page, from 1. Beyond a million pages a cursor is the only sane way.
+/// The number of a page, 1 to 1,000,000; further pages are reached by cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page(u32);
 
 impl Page {
-    /// The first.
+    /// The first page.
     pub const FIRST: Self = Self(1);
 
-    /// The number.
+    /// The number, from 1.
     pub const fn get(self) -> u32 {
         self.0
     }
@@ -55,8 +55,8 @@ impl FromText for Page {
         number(text, 1..=1_000_000).map(Self)
     }
 
-    fn bounds() -> Option<Bounds> {
-        Some(Bounds { least: 1, most: 1_000_000, default: Self::FIRST.0 })
+    fn bounds() -> Option<NumberBounds> {
+        Some(NumberBounds { least: 1, most: 1_000_000, default: Self::FIRST.0 })
     }
 }
 
@@ -69,17 +69,17 @@ pub(in crate::http) fn number(text: &str, range: std::ops::RangeInclusive<u32>) 
         .ok_or_else(|| format!("expected a whole number from {} to {}", range.start(), range.end()))
 }
 
-/// After which order a page begins; opaque to clients.
+/// The order after which a page begins; opaque to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrderCursor {
-    /// When that order was placed.
+    /// The time it was placed.
     pub created_at: Timestamp,
-    /// Which it is.
+    /// Its id.
     pub id: OrderId,
 }
 
 impl OrderCursor {
-    /// As clients get it.
+    /// The text that clients get.
     pub fn to_text(self) -> String {
         URL_SAFE_NO_PAD.encode(format!("{}.{}", self.created_at.as_micros(), self.id))
     }
@@ -115,9 +115,9 @@ mod tests {
 
     #[test]
     fn fifty_is_a_page_and_fifty_one_is_not() {
-        assert_eq!(Limit::from_text("50").map(Limit::get), Ok(50));
+        assert_eq!(PageSize::from_text("50").map(PageSize::get), Ok(50));
         for bad in ["0", "51", "-1", "+5", "5.0", "", "ten"] {
-            assert!(Limit::from_text(bad).is_err(), "{bad}");
+            assert!(PageSize::from_text(bad).is_err(), "{bad}");
         }
         assert!(Page::from_text("0").is_err());
     }

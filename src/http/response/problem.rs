@@ -70,7 +70,7 @@ impl ApiError {
         Self::new(ProblemCode::Internal, "The fault is ours and was recorded.")
     }
 
-    /// What kind of refusal it is.
+    /// The code of the refusal.
     pub fn code(&self) -> ProblemCode {
         self.0.code
     }

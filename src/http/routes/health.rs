@@ -1,35 +1,30 @@
 //! Health and metrics (requirements 10.1 and 10.2): what supervisors, load balancers and Prometheus ask.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::time::Timestamp;
 use crate::storage::Circuit;
 use crate::telemetry::Metrics;
 
-use crate::http::app_state::{Api, Phase};
+use crate::http::app_state::AppState;
+use crate::http::readiness::Phase;
+use crate::http::route_table::{Endpoint, Exposure, Mount, RouteFacts};
 
-/// How long a check may take.
+/// Longest time of a check.
 const CHECK_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long the readiness probe waits for the database: less than the usual second of the one who asks.
+/// Longest wait of the readiness probe for the database: less than the usual second of its caller.
 const PROBE_WITHIN: Duration = Duration::from_millis(800);
 
 /// From here on a filesystem is almost full, in time for somebody to make room.
 const FULL_PERCENT: f64 = 98.0;
-
-/// How long what a readiness probe found is told to who asks next.
-const PROBE_KEPT: Duration = Duration::from_secs(1);
 
 const HEALTHY: &str = "healthy";
 const UNHEALTHY: &str = "unhealthy";
@@ -39,15 +34,15 @@ const FULL: &str = "the filesystem of the data folder is almost full";
 const SHEDS: &str = "the writers have more to do than they can: new orders are refused";
 
 /// Mounts the routes.
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .service(health)
-        .service(live)
-        .service(ready)
-        .service(detailed)
-        .service(version)
-        .service(health_metrics)
-        .service(metrics);
+pub(in crate::http) fn routes(mount: &mut impl Mount) {
+    mount
+        .endpoint(health)
+        .endpoint(live)
+        .endpoint(ready)
+        .endpoint(detailed)
+        .endpoint(version)
+        .endpoint(health_metrics)
+        .endpoint(metrics);
 }
 
 /// The process answers.
@@ -67,6 +62,10 @@ async fn health() -> HttpResponse {
     HttpResponse::Ok().json(HealthView { status: "healthy", timestamp: Timestamp::now().to_rfc3339() })
 }
 
+impl Endpoint for health {
+    const FACTS: RouteFacts = RouteFacts::health().any_host();
+}
+
 /// The process answers.
 #[derive(Serialize, ToSchema)]
 pub struct LiveView {
@@ -80,6 +79,10 @@ pub struct LiveView {
 #[get("/health/live")]
 async fn live() -> HttpResponse {
     HttpResponse::Ok().json(LiveView { status: "alive" })
+}
+
+impl Endpoint for live {
+    const FACTS: RouteFacts = RouteFacts::health().any_host();
 }
 
 /// Whether new work should come here.
@@ -104,11 +107,11 @@ pub struct ReadyView {
 not answer", body = ReadyView),
 ))]
 #[get("/health/ready")]
-async fn ready(api: web::Data<Api>) -> HttpResponse {
-    let (probe, asked) = (api.probe.clone(), api.clone());
-    let answers = probe.ask(|| async move { asked.database_answers(PROBE_WITHIN).await }).await;
-    let (code, status) = match api.readiness.get() {
-        Phase::Ready if answers || !api.settings.health.database_gates_ready => (StatusCode::OK, "ready"),
+async fn ready(app: web::Data<AppState>) -> HttpResponse {
+    let asked = app.clone();
+    let answers = app.database_probe.answers(|| async move { database_answers(&asked, PROBE_WITHIN).await }).await;
+    let (code, status) = match app.readiness.get() {
+        Phase::Ready if answers || !app.settings.health.database_gates_ready => (StatusCode::OK, "ready"),
         Phase::Ready | Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
         Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
@@ -116,7 +119,11 @@ async fn ready(api: web::Data<Api>) -> HttpResponse {
     HttpResponse::build(code).json(ReadyView { status, database, redis: "not_configured" })
 }
 
-/// How one part is.
+impl Endpoint for ready {
+    const FACTS: RouteFacts = RouteFacts::health().any_host();
+}
+
+/// The state of one part.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CheckView {
     /// `healthy`, `unhealthy` or `not_configured`.
@@ -129,12 +136,12 @@ pub struct CheckView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     details: Option<Value>,
-    /// What is wrong.
+    /// The fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
 }
 
-/// How every part is.
+/// The state of every part.
 #[derive(Serialize, ToSchema)]
 pub struct DetailedView {
     /// `healthy`, `degraded` while fewer than half of the configured checks fail, else `unhealthy`.
@@ -146,24 +153,24 @@ pub struct DetailedView {
     checks: BTreeMap<&'static str, CheckView>,
 }
 
-/// How every part is.
+/// The state of every part.
 #[utoipa::path(operation_id = "readHealthDetails", tag = "operations", responses(
     (status = 200, description = "Healthy or degraded", body = DetailedView),
     (status = 503, description = "Unhealthy", body = DetailedView),
 ))]
 #[get("/health/detailed")]
-async fn detailed(api: web::Data<Api>) -> HttpResponse {
+async fn detailed(app: web::Data<AppState>) -> HttpResponse {
     let started = Instant::now();
-    let answers = api.database_answers(CHECK_WITHIN).await;
-    let reads = match api.store.circuit() {
+    let answers = database_answers(&app, CHECK_WITHIN).await;
+    let reads = match app.store.circuit() {
         Circuit::Closed => "pass",
         Circuit::Open => "refused",
     };
     // Postgres looks after its own.
-    let wal_bytes = (api.store.name() == "sqlite").then(|| api.metrics.sqlite_wal_bytes.get());
-    let (open, idle) = api.store.pool_size();
-    let sheds = api.persistence.takes_new_work().is_err();
-    let disk = api.metrics.disk_usage_percent();
+    let wal_bytes = (app.store.name() == "sqlite").then(|| app.metrics.sqlite_wal_bytes.get());
+    let (open, idle) = app.store.pool_size();
+    let sheds = app.persistence.takes_new_work().is_err();
+    let disk = app.metrics.disk_usage_percent();
     let full = disk.is_some_and(|percent| percent >= FULL_PERCENT);
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let checks = BTreeMap::from([
@@ -174,9 +181,9 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
                 // To the microsecond.
                 response_time: (started.elapsed().as_secs_f64() * 1e6).round() / 1e6,
                 details: Some(json!({
-                    "store": api.store.name(), "reads": reads, "wal_bytes": wal_bytes,
+                    "store": app.store.name(), "reads": reads, "wal_bytes": wal_bytes,
                 })),
-                error: api.store.fault().or((!answers).then_some("it does not answer")),
+                error: app.store.fault().or((!answers).then_some("it does not answer")),
             },
         ),
         ("pools", judged(sheds.then_some(SHEDS), json!({ "open": open, "idle": idle }))),
@@ -189,6 +196,10 @@ async fn detailed(api: web::Data<Api>) -> HttpResponse {
     let code = if status == UNHEALTHY { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     let timestamp = Timestamp::now().to_rfc3339();
     HttpResponse::build(code).json(DetailedView { status, timestamp, checks })
+}
+
+impl Endpoint for detailed {
+    const FACTS: RouteFacts = RouteFacts::health().exposure(Exposure::OperatorsNetwork);
 }
 
 fn at_once(status: &'static str, details: Option<Value>) -> CheckView {
@@ -212,7 +223,7 @@ fn overall(checks: &BTreeMap<&'static str, CheckView>) -> &'static str {
     }
 }
 
-/// What runs here.
+/// The program and its version.
 #[derive(Serialize, ToSchema)]
 pub struct VersionView {
     /// `bellhop`.
@@ -223,11 +234,15 @@ pub struct VersionView {
     version: &'static str,
 }
 
-/// What runs here.
+/// The program and its version.
 #[utoipa::path(operation_id = "readVersion", tag = "operations", responses((status = 200, description = "Its version", body = VersionView)))]
 #[get("/health/version")]
 async fn version() -> HttpResponse {
     HttpResponse::Ok().json(VersionView { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") })
+}
+
+impl Endpoint for version {
+    const FACTS: RouteFacts = RouteFacts::health();
 }
 
 /// The same as `/metrics`.
@@ -235,8 +250,12 @@ async fn version() -> HttpResponse {
     (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
 ))]
 #[get("/health/metrics")]
-async fn health_metrics(api: web::Data<Api>) -> HttpResponse {
-    api.render_metrics()
+async fn health_metrics(app: web::Data<AppState>) -> HttpResponse {
+    render_metrics(&app)
+}
+
+impl Endpoint for health_metrics {
+    const FACTS: RouteFacts = RouteFacts::health().exposure(Exposure::OperatorsNetwork);
 }
 
 /// Every metric.
@@ -244,112 +263,38 @@ async fn health_metrics(api: web::Data<Api>) -> HttpResponse {
     (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),
 ))]
 #[get("/metrics")]
-async fn metrics(api: web::Data<Api>) -> HttpResponse {
-    api.render_metrics()
+async fn metrics(app: web::Data<AppState>) -> HttpResponse {
+    render_metrics(&app)
 }
 
-/// Whether the database answered of late. However many ask, one question at most is under way, and none within a second
-/// after an answer.
-#[derive(Clone, Debug, Default)]
-pub(in crate::http) struct Probe(Arc<Mutex<Probed>>);
-
-#[derive(Debug, Default)]
-enum Probed {
-    #[default]
-    Never,
-    /// Under way; what came of it is sent to everybody who waits.
-    Asking(watch::Receiver<Option<bool>>),
-    At(Instant, bool),
+impl Endpoint for metrics {
+    const FACTS: RouteFacts = RouteFacts::health().exposure(Exposure::OperatorsNetwork);
 }
 
-impl Probe {
-    async fn ask<F>(&self, question: impl FnOnce() -> F) -> bool
-    where
-        F: Future<Output = bool> + 'static,
-    {
-        let mut asked = {
-            let mut probed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*probed {
-                Probed::At(at, answers) if at.elapsed() < PROBE_KEPT => return *answers,
-                // The worker thread that asked has ended if its side is gone.
-                Probed::Asking(asked) if asked.has_changed().is_ok() => asked.clone(),
-                Probed::Never | Probed::Asking(_) | Probed::At(..) => {
-                    let (answer, asked) = watch::channel(None);
-                    *probed = Probed::Asking(asked.clone());
-                    let (probe, question) = (self.clone(), question());
-                    // Not in the request's own time: who asked first may leave.
-                    actix_web::rt::spawn(async move {
-                        let answers = question.await;
-                        *probe.0.lock().unwrap_or_else(PoisonError::into_inner) =
-                            Probed::At(Instant::now(), answers);
-                        answer.send_replace(Some(answers));
-                    });
-                    asked
-                }
-            }
-        };
-        asked.wait_for(Option::is_some).await.is_ok_and(|answers| *answers == Some(true))
-    }
-}
-
-impl Api {
-    async fn database_answers(&self, within: Duration) -> bool {
-        match tokio::time::timeout(within, self.store.ping()).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the database failed its check");
-                false
-            }
-            Err(_) => false,
+async fn database_answers(app: &AppState, within: Duration) -> bool {
+    match tokio::time::timeout(within, app.store.ping()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the database failed its check");
+            false
         }
+        Err(_) => false,
     }
+}
 
-    fn render_metrics(&self) -> HttpResponse {
-        let (open, idle) = self.store.pool_size();
-        let connections = &self.metrics.database_pool_connections;
-        connections.with_label_values(&["idle"]).set(i64::from(idle));
-        connections.with_label_values(&["used"]).set(i64::from(open.saturating_sub(idle)));
-        let refused = i64::from(self.store.circuit() == Circuit::Open);
-        self.metrics.database_circuit_open.set(refused);
-        HttpResponse::Ok().content_type(Metrics::content_type()).body(self.metrics.render())
-    }
+fn render_metrics(app: &AppState) -> HttpResponse {
+    let (open, idle) = app.store.pool_size();
+    let connections = &app.metrics.database_pool_connections;
+    connections.with_label_values(&["idle"]).set(i64::from(idle));
+    connections.with_label_values(&["used"]).set(i64::from(open.saturating_sub(idle)));
+    let refused = i64::from(app.store.circuit() == Circuit::Open);
+    app.metrics.database_circuit_open.set(refused);
+    HttpResponse::Ok().content_type(Metrics::content_type()).body(app.metrics.render())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use super::*;
-
-    #[test]
-    fn however_many_ask_one_question_is_under_way_and_its_answer_is_kept_for_a_second() {
-        actix_rt::System::new().block_on(async {
-            let (probe, asked) = (Probe::default(), Arc::new(AtomicUsize::new(0)));
-            let (answer, answered) = watch::channel(false);
-            let ask = || {
-                let (asked, mut answered) = (asked.clone(), answered.clone());
-                probe.ask(move || async move {
-                    asked.fetch_add(1, Ordering::Relaxed);
-                    answered.wait_for(|answered| *answered).await.is_ok()
-                })
-            };
-            let many = futures_util::future::join_all((0..100).map(|_| ask()));
-            let (answers, ()) = futures_util::future::join(many, async {
-                tokio::task::yield_now().await;
-                // Whoever asked first may leave.
-                drop(ask());
-                answer.send_replace(true);
-            })
-            .await;
-            assert_eq!((answers, asked.load(Ordering::Relaxed)), (vec![true; 100], 1));
-            assert!(ask().await);
-            assert_eq!(asked.load(Ordering::Relaxed), 1);
-            let long_ago = Instant::now().checked_sub(PROBE_KEPT).expect("a machine runs for a second");
-            *probe.0.lock().unwrap() = Probed::At(long_ago, true);
-            assert!(ask().await);
-            assert_eq!(asked.load(Ordering::Relaxed), 2);
-        });
-    }
 
     #[test]
     fn fewer_than_half_failing_is_degraded() {

@@ -3,22 +3,23 @@
 use actix_web::{HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::ids::InvitationId;
 use crate::domain::time::Timestamp;
 use crate::storage::Invitation;
 use crate::storage::command::{InvitationAnswer, InvitationOutcome};
 
-use crate::http::extractors::signed_in::{Merchants, SignedIn};
 use crate::http::extractors::path_id::PathId;
 use super::members;
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
+use crate::http::app_state::AppState;
+use crate::http::route_table::{Endpoint, Mount, RouteFacts};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::Merchants;
 
 /// Mounts the routes.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(list).service(accept).service(decline);
+pub(in crate::http) fn routes(mount: &mut impl Mount) {
+    mount.endpoint(list).endpoint(accept).endpoint(decline);
 }
 
 /// The business one is invited to.
@@ -26,7 +27,7 @@ pub fn routes(config: &mut ServiceConfig) {
 pub struct InvitingBusiness {
     /// `biz_…`
     id: String,
-    /// What customers call it.
+    /// The name that customers see.
     #[schema(example = "Casa Pastel")]
     name: String,
 }
@@ -37,7 +38,7 @@ pub struct InvitationView {
     /// `inv_…`
     #[schema(example = "inv_0190f3c1a2b37d4e8f00112233445566")]
     id: String,
-    /// Which business asks.
+    /// The business that invites.
     business: InvitingBusiness,
     /// `owner` or `staff`.
     #[schema(example = "staff")]
@@ -71,13 +72,17 @@ pub struct InvitationsView {
 }
 
 /// List the invitations that wait for your answer.
-#[utoipa::path(operation_id = "listInvitations", tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "listInvitations", tag = "businesses",
     responses((status = 200, description = "Newest first", body = InvitationsView)))]
 #[get("/invitations")]
-async fn list(api: web::Data<Api>, who: SignedIn<Merchants>) -> Result<HttpResponse, ApiError> {
-    let invitations = api.store.invitations_of(who.principal.user, Timestamp::now()).await?;
+async fn list(app: web::Data<AppState>, who: SignedIn<Merchants>) -> Result<HttpResponse, ApiError> {
+    let invitations = app.store.invitations_of(who.principal.user, Timestamp::now()).await?;
     let items = invitations.into_iter().map(Into::into).collect();
     Ok(HttpResponse::Ok().json(InvitationsView { items }))
+}
+
+impl Endpoint for list {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
 }
 
 /// The business one works for from now on.
@@ -91,7 +96,7 @@ pub struct JoinedView {
 }
 
 /// Become a member of the business that invited you. Repeated, it changes nothing.
-#[utoipa::path(operation_id = "acceptInvitation", tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "acceptInvitation", tag = "businesses",
     params(("id" = String, Path, description = "`inv_…`")),
     responses(
         (status = 200, description = "You are a member", body = JoinedView),
@@ -99,12 +104,12 @@ pub struct JoinedView {
     ))]
 #[post("/invitations/{id}/accept")]
 async fn accept(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<InvitationId>,
 ) -> Result<HttpResponse, ApiError> {
     let user = who.principal.user;
-    match api.persistence.answer_invitation(id.0, user, InvitationAnswer::Accept).await? {
+    match app.persistence.answer_invitation(id.0, user, InvitationAnswer::Accept).await? {
         InvitationOutcome::Joined { business, role } => {
             Ok(HttpResponse::Ok().json(JoinedView { business_id: business.to_string(), role: role.as_str() }))
         }
@@ -113,21 +118,29 @@ async fn accept(
     }
 }
 
+impl Endpoint for accept {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
+}
+
 /// Say that you do not want to work for the business. Repeated, it changes nothing.
-#[utoipa::path(operation_id = "declineInvitation", tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "declineInvitation", tag = "businesses",
     params(("id" = String, Path, description = "`inv_…`")),
     responses((status = 204, description = "Declined")))]
 #[post("/invitations/{id}/decline")]
 async fn decline(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<InvitationId>,
 ) -> Result<HttpResponse, ApiError> {
     let user = who.principal.user;
-    match api.persistence.answer_invitation(id.0, user, InvitationAnswer::Decline).await? {
+    match app.persistence.answer_invitation(id.0, user, InvitationAnswer::Decline).await? {
         InvitationOutcome::Declined => Ok(HttpResponse::NoContent().finish()),
         InvitationOutcome::Joined { .. } | InvitationOutcome::Full | InvitationOutcome::NotThere => {
             Err(ApiError::not_found())
         }
     }
+}
+
+impl Endpoint for decline {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
 }

@@ -3,24 +3,25 @@
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::actors::jobs::{JobOutcome, JobReport, JobRun, JobState, Urgency};
 use crate::protocol::problem::ProblemCode;
 
-use crate::http::extractors::signed_in::{Operators, SignedIn};
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
+use crate::http::app_state::AppState;
+use crate::http::route_table::{Endpoint, Exposure, Mount, RouteFacts};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::Operators;
 
 /// Mounts the routes.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(jobs);
+pub(in crate::http) fn routes(mount: &mut impl Mount) {
+    mount.endpoint(jobs);
 }
 
 /// A background job.
 #[derive(Serialize, ToSchema)]
 pub struct JobView {
-    /// What it is called.
+    /// The name of the job.
     #[schema(example = "room_events")]
     name: &'static str,
     /// `urgent` jobs that are due go before `background` ones.
@@ -31,25 +32,25 @@ pub struct JobView {
     period_s: u64,
     /// Whether it runs now.
     running: bool,
-    /// When it began if it runs, else when it is due; RFC 3339.
+    /// The time it began if it runs, else the time it is due; RFC 3339.
     at: String,
     /// The last run since this node started.
     last_run: Option<JobRunView>,
 }
 
-/// How a job ended.
+/// The end of a job.
 #[derive(Serialize, ToSchema)]
 pub struct JobRunView {
     /// RFC 3339.
     began_at: String,
-    /// How long it took, milliseconds.
+    /// The time it took, milliseconds.
     duration_ms: u64,
     /// `done`, `failed`, or `busy` when others were in its way and a part is left.
     #[schema(example = "done")]
     outcome: &'static str,
     /// Rows that it deleted; `null` unless it is done.
     rows_deleted: Option<u64>,
-    /// Why it failed.
+    /// The cause of a failure.
     error: Option<String>,
 }
 
@@ -94,15 +95,19 @@ impl From<JobRun> for JobRunView {
 }
 
 /// List the background jobs of the node that answers, with their last runs.
-#[utoipa::path(operation_id = "listJobs", tag = "operations", security(("bearer" = [])), responses(
+#[utoipa::path(operation_id = "listJobs", tag = "operations", responses(
     (status = 200, description = "Every job", body = JobsView),
 ))]
 #[get("/admin/jobs")]
-async fn jobs(api: web::Data<Api>, _who: SignedIn<Operators>) -> Result<HttpResponse, ApiError> {
-    let reports = api
+async fn jobs(app: web::Data<AppState>, _who: SignedIn<Operators>) -> Result<HttpResponse, ApiError> {
+    let reports = app
         .jobs
         .reports()
         .await
         .map_err(|error| ApiError::new(ProblemCode::Unavailable, format!("Try again: {error}.")))?;
     Ok(HttpResponse::Ok().json(JobsView { items: reports.into_iter().map(JobView::from).collect() }))
+}
+
+impl Endpoint for jobs {
+    const FACTS: RouteFacts = RouteFacts::of::<Operators>().exposure(Exposure::Operators);
 }

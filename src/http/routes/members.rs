@@ -1,13 +1,12 @@
-//! Who works for a business (requirement 2.1): owners decide, staff may look.
+//! Members of a business (requirement 2.1): owners decide, staff may look.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::domain::access::{MemberRole, Principal};
+use crate::domain::access::MemberRole;
 use crate::domain::business::{INVITATION_LIFE, MAX_MEMBERS};
 use crate::domain::email::EmailAddress;
 use crate::domain::ids::{BusinessId, InvitationId, UserId};
@@ -16,19 +15,22 @@ use crate::protocol::problem::ProblemCode;
 use crate::storage::Member;
 use crate::storage::command::{Action, Invitee, MemberRefusal, NewInvitation, Removal};
 
-use crate::http::extractors::signed_in::{Merchants, SignedIn};
 use crate::http::input::{Body, Parsed, schema_of};
-use crate::http::idempotency::request::{Beginning, Made, MadeAnswer};
+use crate::http::idempotency::request::{Executed, KeyCheck, PreparedResponse, check_key, execute};
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
+use crate::http::app_state::AppState;
 use crate::http::extractors::path_id::{PathId, path_text};
+use crate::http::route_table::{Endpoint, Mount, RouteFacts};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::Merchants;
+use crate::http::authorization;
 
 /// Mounts the routes.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(list).service(put).service(remove);
+pub(in crate::http) fn routes(mount: &mut impl Mount) {
+    mount.endpoint(list).endpoint(put).endpoint(remove);
 }
 
-/// Somebody who works for the business.
+/// A member of the business.
 #[derive(Serialize, ToSchema)]
 pub struct MemberView {
     /// `usr_…`
@@ -37,7 +39,7 @@ pub struct MemberView {
     /// Their address.
     #[schema(example = "zoe@example.com")]
     email: String,
-    /// What others call them.
+    /// The name that others see.
     name: Option<String>,
     /// `owner` or `staff`.
     #[schema(example = "staff")]
@@ -55,7 +57,7 @@ impl MemberView {
     }
 }
 
-/// Everybody who works for the business.
+/// The members of the business.
 #[derive(Serialize, ToSchema)]
 pub struct MembersView {
     /// Owners first.
@@ -63,18 +65,22 @@ pub struct MembersView {
 }
 
 /// List the members of a business you are a member of.
-#[utoipa::path(operation_id = "listMembers", tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "listMembers", tag = "businesses",
     params(("id" = String, Path, description = "`biz_…`")),
     responses((status = 200, description = "Owners first", body = MembersView)))]
 #[get("/businesses/{id}/members")]
 async fn list(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
 ) -> Result<HttpResponse, ApiError> {
-    api.membership(who.principal, id.0).await?;
-    let items = api.store.members(id.0).await?.into_iter().map(MemberView::of).collect();
+    authorization::membership(&app, who.principal, id.0).await?;
+    let items = app.store.members(id.0).await?.into_iter().map(MemberView::of).collect();
     Ok(HttpResponse::Ok().json(MembersView { items }))
+}
+
+impl Endpoint for list {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
 }
 
 /// Somebody to invite, or a member whose role changes, by exactly one of `email` and `user_id`.
@@ -105,7 +111,7 @@ pub struct InvitedView {
     /// `owner` or `staff`.
     #[schema(example = "staff")]
     role: &'static str,
-    /// How long it can be answered; RFC 3339.
+    /// The time until which it can be answered; RFC 3339.
     expires_at: String,
 }
 
@@ -113,7 +119,7 @@ pub struct InvitedView {
 /// same whether or not there is such an account.
 ///
 /// With an idempotency key an invitation may be repeated for 24 hours and is made once.
-#[utoipa::path(operation_id = "putMember", tag = "businesses", security(("bearer" = [])), request_body = NewMember,
+#[utoipa::path(operation_id = "putMember", tag = "businesses", request_body = NewMember,
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters"),
@@ -125,61 +131,80 @@ pub struct InvitedView {
     ))]
 #[post("/businesses/{id}/members")]
 async fn put(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
     request: HttpRequest,
     body: Body<NewMember>,
 ) -> Result<HttpResponse, ApiError> {
-    api.owner(who.principal, id.0).await?;
+    authorization::require_owner(&app, who.principal, id.0).await?;
     let route = format!("POST /businesses/{}/members", id.0);
-    let making = match api.begin_making(who.principal, &request, &route, &body.0).await? {
-        Beginning::First(making) => making,
-        Beginning::Repeated(answer) => return Ok(answer.repeat(None)),
+    let keyed = match check_key(&app, who.principal, &request, &route, &body.0).await? {
+        KeyCheck::New(keyed) => keyed,
+        KeyCheck::Repetition(answer) => return Ok(answer.repeat(None)),
     };
     let NewMember { email, user_id, role } = body.0;
-    let invitee = match (email, user_id) {
-        (Some(email), None) => Invitee::Email(email.into_inner().into_string()),
-        (None, Some(user)) => Invitee::User(user.into_inner()),
-        _ => return Err(ApiError::invalid_field("email", "give either email or user_id")),
-    };
+    let invitee = invitee_of(email, user_id)?;
     let role = role.map_or(MemberRole::Staff, Parsed::into_inner);
-    let members = api.store.members(id.0).await?;
-    let is_invitee = |member: &Member| match &invitee {
-        Invitee::Email(email) => member.email == *email,
-        Invitee::User(user) => member.user == *user,
-    };
-    let full = members.len() >= MAX_MEMBERS as usize;
+    let members = app.store.members(id.0).await?;
+    let is_invitee = |member: &Member| is_member(&invitee, member);
+    let is_full = members.len() >= MAX_MEMBERS as usize;
     if let Some(member) = members.into_iter().find(is_invitee) {
-        return match api.persistence.put_member(id.0, member.user, role).await? {
-            Ok(()) => Ok(HttpResponse::Ok().json(MemberView::of(Member { role, ..member }))),
-            Err(MemberRefusal::LastOwner) => Err(last_owner()),
-            Err(MemberRefusal::Full) => Err(self::full()),
-            Err(MemberRefusal::NoSuchUser) => Err(ApiError::not_found()),
-        };
+        return change_role(&app, id.0, member, role).await;
     }
-    if full {
-        return Err(self::full());
+    if is_full {
+        return Err(full());
     }
     let expires_at = Timestamp::now().plus(INVITATION_LIFE);
-    let invitation = NewInvitation {
-        id: InvitationId::generate(),
-        business: id.0,
-        invitee,
-        role,
-        invited_by: who.principal.user,
-        expires_at,
-    };
+    let (business, invited_by) = (id.0, who.principal.user);
+    let invitation =
+        NewInvitation { id: InvitationId::generate(), business, invitee, role, invited_by, expires_at };
     let view = InvitedView { status: "invited", role: role.as_str(), expires_at: expires_at.to_rfc3339() };
-    let answer = MadeAnswer::new(StatusCode::ACCEPTED, &view);
-    Ok(match api.make(making, id.0, 512, Action::Invite(Box::new(invitation)), answer).await? {
-        Made::Now(_, answer) => answer.respond(None),
-        Made::Before(answer) => answer.repeat(None),
+    let answer = PreparedResponse::new(StatusCode::ACCEPTED, &view);
+    Ok(match execute(&app, keyed, id.0, 512, Action::Invite(Box::new(invitation)), answer).await? {
+        Executed::Now(_, answer) => answer.respond(None),
+        Executed::Before(answer) => answer.repeat(None),
     })
 }
 
+impl Endpoint for put {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
+}
+
+fn invitee_of(
+    email: Option<Parsed<EmailAddress>>,
+    user: Option<Parsed<UserId>>,
+) -> Result<Invitee, ApiError> {
+    match (email, user) {
+        (Some(email), None) => Ok(Invitee::Email(email.into_inner().into_string())),
+        (None, Some(user)) => Ok(Invitee::User(user.into_inner())),
+        _ => Err(ApiError::invalid_field("email", "give either email or user_id")),
+    }
+}
+
+fn is_member(invitee: &Invitee, member: &Member) -> bool {
+    match invitee {
+        Invitee::Email(email) => member.email == *email,
+        Invitee::User(user) => member.user == *user,
+    }
+}
+
+async fn change_role(
+    app: &AppState,
+    business: BusinessId,
+    member: Member,
+    role: MemberRole,
+) -> Result<HttpResponse, ApiError> {
+    match app.persistence.put_member(business, member.user, role).await? {
+        Ok(()) => Ok(HttpResponse::Ok().json(MemberView::of(Member { role, ..member }))),
+        Err(MemberRefusal::LastOwner) => Err(last_owner()),
+        Err(MemberRefusal::Full) => Err(full()),
+        Err(MemberRefusal::NoSuchUser) => Err(ApiError::not_found()),
+    }
+}
+
 /// End somebody's membership. For owners, and for members who leave.
-#[utoipa::path(operation_id = "removeMember", tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "removeMember", tag = "businesses",
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("user" = String, Path, description = "`usr_…`"),
@@ -190,22 +215,26 @@ async fn put(
     ))]
 #[delete("/businesses/{id}/members/{user}")]
 async fn remove(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let user: UserId = path_text(&request, "user")?.parse().map_err(|_| ApiError::not_found())?;
     if user == who.principal.user {
-        api.membership(who.principal, id.0).await?;
+        authorization::membership(&app, who.principal, id.0).await?;
     } else {
-        api.owner(who.principal, id.0).await?;
+        authorization::require_owner(&app, who.principal, id.0).await?;
     }
-    match api.persistence.remove_member(id.0, user).await? {
+    match app.persistence.remove_member(id.0, user).await? {
         Removal::Removed => Ok(HttpResponse::NoContent().finish()),
         Removal::NotThere => Err(ApiError::not_found()),
         Removal::LastOwner => Err(last_owner()),
     }
+}
+
+impl Endpoint for remove {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
 }
 
 /// 409: no further member fits.
@@ -218,16 +247,4 @@ pub(in crate::http) fn full() -> ApiError {
 
 fn last_owner() -> ApiError {
     ApiError::new(ProblemCode::LastOwner, "Make somebody else an owner first.")
-}
-
-impl Api {
-    /// Lets owners and operators through: 403 for staff, 404 for everybody else.
-    pub(in crate::http) async fn owner(&self, principal: Principal, business: BusinessId) -> Result<(), ApiError> {
-        match self.membership(principal, business).await? {
-            MemberRole::Owner => Ok(()),
-            MemberRole::Staff => {
-                Err(ApiError::new(ProblemCode::Forbidden, "This is for owners of the business."))
-            }
-        }
-    }
 }

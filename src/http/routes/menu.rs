@@ -5,27 +5,29 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use garde::Validate;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::business::{MAX_MENU_ITEMS, MenuItem};
 use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{Action, Addition, ItemPatch, Outcome, Removal};
 
-use crate::http::response::cache_status::Parts;
-use crate::http::extractors::signed_in::{Merchants, SignedIn};
+use crate::http::response::cache_status::CacheStatus;
 use crate::http::input::{Body, rules};
-use crate::http::idempotency::request::{Beginning, Made, MadeAnswer};
+use crate::http::idempotency::request::{Executed, KeyCheck, PreparedResponse, check_key, execute};
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
+use crate::http::app_state::AppState;
 use crate::http::extractors::path_id::{PathId, path_text};
+use crate::http::route_table::{Endpoint, Mount, RouteFacts};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::Merchants;
+use crate::http::authorization;
 
 /// Mounts the routes.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(read).service(add).service(update).service(remove);
+pub(in crate::http) fn routes(mount: &mut impl Mount) {
+    mount.endpoint(read).endpoint(add).endpoint(update).endpoint(remove);
 }
 
-/// Something on a menu.
+/// An item of a menu.
 #[derive(Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -36,11 +38,11 @@ pub struct ItemBody {
     #[garde(custom(rules::sku))]
     #[schema(min_length = 1, max_length = 64, example = "pastel")]
     sku: String,
-    /// What customers see.
+    /// The name that customers see.
     #[garde(custom(rules::line::<100>))]
     #[schema(min_length = 1, max_length = 100, example = "Pastel de nata")]
     name: String,
-    /// Where on the menu it stands.
+    /// Its category on the menu.
     #[garde(inner(custom(rules::line::<100>)))]
     #[schema(min_length = 1, max_length = 100, example = "Sweets")]
     category: Option<String>,
@@ -66,12 +68,12 @@ impl From<MenuItem> for ItemBody {
     }
 }
 
-/// What a business sells.
+/// The menu of a business.
 #[derive(Serialize, ToSchema)]
 pub struct MenuView {
     /// `biz_…`
     business_id: String,
-    /// Of every price.
+    /// The currency of every price, ISO 4217.
     #[schema(example = "EUR")]
     currency: String,
     /// Those that items name, by name.
@@ -86,23 +88,27 @@ pub struct MenuView {
         headers(("Cache-Status" = String,
          description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`")))))]
 #[get("/businesses/{id}/menu")]
-async fn read(api: web::Data<Api>, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
-    let mut parts = Parts::new();
-    let business = parts.take(api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
-    let menu = parts.take(api.reads.menu(id.0).await?);
+async fn read(app: web::Data<AppState>, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
+    let mut freshness = CacheStatus::new();
+    let business = freshness.take(app.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
+    let menu = freshness.take(app.reads.menu(id.0).await?);
     let items: Vec<ItemBody> = menu.iter().cloned().map(ItemBody::from).collect();
     let mut categories: Vec<String> = items.iter().filter_map(|item| item.category.clone()).collect();
     categories.dedup();
     let (business_id, currency) = (business.id.to_string(), business.currency.to_string());
     let mut response = HttpResponse::Ok().json(MenuView { business_id, currency, categories, items });
-    parts.mark(&mut response);
+    freshness.mark(&mut response);
     Ok(response)
+}
+
+impl Endpoint for read {
+    const FACTS: RouteFacts = RouteFacts::public();
 }
 
 /// Put a new item on the menu.
 ///
 /// With an idempotency key the request may be repeated for 24 hours and happens once.
-#[utoipa::path(operation_id = "addMenuItem", tag = "menu", security(("bearer" = [])), request_body = ItemBody,
+#[utoipa::path(operation_id = "addMenuItem", tag = "menu", request_body = ItemBody,
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters"),
@@ -114,19 +120,19 @@ async fn read(api: web::Data<Api>, id: PathId<BusinessId>) -> Result<HttpRespons
     ))]
 #[post("/businesses/{id}/menu/items")]
 async fn add(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
     request: HttpRequest,
     body: Body<ItemBody>,
 ) -> Result<HttpResponse, ApiError> {
-    api.membership(who.principal, id.0).await?;
+    authorization::membership(&app, who.principal, id.0).await?;
     let view = body.0;
     let address = format!("/api/v1/businesses/{}/menu/items/{}", id.0, in_path(&view.sku));
     let route = format!("POST /businesses/{}/menu/items", id.0);
-    let making = match api.begin_making(who.principal, &request, &route, &view).await? {
-        Beginning::First(making) => making,
-        Beginning::Repeated(answer) => return Ok(answer.repeat(Some(address))),
+    let keyed = match check_key(&app, who.principal, &request, &route, &view).await? {
+        KeyCheck::New(keyed) => keyed,
+        KeyCheck::Repetition(answer) => return Ok(answer.repeat(Some(address))),
     };
     let item = MenuItem {
         sku: view.sku.clone(),
@@ -136,18 +142,22 @@ async fn add(
         available: view.available,
     };
     let action = Action::AddItem { business: id.0, item };
-    let answer = MadeAnswer::new(StatusCode::CREATED, &view);
-    match api.make(making, id.0, 256, action, answer).await? {
-        Made::Now(Outcome::ItemAdded(Addition::AlreadyThere), _) => {
+    let answer = PreparedResponse::new(StatusCode::CREATED, &view);
+    match execute(&app, keyed, id.0, 256, action, answer).await? {
+        Executed::Now(Outcome::ItemAdded(Addition::AlreadyThere), _) => {
             Err(ApiError::new(ProblemCode::AlreadyExists, "An item with this sku is on the menu."))
         }
-        Made::Now(Outcome::ItemAdded(Addition::Full), _) => Err(ApiError::new(
+        Executed::Now(Outcome::ItemAdded(Addition::Full), _) => Err(ApiError::new(
             ProblemCode::LimitReached,
             format!("The menu has {MAX_MENU_ITEMS} items, as many as it may: take one off first."),
         )),
-        Made::Now(_, answer) => Ok(answer.respond(Some(address))),
-        Made::Before(answer) => Ok(answer.repeat(Some(address))),
+        Executed::Now(_, answer) => Ok(answer.respond(Some(address))),
+        Executed::Before(answer) => Ok(answer.repeat(Some(address))),
     }
+}
+
+impl Endpoint for add {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
 }
 
 /// A text as a part of a path.
@@ -168,11 +178,11 @@ fn in_path(text: &str) -> String {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"price_minor": 140, "available": true}))]
 pub struct ItemChanges {
-    /// What customers see.
+    /// The name that customers see.
     #[garde(inner(custom(rules::line::<100>)))]
     #[schema(min_length = 1, max_length = 100, example = "Pastel de nata")]
     name: Option<String>,
-    /// Where on the menu it stands; `null` takes it out of its category.
+    /// Its category on the menu; `null` takes it out of its category.
     #[garde(inner(inner(custom(rules::line::<100>))))]
     #[serde(default, deserialize_with = "null_is_a_value")]
     #[schema(value_type = Option<String>, min_length = 1, max_length = 100, example = "Sweets")]
@@ -191,7 +201,7 @@ fn null_is_a_value<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<Stri
 }
 
 /// Change an item.
-#[utoipa::path(operation_id = "changeMenuItem", tag = "menu", security(("bearer" = [])), request_body = ItemChanges,
+#[utoipa::path(operation_id = "changeMenuItem", tag = "menu", request_body = ItemChanges,
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("sku" = String, Path, description = "The merchant's own code"),
@@ -199,21 +209,25 @@ fn null_is_a_value<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<Stri
     responses((status = 200, description = "The item as it is now", body = ItemBody)))]
 #[patch("/businesses/{id}/menu/items/{sku}")]
 async fn update(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
     request: HttpRequest,
     body: Body<ItemChanges>,
 ) -> Result<HttpResponse, ApiError> {
-    api.membership(who.principal, id.0).await?;
+    authorization::membership(&app, who.principal, id.0).await?;
     let ItemChanges { name, category, price_minor, available } = body.0;
     let patch = ItemPatch { name, category, price_minor, available };
-    let item = api.persistence.update_item(id.0, path_text(&request, "sku")?, patch).await?;
+    let item = app.persistence.update_item(id.0, path_text(&request, "sku")?, patch).await?;
     Ok(HttpResponse::Ok().json(ItemBody::from(item.ok_or_else(ApiError::not_found)?)))
 }
 
+impl Endpoint for update {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
+}
+
 /// Take an item off the menu; orders keep what they have.
-#[utoipa::path(operation_id = "removeMenuItem", tag = "menu", security(("bearer" = [])),
+#[utoipa::path(operation_id = "removeMenuItem", tag = "menu",
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("sku" = String, Path, description = "The merchant's own code"),
@@ -221,16 +235,20 @@ async fn update(
     responses((status = 204, description = "Not on the menu any more")))]
 #[delete("/businesses/{id}/menu/items/{sku}")]
 async fn remove(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    api.membership(who.principal, id.0).await?;
-    match api.persistence.remove_item(id.0, path_text(&request, "sku")?).await? {
+    authorization::membership(&app, who.principal, id.0).await?;
+    match app.persistence.remove_item(id.0, path_text(&request, "sku")?).await? {
         Removal::Removed => Ok(HttpResponse::NoContent().finish()),
         Removal::NotThere | Removal::LastOwner => Err(ApiError::not_found()),
     }
+}
+
+impl Endpoint for remove {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
 }
 
 #[cfg(test)]

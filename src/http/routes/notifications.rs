@@ -7,7 +7,6 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::event::{Notification, Priority};
 use crate::domain::ids::{BusinessId, NotificationId};
@@ -15,17 +14,20 @@ use crate::domain::json::JsonObject;
 use crate::domain::time::Timestamp;
 use crate::storage::command::Action;
 
-use crate::http::extractors::signed_in::{Merchants, SignedIn};
 use crate::http::input::{Body, Parsed, Query, rules, schema_of};
-use crate::http::idempotency::request::{Beginning, Made, MadeAnswer};
-use crate::http::response::pagination::Limit;
+use crate::http::idempotency::request::{Executed, KeyCheck, PreparedResponse, check_key, execute};
+use crate::http::response::pagination::PageSize;
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
+use crate::http::app_state::AppState;
 use crate::http::extractors::path_id::{PathId, path_text};
+use crate::http::route_table::{Endpoint, KIB, Mount, RouteFacts};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::Merchants;
+use crate::http::authorization;
 
 /// Mounts the routes.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(post_one).service(list).service(read);
+pub(in crate::http) fn routes(mount: &mut impl Mount) {
+    mount.endpoint(post_one).endpoint(list).endpoint(read);
 }
 
 /// A notification to be stored and shown on every device of the business.
@@ -49,7 +51,7 @@ pub struct NewNotification {
     #[garde(custom(rules::block::<2000>))]
     #[schema(min_length = 1, max_length = 2000, example = "About 20 portions are left.")]
     message: String,
-    /// What programs need besides: an object of at most 4096 bytes and 32 levels.
+    /// Data for programs: an object of at most 4096 bytes and 32 levels.
     #[garde(inner(custom(rules::data)))]
     #[schema(value_type = Option<Object>, example = json!({"left": 20}))]
     data: Option<JsonObject>,
@@ -75,7 +77,7 @@ pub struct NotificationView {
     title: String,
     /// The text.
     message: String,
-    /// What programs need besides.
+    /// Data for programs.
     #[schema(value_type = Object)]
     data: JsonObject,
     /// `LOW`, `NORMAL` or `HIGH`.
@@ -83,7 +85,7 @@ pub struct NotificationView {
     priority: &'static str,
     /// RFC 3339.
     created_at: String,
-    /// When you read it, RFC 3339; `null` while you have not. Every member has marks of their own.
+    /// The time you read it, RFC 3339; `null` while you have not. Every member has marks of their own.
     read_at: Option<String>,
 }
 
@@ -106,7 +108,7 @@ impl From<Notification> for NotificationView {
 /// Post a notification to a business you are a member of.
 ///
 /// With an idempotency key the request may be repeated for 24 hours and happens once.
-#[utoipa::path(operation_id = "postNotification", tag = "notifications", security(("bearer" = [])), request_body = NewNotification,
+#[utoipa::path(operation_id = "postNotification", tag = "notifications", request_body = NewNotification,
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters"),
@@ -118,17 +120,17 @@ impl From<Notification> for NotificationView {
     ))]
 #[post("/businesses/{id}/notifications")]
 async fn post_one(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
     request: HttpRequest,
     body: Body<NewNotification>,
 ) -> Result<HttpResponse, ApiError> {
-    api.membership(who.principal, id.0).await?;
+    authorization::membership(&app, who.principal, id.0).await?;
     let route = format!("POST /businesses/{}/notifications", id.0);
-    let making = match api.begin_making(who.principal, &request, &route, &body.0).await? {
-        Beginning::First(making) => making,
-        Beginning::Repeated(answer) => return Ok(answer.repeat(None)),
+    let keyed = match check_key(&app, who.principal, &request, &route, &body.0).await? {
+        KeyCheck::New(keyed) => keyed,
+        KeyCheck::Repetition(answer) => return Ok(answer.repeat(None)),
     };
     let NewNotification { kind, title, message, data, priority } = body.0;
     let notification = Notification {
@@ -141,24 +143,28 @@ async fn post_one(
         priority: priority.map_or(Priority::Normal, Parsed::into_inner),
         created_at: Timestamp::now(),
     };
-    let answer = MadeAnswer::new(StatusCode::CREATED, &NotificationView::from(notification.clone()));
+    let answer = PreparedResponse::new(StatusCode::CREATED, &NotificationView::from(notification.clone()));
     let action = Action::PostNotification(Box::new(notification));
     // The answer is about as large as what is stored.
-    Ok(match api.make(making, id.0, 256 + answer.body.0.len(), action, answer).await? {
-        Made::Now(_, answer) => answer.respond(None),
-        Made::Before(answer) => answer.repeat(None),
+    Ok(match execute(&app, keyed, id.0, 256 + answer.body.0.len(), action, answer).await? {
+        Executed::Now(_, answer) => answer.respond(None),
+        Executed::Before(answer) => answer.repeat(None),
     })
 }
 
-/// Which notifications a list shows.
+impl Endpoint for post_one {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>().body_limit(32 * KIB);
+}
+
+/// The notifications that a list shows.
 #[derive(Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct NotificationFilter {
     /// At most so many, 1 to 50; 20 unless given.
     #[garde(dive)]
-    #[param(schema_with = schema_of::<Limit>)]
-    limit: Option<Parsed<Limit>>,
+    #[param(schema_with = schema_of::<PageSize>)]
+    limit: Option<Parsed<PageSize>>,
     /// Only those older than this one: the `next_before` of the page before.
     #[garde(dive)]
     #[param(schema_with = schema_of::<NotificationId>)]
@@ -170,7 +176,7 @@ pub struct NotificationFilter {
 pub struct NotificationsView {
     /// Newest first.
     items: Vec<NotificationView>,
-    /// How many at most.
+    /// The most entries of the page.
     limit: u32,
     /// Whether more follow.
     has_more: bool,
@@ -179,26 +185,26 @@ pub struct NotificationsView {
 }
 
 /// List the notifications of a business you are a member of, newest first.
-#[utoipa::path(operation_id = "listNotifications", tag = "notifications", security(("bearer" = [])),
+#[utoipa::path(operation_id = "listNotifications", tag = "notifications",
     params(("id" = String, Path, description = "`biz_…`"), NotificationFilter),
     responses((status = 200, description = "A page", body = NotificationsView)))]
 #[get("/businesses/{id}/notifications")]
 async fn list(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
     query: Query<NotificationFilter>,
 ) -> Result<HttpResponse, ApiError> {
-    api.membership(who.principal, id.0).await?;
-    let limit = query.0.limit.map_or(Limit::DEFAULT, Parsed::into_inner).get();
+    authorization::membership(&app, who.principal, id.0).await?;
+    let limit = query.0.limit.map_or(PageSize::DEFAULT, Parsed::into_inner).get();
     let before = query.0.before.map(Parsed::into_inner);
-    let mut found = api.store.notifications(id.0, before, limit + 1).await?;
+    let mut found = app.store.notifications(id.0, before, limit + 1).await?;
     let has_more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next_before = found.last().filter(|_| has_more).map(|last| last.id.to_string());
     let ids: Vec<NotificationId> = found.iter().map(|notification| notification.id).collect();
     let reads: HashMap<NotificationId, Timestamp> =
-        api.store.notification_reads(who.principal.user, &ids).await?.into_iter().collect();
+        app.store.notification_reads(who.principal.user, &ids).await?.into_iter().collect();
     let view = |notification: Notification| {
         let read_at = reads.get(&notification.id).map(|at| at.to_rfc3339());
         NotificationView { read_at, ..NotificationView::from(notification) }
@@ -207,15 +213,19 @@ async fn list(
     Ok(HttpResponse::Ok().json(NotificationsView { items, limit, has_more, next_before }))
 }
 
-/// Since when a notification is read.
+impl Endpoint for list {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
+}
+
+/// The time since which a notification is read.
 #[derive(Serialize, ToSchema)]
 pub struct ReadView {
-    /// When you first said so; RFC 3339.
+    /// The time you first marked it as read; RFC 3339.
     read_at: String,
 }
 
-/// Say that you have read a notification. Saying it again changes nothing.
-#[utoipa::path(operation_id = "readNotification", tag = "notifications", security(("bearer" = [])),
+/// Mark a notification as read. Repeated, it changes nothing.
+#[utoipa::path(operation_id = "readNotification", tag = "notifications",
     params(
         ("id" = String, Path, description = "`biz_…`"),
         ("notification" = String, Path, description = "`ntf_…`"),
@@ -223,15 +233,19 @@ pub struct ReadView {
     responses((status = 200, description = "Read by you, not by others", body = ReadView)))]
 #[post("/businesses/{id}/notifications/{notification}/read")]
 async fn read(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    api.membership(who.principal, id.0).await?;
+    authorization::membership(&app, who.principal, id.0).await?;
     let notification: NotificationId =
         path_text(&request, "notification")?.parse().map_err(|_| ApiError::not_found())?;
-    let read = api.persistence.read_notification(id.0, notification, who.principal.user).await?;
+    let read = app.persistence.read_notification(id.0, notification, who.principal.user).await?;
     let read_at = read.ok_or_else(ApiError::not_found)?.to_rfc3339();
     Ok(HttpResponse::Ok().json(ReadView { read_at }))
+}
+
+impl Endpoint for read {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
 }

@@ -1,34 +1,35 @@
-//! Where somebody is signed in (requirement 1.4).
+//! Login sessions of a user (requirement 1.4).
 
 use actix_web::{HttpResponse, delete, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::command::Removal;
 
-use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::path_id::PathId;
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
+use crate::http::app_state::AppState;
+use crate::http::route_table::{Endpoint, Mount, RouteFacts};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::Anyone;
 
-/// Most sign-ins in a list; older ones end by themselves.
+/// Most login sessions in a list; older ones end by themselves.
 const MAX_LISTED: u32 = 100;
 
 /// Mounts the routes.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(list).service(end);
+pub(in crate::http) fn routes(mount: &mut impl Mount) {
+    mount.endpoint(list).endpoint(end);
 }
 
-/// The device of a sign-in.
+/// The device of a login session.
 #[derive(Serialize, ToSchema)]
 pub struct SessionDeviceView {
     /// The device's own id.
     #[schema(example = "tablet-kitchen-1")]
     id: String,
-    /// What its owner calls it.
+    /// The name its owner gave it.
     #[schema(example = "Kitchen tablet")]
     name: Option<String>,
     /// Like `ios` or `web`.
@@ -36,13 +37,13 @@ pub struct SessionDeviceView {
     platform: Option<String>,
 }
 
-/// A sign-in.
+/// A login session.
 #[derive(Serialize, ToSchema)]
 pub struct SessionView {
     /// `ses_…`
     #[schema(example = "ses_0190f3c1a2b37d4e8f00112233445566")]
     id: String,
-    /// Where it happened, if that was said.
+    /// The device, if the client named one.
     device: Option<SessionDeviceView>,
     /// RFC 3339.
     #[schema(example = "2026-01-31T18:30:00Z")]
@@ -50,27 +51,27 @@ pub struct SessionView {
     /// The last request, refresh or moment with an open socket, to about a minute.
     #[schema(example = "2026-01-31T18:30:00Z")]
     last_active_at: String,
-    /// When it ends unless it is refreshed.
+    /// The end of the login session unless it is refreshed; RFC 3339.
     #[schema(example = "2026-03-02T18:30:00Z")]
     expires_at: String,
-    /// Whether it is the one that asks.
+    /// Whether it is the caller's.
     current: bool,
 }
 
-/// Sign-ins.
+/// The login sessions of a user.
 #[derive(Serialize, ToSchema)]
 pub struct SessionsView {
     /// The last active first, at most 100.
     items: Vec<SessionView>,
 }
 
-/// Where you are signed in.
-#[utoipa::path(operation_id = "listSessions", tag = "accounts", security(("bearer" = [])), responses(
-    (status = 200, description = "Every sign-in that has not ended", body = SessionsView),
+/// List your login sessions.
+#[utoipa::path(operation_id = "listSessions", tag = "accounts", responses(
+    (status = 200, description = "Every login session that has not ended", body = SessionsView),
 ))]
 #[get("/auth/sessions")]
-async fn list(api: web::Data<Api>, who: SignedIn) -> Result<HttpResponse, ApiError> {
-    let live = api.store.sessions_of(who.principal.user, Timestamp::now(), MAX_LISTED).await?;
+async fn list(app: web::Data<AppState>, who: SignedIn) -> Result<HttpResponse, ApiError> {
+    let live = app.store.sessions_of(who.principal.user, Timestamp::now(), MAX_LISTED).await?;
     let view = |session: crate::storage::Session| SessionView {
         id: session.id.to_string(),
         device: session.device.map(|device| SessionDeviceView {
@@ -79,7 +80,7 @@ async fn list(api: web::Data<Api>, who: SignedIn) -> Result<HttpResponse, ApiErr
             platform: device.platform,
         }),
         created_at: session.created_at.to_rfc3339(),
-        last_active_at: api
+        last_active_at: app
             .activity
             .last(session.id)
             .map_or(session.last_active_at, |seen| seen.max(session.last_active_at))
@@ -90,19 +91,27 @@ async fn list(api: web::Data<Api>, who: SignedIn) -> Result<HttpResponse, ApiErr
     Ok(HttpResponse::Ok().json(SessionsView { items: live.into_iter().map(view).collect() }))
 }
 
-/// End one of your sign-ins.
+impl Endpoint for list {
+    const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
+}
+
+/// End one of your login sessions.
 ///
 /// Its access token stops working and its sockets close at once.
-#[utoipa::path(operation_id = "endSession", tag = "accounts", security(("bearer" = [])),
+#[utoipa::path(operation_id = "endSession", tag = "accounts",
     params(("id" = String, Path, description = "`ses_…`")),
     responses((status = 204, description = "It has ended")))]
 #[delete("/auth/sessions/{id}")]
-async fn end(api: web::Data<Api>, who: SignedIn, id: PathId<SessionId>) -> Result<HttpResponse, ApiError> {
-    if api.store.session_owner(id.0).await? != Some(who.principal.user) {
+async fn end(app: web::Data<AppState>, who: SignedIn, id: PathId<SessionId>) -> Result<HttpResponse, ApiError> {
+    if app.store.session_owner(id.0).await? != Some(who.principal.user) {
         return Err(ApiError::not_found());
     }
-    match api.persistence.end_session(id.0).await? {
+    match app.persistence.end_session(id.0).await? {
         Removal::Removed => Ok(HttpResponse::NoContent().finish()),
         Removal::NotThere | Removal::LastOwner => Err(ApiError::not_found()),
     }
+}
+
+impl Endpoint for end {
+    const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
 }

@@ -1,16 +1,17 @@
-//! What the bare address shows: that a hub is here, how it is, and where to go. People get a page, programs get JSON.
+//! The bare address, which shows that a hub is here, its state and its links. People get a page, programs get JSON.
 
 use actix_web::http::header::{ACCEPT, CACHE_CONTROL, LOCATION, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::{Api, Deployment, Phase};
+use crate::http::app_state::AppState;
+use crate::http::deployment::Deployment;
 
 const STYLE: &str = include_str!("welcome/style.css");
 const ICON: &str = include_str!("welcome/icon.svg");
 
-/// How long browsers keep what the page is made of, seconds.
+/// Time for which browsers keep the parts of the page, seconds.
 const KEPT: &str = "max-age=3600";
 
 /// Mounts the page and what belongs to it.
@@ -23,7 +24,7 @@ pub(in crate::http) fn pages(config: &mut web::ServiceConfig) {
         .route("/favicon.ico", web::get().to(|| kept("image/svg+xml", ICON)));
 }
 
-/// What programs are told.
+/// The answer to programs.
 #[derive(Serialize)]
 struct Welcome {
     name: &'static str,
@@ -32,13 +33,9 @@ struct Welcome {
     links: Vec<&'static str>,
 }
 
-async fn welcome(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
-    let status = match api.readiness.get() {
-        Phase::Ready => "ready",
-        Phase::Starting => "not_ready",
-        Phase::Draining => "draining",
-    };
-    let links = links(&api);
+async fn welcome(app: web::Data<AppState>, request: HttpRequest) -> HttpResponse {
+    let status = app.readiness.get().as_str();
+    let links = links(&app);
     if !wants_page(&request) {
         let (name, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         let links = links.into_iter().map(|(link, _)| link).collect();
@@ -60,15 +57,15 @@ async fn welcome(api: web::Data<Api>, request: HttpRequest) -> HttpResponse {
     ))
 }
 
-/// What is where, as far as whoever asks may see it here.
-fn links(api: &Api) -> Vec<(&'static str, &'static str)> {
+/// The links that the caller may see here.
+fn links(app: &AppState) -> Vec<(&'static str, &'static str)> {
     let mut links = Vec::new();
-    if api.settings.docs.enabled {
+    if app.settings.docs.enabled {
         links.push(("/docs/", "every route, to try"));
         links.push(("/openapi.json", "the same for programs"));
     }
     links.push(("/health/ready", "whether new work should come here"));
-    if api.deployment == Deployment::Trial && api.settings.ops.address().is_none() {
+    if app.deployment == Deployment::NonProduction && app.settings.ops.address().is_none() {
         links.push(("/health/detailed", "how each part is"));
         links.push(("/metrics", "figures for Prometheus"));
     }

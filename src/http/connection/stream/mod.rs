@@ -16,9 +16,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::exchange::Exchange;
 use super::head::Body;
 use super::refusal::{Reason, Refused};
-use super::{Permission, Shared};
+use super::shared::{Permission, Shared};
 
-/// What is read at once. Whatever of it lies behind the present request is held for the next.
+/// Bytes read at once. Those behind the present request are held for the next.
 const READ_BYTES: usize = 8 * 1024;
 
 /// A client that takes nothing of its answer for this long is cut off. The kernel's send buffer makes steps of some
@@ -37,10 +37,10 @@ pub struct Connection {
     shared: Rc<Shared>,
     exchange: Rc<Exchange>,
     phase: Phase,
-    /// What was read and not passed on, from `at` on.
+    /// Bytes that were read and not passed on, from `at` on.
     held: Vec<u8>,
     at: usize,
-    /// Of what is held, as much was searched for the end of a head.
+    /// Held bytes that were searched for the end of a head.
     searched: usize,
     /// A head that grows to this size is parsed though its end is not in sight, to find nonsense early.
     parse_at: usize,
@@ -48,7 +48,7 @@ pub struct Connection {
     expects: bool,
     /// The web server was woken to read the rest of a body that was answered already.
     nudged: bool,
-    /// Of `100 Continue`, what is still to be written.
+    /// Bytes of `100 Continue` that are still to be written.
     interim: &'static [u8],
     read_by: Option<Instant>,
     write_by: Option<Instant>,
@@ -61,7 +61,7 @@ pub struct Connection {
     shut: bool,
 }
 
-/// Where the one exchange of a connection stands.
+/// The phase of the one exchange of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     /// Before and in a head.
@@ -107,7 +107,7 @@ impl Connection {
         }
     }
 
-    /// What handlers know their connection by.
+    /// The exchange of this connection, which handlers see.
     pub fn exchange(&self) -> Rc<Exchange> {
         self.exchange.clone()
     }

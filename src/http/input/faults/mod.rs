@@ -1,5 +1,4 @@
-//! Everything that is wrong with the names and types of a value, so that one answer names all of it. Only what was
-//! refused already comes here.
+//! All faults in the names and types of a value that was refused, so that one answer names all of them.
 
 mod node;
 
@@ -10,7 +9,7 @@ use serde_path_to_error::Segment;
 
 use crate::protocol::problem::FieldError;
 
-use super::faults_of;
+use super::validate::faults_of;
 
 pub(super) use node::Node;
 
@@ -37,7 +36,7 @@ enum Kind {
     Twice(String),
 }
 
-/// What is said of a name that is none.
+/// The message about a name that no field has.
 pub(super) const UNKNOWN_FIELD: &str = "is not a known field";
 
 /// The field an error is about. The words of serde name values; they are cut down to what was expected.
@@ -67,7 +66,7 @@ fn fault(error: &serde_path_to_error::Error<Error>) -> Fault {
     }
 }
 
-/// What the first error says, as a field and what is wrong with it.
+/// The first error, as a field and its message.
 pub(super) fn first(error: &serde_path_to_error::Error<Error>) -> FieldError {
     fault(error).error
 }

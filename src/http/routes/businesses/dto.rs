@@ -1,6 +1,4 @@
-//! The shapes of businesses: made, changed, shown.
-
-use std::time::Duration;
+//! The bodies of requests that make and change businesses.
 
 use garde::Validate;
 use serde::{Deserialize, Serialize};
@@ -13,57 +11,17 @@ use crate::domain::ids::BusinessId;
 use crate::domain::money::Currency;
 use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
-use crate::http::input::{FromText, Parsed, one_of, rules, schema_of};
+use crate::http::input::{Parsed, rules, schema_of};
 use crate::http::response::problem::ApiError;
-use crate::protocol::problem::FieldError;
 use crate::storage::command::BusinessPatch;
 
-/// Minutes an order takes where the merchant does not say.
+use super::state::{StateWord, bounded, state_of};
+
+/// Minutes of preparation where the merchant names none.
 const DEFAULT_PREP_MINUTES: u16 = 20;
 
 /// The zone of a business that names none.
 const DEFAULT_ZONE: &str = "default";
-
-/// The longest pause; a business that rests longer is closed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 86_400);
-
-/// Whether a business takes orders, without the details.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StateWord {
-    /// Takes orders.
-    Open,
-    /// Takes orders and needs longer; with `extra_minutes`.
-    Busy,
-    /// Takes none for now; with `paused_until`.
-    Paused,
-    /// Takes none.
-    Closed,
-}
-
-impl StateWord {
-    const ALL: [Self; 4] = [Self::Open, Self::Busy, Self::Paused, Self::Closed];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Busy => "busy",
-            Self::Paused => "paused",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-impl FromText for StateWord {
-    const EXAMPLE: &'static str = "open";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        one_of(&Self::ALL, Self::as_str, text)
-    }
-
-    fn words() -> Option<Vec<&'static str>> {
-        Some(Self::ALL.iter().map(|word| word.as_str()).collect())
-    }
-}
 
 /// A point on the map.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, Validate, ToSchema)]
@@ -72,11 +30,11 @@ pub(super) struct LocationBody {
     /// Degrees north.
     #[garde(custom(rules::latitude))]
     #[schema(minimum = -90, maximum = 90, example = 38.7223)]
-    lat: f64,
+    pub(super) lat: f64,
     /// Degrees east.
     #[garde(custom(rules::longitude))]
     #[schema(minimum = -180, maximum = 180, example = -9.1393)]
-    lng: f64,
+    pub(super) lng: f64,
 }
 
 impl From<LocationBody> for Location {
@@ -85,7 +43,7 @@ impl From<LocationBody> for Location {
     }
 }
 
-/// Where a business is reached when its devices are not. Kept encrypted; members and operators see it.
+/// The contact of a business for times at which its devices cannot be reached. Kept encrypted; members and operators see it.
 #[derive(Debug, Default, Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ContactBody {
@@ -101,19 +59,6 @@ pub(super) struct ContactBody {
     phone: Option<Private<String>>,
 }
 
-/// Where a business is reached when its devices are not.
-#[derive(Debug, Serialize, ToSchema)]
-struct ContactView {
-    /// An address for mail.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = "email", example = "kitchen@example.com")]
-    email: Option<Private<String>>,
-    /// A number to call.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "+351 21 000 00 00")]
-    phone: Option<Private<String>>,
-}
-
 impl From<ContactBody> for BusinessContact {
     fn from(body: ContactBody) -> Self {
         Self {
@@ -123,7 +68,7 @@ impl From<ContactBody> for BusinessContact {
     }
 }
 
-/// A new business; whoever makes it becomes its owner.
+/// A new business; its maker becomes its owner.
 #[derive(Debug, Deserialize, Serialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
@@ -131,11 +76,11 @@ impl From<ContactBody> for BusinessContact {
     "timezone": "Europe/Lisbon", "currency": "EUR", "prep_minutes": 20, "tables": 12
 }))]
 pub(super) struct NewBusiness {
-    /// What customers call it.
+    /// The name that customers see.
     #[garde(custom(rules::line::<100>))]
     #[schema(min_length = 1, max_length = 100, example = "Pastéis da Rua")]
     name: String,
-    /// Where drivers pick up.
+    /// The place where drivers pick up.
     #[garde(dive)]
     location: LocationBody,
     /// The delivery zone; `default` unless given.
@@ -158,12 +103,12 @@ pub(super) struct NewBusiness {
     #[garde(range(min = 0, max = 1000))]
     #[schema(minimum = 0, maximum = 1000, example = 12)]
     tables: Option<i64>,
-    /// Who brings its deliveries: its own people (`business`, unless given) or `drivers`. It can be said otherwise for each order
+    /// The party that brings its deliveries: its own people (`business`, unless given) or `drivers`. It can be chosen for each order
     /// when it is accepted.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<DeliveredBy>)]
     delivered_by: Option<Parsed<DeliveredBy>>,
-    /// Where it is reached when its devices are not.
+    /// Its contact for times at which its devices cannot be reached.
     #[garde(dive)]
     contact: Option<ContactBody>,
     /// `open` unless given.
@@ -185,11 +130,11 @@ pub(super) struct NewBusiness {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"state": "busy", "extra_minutes": 15}))]
 pub(super) struct BusinessChanges {
-    /// What customers call it.
+    /// The name that customers see.
     #[garde(inner(custom(rules::line::<100>)))]
     #[schema(min_length = 1, max_length = 100, example = "Pastéis da Rua")]
     name: Option<String>,
-    /// Where drivers pick up.
+    /// The place where drivers pick up.
     #[garde(dive)]
     location: Option<LocationBody>,
     /// The delivery zone.
@@ -212,11 +157,11 @@ pub(super) struct BusinessChanges {
     #[garde(dive)]
     #[schema(schema_with = schema_of::<Currency>)]
     currency: Option<Parsed<Currency>>,
-    /// Who brings its deliveries, from orders on that are accepted later.
+    /// The party that brings its deliveries, for orders that are accepted from now on.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<DeliveredBy>)]
     delivered_by: Option<Parsed<DeliveredBy>>,
-    /// Where it is reached; takes the place of all that was there.
+    /// Its contact; replaces the whole contact it had.
     #[garde(dive)]
     contact: Option<ContactBody>,
     /// Whether it takes orders.
@@ -233,92 +178,6 @@ pub(super) struct BusinessChanges {
     paused_until: Option<Parsed<Timestamp>>,
 }
 
-/// A business as it is now.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct BusinessView {
-    /// `biz_…`
-    #[schema(example = "biz_0190f3c1a2b37d4e8f00112233445566")]
-    id: String,
-    /// What customers call it.
-    name: String,
-    /// Where drivers pick up.
-    location: LocationBody,
-    /// The delivery zone.
-    zone: String,
-    /// IANA.
-    #[schema(example = "Europe/Lisbon")]
-    timezone: String,
-    /// ISO 4217.
-    #[schema(example = "EUR")]
-    currency: String,
-    /// Minutes an order takes.
-    prep_minutes: u16,
-    /// How many tables.
-    tables: u16,
-    /// Who brings its deliveries: `business` or `drivers`.
-    #[schema(example = "business")]
-    delivered_by: &'static str,
-    /// Where it is reached; for members and operators.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    contact: Option<ContactView>,
-    /// `open`, `busy`, `paused` or `closed`.
-    #[schema(example = "open")]
-    state: &'static str,
-    /// While `busy`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    extra_minutes: Option<u16>,
-    /// While `paused`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    paused_until: Option<String>,
-    /// Counts changes.
-    version: i64,
-    /// RFC 3339.
-    created_at: String,
-    /// RFC 3339.
-    updated_at: String,
-}
-
-/// Who looks at a business.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Looker {
-    /// A member or an operator.
-    Inside,
-    /// Anybody else.
-    Outside,
-}
-
-impl BusinessView {
-    pub(super) fn new(business: &Business, looker: Looker, now: Timestamp) -> Self {
-        let (state, extra_minutes, paused_until) = match business.state.at(now) {
-            BusinessState::Open => (StateWord::Open, None, None),
-            BusinessState::Busy { extra_minutes } => (StateWord::Busy, Some(extra_minutes), None),
-            BusinessState::Paused { until } => (StateWord::Paused, None, Some(until.to_rfc3339())),
-            BusinessState::Closed => (StateWord::Closed, None, None),
-        };
-        Self {
-            id: business.id.to_string(),
-            name: business.name.clone(),
-            location: LocationBody { lat: business.location.lat, lng: business.location.lng },
-            zone: business.zone.clone(),
-            timezone: business.timezone.name().to_owned(),
-            currency: business.currency.to_string(),
-            prep_minutes: business.prep_minutes,
-            tables: business.tables,
-            delivered_by: business.delivered_by.as_str(),
-            contact: (looker == Looker::Inside).then(|| ContactView {
-                email: business.contact.email.clone().map(Private),
-                phone: business.contact.phone.clone().map(Private),
-            }),
-            state: state.as_str(),
-            extra_minutes,
-            paused_until,
-            version: business.version,
-            created_at: business.created_at.to_rfc3339(),
-            updated_at: business.updated_at.to_rfc3339(),
-        }
-    }
-}
-
 impl NewBusiness {
     /// The business these fields describe.
     ///
@@ -326,7 +185,7 @@ impl NewBusiness {
     /// 422 for a state without its detail or a detail without its state.
     pub(super) fn into_business(self, id: BusinessId, now: Timestamp) -> Result<Business, ApiError> {
         let paused_until = self.paused_until.map(Parsed::into_inner);
-        let state = state(self.state.map(Parsed::into_inner), self.extra_minutes, paused_until, now)?;
+        let state = state_of(self.state.map(Parsed::into_inner), self.extra_minutes, paused_until, now)?;
         Ok(Business {
             id,
             name: self.name,
@@ -373,7 +232,7 @@ impl BusinessChanges {
     pub(super) fn into_patch(self, now: Timestamp) -> Result<BusinessPatch, ApiError> {
         let paused_until = self.paused_until.map(Parsed::into_inner);
         Ok(BusinessPatch {
-            state: state(self.state.map(Parsed::into_inner), self.extra_minutes, paused_until, now)?,
+            state: state_of(self.state.map(Parsed::into_inner), self.extra_minutes, paused_until, now)?,
             name: self.name,
             location: self.location.map(Location::from),
             zone: self.zone,
@@ -384,92 +243,5 @@ impl BusinessChanges {
             delivered_by: self.delivered_by.map(Parsed::into_inner),
             contact: self.contact.map(BusinessContact::from),
         })
-    }
-}
-
-/// The three fields of a state as one; a detail without its state, or a state without its detail, is refused.
-fn state(
-    word: Option<StateWord>,
-    extra_minutes: Option<i64>,
-    paused_until: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<Option<BusinessState>, ApiError> {
-    let mut wrong = Vec::new();
-    let mut refuse = |field: &str, message: &str| {
-        wrong.push(FieldError { field: field.to_owned(), message: message.to_owned() });
-    };
-    if extra_minutes.is_some() && word != Some(StateWord::Busy) {
-        refuse("extra_minutes", "goes with the state busy only");
-    }
-    if paused_until.is_some() && word != Some(StateWord::Paused) {
-        refuse("paused_until", "goes with the state paused only");
-    }
-    let state = match (word, extra_minutes, paused_until) {
-        (Some(StateWord::Busy), None, _) => {
-            refuse("extra_minutes", "is required with the state busy");
-            None
-        }
-        (Some(StateWord::Paused), _, None) => {
-            refuse("paused_until", "is required with the state paused");
-            None
-        }
-        (Some(StateWord::Paused), _, Some(until)) if until <= now || until > now.plus(LONGEST_PAUSE) => {
-            refuse("paused_until", "must lie ahead, by at most 30 days");
-            None
-        }
-        (Some(StateWord::Paused), _, Some(until)) => Some(BusinessState::Paused { until }),
-        (Some(StateWord::Busy), Some(minutes), _) => {
-            Some(BusinessState::Busy { extra_minutes: bounded(minutes) })
-        }
-        (Some(StateWord::Open), ..) => Some(BusinessState::Open),
-        (Some(StateWord::Closed), ..) => Some(BusinessState::Closed),
-        (None, ..) => None,
-    };
-    if wrong.is_empty() { Ok(state) } else { Err(ApiError::invalid(wrong)) }
-}
-
-/// A number whose range was checked with its field.
-fn bounded(number: i64) -> u16 {
-    u16::try_from(number).expect("the range of the field lies within 16 bits")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fields(result: Result<Option<BusinessState>, ApiError>) -> Vec<String> {
-        result.unwrap_err().problem().errors.iter().map(|e| e.field.clone()).collect()
-    }
-
-    #[test]
-    fn a_state_and_its_detail_come_together() {
-        let now = Timestamp::from_unix_seconds(1_000);
-        let soon = now.plus(Duration::from_secs(60));
-        let parse = |word, minutes, until| state(word, minutes, until, now);
-        assert_eq!(parse(None, None, None).unwrap(), None);
-        assert_eq!(
-            parse(Some(StateWord::Busy), Some(10), None).unwrap(),
-            Some(BusinessState::Busy { extra_minutes: 10 })
-        );
-        assert_eq!(
-            parse(Some(StateWord::Paused), None, Some(soon)).unwrap(),
-            Some(BusinessState::Paused { until: soon })
-        );
-        assert_eq!(fields(parse(Some(StateWord::Busy), None, None)), ["extra_minutes"]);
-        assert_eq!(fields(parse(Some(StateWord::Paused), None, None)), ["paused_until"]);
-        assert_eq!(
-            fields(parse(Some(StateWord::Open), Some(5), Some(soon))),
-            ["extra_minutes", "paused_until"]
-        );
-        assert_eq!(fields(parse(None, Some(5), None)), ["extra_minutes"]);
-    }
-
-    #[test]
-    fn a_pause_lies_ahead_by_at_most_thirty_days() {
-        let now = Timestamp::from_unix_seconds(1_000);
-        let parse = |until| state(Some(StateWord::Paused), None, Some(until), now);
-        assert!(parse(now.plus(LONGEST_PAUSE)).is_ok());
-        assert_eq!(fields(parse(now)), ["paused_until"]);
-        assert_eq!(fields(parse(now.plus(LONGEST_PAUSE + Duration::from_secs(1)))), ["paused_until"]);
     }
 }

@@ -1,13 +1,14 @@
 //! Businesses and their figures (requirements 2.1 and 2.3).
 
 mod dto;
+mod state;
+mod view;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::access::Role;
 use crate::domain::ids::BusinessId;
@@ -15,25 +16,29 @@ use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{Action, BusinessUpdate};
 
-use crate::http::response::cache_status::Parts;
-use crate::http::extractors::signed_in::{Merchants, SignedIn};
+use crate::http::response::cache_status::CacheStatus;
 use crate::http::input::{Body, Parsed, Query, schema_of};
-use crate::http::idempotency::request::{Beginning, Made, MadeAnswer};
-use crate::http::response::pagination::Limit;
+use crate::http::idempotency::request::{Executed, KeyCheck, PreparedResponse, check_key, execute};
+use crate::http::response::pagination::PageSize;
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
+use crate::http::app_state::AppState;
 use crate::http::extractors::path_id::PathId;
-use dto::{BusinessChanges, BusinessView, Looker, NewBusiness};
+use crate::http::route_table::{Endpoint, Mount, RouteFacts};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::{Anyone, Merchants};
+use crate::http::authorization;
+use dto::{BusinessChanges, NewBusiness};
+use view::{BusinessView, BusinessViewer};
 
 /// Mounts the routes.
-pub fn routes(config: &mut ServiceConfig) {
-    config.service(create).service(list).service(read).service(stats).service(update);
+pub(in crate::http) fn routes(mount: &mut impl Mount) {
+    mount.endpoint(create).endpoint(list).endpoint(read).endpoint(stats).endpoint(update);
 }
 
 /// Make a business.
 ///
 /// With an idempotency key the request may be repeated for 24 hours and happens once.
-#[utoipa::path(operation_id = "createBusiness", tag = "businesses", security(("bearer" = [])), request_body = NewBusiness,
+#[utoipa::path(operation_id = "createBusiness", tag = "businesses", request_body = NewBusiness,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters")),
     responses(
         (status = 201, description = "The business; you are its owner", body = BusinessView, headers(
@@ -44,45 +49,49 @@ pub fn routes(config: &mut ServiceConfig) {
     ))]
 #[post("/businesses")]
 async fn create(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     request: HttpRequest,
     body: Body<NewBusiness>,
 ) -> Result<HttpResponse, ApiError> {
-    let address = |answer: &MadeAnswer| answer.id().map(|id| format!("/api/v1/businesses/{id}"));
-    let making = match api.begin_making(who.principal, &request, "POST /businesses", &body.0).await? {
-        Beginning::First(making) => making,
-        Beginning::Repeated(answer) => {
+    let address = |answer: &PreparedResponse| answer.id().map(|id| format!("/api/v1/businesses/{id}"));
+    let keyed = match check_key(&app, who.principal, &request, "POST /businesses", &body.0).await? {
+        KeyCheck::New(keyed) => keyed,
+        KeyCheck::Repetition(answer) => {
             let address = address(&answer);
             return Ok(answer.repeat(address));
         }
     };
     let (id, now) = (BusinessId::generate(), Timestamp::now());
     let business = body.0.into_business(id, now)?;
-    let view = BusinessView::new(&business, Looker::Inside, now);
-    let answer = MadeAnswer::new(StatusCode::CREATED, &view);
+    let view = BusinessView::new(&business, BusinessViewer::Member, now);
+    let answer = PreparedResponse::new(StatusCode::CREATED, &view);
     let action = Action::CreateBusiness { business: Box::new(business), owner: who.principal.user };
-    Ok(match api.make(making, id, 512, action, answer).await? {
-        Made::Now(_, answer) => {
+    Ok(match execute(&app, keyed, id, 512, action, answer).await? {
+        Executed::Now(_, answer) => {
             let address = address(&answer);
             answer.respond(address)
         }
-        Made::Before(answer) => {
+        Executed::Before(answer) => {
             let address = address(&answer);
             answer.repeat(address)
         }
     })
 }
 
-/// Which businesses a list shows.
+impl Endpoint for create {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
+}
+
+/// The businesses that a list shows.
 #[derive(Debug, Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct BusinessFilter {
     /// At most so many, 1 to 50; 20 unless given.
     #[garde(dive)]
-    #[param(schema_with = schema_of::<Limit>)]
-    limit: Option<Parsed<Limit>>,
+    #[param(schema_with = schema_of::<PageSize>)]
+    limit: Option<Parsed<PageSize>>,
     /// The `next_cursor` of the page before.
     #[garde(dive)]
     #[param(schema_with = schema_of::<BusinessId>)]
@@ -94,7 +103,7 @@ pub struct BusinessFilter {
 pub struct BusinessesView {
     /// Oldest first.
     items: Vec<BusinessView>,
-    /// How many at most.
+    /// The most entries of the page.
     limit: u32,
     /// Whether more follow.
     has_more: bool,
@@ -103,60 +112,68 @@ pub struct BusinessesView {
 }
 
 /// List businesses: merchants see those they are a member of, others all.
-#[utoipa::path(operation_id = "listBusinesses", tag = "businesses", security(("bearer" = [])), params(BusinessFilter), responses(
+#[utoipa::path(operation_id = "listBusinesses", tag = "businesses", params(BusinessFilter), responses(
     (status = 200, description = "A page", body = BusinessesView),
 ))]
 #[get("/businesses")]
 async fn list(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn,
     query: Query<BusinessFilter>,
 ) -> Result<HttpResponse, ApiError> {
-    let limit = query.0.limit.map_or(Limit::DEFAULT, Parsed::into_inner).get();
+    let limit = query.0.limit.map_or(PageSize::DEFAULT, Parsed::into_inner).get();
     let after = query.0.cursor.map(Parsed::into_inner);
     let mut businesses = match who.principal.role {
-        Role::Merchant => api.store.businesses_of(who.principal.user, after, limit + 1).await?,
-        Role::Customer | Role::Driver | Role::Admin => api.store.businesses(after, limit + 1).await?,
+        Role::Merchant => app.store.businesses_of(who.principal.user, after, limit + 1).await?,
+        Role::Customer | Role::Driver | Role::Admin => app.store.businesses(after, limit + 1).await?,
     };
     let has_more = businesses.len() > limit as usize;
     businesses.truncate(limit as usize);
     let next_cursor = businesses.last().filter(|_| has_more).map(|last| last.id.to_string());
     let now = Timestamp::now();
-    let looker = match who.principal.role {
-        Role::Merchant | Role::Admin => Looker::Inside,
-        Role::Customer | Role::Driver => Looker::Outside,
+    let viewer = match who.principal.role {
+        Role::Merchant | Role::Admin => BusinessViewer::Member,
+        Role::Customer | Role::Driver => BusinessViewer::Public,
     };
-    let items = businesses.iter().map(|business| BusinessView::new(business, looker, now)).collect();
+    let items = businesses.iter().map(|business| BusinessView::new(business, viewer, now)).collect();
     Ok(HttpResponse::Ok().json(BusinessesView { items, limit, has_more, next_cursor }))
 }
 
+impl Endpoint for list {
+    const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
+}
+
 /// Read a business. Its contact is for members and operators.
-#[utoipa::path(operation_id = "readBusiness", tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "readBusiness", tag = "businesses",
     params(("id" = String, Path, description = "`biz_…`")),
     responses((status = 200, description = "The business", body = BusinessView,
         headers(("Cache-Status" = String,
          description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`")))))]
 #[get("/businesses/{id}")]
-async fn read(api: web::Data<Api>, who: SignedIn, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
-    let mut parts = Parts::new();
-    let business = parts.take(api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
-    let looker = match who.principal.role {
-        Role::Admin => Looker::Inside,
-        Role::Merchant => match api.reads.membership(id.0, who.principal.user).await? {
+async fn read(app: web::Data<AppState>, who: SignedIn, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
+    let mut freshness = CacheStatus::new();
+    let business = freshness.take(app.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
+    let viewer = match who.principal.role {
+        Role::Admin => BusinessViewer::Member,
+        Role::Merchant => match app.reads.membership(id.0, who.principal.user).await? {
             Some(membership) => {
-                parts.take(membership);
-                Looker::Inside
+                freshness.take(membership);
+                BusinessViewer::Member
             }
-            None => Looker::Outside,
+            None => BusinessViewer::Public,
         },
-        Role::Customer | Role::Driver => Looker::Outside,
+        Role::Customer | Role::Driver => BusinessViewer::Public,
     };
-    let mut response = HttpResponse::Ok().json(BusinessView::new(&business, looker, Timestamp::now()));
-    parts.mark(&mut response);
+    let mut response = HttpResponse::Ok().json(BusinessView::new(&business, viewer, Timestamp::now()));
+    freshness.mark(&mut response);
     Ok(response)
 }
 
-/// What a business did today, in its own time zone, and what waits there.
+impl Endpoint for read {
+    const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
+}
+
+/// The figures of a business for today, in its own time zone, and the orders that wait there.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatsView {
     /// Orders placed today; those whose payment is still awaited do not count.
@@ -165,33 +182,33 @@ pub struct StatsView {
     /// Total of those of them that were not rejected, cancelled or failed, in minor units.
     #[schema(example = 61250)]
     today_revenue_minor: i64,
-    /// Of the revenue.
+    /// The currency of the revenue, ISO 4217.
     #[schema(example = "EUR")]
     currency: String,
     /// Orders that wait for an answer.
     #[schema(example = 2)]
     pending_orders: u64,
-    /// When these were counted; RFC 3339.
+    /// The time of counting; RFC 3339.
     updated_at: String,
 }
 
 /// Read today's figures of a business you are a member of.
-#[utoipa::path(operation_id = "readBusinessStats", tag = "businesses", security(("bearer" = [])),
+#[utoipa::path(operation_id = "readBusinessStats", tag = "businesses",
     params(("id" = String, Path, description = "`biz_…`")),
     responses((status = 200, description = "Never older than five minutes, nor than the last order", body = StatsView,
         headers(("Cache-Status" = String,
          description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`")))))]
 #[get("/businesses/{id}/stats")]
 async fn stats(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut parts = Parts::new();
-    parts.take(api.membership_to_see(who.principal, id.0).await?);
-    let business = parts.take(api.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
-    let stats = api.reads.stats(id.0, business.timezone.day_began(Timestamp::now())).await?;
-    let stats = parts.take(stats);
+    let mut freshness = CacheStatus::new();
+    freshness.take(authorization::cached_membership(&app, who.principal, id.0).await?);
+    let business = freshness.take(app.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
+    let stats = app.reads.stats(id.0, business.timezone.day_began(Timestamp::now())).await?;
+    let stats = freshness.take(stats);
     let mut response = HttpResponse::Ok().json(StatsView {
         today_orders: stats.orders,
         today_revenue_minor: stats.revenue_minor,
@@ -199,13 +216,17 @@ async fn stats(
         pending_orders: stats.pending,
         updated_at: stats.at.to_rfc3339(),
     });
-    parts.mark(&mut response);
+    freshness.mark(&mut response);
     Ok(response)
+}
+
+impl Endpoint for stats {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
 }
 
 /// Change a business you are a member of. Members say whether it takes orders (`state`, `extra_minutes`, `paused_until`); everything
 /// else is for owners.
-#[utoipa::path(operation_id = "changeBusiness", tag = "businesses", security(("bearer" = [])), request_body = BusinessChanges,
+#[utoipa::path(operation_id = "changeBusiness", tag = "businesses", request_body = BusinessChanges,
     params(("id" = String, Path, description = "`biz_…`")),
     responses(
         (status = 200, description = "The business as it is now", body = BusinessView),
@@ -214,21 +235,21 @@ async fn stats(
     ))]
 #[patch("/businesses/{id}")]
 async fn update(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn<Merchants>,
     id: PathId<BusinessId>,
     body: Body<BusinessChanges>,
 ) -> Result<HttpResponse, ApiError> {
     if body.0.is_of_state_only() {
-        api.membership(who.principal, id.0).await?;
+        authorization::membership(&app, who.principal, id.0).await?;
     } else {
-        api.owner(who.principal, id.0).await?;
+        authorization::require_owner(&app, who.principal, id.0).await?;
     }
     let now = Timestamp::now();
     let patch = body.0.into_patch(now)?;
-    match api.persistence.update_business(id.0, patch).await? {
+    match app.persistence.update_business(id.0, patch).await? {
         BusinessUpdate::Updated(business) => {
-            Ok(HttpResponse::Ok().json(BusinessView::new(&business, Looker::Inside, now)))
+            Ok(HttpResponse::Ok().json(BusinessView::new(&business, BusinessViewer::Member, now)))
         }
         BusinessUpdate::NotThere => Err(ApiError::not_found()),
         BusinessUpdate::CurrencyInUse => Err(ApiError::new(
@@ -237,4 +258,8 @@ async fn update(
              had orders keeps its currency: make another business.",
         )),
     }
+}
+
+impl Endpoint for update {
+    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
 }

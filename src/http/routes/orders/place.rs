@@ -3,25 +3,29 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, post, web};
-use garde::Validate;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde::Deserialize;
 
 use crate::domain::access::{Principal, Role};
-use crate::domain::business::{Location, NotTakingOrders};
-use crate::domain::ids::{BusinessId, OrderId};
-use crate::domain::order::{Address, Draft, DraftItem, Fulfilment, Party, PaymentMethod, PlaceRefusal};
+use crate::domain::business::NotTakingOrders;
+use crate::domain::order::{Draft, Fulfilment, Party, PlaceRefusal};
+use crate::http::app_state::AppState;
+use crate::http::authorization;
+use crate::http::extractors::audience::CanPlaceOrders;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::idempotency::in_flight::{KeyGuard, WAIT};
+use crate::http::idempotency::key::{REPLAYED, key_reused};
+use crate::http::idempotency::request::fingerprint;
+use crate::http::input::{Body, rules};
+use crate::http::limits::consume::{consume, refund, refusal, try_consume};
+use crate::http::limits::{QuotaStatus, QuotaSubject, Rate, RateClass};
+use crate::http::response::etag::OrderTag;
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, KIB, RouteFacts};
 use crate::protocol::problem::{FieldError, ProblemCode};
 use crate::protocol::views::{Contact, OrderView};
 use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutcome};
 
-use crate::http::idempotency::in_flight::{REPLAYED, Turn, WAIT, key_of, key_reused};
-use crate::http::extractors::signed_in::{Orderers, SignedIn};
-use crate::http::input::{Body, List, Parsed, rules, schema_of};
-use crate::http::limits::{Class, Spent, Subject};
-use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
-use crate::http::response::etag::Tag;
+use super::place_body::PlaceOrderBody;
 
 /// The name on a receipt when nobody gave one.
 const NO_NAME: &str = "Guest";
@@ -29,109 +33,12 @@ const NO_NAME: &str = "Guest";
 /// Keeps fingerprints of orders apart from everything else that is fingerprinted.
 const MAC_DOMAIN: &str = "idempotent order v1";
 
-/// What a customer wants. Prices come from the menu.
-#[derive(Deserialize, Serialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({
-    "business_id": "biz_0190f3c1a2b37d4e8f00112233445566", "fulfilment": "pickup",
-    "items": [{"sku": "pastel", "qty": 2}], "customer": {"name": "Zoë", "phone": "+351 21 000 00 00"},
-    "notes": "No cinnamon, please", "payment": "cash"
-}))]
-pub(super) struct NewOrder {
-    /// Where.
-    #[garde(dive)]
-    #[schema(schema_with = schema_of::<BusinessId>)]
-    business_id: Parsed<BusinessId>,
-    /// How the customer gets it.
-    #[garde(dive)]
-    #[schema(schema_with = schema_of::<Fulfilment>)]
-    fulfilment: Parsed<Fulfilment>,
-    /// 1 to 100 lines.
-    #[garde(dive)]
-    #[schema(value_type = Vec<NewOrderItem>, min_items = 1, max_items = 100)]
-    items: List<NewOrderItem, 1, 100>,
-    /// Who gets it; a customer's own name unless given, and `Guest` where a member orders.
-    #[garde(dive)]
-    customer: Option<NewOrderCustomer>,
-    /// Where to take it: with `delivery`, and only then.
-    #[garde(dive)]
-    address: Option<NewOrderAddress>,
-    /// The number of the table: with `dine_in`, and only then. Required where the business has tables.
-    #[garde(range(min = 1, max = 1000))]
-    #[schema(minimum = 1, maximum = 1000, example = 4)]
-    table: Option<i64>,
-    /// For the kitchen; new lines are fine.
-    #[garde(inner(custom(rules::block::<500>)))]
-    #[schema(min_length = 1, max_length = 500, example = "No cinnamon, please")]
-    notes: Option<String>,
-    /// How it will be paid. `online` is not available while the hub has no payment provider.
-    #[garde(dive)]
-    #[schema(schema_with = schema_of::<PaymentMethod>)]
-    payment: Parsed<PaymentMethod>,
-    /// What the customer was told that it costs, in minor units. If the menu says otherwise by now, nothing is ordered.
-    #[garde(range(min = 0))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0, example = 260)]
-    expected_total_minor: Option<i64>,
-    /// The same as the header `Idempotency-Key`, for clients that cannot set one.
-    #[garde(inner(custom(rules::idempotency_key)))]
-    #[serde(skip_serializing)]
-    #[schema(min_length = 1, max_length = 64, example = "6f1c5f9e-order-1")]
-    client_token: Option<String>,
-}
-
-/// A line of an order.
-#[derive(Deserialize, Serialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewOrderItem {
-    /// The menu's code.
-    #[garde(custom(rules::sku))]
-    #[schema(min_length = 1, max_length = 64, example = "pastel")]
-    sku: String,
-    /// How many.
-    #[garde(range(min = 1, max = 999))]
-    #[schema(minimum = 1, maximum = 999, example = 2)]
-    qty: i64,
-}
-
-/// Who gets the order.
-#[derive(Deserialize, Serialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewOrderCustomer {
-    /// The name on the receipt.
-    #[garde(custom(rules::line::<100>))]
-    #[schema(min_length = 1, max_length = 100, example = "Zoë")]
-    name: String,
-    /// As people write it, with at least three digits of any script.
-    #[garde(inner(custom(rules::phone)))]
-    #[schema(min_length = 3, max_length = 64, example = "+351 21 000 00 00")]
-    phone: Option<String>,
-}
-
-/// Where a delivery is taken.
-#[derive(Deserialize, Serialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewOrderAddress {
-    /// As a person would write it; new lines are fine.
-    #[garde(custom(rules::block::<300>))]
-    #[schema(min_length = 1, max_length = 300, example = "Rua Augusta 1, 3rd floor")]
-    text: String,
-    /// Degrees north.
-    #[garde(custom(rules::latitude))]
-    #[schema(minimum = -90, maximum = 90, example = 38.7101)]
-    lat: f64,
-    /// Degrees east.
-    #[garde(custom(rules::longitude))]
-    #[schema(minimum = -180, maximum = 180, example = -9.1366)]
-    lng: f64,
-}
-
 /// Place an order.
 ///
 /// Customers order anything; members of the business order for its tables. With an idempotency key, in the header
 /// `Idempotency-Key` or as `client_token`, the request may be repeated for 24 hours and happens once: the first
 /// answer is given again, byte for byte, with `Idempotency-Replayed: true`.
-#[utoipa::path(operation_id = "placeOrder", tag = "orders", security(("bearer" = [])), request_body = NewOrder,
+#[utoipa::path(operation_id = "placeOrder", tag = "orders", request_body = PlaceOrderBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 64 visible ASCII characters")),
     responses(
         (status = 201, description = "The order", body = OrderView, headers(
@@ -144,78 +51,104 @@ pub(super) struct NewOrderAddress {
     ))]
 #[post("/orders")]
 pub(super) async fn place(
-    api: web::Data<Api>,
-    who: SignedIn<Orderers>,
+    app: web::Data<AppState>,
+    who: SignedIn<CanPlaceOrders>,
     request: HttpRequest,
-    body: Result<Body<NewOrder>, ApiError>,
+    body: Result<Body<PlaceOrderBody>, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
-    let subject = Subject::User(who.principal.user);
-    let readable = body.and_then(|body| {
-        let key = one_key(key_of(&request)?, body.0.client_token.clone())?;
-        body.0.check_whole().and_then(|()| body.0.check_payment()).map(|()| (body.0, key))
-    });
-    let (order, key) = match readable {
-        Ok(readable) => readable,
-        // Nonsense is not free, or it would be the one thing without a limit.
-        Err(error) => return Err(api.spend(Class::Orders, subject).await.err().unwrap_or(error)),
+    let principal = who.principal;
+    let subject = QuotaSubject::User(principal.user);
+    let checked = body.and_then(|Body(order)| order.check(&request).map(|key| (order, key)));
+    let (order, key) = match checked {
+        Ok(checked) => checked,
+        // Wrong input costs an order: otherwise it would be the only request without a limit.
+        Err(error) => return Err(consume(&app, RateClass::Orders, subject).await.err().unwrap_or(error)),
     };
     let idempotency = key.map(|key| IdempotencyKey {
-        scope: format!("{} POST /orders", who.principal.user),
+        scope: format!("{} POST /orders", principal.user),
         key,
-        request_mac: api.fingerprint(MAC_DOMAIN, &order),
+        request_mac: fingerprint(&app, MAC_DOMAIN, &order),
     });
     // Held until the answer is known, so that a duplicate finds it.
-    let passage = match &idempotency {
-        Some(key) => Some(api.gate.enter(&key.scope, &key.key, WAIT).await?),
-        None => None,
-    };
-    let waited = passage.as_ref().is_some_and(|passage| passage.turn == Turn::After);
-    let mut spent = api.try_spend(Class::Orders, subject).await;
-    let over_limit = spent.as_ref().is_some_and(Spent::is_refused);
-    // Whether a key was used is found out where the order is written: to ask before would cost every order three round
-    // trips to the database. Looked up first is who has nothing left, since repeating a request is no order, and who has
-    // waited for another one: a queue of duplicates moves on by reads.
+    let guard = guard_of(&app, idempotency.as_ref()).await?;
+    let waited = guard.as_ref().is_some_and(|guard| guard.waited);
+    let mut consumed = try_consume(&app, RateClass::Orders, subject).await;
     if let Some(key) = &idempotency
-        && (waited || over_limit)
+        && let Some(answer) = stored_answer(&app, principal, key, waited, consumed.as_ref()).await?
     {
-        let asked = if over_limit { api.spend(Class::Api, who.principal.into()).await? } else { None };
-        if let Some(kept) = api.store.kept_answer(&key.scope, &key.key).await? {
-            let told = if over_limit { asked } else { api.charge_repetition(who.principal, spent).await };
-            return if kept.request_mac == key.request_mac {
-                Ok(replay(kept, told))
-            } else {
-                Err(key_reused())
-            };
-        }
+        return Ok(answer);
     }
-    if let Some(refused) = spent.take_if(|spent| spent.is_refused()) {
-        return Err(api.refusal(refused));
+    if let Some(refused) = consumed.take_if(|consumed| consumed.is_refused()) {
+        return Err(refusal(&app, refused));
     }
-    let has_key = idempotency.is_some();
-    let outcome = match api.try_place(who.principal, order, idempotency).await {
-        Ok(outcome) => outcome,
+    match try_place(&app, principal, order, idempotency).await {
+        Ok(outcome) => respond(&app, principal, outcome, consumed).await,
         Err(error) => {
-            let error = if has_key { error.of_keyed_request() } else { error };
-            // Who comes again when told to must not run out of orders without having placed one.
+            // A client that comes again when told to must not run out of orders without having placed one.
             if error.code() == ProblemCode::Unavailable {
-                api.refund(spent.as_ref()).await;
+                refund(&app, consumed.as_ref()).await;
             }
-            return Err(error);
+            Err(if guard.is_some() { error.of_keyed_request() } else { error })
         }
-    };
+    }
+}
+
+impl Endpoint for place {
+    const FACTS: RouteFacts = RouteFacts::of::<CanPlaceOrders>().rate(Rate::Order).body_limit(64 * KIB).sheds();
+}
+
+/// The right to work on a key, once no other request does.
+async fn guard_of(app: &AppState, key: Option<&IdempotencyKey>) -> Result<Option<KeyGuard>, ApiError> {
+    match key {
+        Some(key) => Ok(Some(app.in_flight_keys.enter(&key.scope, &key.key, WAIT).await?)),
+        None => Ok(None),
+    }
+}
+
+/// The stored answer to an earlier request with this key, looked up only for a caller who has no order left, since a
+/// repetition is no order, or who has waited for a duplicate, since a queue of duplicates moves on by reads. For all
+/// others the transaction that writes the order finds the key: asking before would cost each order three round trips to
+/// the database.
+///
+/// # Errors
+/// 422 when the key belongs to another request, 429 when the caller has no request left either.
+async fn stored_answer(
+    app: &AppState,
+    who: Principal,
+    key: &IdempotencyKey,
+    waited: bool,
+    consumed: Option<&QuotaStatus>,
+) -> Result<Option<HttpResponse>, ApiError> {
+    let over_limit = consumed.is_some_and(QuotaStatus::is_refused);
+    if !waited && !over_limit {
+        return Ok(None);
+    }
+    let request = if over_limit { consume(app, RateClass::Api, who.into()).await? } else { None };
+    let Some(kept) = app.store.kept_answer(&key.scope, &key.key).await? else { return Ok(None) };
+    let status = if over_limit { request } else { charge_repetition(app, who, consumed.cloned()).await };
+    if kept.request_mac == key.request_mac { Ok(Some(replay(kept, status))) } else { Err(key_reused()) }
+}
+
+/// The answer to an order that was written, or was not.
+async fn respond(
+    app: &AppState,
+    who: Principal,
+    outcome: PlaceOutcome,
+    consumed: Option<QuotaStatus>,
+) -> Result<HttpResponse, ApiError> {
     match outcome {
         PlaceOutcome::Placed(order) => {
             let view = OrderView::new(&order, Contact::Shown);
             let body = serde_json::to_string(&view).expect("an order is made of texts and numbers");
-            let mut answer = placed(&view.id, Tag::of(&order)).body(body);
-            if let Some(spent) = spent {
-                spent.tell(answer.headers_mut());
+            let mut answer = placed(&view.id, OrderTag::of(&order)).body(body);
+            if let Some(status) = consumed {
+                status.write_to(answer.headers_mut());
             }
             Ok(answer)
         }
         PlaceOutcome::Replayed(kept) => {
-            let told = api.charge_repetition(who.principal, spent).await;
-            Ok(replay(kept, told))
+            let status = charge_repetition(app, who, consumed).await;
+            Ok(replay(kept, status))
         }
         // Not cheap like a repetition: it is a write, and could be made again and again.
         PlaceOutcome::KeyReused => Err(key_reused()),
@@ -223,118 +156,54 @@ pub(super) async fn place(
     }
 }
 
-impl NewOrder {
-    /// What only all fields together can tell.
-    fn check_whole(&self) -> Result<(), ApiError> {
-        let fulfilment = self.fulfilment.clone().into_inner();
-        let (delivery, dine_in) = (fulfilment == Fulfilment::Delivery, fulfilment == Fulfilment::DineIn);
-        let mut wrong = Vec::new();
-        let mut refuse = |field: &str, message: &str| {
-            wrong.push(FieldError { field: field.to_owned(), message: format!("{message} this fulfilment") });
-        };
-        match (self.address.is_some(), delivery) {
-            (false, true) => refuse("address", "is required with"),
-            (true, false) => refuse("address", "does not go with"),
-            (true, true) | (false, false) => {}
-        }
-        // Whether one is required is known by the business.
-        if self.table.is_some() && !dine_in {
-            refuse("table", "does not go with");
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid(wrong)) }
+/// Charges one request for a repetition and gives the order back. A caller who has no request left has spent the order.
+async fn charge_repetition(
+    app: &AppState,
+    who: Principal,
+    order: Option<QuotaStatus>,
+) -> Option<QuotaStatus> {
+    let request = try_consume(app, RateClass::Api, who.into()).await?;
+    if request.is_refused() {
+        return order;
     }
-
-    /// Whether it can be paid like this: an order nobody can pay would wait for ever. The one place that knows whether there is a
-    /// payment provider.
-    fn check_payment(&self) -> Result<(), ApiError> {
-        match self.payment.clone().into_inner() {
-            PaymentMethod::Cash => Ok(()),
-            PaymentMethod::Online => Err(ApiError::new(
-                ProblemCode::PaymentUnavailable,
-                "This hub has no payment provider: order with the payment cash.",
-            )),
-        }
-    }
+    refund(app, order.as_ref()).await;
+    Some(request)
 }
 
-impl Api {
-    /// A repetition is one more request and no order; who has no request left has spent an order on it.
-    async fn charge_repetition(&self, who: Principal, order: Option<Spent>) -> Option<Spent> {
-        let request = self.try_spend(Class::Api, who.into()).await?;
-        if request.is_refused() {
-            return order;
+async fn try_place(
+    app: &AppState,
+    who: Principal,
+    order: PlaceOrderBody,
+    idempotency: Option<IdempotencyKey>,
+) -> Result<PlaceOutcome, ApiError> {
+    if who.role == Role::Merchant {
+        authorization::membership(app, who, order.business_id.clone().into_inner()).await?;
+        if order.fulfilment.clone().into_inner() != Fulfilment::DineIn {
+            return Err(ApiError::new(ProblemCode::Forbidden, "Members order for their tables only."));
         }
-        self.refund(order.as_ref()).await;
-        Some(request)
     }
-
-    async fn try_place(
-        &self,
-        who: Principal,
-        order: NewOrder,
-        idempotency: Option<IdempotencyKey>,
-    ) -> Result<PlaceOutcome, ApiError> {
-        if who.role == Role::Merchant {
-            self.membership(who, order.business_id.clone().into_inner()).await?;
-            if order.fulfilment.clone().into_inner() != Fulfilment::DineIn {
-                return Err(ApiError::new(ProblemCode::Forbidden, "Members order for their tables only."));
-            }
-        }
-        let failed = &self.metrics.order_creation_errors_total;
-        let draft = self.draft(who, order).await.inspect_err(|_| failed.inc())?;
-        let placed = self.persistence.place_order(PlaceOrder { draft, idempotency }).await;
-        Ok(placed.inspect_err(|_| failed.inc())?)
-    }
-
-    async fn draft(&self, who: Principal, order: NewOrder) -> Result<Draft, ApiError> {
-        let placed_by = if who.role == Role::Merchant { Party::Member } else { Party::Customer };
-        let (name, phone) = match order.customer {
-            Some(customer) => (customer.name, customer.phone.map(|phone| rules::checked_phone(&phone))),
-            // Whoever sits at the table, it is not who took the order.
-            None if placed_by == Party::Member => (NO_NAME.to_owned(), None),
-            None => {
-                let own = self.store.user(who.user).await?.and_then(|user| user.name);
-                (own.unwrap_or_else(|| NO_NAME.to_owned()), None)
-            }
-        };
-        let line = |item: NewOrderItem| DraftItem {
-            sku: item.sku,
-            qty: u32::try_from(item.qty).expect("the range of the field lies within 32 bits"),
-        };
-        Ok(Draft {
-            id: OrderId::generate(),
-            business_id: order.business_id.into_inner(),
-            customer_id: who.user,
-            placed_by,
-            customer_name: name,
-            phone,
-            address: order
-                .address
-                .map(|a| Address { text: a.text, location: Location { lat: a.lat, lng: a.lng } }),
-            fulfilment: order.fulfilment.into_inner(),
-            items: order.items.into_inner().into_iter().map(line).collect(),
-            table: order
-                .table
-                .map(|table| u16::try_from(table).expect("the range of the field lies within 16 bits")),
-            notes: order.notes,
-            payment: order.payment.into_inner(),
-            expected_total_minor: order.expected_total_minor,
-        })
-    }
+    let failed = &app.metrics.order_creation_errors_total;
+    let draft = draft(app, who, order).await.inspect_err(|_| failed.inc())?;
+    let placed = app.persistence.place_order(PlaceOrder { draft, idempotency }).await;
+    Ok(placed.inspect_err(|_| failed.inc())?)
 }
 
-/// The key, wherever it stands.
-fn one_key(header: Option<String>, body: Option<String>) -> Result<Option<String>, ApiError> {
-    match (header, body) {
-        (Some(header), Some(body)) if header != body => {
-            Err(ApiError::invalid_field("client_token", "differs from the header Idempotency-Key"))
+async fn draft(app: &AppState, who: Principal, mut order: PlaceOrderBody) -> Result<Draft, ApiError> {
+    let placed_by = if who.role == Role::Merchant { Party::Member } else { Party::Customer };
+    let contact = match order.customer.take() {
+        Some(customer) => (customer.name, customer.phone.map(|phone| rules::checked_phone(&phone))),
+        // The guest at the table is not the member who took the order.
+        None if placed_by == Party::Member => (NO_NAME.to_owned(), None),
+        None => {
+            let own = app.store.user(who.user).await?.and_then(|user| user.name);
+            (own.unwrap_or_else(|| NO_NAME.to_owned()), None)
         }
-        (header, body) => Ok(header.or(body)),
-    }
+    };
+    Ok(order.into_draft(who.user, placed_by, contact))
 }
 
 /// The head of the answer to an order that was placed.
-fn placed(id: &str, tag: Tag) -> actix_web::HttpResponseBuilder {
+fn placed(id: &str, tag: OrderTag) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::Created();
     response
         .content_type("application/json")
@@ -344,7 +213,7 @@ fn placed(id: &str, tag: Tag) -> actix_web::HttpResponseBuilder {
 }
 
 /// The first answer again: the same body byte for byte, and the headers that follow from it.
-fn replay(kept: KeptAnswer, spent: Option<Spent>) -> HttpResponse {
+fn replay(kept: KeptAnswer, status: Option<QuotaStatus>) -> HttpResponse {
     #[derive(Deserialize)]
     struct Counted {
         version: Option<i64>,
@@ -356,18 +225,18 @@ fn replay(kept: KeptAnswer, spent: Option<Spent>) -> HttpResponse {
         delivery: Option<Counted>,
         payment: Counted,
     }
-    let status = StatusCode::from_u16(kept.status).expect("the store keeps statuses that were answered");
+    let code = StatusCode::from_u16(kept.status).expect("the store keeps statuses that were answered");
     let mut response = match serde_json::from_str::<Named>(&kept.body) {
         Ok(Named { id, version, delivery, payment }) => {
             let delivery = delivery.map(|delivery| delivery.version.unwrap_or(1));
-            placed(&id, Tag::of_shown(version, delivery, payment.version))
+            placed(&id, OrderTag::of_shown(version, delivery, payment.version))
         }
         Err(_) => HttpResponse::Created(),
     };
-    response.status(status).content_type("application/json").insert_header((REPLAYED, "true"));
+    response.status(code).content_type("application/json").insert_header((REPLAYED, "true"));
     let mut answer = response.body(kept.body);
-    if let Some(spent) = spent {
-        spent.tell(answer.headers_mut());
+    if let Some(status) = status {
+        status.write_to(answer.headers_mut());
     }
     answer
 }
@@ -401,71 +270,5 @@ fn refused(refusal: PlaceRefusal) -> ApiError {
         )
         .total(total_minor, currency),
         PlaceRefusal::TooExpensive => ApiError::invalid_field("items", "cost more than an order may"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn order(fields: serde_json::Value) -> NewOrder {
-        let mut order = json!({
-            "business_id": BusinessId::generate(), "fulfilment": "pickup", "payment": "cash",
-            "items": [{"sku": "a", "qty": 1}],
-        });
-        order.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        serde_json::from_value(order).unwrap()
-    }
-
-    #[test]
-    fn an_address_goes_with_a_delivery_and_a_table_with_dining_in() {
-        let wrong = |fields| match order(fields).check_whole() {
-            Ok(()) => Vec::new(),
-            Err(error) => error.problem().errors.iter().map(|e| e.field.clone()).collect::<Vec<_>>(),
-        };
-        let address = json!({"text": "x", "lat": 0, "lng": 0});
-        assert!(wrong(json!({})).is_empty());
-        assert!(wrong(json!({"fulfilment": "delivery", "address": address})).is_empty());
-        assert!(wrong(json!({"fulfilment": "dine_in", "table": 1})).is_empty());
-        assert_eq!(wrong(json!({"fulfilment": "delivery", "table": 1})), ["address", "table"]);
-        assert_eq!(wrong(json!({"address": address, "table": 1})), ["address", "table"]);
-        assert!(wrong(json!({"fulfilment": "dine_in"})).is_empty());
-    }
-
-    #[test]
-    fn an_order_that_nobody_can_pay_is_refused() {
-        let judged =
-            |payment| order(json!({"payment": payment})).check_payment().map_err(|error| error.code());
-        assert_eq!(judged("cash"), Ok(()));
-        assert_eq!(judged("online"), Err(ProblemCode::PaymentUnavailable));
-    }
-
-    #[test]
-    fn what_an_order_did_not_say_before_is_no_part_of_what_is_fingerprinted() {
-        let text = serde_json::to_string(&order(json!({}))).unwrap();
-        assert!(!text.contains("expected_total_minor"), "{text}");
-    }
-
-    #[test]
-    fn the_key_may_come_both_ways_but_not_two_keys() {
-        let key = |header: Option<&str>, body: Option<&str>| {
-            one_key(header.map(str::to_owned), body.map(str::to_owned)).map_err(|e| e.code())
-        };
-        assert_eq!(key(None, None), Ok(None));
-        assert_eq!(key(Some("a"), None), Ok(Some("a".to_owned())));
-        assert_eq!(key(Some("a"), Some("a")), Ok(Some("a".to_owned())));
-        assert_eq!(key(None, Some("b")), Ok(Some("b".to_owned())));
-        assert_eq!(key(Some("a"), Some("b")), Err(ProblemCode::Invalid));
-    }
-
-    #[test]
-    fn the_key_itself_is_no_part_of_what_is_fingerprinted() {
-        let business = BusinessId::generate();
-        let text = |token: Option<&str>| {
-            serde_json::to_string(&order(json!({"business_id": business, "client_token": token}))).unwrap()
-        };
-        assert_eq!(text(Some("a")), text(None));
     }
 }

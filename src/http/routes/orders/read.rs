@@ -6,16 +6,18 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use crate::domain::ids::OrderId;
 use crate::protocol::views::OrderView;
 
-use crate::http::response::cache_status::Parts;
-use crate::http::extractors::signed_in::SignedIn;
+use crate::http::response::cache_status::CacheStatus;
 use crate::http::extractors::path_id::PathId;
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
-use crate::http::response::etag::Tag;
-use super::view_for;
+use crate::http::app_state::AppState;
+use crate::http::response::etag::OrderTag;
+use super::access::{cached_order_for, view_for};
+use crate::http::route_table::{Endpoint, RouteFacts};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::Anyone;
 
 /// Read an order.
-#[utoipa::path(operation_id = "readOrder", tag = "orders", security(("bearer" = [])),
+#[utoipa::path(operation_id = "readOrder", tag = "orders",
     params(
         ("id" = String, Path, description = "`ord_…`"),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` you have"),
@@ -28,22 +30,26 @@ use super::view_for;
     ))]
 #[get("/orders/{id}")]
 pub(super) async fn read(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn,
     id: PathId<OrderId>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let mut parts = Parts::new();
-    let (order, party) = api.order_shown_to(who.principal, id.0, &mut parts).await?;
-    let tag = Tag::of(&order);
+    let mut freshness = CacheStatus::new();
+    let (order, party) = cached_order_for(&app, who.principal, id.0, &mut freshness).await?;
+    let tag = OrderTag::of(&order);
     let mut response = if tag.is_in(request.headers(), IF_NONE_MATCH) {
         HttpResponse::NotModified().finish()
     } else {
         HttpResponse::Ok().json(view_for(&order, party))
     };
-    parts.mark(&mut response);
+    freshness.mark(&mut response);
     let headers = response.headers_mut();
     headers.insert(ETAG, tag.header());
     headers.insert(CACHE_CONTROL, actix_web::http::header::HeaderValue::from_static("private, no-cache"));
     Ok(response)
+}
+
+impl Endpoint for read {
+    const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
 }

@@ -1,4 +1,4 @@
-//! What happened to an order (requirement 3.6).
+//! The timeline of an order (requirement 3.6).
 
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
@@ -8,12 +8,15 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::Party;
 use crate::storage::{Happened, TimelineEntry};
 
-use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::path_id::PathId;
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
+use crate::http::app_state::AppState;
+use crate::http::route_table::{Endpoint, RouteFacts};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::Anyone;
+use super::access::order_for;
 
-/// Something that happened to an order.
+/// An entry of an order's timeline.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TimelineItem {
     /// RFC 3339.
@@ -29,22 +32,22 @@ pub(super) struct TimelineItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "accepted")]
     to: Option<&'static str>,
-    /// In which capacity somebody placed or moved it: `customer`, `member`, `driver`, `admin` or `system`.
+    /// The party that placed or moved it: `customer`, `member`, `driver`, `admin` or `system`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "member")]
     party: Option<&'static str>,
     /// `usr_…`: who it was, or who was signed in on the device. Not for customers.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
-    /// Why, in their words.
+    /// The reason, in their words.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Which device. Not for customers.
+    /// The device. Not for customers.
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
 }
 
-/// What happened to an order.
+/// The timeline of an order.
 #[derive(Serialize, ToSchema)]
 pub(super) struct TimelineView {
     /// `ord_…`
@@ -87,19 +90,19 @@ impl TimelineItem {
     }
 }
 
-/// Read what happened to an order: customers see its moves, the business and operators also who made them and what
+/// Read the timeline of an order: customers see its transitions, the business and operators also who made them and what
 /// devices said. An acknowledgement says that the order has arrived on a device, `shown` and `acted` what a person did there.
-#[utoipa::path(operation_id = "readTimeline", tag = "orders", security(("bearer" = [])),
+#[utoipa::path(operation_id = "readTimeline", tag = "orders",
     params(("id" = String, Path, description = "`ord_…`")),
     responses((status = 200, description = "Oldest first", body = TimelineView)))]
 #[get("/orders/{id}/timeline")]
 pub(super) async fn timeline(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn,
     id: PathId<OrderId>,
 ) -> Result<HttpResponse, ApiError> {
-    let (order, party) = api.order_for(who.principal, id.0).await?;
-    let mut entries = api.store.timeline(order.id).await?;
+    let (order, party) = order_for(&app, who.principal, id.0).await?;
+    let mut entries = app.store.timeline(order.id).await?;
     if party == Party::Customer {
         entries.retain(|entry| matches!(entry.what, Happened::Moved { .. }));
     }
@@ -108,4 +111,8 @@ pub(super) async fn timeline(
         items.iter_mut().for_each(|item| item.user_id = None);
     }
     Ok(HttpResponse::Ok().json(TimelineView { order_id: order.id.to_string(), items }))
+}
+
+impl Endpoint for timeline {
+    const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
 }

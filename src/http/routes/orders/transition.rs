@@ -14,20 +14,23 @@ use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::command::{MoveError, MoveOrder};
 
-use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Body, Parsed, rules, schema_of};
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::Api;
-use crate::http::response::etag::{self, Tag};
-use super::view_for;
+use crate::http::app_state::AppState;
+use crate::http::response::etag::{self, OrderTag};
+use super::access::{order_for, view_for};
 use crate::http::extractors::path_id::PathId;
+use crate::http::route_table::{Endpoint, RouteFacts};
+use crate::http::limits::Rate;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::Anyone;
 
-/// Where an order is to go.
+/// A transition of an order.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"status": "accepted", "version": 1, "prep_minutes": 25}))]
 pub(super) struct StatusChange {
-    /// Where to.
+    /// The new status.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<Status>)]
     status: Parsed<Status>,
@@ -35,7 +38,7 @@ pub(super) struct StatusChange {
     #[garde(range(min = 1))]
     #[schema(minimum = 1, example = 1)]
     version: Option<i64>,
-    /// Why; members and operators who cancel have to say, and whoever says that an order has failed, by one of
+    /// The reason; required of members and operators who cancel, and with `failed`, where it is one of
     /// `customer_unreachable`, `wrong_address`, `refused`, `damaged`, `driver_fault`.
     #[garde(inner(custom(rules::block::<300>)))]
     #[schema(min_length = 1, max_length = 300, example = "The oven broke")]
@@ -45,13 +48,13 @@ pub(super) struct StatusChange {
     #[garde(range(min = 1, max = 600))]
     #[schema(minimum = 1, maximum = 600, example = 25)]
     prep_minutes: Option<i64>,
-    /// Who brings it, with `accepted` and for a delivery; who brings those of the business unless given.
+    /// The party that brings it, with `accepted` and for a delivery; that of the business unless given.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<DeliveredBy>)]
     delivered_by: Option<Parsed<DeliveredBy>>,
 }
 
-/// What can be the reason that an order failed. Who has to pay for it depends on that.
+/// The reasons for which an order can fail. They decide who has to pay for it.
 const FAILURES: [&str; 5] = ["customer_unreachable", "wrong_address", "refused", "damaged", "driver_fault"];
 
 /// On which version a change was decided, and which refusal an outdated one gets.
@@ -63,11 +66,11 @@ enum Precondition {
     Header(Vec<i64>),
 }
 
-/// Move an order.
+/// Change the status of an order.
 ///
 /// The version has to be named, by `version` or by `If-Match`, of which the first number counts. An order that stands there already
 /// is answered unchanged. A move that nobody makes with an order like this is 409 whatever the version.
-#[utoipa::path(operation_id = "moveOrder", tag = "orders", security(("bearer" = [])), request_body = StatusChange,
+#[utoipa::path(operation_id = "moveOrder", tag = "orders", request_body = StatusChange,
     params(
         ("id" = String, Path, description = "`ord_…`"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` this was decided on"),
@@ -83,7 +86,7 @@ enum Precondition {
     ))]
 #[patch("/orders/{id}/status")]
 pub(super) async fn change_status(
-    api: web::Data<Api>,
+    app: web::Data<AppState>,
     who: SignedIn,
     id: PathId<OrderId>,
     request: HttpRequest,
@@ -91,32 +94,30 @@ pub(super) async fn change_status(
 ) -> Result<HttpResponse, ApiError> {
     let StatusChange { status, version, reason, prep_minutes, delivered_by } = body.0;
     let to = status.into_inner();
-    let (order, party) = api.order_for(who.principal, id.0).await?;
+    let (order, party) = order_for(&app, who.principal, id.0).await?;
     let verdict = verdict(order.status, to, order.way(), party);
     match &verdict {
         Verdict::NobodysMove { allowed } => return Err(forbidden(order.status, allowed)),
         Verdict::NotTheirMove => return Err(not_their_move()),
         Verdict::AlreadyThere | Verdict::Forbidden { .. } | Verdict::Allowed(_) => {}
     }
-    let precondition = precondition(request.headers(), version)?.ok_or_else(|| {
-        ApiError::new(ProblemCode::VersionRequired, "Send the version as version or If-Match.")
-    })?;
+    let precondition = precondition(request.headers(), version)?.ok_or_else(version_required)?;
     let version = precondition.version(&order)?;
     if matches!(verdict, Verdict::Allowed(_)) {
         check_reason(to, party, reason.as_deref())?;
     }
     let delivered_by = delivered_by.map(Parsed::into_inner);
-    if delivered_by.is_some() && (to != Status::Accepted || order.fulfilment != Fulfilment::Delivery) {
-        return Err(ApiError::invalid_field("delivered_by", "goes with accepted and a delivery only"));
+    if delivered_by.is_some() {
+        check_delivery(to, &order)?;
     }
     let prep_minutes = prep_minutes
         .map(|minutes| u16::try_from(minutes).expect("the range of the field lies within 16 bits"));
     let request = MoveRequest { party, to, version, prep_minutes, delivered_by };
     let wish = MoveOrder { order: id.0, user: Some(who.principal.user), request, reason };
-    match api.persistence.move_order(order.business_id, wish).await? {
+    match app.persistence.move_order(order.business_id, wish).await? {
         Ok(order) => {
             let mut response = HttpResponse::Ok().json(view_for(&order, party));
-            response.headers_mut().insert(ETAG, Tag::of(&order).header());
+            response.headers_mut().insert(ETAG, OrderTag::of(&order).header());
             Ok(response)
         }
         Err(MoveError::NoSuchOrder) => Err(ApiError::not_found()),
@@ -124,7 +125,11 @@ pub(super) async fn change_status(
     }
 }
 
-/// Who calls an order off owes its customer a reason, and what comes of a failure depends on it.
+impl Endpoint for change_status {
+    const FACTS: RouteFacts = RouteFacts::of::<Anyone>().rate(Rate::Move);
+}
+
+/// Checks the reason: a cancelled order owes one to its customer, and the consequences of a failure depend on it.
 fn check_reason(to: Status, party: Party, reason: Option<&str>) -> Result<(), ApiError> {
     let wrong = match to {
         Status::Cancelled => party != Party::Customer && reason.is_none(),
@@ -141,7 +146,14 @@ fn check_reason(to: Status, party: Party, reason: Option<&str>) -> Result<(), Ap
     Err(ApiError::invalid_field("reason", message))
 }
 
-/// What the client named, if it named a version. `*` names none: whoever moves an order has to have seen it.
+fn check_delivery(to: Status, order: &Order) -> Result<(), ApiError> {
+    if to == Status::Accepted && order.fulfilment == Fulfilment::Delivery {
+        return Ok(());
+    }
+    Err(ApiError::invalid_field("delivered_by", "goes with accepted and a delivery only"))
+}
+
+/// The precondition of the request, if it names a version. `*` names none: whoever moves an order has to have seen it.
 fn precondition(headers: &HeaderMap, field: Option<i64>) -> Result<Option<Precondition>, ApiError> {
     let Some(versions) = etag::versions(headers, &IF_MATCH)? else {
         return Ok(field.map(Precondition::Field));
@@ -171,6 +183,10 @@ impl Precondition {
             format!("It is {} now, in version {current}. Read the order and decide again.", status.as_str());
         ApiError::new(code, detail).current(current, status)
     }
+}
+
+fn version_required() -> ApiError {
+    ApiError::new(ProblemCode::VersionRequired, "Send the version as version or If-Match.")
 }
 
 fn not_their_move() -> ApiError {

@@ -10,41 +10,43 @@ use tokio::time::{Instant, timeout_at};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::actors::room::Published;
-use crate::actors::session::{Portion, Step};
+use crate::actors::session::{Portion, Reader, Step};
 use crate::domain::cursor::Cursor;
-use crate::http::extractors::signed_in::SignedIn;
-use crate::http::input::{Bounds, FromText, Parsed, Query, schema_of};
+use crate::http::input::{NumberBounds, FromText, Parsed, Query, schema_of};
 use crate::http::middleware::request_log::Waited;
 use crate::http::response::pagination::number;
 use crate::http::response::problem::ApiError;
 use crate::protocol::close::CloseReason;
 use crate::protocol::problem::ProblemCode;
 
-use super::{PathRoom, follow, sign_in_ended};
+use super::subscribe::{PathRoom, session_ended, subscribe};
+use crate::http::route_table::{Endpoint, RouteFacts};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::extractors::audience::Anyone;
 
 /// Most bytes of events in one answer; as much as may wait for a socket by default.
 const ANSWER_BYTES: usize = 256 * 1024;
 
-/// How many events a client gets at most who does not say.
+/// The most events where the client names no limit.
 const DEFAULT_LIMIT: u32 = 100;
 
-/// How many events an answer has at most: 1 to 500.
+/// The most events of an answer: 1 to 500.
 #[derive(Clone, Copy, Debug)]
-struct Limit(u32);
+struct EventLimit(u32);
 
-impl FromText for Limit {
+impl FromText for EventLimit {
     const EXAMPLE: &'static str = "100";
 
     fn from_text(text: &str) -> Result<Self, String> {
         number(text, 1..=500).map(Self)
     }
 
-    fn bounds() -> Option<Bounds> {
-        Some(Bounds { least: 1, most: 500, default: DEFAULT_LIMIT })
+    fn bounds() -> Option<NumberBounds> {
+        Some(NumberBounds { least: 1, most: 500, default: DEFAULT_LIMIT })
     }
 }
 
-/// How long to wait for an event, seconds: 0 to 30, below what proxies allow an answer.
+/// The time to wait for an event, seconds: 0 to 30, below the time that proxies allow an answer.
 #[derive(Clone, Copy, Debug)]
 struct Wait(u32);
 
@@ -55,12 +57,12 @@ impl FromText for Wait {
         number(text, 0..=30).map(Self)
     }
 
-    fn bounds() -> Option<Bounds> {
-        Some(Bounds { least: 0, most: 30, default: 0 })
+    fn bounds() -> Option<NumberBounds> {
+        Some(NumberBounds { least: 0, most: 30, default: 0 })
     }
 }
 
-/// Which events, and how long to wait for one.
+/// The events a client asks for, and the time it waits for them.
 #[derive(Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -71,15 +73,15 @@ struct PollQuery {
     cursor: Option<Parsed<Cursor>>,
     /// At most so many events, 1 to 500; 100 unless given.
     #[garde(dive)]
-    #[param(schema_with = schema_of::<Limit>)]
-    limit: Option<Parsed<Limit>>,
-    /// When there is no event, wait so long for one, seconds, 0 to 30; 0 unless given.
+    #[param(schema_with = schema_of::<EventLimit>)]
+    limit: Option<Parsed<EventLimit>>,
+    /// The time to wait for an event when there is none, seconds, 0 to 30; 0 unless given.
     #[garde(dive)]
     #[param(schema_with = schema_of::<Wait>)]
     wait: Option<Parsed<Wait>>,
 }
 
-/// What happened in a room since the cursor.
+/// The events of a room since the cursor.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes an answer that is put together from the bytes of events")]
 struct EventsView {
@@ -110,8 +112,8 @@ struct EventView {
     event: (),
 }
 
-/// Read what happened in a room since a cursor, waiting for it if you like.
-#[utoipa::path(operation_id = "readEvents", tag = "rooms", security(("bearer" = [])),
+/// Read the events of a room since a cursor, waiting for them if you like.
+#[utoipa::path(operation_id = "readEvents", tag = "rooms",
     params(("room" = String, Path, description = "`business:biz_…` or `order:ord_…`"), PollQuery),
     responses(
         (status = 200, description = "The next events, or none in time", body = EventsView),
@@ -130,34 +132,15 @@ pub(super) async fn poll(
     let portion = Portion { events: limit as usize, bytes: ANSWER_BYTES };
     let cursor = cursor.map(|cursor| cursor.into_inner().to_string());
     let caller = (who.principal, who.claims.expires_at);
-    let (mut reader, _) = follow(&request, caller, room.0, cursor.as_deref()).await?;
-    let began = Instant::now();
-    let mut waited = Duration::ZERO;
-    let step = loop {
-        if let Some(step) = reader.ready(portion).await? {
-            break Some(step);
-        }
-        let pause = Instant::now();
-        let changed = timeout_at(began + wait, reader.changed()).await;
-        waited += pause.elapsed();
-        if changed.is_err() {
-            break None;
-        }
-    };
+    let (mut reader, _) = subscribe(&request, caller, room.0, cursor.as_deref()).await?;
+    let (step, waited) = next_step(&mut reader, portion, wait).await?;
     let body = match step {
-        None => answer(&[], reader.position(), Given::Followed),
-        Some(Step::Events(events)) => answer(&events, reader.position(), Given::Followed),
-        Some(Step::Resync(head)) => answer(&[], head, Given::Lost),
+        None => answer(&[], reader.position(), CursorFate::Valid),
+        Some(Step::Events(events)) => answer(&events, reader.position(), CursorFate::Valid),
+        Some(Step::Resync(head)) => answer(&[], head, CursorFate::Unknown),
         Some(Step::Ended(ending)) => match ending.reason {
-            CloseReason::Restart => answer(&[], reader.position(), Given::Followed),
-            CloseReason::SessionEnded => return Err(sign_in_ended()),
-            CloseReason::TokenExpired => {
-                return Err(ApiError::new(
-                    ProblemCode::TokenExpired,
-                    "Refresh the access token and try again.",
-                ));
-            }
-            _ => return Err(ApiError::not_found()),
+            CloseReason::Restart => answer(&[], reader.position(), CursorFate::Valid),
+            reason => return Err(refusal_of(reason)),
         },
     };
     let mut response = HttpResponse::Ok()
@@ -168,15 +151,50 @@ pub(super) async fn poll(
     Ok(response)
 }
 
-/// What became of the cursor that was given.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Given {
-    Followed,
-    Lost,
+impl Endpoint for poll {
+    const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
 }
 
-/// The events as they were encoded once for everybody.
-fn answer(events: &[Published], cursor: Cursor, given: Given) -> Vec<u8> {
+/// The next events of a room, or `None` when there are none in time; and how long they were waited for.
+async fn next_step(
+    reader: &mut Reader,
+    portion: Portion,
+    wait: Duration,
+) -> Result<(Option<Step>, Duration), ApiError> {
+    let started = Instant::now();
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(step) = reader.ready(portion).await? {
+            return Ok((Some(step), waited));
+        }
+        let pause = Instant::now();
+        let changed = timeout_at(started + wait, reader.changed()).await;
+        waited += pause.elapsed();
+        if changed.is_err() {
+            return Ok((None, waited));
+        }
+    }
+}
+
+fn refusal_of(reason: CloseReason) -> ApiError {
+    match reason {
+        CloseReason::SessionEnded => session_ended(),
+        CloseReason::TokenExpired => {
+            ApiError::new(ProblemCode::TokenExpired, "Refresh the access token and try again.")
+        }
+        _ => ApiError::not_found(),
+    }
+}
+
+/// Whether the cursor of the client led to a position of the room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CursorFate {
+    Valid,
+    Unknown,
+}
+
+/// The body of the answer. The events are the bytes that were encoded once for all.
+fn answer(events: &[Published], cursor: Cursor, fate: CursorFate) -> Vec<u8> {
     let bytes: usize = events.iter().map(|event| event.event.frame().len() + 1).sum();
     let mut body = Vec::with_capacity(bytes + 80);
     body.extend_from_slice(br#"{"events":["#);
@@ -186,7 +204,7 @@ fn answer(events: &[Published], cursor: Cursor, given: Given) -> Vec<u8> {
         }
         body.extend_from_slice(&event.event.json());
     }
-    let resync = given == Given::Lost;
+    let resync = fate == CursorFate::Unknown;
     body.extend_from_slice(format!(r#"],"cursor":"{cursor}","resync":{resync}}}"#).as_bytes());
     body
 }

@@ -2,12 +2,10 @@
 
 use std::convert::Infallible;
 use std::fmt::{self, Display, Write as _};
-use std::future::{Ready, ready};
 use std::time::Duration;
 
-use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ContentEncoding, HeaderName};
-use actix_web::{FromRequest, HttpRequest, HttpResponse, get, web};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ContentEncoding, HeaderName};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use garde::Validate;
@@ -18,42 +16,39 @@ use utoipa::IntoParams;
 use crate::actors::room::Published;
 use crate::actors::session::{Ending, Portion, Reader, Step};
 use crate::auth::stream_proof::StreamProof;
-use crate::auth::token::TicketClaims;
-use crate::domain::access::Principal;
 use crate::domain::cursor::{Cursor, PROOF_MARK};
 use crate::domain::ids::SocketId;
 use crate::domain::room::RoomId;
-use crate::domain::time::Timestamp;
-use crate::http::extractors::signed_in::{SignedIn, signed_in};
 use crate::http::input::Query;
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::{Api, Phase};
+use crate::http::app_state::AppState;
+use crate::http::readiness::Phase;
 use crate::protocol::frames::{JoinedRoom, ServerFrame};
 use crate::protocol::problem::ProblemCode;
 
-use super::{PathRoom, follow};
-use crate::http::extractors::path_id::path_text;
-
-/// Carries the cursor of an `EventSource` that comes back by itself.
-pub const LAST_EVENT_ID: &str = "last-event-id";
+use super::subscribe::{PathRoom, subscribe};
+use crate::http::route_table::{Endpoint, RouteFacts};
+use crate::http::extractors::credentials::redeem_ticket;
+use crate::http::extractors::stream_caller::{StreamCaller, StreamTicket, last_event_id};
+use crate::http::extractors::audience::Anyone;
 
 /// A comment after this much silence (requirement 4.7): with the kernel's 30 s for bytes nobody acknowledges, the
 /// descriptor of a vanished reader is free within 45 s.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long a client stays away after a connection that broke, milliseconds.
+/// Time after which a client comes back after a connection that broke, milliseconds.
 const RETRY_MS: u64 = 2000;
 
-/// How long a stream waits before it asks a room again that did not answer.
+/// Time between two attempts to read a room that does not answer.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// What is written at once; the next is taken when it is on its way.
+/// Bounds of one write; the next events are taken when it is on its way.
 const PORTION: Portion = Portion { events: 128, bytes: 64 * 1024 };
 
 /// Tells nginx to pass every event on at once.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Where a stream begins.
+/// The start of a stream.
 #[derive(Deserialize, Validate, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -75,80 +70,13 @@ struct StreamQuery {
     _ticket: Option<String>,
 }
 
-/// Who opens a stream, by header or else by one-time ticket, and until when their token holds.
-struct Viewer {
-    principal: Principal,
-    token_expires_at: Timestamp,
-    ticket: Shown,
-}
-
-/// The ticket of whoever opens a stream.
-enum Shown {
-    /// None: they came with a token.
-    Nothing,
-    /// To be redeemed when everything else is in order.
-    Ticket(TicketClaims),
-    /// It opened a stream of this room before, as the last event of that proves.
-    Again(StreamProof),
-}
-
-impl FromRequest for Viewer {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::of(request))
-    }
-}
-
-impl Viewer {
-    fn of(request: &HttpRequest) -> Result<Self, ApiError> {
-        let ticket = web::Query::<Vec<(String, String)>>::from_query(request.query_string())
-            .ok()
-            .and_then(|pairs| pairs.into_inner().into_iter().find(|(name, _)| name == "ticket"))
-            .map(|(_, ticket)| ticket)
-            .filter(|ticket| !ticket.is_empty() && !request.headers().contains_key(AUTHORIZATION));
-        let Some(ticket) = ticket else {
-            let who: SignedIn = signed_in(request)?;
-            let (principal, token_expires_at) = (who.principal, who.claims.expires_at);
-            return Ok(Self { principal, token_expires_at, ticket: Shown::Nothing });
-        };
-        let api =
-            request.app_data::<web::Data<Api>>().expect("the routes are mounted together with their state");
-        let now = Timestamp::now();
-        let again = last_event_id(request).and_then(|last| Some((last, room_of(request)?)));
-        if let Some((last, room)) = again
-            && let Ok(claims) = api.old_ticket_claims(&ticket, now)
-            && let Some(proof) = api.stream_proofs.check(last, claims.ticket_id, room)
-        {
-            return Ok(Self::of_ticket(&claims, Shown::Again(proof)));
-        }
-        let claims = api.ticket_claims(&ticket, now)?;
-        Ok(Self::of_ticket(&claims.clone(), Shown::Ticket(claims)))
-    }
-
-    fn of_ticket(claims: &TicketClaims, ticket: Shown) -> Self {
-        Self { principal: claims.principal, token_expires_at: claims.access_expires_at, ticket }
-    }
-}
-
-// Of the header only: an address with the ticket and the proof in it, which logs keep, would let anybody in.
-fn last_event_id(request: &HttpRequest) -> Option<&str> {
-    let last = request.headers().get(LAST_EVENT_ID)?.to_str().unwrap_or_default();
-    Some(last).filter(|last| !last.is_empty())
-}
-
-fn room_of(request: &HttpRequest) -> Option<RoomId> {
-    path_text(request, "room").ok()?.parse().ok()
-}
-
-/// Follow a room by server-sent events.
+/// Subscribe to a room by server-sent events.
 ///
 /// `hello` first, then events as they happen: `id` is the cursor, `event` the type, `data` the same JSON as on a socket. The
 /// ids of a stream that was opened with a ticket have something more behind the cursor, which lets an `EventSource` come back
 /// with the same address and its `Last-Event-ID` until the access token expires that the ticket was taken with. `resync` says that the cursor given leads nowhere any more. `close` is the last one
 /// and says why. The answer has no end: a page that waits for the whole of it, as "Try it out" does, shows nothing.
-#[utoipa::path(operation_id = "streamEvents", tag = "rooms", security(("bearer" = [])),
+#[utoipa::path(operation_id = "streamEvents", tag = "rooms",
     params(
         ("room" = String, Path, description = "`business:biz_…` or `order:ord_…`"),
         StreamQuery,
@@ -160,31 +88,31 @@ fn room_of(request: &HttpRequest) -> Option<RoomId> {
     ))]
 #[get("/rooms/{room}/stream")]
 pub(super) async fn stream(
-    api: web::Data<Api>,
-    viewer: Viewer,
+    app: web::Data<AppState>,
+    caller: StreamCaller,
     room: PathRoom,
     query: Query<StreamQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    if api.readiness.get() != Phase::Ready {
+    if app.readiness.get() != Phase::Ready {
         return Err(ApiError::new(ProblemCode::Unavailable, "This node takes no streams now."));
     }
     let named = query.0.last_event_id.as_deref().filter(|cursor| !cursor.is_empty());
     let cursor = last_event_id(&request).or(named).or(query.0.cursor.as_deref());
-    let caller = (viewer.principal, viewer.token_expires_at);
-    let (reader, joined) = follow(&request, caller, room.0, cursor).await?;
-    let proof = match viewer.ticket {
-        Shown::Nothing => None,
-        Shown::Again(proof) => Some(proof),
-        Shown::Ticket(ticket) => {
-            // Last: who is refused before with 429 or 503 comes again with the same ticket.
-            api.redeem_ticket(&ticket).await?;
-            Some(api.stream_proofs.derive(ticket.ticket_id, room.0))
+    let who = (caller.principal, caller.token_expires_at);
+    let (reader, joined) = subscribe(&request, who, room.0, cursor).await?;
+    let proof = match caller.ticket {
+        StreamTicket::NotUsed => None,
+        StreamTicket::Proven(proof) => Some(proof),
+        StreamTicket::Unredeemed(ticket) => {
+            // Last: a caller who is refused before with 429 or 503 comes again with the same ticket.
+            redeem_ticket(&app, &ticket).await?;
+            Some(app.stream_proofs.derive(ticket.ticket_id, room.0))
         }
     };
     // A client that is told next that its cursor is lost must not take the new one for its own before it was told.
     let position = (cursor.is_none() || joined.recovered).then_some(joined.cursor);
-    let feed = Feed { reader, room: room.0, proof, next: Next::Greeting(joined, position) };
+    let feed = Feed { reader, room: room.0, proof, next: Next::Hello(joined, position) };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-store, no-transform"))
@@ -194,7 +122,11 @@ pub(super) async fn stream(
         .streaming(unfold(feed, |feed| feed.chunk())))
 }
 
-/// One stream. It is asked for more only when what it gave is on its way, so a slow client holds no more than that.
+impl Endpoint for stream {
+    const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
+}
+
+/// One stream. It is asked for more only when its last chunk is on its way, so a slow client holds no more than that.
 struct Feed {
     reader: Reader,
     room: RoomId,
@@ -205,7 +137,7 @@ struct Feed {
 
 enum Next {
     /// With the position that an `EventSource` goes on from.
-    Greeting(JoinedRoom, Option<Cursor>),
+    Hello(JoinedRoom, Option<Cursor>),
     Events,
     Nothing,
 }
@@ -213,14 +145,14 @@ enum Next {
 impl Feed {
     async fn chunk(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let chunk = match std::mem::replace(&mut self.next, Next::Events) {
-            Next::Greeting(joined, position) => greeting(&joined, position.map(|cursor| self.id(cursor))),
-            Next::Events => self.news().await,
+            Next::Hello(joined, position) => hello(&joined, position.map(|cursor| self.id(cursor))),
+            Next::Events => self.next_chunk().await,
             Next::Nothing => return None,
         };
         Some((Ok(chunk.into()), self))
     }
 
-    async fn news(&mut self) -> String {
+    async fn next_chunk(&mut self) -> String {
         let quiet_until = Instant::now() + HEARTBEAT;
         loop {
             let quiet = match self.reader.ready(PORTION).await {
@@ -233,7 +165,7 @@ impl Feed {
                 }
                 Ok(None) => timeout_at(quiet_until, self.reader.changed()).await,
                 Err(error) => {
-                    tracing::warn!(room = %self.room, %error, "a stream has no news; asking again");
+                    tracing::warn!(room = %self.room, %error, "a stream could not read its room; trying again");
                     timeout_at(quiet_until, tokio::time::sleep(ASK_AGAIN)).await
                 }
             };
@@ -263,7 +195,7 @@ impl Feed {
     }
 }
 
-/// What an event of a stream has around its data, at most.
+/// Most bytes of an event around its data.
 const EVENT_FIELDS: usize = 96;
 
 /// The id of an event as an `EventSource` gives it back.
@@ -281,12 +213,12 @@ impl Display for EventId<'_> {
     }
 }
 
-fn greeting(joined: &JoinedRoom, id: Option<EventId<'_>>) -> String {
+fn hello(joined: &JoinedRoom, id: Option<EventId<'_>>) -> String {
     let session = SocketId::generate().to_string();
     let rooms = std::slice::from_ref(joined);
-    let hello = ServerFrame::Hello { session: &session, rooms, ping_s: HEARTBEAT.as_secs() };
+    let frame = ServerFrame::Hello { session: &session, rooms, ping_s: HEARTBEAT.as_secs() };
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
-    format!("retry: {RETRY_MS}\n{id}event: hello\ndata: {}\n\n", json(&hello))
+    format!("retry: {RETRY_MS}\n{id}event: hello\ndata: {}\n\n", json(&frame))
 }
 
 fn resync(room: RoomId, cursor: Cursor, id: EventId<'_>) -> String {

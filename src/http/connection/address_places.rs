@@ -1,4 +1,4 @@
-//! How many connections one address may have.
+//! The bound on connections of one address.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use dashmap::mapref::entry::Entry;
 use crate::domain::address::AddressBlock;
 use crate::http::middleware::cidr::Network;
 
-/// Counts the connections of the whole node that are no sockets, by address as all limits see it. Cheap to clone.
+/// Counts of the connections of the whole node that are no sockets, by address block. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Places(Arc<Counts>);
+pub(super) struct AddressPlaces(Arc<Counts>);
 
 #[derive(Debug)]
 struct Counts {
     taken: DashMap<AddressBlock, usize>,
     most: usize,
-    /// Speak for many, and are not counted.
+    /// Proxies speak for many clients and are not counted.
     proxies: Vec<Network>,
 }
 
@@ -30,15 +30,18 @@ pub(super) struct Place {
 
 /// The address has as many connections as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooMany;
+pub(super) struct TooManyConnections;
 
-impl Places {
+impl AddressPlaces {
     pub(super) fn new(most: usize, proxies: Vec<Network>) -> Self {
         Self(Arc::new(Counts { taken: DashMap::new(), most, proxies }))
     }
 
-    /// Takes a place, or none.
-    pub(super) fn take(&self, peer: IpAddr) -> Result<Place, TooMany> {
+    /// Takes a place.
+    ///
+    /// # Errors
+    /// When the address block has as many connections as it may.
+    pub(super) fn take(&self, peer: IpAddr) -> Result<Place, TooManyConnections> {
         let counts = self.0.clone();
         if counts.proxies.iter().any(|network| network.contains(peer)) {
             return Ok(Place { counts, block: None });
@@ -47,7 +50,7 @@ impl Places {
         {
             let mut taken = counts.taken.entry(block).or_insert(0);
             if *taken >= counts.most {
-                return Err(TooMany);
+                return Err(TooManyConnections);
             }
             *taken += 1;
         }
@@ -73,11 +76,11 @@ mod tests {
 
     #[test]
     fn an_address_block_has_so_many_connections_and_a_trusted_proxy_any_number() {
-        let places = Places::new(2, vec!["10.0.0.0/8".parse().unwrap()]);
+        let places = AddressPlaces::new(2, vec!["10.0.0.0/8".parse().unwrap()]);
         let take = |peer: &str| places.take(peer.parse().unwrap());
         let first = take("2001:db8::1").unwrap();
         let second = take("2001:db8::ffff:2").unwrap();
-        assert_eq!(take("2001:db8::3").err(), Some(TooMany));
+        assert_eq!(take("2001:db8::3").err(), Some(TooManyConnections));
         let other = take("2001:db8:0:1::1").unwrap();
         let many: Vec<_> = (0..9).map(|_| take("::ffff:10.0.0.1").unwrap()).collect();
         drop(first);
