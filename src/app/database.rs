@@ -8,9 +8,9 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use crate::config::{SECRETS_FILE, Settings};
+use crate::http::deployment::Deployment;
 use crate::http::server::Listening;
 use crate::http::startup_server::StartupServer;
-use crate::http::deployment::Deployment;
 use crate::storage::cipher::{Cipher, KeyId};
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::settings::DatabaseLocation;

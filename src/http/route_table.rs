@@ -206,7 +206,9 @@ impl<'a> PathRoutes<'a> {
     pub fn rate(self, method: &Method) -> Rate {
         match self.by(method) {
             Some(facts) => facts.rate,
-            None => self.0.iter().map(|r| r.facts.rate).find(|r| r.covers_other_methods()).unwrap_or(Rate::Caller),
+            None => {
+                self.0.iter().map(|r| r.facts.rate).find(|r| r.covers_other_methods()).unwrap_or(Rate::Caller)
+            }
         }
     }
 

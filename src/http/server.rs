@@ -13,11 +13,11 @@ use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config}
 use actix_web::dev::AppConfig;
 use actix_web::web;
 
-use super::connection::{Connection, AcceptorConfig, reporting};
+use super::app_state::AppState;
+use super::connection::{AcceptorConfig, Connection, reporting};
 use super::router;
 use super::settings::ServerSettings;
 use super::sockets::Upgrader;
-use super::app_state::AppState;
 
 /// Longest time a connection may take to end after its last answer.
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(5);

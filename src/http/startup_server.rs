@@ -17,10 +17,10 @@ use uuid::Uuid;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::{Problem, ProblemCode};
 
-use super::response::problem::{PROBLEM_JSON, to_body};
-use super::middleware::security_headers;
-use super::server::Listening;
 use super::deployment::Deployment;
+use super::middleware::security_headers;
+use super::response::problem::{PROBLEM_JSON, to_body};
+use super::server::Listening;
 
 /// Longest time a request may take to arrive.
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 use actix_web::http::header::HttpDate;
 use uuid::Uuid;
 
-use crate::http::middleware::origin::{is_allowed, origin_in};
-use crate::http::response::problem::{PROBLEM_JSON, to_body};
-use crate::http::middleware::security_headers;
 use crate::http::deployment::Deployment;
+use crate::http::middleware::origin::{is_allowed, origin_in};
+use crate::http::middleware::security_headers;
+use crate::http::response::problem::{PROBLEM_JSON, to_body};
 use crate::protocol::problem::{Problem, ProblemCode};
 use crate::telemetry::Metrics;
 

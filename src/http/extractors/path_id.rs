@@ -5,8 +5,8 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use crate::http::response::problem::ApiError;
 use crate::http::input::FromText;
+use crate::http::response::problem::ApiError;
 
 /// The id in the path, which every route writes `{id}`. A text that is no id of this kind is answered as one of
 /// something absent.

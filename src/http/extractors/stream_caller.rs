@@ -20,7 +20,7 @@ use super::path_id::path_text;
 use super::signed_in::{SignedIn, signed_in};
 
 /// The header with the cursor of an `EventSource` that comes back by itself.
-pub const LAST_EVENT_ID: &str = "last-event-id";
+pub(in crate::http) const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The caller of an event stream, by header or else by one-time ticket.
 pub(in crate::http) struct StreamCaller {

@@ -16,7 +16,7 @@ pub(in crate::http) const REPLAYED: HeaderName = HeaderName::from_static("idempo
 const MAX_KEY_CHARS: usize = 64;
 
 /// Whether `text` can be a key: 1 to 64 visible ASCII characters.
-pub fn is_key(text: &str) -> bool {
+pub(in crate::http) fn is_key(text: &str) -> bool {
     (1..=MAX_KEY_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 

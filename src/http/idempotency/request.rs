@@ -13,8 +13,8 @@ use crate::storage::command::{Action, IdempotencyKey, KeptAnswer, Keyed, KeyedRe
 
 use super::in_flight::{KeyGuard, WAIT};
 use super::key::{REPLAYED, key_of, key_reused};
-use crate::http::response::problem::ApiError;
 use crate::http::app_state::AppState;
+use crate::http::response::problem::ApiError;
 
 /// Keeps fingerprints of these requests apart from everything else that is fingerprinted.
 const MAC_DOMAIN: &str = "idempotent request v1";

@@ -12,10 +12,10 @@ use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use crate::http::middleware::client_address::address_block;
-use crate::http::response::problem::ApiError;
 use crate::http::app_state::AppState;
 use crate::http::limits::body_budget::BodyShare;
+use crate::http::middleware::client_address::address_block;
+use crate::http::response::problem::ApiError;
 use crate::http::route_table::{BODY_LIMIT, RouteTable};
 use crate::protocol::problem::ProblemCode;
 
@@ -39,8 +39,9 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let app =
-            request.app_data::<web::Data<AppState>>().expect("the routes are mounted together with their state");
+        let app = request
+            .app_data::<web::Data<AppState>>()
+            .expect("the routes are mounted together with their state");
         let table = request
             .app_data::<&'static RouteTable>()
             .expect("the routes are mounted together with their table");
@@ -116,7 +117,8 @@ where
             None => Err(ApiError::invalid_field("body", "expected an object")),
         };
     }
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| refusal_of::<T>(bytes, &error))?;
+    let value =
+        serde_path_to_error::deserialize(&mut json).map_err(|error| refusal_of::<T>(bytes, &error))?;
     json.end().map_err(|error| malformed(&error))?;
     check(&value)?;
     Ok(value)

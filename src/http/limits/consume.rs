@@ -16,7 +16,7 @@ use super::subject::QuotaSubject;
 ///
 /// # Errors
 /// 429 with the time to wait.
-pub async fn consume(
+pub(in crate::http) async fn consume(
     app: &AppState,
     class: RateClass,
     subject: QuotaSubject,
@@ -28,24 +28,32 @@ pub async fn consume(
 }
 
 /// As [`consume`], for callers that try something else before they refuse: see [`refusal`].
-pub async fn try_consume(app: &AppState, class: RateClass, subject: QuotaSubject) -> Option<QuotaStatus> {
+pub(in crate::http) async fn try_consume(
+    app: &AppState,
+    class: RateClass,
+    subject: QuotaSubject,
+) -> Option<QuotaStatus> {
     app.limits.as_ref().map(|limits| limits.consume(class, subject, Instant::now()))
 }
 
 /// The refusal that [`consume`] would meet now, or `None`. Consumes nothing.
-pub async fn check(app: &AppState, class: RateClass, subject: QuotaSubject) -> Option<QuotaStatus> {
+pub(in crate::http) async fn check(
+    app: &AppState,
+    class: RateClass,
+    subject: QuotaSubject,
+) -> Option<QuotaStatus> {
     app.limits.as_ref()?.check(class, subject, Instant::now())
 }
 
 /// Gives back what a request consumed that turned out to be free.
-pub async fn refund(app: &AppState, consumed: Option<&QuotaStatus>) {
+pub(in crate::http) async fn refund(app: &AppState, consumed: Option<&QuotaStatus>) {
     if let (Some(limits), Some(consumed)) = (&app.limits, consumed) {
         limits.refund(consumed);
     }
 }
 
 /// 429 with the time to wait; it is counted as a security event.
-pub fn refusal(app: &AppState, status: QuotaStatus) -> ApiError {
+pub(in crate::http) fn refusal(app: &AppState, status: QuotaStatus) -> ApiError {
     app.metrics.security_events_total.with_label_values(&["rate_limited"]).inc();
     let wait = status.wait().unwrap_or_default();
     let error =

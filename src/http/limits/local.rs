@@ -55,17 +55,17 @@ impl Tables {
 impl ClassTables {
     fn new(class: RateClass, quota: Quota) -> Self {
         let wide = class.wide_factor().map(|factor| quota.times(factor));
-        let mut told = Vec::new();
-        let mut tell = |scope: QuotaScope, quota: Quota| {
+        let mut windows_seen = Vec::new();
+        let mut policy_of = |scope: QuotaScope, quota: Quota| {
             let windows = [(Which::Short, Some(quota.short)), (Which::Long, quota.long)];
             for (which, Window { count, length }) in windows.into_iter().filter_map(|(w, q)| Some((w, q?))) {
                 let suffix = class.suffix(scope, which);
-                told.push(format!("\"{}{suffix}\";q={count};w={}", class.as_str(), length.as_secs()));
+                windows_seen.push(format!("\"{}{suffix}\";q={count};w={}", class.as_str(), length.as_secs()));
             }
-            HeaderValue::from_str(&told.join(", ")).expect("words and digits are a header value")
+            HeaderValue::from_str(&windows_seen.join(", ")).expect("words and digits are a header value")
         };
-        let policy = tell(QuotaScope::Own, quota);
-        let whole_policy = wide.map_or_else(|| policy.clone(), |wide| tell(QuotaScope::Wide, wide));
+        let policy = policy_of(QuotaScope::Own, quota);
+        let whole_policy = wide.map_or_else(|| policy.clone(), |wide| policy_of(QuotaScope::Wide, wide));
         Self {
             own: Tables::new(quota, OWN),
             wide: wide.map(|quota| Tables::new(quota, WIDE)),
@@ -127,7 +127,9 @@ impl LocalLimits {
         let policy = if wide.is_some() { &tables.whole_policy } else { &tables.policy };
         let of_wide = wide.and_then(|(wide, key)| wide.of(key, &self.hasher).check(&key, at));
         let of_own = || tables.own.of(own, &self.hasher).check(&own, at);
-        let refused = of_wide.map(|wide| (wide, QuotaScope::Wide)).or_else(|| of_own().map(|own| (own, QuotaScope::Own)));
+        let refused = of_wide
+            .map(|wide| (wide, QuotaScope::Wide))
+            .or_else(|| of_own().map(|own| (own, QuotaScope::Own)));
         refused.map(|((decision, which), scope)| QuotaStatus {
             class,
             subject,
@@ -215,8 +217,9 @@ mod tests {
     fn the_addresses_of_one_network_do_not_keep_newcomers_from_elsewhere_out() {
         let limits = limits();
         let network = u128::from_be_bytes([0x20, 1, 0xd, 0xb8, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-        let block =
-            |n: u128| QuotaSubject::Address(AddressBlock::of(IpAddr::V6(Ipv6Addr::from_bits(network | n << 64))));
+        let block = |n: u128| {
+            QuotaSubject::Address(AddressBlock::of(IpAddr::V6(Ipv6Addr::from_bits(network | n << 64))))
+        };
         let admitted = (0..65_536).filter(|n| admits(&limits, RateClass::Auth, block(*n))).count();
         assert_eq!(admitted, 80, "eight times the number for a /48");
         assert!(admits(&limits, RateClass::Auth, address("192.0.2.1")));

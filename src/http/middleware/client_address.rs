@@ -43,7 +43,7 @@ pub(in crate::http) fn is_forwarded(headers: &HeaderMap) -> bool {
 /// proxies before it name in `X-Forwarded-For` that is not itself trusted; without that field, the one in `X-Real-IP`.
 /// What an untrusted peer says is not believed; where a trusted one says what cannot be read it is `0.0.0.0`, for all of
 /// them together.
-pub fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+pub(in crate::http) fn address(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let mut client = peer.to_canonical();
     if !is_trusted(client, trusted) {
         return client;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpMessage as _, ResponseError as _};
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use actix_web::{HttpMessage as _, ResponseError as _};
 use futures_util::StreamExt as _;
 
 use crate::http::connection::awaits_continue;

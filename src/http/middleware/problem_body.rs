@@ -1,10 +1,10 @@
 //! The body of every refusal: a problem with its request id.
 
+use actix_web::HttpResponse;
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::HttpResponse;
 
 use crate::http::response::problem::{PROBLEM_JSON, to_body};
 use crate::protocol::problem::{Problem, ProblemCode};

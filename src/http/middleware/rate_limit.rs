@@ -216,8 +216,7 @@ mod tests {
             Principal { user: UserId::generate(), session: SessionId::generate(), role: Role::Customer };
         let client = QuotaSubject::Address(AddressBlock::of(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         let spends = |rate, caller| charge_of(rate, caller, client);
-        let (api, public) =
-            (Charge::Now(RateClass::Api, who.into()), Charge::Now(RateClass::Public, client));
+        let (api, public) = (Charge::Now(RateClass::Api, who.into()), Charge::Now(RateClass::Public, client));
         for caller in [Caller::Unknown, Caller::Known(who), Caller::MayPlaceOrders(who)] {
             let login = spends(Rate::Auth, caller);
             assert_eq!(login, Charge::Now(RateClass::Auth, client), "also of those signed in");

@@ -4,18 +4,18 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
 /// The header that carries the request id in and out.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(in crate::http) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest request id taken from a client, characters.
 const MAX_REQUEST_ID: usize = 64;
 
 /// The id of a request, visible ASCII.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(String);
+pub(in crate::http) struct RequestId(String);
 
 impl RequestId {
     /// The client's own id if it is 1 to 64 visible ASCII characters, else a new one.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub(in crate::http) fn of(headers: &HeaderMap) -> Self {
         let sane = |text: &&str| {
             (1..=MAX_REQUEST_ID).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
         };
@@ -24,12 +24,12 @@ impl RequestId {
     }
 
     /// The id as text.
-    pub fn as_str(&self) -> &str {
+    pub(in crate::http) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The id as the value of [`REQUEST_ID`].
-    pub fn header(&self) -> HeaderValue {
+    pub(in crate::http) fn header(&self) -> HeaderValue {
         HeaderValue::from_str(&self.0).expect("a request id is visible ASCII")
     }
 }

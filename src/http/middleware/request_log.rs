@@ -29,7 +29,7 @@ const UNMATCHED: &str = "unmatched";
 
 /// An answer's time of waiting that its client asked for. It is no measure of the hub.
 #[derive(Clone, Copy, Debug)]
-pub struct Waited(pub Duration);
+pub(in crate::http) struct Waited(pub(in crate::http) Duration);
 
 /// The facts of a request that its log line and metrics name.
 struct Seen {

@@ -6,8 +6,8 @@ use actix_http::RequestHead;
 use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 
-use super::client_address::{UNKNOWN, is_trusted};
 use super::cidr::Network;
+use super::client_address::{UNKNOWN, is_trusted};
 
 /// A host and its port, as `Host` and an origin have them. Borrowed, so that a comparison allocates nothing.
 #[derive(Debug, Clone, Copy)]

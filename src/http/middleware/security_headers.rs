@@ -19,7 +19,10 @@ const DOCUMENTATION: &str = "default-src 'self'; style-src 'self' 'unsafe-inline
 const HTTPS_ONLY: &str = "max-age=31536000; includeSubDomains";
 
 /// The header fields of an answer to a request for `path`.
-pub(in crate::http) fn fields(deployment: Deployment, path: &str) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+pub(in crate::http) fn fields(
+    deployment: Deployment,
+    path: &str,
+) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let policy = if is_documentation(path) { DOCUMENTATION } else { OWN_ONLY };
     let https = (deployment == Deployment::Production).then_some((STRICT_TRANSPORT_SECURITY, HTTPS_ONLY));
     [
@@ -49,6 +52,9 @@ mod tests {
             told(Deployment::NonProduction, "/docs/x", CONTENT_SECURITY_POLICY).as_deref(),
             Some(DOCUMENTATION)
         );
-        assert_eq!(told(Deployment::NonProduction, "/docsx", CONTENT_SECURITY_POLICY).as_deref(), Some(OWN_ONLY));
+        assert_eq!(
+            told(Deployment::NonProduction, "/docsx", CONTENT_SECURITY_POLICY).as_deref(),
+            Some(OWN_ONLY)
+        );
     }
 }

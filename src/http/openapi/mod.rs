@@ -94,8 +94,9 @@ pub fn openapi_json() -> String {
 /// Mounts the document and the pages that show it under `/docs/`. They load nothing from elsewhere.
 pub fn pages(config: &mut web::ServiceConfig) {
     let to_docs = || {
-        web::get()
-            .to(|| async { HttpResponse::PermanentRedirect().insert_header((LOCATION, format!("{DOCUMENTATION}/"))).finish() })
+        web::get().to(|| async {
+            HttpResponse::PermanentRedirect().insert_header((LOCATION, format!("{DOCUMENTATION}/"))).finish()
+        })
     };
     config
         .route(JSON, web::get().to(json))

@@ -53,7 +53,10 @@ impl OrderTag {
 ///
 /// # Errors
 /// 400 for a value that is no list of entity tags.
-pub(in crate::http) fn versions(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Vec<i64>>, ApiError> {
+pub(in crate::http) fn versions(
+    headers: &HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<Vec<i64>>, ApiError> {
     let mut lines = headers.get_all(name).map(|value| value.to_str().unwrap_or_default().trim()).peekable();
     if lines.peek().is_none() {
         return Ok(None);

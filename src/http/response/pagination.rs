@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
 
-use crate::http::input::{NumberBounds, FromText};
+use crate::http::input::{FromText, NumberBounds};
 
 /// The most entries of a page, 1 to 50 (requirement 3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use crate::domain::ids::UserId;
 use crate::storage::command::UserChange;
 
 use super::accounts::UserView;
-use crate::http::extractors::path_id::PathId;
-use crate::http::response::problem::ApiError;
 use crate::http::app_state::AppState;
 use crate::http::deployment::Deployment;
-use crate::http::route_table::{Endpoint, Exposure, Mount, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::audience::Operators;
+use crate::http::extractors::path_id::PathId;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, Exposure, Mount, RouteFacts};
 
 /// Mounts the routes.
 pub(in crate::http) fn routes(mount: &mut impl Mount) {

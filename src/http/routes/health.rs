@@ -109,7 +109,8 @@ not answer", body = ReadyView),
 #[get("/health/ready")]
 async fn ready(app: web::Data<AppState>) -> HttpResponse {
     let asked = app.clone();
-    let answers = app.database_probe.answers(|| async move { database_answers(&asked, PROBE_WITHIN).await }).await;
+    let answers =
+        app.database_probe.answers(|| async move { database_answers(&asked, PROBE_WITHIN).await }).await;
     let (code, status) = match app.readiness.get() {
         Phase::Ready if answers || !app.settings.health.database_gates_ready => (StatusCode::OK, "ready"),
         Phase::Ready | Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),

@@ -9,13 +9,13 @@ use crate::domain::time::Timestamp;
 use crate::storage::Invitation;
 use crate::storage::command::{InvitationAnswer, InvitationOutcome};
 
-use crate::http::extractors::path_id::PathId;
 use super::members;
-use crate::http::response::problem::ApiError;
 use crate::http::app_state::AppState;
-use crate::http::route_table::{Endpoint, Mount, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::audience::Merchants;
+use crate::http::extractors::path_id::PathId;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, Mount, RouteFacts};
 
 /// Mounts the routes.
 pub(in crate::http) fn routes(mount: &mut impl Mount) {

@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 use crate::actors::jobs::{JobOutcome, JobReport, JobRun, JobState, Urgency};
 use crate::protocol::problem::ProblemCode;
 
-use crate::http::response::problem::ApiError;
 use crate::http::app_state::AppState;
-use crate::http::route_table::{Endpoint, Exposure, Mount, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::audience::Operators;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, Exposure, Mount, RouteFacts};
 
 /// Mounts the routes.
 pub(in crate::http) fn routes(mount: &mut impl Mount) {

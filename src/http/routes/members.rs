@@ -15,15 +15,15 @@ use crate::protocol::problem::ProblemCode;
 use crate::storage::Member;
 use crate::storage::command::{Action, Invitee, MemberRefusal, NewInvitation, Removal};
 
-use crate::http::input::{Body, Parsed, schema_of};
-use crate::http::idempotency::request::{Executed, KeyCheck, PreparedResponse, check_key, execute};
-use crate::http::response::problem::ApiError;
 use crate::http::app_state::AppState;
-use crate::http::extractors::path_id::{PathId, path_text};
-use crate::http::route_table::{Endpoint, Mount, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
-use crate::http::extractors::audience::Merchants;
 use crate::http::authorization;
+use crate::http::extractors::audience::Merchants;
+use crate::http::extractors::path_id::{PathId, path_text};
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::idempotency::request::{Executed, KeyCheck, PreparedResponse, check_key, execute};
+use crate::http::input::{Body, Parsed, schema_of};
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, Mount, RouteFacts};
 
 /// Mounts the routes.
 pub(in crate::http) fn routes(mount: &mut impl Mount) {

@@ -14,16 +14,16 @@ use crate::domain::json::JsonObject;
 use crate::domain::time::Timestamp;
 use crate::storage::command::Action;
 
-use crate::http::input::{Body, Parsed, Query, rules, schema_of};
+use crate::http::app_state::AppState;
+use crate::http::authorization;
+use crate::http::extractors::audience::Merchants;
+use crate::http::extractors::path_id::{PathId, path_text};
+use crate::http::extractors::signed_in::SignedIn;
 use crate::http::idempotency::request::{Executed, KeyCheck, PreparedResponse, check_key, execute};
+use crate::http::input::{Body, Parsed, Query, rules, schema_of};
 use crate::http::response::pagination::PageSize;
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::AppState;
-use crate::http::extractors::path_id::{PathId, path_text};
 use crate::http::route_table::{Endpoint, KIB, Mount, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
-use crate::http::extractors::audience::Merchants;
-use crate::http::authorization;
 
 /// Mounts the routes.
 pub(in crate::http) fn routes(mount: &mut impl Mount) {

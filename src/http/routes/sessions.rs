@@ -8,12 +8,12 @@ use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::command::Removal;
 
-use crate::http::extractors::path_id::PathId;
-use crate::http::response::problem::ApiError;
 use crate::http::app_state::AppState;
-use crate::http::route_table::{Endpoint, Mount, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::audience::Anyone;
+use crate::http::extractors::path_id::PathId;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, Mount, RouteFacts};
 
 /// Most login sessions in a list; older ones end by themselves.
 const MAX_LISTED: u32 = 100;
@@ -102,7 +102,11 @@ impl Endpoint for list {
     params(("id" = String, Path, description = "`ses_…`")),
     responses((status = 204, description = "It has ended")))]
 #[delete("/auth/sessions/{id}")]
-async fn end(app: web::Data<AppState>, who: SignedIn, id: PathId<SessionId>) -> Result<HttpResponse, ApiError> {
+async fn end(
+    app: web::Data<AppState>,
+    who: SignedIn,
+    id: PathId<SessionId>,
+) -> Result<HttpResponse, ApiError> {
     if app.store.session_owner(id.0).await? != Some(who.principal.user) {
         return Err(ApiError::not_found());
     }

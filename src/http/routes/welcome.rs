@@ -4,9 +4,9 @@ use actix_web::http::header::{ACCEPT, CACHE_CONTROL, LOCATION, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use crate::http::response::problem::ApiError;
 use crate::http::app_state::AppState;
 use crate::http::deployment::Deployment;
+use crate::http::response::problem::ApiError;
 
 const STYLE: &str = include_str!("welcome/style.css");
 const ICON: &str = include_str!("welcome/icon.svg");

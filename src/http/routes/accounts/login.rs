@@ -36,7 +36,7 @@ use super::tokens::{Refreshable, TokensView, session_lifetime, stored_hash, toke
     "email": "zoe@example.com", "password": "battery staple",
     "device": {"id": "phone-1", "name": "Zoë's phone", "platform": "ios"}
 }))]
-pub struct Login {
+pub(super) struct Login {
     /// The address, in any case; blanks around it do not matter.
     #[garde(dive)]
     #[schema(value_type = String, format = "email", min_length = 1, max_length = 254, example = "zoe@example.com")]
@@ -53,7 +53,7 @@ pub struct Login {
 /// The device somebody signs in on.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct LoginDevice {
+pub(super) struct LoginDevice {
     /// The device's own id, 1 to 64 visible ASCII characters; acknowledgements are kept by it.
     #[garde(custom(rules::device))]
     #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$", example = "tablet-kitchen-1")]

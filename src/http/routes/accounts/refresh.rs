@@ -24,7 +24,7 @@ use super::tokens::{Refreshable, TokensView, session_lifetime, stored_hash, toke
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"refresh_token": "the last one given"}))]
-pub struct Refresh {
+pub(super) struct Refresh {
     /// The last one given.
     #[garde(custom(rules::shown::<1024>))]
     #[schema(value_type = String, max_length = 1024)]

@@ -22,7 +22,7 @@ use crate::storage::command::{Approval, Creation, NewUser};
 
 /// The role of an account that anybody may make; operators are made on the command line.
 #[derive(Clone, Copy, Debug)]
-pub struct SignupRole(Role);
+pub(super) struct SignupRole(Role);
 
 impl FromText for SignupRole {
     const EXAMPLE: &'static str = "customer";
@@ -40,7 +40,7 @@ impl FromText for SignupRole {
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"email": "zoe@example.com", "password": "battery staple", "name": "Zoë"}))]
-pub struct Signup {
+pub(super) struct Signup {
     /// Unique, whatever its case; blanks around it do not matter, and its domain may be in any script.
     #[garde(dive)]
     #[schema(value_type = String, format = "email", max_length = 254, example = "zoe@example.com")]

@@ -15,7 +15,7 @@ use crate::http::app_state::AppState;
 
 /// The tokens of a login session. Everybody who holds them counts as its user.
 #[derive(Serialize, ToSchema)]
-pub struct TokensView {
+pub(super) struct TokensView {
     /// For `Authorization: Bearer`.
     access_token: String,
     /// For `POST /auth/refresh`, once.

@@ -16,17 +16,17 @@ use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::command::{Action, BusinessUpdate};
 
-use crate::http::response::cache_status::CacheStatus;
-use crate::http::input::{Body, Parsed, Query, schema_of};
+use crate::http::app_state::AppState;
+use crate::http::authorization;
+use crate::http::extractors::audience::{Anyone, Merchants};
+use crate::http::extractors::path_id::PathId;
+use crate::http::extractors::signed_in::SignedIn;
 use crate::http::idempotency::request::{Executed, KeyCheck, PreparedResponse, check_key, execute};
+use crate::http::input::{Body, Parsed, Query, schema_of};
+use crate::http::response::cache_status::CacheStatus;
 use crate::http::response::pagination::PageSize;
 use crate::http::response::problem::ApiError;
-use crate::http::app_state::AppState;
-use crate::http::extractors::path_id::PathId;
 use crate::http::route_table::{Endpoint, Mount, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
-use crate::http::extractors::audience::{Anyone, Merchants};
-use crate::http::authorization;
 use dto::{BusinessChanges, NewBusiness};
 use view::{BusinessView, BusinessViewer};
 
@@ -150,7 +150,11 @@ impl Endpoint for list {
         headers(("Cache-Status" = String,
          description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`")))))]
 #[get("/businesses/{id}")]
-async fn read(app: web::Data<AppState>, who: SignedIn, id: PathId<BusinessId>) -> Result<HttpResponse, ApiError> {
+async fn read(
+    app: web::Data<AppState>,
+    who: SignedIn,
+    id: PathId<BusinessId>,
+) -> Result<HttpResponse, ApiError> {
     let mut freshness = CacheStatus::new();
     let business = freshness.take(app.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
     let viewer = match who.principal.role {

@@ -13,16 +13,16 @@ use crate::domain::order::{Party, Status};
 use crate::protocol::views::OrderView;
 use crate::storage::{More, OrderPage, OrderQuery, OrderScope, PageStart, Total, search_words};
 
-use crate::http::response::cache_status::CacheStatus;
-use crate::http::input::{Parsed, Query, rules, schema_of};
-use crate::http::response::pagination::{PageSize, OrderCursor, Page};
-use crate::http::response::problem::ApiError;
-use crate::http::app_state::AppState;
 use super::access::view_for;
-use crate::http::route_table::{Endpoint, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
-use crate::http::extractors::audience::Anyone;
+use crate::http::app_state::AppState;
 use crate::http::authorization;
+use crate::http::extractors::audience::Anyone;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::input::{Parsed, Query, rules, schema_of};
+use crate::http::response::cache_status::CacheStatus;
+use crate::http::response::pagination::{OrderCursor, Page, PageSize};
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, RouteFacts};
 
 /// Words of a search that are looked at; nobody types more to find an order.
 const MAX_WORDS: usize = 8;

@@ -94,7 +94,8 @@ pub(super) async fn place(
 }
 
 impl Endpoint for place {
-    const FACTS: RouteFacts = RouteFacts::of::<CanPlaceOrders>().rate(Rate::Order).body_limit(64 * KIB).sheds();
+    const FACTS: RouteFacts =
+        RouteFacts::of::<CanPlaceOrders>().rate(Rate::Order).body_limit(64 * KIB).sheds();
 }
 
 /// The right to work on a key, once no other request does.

@@ -6,15 +6,15 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use crate::domain::ids::OrderId;
 use crate::protocol::views::OrderView;
 
-use crate::http::response::cache_status::CacheStatus;
-use crate::http::extractors::path_id::PathId;
-use crate::http::response::problem::ApiError;
-use crate::http::app_state::AppState;
-use crate::http::response::etag::OrderTag;
 use super::access::{cached_order_for, view_for};
-use crate::http::route_table::{Endpoint, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
+use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Anyone;
+use crate::http::extractors::path_id::PathId;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::response::cache_status::CacheStatus;
+use crate::http::response::etag::OrderTag;
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, RouteFacts};
 
 /// Read an order.
 #[utoipa::path(operation_id = "readOrder", tag = "orders",

@@ -8,13 +8,13 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::Party;
 use crate::storage::{Happened, TimelineEntry};
 
-use crate::http::extractors::path_id::PathId;
-use crate::http::response::problem::ApiError;
-use crate::http::app_state::AppState;
-use crate::http::route_table::{Endpoint, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
-use crate::http::extractors::audience::Anyone;
 use super::access::order_for;
+use crate::http::app_state::AppState;
+use crate::http::extractors::audience::Anyone;
+use crate::http::extractors::path_id::PathId;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, RouteFacts};
 
 /// An entry of an order's timeline.
 #[derive(Serialize, ToSchema)]

@@ -14,16 +14,16 @@ use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::command::{MoveError, MoveOrder};
 
-use crate::http::input::{Body, Parsed, rules, schema_of};
-use crate::http::response::problem::ApiError;
-use crate::http::app_state::AppState;
-use crate::http::response::etag::{self, OrderTag};
 use super::access::{order_for, view_for};
-use crate::http::extractors::path_id::PathId;
-use crate::http::route_table::{Endpoint, RouteFacts};
-use crate::http::limits::Rate;
-use crate::http::extractors::signed_in::SignedIn;
+use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Anyone;
+use crate::http::extractors::path_id::PathId;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::input::{Body, Parsed, rules, schema_of};
+use crate::http::limits::Rate;
+use crate::http::response::etag::{self, OrderTag};
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, RouteFacts};
 
 /// A transition of an order.
 #[derive(Deserialize, Validate, ToSchema)]

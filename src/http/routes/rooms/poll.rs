@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::actors::room::Published;
 use crate::actors::session::{Portion, Reader, Step};
 use crate::domain::cursor::Cursor;
-use crate::http::input::{NumberBounds, FromText, Parsed, Query, schema_of};
+use crate::http::input::{FromText, NumberBounds, Parsed, Query, schema_of};
 use crate::http::middleware::request_log::Waited;
 use crate::http::response::pagination::number;
 use crate::http::response::problem::ApiError;
@@ -20,9 +20,9 @@ use crate::protocol::close::CloseReason;
 use crate::protocol::problem::ProblemCode;
 
 use super::subscribe::{PathRoom, session_ended, subscribe};
-use crate::http::route_table::{Endpoint, RouteFacts};
-use crate::http::extractors::signed_in::SignedIn;
 use crate::http::extractors::audience::Anyone;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::route_table::{Endpoint, RouteFacts};
 
 /// Most bytes of events in one answer; as much as may wait for a socket by default.
 const ANSWER_BYTES: usize = 256 * 1024;

@@ -19,18 +19,18 @@ use crate::auth::stream_proof::StreamProof;
 use crate::domain::cursor::{Cursor, PROOF_MARK};
 use crate::domain::ids::SocketId;
 use crate::domain::room::RoomId;
-use crate::http::input::Query;
-use crate::http::response::problem::ApiError;
 use crate::http::app_state::AppState;
+use crate::http::input::Query;
 use crate::http::readiness::Phase;
+use crate::http::response::problem::ApiError;
 use crate::protocol::frames::{JoinedRoom, ServerFrame};
 use crate::protocol::problem::ProblemCode;
 
 use super::subscribe::{PathRoom, subscribe};
-use crate::http::route_table::{Endpoint, RouteFacts};
+use crate::http::extractors::audience::Anyone;
 use crate::http::extractors::credentials::redeem_ticket;
 use crate::http::extractors::stream_caller::{StreamCaller, StreamTicket, last_event_id};
-use crate::http::extractors::audience::Anyone;
+use crate::http::route_table::{Endpoint, RouteFacts};
 
 /// A comment after this much silence (requirement 4.7): with the kernel's 30 s for bytes nobody acknowledges, the
 /// descriptor of a vanished reader is free within 45 s.
