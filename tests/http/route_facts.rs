@@ -12,7 +12,7 @@ use crate::support::{Answer, Endpoint, Person, StoreKind, TestApp};
 
 struct Route {
     method: Method,
-    /// With an `x` in the place of each parameter.
+    /// With the id of something absent in the place of each parameter.
     path: String,
     has_body: bool,
     facts: RouteFacts,
@@ -23,8 +23,7 @@ fn routes() -> Vec<Route> {
     let document: Value = serde_json::from_str(&bellhop::http::openapi::openapi_json()).unwrap();
     let mut routes = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        let parts = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
-        let path = parts.collect::<Vec<_>>().join("/");
+        let path = with_ids(path);
         for (verb, operation) in item.as_object().unwrap() {
             let method: Method = verb.to_uppercase().parse().unwrap();
             let known = actix_web::http::Method::from_bytes(method.as_str().as_bytes()).unwrap();
@@ -36,6 +35,24 @@ fn routes() -> Vec<Route> {
     assert!(routes.len() > 40, "{} routes", routes.len());
     routes.sort_by_key(|route| route.path.ends_with("/logout"));
     routes
+}
+
+fn with_ids(path: &str) -> String {
+    let mut kind = "";
+    let parts = path.split('/').map(|part| {
+        let prefix = match kind {
+            "businesses" => "biz_",
+            "invitations" => "inv_",
+            "notifications" => "ntf_",
+            "orders" => "ord_",
+            "sessions" => "ses_",
+            "members" | "users" => "usr_",
+            _ => "",
+        };
+        kind = part;
+        if part.starts_with('{') { format!("{prefix}{:032x}", 7) } else { part.to_owned() }
+    });
+    parts.collect::<Vec<_>>().join("/")
 }
 
 impl Route {
