@@ -162,8 +162,8 @@ const ELAPSED: &[&str] = &[
     "src/auth/throttle.rs",
     "src/http/connection/stream",
     "src/http/limits",
-    "src/storage/acknowledged.rs",
-    "src/storage/breaker.rs",
+    "src/storage/sql/committed_heads.rs",
+    "src/storage/sql/circuit_breaker.rs",
 ];
 
 /// Set back by hours, it would make waits of seconds as long as that.

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actix_web::{HttpRequest, web};
+
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
 use crate::auth::activity::Activity;
@@ -15,7 +17,7 @@ use crate::auth::token::Tokens;
 use crate::auth::unanswered::UnansweredTickets;
 use crate::storage::Store;
 use crate::storage::cache::CachedReads;
-use crate::storage::cipher::Cipher;
+use crate::storage::crypto::cipher::Cipher;
 use crate::telemetry::Metrics;
 
 use super::deployment::Deployment;
@@ -99,6 +101,11 @@ pub struct AppState {
 }
 
 impl AppState {
+    /// The state of the application that a request is for.
+    pub(in crate::http) fn of(request: &HttpRequest) -> &web::Data<Self> {
+        request.app_data::<web::Data<Self>>().expect("the routes are mounted together with their state")
+    }
+
     /// Puts the parts together; nothing starts.
     pub fn new(parts: AppStateParts) -> Self {
         Self {

@@ -3,8 +3,8 @@
 use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::cache::Copied;
-use crate::storage::command::Approval;
+use crate::storage::cache::Cached;
+use crate::storage::commands::Approval;
 
 use super::app_state::AppState;
 use super::response::problem::ApiError;
@@ -34,11 +34,11 @@ pub(super) async fn cached_membership(
     app: &AppState,
     principal: Principal,
     business: BusinessId,
-) -> Result<Copied<MemberRole>, ApiError> {
+) -> Result<Cached<MemberRole>, ApiError> {
     let role = match principal.role {
         Role::Admin => {
             let found = app.reads.business(business).await?;
-            found.map(|copy| Copied { value: MemberRole::Owner, freshness: copy.freshness })
+            found.map(|copy| Cached { value: MemberRole::Owner, freshness: copy.freshness })
         }
         Role::Merchant => app.reads.membership(business, principal.user).await?,
         Role::Customer | Role::Driver => None,

@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 use crate::http::app_state::AppState;
 use crate::http::response::problem::ApiError;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::Creation;
+use crate::storage::commands::Creation;
 
 fn ticket_refused() -> ApiError {
     ApiError::new(ProblemCode::Unauthenticated, "The ticket is not valid; take a new one.")

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 use crate::auth::token::AccessClaims;
@@ -41,8 +41,7 @@ impl<A: Audience + 'static> FromRequest for SignedIn<A> {
 
 /// As the extractor [`SignedIn`].
 pub(in crate::http) fn signed_in<A: Audience>(request: &HttpRequest) -> Result<SignedIn<A>, ApiError> {
-    let app =
-        request.app_data::<web::Data<AppState>>().expect("the routes are mounted together with their state");
+    let app = AppState::of(request);
     let claims = checked_token(request, app).ok_or_else(|| {
         ApiError::new(ProblemCode::Unauthenticated, "Send an access token as Authorization: Bearer.")
     })??;
@@ -66,8 +65,7 @@ impl FromRequest for ApprovedDriver {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let who = signed_in(request);
-        let app = request.app_data::<web::Data<AppState>>();
-        let app = app.expect("the routes are mounted together with their state").clone();
+        let app = AppState::of(request).clone();
         Box::pin(async move {
             let who: SignedIn<Drivers> = who?;
             authorization::check_approval(&app, who.principal).await?;

@@ -60,9 +60,7 @@ impl StreamCaller {
             let (principal, token_expires_at) = (who.principal, who.claims.expires_at);
             return Ok(Self { principal, token_expires_at, ticket: StreamTicket::NotUsed });
         };
-        let app = request
-            .app_data::<web::Data<AppState>>()
-            .expect("the routes are mounted together with their state");
+        let app = AppState::of(request);
         let now = Timestamp::now();
         let again = last_event_id(request).and_then(|last| Some((last, room_of(request)?)));
         if let Some((last, room)) = again

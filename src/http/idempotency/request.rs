@@ -6,10 +6,10 @@ use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
+use crate::actors::persistence::Once;
 use crate::domain::access::Principal;
-use crate::domain::ids::BusinessId;
 use crate::domain::private::Private;
-use crate::storage::command::{Action, IdempotencyKey, KeptAnswer, Keyed, KeyedRepeat, Outcome};
+use crate::storage::commands::{IdempotencyKey, KeyedRepeat, RenderedResponse, StoredResponse, WriteRequest};
 
 use super::in_flight::{KeyGuard, WAIT};
 use super::key::{REPLAYED, key_of, key_reused};
@@ -34,9 +34,9 @@ pub(in crate::http) struct PreparedResponse {
 
 /// The result of executing a request.
 #[derive(Debug)]
-pub(in crate::http) enum Executed {
+pub(in crate::http) enum Executed<T> {
     /// Executed now, with its outcome.
-    Now(Outcome, PreparedResponse),
+    Now(T, PreparedResponse),
     /// Executed before; this was the response.
     Before(PreparedResponse),
 }
@@ -75,8 +75,8 @@ impl PreparedResponse {
     }
 }
 
-impl From<KeptAnswer> for PreparedResponse {
-    fn from(kept: KeptAnswer) -> Self {
+impl From<StoredResponse> for PreparedResponse {
+    fn from(kept: StoredResponse) -> Self {
         let status = StatusCode::from_u16(kept.status).expect("the store keeps statuses that were answered");
         Self { status, body: Private(kept.body) }
     }
@@ -113,36 +113,31 @@ pub(in crate::http) async fn check_key(
     let request_mac = fingerprint(app, MAC_DOMAIN, body);
     let key = IdempotencyKey { scope: format!("{} {route}", who.user), key, request_mac };
     let guard = app.in_flight_keys.enter(&key.scope, &key.key, WAIT).await?;
-    match app.store.kept_answer(&key.scope, &key.key).await? {
+    match app.store.stored_response(&key.scope, &key.key).await? {
         Some(kept) if kept.request_mac == key.request_mac => Ok(KeyCheck::Repetition(kept.into())),
         Some(_) => Err(key_reused()),
         None => Ok(KeyCheck::New(IdempotentRequest(Some((key, guard))))),
     }
 }
 
-/// Executes an action of `business`, whose response is `response` if it succeeds. `bytes` is the memory the action takes.
+/// Executes a write, whose response is `response` if it succeeds.
 ///
 /// # Errors
 /// 422 when the key belongs to another request, 503 when it was not executed, or that is not known.
-pub(in crate::http) async fn execute(
+pub(in crate::http) async fn execute<W: WriteRequest>(
     app: &AppState,
     request: IdempotentRequest,
-    business: BusinessId,
-    bytes: usize,
-    action: Action,
+    write: W,
     response: PreparedResponse,
-) -> Result<Executed, ApiError> {
+) -> Result<Executed<W::Output>, ApiError> {
     let Some((key, _guard)) = request.0 else {
-        let outcome = app.persistence.make(business, bytes, action).await?;
-        return Ok(Executed::Now(outcome, response));
+        return Ok(Executed::Now(app.persistence.write(write).await?, response));
     };
-    let (status, body) = (response.status.as_u16(), response.body.clone());
-    let bytes = bytes + body.0.len();
-    let keyed = Action::Keyed(Box::new(Keyed { key, status, body, action }));
-    let done = app.persistence.make(business, bytes, keyed).await;
+    let rendered = RenderedResponse { status: response.status.as_u16(), body: response.body.clone() };
+    let done = app.persistence.write_once(key, rendered, write).await;
     match done.map_err(|error| ApiError::from(error).of_keyed_request())? {
-        Outcome::Repeated(KeyedRepeat::Answered(kept)) => Ok(Executed::Before(kept.into())),
-        Outcome::Repeated(KeyedRepeat::KeyReused) => Err(key_reused()),
-        outcome => Ok(Executed::Now(outcome, response)),
+        Once::Repeated(KeyedRepeat::Answered(kept)) => Ok(Executed::Before(kept.into())),
+        Once::Repeated(KeyedRepeat::KeyReused) => Err(key_reused()),
+        Once::Now(output) => Ok(Executed::Now(output, response)),
     }
 }

@@ -7,7 +7,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError as _, web};
+use actix_web::{Error, ResponseError as _};
 
 use crate::http::app_state::AppState;
 use crate::http::response::problem::ApiError;
@@ -70,10 +70,7 @@ pub(in crate::http) async fn explain_refusals(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if is_preflight(&request) {
-        let app = request
-            .app_data::<web::Data<AppState>>()
-            .expect("the routes are mounted together with their state")
-            .clone();
+        let app = AppState::of(request.request()).clone();
         if let Err(error) = check_preflight(&app, &request) {
             return Ok(request.into_response(error.error_response()));
         }

@@ -4,7 +4,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
+use actix_web::{Error, HttpMessage as _, ResponseError as _};
 
 use crate::domain::access::Principal;
 use crate::domain::time::Timestamp;
@@ -133,10 +133,7 @@ pub(in crate::http) async fn limit_rate(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let app = request
-        .app_data::<web::Data<AppState>>()
-        .expect("the routes are mounted together with their state")
-        .clone();
+    let app = AppState::of(request.request()).clone();
     let target = Target::of(&request);
     // Inside of CORS, so that a page can read why it was refused.
     if target.has_trusted_host

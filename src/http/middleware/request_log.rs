@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, AcceptEncoding, Encoding};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, web};
+use actix_web::{Error, HttpMessage as _};
 use tracing::{Instrument, Span};
 
 use crate::http::app_state::AppState;
@@ -47,10 +47,7 @@ pub(in crate::http) async fn log_request(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let app = request
-        .app_data::<web::Data<AppState>>()
-        .expect("the routes are mounted together with their state")
-        .clone();
+    let app = AppState::of(request.request()).clone();
     own_headers(request.headers_mut());
     let id = RequestId::of(request.headers());
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());

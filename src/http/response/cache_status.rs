@@ -4,7 +4,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
 
-use crate::storage::cache::{Copied, Freshness};
+use crate::storage::cache::{Cached, Freshness};
 
 /// The header of an answer that may be out of date; no other answer has it.
 pub(in crate::http) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -19,7 +19,7 @@ impl CacheStatus {
     }
 
     /// Takes one more part.
-    pub(in crate::http) fn take<T>(&mut self, part: Copied<T>) -> T {
+    pub(in crate::http) fn take<T>(&mut self, part: Cached<T>) -> T {
         self.0 = self.0.max(part.freshness);
         part.value
     }
@@ -47,7 +47,7 @@ mod tests {
             for age in ages {
                 let freshness =
                     age.map_or(Freshness::Fresh, |age| Freshness::Stale(Duration::from_secs(age)));
-                status.take(Copied { value: (), freshness });
+                status.take(Cached { value: (), freshness });
             }
             let mut response = HttpResponse::Ok().finish();
             status.mark(&mut response);

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, delete, post, web};
 
 use crate::domain::ids::UserId;
-use crate::storage::command::UserChange;
+use crate::storage::commands::UserChange;
 
 use super::accounts::UserView;
 use crate::http::app_state::AppState;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::domain::ids::InvitationId;
 use crate::domain::time::Timestamp;
 use crate::storage::Invitation;
-use crate::storage::command::{InvitationAnswer, InvitationOutcome};
+use crate::storage::commands::{InvitationAnswer, InvitationOutcome};
 
 use super::members;
 use crate::http::app_state::AppState;

@@ -13,7 +13,7 @@ use crate::domain::ids::{BusinessId, InvitationId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::Member;
-use crate::storage::command::{Action, Invitee, MemberRefusal, NewInvitation, Removal};
+use crate::storage::commands::{Invitee, MemberRefusal, NewInvitation, Removal};
 
 use crate::http::app_state::AppState;
 use crate::http::authorization;
@@ -161,8 +161,8 @@ async fn put(
         NewInvitation { id: InvitationId::generate(), business, invitee, role, invited_by, expires_at };
     let view = InvitedView { status: "invited", role: role.as_str(), expires_at: expires_at.to_rfc3339() };
     let answer = PreparedResponse::new(StatusCode::ACCEPTED, &view);
-    Ok(match execute(&app, keyed, id.0, 512, Action::Invite(Box::new(invitation)), answer).await? {
-        Executed::Now(_, answer) => answer.respond(None),
+    Ok(match execute(&app, keyed, Box::new(invitation), answer).await? {
+        Executed::Now((), answer) => answer.respond(None),
         Executed::Before(answer) => answer.repeat(None),
     })
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::domain::business::{MAX_MENU_ITEMS, MenuItem};
 use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::{Action, Addition, ItemPatch, Outcome, Removal};
+use crate::storage::commands::{AddItem, Addition, ItemPatch, Removal};
 
 use crate::http::app_state::AppState;
 use crate::http::authorization;
@@ -141,17 +141,17 @@ async fn add(
         price_minor: view.price_minor,
         available: view.available,
     };
-    let action = Action::AddItem { business: id.0, item };
+    let write = AddItem { business: id.0, item };
     let answer = PreparedResponse::new(StatusCode::CREATED, &view);
-    match execute(&app, keyed, id.0, 256, action, answer).await? {
-        Executed::Now(Outcome::ItemAdded(Addition::AlreadyThere), _) => {
+    match execute(&app, keyed, write, answer).await? {
+        Executed::Now(Addition::AlreadyThere, _) => {
             Err(ApiError::new(ProblemCode::AlreadyExists, "An item with this sku is on the menu."))
         }
-        Executed::Now(Outcome::ItemAdded(Addition::Full), _) => Err(ApiError::new(
+        Executed::Now(Addition::Full, _) => Err(ApiError::new(
             ProblemCode::LimitReached,
             format!("The menu has {MAX_MENU_ITEMS} items, as many as it may: take one off first."),
         )),
-        Executed::Now(_, answer) => Ok(answer.respond(Some(address))),
+        Executed::Now(Addition::Added, answer) => Ok(answer.respond(Some(address))),
         Executed::Before(answer) => Ok(answer.repeat(Some(address))),
     }
 }

@@ -12,7 +12,6 @@ use crate::domain::event::{Notification, Priority};
 use crate::domain::ids::{BusinessId, NotificationId};
 use crate::domain::json::JsonObject;
 use crate::domain::time::Timestamp;
-use crate::storage::command::Action;
 
 use crate::http::app_state::AppState;
 use crate::http::authorization;
@@ -144,10 +143,8 @@ async fn post_one(
         created_at: Timestamp::now(),
     };
     let answer = PreparedResponse::new(StatusCode::CREATED, &NotificationView::from(notification.clone()));
-    let action = Action::PostNotification(Box::new(notification));
-    // The answer is about as large as what is stored.
-    Ok(match execute(&app, keyed, id.0, 256 + answer.body.0.len(), action, answer).await? {
-        Executed::Now(_, answer) => answer.respond(None),
+    Ok(match execute(&app, keyed, Box::new(notification), answer).await? {
+        Executed::Now((), answer) => answer.respond(None),
         Executed::Before(answer) => answer.repeat(None),
     })
 }

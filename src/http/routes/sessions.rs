@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
-use crate::storage::command::Removal;
+use crate::storage::commands::Removal;
 
 use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Anyone;
@@ -72,7 +72,7 @@ pub struct SessionsView {
 #[get("/auth/sessions")]
 async fn list(app: web::Data<AppState>, who: SignedIn) -> Result<HttpResponse, ApiError> {
     let live = app.store.sessions_of(who.principal.user, Timestamp::now(), MAX_LISTED).await?;
-    let view = |session: crate::storage::Session| SessionView {
+    let view = |session: crate::storage::LoginSession| SessionView {
         id: session.id.to_string(),
         device: session.device.map(|device| SessionDeviceView {
             id: device.id,

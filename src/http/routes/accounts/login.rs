@@ -25,7 +25,7 @@ use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, KIB, RouteFacts};
 use crate::protocol::problem::ProblemCode;
 use crate::storage::User;
-use crate::storage::command::{Device, NewSession, SetPassword};
+use crate::storage::commands::{Device, NewSession, SetPassword};
 
 use super::tokens::{Refreshable, TokensView, session_lifetime, stored_hash, tokens_for};
 

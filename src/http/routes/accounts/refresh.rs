@@ -16,7 +16,7 @@ use crate::http::middleware::rate_limit::Deposit;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, KIB, RouteFacts};
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::{RotateSession, Rotation};
+use crate::storage::commands::{RotateSession, Rotation};
 
 use super::tokens::{Refreshable, TokensView, session_lifetime, stored_hash, tokens_for};
 

@@ -18,7 +18,7 @@ use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, KIB, RouteFacts};
 use crate::protocol::problem::ProblemCode;
 use crate::storage::User;
-use crate::storage::command::{Approval, Creation, NewUser};
+use crate::storage::commands::{Approval, Creation, NewUser};
 
 /// The role of an account that anybody may make; operators are made on the command line.
 #[derive(Clone, Copy, Debug)]

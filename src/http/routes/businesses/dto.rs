@@ -13,7 +13,7 @@ use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
 use crate::http::input::{Parsed, rules, schema_of};
 use crate::http::response::problem::ApiError;
-use crate::storage::command::BusinessPatch;
+use crate::storage::commands::BusinessPatch;
 
 use super::state::{StateWord, bounded, state_of};
 

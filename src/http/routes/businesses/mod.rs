@@ -14,7 +14,7 @@ use crate::domain::access::Role;
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::{Action, BusinessUpdate};
+use crate::storage::commands::{BusinessUpdate, CreateBusiness};
 
 use crate::http::app_state::AppState;
 use crate::http::authorization;
@@ -66,9 +66,9 @@ async fn create(
     let business = body.0.into_business(id, now)?;
     let view = BusinessView::new(&business, BusinessViewer::Member, now);
     let answer = PreparedResponse::new(StatusCode::CREATED, &view);
-    let action = Action::CreateBusiness { business: Box::new(business), owner: who.principal.user };
-    Ok(match execute(&app, keyed, id, 512, action, answer).await? {
-        Executed::Now(_, answer) => {
+    let write = CreateBusiness { business: Box::new(business), owner: who.principal.user };
+    Ok(match execute(&app, keyed, write, answer).await? {
+        Executed::Now((), answer) => {
             let address = address(&answer);
             answer.respond(address)
         }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 
 use crate::domain::access::{Principal, Role};
 use crate::domain::business::NotTakingOrders;
-use crate::domain::order::{Draft, Fulfilment, Party, PlaceRefusal};
+use crate::domain::order::{Draft, Fulfilment, Order, Party, PlaceRefusal};
+use crate::domain::private::Private;
 use crate::http::app_state::AppState;
 use crate::http::authorization;
 use crate::http::extractors::audience::CanPlaceOrders;
@@ -23,7 +24,7 @@ use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, KIB, RouteFacts};
 use crate::protocol::problem::{FieldError, ProblemCode};
 use crate::protocol::views::{Contact, OrderView};
-use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutcome};
+use crate::storage::commands::{IdempotencyKey, PlaceOrder, PlaceOutcome, RenderedResponse, StoredResponse};
 
 use super::place_body::PlaceOrderBody;
 
@@ -64,11 +65,7 @@ pub(super) async fn place(
         // Wrong input costs an order: otherwise it would be the only request without a limit.
         Err(error) => return Err(consume(&app, RateClass::Orders, subject).await.err().unwrap_or(error)),
     };
-    let idempotency = key.map(|key| IdempotencyKey {
-        scope: format!("{} POST /orders", principal.user),
-        key,
-        request_mac: fingerprint(&app, MAC_DOMAIN, &order),
-    });
+    let idempotency = key.map(|key| idempotency_key(&app, principal, key, &order));
     // Held until the answer is known, so that a duplicate finds it.
     let guard = guard_of(&app, idempotency.as_ref()).await?;
     let waited = guard.as_ref().is_some_and(|guard| guard.waited);
@@ -98,6 +95,14 @@ impl Endpoint for place {
         RouteFacts::of::<CanPlaceOrders>().rate(Rate::Order).body_limit(64 * KIB).sheds();
 }
 
+fn idempotency_key(app: &AppState, who: Principal, key: String, order: &PlaceOrderBody) -> IdempotencyKey {
+    IdempotencyKey {
+        scope: format!("{} POST /orders", who.user),
+        key,
+        request_mac: fingerprint(app, MAC_DOMAIN, order),
+    }
+}
+
 /// The right to work on a key, once no other request does.
 async fn guard_of(app: &AppState, key: Option<&IdempotencyKey>) -> Result<Option<KeyGuard>, ApiError> {
     match key {
@@ -125,7 +130,7 @@ async fn stored_answer(
         return Ok(None);
     }
     let request = if over_limit { consume(app, RateClass::Api, who.into()).await? } else { None };
-    let Some(kept) = app.store.kept_answer(&key.scope, &key.key).await? else { return Ok(None) };
+    let Some(kept) = app.store.stored_response(&key.scope, &key.key).await? else { return Ok(None) };
     let status = if over_limit { request } else { charge_repetition(app, who, consumed.cloned()).await };
     if kept.request_mac == key.request_mac { Ok(Some(replay(kept, status))) } else { Err(key_reused()) }
 }
@@ -139,9 +144,7 @@ async fn respond(
 ) -> Result<HttpResponse, ApiError> {
     match outcome {
         PlaceOutcome::Placed(order) => {
-            let view = OrderView::new(&order, Contact::Shown);
-            let body = serde_json::to_string(&view).expect("an order is made of texts and numbers");
-            let mut answer = placed(&view.id, OrderTag::of(&order)).body(body);
+            let mut answer = placed(&order.id.to_string(), OrderTag::of(&order)).body(created(&order).body.0);
             if let Some(status) = consumed {
                 status.write_to(answer.headers_mut());
             }
@@ -185,7 +188,7 @@ async fn try_place(
     }
     let failed = &app.metrics.order_creation_errors_total;
     let draft = draft(app, who, order).await.inspect_err(|_| failed.inc())?;
-    let placed = app.persistence.place_order(PlaceOrder { draft, idempotency }).await;
+    let placed = app.persistence.place_order(PlaceOrder { draft, idempotency, respond: created }).await;
     Ok(placed.inspect_err(|_| failed.inc())?)
 }
 
@@ -203,6 +206,13 @@ async fn draft(app: &AppState, who: Principal, mut order: PlaceOrderBody) -> Res
     Ok(order.into_draft(who.user, placed_by, contact))
 }
 
+/// The response to an order that was placed: given now, and again for each repetition of a request with a key.
+fn created(order: &Order) -> RenderedResponse {
+    let body = serde_json::to_string(&OrderView::new(order, Contact::Shown))
+        .expect("an order is made of texts and numbers");
+    RenderedResponse { status: StatusCode::CREATED.as_u16(), body: Private(body) }
+}
+
 /// The head of the answer to an order that was placed.
 fn placed(id: &str, tag: OrderTag) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::Created();
@@ -214,7 +224,7 @@ fn placed(id: &str, tag: OrderTag) -> actix_web::HttpResponseBuilder {
 }
 
 /// The first answer again: the same body byte for byte, and the headers that follow from it.
-fn replay(kept: KeptAnswer, status: Option<QuotaStatus>) -> HttpResponse {
+fn replay(kept: StoredResponse, status: Option<QuotaStatus>) -> HttpResponse {
     #[derive(Deserialize)]
     struct Counted {
         version: Option<i64>,

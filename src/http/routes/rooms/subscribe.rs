@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 
 use crate::actors::session::{Reader, RoomAccess, room_access};
 use crate::domain::access::Principal;
@@ -47,8 +47,7 @@ pub(super) async fn subscribe(
     room: RoomId,
     cursor: Option<&str>,
 ) -> Result<(Reader, JoinedRoom), ApiError> {
-    let app =
-        request.app_data::<web::Data<AppState>>().expect("the routes are mounted together with their state");
+    let app = AppState::of(request);
     let upgrader =
         request.app_data::<WorkerUpgrader>().expect("the routes are mounted together with their upgrader");
     let mut reader = upgrader.reader(who, token_expires_at, address_block(request))?;
