@@ -24,8 +24,8 @@ use crate::actors::persistence::Persistence;
 use crate::actors::session::Sessions;
 use crate::config::Settings;
 use crate::http::limits::LocalLimits;
-use crate::http::sockets::{Admission, SocketGate};
-use crate::http::state::{Phase, Readiness};
+use crate::http::readiness::{Phase, Readiness};
+use crate::http::sockets::{Admission, Upgrader};
 use crate::storage::Store;
 use crate::telemetry::Metrics;
 
@@ -93,7 +93,7 @@ impl App {
             build::api(&settings, &database, &auth, &actors, limits, metrics.clone(), readiness.clone());
         let sockets = &settings.actors.sessions;
         let admission = Admission::new(sockets.max_per_user, sockets.max_per_ip);
-        let gate = SocketGate::new(api.clone(), actors.sessions.clone(), admission);
+        let gate = Upgrader::new(api.clone(), actors.sessions.clone(), admission);
         let (server, handle) = listening
             .serve(ops, &settings.http.server, api, gate)
             .map_err(|cause| StartError::Listen { address, cause })?;

@@ -76,8 +76,8 @@ mod tests {
     use crate::domain::room::RoomId;
     use crate::domain::time::Timestamp;
     use crate::protocol::event::{EventData, RoomEvent};
-    use crate::storage::crypto::cipher::Cipher;
     use crate::storage::commands::{Command, EndSession, Outcome, Removal, Write};
+    use crate::storage::crypto::cipher::Cipher;
     use crate::storage::settings::CacheSettings;
     use crate::telemetry::Metrics;
 

@@ -14,7 +14,9 @@ use crate::domain::order::{Order, Status};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::cache::CachedReads;
-use crate::storage::commands::{Command, EndSession, MoveOrder, Outcome, PlaceOutcome, Removal, RemoveMember, Rotation, Write};
+use crate::storage::commands::{
+    Command, EndSession, MoveOrder, Outcome, PlaceOutcome, Removal, RemoveMember, Rotation, Write,
+};
 use crate::telemetry::Metrics;
 
 use super::persistence::CommitListener;

@@ -26,9 +26,10 @@ use crate::auth::token::{TokenKey, TokenSettings, Tokens};
 use crate::bus::InProcessBus;
 use crate::config::Settings;
 use crate::domain::time::Timestamp;
+use crate::http::app_state::{AppState, AppStateParts};
 use crate::http::limits::LocalLimits;
+use crate::http::readiness::Readiness;
 use crate::http::server::Listening;
-use crate::http::state::{Api, Parts, Readiness};
 use crate::storage::Store;
 use crate::storage::cache::CachedReads;
 use crate::telemetry::Metrics;
@@ -166,8 +167,8 @@ pub(super) fn api(
     limits: Option<Arc<LocalLimits>>,
     metrics: Metrics,
     readiness: Readiness,
-) -> web::Data<Api> {
-    web::Data::new(Api::new(Parts {
+) -> web::Data<AppState> {
+    web::Data::new(AppState::new(AppStateParts {
         store: database.store.clone(),
         reads: actors.reads.clone(),
         persistence: actors.persistence.clone(),

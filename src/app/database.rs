@@ -8,9 +8,9 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use crate::config::{Environment, SECRETS_FILE, Settings};
+use crate::http::deployment::Deployment;
 use crate::http::server::Listening;
-use crate::http::starting::NotReady;
-use crate::http::state::Deployment;
+use crate::http::startup_server::StartupServer;
 use crate::storage::crypto::cipher::{Cipher, KeyId};
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::settings::DatabaseLocation;
@@ -48,7 +48,7 @@ impl Database {
         let (store, cipher) = open_counted_store(settings, metrics).await?;
         let deployment = match settings.environment {
             Environment::Production => Deployment::Production,
-            Environment::Development | Environment::Staging => Deployment::Trial,
+            Environment::Development | Environment::Staging => Deployment::NonProduction,
         };
         migrate_when_there(store.as_ref(), &location.to_string(), listening, deployment).await?;
         Ok(Self { store, cipher, deployment, lock })
@@ -157,7 +157,7 @@ async fn migrate_when_there(
             Err(error) if error.is_transient() && store.name() == "postgres" => {
                 if waiting.is_none() {
                     let address = listening.address;
-                    let begun = NotReady::begin(listening, deployment);
+                    let begun = StartupServer::begin(listening, deployment);
                     waiting = Some(begun.map_err(|cause| StartError::Listen { address, cause })?);
                 }
                 if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {

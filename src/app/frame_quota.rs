@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::actors::worker::FrameQuota;
 use crate::domain::ids::UserId;
-use crate::http::limits::{Class, LocalLimits, Subject};
+use crate::http::limits::{LocalLimits, QuotaSubject, RateClass};
 
 /// Consumes the request quotas for frames; without limits nothing is consumed.
 pub(super) struct FrameLimits(pub(super) Option<Arc<LocalLimits>>);
@@ -13,6 +13,6 @@ pub(super) struct FrameLimits(pub(super) Option<Arc<LocalLimits>>);
 impl FrameQuota for FrameLimits {
     fn spend(&self, user: UserId, now: Instant) -> Result<(), Duration> {
         let Some(limits) = &self.0 else { return Ok(()) };
-        limits.spend(Class::Frames, Subject::User(user), now).wait().map_or(Ok(()), Err)
+        limits.consume(RateClass::Frames, QuotaSubject::User(user), now).wait().map_or(Ok(()), Err)
     }
 }

@@ -7,7 +7,7 @@ use actix_server::ServerHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::http::state::{Phase, Readiness};
+use crate::http::readiness::{Phase, Readiness};
 use crate::storage::Store;
 
 use super::build::Actors;

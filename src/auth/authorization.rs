@@ -7,7 +7,7 @@ use crate::domain::access::{MemberRole, Principal};
 use crate::domain::authorization::{BusinessAccess, OrderAccess, business_access, order_access};
 use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
-use crate::storage::cache::{CachedReads, Cached};
+use crate::storage::cache::{Cached, CachedReads};
 use crate::storage::{Store, StoreError};
 
 /// The decision whether a client may be in a room. An absent room is answered like a foreign one.

@@ -1,47 +1,50 @@
 //! One port for the web application and the sockets.
 
+use std::fmt::Debug;
+use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_http::{Extensions, HttpService, KeepAlive};
-use actix_server::{Server, ServerHandle};
-use actix_service::{fn_factory, fn_service, map_config};
+use actix_http::body::BoxBody;
+use actix_http::{Extensions, HttpServiceBuilder, KeepAlive, Request, Response};
+use actix_server::{GracefulShutdownSignal, Server, ServerBuilder, ServerHandle};
+use actix_service::{Service, ServiceFactory, fn_factory, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::web;
 
-use super::connection::{Connection, Entrance, reporting};
-use super::routes;
+use super::app_state::AppState;
+use super::connection::{AcceptorConfig, Connection, reporting};
+use super::router;
 use super::settings::ServerSettings;
-use super::sockets::SocketGate;
-use super::state::Api;
+use super::sockets::Upgrader;
 
-/// How long a connection may take to end after its last answer.
+/// Longest time a connection may take to end after its last answer.
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Connections waiting to be accepted; the kernel may have a lower bound.
 const BACKLOG: i32 = 4096;
 
-/// The kernel gives a peer up when nothing it was sent has been acknowledged, or taken, for so long: with the heartbeats
+/// Time after which the kernel gives a peer up that acknowledges or reads nothing of what it was sent: with the heartbeats
 /// of sockets and event streams this frees every descriptor within 45 s of its peer's end.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The kernel asks a peer that nothing was heard of for this long whether it is still there, and with the time-out above
-/// gives it up within 45 s: for connections on which nothing is sent, waiting for a request or for an event. Longer than
+/// Silence after which the kernel asks a peer whether it is still there; with the time-out above it gives it up within
+/// 45 s: for connections on which nothing is sent, waiting for a request or for an event. Longer than
 /// the silence of a socket between its pings.
 const TCP_KEEP_ALIVE_AFTER: Duration = Duration::from_secs(28);
 
-/// How often the kernel asks again.
+/// Time between two such questions.
 const TCP_KEEP_ALIVE_EVERY: Duration = Duration::from_secs(5);
 
-/// What the kernel may hold for one connection. Bounded, so that a slow peer shows here and not in megabytes of
-/// kernel memory.
+/// Bytes that the kernel holds for one connection. Bounded, so that a slow peer shows in our queues and not in megabytes
+/// of kernel memory.
 const SEND_BUFFER: usize = 64 * 1024;
 
-/// A listener that is bound but not served yet.
+/// A listener that is bound and not served yet.
 pub struct Listening {
     listener: TcpListener,
-    /// Where it listens.
+    /// The address it listens on.
     pub address: SocketAddr,
 }
 
@@ -65,13 +68,13 @@ impl Listening {
         Ok(Self { listener, address })
     }
 
-    /// The same listener for somebody who answers on it until it is served.
+    /// The same listener, for a server that answers on it until the hub does.
     pub(super) fn shared(&self) -> io::Result<TcpListener> {
         self.listener.try_clone()
     }
 
-    /// Serves the application and the sockets on worker threads, and what is for operators on `ops`, where there is
-    /// such a listener. The server runs once it is awaited or spawned.
+    /// Serves the application and the sockets on worker threads, and operators' routes on `ops`, where there is such a
+    /// listener. The server runs once it is awaited or spawned.
     ///
     /// # Errors
     /// When a listener is not usable.
@@ -79,40 +82,25 @@ impl Listening {
         self,
         ops: Option<Self>,
         settings: &ServerSettings,
-        api: web::Data<Api>,
-        gate: SocketGate,
+        app: web::Data<AppState>,
+        upgrader: Upgrader,
     ) -> io::Result<(Server, ServerHandle)> {
-        let workers = settings.worker_threads();
-        let entrance =
-            Entrance::new(settings, api.trusted_proxies.clone(), api.deployment, api.metrics.clone());
-        let mut builder =
-            Server::build().workers(workers).shutdown_timeout(settings.drain_s).disable_signals();
+        let connections =
+            AcceptorConfig::new(settings, app.trusted_proxies.clone(), app.deployment, app.metrics.clone());
+        let mut builder = Server::build()
+            .workers(settings.worker_threads())
+            .shutdown_timeout(settings.drain_s)
+            .disable_signals();
         let stopping = builder.graceful_shutdown_signal();
         if let Some(ops) = ops {
-            let (api, stopping, entrance) = (api.clone(), stopping.clone(), entrance.clone());
-            builder = builder.listen("bellhop-ops", ops.listener, move || {
-                let stopping = stopping.clone();
-                let application = map_config(routes::operations(api.clone()), |()| AppConfig::default());
-                let http = HttpService::build()
-                    .keep_alive(KeepAlive::Os)
-                    .client_request_timeout(Duration::ZERO)
-                    .client_disconnect_timeout(DISCONNECT_WITHIN)
-                    .h1_allow_half_closed(true)
-                    .on_connect_ext(introduce)
-                    .graceful_shutdown_signal(move || {
-                        let stopping = stopping.clone();
-                        async move { stopping.notified().await }
-                    })
-                    .finish(reporting(application));
-                entrance.clone().door(false).before(http)
-            })?;
+            builder = ops.serve_operators(builder, app.clone(), stopping.clone(), connections.clone())?;
         }
         let server = builder
             .listen("bellhop", self.listener, move || {
                 // Runs on the worker thread.
-                let worker = gate.clone().start_worker();
+                let worker = upgrader.clone().start_worker();
                 let (stopping, application) =
-                    (stopping.clone(), routes::application(api.clone(), worker.clone()));
+                    (stopping.clone(), router::application(app.clone(), worker.clone()));
                 let sockets = fn_factory(move || {
                     let worker = worker.clone();
                     std::future::ready(Ok::<_, ()>(fn_service(move |upgrade| {
@@ -120,25 +108,53 @@ impl Listening {
                     })))
                 });
                 let application = map_config(application, |()| AppConfig::default());
-                // The deadlines of a connection are its stream's, which sees each of its states.
-                let http = HttpService::build()
-                    .keep_alive(KeepAlive::Os)
-                    .client_request_timeout(Duration::ZERO)
-                    .client_disconnect_timeout(DISCONNECT_WITHIN)
-                    .h1_allow_half_closed(true)
-                    .on_connect_ext(introduce)
-                    .graceful_shutdown_signal(move || {
-                        let stopping = stopping.clone();
-                        async move { stopping.notified().await }
-                    })
+                let http = http_service(move || stopped(stopping.clone()))
                     .upgrade(sockets)
                     .finish(reporting(application));
-                entrance.clone().door(true).before(http)
+                connections.clone().acceptor(true).before(http)
             })?
             .run();
         let handle = server.handle();
         Ok((server, handle))
     }
+
+    fn serve_operators(
+        self,
+        builder: ServerBuilder,
+        app: web::Data<AppState>,
+        stopping: GracefulShutdownSignal,
+        connections: AcceptorConfig,
+    ) -> io::Result<ServerBuilder> {
+        builder.listen("bellhop-ops", self.listener, move || {
+            let stopping = stopping.clone();
+            let application = map_config(router::operations(app.clone()), |()| AppConfig::default());
+            let http = http_service(move || stopped(stopping.clone())).finish(reporting(application));
+            connections.clone().acceptor(false).before(http)
+        })
+    }
+}
+
+/// A builder of the HTTP service. It has no deadlines of its own: those of a connection are its stream's, which sees each
+/// of its states.
+fn http_service<S, F>(stopped: impl Fn() -> F + 'static) -> HttpServiceBuilder<Connection, S>
+where
+    S: ServiceFactory<Request, Config = ()>,
+    S::Error: Into<Response<BoxBody>> + 'static,
+    S::InitError: Debug,
+    <S::Service as Service<Request>>::Future: 'static,
+    F: Future<Output = ()> + 'static,
+{
+    HttpServiceBuilder::default()
+        .keep_alive(KeepAlive::Os)
+        .client_request_timeout(Duration::ZERO)
+        .client_disconnect_timeout(DISCONNECT_WITHIN)
+        .h1_allow_half_closed(true)
+        .on_connect_ext(introduce)
+        .graceful_shutdown_signal(stopped)
+}
+
+async fn stopped(signal: GracefulShutdownSignal) {
+    signal.notified().await
 }
 
 /// Lets the requests of a connection know it.

@@ -1,4 +1,4 @@
-//! Settings of the HTTP interface: the listener, sign-in, the documentation pages, drivers' accounts.
+//! Settings of the HTTP interface: the listener, tokens, the documentation pages, drivers' accounts.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -6,8 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::limits::LimitSettings;
-use super::network::Network;
-use super::origin::is_origin;
+use super::middleware::cidr::Network;
+use super::middleware::origin::is_origin;
 use crate::settings::{Checks, Problem, redacted};
 
 const KIB: usize = 1024;
@@ -16,7 +16,7 @@ const MIB: usize = 1024 * KIB;
 /// Fewest bytes of `auth.secret_key`: as many as HS256 puts out (RFC 7518 §3.2).
 pub const SECRET_KEY_BYTES: usize = 32;
 
-/// Everything the HTTP interface is told from outside.
+/// The settings of the HTTP interface.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
@@ -28,11 +28,11 @@ pub struct Settings {
     pub docs: DocsSettings,
     /// Drivers' accounts.
     pub drivers: DriverSettings,
-    /// How often who may ask for what.
+    /// Quotas of requests.
     pub limits: LimitSettings,
-    /// What only operators see.
+    /// Operators' own listener and networks.
     pub ops: OpsSettings,
-    /// When the hub says that it is ready.
+    /// Conditions of readiness.
     pub health: HealthSettings,
 }
 
@@ -126,7 +126,7 @@ pub struct HealthSettings {
 }
 
 impl OpsSettings {
-    /// Where the listener of its own is; `None` without one (an address that is none is a problem at start).
+    /// The address of the operators' own listener; `None` without one (an address that is not valid is a problem at start).
     pub fn address(&self) -> Option<SocketAddr> {
         self.bind.parse().ok()
     }
@@ -187,7 +187,7 @@ impl Default for DocsSettings {
 }
 
 impl Settings {
-    /// Everything wrong with these settings. A secret that is not set at all is not looked at here.
+    /// The problems of these settings. A secret that is not set at all is not checked here.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = self.server.problems();
         problems.extend(self.auth.problems());
@@ -198,7 +198,7 @@ impl Settings {
 }
 
 impl ServerSettings {
-    /// How many worker threads there are: as many as cores unless a number is set.
+    /// The number of worker threads: that of cores unless a number is set.
     pub fn worker_threads(&self) -> usize {
         match self.workers {
             0 => std::thread::available_parallelism().map_or(1, usize::from),

@@ -23,6 +23,7 @@ mod protection;
 mod quotas;
 mod real_inputs;
 mod restore;
+mod route_facts;
 mod sessions;
 mod surroundings;
 mod transports;

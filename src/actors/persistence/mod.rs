@@ -41,7 +41,6 @@ use permits::Permits;
 use queued_command::Class;
 pub use settings::PersistenceSettings;
 
-
 /// When to try again after [`SubmitError::Overloaded`] or [`SubmitError::Unavailable`].
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 

@@ -1,11 +1,11 @@
-//! Where a chunked body ends (RFC 9112 §7.1). Nothing is decoded: the bytes pass as they are.
+//! The end of a chunked body (RFC 9112 §7.1). Nothing is decoded: the bytes pass as they are.
 
-/// How far a chunked body was read. Takes no more than the web server's own decoder takes, so that both see the same
+/// The position within a chunked body. Takes no more than the web server's own decoder takes, so that both see the same
 /// end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Chunks {
     state: State,
-    /// Of a chunk: what its size line says so far, then what is left of it.
+    /// The size of a chunk as far as its line was read, then the bytes that are left of it.
     size: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What the stream of a connection and the application tell each other about the one request under way.
+//! The state of the one request under way, shared by the stream of its connection and the application.
 
 use std::cell::Cell;
 use std::error::Error as StdError;

@@ -1,5 +1,5 @@
-//! What the hub has to know of a request's head before the web server sees it: where it ends, what follows it, and
-//! what must not get through.
+//! The facts of a request's head that the hub needs before the web server sees it: its end, the body behind it, and
+//! anything that must not get through.
 
 use std::mem::MaybeUninit;
 
@@ -11,10 +11,10 @@ use super::refusal::{Reason, Refused};
 /// Fields of one head; as many as the web server takes.
 const MAX_FIELDS: usize = 96;
 
-/// What follows a head.
+/// The body behind a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
-    /// So many bytes; 0 when there is none.
+    /// A body of this many bytes; 0 when there is none.
     Length(u64),
     /// Chunks, as far as they were read.
     Chunked(Chunks),
@@ -25,7 +25,7 @@ pub(super) enum Body {
 pub(super) struct Head {
     /// Bytes, its empty line included.
     pub(super) length: usize,
-    /// What follows.
+    /// The body behind it.
     pub(super) body: Body,
     /// Asks for a socket where there may be one.
     pub(super) socket: bool,
@@ -35,12 +35,12 @@ pub(super) struct Head {
     pub(super) to_rewrite: bool,
 }
 
-/// What came of looking at the first bytes of a request.
+/// The result of parsing the first bytes of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judged {
-    /// Not all of it is here.
+    /// The head has not arrived as a whole.
     Partial,
-    /// Whole.
+    /// A whole head.
     Whole(Head),
     /// No request, or one that no two readers would read alike.
     Refused(Refused),
@@ -59,24 +59,7 @@ pub(super) fn judge(bytes: &[u8], sockets: bool) -> Judged {
     let length = match request.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Judged::Partial,
-        Err(httparse::Error::TooManyHeaders) => {
-            return Judged::Refused(Refused::new(
-                Reason::HeadTooLarge,
-                "At most 96 header fields are taken.",
-            ));
-        }
-        Err(httparse::Error::Version) => {
-            return refused("Speak HTTP/1.1 or HTTP/1.0 (HTTP/2 ends at the proxy in between).");
-        }
-        // A TLS hello begins with the type of its record and the version.
-        Err(_) if bytes.starts_with(&[0x16, 0x03]) => {
-            return refused(
-                "This is TLS, and the port speaks plain HTTP: let the proxy in between use http://.",
-            );
-        }
-        Err(_) => {
-            return refused("This is no HTTP request: a line of its head is not a valid one.");
-        }
+        Err(error) => return Judged::Refused(unreadable(error, bytes)),
     };
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return refused("This is no HTTP request.");
@@ -109,7 +92,25 @@ pub(super) fn judge(bytes: &[u8], sockets: bool) -> Judged {
     }
 }
 
-/// What the fields of a head say, as far as framing and the connection are concerned.
+/// The refusal of bytes that the parser does not take.
+fn unreadable(error: httparse::Error, bytes: &[u8]) -> Refused {
+    let malformed = |detail| Refused::new(Reason::Malformed, detail);
+    match error {
+        httparse::Error::TooManyHeaders => {
+            Refused::new(Reason::HeadTooLarge, "At most 96 header fields are taken.")
+        }
+        httparse::Error::Version => {
+            malformed("Speak HTTP/1.1 or HTTP/1.0 (HTTP/2 ends at the proxy in between).")
+        }
+        // A TLS hello begins with the type of its record and the version.
+        _ if bytes.starts_with(&[0x16, 0x03]) => {
+            malformed("This is TLS, and the port speaks plain HTTP: let the proxy in between use http://.")
+        }
+        _ => malformed("This is no HTTP request: a line of its head is not a valid one."),
+    }
+}
+
+/// The fields of a head that concern framing and the connection.
 #[derive(Debug, Default)]
 struct Found {
     length: Option<u64>,

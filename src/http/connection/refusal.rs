@@ -1,4 +1,4 @@
-//! Refusals of what never becomes a request: problems like all others, counted, and logged without end to no log.
+//! Refusals of connections that never become requests: problems like all others, counted, and logged at a bounded rate.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -7,30 +7,30 @@ use std::time::{Duration, Instant, SystemTime};
 use actix_web::http::header::HttpDate;
 use uuid::Uuid;
 
-use crate::http::origin::{is_allowed, origin_in};
-use crate::http::problem::{PROBLEM_JSON, to_body};
-use crate::http::protection;
-use crate::http::state::Deployment;
+use crate::http::deployment::Deployment;
+use crate::http::middleware::origin::{is_allowed, origin_in};
+use crate::http::middleware::security_headers;
+use crate::http::response::problem::{PROBLEM_JSON, to_body};
 use crate::protocol::problem::{Problem, ProblemCode};
 use crate::telemetry::Metrics;
 
-/// At most one warning in so long a time by each worker thread; each refusal is a line at `debug`.
+/// Shortest time between two warnings of one worker thread; each refusal is a line at `debug`.
 const WARN_EVERY: Duration = Duration::from_secs(10);
 
-/// Why a connection was ended without a route's having been asked.
+/// The reason for which a connection was ended before any route was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// No request that can be read.
+    /// The bytes are not a request.
     Malformed,
-    /// A head that did not come in time.
+    /// The head did not arrive in time.
     HeadTimeout,
-    /// A head larger than is taken.
+    /// The head is larger than 32 KiB or has more than 96 fields.
     HeadTooLarge,
     /// The address has as many connections as it may.
     TooMany,
-    /// The client took nothing of its answer for too long.
+    /// The client read nothing of its answer for 30 s.
     WriteStalled,
-    /// The client sent too much behind a request that waits.
+    /// The client sent over 1 MiB behind a request that waits.
     TooFarAhead,
 }
 
@@ -67,7 +67,7 @@ impl Reason {
     }
 }
 
-/// A refusal and what its client is told.
+/// A refusal with the detail that its client is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
     pub(super) reason: Reason,
@@ -80,7 +80,7 @@ impl Refused {
     }
 }
 
-/// Counts, logs and words the refusals of one worker thread.
+/// The refusals of one worker thread: their counts, log lines and answers.
 #[derive(Debug)]
 pub(super) struct Refusals {
     deployment: Deployment,
@@ -138,7 +138,7 @@ impl Refusals {
             answer
                 .push_str(&format!("access-control-allow-origin: {origin}\r\n{exposed}\r\nvary: Origin\r\n"));
         }
-        for (name, value) in protection::fields(self.deployment, "") {
+        for (name, value) in security_headers::fields(self.deployment, "") {
             answer.push_str(name.as_str());
             answer.push_str(": ");
             answer.push_str(value.to_str().unwrap_or_default());

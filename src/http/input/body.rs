@@ -6,21 +6,24 @@ use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
-use crate::http::guard::block_of;
-use crate::http::problem::ApiError;
-use crate::http::state::Api;
+use crate::http::app_state::AppState;
+use crate::http::limits::body_budget::BodyShare;
+use crate::http::middleware::client_address::address_block;
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{BODY_LIMIT, RouteTable};
 use crate::protocol::problem::ProblemCode;
 
-use super::body_limits::{Holding, limit_of};
-use super::{check, faults, refused};
+use super::faults;
+use super::read::refused;
+use super::validate::check;
 
-/// A JSON body as `T`, all of whose fields were checked.
+/// A JSON body as `T`, with every field checked.
 #[derive(Debug)]
 pub struct Body<T>(
     /// The value.
@@ -36,14 +39,17 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let api =
-            request.app_data::<web::Data<Api>>().expect("the routes are mounted together with their state");
-        let server = &api.settings.server;
-        let limit = limit_of(request.method(), request.path()).min(server.body_bytes);
+        let app = AppState::of(request);
+        let table = request
+            .app_data::<&'static RouteTable>()
+            .expect("the routes are mounted together with their table");
+        let facts = table.facts(request.method(), request.match_info().as_str());
+        let server = &app.settings.server;
+        let limit = facts.map_or(BODY_LIMIT, |facts| facts.body_limit).min(server.body_bytes);
         let within = Duration::from_secs(server.body_timeout_s);
         let declared =
             request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let mut holding = api.bodies.open(block_of(request));
+        let mut share = app.body_budget.open(address_block(request));
         let is_json = request.mime_type().is_ok_and(|mime| {
             mime.is_some_and(|mime| mime.subtype() == "json" || mime.suffix().is_some_and(|s| s == "json"))
         });
@@ -54,7 +60,7 @@ where
             if declared.is_some_and(|declared: u64| declared > limit as u64) {
                 return Err(too_large(limit));
             }
-            let arrived = tokio::time::timeout(within, collect(payload, limit, &mut holding));
+            let arrived = tokio::time::timeout(within, collect(payload, limit, &mut share));
             let bytes = arrived.await.map_err(|_| {
                 let wait = within.as_secs();
                 ApiError::new(ProblemCode::RequestTimeout, format!("The body has to arrive within {wait} s."))
@@ -74,7 +80,7 @@ fn too_large(limit: usize) -> ApiError {
     ApiError::new(ProblemCode::TooLarge, format!("At most {limit} bytes are taken."))
 }
 
-async fn collect(mut payload: Payload, limit: usize, holding: &mut Holding) -> Result<BytesMut, ApiError> {
+async fn collect(mut payload: Payload, limit: usize, share: &mut BodyShare) -> Result<BytesMut, ApiError> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk =
@@ -83,13 +89,13 @@ async fn collect(mut payload: Payload, limit: usize, holding: &mut Holding) -> R
         if length > limit {
             return Err(too_large(limit));
         }
-        holding.grow(length)?;
+        share.grow(length)?;
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
 }
 
-/// What some editors and systems put before a text in UTF-8.
+/// The mark that some editors and systems put before a text in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 fn read<T>(bytes: &[u8]) -> Result<T, ApiError>
@@ -99,13 +105,6 @@ where
 {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let malformed = |error: &serde_json::Error| {
-        let (line, column) = (error.line(), error.column());
-        ApiError::new(
-            ProblemCode::Malformed,
-            format!("The body is not JSON: see line {line}, column {column}."),
-        )
-    };
     // Serde would also read an object from a list of its fields.
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return match json.into_iter::<IgnoredAny>().find_map(Result::err) {
@@ -116,23 +115,36 @@ where
             None => Err(ApiError::invalid_field("body", "expected an object")),
         };
     }
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        match error.inner().classify() {
-            Category::Syntax | Category::Eof | Category::Io => malformed(error.inner()),
-            // A wrong field may stand before broken syntax, which is the greater fault.
-            Category::Data => match serde_json::from_slice::<IgnoredAny>(bytes) {
-                Err(broken) => malformed(&broken),
-                // One that is deeper than is read has one fault.
-                Ok(_) => match serde_json::from_slice(bytes) {
-                    Ok(node) => refused::<T>(node, &error, bytes.len()),
-                    Err(_) => ApiError::invalid(vec![faults::first(&error)]),
-                },
-            },
-        }
-    })?;
+    let value =
+        serde_path_to_error::deserialize(&mut json).map_err(|error| refusal_of::<T>(bytes, &error))?;
     json.end().map_err(|error| malformed(&error))?;
     check(&value)?;
     Ok(value)
+}
+
+fn malformed(error: &serde_json::Error) -> ApiError {
+    let (line, column) = (error.line(), error.column());
+    ApiError::new(ProblemCode::Malformed, format!("The body is not JSON: see line {line}, column {column}."))
+}
+
+/// The refusal of a body that is no `T`, as `error` was the first to say.
+fn refusal_of<T>(bytes: &[u8], error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError
+where
+    T: DeserializeOwned + garde::Validate,
+    T::Context: Default,
+{
+    match error.inner().classify() {
+        Category::Syntax | Category::Eof | Category::Io => malformed(error.inner()),
+        // A wrong field may stand before broken syntax, which is the greater fault.
+        Category::Data => match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Err(broken) => malformed(&broken),
+            // A body that is nested deeper than is read has one fault.
+            Ok(_) => match serde_json::from_slice(bytes) {
+                Ok(node) => refused::<T>(node, error, bytes.len()),
+                Err(_) => ApiError::invalid(vec![faults::first(error)]),
+            },
+        },
+    }
 }
 
 #[cfg(test)]

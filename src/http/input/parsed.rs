@@ -20,7 +20,7 @@ use crate::domain::money::Currency;
 use crate::domain::order::{Fulfilment, PaymentMethod, Status};
 use crate::domain::time::Timestamp;
 
-/// What can be read from a text that a client sent.
+/// A value that can be read from a text of a client.
 pub trait FromText: Sized {
     /// One that can be read, for the documentation.
     const EXAMPLE: &'static str;
@@ -33,24 +33,24 @@ pub trait FromText: Sized {
         None
     }
 
-    /// Bounds and default of what is a whole number.
-    fn bounds() -> Option<Bounds> {
+    /// NumberBounds and default of what is a whole number.
+    fn bounds() -> Option<NumberBounds> {
         None
     }
 }
 
-/// Which whole numbers a parameter of a query takes, and what counts where it is left out.
+/// The whole numbers a parameter of a query takes, and its default.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct NumberBounds {
     /// The least.
     pub least: u32,
     /// The most.
     pub most: u32,
-    /// What counts where it is left out.
+    /// The value where it is left out.
     pub default: u32,
 }
 
-/// A text of the client with what it means. It deserialises from any text; [`super::check`] refuses those that mean
+/// A text of the client with what it means. It deserialises from any text; [`super::validate::check`] refuses those that mean
 /// nothing, by name. Not printed by `{:?}`, since it may be somebody's address or number.
 #[derive(Clone)]
 pub struct Parsed<T> {
@@ -65,7 +65,7 @@ impl<T> fmt::Debug for Parsed<T> {
 }
 
 impl<T> Parsed<T> {
-    /// What the text means. Only for values that passed [`super::check`], which the extractors see to.
+    /// The value of the text. Only for values that passed [`super::validate::check`], which the extractors see to.
     pub fn into_inner(self) -> T {
         self.value.unwrap_or_else(|problem| panic!("a value was used unchecked: {problem}"))
     }
@@ -98,7 +98,7 @@ impl<T> Validate for Parsed<T> {
 pub fn schema_of<T: FromText>() -> RefOr<Schema> {
     let schema = ObjectBuilder::new();
     let schema = match T::bounds() {
-        Some(Bounds { least, most, default }) => schema
+        Some(NumberBounds { least, most, default }) => schema
             .schema_type(Type::Integer)
             .minimum(Some(least))
             .maximum(Some(most))

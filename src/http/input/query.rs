@@ -1,5 +1,5 @@
-//! Strict query strings, on every route that takes any: unknown and doubled names, empty values and bytes that are no text are refused. A filter that is
-//! empty is no filter: whoever sends one has lost its value, and would get everything.
+//! Strict query strings: unknown and doubled names, empty values and bytes that are not UTF-8 are refused. An empty filter is
+//! refused because its sender has lost a value and would otherwise get everything.
 
 use std::future::{Ready, ready};
 
@@ -8,9 +8,10 @@ use actix_web::{FromRequest, HttpRequest, web};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::http::problem::ApiError;
+use crate::http::response::problem::ApiError;
 
 use super::faults;
+use super::read::read as read_value;
 
 /// A query string as `T`, all of whose fields are texts ([`super::Parsed`] or `String`) and were checked.
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ where
         let refused = unknown.map(|unknown| ApiError::invalid(vec![unknown]));
         return Err(refused.unwrap_or_else(|| ApiError::invalid_field(name, "must not be empty")));
     }
-    super::read(Value::Object(fields), query.len())
+    read_value(Value::Object(fields), query.len())
 }
 
 /// Whether a name is one that caches are kept off with and campaigns are counted by, on every route: `_=1712`,

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::auth::password::NewPassword;
 use crate::domain::json::JsonObject;
 use crate::domain::{phone, text};
-use crate::http::idempotency;
+use crate::http::idempotency::key::is_key;
 use crate::protocol::frames::is_device_id;
 
 /// The longest password that is looked at when somebody signs in, bytes: as many characters as one may have, each written
@@ -20,7 +20,7 @@ pub fn line<const MAX: usize>(value: &str, (): &()) -> garde::Result {
     text::check_line(value, MAX).map_err(garde::Error::new)
 }
 
-/// What is looked for: one line of 1 to `MAX` characters, in which there need not be anything to see.
+/// A search: one line of 1 to `MAX` characters, which may be blank.
 pub fn search<const MAX: usize>(value: &str, (): &()) -> garde::Result {
     text::check_search(value, MAX).map_err(garde::Error::new)
 }
@@ -56,7 +56,7 @@ pub fn word(value: &str, (): &()) -> garde::Result {
 
 /// An idempotency key.
 pub fn idempotency_key(value: &str, (): &()) -> garde::Result {
-    refuse_if(!idempotency::is_key(value), "expected 1 to 64 visible ASCII characters")
+    refuse_if(!is_key(value), "expected 1 to 64 visible ASCII characters")
 }
 
 /// The id of a device.

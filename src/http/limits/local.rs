@@ -1,4 +1,4 @@
-//! Limits of one node, in memory.
+//! Quotas of one node, in memory.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,28 +6,31 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderValue;
 
-use super::{Class, Key, LimitSettings, Part, Spent, Subject};
+use super::class::{QuotaScope, RateClass};
+use super::settings::LimitSettings;
+use super::status::QuotaStatus;
+use super::subject::{QuotaKey, QuotaSubject};
 use crate::domain::quota::table::{Bounds, Table};
 use crate::domain::quota::{Decision, Quota, Which, Window};
 
 /// Tables a class is spread over, so that worker threads seldom wait for each other.
 const SHARDS: usize = 16;
 
-/// What one table of a class holds: some 330 KiB of subjects and 512 KiB of slots. With the wider ones a class takes at
+/// Bounds of one table of a class: some 330 KiB of subjects and 512 KiB of slots. With the wider tables a class takes at
 /// most 16 MiB.
 const OWN: Bounds = Bounds { subjects: 3584, slots: 65_536 };
 
-/// What one table of users or networks holds, of which there are fewer.
+/// Bounds of one table of users or networks, of which there are fewer.
 const WIDE: Bounds = Bounds { subjects: 896, slots: 8192 };
 
-/// What was consumed on this node. It is lost with the process.
+/// Quotas consumed on this node. They are lost with the process.
 pub struct LocalLimits {
-    began: Instant,
+    started: Instant,
     classes: Vec<ClassTables>,
     hasher: RandomState,
 }
 
-/// The tables of one class, and how its policy is told.
+/// The tables of one class and the header value of its policy.
 struct ClassTables {
     own: Tables,
     /// The same requests once more, by user or by network.
@@ -36,33 +39,33 @@ struct ClassTables {
     whole_policy: HeaderValue,
 }
 
-struct Tables(Vec<Mutex<Table<Key>>>);
+struct Tables(Vec<Mutex<Table<QuotaKey>>>);
 
 impl Tables {
     fn new(quota: Quota, bounds: Bounds) -> Self {
         Self((0..SHARDS).map(|_| Mutex::new(Table::new(quota, bounds))).collect())
     }
 
-    fn of(&self, key: Key, hasher: &RandomState) -> MutexGuard<'_, Table<Key>> {
+    fn of(&self, key: QuotaKey, hasher: &RandomState) -> MutexGuard<'_, Table<QuotaKey>> {
         let shard = hasher.hash_one(key) as usize % SHARDS;
         self.0[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ClassTables {
-    fn new(class: Class, quota: Quota) -> Self {
+    fn new(class: RateClass, quota: Quota) -> Self {
         let wide = class.wide_factor().map(|factor| quota.times(factor));
-        let mut told = Vec::new();
-        let mut tell = |part: Part, quota: Quota| {
+        let mut windows_seen = Vec::new();
+        let mut policy_of = |scope: QuotaScope, quota: Quota| {
             let windows = [(Which::Short, Some(quota.short)), (Which::Long, quota.long)];
             for (which, Window { count, length }) in windows.into_iter().filter_map(|(w, q)| Some((w, q?))) {
-                let suffix = class.suffix(part, which);
-                told.push(format!("\"{}{suffix}\";q={count};w={}", class.as_str(), length.as_secs()));
+                let suffix = class.suffix(scope, which);
+                windows_seen.push(format!("\"{}{suffix}\";q={count};w={}", class.as_str(), length.as_secs()));
             }
-            HeaderValue::from_str(&told.join(", ")).expect("words and digits are a header value")
+            HeaderValue::from_str(&windows_seen.join(", ")).expect("words and digits are a header value")
         };
-        let policy = tell(Part::Own, quota);
-        let whole_policy = wide.map_or_else(|| policy.clone(), |wide| tell(Part::Wide, wide));
+        let policy = policy_of(QuotaScope::Own, quota);
+        let whole_policy = wide.map_or_else(|| policy.clone(), |wide| policy_of(QuotaScope::Wide, wide));
         Self {
             own: Tables::new(quota, OWN),
             wide: wide.map(|quota| Tables::new(quota, WIDE)),
@@ -73,31 +76,31 @@ impl ClassTables {
 }
 
 impl LocalLimits {
-    /// Nothing is consumed.
+    /// Quotas of which nothing is consumed.
     pub fn new(settings: &LimitSettings) -> Self {
-        let classes = Class::ALL.iter().map(|class| ClassTables::new(*class, settings.quota(*class)));
-        Self { began: Instant::now(), classes: classes.collect(), hasher: RandomState::new() }
+        let classes = RateClass::ALL.iter().map(|class| ClassTables::new(*class, settings.quota(*class)));
+        Self { started: Instant::now(), classes: classes.collect(), hasher: RandomState::new() }
     }
 
     /// Consumes one of the subject's quota of this class, and of the wider one around it; both or neither.
-    pub fn spend(&self, class: Class, subject: Subject, now: Instant) -> Spent {
+    pub fn consume(&self, class: RateClass, subject: QuotaSubject, now: Instant) -> QuotaStatus {
         let (tables, at) = (&self.classes[class as usize], self.since(now));
         let (own, wide) = subject.keys(class);
         let wide = tables.wide.as_ref().zip(wide);
         let policy = if wide.is_some() { &tables.whole_policy } else { &tables.policy };
-        let spent = |(decision, which), part| Spent {
+        let status = |(decision, which), scope| QuotaStatus {
             class,
             subject,
             at: now,
             decision,
-            part,
+            scope,
             which,
             policy: policy.clone(),
         };
         // The wide one first: a network that has nothing left makes no entries for its blocks.
         let around = wide.map(|(wide, key)| wide.of(key, &self.hasher).spend(key, at));
         if let Some(refused @ (Decision::Refused { .. }, _)) = around {
-            return spent(refused, Part::Wide);
+            return status(refused, QuotaScope::Wide);
         }
         let outcome = tables.own.of(own, &self.hasher).spend(own, at);
         match (outcome.0, around, wide) {
@@ -108,48 +111,50 @@ impl LocalLimits {
                 if let Decision::Admitted { remaining: left, .. } = around.0
                     && left < remaining
                 {
-                    return spent(around, Part::Wide);
+                    return status(around, QuotaScope::Wide);
                 }
             }
             _ => {}
         }
-        spent(outcome, Part::Own)
+        status(outcome, QuotaScope::Own)
     }
 
     /// The refusal that consuming would meet; `None` when it would meet none. Consumes nothing.
-    pub fn check(&self, class: Class, subject: Subject, now: Instant) -> Option<Spent> {
+    pub fn check(&self, class: RateClass, subject: QuotaSubject, now: Instant) -> Option<QuotaStatus> {
         let (tables, at) = (&self.classes[class as usize], self.since(now));
         let (own, wide) = subject.keys(class);
         let wide = tables.wide.as_ref().zip(wide);
         let policy = if wide.is_some() { &tables.whole_policy } else { &tables.policy };
         let of_wide = wide.and_then(|(wide, key)| wide.of(key, &self.hasher).check(&key, at));
         let of_own = || tables.own.of(own, &self.hasher).check(&own, at);
-        let refused = of_wide.map(|wide| (wide, Part::Wide)).or_else(|| of_own().map(|own| (own, Part::Own)));
-        refused.map(|((decision, which), part)| Spent {
+        let refused = of_wide
+            .map(|wide| (wide, QuotaScope::Wide))
+            .or_else(|| of_own().map(|own| (own, QuotaScope::Own)));
+        refused.map(|((decision, which), scope)| QuotaStatus {
             class,
             subject,
             at: now,
             decision,
-            part,
+            scope,
             which,
             policy: policy.clone(),
         })
     }
 
-    /// Gives back what was consumed. Where that is forgotten it stays consumed.
-    pub fn refund(&self, spent: &Spent) {
-        if spent.is_refused() {
+    /// Gives back what was consumed; nothing where the table has forgotten the subject.
+    pub fn refund(&self, consumed: &QuotaStatus) {
+        if consumed.is_refused() {
             return;
         }
-        let (tables, at) = (&self.classes[spent.class as usize], self.since(spent.at));
-        let (own, wide) = spent.subject.keys(spent.class);
+        let (tables, at) = (&self.classes[consumed.class as usize], self.since(consumed.at));
+        let (own, wide) = consumed.subject.keys(consumed.class);
         tables.own.of(own, &self.hasher).refund(&own, at);
         if let Some((wide, key)) = tables.wide.as_ref().zip(wide) {
             wide.of(key, &self.hasher).refund(&key, at);
         }
     }
 
-    /// Gives everybody everything back.
+    /// Forgets everything that was consumed.
     pub fn reset(&self) {
         for tables in self.classes.iter().flat_map(|class| [Some(&class.own), class.wide.as_ref()]).flatten()
         {
@@ -160,7 +165,7 @@ impl LocalLimits {
     }
 
     fn since(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.began)
+        now.saturating_duration_since(self.started)
     }
 }
 
@@ -176,24 +181,24 @@ mod tests {
         LocalLimits::new(&LimitSettings { orders: 1, ..LimitSettings::default() })
     }
 
-    fn admits(limits: &LocalLimits, class: Class, subject: Subject) -> bool {
-        !limits.spend(class, subject, limits.began).is_refused()
+    fn admits(limits: &LocalLimits, class: RateClass, subject: QuotaSubject) -> bool {
+        !limits.consume(class, subject, limits.started).is_refused()
     }
 
-    fn address(text: &str) -> Subject {
-        Subject::Address(AddressBlock::of(text.parse().unwrap()))
+    fn address(text: &str) -> QuotaSubject {
+        QuotaSubject::Address(AddressBlock::of(text.parse().unwrap()))
     }
 
     #[test]
     fn classes_and_subjects_do_not_spend_from_each_other_and_a_reset_gives_everything_back() {
         let limits = limits();
-        let (a, b) = (Subject::User(UserId::generate()), Subject::User(UserId::generate()));
-        assert!(admits(&limits, Class::Orders, a));
-        assert!(!admits(&limits, Class::Orders, a));
-        assert!(admits(&limits, Class::Orders, b));
-        assert!(admits(&limits, Class::Frames, a));
+        let (a, b) = (QuotaSubject::User(UserId::generate()), QuotaSubject::User(UserId::generate()));
+        assert!(admits(&limits, RateClass::Orders, a));
+        assert!(!admits(&limits, RateClass::Orders, a));
+        assert!(admits(&limits, RateClass::Orders, b));
+        assert!(admits(&limits, RateClass::Frames, a));
         limits.reset();
-        assert!(admits(&limits, Class::Orders, a));
+        assert!(admits(&limits, RateClass::Orders, a));
     }
 
     #[test]
@@ -201,8 +206,8 @@ mod tests {
         let limits = limits();
         let user = UserId::generate();
         let tablet = || {
-            let subject = Subject::SignIn { user, session: SessionId::generate() };
-            (0..500).filter(|_| admits(&limits, Class::Api, subject)).count()
+            let subject = QuotaSubject::LoginSession { user, session: SessionId::generate() };
+            (0..500).filter(|_| admits(&limits, RateClass::Api, subject)).count()
         };
         let admitted: Vec<usize> = (0..11).map(|_| tablet()).collect();
         assert_eq!(admitted, [[200; 10].as_slice(), &[0]].concat());
@@ -212,12 +217,13 @@ mod tests {
     fn the_addresses_of_one_network_do_not_keep_newcomers_from_elsewhere_out() {
         let limits = limits();
         let network = u128::from_be_bytes([0x20, 1, 0xd, 0xb8, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
-        let block =
-            |n: u128| Subject::Address(AddressBlock::of(IpAddr::V6(Ipv6Addr::from_bits(network | n << 64))));
-        let admitted = (0..65_536).filter(|n| admits(&limits, Class::Auth, block(*n))).count();
+        let block = |n: u128| {
+            QuotaSubject::Address(AddressBlock::of(IpAddr::V6(Ipv6Addr::from_bits(network | n << 64))))
+        };
+        let admitted = (0..65_536).filter(|n| admits(&limits, RateClass::Auth, block(*n))).count();
         assert_eq!(admitted, 80, "eight times the number for a /48");
-        assert!(admits(&limits, Class::Auth, address("192.0.2.1")));
-        assert!(admits(&limits, Class::Auth, address("2001:db8:8::1")));
+        assert!(admits(&limits, RateClass::Auth, address("192.0.2.1")));
+        assert!(admits(&limits, RateClass::Auth, address("2001:db8:8::1")));
     }
 
     #[test]
@@ -225,35 +231,35 @@ mod tests {
         let limits = limits();
         for n in 0..200_000u128 {
             let flooding = AddressBlock::of(IpAddr::V6(Ipv6Addr::from_bits((0x2600 << 112) | n << 80)));
-            limits.spend(Class::Auth, Subject::Address(flooding), limits.began);
+            limits.consume(RateClass::Auth, QuotaSubject::Address(flooding), limits.started);
         }
-        assert!(admits(&limits, Class::Auth, address("192.0.2.1")));
+        assert!(admits(&limits, RateClass::Auth, address("192.0.2.1")));
     }
 
     #[test]
     fn what_is_refunded_comes_back_to_the_sign_in_and_to_its_user() {
         let limits = limits();
-        let subject = Subject::SignIn { user: UserId::generate(), session: SessionId::generate() };
+        let subject = QuotaSubject::LoginSession { user: UserId::generate(), session: SessionId::generate() };
         for _ in 0..5_000 {
-            let spent = limits.spend(Class::Api, subject, limits.began);
+            let spent = limits.consume(RateClass::Api, subject, limits.started);
             assert!(!spent.is_refused());
             limits.refund(&spent);
         }
-        assert!(limits.check(Class::Api, subject, limits.began).is_none());
+        assert!(limits.check(RateClass::Api, subject, limits.started).is_none());
     }
 
     #[test]
     fn a_policy_names_every_window_that_is_enforced() {
         let limits = limits();
-        let policy = |class, subject| limits.spend(class, subject, limits.began).policy;
-        let sign_in = Subject::SignIn { user: UserId::generate(), session: SessionId::generate() };
+        let policy = |class, subject| limits.consume(class, subject, limits.started).policy;
+        let sign_in = QuotaSubject::LoginSession { user: UserId::generate(), session: SessionId::generate() };
         assert_eq!(
-            policy(Class::Api, sign_in),
+            policy(RateClass::Api, sign_in),
             "\"api\";q=200;w=60, \"api-long\";q=1000;w=600, \"api-user\";q=2000;w=60, \"api-user-long\";q=10000;w=600"
         );
-        assert_eq!(policy(Class::Public, address("192.0.2.1")), "\"public\";q=60;w=60");
+        assert_eq!(policy(RateClass::Public, address("192.0.2.1")), "\"public\";q=60;w=60");
         assert_eq!(
-            policy(Class::Public, address("2001:db8::1")),
+            policy(RateClass::Public, address("2001:db8::1")),
             "\"public\";q=60;w=60, \"public-network\";q=480;w=60"
         );
     }

@@ -1,24 +1,24 @@
-//! `[limits]`: how often who may ask for what.
+//! `[limits]`: the quotas of each class.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Class;
+use super::class::RateClass;
 use crate::domain::quota::{Quota, Window};
 use crate::settings::{Checks, Problem};
 
-/// `[limits]`: requests in any window, for each sign-in, user, or address of those who are not signed in.
+/// `[limits]`: requests in any window, for each login session, user, or address of those who are not signed in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
     /// Whether there are limits at all.
     pub enabled: bool,
-    /// Sign-ups and sign-ins of an address, 1–1000000.
+    /// Sign-ups and logins of an address, 1–1000000.
     pub auth: u32,
     /// Their window, seconds, 1–86400.
     pub auth_window_s: u64,
-    /// Refreshes of one sign-in, 1–1000000.
+    /// Refreshes of one login session, 1–1000000.
     pub refresh: u32,
     /// Their window, seconds, 1–86400.
     pub refresh_window_s: u64,
@@ -26,11 +26,11 @@ pub struct LimitSettings {
     pub orders: u32,
     /// Their window, seconds, 1–86400.
     pub orders_window_s: u64,
-    /// Changes of orders' status by a sign-in, 1–1000000; ten times as many by a user.
+    /// Changes of orders' status by a login session, 1–1000000; ten times as many by a user.
     pub moves: u32,
     /// Their window, seconds, 1–86400.
     pub moves_window_s: u64,
-    /// Everything else by a sign-in, 1–1000000; ten times as many by a user.
+    /// Everything else by a login session, 1–1000000; ten times as many by a user.
     pub api: u32,
     /// Its window, seconds, 1–86400.
     pub api_window_s: u64,
@@ -82,21 +82,21 @@ impl Default for LimitSettings {
 }
 
 impl LimitSettings {
-    /// What each subject of a class may spend.
-    pub fn quota(&self, class: Class) -> Quota {
+    /// The quota of each subject of a class.
+    pub fn quota(&self, class: RateClass) -> Quota {
         let window = |count, seconds| Window::new(count, Duration::from_secs(seconds));
         match class {
-            Class::Auth => window(self.auth, self.auth_window_s).into(),
-            Class::Refresh => window(self.refresh, self.refresh_window_s).into(),
-            Class::Orders => window(self.orders, self.orders_window_s).into(),
-            Class::Moves => window(self.moves, self.moves_window_s).into(),
-            Class::Api => Quota {
+            RateClass::Auth => window(self.auth, self.auth_window_s).into(),
+            RateClass::Refresh => window(self.refresh, self.refresh_window_s).into(),
+            RateClass::Orders => window(self.orders, self.orders_window_s).into(),
+            RateClass::Moves => window(self.moves, self.moves_window_s).into(),
+            RateClass::Api => Quota {
                 short: window(self.api, self.api_window_s),
                 long: Some(window(self.api_long, self.api_long_window_s)),
             },
-            Class::Public => window(self.public, self.public_window_s).into(),
-            Class::Frames => window(self.frames, self.frames_window_s).into(),
-            Class::Health => window(self.health, self.health_window_s).into(),
+            RateClass::Public => window(self.public, self.public_window_s).into(),
+            RateClass::Frames => window(self.frames, self.frames_window_s).into(),
+            RateClass::Health => window(self.health, self.health_window_s).into(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the document says of refusals: which a route can give, and what one looks like.
+//! Refusals in the document: those that each route can give, with an example of each.
 
 use std::collections::BTreeMap;
 
@@ -8,44 +8,17 @@ use utoipa::openapi::example::Example;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::{Content, Ref, RefOr, Response};
 
-use crate::http::problem::PROBLEM_JSON;
+use crate::http::limits::Rate;
+use crate::http::response::problem::PROBLEM_JSON;
+use crate::http::route_table::RouteFacts;
 use crate::protocol::problem::{FieldError, Problem, ProblemCode};
 
 /// A refusal of each code that is shown anywhere, by its code.
 pub(super) type Examples = BTreeMap<String, RefOr<Example>>;
 
 /// Adds what any route of its kind can refuse with, and the form of every refusal.
-pub(super) fn add(path: &str, operation: &mut Operation, shown: &mut Examples) {
-    let has = |place: ParameterIn| {
-        operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.parameter_in == place))
-    };
-    let (in_path, in_query) = (has(ParameterIn::Path), has(ParameterIn::Query));
-    let mut codes = Vec::new();
-    if operation.security.is_some() {
-        codes.extend([ProblemCode::Unauthenticated, ProblemCode::Forbidden]);
-    }
-    if operation.request_body.is_some() {
-        codes.extend([
-            ProblemCode::Malformed,
-            ProblemCode::RequestTimeout,
-            ProblemCode::TooLarge,
-            ProblemCode::UnsupportedMediaType,
-        ]);
-    }
-    if in_path {
-        codes.push(ProblemCode::NotFound);
-    }
-    if in_query || operation.request_body.is_some() {
-        codes.push(ProblemCode::Invalid);
-    }
-    if path.starts_with("/api/") {
-        codes.extend([
-            ProblemCode::Misdirected,
-            ProblemCode::TooManyRequests,
-            ProblemCode::Internal,
-            ProblemCode::Unavailable,
-        ]);
-    }
+pub(super) fn add(facts: &RouteFacts, operation: &mut Operation, shown: &mut Examples) {
+    let codes = codes_of_kind(facts, operation);
     let responses = &mut operation.responses.responses;
     for code in codes {
         let general = || Response::new(format!("`{}`: {}", code.as_str(), code.title()));
@@ -66,6 +39,42 @@ pub(super) fn add(path: &str, operation: &mut Operation, shown: &mut Examples) {
             response.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(content));
         }
     }
+}
+
+/// The codes that every route of its kind can refuse with.
+fn codes_of_kind(facts: &RouteFacts, operation: &Operation) -> Vec<ProblemCode> {
+    let has = |place: ParameterIn| {
+        operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.parameter_in == place))
+    };
+    let (in_path, in_query) = (has(ParameterIn::Path), has(ParameterIn::Query));
+    let mut codes = Vec::new();
+    if facts.roles.is_some() {
+        codes.extend([ProblemCode::Unauthenticated, ProblemCode::Forbidden]);
+    }
+    if operation.request_body.is_some() {
+        codes.extend([
+            ProblemCode::Malformed,
+            ProblemCode::RequestTimeout,
+            ProblemCode::TooLarge,
+            ProblemCode::UnsupportedMediaType,
+        ]);
+    }
+    if in_path {
+        codes.push(ProblemCode::NotFound);
+    }
+    if in_query || operation.request_body.is_some() {
+        codes.push(ProblemCode::Invalid);
+    }
+    // Supervisors get the plain answers of their route.
+    if facts.rate != Rate::Health {
+        codes.extend([
+            ProblemCode::Misdirected,
+            ProblemCode::TooManyRequests,
+            ProblemCode::Internal,
+            ProblemCode::Unavailable,
+        ]);
+    }
+    codes
 }
 
 /// The codes that the description of a response names, or the usual one of its status.

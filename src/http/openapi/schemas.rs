@@ -1,4 +1,4 @@
-//! What is true of parameters and bodies and the derived schemas do not say.
+//! Facts of parameters and bodies that derived schemas leave out.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! How many sockets one user and one address may hold on this node.
+//! The bound on sockets of one user and of one address on this node.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use dashmap::mapref::entry::Entry;
 use crate::domain::address::AddressBlock;
 use crate::domain::ids::UserId;
 
-/// Counts open sockets. Cheap to clone.
+/// The counts of open sockets. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Admission(Arc<Counts>);
 
@@ -29,7 +29,7 @@ pub struct Permit {
     address: AddressBlock,
 }
 
-/// As many sockets are open as this user or address may have.
+/// The user or the address has as many sockets as it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many sockets")]
 pub enum TooManySockets {
@@ -50,14 +50,14 @@ impl Admission {
     /// Takes a place for one more socket, or none at all.
     ///
     /// # Errors
-    /// Whose places are all taken.
+    /// The user or the address that has as many sockets as it may.
     pub fn admit(&self, user: UserId, address: AddressBlock) -> Result<Permit, TooManySockets> {
         let Counts { users, addresses, max_per_user, max_per_address } = &*self.0;
         if !take(users, user, *max_per_user) {
             return Err(TooManySockets::OfUser(*max_per_user));
         }
         if !take(addresses, address, *max_per_address) {
-            give_back(users, user);
+            release(users, user);
             return Err(TooManySockets::OfAddress(*max_per_address));
         }
         Ok(Permit { counts: self.0.clone(), user, address })
@@ -66,8 +66,8 @@ impl Admission {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        give_back(&self.counts.users, self.user);
-        give_back(&self.counts.addresses, self.address);
+        release(&self.counts.users, self.user);
+        release(&self.counts.addresses, self.address);
     }
 }
 
@@ -78,7 +78,7 @@ fn take<K: Eq + Hash>(counts: &DashMap<K, usize>, key: K, max: usize) -> bool {
     has_room
 }
 
-fn give_back<K: Eq + Hash>(counts: &DashMap<K, usize>, key: K) {
+fn release<K: Eq + Hash>(counts: &DashMap<K, usize>, key: K) {
     if let Entry::Occupied(mut entry) = counts.entry(key) {
         *entry.get_mut() = entry.get().saturating_sub(1);
         if *entry.get() == 0 {

@@ -1,9 +1,15 @@
-//! Sockets: what comes before a session. Upgrade requests by-pass the web application and its middleware, so path,
-//! origin, credentials and limits are looked at here.
+//! Upgrades of requests to sockets. They by-pass the web application and its middleware, so path, origin, credentials and
+//! limits are checked here.
 
 mod admission;
+mod credentials;
+mod handshake;
+mod path;
+mod refusal;
 mod upgrade;
 
 pub use admission::{Admission, Permit, TooManySockets};
-pub use upgrade::{PATTERNS, SocketGate, WorkerGate};
-pub(super) use upgrade::{is_socket, upgrade_missing};
+pub(super) use handshake::upgrade_missing;
+pub use path::PATTERNS;
+pub(super) use path::is_socket;
+pub use upgrade::{Upgrader, WorkerUpgrader};

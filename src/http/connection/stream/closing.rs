@@ -1,4 +1,4 @@
-//! How a connection ends: the client leaves, is refused, or has been answered for the last time.
+//! The end of a connection: the client leaves, is refused, or has been answered for the last time.
 
 use std::io;
 use std::pin::Pin;
@@ -11,14 +11,14 @@ use tokio::time::Instant;
 use super::{Connection, Phase, READ_BYTES};
 use crate::http::connection::refusal::{Reason, Refused};
 
-/// What is held of what a client sends behind a request that waits. The rest is dropped, with its connection after the
+/// Bytes held of those that a client sends behind a request that waits. The rest is dropped, with its connection after the
 /// answer: only who reads on sees the client leave.
 const HELD_BYTES: usize = 8 * 1024;
 
-/// So much is dropped before the connection is cut.
+/// Bytes that are dropped before the connection is cut.
 const DROPPED_BYTES: usize = 1024 * 1024;
 
-/// What comes of a request that was answered already is dropped for so long, and so many bytes of it, before the
+/// Time for which, and bytes of which, the rest of a request that was answered already is dropped before the
 /// connection is closed: a client that is still writing then sees a reset instead of the answer. Less than the five
 /// seconds of the web server, which would keep what it drops.
 const LINGER: Duration = Duration::from_secs(4);

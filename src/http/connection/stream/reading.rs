@@ -79,20 +79,7 @@ impl Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<bool>> {
         if self.has_held() {
-            if self.searched == self.held.len() - self.at {
-                let mut some = [0; READ_BYTES / 2];
-                let mut some = ReadBuf::new(&mut some);
-                match Pin::new(&mut self.io).poll_read(context, &mut some)? {
-                    Poll::Pending => return self.wait_for_head(context),
-                    Poll::Ready(()) if some.filled().is_empty() => {
-                        self.phase = Phase::Ended;
-                        return Poll::Ready(Ok(false));
-                    }
-                    Poll::Ready(()) => self.hold(some.filled()),
-                }
-            }
-            self.look_at_held();
-            return Poll::Ready(Ok(false));
+            return self.poll_held_head(context);
         }
         let before = buffer.filled().len();
         let read = match self.poll_some(context, buffer)? {
@@ -100,31 +87,54 @@ impl Connection {
             Poll::Ready(0) => return Poll::Ready(Ok(true)),
             Poll::Ready(read) => read,
         };
-        // Nearly always the whole of one request has come, and it is where it has to be already.
-        let bytes = &buffer.filled()[before..];
-        if let Judged::Whole(head) = judge(bytes, self.shared.sockets)
-            && !head.to_rewrite
-        {
-            self.begin(&head);
-            if let Ok(of_body) = self.take_body(&bytes[head.length..]) {
-                let passed = head.length + of_body;
-                if passed < read {
-                    self.held.extend_from_slice(&bytes[passed..]);
-                    buffer.set_filled(before + passed);
-                }
-                if head.socket {
-                    self.phase = Phase::Socket;
-                } else {
-                    self.after_body();
-                }
-                return Poll::Ready(Ok(true));
-            }
+        if self.take_whole_head(buffer, before, read) {
+            return Poll::Ready(Ok(true));
         }
-        self.held.extend_from_slice(bytes);
+        self.held.extend_from_slice(&buffer.filled()[before..]);
         buffer.set_filled(before);
         self.read_by = Some(Instant::now() + self.shared.deadlines.head);
         self.look_at_held();
         Poll::Ready(Ok(false))
+    }
+
+    /// Reads on for a head of which a part is held.
+    fn poll_held_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        if self.searched == self.held.len() - self.at {
+            let mut some = [0; READ_BYTES / 2];
+            let mut some = ReadBuf::new(&mut some);
+            match Pin::new(&mut self.io).poll_read(context, &mut some)? {
+                Poll::Pending => return self.wait_for_head(context),
+                Poll::Ready(()) if some.filled().is_empty() => {
+                    self.phase = Phase::Ended;
+                    return Poll::Ready(Ok(false));
+                }
+                Poll::Ready(()) => self.hold(some.filled()),
+            }
+        }
+        self.look_at_held();
+        Poll::Ready(Ok(false))
+    }
+
+    /// Passes on a request whose head has come at once, as nearly always, and needs no change.
+    fn take_whole_head(&mut self, buffer: &mut ReadBuf<'_>, before: usize, read: usize) -> bool {
+        let bytes = &buffer.filled()[before..];
+        let Judged::Whole(head) = judge(bytes, self.shared.sockets) else { return false };
+        if head.to_rewrite {
+            return false;
+        }
+        self.begin(&head);
+        let Ok(of_body) = self.take_body(&bytes[head.length..]) else { return false };
+        let passed = head.length + of_body;
+        if passed < read {
+            self.held.extend_from_slice(&bytes[passed..]);
+            buffer.set_filled(before + passed);
+        }
+        if head.socket {
+            self.phase = Phase::Socket;
+        } else {
+            self.after_body();
+        }
+        true
     }
 
     fn wait_for_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
@@ -132,10 +142,8 @@ impl Connection {
             return Poll::Pending;
         }
         if self.has_held() {
-            self.refuse(Refused::new(
-                Reason::HeadTimeout,
-                "The head of the request took too long to arrive.",
-            ));
+            let detail = "The head of the request took too long to arrive.";
+            self.refuse(Refused::new(Reason::HeadTimeout, detail));
         } else {
             self.phase = Phase::Ended;
         }
@@ -231,30 +239,8 @@ impl Connection {
         if answered {
             return self.poll_dropped(context).map_ok(|()| false);
         }
-        if wanted {
-            if std::mem::take(&mut self.expects) {
-                self.interim = CONTINUE;
-            }
-            let _ = self.poll_interim(context)?;
-            if let Poll::Ready(read) = self.poll_some(context, buffer)? {
-                if read == 0 {
-                    return Poll::Ready(Ok(true));
-                }
-                let bytes = &buffer.filled()[before..];
-                match self.take_body(bytes) {
-                    Ok(of_body) => {
-                        self.held.extend_from_slice(&bytes[of_body..]);
-                        buffer.set_filled(before + of_body);
-                        self.after_body();
-                    }
-                    // What follows a chunk that is none could be anything. The application is told that the body broke off.
-                    Err(BadChunk) => {
-                        buffer.set_filled(before);
-                        self.phase = Phase::Ended;
-                    }
-                }
-                return Poll::Ready(Ok(buffer.filled().len() > before));
-            }
+        if wanted && let Poll::Ready(done) = self.poll_wanted_body(context, buffer)? {
+            return Poll::Ready(Ok(done));
         }
         if self.is_late(context) {
             self.read_by = None;
@@ -262,6 +248,36 @@ impl Connection {
             return Poll::Ready(Ok(false));
         }
         Poll::Pending
+    }
+
+    /// Reads the body for a handler that waits for it.
+    fn poll_wanted_body(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<bool>> {
+        if std::mem::take(&mut self.expects) {
+            self.interim = CONTINUE;
+        }
+        let _ = self.poll_interim(context)?;
+        let before = buffer.filled().len();
+        if ready!(self.poll_some(context, buffer))? == 0 {
+            return Poll::Ready(Ok(true));
+        }
+        let bytes = &buffer.filled()[before..];
+        match self.take_body(bytes) {
+            Ok(of_body) => {
+                self.held.extend_from_slice(&bytes[of_body..]);
+                buffer.set_filled(before + of_body);
+                self.after_body();
+            }
+            // The bytes behind a bad chunk could be anything. The application is told that the body broke off.
+            Err(BadChunk) => {
+                buffer.set_filled(before);
+                self.phase = Phase::Ended;
+            }
+        }
+        Poll::Ready(Ok(buffer.filled().len() > before))
     }
 
     pub(super) fn poll_interim(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

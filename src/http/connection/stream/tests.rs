@@ -5,20 +5,25 @@ use std::future::poll_fn;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::http::connection::Entrance;
+use crate::http::connection::AcceptorConfig;
+use crate::http::deployment::Deployment;
 use crate::http::settings::ServerSettings;
-use crate::http::state::Deployment;
 use crate::telemetry::Metrics;
 
 use super::*;
 
 async fn connection() -> (Connection, TcpStream, Metrics) {
     let metrics = Metrics::new(&std::env::temp_dir());
-    let entrance = Entrance::new(&ServerSettings::default(), Vec::new(), Deployment::Trial, metrics.clone());
+    let config = AcceptorConfig::new(
+        &ServerSettings::default(),
+        Vec::new(),
+        Deployment::NonProduction,
+        metrics.clone(),
+    );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
-    let (connection, ..) = entrance.door(true).open(server).unwrap();
+    let (connection, ..) = config.acceptor(true).open(server).unwrap();
     (connection, client, metrics)
 }
 

@@ -1,0 +1,49 @@
+//! Audiences: sets of roles that may use a route.
+
+use crate::domain::access::Role;
+
+/// The roles that may use a route.
+pub trait Audience {
+    /// All of them.
+    const ROLES: &'static [Role];
+}
+
+/// Every role.
+#[derive(Debug)]
+pub enum Anyone {}
+
+impl Audience for Anyone {
+    const ROLES: &'static [Role] = &Role::ALL;
+}
+
+/// Merchants, who work for businesses, and operators.
+#[derive(Debug)]
+pub enum Merchants {}
+
+impl Audience for Merchants {
+    const ROLES: &'static [Role] = &[Role::Merchant, Role::Admin];
+}
+
+/// Operators.
+#[derive(Debug)]
+pub enum Operators {}
+
+impl Audience for Operators {
+    const ROLES: &'static [Role] = &[Role::Admin];
+}
+
+/// Customers, and merchants for their tables.
+#[derive(Debug)]
+pub enum CanPlaceOrders {}
+
+impl Audience for CanPlaceOrders {
+    const ROLES: &'static [Role] = &[Role::Customer, Role::Merchant];
+}
+
+/// Drivers. A route for them takes an [`super::signed_in::ApprovedDriver`].
+#[derive(Debug)]
+pub enum Drivers {}
+
+impl Audience for Drivers {
+    const ROLES: &'static [Role] = &[Role::Driver];
+}

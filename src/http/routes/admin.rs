@@ -1,0 +1,66 @@
+//! Administration by operators.
+
+use actix_web::{HttpResponse, delete, post, web};
+
+use crate::domain::ids::UserId;
+use crate::storage::commands::UserChange;
+
+use super::accounts::UserView;
+use crate::http::app_state::AppState;
+use crate::http::deployment::Deployment;
+use crate::http::extractors::audience::Operators;
+use crate::http::extractors::path_id::PathId;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, Exposure, Mount, RouteFacts};
+
+/// Mounts the routes.
+pub(in crate::http) fn routes(mount: &mut impl Mount) {
+    mount.endpoint(reset_limits).endpoint(approve);
+}
+
+/// Give everybody their rate limits back.
+///
+/// For test systems: in production there is no such route.
+#[utoipa::path(operation_id = "resetRateLimits", tag = "operations", responses(
+    (status = 204, description = "Nothing is spent"),
+    (status = 404, description = "This is production"),
+))]
+#[delete("/admin/rate-limits")]
+async fn reset_limits(app: web::Data<AppState>, _who: SignedIn<Operators>) -> Result<HttpResponse, ApiError> {
+    if app.deployment == Deployment::Production {
+        return Err(ApiError::not_found());
+    }
+    if let Some(limits) = &app.limits {
+        limits.reset();
+    }
+    Ok(HttpResponse::NoContent().finish())
+}
+
+impl Endpoint for reset_limits {
+    const FACTS: RouteFacts = RouteFacts::of::<Operators>().exposure(Exposure::Operators);
+}
+
+/// Approve an account, which drivers have to wait for.
+///
+/// Routes for drivers are open to them from now on; they need not sign in again. Repeated, it changes nothing.
+#[utoipa::path(tag = "operations",
+    params(("id" = String, Path, description = "`usr_…`")),
+    responses((status = 200, description = "The account as it is now", body = UserView)))]
+#[post("/admin/users/{id}/approve")]
+async fn approve(
+    app: web::Data<AppState>,
+    who: SignedIn<Operators>,
+    id: PathId<UserId>,
+) -> Result<HttpResponse, ApiError> {
+    if app.persistence.approve_user(id.0).await? == UserChange::NotThere {
+        return Err(ApiError::not_found());
+    }
+    let user = app.store.user(id.0).await?.ok_or_else(ApiError::not_found)?;
+    tracing::info!(user = %user.id, by = %who.principal.user, "an account was approved");
+    Ok(HttpResponse::Ok().json(UserView::from(user)))
+}
+
+impl Endpoint for approve {
+    const FACTS: RouteFacts = RouteFacts::of::<Operators>().exposure(Exposure::Operators);
+}

@@ -1,0 +1,21 @@
+//! Orders (requirements 3.1 to 3.6): placing, listing, reading, transitions, and their timeline.
+
+mod access;
+mod list;
+mod place;
+mod place_body;
+mod read;
+mod timeline;
+mod transition;
+
+use crate::http::route_table::Mount;
+
+/// Mounts the routes.
+pub(in crate::http) fn routes(mount: &mut impl Mount) {
+    mount
+        .endpoint(place::place)
+        .endpoint(list::list)
+        .endpoint(read::read)
+        .endpoint(timeline::timeline)
+        .endpoint(transition::change_status);
+}

@@ -1,0 +1,250 @@
+//! Moving an order along its table (requirement 3.5).
+
+use actix_web::http::header::{ETAG, HeaderMap, IF_MATCH};
+use actix_web::{HttpRequest, HttpResponse, patch, web};
+use garde::Validate;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::domain::delivery::DeliveredBy;
+use crate::domain::ids::OrderId;
+use crate::domain::order::table::verdict;
+use crate::domain::order::{Fulfilment, MoveRefusal, MoveRequest, Order, Party, Status, Verdict};
+use crate::protocol::problem::ProblemCode;
+use crate::protocol::views::OrderView;
+use crate::storage::commands::{MoveError, MoveOrder};
+
+use super::access::{order_for, view_for};
+use crate::http::app_state::AppState;
+use crate::http::extractors::audience::Anyone;
+use crate::http::extractors::path_id::PathId;
+use crate::http::extractors::signed_in::SignedIn;
+use crate::http::input::{Body, Parsed, rules, schema_of};
+use crate::http::limits::Rate;
+use crate::http::response::etag::{self, OrderTag};
+use crate::http::response::problem::ApiError;
+use crate::http::route_table::{Endpoint, RouteFacts};
+
+/// A transition of an order.
+#[derive(Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"status": "accepted", "version": 1, "prep_minutes": 25}))]
+pub(super) struct StatusChange {
+    /// The new status.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<Status>)]
+    status: Parsed<Status>,
+    /// The version this was decided on; or send `If-Match`.
+    #[garde(range(min = 1))]
+    #[schema(minimum = 1, example = 1)]
+    version: Option<i64>,
+    /// The reason; required of members and operators who cancel, and with `failed`, where it is one of
+    /// `customer_unreachable`, `wrong_address`, `refused`, `damaged`, `driver_fault`.
+    #[garde(inner(custom(rules::block::<300>)))]
+    #[schema(min_length = 1, max_length = 300, example = "The oven broke")]
+    reason: Option<String>,
+    /// Minutes promised; counts with `accepted`. Without it the order takes what the business takes by default, and longer
+    /// while it is `busy`.
+    #[garde(range(min = 1, max = 600))]
+    #[schema(minimum = 1, maximum = 600, example = 25)]
+    prep_minutes: Option<i64>,
+    /// The party that brings it, with `accepted` and for a delivery; that of the business unless given.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<DeliveredBy>)]
+    delivered_by: Option<Parsed<DeliveredBy>>,
+}
+
+/// The reasons for which an order can fail. They decide who has to pay for it.
+const FAILURES: [&str; 5] = ["customer_unreachable", "wrong_address", "refused", "damaged", "driver_fault"];
+
+/// On which version a change was decided, and which refusal an outdated one gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Precondition {
+    /// By the field `version`: outdated is 409.
+    Field(i64),
+    /// By `If-Match`, any of these: outdated is 412.
+    Header(Vec<i64>),
+}
+
+/// Change the status of an order.
+///
+/// The version has to be named, by `version` or by `If-Match`, of which the first number counts. An order that stands there already
+/// is answered unchanged. A move that nobody makes with an order like this is 409 whatever the version.
+#[utoipa::path(operation_id = "moveOrder", tag = "orders", request_body = StatusChange,
+    params(
+        ("id" = String, Path, description = "`ord_…`"),
+        ("If-Match" = Option<String>, Header, description = "The `ETag` this was decided on"),
+    ),
+    responses(
+        (status = 200, description = "The order as it is now", body = OrderView,
+         headers(("ETag" = String, description = "`\"<version>.<delivery>.<payment>\"`"))),
+        (status = 400, description = "`malformed`: `If-Match` is no entity tag"),
+        (status = 403, description = "`not_your_move`: others make it"),
+        (status = 409, description = "`stale_version` with `current_version` and `current_status`, or `move_forbidden` with `allowed`"),
+        (status = 412, description = "`precondition_failed` with `current_version` and `current_status`: `If-Match` is outdated"),
+        (status = 428, description = "`version_required`"),
+    ))]
+#[patch("/orders/{id}/status")]
+pub(super) async fn change_status(
+    app: web::Data<AppState>,
+    who: SignedIn,
+    id: PathId<OrderId>,
+    request: HttpRequest,
+    body: Body<StatusChange>,
+) -> Result<HttpResponse, ApiError> {
+    let StatusChange { status, version, reason, prep_minutes, delivered_by } = body.0;
+    let to = status.into_inner();
+    let (order, party) = order_for(&app, who.principal, id.0).await?;
+    let verdict = verdict(order.status, to, order.way(), party);
+    match &verdict {
+        Verdict::NobodysMove { allowed } => return Err(forbidden(order.status, allowed)),
+        Verdict::NotTheirMove => return Err(not_their_move()),
+        Verdict::AlreadyThere | Verdict::Forbidden { .. } | Verdict::Allowed(_) => {}
+    }
+    let precondition = precondition(request.headers(), version)?.ok_or_else(version_required)?;
+    let version = precondition.version(&order)?;
+    if matches!(verdict, Verdict::Allowed(_)) {
+        check_reason(to, party, reason.as_deref())?;
+    }
+    let delivered_by = delivered_by.map(Parsed::into_inner);
+    if delivered_by.is_some() {
+        check_delivery(to, &order)?;
+    }
+    let prep_minutes = prep_minutes
+        .map(|minutes| u16::try_from(minutes).expect("the range of the field lies within 16 bits"));
+    let request = MoveRequest { party, to, version, prep_minutes, delivered_by };
+    let (order, business) = (id.0, order.business_id);
+    let wish = MoveOrder { order, business, user: Some(who.principal.user), request, reason };
+    match app.persistence.move_order(wish).await? {
+        Ok(order) => {
+            let mut response = HttpResponse::Ok().json(view_for(&order, party));
+            response.headers_mut().insert(ETAG, OrderTag::of(&order).header());
+            Ok(response)
+        }
+        Err(MoveError::NoSuchOrder) => Err(ApiError::not_found()),
+        Err(MoveError::Refused(refusal)) => Err(refused(refusal, &precondition)),
+    }
+}
+
+impl Endpoint for change_status {
+    const FACTS: RouteFacts = RouteFacts::of::<Anyone>().rate(Rate::Move);
+}
+
+/// Checks the reason: a cancelled order owes one to its customer, and the consequences of a failure depend on it.
+fn check_reason(to: Status, party: Party, reason: Option<&str>) -> Result<(), ApiError> {
+    let wrong = match to {
+        Status::Cancelled => party != Party::Customer && reason.is_none(),
+        Status::Failed => !reason.is_some_and(|reason| FAILURES.contains(&reason)),
+        _ => false,
+    };
+    if !wrong {
+        return Ok(());
+    }
+    let message = match to {
+        Status::Failed => format!("must be one of {}", FAILURES.join(", ")),
+        _ => "is required to cancel".to_owned(),
+    };
+    Err(ApiError::invalid_field("reason", message))
+}
+
+fn check_delivery(to: Status, order: &Order) -> Result<(), ApiError> {
+    if to == Status::Accepted && order.fulfilment == Fulfilment::Delivery {
+        return Ok(());
+    }
+    Err(ApiError::invalid_field("delivered_by", "goes with accepted and a delivery only"))
+}
+
+/// The precondition of the request, if it names a version. `*` names none: whoever moves an order has to have seen it.
+fn precondition(headers: &HeaderMap, field: Option<i64>) -> Result<Option<Precondition>, ApiError> {
+    let Some(versions) = etag::versions(headers, &IF_MATCH)? else {
+        return Ok(field.map(Precondition::Field));
+    };
+    if field.is_some_and(|field| versions != [field]) {
+        return Err(ApiError::invalid_field("version", "differs from the header If-Match"));
+    }
+    Ok(Some(Precondition::Header(versions)))
+}
+
+impl Precondition {
+    /// The version to move the order on.
+    fn version(&self, order: &Order) -> Result<i64, ApiError> {
+        match self {
+            Self::Field(version) if *version == order.version => Ok(order.version),
+            Self::Header(versions) if versions.contains(&order.version) => Ok(order.version),
+            Self::Field(_) | Self::Header(_) => Err(self.outdated(order.version, order.status)),
+        }
+    }
+
+    fn outdated(&self, current: i64, status: Status) -> ApiError {
+        let code = match self {
+            Self::Field(_) => ProblemCode::StaleVersion,
+            Self::Header(_) => ProblemCode::PreconditionFailed,
+        };
+        let detail =
+            format!("It is {} now, in version {current}. Read the order and decide again.", status.as_str());
+        ApiError::new(code, detail).current(current, status)
+    }
+}
+
+fn version_required() -> ApiError {
+    ApiError::new(ProblemCode::VersionRequired, "Send the version as version or If-Match.")
+}
+
+fn not_their_move() -> ApiError {
+    ApiError::new(ProblemCode::NotYourMove, "Somebody else makes this move.")
+}
+
+fn forbidden(from: Status, allowed: &[Status]) -> ApiError {
+    let detail = format!("It is {} now; see allowed for where you can move it.", from.as_str());
+    ApiError::new(ProblemCode::MoveForbidden, detail)
+        .allowed(allowed.iter().map(|status| status.as_str().to_owned()).collect())
+}
+
+fn refused(refusal: MoveRefusal, precondition: &Precondition) -> ApiError {
+    match refusal {
+        MoveRefusal::NotTheirMove => not_their_move(),
+        MoveRefusal::Stale { current, status } => precondition.outdated(current, status),
+        MoveRefusal::Forbidden { from, allowed } => forbidden(from, &allowed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn named(
+        if_match: Option<&'static str>,
+        field: Option<i64>,
+    ) -> Result<Option<Precondition>, ProblemCode> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = if_match {
+            headers.insert(IF_MATCH, HeaderValue::from_static(value));
+        }
+        precondition(&headers, field).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn the_version_is_named_by_the_field_or_the_header() {
+        assert_eq!(named(None, None), Ok(None));
+        assert_eq!(named(Some("*"), None), Ok(None));
+        assert_eq!(named(None, Some(3)), Ok(Some(Precondition::Field(3))));
+        assert_eq!(named(Some("\"3\""), None), Ok(Some(Precondition::Header(vec![3]))));
+        assert_eq!(named(Some("\"3\", \"4\""), None), Ok(Some(Precondition::Header(vec![3, 4]))));
+        assert_eq!(named(Some("W/\"3.1.2\""), Some(3)), Ok(Some(Precondition::Header(vec![3]))));
+        assert_eq!(named(Some("\"3\""), Some(4)), Err(ProblemCode::Invalid));
+    }
+
+    #[test]
+    fn a_failure_has_one_of_the_reasons_and_a_cancel_by_others_than_the_customer_any() {
+        let good = |to, party, reason| check_reason(to, party, reason).is_ok();
+        assert!(good(Status::Failed, Party::Member, Some("customer_unreachable")));
+        assert!(!good(Status::Failed, Party::Admin, Some("nobody was there")));
+        assert!(!good(Status::Failed, Party::Member, None));
+        assert!(
+            good(Status::Cancelled, Party::Customer, None) && !good(Status::Cancelled, Party::Admin, None)
+        );
+        assert!(good(Status::Rejected, Party::Member, None));
+    }
+}
