@@ -4,7 +4,7 @@ mod tracked_orders;
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -129,7 +129,7 @@ impl Snapshot {
 /// Shows the run on a thread of its own, so that a stalled terminal holds up nobody. Dropping it stops the drawing too.
 #[derive(Debug)]
 pub(super) struct Dashboard {
-    stop: Sender<()>,
+    stop: SyncSender<()>,
     thread: JoinHandle<()>,
 }
 
@@ -141,7 +141,7 @@ impl Dashboard {
         businesses: Vec<String>,
         closing: CancellationToken,
     ) -> io::Result<Self> {
-        let (stop, stopped) = channel();
+        let (stop, stopped) = sync_channel(1);
         let smart = io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
         let work = move || {
             let style = if smart { Style::Redrawn } else { Style::Lines };
@@ -175,9 +175,8 @@ fn draw(
 ) {
     let began = Instant::now();
     let mut pace = Pace::default();
-    let mut drawn = 0;
     let mut tracked = TrackedOrders::default();
-    let mut said_closing = false;
+    let mut output = Output { style, drawn: 0, said_closing: false };
     let every = if style == Style::Redrawn { REDRAW_EVERY } else { LINE_EVERY };
     loop {
         let last = matches!(stopped.recv_timeout(every), Ok(()) | Err(RecvTimeoutError::Disconnected));
@@ -197,23 +196,37 @@ fn draw(
             caught_up: caught_up(metrics),
             closing: closing.is_cancelled() && !last,
         };
-        let text = if style == Style::Redrawn {
-            let lines = shown.screen(tracked.lines(businesses), Size::present());
-            let text = format!("{}{}\n", rewind(drawn), lines.join("\n"));
-            drawn = lines.len();
+        output.show(&shown, || tracked.lines(businesses));
+        if last {
+            return;
+        }
+    }
+}
+
+/// Standard output, and what it shows already.
+struct Output {
+    style: Style,
+    /// Lines of the last drawing.
+    drawn: usize,
+    said_closing: bool,
+}
+
+impl Output {
+    fn show(&mut self, shown: &Snapshot, tracked: impl FnOnce() -> Vec<String>) {
+        let text = if self.style == Style::Redrawn {
+            let lines = shown.screen(tracked(), Size::present());
+            let text = format!("{}{}\n", rewind(self.drawn), lines.join("\n"));
+            self.drawn = lines.len();
             text
         } else {
-            let closing =
-                if shown.closing && !said_closing { shown.closing_line() + "\n" } else { String::new() };
-            said_closing |= shown.closing;
+            let says_closing = shown.closing && !self.said_closing;
+            self.said_closing |= shown.closing;
+            let closing = if says_closing { shown.closing_line() + "\n" } else { String::new() };
             format!("{closing}{}\n", shown.line())
         };
         let mut out = io::stdout().lock();
         // Nobody reads any more: go on in silence.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        if last {
-            return;
-        }
     }
 }
 
