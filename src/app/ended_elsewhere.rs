@@ -1,4 +1,5 @@
 //! Sign-ins that were ended by others on the same database: another node, or a command beside the hub.
+#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

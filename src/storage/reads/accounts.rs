@@ -1,4 +1,5 @@
 //! Accounts, sign-ins and kept answers.
+#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
 use sqlx_macros::FromRow;
 
