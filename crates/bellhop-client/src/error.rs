@@ -64,9 +64,9 @@ pub enum ConnectionError {
     /// The event stream broke.
     #[error("the event stream broke: {0}")]
     StreamBroken(#[from] reqwest::Error),
-    /// There was no connection, or it could not be set up.
-    #[error("no connection: {0}")]
-    Unreachable(#[from] std::io::Error),
+    /// The connection could not be made, or failed.
+    #[error("the connection failed: {0}")]
+    Io(#[from] std::io::Error),
     /// Opening, writing or closing took longer than ten seconds.
     #[error("the connection took too long")]
     TimedOut,
@@ -90,7 +90,7 @@ impl From<tungstenite::Error> for ConnectionError {
     fn from(error: tungstenite::Error) -> Self {
         match error {
             tungstenite::Error::Http(answer) => Self::Refused(answer),
-            tungstenite::Error::Io(error) => Self::Unreachable(error),
+            tungstenite::Error::Io(error) => Self::Io(error),
             other => Self::Broken(Box::new(other)),
         }
     }
