@@ -1,9 +1,5 @@
 //! The composition root: the only place that names concrete stores and actors together. Production, the demo and the
 //! tests enter by this door.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a shell: it reads the clock and owns the tasks that it starts"
-)]
 
 mod attendance;
 mod database;

@@ -1,6 +1,5 @@
 //! The one place that touches an actor's address. actix's `do_send` queues without bound, and drops silently once
 //! the actor is gone; here both have a name.
-#![expect(clippy::disallowed_methods, reason = "actors are started here")]
 
 use std::sync::Arc;
 

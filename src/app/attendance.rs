@@ -1,5 +1,4 @@
 //! Last activities on their way from requests and sockets to the store (requirement 1.4).
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
 use std::time::Duration;
 

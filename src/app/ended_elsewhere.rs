@@ -1,5 +1,4 @@
 //! Sign-ins that were ended by others on the same database: another node, or a command beside the hub.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

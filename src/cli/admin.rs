@@ -1,6 +1,5 @@
 //! Accounts from the command line: making operators, which there is no other way to become, approving drivers, and new
 //! passwords.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock and draws new ids")]
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::process::ExitCode;

@@ -1,5 +1,4 @@
 //! Running a hub, and asking one whether it is ready.
-#![expect(clippy::disallowed_methods, reason = "a shell: it owns the tasks that it starts")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;

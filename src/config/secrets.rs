@@ -1,5 +1,4 @@
 //! Which settings are secrets, and the secrets that development makes for itself.
-#![expect(clippy::disallowed_methods, reason = "a shell: it draws new ids")]
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -1,5 +1,4 @@
 //! Simulated customers and merchants against a real hub: everything over its own port, nothing behind its back.
-#![expect(clippy::disallowed_methods, reason = "a shell: it draws new ids and owns the tasks that it starts")]
 
 mod customer;
 mod dashboard;

@@ -1,5 +1,4 @@
 //! The folder of the demo's data.
-#![expect(clippy::disallowed_methods, reason = "a shell: it draws new ids")]
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
 //! Where in a room's history a client stands.
-#![expect(clippy::disallowed_methods, reason = "new epochs are made here")]
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,5 +1,4 @@
 //! Typed ids: a prefix that names the kind and a UUIDv7, written `ord_0190…` everywhere, databases included.
-#![expect(clippy::disallowed_methods, reason = "new ids are made here")]
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,5 +1,4 @@
 //! The one clock reading the house passes around.
-#![expect(clippy::disallowed_methods, reason = "the wall clock is read here")]
 
 use std::time::{Duration, Instant};
 

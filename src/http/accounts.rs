@@ -1,5 +1,4 @@
 //! Accounts and sign-ins (requirements 1.1 to 1.6).
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock and draws new ids")]
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,6 +1,5 @@
 //! What stands before every route: limits by class, what only operators may see, the count of denials, and what of
 //! an answer is worth compressing.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};

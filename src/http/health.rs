@@ -1,8 +1,4 @@
 //! Health and metrics (requirements 10.1 and 10.2): what supervisors, load balancers and Prometheus ask.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a shell: it reads the clock and owns the tasks that it starts"
-)]
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -1,5 +1,4 @@
 //! Notifications of a business (requirement 4.5).
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock and draws new ids")]
 
 use std::collections::HashMap;
 

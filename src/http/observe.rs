@@ -1,5 +1,4 @@
 //! What happens around every request: its id, its line in the log, its metrics, and the form of its refusal.
-#![expect(clippy::disallowed_methods, reason = "a shell: it draws new ids")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};

@@ -1,9 +1,5 @@
 //! What the port answers while the hub waits for its database: that the process lives, that it is not ready, and nothing
 //! else. So a supervisor lets it wait, and a load balancer sends nobody.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a shell: it reads the clock, draws new ids and owns the tasks that it starts"
-)]
 
 use std::io;
 use std::time::Duration;

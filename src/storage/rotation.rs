@@ -4,7 +4,6 @@
 //! before this runs, and what is written meanwhile needs no renewing: a walk through a column goes from its last row
 //! down, away from the rows that are being added. That no hub was forgotten is not taken on trust: every column is gone
 //! through again, new rows included, until a walk finds nothing that an older key seals.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock and draws new ids")]
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,6 +1,5 @@
 //! Persistence: the only door to writing. Commands wait in bounded queues, share transactions, and are answered
 //! after the commit.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock and draws new ids")]
 
 mod actor;
 mod backlog;

@@ -1,5 +1,4 @@
 //! The room's shell: reads its position from the store, then passes what its mind says to the workers.
-#![expect(clippy::disallowed_methods, reason = "a shell: it draws new ids")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

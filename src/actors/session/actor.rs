@@ -1,6 +1,5 @@
 //! The session's shell: reads its line when there is something, writes what waits, holds no buffer while idle. Events
 //! are mostly written by the switchboard, which shares the line.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock and draws new ids")]
 
 use std::any::Any;
 use std::cell::RefCell;

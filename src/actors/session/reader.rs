@@ -1,6 +1,5 @@
 //! Readers: long polls and event streams. A reader follows one room as a session does, but its events are taken from it
 //! when its client has room for more, and not pushed.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

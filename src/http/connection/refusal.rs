@@ -1,5 +1,4 @@
 //! Refusals of what never becomes a request: problems like all others, counted, and logged without end to no log.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock and draws new ids")]
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! Placing an order (requirements 3.1 and 3.2).
-#![expect(clippy::disallowed_methods, reason = "a shell: it draws new ids")]
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, LOCATION};

@@ -1,5 +1,4 @@
 //! Server-sent events.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock and draws new ids")]
 
 use std::convert::Infallible;
 use std::fmt::{self, Display, Write as _};

@@ -1,6 +1,5 @@
 //! What a transaction does, in the order that keeps lanes from waiting on each other in a circle: commands, keys,
 //! orders, everything single, counters, rows, and the rooms last.
-#![expect(clippy::disallowed_methods, reason = "a shell: it draws new ids")]
 
 use std::collections::BTreeSet;
 

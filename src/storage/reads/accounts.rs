@@ -1,5 +1,4 @@
 //! Accounts, sign-ins and kept answers.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
 use sqlx_macros::FromRow;
 

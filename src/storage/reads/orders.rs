@@ -1,5 +1,4 @@
 //! Single orders, and what a business did.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
 use sqlx_macros::FromRow;
 

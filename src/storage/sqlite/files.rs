@@ -1,6 +1,5 @@
 //! The files of a database, and whether they are still those that were opened: a file that was moved, replaced or removed
 //! takes every further commit without an error and loses it.
-#![expect(clippy::disallowed_methods, reason = "a shell: it owns the tasks that it starts")]
 
 use std::ffi::OsString;
 use std::fmt;

@@ -1,5 +1,4 @@
 //! Searching by the databases' own text indexes, from the newest time back.
-#![expect(clippy::disallowed_methods, reason = "a shell: it reads the clock")]
 
 use std::ops::RangeInclusive;
 
