@@ -40,7 +40,7 @@ pub struct Cli {
 /// Where settings and data are.
 #[derive(Debug, Args)]
 struct Place {
-    /// Folder whose default.toml and ENVIRONMENT.toml are laid over the built-in ones; ./config where there is one
+    /// Folder whose default.toml and <environment>.toml are laid over the built-in ones; ./config where there is one
     #[arg(long, value_name = "DIR", global = true)]
     config: Option<PathBuf>,
     /// Folder for the SQLite file and, in development, the generated secrets
@@ -250,7 +250,7 @@ fn complain(error: &dyn std::error::Error) {
         cause = error.source();
     }
     // On a thread of its own: a reader that stands still must not keep the process from ending.
-    let (done, written) = mpsc::sync_channel(1);
+    let (done, written) = mpsc::channel();
     let said = std::thread::Builder::new().spawn(move || {
         let _ = writeln!(io::stderr(), "{line}");
         let _ = done.send(());
