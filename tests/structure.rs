@@ -37,8 +37,8 @@ const FILES_OF_AN_ACTOR: &[&str] = &["mod.rs", "actor.rs", "state.rs", "messages
 /// Folders of actors that still lack some of these files.
 const INCOMPLETE_ACTORS: &[&str] = &["jobs", "persistence", "room", "session"];
 
-/// Modules of an actor that other actors may name: what it takes and gives, and the ports it calls.
-const OPEN_TO_ACTORS: &[&str] = &["messages", "settings", "listener", "subscriber"];
+/// Files of an actor that other actors do not name: its shell and its mind. They use its handle, its messages and its ports.
+const PRIVATE_TO_AN_ACTOR: &[&str] = &["actor", "state"];
 
 /// Names that several public types have. `Settings` are always those of the module that they stand in.
 const SHARED_TYPE_NAMES: &[&str] = &["Settings", "Attempt", "Bounds", "Problem", "RoomError"];
@@ -204,15 +204,14 @@ fn minds_name_no_runtime_and_no_database() {
 }
 
 #[test]
-fn actors_reach_each_other_through_what_their_folder_offers() {
+fn no_actor_names_the_shell_or_the_mind_of_another() {
     let files = files();
     let mut found = Vec::new();
     for file in files.values().filter(|file| file.module.first().is_some_and(|first| first == "actors")) {
         for path in file.paths.iter().filter_map(|path| from_root(file, &files, &path.segments)) {
             let [actors, other, inner, ..] = &path[..] else { continue };
             let foreign = actors == "actors" && Some(other) != file.module.get(1);
-            let is_file = files.contains_key(&path[..3]);
-            if foreign && is_file && !OPEN_TO_ACTORS.contains(&inner.as_str()) {
+            if foreign && PRIVATE_TO_AN_ACTOR.contains(&inner.as_str()) {
                 found.push(format!("{} names {}", file.path.display(), path.join("::")));
             }
         }
