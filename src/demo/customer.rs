@@ -6,36 +6,36 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use bellhop_client::{Account, CallError, Request, Rng};
+
 use crate::domain::order::{Fulfilment, Status};
 
-use super::chance::Chance;
-use super::client::{Account, Call, CallError};
 use super::ledger::OrderEvent;
-use super::merchant::View;
-use super::seed::{Place, TABLES};
-use super::simulation::Stage;
+use super::scenario::{Business, TABLES};
+use super::serving::OrderAnswer;
+use super::simulation::Simulation;
 
 /// Customers whose answer is awaited at once; beyond it the pace is not kept.
 const MAX_UNDER_WAY: u64 = 64;
 
-/// How long a customer waits who could not order for want of room.
+/// Pause of a customer who has to wait for room before ordering.
 const ROOM_AGAIN: Duration = Duration::from_millis(20);
 
-/// How far orders may be behind before the backlog is forgotten instead of caught up with.
+/// Longest delay of orders that is caught up with; a longer one is dropped.
 const MAX_BEHIND: Duration = Duration::from_millis(500);
 
-/// What one customer will do, decided before.
-struct Wish {
+/// The order that one customer is about to place.
+struct PlannedOrder {
     number: u64,
     business: usize,
     customer: Arc<Account>,
     body: Value,
-    manner: Manner,
+    behaviour: Behaviour,
 }
 
-/// How the customer goes about it.
+/// The behaviour of one customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
+enum Behaviour {
     Calm,
     /// Sends the order twice at once with the same key.
     TapsTwice,
@@ -44,52 +44,52 @@ enum Manner {
 }
 
 /// Places orders at random moments, `pace` a second on average, as long as it is polled.
-pub(super) async fn order_at_pace(stage: &Arc<Stage>, pace: f64, mut chance: Chance) {
+pub(super) async fn order_at_pace(simulation: &Arc<Simulation>, pace: f64, mut rng: Rng) {
     let mut at = Instant::now();
     for number in 0.. {
-        at += chance.gap(pace);
+        at += rng.gap(pace);
         tokio::time::sleep_until(at).await;
-        while !stage.books(|books| books.has_room() && books.under_way() < MAX_UNDER_WAY) {
+        while !simulation.ledger(|ledger| ledger.has_room() && ledger.under_way() < MAX_UNDER_WAY) {
             tokio::time::sleep(ROOM_AGAIN).await;
         }
         at = at.max(Instant::now().checked_sub(MAX_BEHIND).unwrap_or(at));
-        let wish = wish(stage, number, &mut chance);
-        let stage = stage.clone();
-        stage.books(|books| books.ask());
-        stage.tasks.clone().spawn(async move {
-            fulfil(&stage, wish).await;
-            stage.books(|books| books.answered());
+        let planned = planned(simulation, number, &mut rng);
+        let simulation = simulation.clone();
+        simulation.ledger(|ledger| ledger.ask());
+        simulation.tasks.clone().spawn(async move {
+            fulfil(&simulation, planned).await;
+            simulation.ledger(|ledger| ledger.answered());
         });
     }
 }
 
-fn wish(stage: &Stage, number: u64, chance: &mut Chance) -> Wish {
-    let business = chance.below(stage.town.places.len());
-    let place = &stage.town.places[business];
-    let customer = chance.pick(&stage.town.customers).clone();
-    let body = order(place, &customer, stage.key_text(number), chance);
-    let manner = match chance.below(100) {
-        0..5 => Manner::TapsTwice,
-        5..7 => Manner::ChangesMind,
-        _ => Manner::Calm,
+fn planned(simulation: &Simulation, number: u64, rng: &mut Rng) -> PlannedOrder {
+    let business = rng.below(simulation.scenario.businesses.len());
+    let place = &simulation.scenario.businesses[business];
+    let customer = rng.pick(&simulation.scenario.customers).clone();
+    let body = order(place, &customer, simulation.key_text(number), rng);
+    let behaviour = match rng.below(100) {
+        0..5 => Behaviour::TapsTwice,
+        5..7 => Behaviour::ChangesMind,
+        _ => Behaviour::Calm,
     };
-    Wish { number, business, customer, body, manner }
+    PlannedOrder { number, business, customer, body, behaviour }
 }
 
-fn order(place: &Place, customer: &Account, notes: String, chance: &mut Chance) -> Value {
-    let first = chance.below(place.skus.len());
-    let dishes = 1 + chance.below(2);
+fn order(business: &Business, customer: &Account, notes: String, rng: &mut Rng) -> Value {
+    let first = rng.below(business.skus.len());
+    let dishes = 1 + rng.below(2);
     let items: Vec<Value> = (first..first + dishes)
-        .map(|n| json!({"sku": place.skus[n % place.skus.len()], "qty": 1 + chance.below(3)}))
+        .map(|n| json!({"sku": business.skus[n % business.skus.len()], "qty": 1 + rng.below(3)}))
         .collect();
     let mut body = json!({
-        "business_id": place.id,
+        "business_id": business.id,
         "items": items,
-        "customer": {"name": customer.name, "phone": "+351 900 000 000"},
+        "customer": {"name": customer.name(), "phone": "+351 900 000 000"},
         "notes": notes,
         "payment": "cash",
     });
-    match chance.below(3) {
+    match rng.below(3) {
         0 => {
             body["fulfilment"] = json!(Fulfilment::Delivery);
             body["address"] = json!({"text": "Rua do Exemplo 1, 2.º", "lat": 38.7139, "lng": -9.1394});
@@ -97,51 +97,51 @@ fn order(place: &Place, customer: &Account, notes: String, chance: &mut Chance) 
         1 => body["fulfilment"] = json!(Fulfilment::Pickup),
         _ => {
             body["fulfilment"] = json!(Fulfilment::DineIn);
-            body["table"] = json!(1 + chance.below(usize::from(TABLES)));
+            body["table"] = json!(1 + rng.below(usize::from(TABLES)));
         }
     }
     body
 }
 
-async fn fulfil(stage: &Stage, wish: Wish) {
-    let call = Call::post("/orders", wish.body).keyed(stage.key_text(wish.number));
-    let place = || place(stage, wish.number, wish.business, &wish.customer, &call);
-    let placed = if wish.manner == Manner::TapsTwice {
+async fn fulfil(simulation: &Simulation, planned: PlannedOrder) {
+    let call = Request::post("/orders", planned.body).keyed(simulation.key_text(planned.number));
+    let place = || place(simulation, planned.number, planned.business, &planned.customer, &call);
+    let placed = if planned.behaviour == Behaviour::TapsTwice {
         let (one, other) = tokio::join!(place(), place());
         let same = matches!((&one, &other), (Ok(one), Ok(other)) if one.id == other.id);
-        stage.books(|books| books.repeated(same));
+        simulation.ledger(|ledger| ledger.repeated(same));
         one.or(other)
     } else {
         place().await
     };
     match placed {
-        Ok(order) if wish.manner == Manner::ChangesMind => {
-            cancel(stage, wish.business, &wish.customer, order).await;
+        Ok(order) if planned.behaviour == Behaviour::ChangesMind => {
+            cancel(simulation, planned.business, &planned.customer, order).await;
         }
         Ok(_) => {}
-        Err(error) => stage.books(|books| books.refused(error.to_string())),
+        Err(error) => simulation.ledger(|ledger| ledger.refused(error.to_string())),
     }
 }
 
 async fn place(
-    stage: &Stage,
+    simulation: &Simulation,
     number: u64,
     business: usize,
     customer: &Account,
-    call: &Call,
+    call: &Request,
 ) -> Result<OrderEvent, CallError> {
-    let order = OrderEvent::from(customer.ask::<View>(call).await?);
-    stage.books(|books| books.placed(number, business, &order));
+    let order = OrderEvent::from(customer.ask::<OrderAnswer>(call).await?);
+    simulation.ledger(|ledger| ledger.placed(number, business, &order));
     Ok(order)
 }
 
 /// Calls the order off unless the merchant has said yes meanwhile.
-async fn cancel(stage: &Stage, business: usize, customer: &Account, order: OrderEvent) {
+async fn cancel(simulation: &Simulation, business: usize, customer: &Account, order: OrderEvent) {
     let change = json!({"status": Status::Cancelled, "version": order.version});
-    let call = Call::patch(format!("/orders/{}/status", order.id), change);
-    match customer.ask::<View>(&call).await {
-        Ok(view) => stage.books(|books| books.moved(business, &view.into())),
+    let call = Request::patch(format!("/orders/{}/status", order.id), change);
+    match customer.ask::<OrderAnswer>(&call).await {
+        Ok(view) => simulation.ledger(|ledger| ledger.moved(business, &view.into())),
         Err(error) if error.status() == Some(409) => {}
-        Err(error) => stage.books(|books| books.fault(error.to_string())),
+        Err(error) => simulation.ledger(|ledger| ledger.fault(error.to_string())),
     }
 }

@@ -5,41 +5,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::domain::cursor::Cursor;
-use crate::domain::ids::OrderId;
-use crate::domain::order::{Fulfilment, Status};
+use bellhop_client::{
+    Account, Arrival, CallError, ConnectionError, Credential, Cursor, Frame, GapDetector, Request, Rng, Room,
+    Socket,
+};
 
-use super::chance::Chance;
-use super::client::{Account, Call, CallError};
+use crate::domain::order::Status;
+
 use super::ledger::OrderEvent;
-use super::seed::Place;
-use super::simulation::Stage;
-use super::socket::{Frame, Socket, SocketError};
-use super::track::{Step, Track};
+use super::scenario::Business;
+use super::serving::{OrderAnswer, serve};
+use super::simulation::Simulation;
 
 /// The device in the kitchen, whose connection is worse than the counter's.
 const KITCHEN: usize = 1;
 
 /// Pause before a socket is opened again that broke or was refused.
-const AGAIN_AFTER: Duration = Duration::from_millis(250);
-
-/// Moves tried for one order before it is given up; four or five are enough when nobody interferes.
-const MAX_TRIES: usize = 30;
+const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
 
 /// A tablet of a business.
 pub(super) struct Device {
-    stage: Arc<Stage>,
+    simulation: Arc<Simulation>,
     business: usize,
     slot: usize,
-    chance: Chance,
-    track: Track,
+    rng: Rng,
+    gaps: GapDetector,
 }
 
-/// Why a device stopped listening.
-enum Left {
+/// The reason why a device stopped listening.
+enum Departure {
     /// Its connection goes away for a while.
     ForAWhile,
     /// The run is over.
@@ -48,57 +45,62 @@ enum Left {
 
 impl Device {
     /// The device `slot` of a business: 0 at the counter, 1 in the kitchen.
-    pub(super) fn new(stage: Arc<Stage>, business: usize, slot: usize, chance: Chance) -> Self {
-        Self { stage, business, slot, chance, track: Track::default() }
+    pub(super) fn new(simulation: Arc<Simulation>, business: usize, slot: usize, rng: Rng) -> Self {
+        Self { simulation, business, slot, rng, gaps: GapDetector::default() }
     }
 
-    fn place(&self) -> &Place {
-        &self.stage.town.places[self.business]
+    fn business(&self) -> &Business {
+        &self.simulation.scenario.businesses[self.business]
     }
 
     fn account(&self) -> &Arc<Account> {
-        &self.place().team[self.slot]
+        &self.business().team[self.slot]
     }
 
     /// Listens until the run is over, with breaks until it closes. `opened` is let go once it has a place in the room.
     pub(super) async fn run(mut self, opened: mpsc::Sender<Infallible>) {
         let mut opened = Some(opened);
-        let stage = self.stage.clone();
-        while !stage.over.is_cancelled() {
+        let simulation = self.simulation.clone();
+        while !simulation.over.is_cancelled() {
             let listened = tokio::select! {
                 listened = self.listen(&mut opened) => listened,
-                () = stage.over.cancelled() => return,
+                () = simulation.over.cancelled() => return,
             };
-            if !matches!(listened, Ok(Left::ForGood)) {
-                stage.books(|books| books.cut());
+            if !matches!(listened, Ok(Departure::ForGood)) {
+                simulation.ledger(|ledger| ledger.cut());
             }
             match listened {
-                Ok(Left::ForGood) => return,
-                Ok(Left::ForAWhile) => {
+                Ok(Departure::ForGood) => return,
+                Ok(Departure::ForAWhile) => {
                     let away = match self.slot {
-                        KITCHEN => self.chance.millis(300, 2_500),
-                        _ => self.chance.millis(20, 200),
+                        KITCHEN => self.rng.millis(300, 2_500),
+                        _ => self.rng.millis(20, 200),
                     };
                     tokio::select! {
                         () = tokio::time::sleep(away) => {}
-                        () = stage.closing.cancelled() => {}
+                        () = simulation.closing.cancelled() => {}
                     }
                 }
                 Err(error) => {
-                    stage.books(|books| books.fault(error.to_string()));
-                    tokio::time::sleep(AGAIN_AFTER).await;
+                    simulation.ledger(|ledger| ledger.fault(error.to_string()));
+                    tokio::time::sleep(RECONNECT_PAUSE).await;
                 }
             }
         }
     }
 
     /// Holds one socket, going on where the last one ended.
-    async fn listen(&mut self, opened: &mut Option<mpsc::Sender<Infallible>>) -> Result<Left, SocketError> {
-        let stage = self.stage.clone();
-        let mut socket = Socket::open(self.account(), self.place().id, self.track.cursor()).await?;
+    async fn listen(
+        &mut self,
+        opened: &mut Option<mpsc::Sender<Infallible>>,
+    ) -> Result<Departure, ConnectionError> {
+        let simulation = self.simulation.clone();
+        let room = Room::business(self.business().id);
+        let mut socket =
+            Socket::open(self.account(), &room, self.gaps.cursor(), Credential::Ticket, None).await?;
         let stay = match self.slot {
-            KITCHEN => self.chance.millis(1_000, 8_000),
-            _ => self.chance.millis(8_000, 25_000),
+            KITCHEN => self.rng.millis(1_000, 8_000),
+            _ => self.rng.millis(8_000, 25_000),
         };
         let stay = tokio::time::sleep(stay);
         tokio::pin!(stay);
@@ -106,43 +108,43 @@ impl Device {
             tokio::select! {
                 frame = socket.next() => {
                     self.take(frame?, &mut socket).await?;
-                    if self.track.cursor().is_some() {
+                    if self.gaps.cursor().is_some() {
                         *opened = None;
                     }
                 }
-                () = &mut stay, if !stage.closing.is_cancelled() => {
+                () = &mut stay, if !simulation.closing.is_cancelled() => {
                     // Half of them say good-bye, half lose the network.
-                    if self.chance.percent(50.0) {
+                    if self.rng.percent(50.0) {
                         socket.close().await;
                     }
-                    return Ok(Left::ForAWhile);
+                    return Ok(Departure::ForAWhile);
                 }
-                () = stage.over.cancelled() => {
+                () = simulation.over.cancelled() => {
                     socket.close().await;
-                    return Ok(Left::ForGood);
+                    return Ok(Departure::ForGood);
                 }
             }
         }
     }
 
-    async fn take(&mut self, frame: Frame, socket: &mut Socket) -> Result<(), SocketError> {
+    async fn take(&mut self, frame: Frame, socket: &mut Socket) -> Result<(), ConnectionError> {
         match frame {
             Frame::Hello { cursor } => {
-                if self.track.cursor().is_some() {
-                    self.stage.books(|books| books.resumed());
+                if self.gaps.cursor().is_some() {
+                    self.simulation.ledger(|ledger| ledger.resumed());
                 }
-                let step = self.track.resume(cursor);
-                self.note(step);
+                let arrival = self.gaps.on_hello(cursor);
+                self.note(arrival);
             }
             Frame::Event { cursor, kind, data } => {
-                let step = self.track.take(cursor);
-                self.note(step);
-                if step != Step::Seen {
+                let arrival = self.gaps.on_event(cursor);
+                self.note(arrival);
+                if arrival != Arrival::Repeated {
                     self.hear(&kind, data, cursor, socket).await?;
                 }
             }
             Frame::Resync { cursor } => {
-                self.track.reset(cursor);
+                self.gaps.on_resync(cursor);
                 self.look_up().await?;
             }
             Frame::TokenExpiring => {
@@ -150,16 +152,17 @@ impl Device {
                 socket.refresh(&token).await?;
             }
             Frame::Refused { code } => {
-                self.stage.books(|books| books.fault(format!("a device's frame was refused: {code}")));
+                self.simulation
+                    .ledger(|ledger| ledger.fault(format!("a device's frame was refused: {code}")));
             }
             Frame::Other => {}
         }
         Ok(())
     }
 
-    fn note(&self, step: Step) {
-        if let Step::Missed(events) = step {
-            self.stage.books(|books| books.missed(events));
+    fn note(&self, arrival: Arrival) {
+        if let Arrival::Missed(events) = arrival {
+            self.simulation.ledger(|ledger| ledger.missed(events));
         }
     }
 
@@ -169,14 +172,14 @@ impl Device {
         data: Value,
         cursor: Cursor,
         socket: &mut Socket,
-    ) -> Result<(), SocketError> {
+    ) -> Result<(), ConnectionError> {
         let order = serde_json::from_value::<OrderEvent>(data).ok().filter(|_| kind.starts_with("order_"));
         if let Some(order) = &order {
-            self.stage.books(|books| books.heard(self.slot, self.business, order));
+            self.simulation.ledger(|ledger| ledger.heard(self.slot, self.business, order));
         }
         socket.ack(cursor).await?;
         if let Some(order) = order {
-            self.stage.books(|books| books.acked(self.slot, self.business, &order));
+            self.simulation.ledger(|ledger| ledger.acked(self.slot, self.business, &order));
             self.answer(order);
         }
         Ok(())
@@ -184,10 +187,10 @@ impl Device {
 
     /// Lists what is `placed`, as a device does whose history is gone.
     async fn look_up(&mut self) -> Result<(), CallError> {
-        let path = format!("/orders?business_id={}&status=placed&limit=50", self.place().id);
-        let page: Page = self.account().ask(&Call::get(path)).await?;
+        let path = format!("/orders?business_id={}&status=placed&limit=50", self.business().id);
+        let page: Page = self.account().ask(&Request::get(path)).await?;
         for order in page.items.into_iter().map(OrderEvent::from) {
-            self.stage.books(|books| books.found(self.slot, self.business, &order));
+            self.simulation.ledger(|ledger| ledger.found(self.slot, self.business, &order));
             self.answer(order);
         }
         Ok(())
@@ -195,147 +198,82 @@ impl Device {
 
     /// Takes a ringing order in hand unless the other device has.
     fn answer(&mut self, order: OrderEvent) {
-        if order.status != Status::Placed || !self.stage.books(|books| books.claim(order.id)) {
+        if order.status != Status::Placed || !self.simulation.ledger(|ledger| ledger.claim(order.id)) {
             return;
         }
-        let (stage, business) = (self.stage.clone(), self.business);
-        let (account, chance) = (self.account().clone(), self.chance.fork());
-        self.stage.tasks.spawn(async move {
-            let over = stage.over.clone();
+        let (simulation, business) = (self.simulation.clone(), self.business);
+        let (account, rng) = (self.account().clone(), self.rng.fork());
+        self.simulation.tasks.spawn(async move {
+            let over = simulation.over.clone();
             tokio::select! {
-                () = serve(&stage, business, &account, order, chance) => {}
+                () = serve(&simulation, business, &account, order, rng) => {}
                 () = over.cancelled() => {}
             }
         });
     }
 }
 
-/// How the merchant means to deal with an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Course {
-    Serve,
-    Refuse,
-    CallOff,
-}
-
-impl Course {
-    fn draw(chance: &mut Chance) -> Self {
-        match chance.below(100) {
-            0..3 => Self::Refuse,
-            3..5 => Self::CallOff,
-            _ => Self::Serve,
-        }
-    }
-
-    /// Where the order goes from `status`; `None` at its end, and where merchants have nothing to do.
-    fn next(self, status: Status, fulfilment: Fulfilment) -> Option<Status> {
-        Some(match (status, fulfilment, self) {
-            (Status::Placed, _, Self::Refuse) => Status::Rejected,
-            (Status::Placed, ..) => Status::Accepted,
-            (Status::Accepted, _, Self::CallOff) => Status::Cancelled,
-            (Status::Accepted, ..) => Status::Preparing,
-            (Status::Preparing, ..) => Status::Ready,
-            (Status::Ready, Fulfilment::Delivery, _) => Status::PickedUp,
-            (Status::Ready | Status::PickedUp, ..) => Status::Delivered,
-            _ => return None,
-        })
-    }
-}
-
-/// Moves an order to its end in compressed time, adopting whatever somebody else did to it meanwhile.
-async fn serve(stage: &Stage, business: usize, account: &Account, mut order: OrderEvent, mut chance: Chance) {
-    let course = Course::draw(&mut chance);
-    for _ in 0..MAX_TRIES {
-        let Some(to) = course.next(order.status, order.fulfilment) else { return };
-        let (least, most) = if order.status == Status::Placed { (100, 600) } else { (100, 700) };
-        tokio::time::sleep(chance.millis(least, most)).await;
-        match push(account, &order, to).await {
-            Ok(moved) => {
-                order = moved;
-                stage.books(|books| books.moved(business, &order));
-            }
-            Err(error) => {
-                stage.books(|books| books.fault(error.to_string()));
-                tokio::time::sleep(AGAIN_AFTER).await;
-            }
-        }
-    }
-}
-
-/// Makes one move; a refused one gives the order as it is.
-async fn push(account: &Account, order: &OrderEvent, to: Status) -> Result<OrderEvent, CallError> {
-    let mut change = json!({"status": to, "version": order.version});
-    match to {
-        Status::Accepted => change["prep_minutes"] = json!(15),
-        Status::Rejected => change["reason"] = json!("Sold out"),
-        Status::Cancelled => change["reason"] = json!("The oven broke"),
-        _ => {}
-    }
-    let moved: Result<View, _> =
-        account.ask(&Call::patch(format!("/orders/{}/status", order.id), change)).await;
-    match moved {
-        Ok(view) => Ok(view.into()),
-        // Somebody else was faster: a customer who cancelled, or a visitor.
-        Err(error) if error.status() == Some(409) => {
-            account.ask::<View>(&Call::get(format!("/orders/{}", order.id))).await.map(OrderEvent::from)
-        }
-        Err(error) => Err(error),
-    }
-}
-
 #[derive(Deserialize)]
 struct Page {
-    items: Vec<View>,
-}
-
-/// An order as answers show it.
-#[derive(Deserialize)]
-pub(super) struct View {
-    id: OrderId,
-    order_number: String,
-    status: Status,
-    version: i64,
-    fulfilment: Fulfilment,
-}
-
-impl From<View> for OrderEvent {
-    fn from(view: View) -> Self {
-        let View { id, order_number, status, version, fulfilment } = view;
-        Self { id, order_number, status, version, fulfilment }
-    }
+    items: Vec<OrderAnswer>,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::domain::delivery::DeliveredBy;
-    use crate::domain::order::table::verdict;
-    use crate::domain::order::{Party, Verdict, Way};
+    use bytes::Bytes;
+    use serde_json::json;
 
-    #[test]
-    fn every_course_is_allowed_by_the_state_table_and_leads_to_an_end() {
-        for course in [Course::Serve, Course::Refuse, Course::CallOff] {
-            for fulfilment in Fulfilment::ALL {
-                let mut status = Status::Placed;
-                while let Some(next) = course.next(status, fulfilment) {
-                    let way = Way::of(fulfilment, DeliveredBy::Business);
-                    let allowed = verdict(status, next, way, Party::Member);
-                    assert!(
-                        matches!(allowed, Verdict::Allowed(_)),
-                        "{course:?} {fulfilment:?} {status:?} to {next:?}"
-                    );
-                    status = next;
-                }
-                assert!(status.is_end(), "{course:?} {fulfilment:?} stops at {status:?}");
-            }
-        }
+    use super::*;
+    use crate::domain::cursor::{Cursor as HubCursor, Epoch};
+    use crate::domain::event::EventType;
+    use crate::domain::ids::{BusinessId, EventId};
+    use crate::domain::room::RoomId;
+    use crate::domain::time::Timestamp;
+    use crate::protocol::event::{EncodedEvent, EventData, RoomEvent};
+    use crate::protocol::frames::{JoinedRoom, ServerFrame};
+
+    fn room() -> RoomId {
+        RoomId::Business(BusinessId::from_uuid(uuid::Uuid::nil()))
+    }
+
+    fn at(seq: u64) -> HubCursor {
+        HubCursor::new(Epoch::new(1), seq)
+    }
+
+    fn seen(seq: u64) -> Cursor {
+        at(seq).to_string().parse().unwrap()
+    }
+
+    /// The text of a frame the server encoded.
+    fn read(frame: &Bytes) -> Frame {
+        let text = std::str::from_utf8(frame).unwrap_or_else(|_| {
+            let start = frame.iter().position(|byte| *byte == b'{').unwrap();
+            std::str::from_utf8(&frame[start..]).unwrap()
+        });
+        Frame::read(&text[text.find('{').unwrap()..])
     }
 
     #[test]
-    fn most_orders_are_served_and_some_are_not() {
-        let mut chance = Chance::new(1);
-        let courses: Vec<Course> = (0..1_000).map(|_| Course::draw(&mut chance)).collect();
-        let count = |course| courses.iter().filter(|drawn| **drawn == course).count();
-        assert!(count(Course::Serve) > 900 && count(Course::Refuse) > 10 && count(Course::CallOff) > 5);
+    fn the_hubs_own_frames_are_understood() {
+        let rooms = [JoinedRoom { room: room(), cursor: at(7), recovered: true }];
+        let hello = ServerFrame::Hello { connection: "soc_1", rooms: &rooms, ping_s: 25 };
+        assert_eq!(read(&hello.encode()), Frame::Hello { cursor: seen(7) });
+        let resync = ServerFrame::Resync { room: room(), cursor: at(9) };
+        assert_eq!(read(&resync.encode()), Frame::Resync { cursor: seen(9) });
+        let error = ServerFrame::Error { code: "ack_refused", message: "…", retry_after_ms: None };
+        assert_eq!(read(&error.encode()), Frame::Refused { code: "ack_refused".to_owned() });
+        assert_eq!(read(&ServerFrame::TokenExpiring { in_s: 60 }.encode()), Frame::TokenExpiring);
+        assert_eq!(read(&ServerFrame::Alive {}.encode()), Frame::Other);
+        let event = RoomEvent {
+            room: room(),
+            cursor: at(8),
+            id: EventId::from_uuid(uuid::Uuid::nil()),
+            kind: EventType::OrderCreated.into(),
+            at: Timestamp::from_micros(0),
+            data: EventData::stored(r#"{"a":1}"#.to_owned()).unwrap(),
+        };
+        let expected =
+            Frame::Event { cursor: seen(8), kind: "order_created".to_owned(), data: json!({"a": 1}) };
+        assert_eq!(Frame::read(std::str::from_utf8(&EncodedEvent::new(&event).json()).unwrap()), expected);
     }
 }

@@ -1,17 +1,15 @@
 //! Simulated customers and merchants against a real hub: everything over its own port, nothing behind its back.
 
-mod chance;
-mod client;
 mod customer;
+mod dashboard;
 mod ledger;
 mod merchant;
+mod play;
 mod report;
-mod scratch;
-mod screen;
-mod seed;
+mod scenario;
+mod serving;
 mod simulation;
-mod socket;
-mod track;
+mod temp_data_dir;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -20,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bellhop_client::{CallError, Client, ClientSettings, Rng};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -30,17 +29,14 @@ use crate::config::{ConfigError, Settings, Sources};
 use crate::domain::ids::OrderId;
 use crate::telemetry::{Metrics, logs};
 
-pub use client::CallError;
-pub use report::{Quantiles, Verdict};
+pub use report::{Quantiles, RunReport};
 
-use chance::Chance;
-use client::Client;
+use dashboard::Dashboard;
 use ledger::{Audit, Ledger};
-use scratch::Folder;
-use screen::Screen;
-use simulation::Plan;
+use play::Plan;
+use temp_data_dir::DataDir;
 
-/// What the demo is told.
+/// Options of the demo.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
     /// Stop taking orders after this long (20s, 2m, 1m30s), let what is open run to its end and print a table;
@@ -50,7 +46,7 @@ pub struct Options {
     /// Port to listen on; a free one is taken when it is in use, or 0
     #[arg(long, default_value_t = 8000)]
     pub port: u16,
-    /// Where the database is kept; a temporary folder that is removed at the end unless given.
+    /// Folder of the database; a temporary one that is removed at the end unless given.
     #[arg(skip)]
     pub data: Option<PathBuf>,
     /// Orders a second, on average
@@ -70,12 +66,12 @@ impl Default for Options {
     }
 }
 
-/// Why the demo could not be played to its end.
+/// The reason why the demo did not reach its end.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The folder for the data could not be made.
     #[error("no folder for the data: {0}")]
-    Folder(io::Error),
+    DataDir(io::Error),
     /// The hub's settings were refused.
     #[error(transparent)]
     Settings(#[from] ConfigError),
@@ -94,9 +90,9 @@ pub enum DemoError {
     /// The system gave no thread, signal handler or HTTP client.
     #[error("the simulation could not be started: {0}")]
     Simulation(String),
-    /// The town could not be built, or the lists at the end not be read.
+    /// The scenario could not be built, or the lists at the end not be read.
     #[error(transparent)]
-    Call(#[from] CallError),
+    Request(#[from] CallError),
 }
 
 /// Starts a hub with an embedded database of its own, plays customers and merchants against it, prints what happens and
@@ -104,15 +100,15 @@ pub enum DemoError {
 /// waits for nothing, and what is open then is not judged. Must be called inside an actix system.
 ///
 /// # Errors
-/// When the hub or the simulation could not run; lost orders are no error but in the [`Verdict`].
-pub async fn run(options: Options) -> Result<Verdict, DemoError> {
+/// When the hub or the simulation could not run; lost orders are no error but in the [`RunReport`].
+pub async fn run(options: Options) -> Result<RunReport, DemoError> {
     let folder = match &options.data {
-        Some(path) => Folder::kept(path.clone()),
-        None => Folder::temporary().map_err(DemoError::Folder)?,
+        Some(path) => DataDir::kept(path.clone()),
+        None => DataDir::temporary().map_err(DemoError::DataDir)?,
     };
     let began = Instant::now();
     let (closing, hurry) = (CancellationToken::new(), CancellationToken::new());
-    // Taken before anything is said: whoever reads it may press Ctrl-C at once.
+    // Claim before anything is said: whoever reads it may press Ctrl-C at once.
     let interrupts = interrupts().map_err(|error| DemoError::Simulation(error.to_string()))?;
     let signals = actix::spawn(heed_signals(interrupts, closing.clone(), hurry.clone()));
     let (businesses, devices) = (options.businesses, usize::from(options.businesses) * ledger::DEVICES);
@@ -137,10 +133,10 @@ pub async fn run(options: Options) -> Result<Verdict, DemoError> {
     stopper.stop();
     let stopped = hub.await;
     signals.abort();
-    let (books, audit) = played?;
+    let (ledger, audit) = played?;
     stopped.map_err(|_| DemoError::HubGone)??;
-    let books = books.lock().unwrap_or_else(PoisonError::into_inner);
-    let verdict = Verdict::new(&books, audit, &metrics, began.elapsed());
+    let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    let verdict = RunReport::new(&ledger, audit, &metrics, began.elapsed());
     say(&format!("\n{verdict}"));
     Ok(verdict)
 }
@@ -169,7 +165,7 @@ fn interrupts() -> io::Result<[Signal; 2]> {
     Ok([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?])
 }
 
-/// The first signal closes the town; one that comes when it is closed hurries.
+/// The first signal closes the scenario; one that comes when it is closed hurries.
 async fn heed_signals(
     [mut interrupt, mut terminate]: [Signal; 2],
     closing: CancellationToken,
@@ -184,10 +180,10 @@ async fn heed_signals(
     }
 }
 
-type Books = Arc<Mutex<Ledger>>;
-type Played = Result<(Books, Audit), DemoError>;
+type SharedLedger = Arc<Mutex<Ledger>>;
+type Played = Result<(SharedLedger, Audit), DemoError>;
 
-/// Plays the town on a thread of its own, so that clients and hub share nothing but the machine.
+/// Plays the scenario on a thread of its own, so that clients and hub share nothing but the machine.
 fn simulate(
     options: &Options,
     address: SocketAddr,
@@ -199,7 +195,7 @@ fn simulate(
         .enable_all()
         .build()
         .map_err(|error| refused(&error))?;
-    let client = Client::new(address.to_string()).map_err(|error| refused(&error))?;
+    let client = Client::new(address, ClientSettings::default()).map_err(|error| refused(&error))?;
     let businesses = usize::from(options.businesses);
     let run = Uuid::now_v7();
     // The last bits of a UUIDv7 are drawn at random.
@@ -207,20 +203,20 @@ fn simulate(
     let plan = Plan { pace: f64::from(options.orders_per_second), run_for: options.run_for, closing, hurry };
     let (done, played) = oneshot::channel();
     let work = async move {
-        let town = tokio::select! {
-            town = seed::build(&client, businesses) => town?,
+        let scenario = tokio::select! {
+            scenario = scenario::build(&client, businesses) => scenario?,
             () = plan.closing.cancelled() => return Err(DemoError::Interrupted),
         };
         say(&welcome(address, seed));
-        let books: Books = Arc::new(Mutex::new(Ledger::new(OrderId::from_uuid(run))));
-        let names = town.places.iter().map(|place| place.name.clone()).collect();
-        let screen = Screen::start(books.clone(), metrics, names, plan.closing.clone())
+        let ledger: SharedLedger = Arc::new(Mutex::new(Ledger::new(OrderId::from_uuid(run))));
+        let names = scenario.businesses.iter().map(|place| place.name.clone()).collect();
+        let screen = Dashboard::start(ledger.clone(), metrics, names, plan.closing.clone())
             .map_err(|e| DemoError::Simulation(e.to_string()))?;
-        let played = simulation::play(town, run, books.clone(), Chance::new(seed), plan).await;
+        let played = play::play(scenario, run, ledger.clone(), Rng::new(seed), plan).await;
         screen.finish();
-        let (stage, audit) = played?;
-        stage.go_home().await;
-        Ok((books, audit))
+        let (simulation, audit) = played?;
+        simulation.go_home().await;
+        Ok((ledger, audit))
     };
     // Who no longer waits for the outcome has heard that the hub is gone.
     let thread = move || drop(done.send(runtime.block_on(work)));
@@ -229,7 +225,7 @@ fn simulate(
 }
 
 fn welcome(address: SocketAddr, seed: u64) -> String {
-    let (customer, owner, password) = (seed::CUSTOMER_EMAIL, seed::OWNER_EMAIL, seed::PASSWORD);
+    let (customer, owner, password) = (scenario::CUSTOMER_EMAIL, scenario::OWNER_EMAIL, scenario::PASSWORD);
     format!(
         "Bellhop is taking orders at http://{address}\n\
          \x20 API documentation   http://{address}/docs/\n\

@@ -1,15 +1,15 @@
-//! What the run came to: the table at the end.
+//! The report of a run: the table at the end.
 
 use std::fmt::{self, Display};
 use std::time::Duration;
 
 use crate::telemetry::{Metrics, quantile};
 
-use super::ledger::{Audit, Ledger, Mended, Totals};
+use super::ledger::{Audit, Ledger, Recoveries, Totals};
 
-/// What the run came to.
+/// The report of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct RunReport {
     /// Orders answered with 201.
     pub placed: u64,
     /// Of them, those that rang on every device of their business.
@@ -38,7 +38,7 @@ pub struct Verdict {
     pub odd: (u64, Option<String>),
     /// From commit to a device's acknowledgement, as the hub measured it; absent when nothing was acknowledged.
     pub commit_to_ack: Option<Quantiles>,
-    /// How long the hub was up.
+    /// Time the hub was up.
     pub lasted: Duration,
 }
 
@@ -61,11 +61,11 @@ impl Quantiles {
     }
 }
 
-impl Verdict {
-    pub(super) fn new(books: &Ledger, audit: Audit, metrics: &Metrics, lasted: Duration) -> Self {
-        let Totals { placed, rung, acked, completed, settled: _ } = books.totals();
-        let (refused, odd, last) = books.odd();
-        let Mended { cut, resumed, repeated, same } = books.mended();
+impl RunReport {
+    pub(super) fn new(ledger: &Ledger, audit: Audit, metrics: &Metrics, lasted: Duration) -> Self {
+        let Totals { placed, rung, acked, completed, settled: _ } = ledger.totals();
+        let (refused, odd, last) = ledger.odd();
+        let Recoveries { cut, resumed, repeated, same } = ledger.recoveries();
         Self {
             placed,
             rung,
@@ -114,7 +114,7 @@ fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display) -> fmt::Resu
     writeln!(f, "  {name:<38} {value:>10}")
 }
 
-impl Display for Verdict {
+impl Display for RunReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "orders placed", &self.placed)?;
         row(f, "  rung on every device", &self.rung)?;
@@ -160,9 +160,9 @@ impl Display for Verdict {
 mod tests {
     use super::*;
 
-    fn good() -> Verdict {
+    fn good() -> RunReport {
         let ms = Duration::from_millis;
-        Verdict {
+        RunReport {
             placed: 400,
             rung: 400,
             acked: 400,
@@ -184,18 +184,18 @@ mod tests {
     #[test]
     fn it_is_good_only_when_something_was_done_and_nothing_lost_or_doubled() {
         assert!(good().is_good());
-        assert!(!Verdict { placed: 0, completed: 0, ..good() }.is_good());
-        assert!(!Verdict { completed: 0, ..good() }.is_good());
-        assert!(!Verdict { lost: 1, ..good() }.is_good());
-        assert!(!Verdict { doubled: 1, ..good() }.is_good());
-        assert!(!Verdict { missed: 1, ..good() }.is_good());
+        assert!(!RunReport { placed: 0, completed: 0, ..good() }.is_good());
+        assert!(!RunReport { completed: 0, ..good() }.is_good());
+        assert!(!RunReport { lost: 1, ..good() }.is_good());
+        assert!(!RunReport { doubled: 1, ..good() }.is_good());
+        assert!(!RunReport { missed: 1, ..good() }.is_good());
     }
 
     #[test]
     fn what_was_left_open_is_no_loss_and_a_loss_is_one_all_the_same() {
-        let left = Verdict { left: 22, completed: 378, ..good() };
+        let left = RunReport { left: 22, completed: 378, ..good() };
         assert!(left.was_left() && left.to_string().contains("left 22 open, not judged"), "{left}");
-        let lost = Verdict { lost: 1, ..left };
+        let lost = RunReport { lost: 1, ..left };
         assert!(!lost.was_left() && lost.to_string().contains("NOT GOOD"), "{lost}");
     }
 
@@ -215,7 +215,7 @@ mod tests {
             assert!(table.contains(line), "{table}");
         }
         assert!(!table.contains("refused") && !table.contains("unexpected"), "{table}");
-        let odd = Verdict { odd: (2, Some("POST /orders: 500".to_owned())), lost: 1, ..good() };
+        let odd = RunReport { odd: (2, Some("POST /orders: 500".to_owned())), lost: 1, ..good() };
         assert!(
             odd.to_string().contains("the last: POST /orders: 500") && odd.to_string().contains("NOT GOOD")
         );

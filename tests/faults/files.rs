@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::scenario::{text, until_placed};
 use crate::support::{Answer, Endpoint, Person, StoreKind, TestApp};
-use crate::town::{text, until_placed};
 
 /// Nothing here takes so long that is not broken.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -5,12 +5,12 @@
 mod support;
 
 mod files;
-mod longer;
 mod outage;
 mod peers;
 mod postgres;
 mod promotion;
+mod scenario;
 mod sign_in;
 mod silence;
+mod slow_faults;
 mod tls;
-mod town;

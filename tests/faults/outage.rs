@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Device, Person, Proxy, TestApp, Weather, order_body};
-use crate::town::{text, until_placed};
+use crate::scenario::{text, until_placed};
+use crate::support::{Answer, Device, NetworkFault, Person, Proxy, TestApp, order_body};
 
 /// What is answered from memory does not wait for anybody; the rest is room for a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -78,7 +78,7 @@ pub(crate) async fn an_outage_of(lasts: Duration, proxy: &Proxy, app: &TestApp) 
     let placed = format!("/orders?business_id={business}&status=placed");
     merchant.get(app, &placed).await.expect(200);
 
-    proxy.set(Weather::Stalled);
+    proxy.set(NetworkFault::Stalled);
     let began = Instant::now();
     let failed = &app.metrics().order_creation_errors_total;
     assert_eq!(failed.get(), 0);
@@ -129,7 +129,7 @@ pub(crate) async fn an_outage_of(lasts: Duration, proxy: &Proxy, app: &TestApp) 
     assert_eq!(app.sessions().open(), 1, "the socket stays open");
     let lasted = began.elapsed();
 
-    proxy.set(Weather::Fair);
+    proxy.set(NetworkFault::None);
     let fair = Instant::now();
     let resumes = until_placed(async || order_once(app, &customer, &business, "during").await.0);
     let order = tokio::time::timeout(PATIENCE, resumes).await.expect("writes resume");
@@ -170,12 +170,12 @@ async fn orders_that_are_refused_while_the_database_is_away_spend_nothing_of_the
     let (proxy, app) = TestApp::start_behind_proxy(&settings).await;
     let (merchant, customer) = (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
     let business = merchant.business(&app).await;
-    proxy.set(Weather::Refusing);
+    proxy.set(NetworkFault::Refusing);
     proxy.cut();
     for _ in 0..4 {
         refused(order_once(&app, &customer, &business, "first").await.0);
     }
-    proxy.set(Weather::Fair);
+    proxy.set(NetworkFault::None);
     until_reads(&app, "pass").await;
     let placed = until_placed(async || order_once(&app, &customer, &business, "first").await.0);
     tokio::time::timeout(RESUMES_WITHIN, placed).await.expect("writes resume");
@@ -189,7 +189,7 @@ async fn a_hub_that_was_told_so_is_not_ready_while_its_database_is_away_and_is_a
     let (proxy, app) = TestApp::start_behind_proxy(&[("health.database_gates_ready", "true")]).await;
     let get = async |path: &str| Answer::of(app.http.get(app.url(path))).await;
     get("/health/ready").await.expect(200);
-    proxy.set(Weather::Refusing);
+    proxy.set(NetworkFault::Refusing);
     // The answer may be a second old.
     let mut polls = tokio::time::interval(Duration::from_millis(50));
     let told = async {
@@ -205,7 +205,7 @@ async fn a_hub_that_was_told_so_is_not_ready_while_its_database_is_away_and_is_a
     assert_eq!((&ready["status"], &ready["database"]), (&"not_ready".into(), &"unhealthy".into()));
     get("/health").await.expect(200);
     get("/health/live").await.expect(200);
-    proxy.set(Weather::Fair);
+    proxy.set(NetworkFault::None);
     let back = async {
         let mut polls = tokio::time::interval(Duration::from_millis(20));
         while get("/health/ready").await.status != 200 {
@@ -219,7 +219,7 @@ async fn a_hub_that_was_told_so_is_not_ready_while_its_database_is_away_and_is_a
 async fn what_a_device_acknowledged_before_it_left_in_an_outage_is_stored_when_that_is_over() {
     let (proxy, app) = TestApp::start_behind_proxy(&[]).await;
     let (mut device, seen, customer, business) = Device::with_an_order(&app, "till-1").await;
-    proxy.set(Weather::Stalled);
+    proxy.set(NetworkFault::Stalled);
     device.send(json!({"type": "ack", "room": seen["room"], "cursor": seen["cursor"]})).await;
     device.close().await;
     let gone = async {
@@ -230,8 +230,8 @@ async fn what_a_device_acknowledged_before_it_left_in_an_outage_is_stored_when_t
     };
     tokio::time::timeout(PATIENCE, gone).await.expect("its session ends");
     // Nobody waits for the outcome any more when the writer is told that it has none.
-    proxy.set(Weather::Refusing);
+    proxy.set(NetworkFault::Refusing);
     refused(customer.post(&app, "/orders", &order_body(&business)).await);
-    proxy.set(Weather::Fair);
+    proxy.set(NetworkFault::None);
     assert_eq!(app.stored_acks(&text(&seen, "room")).await, [("till-1".to_owned(), 1)]);
 }

@@ -7,7 +7,6 @@ use futures_util::SinkExt as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{Device, Person, StoreKind, TestApp, seq};
@@ -165,8 +164,7 @@ async fn a_socket_that_leaves_a_room_before_it_has_joined_frees_its_descriptor_a
     let merchant = app.person("merchant", "Mia").await;
     let (one, two) = (merchant.business(&app).await, merchant.business(&app).await);
     let mut device = Device::of_business(&app, &merchant, &one, None).await;
-    let MaybeTlsStream::Plain(stream) = device.socket.get_ref() else { unreachable!("tests speak plainly") };
-    let hubs = HubsSide::of(app.address, stream.local_addr().unwrap());
+    let hubs = HubsSide::of(app.address, device.socket.get_ref().local_addr().unwrap());
     for _ in 0..20 {
         for verb in ["subscribe", "unsubscribe"] {
             let frame = json!({"type": verb, "room": format!("business:{two}")});

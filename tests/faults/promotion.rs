@@ -11,8 +11,8 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Device, Person, Proxy, StandbyDatabase, TestApp, Weather, order_body, seq};
-use crate::town::{Town, an_order_each, order_until_placed, text, until_placed};
+use crate::scenario::{Scenario, an_order_each, order_until_placed, text, until_placed};
+use crate::support::{Device, NetworkFault, Person, Proxy, StandbyDatabase, TestApp, order_body, seq};
 
 /// How long a client may take to find the truth.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -133,24 +133,24 @@ fn alarms(app: &TestApp) -> u64 {
 }
 
 async fn copy(proxy: &Proxy, app: &TestApp) -> StandbyDatabase {
-    proxy.set(Weather::Refusing);
+    proxy.set(NetworkFault::Refusing);
     let standby = app.standby().await;
-    proxy.set(Weather::Fair);
+    proxy.set(NetworkFault::None);
     standby
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_without_the_last_commits_under_load_leaves_no_client_with_a_hole() {
     let (proxy, app) = TestApp::start_behind_proxy(&[]).await;
-    let mut town = Town::new(&app, 3, 12).await;
-    town.devices.clear();
-    let merchant = town.merchant.clone();
+    let mut scenario = Scenario::new(&app, 3, 12).await;
+    scenario.devices.clear();
+    let merchant = scenario.merchant.clone();
     let quiet = merchant.business(&app).await;
-    let customer = town.customers[0].clone();
+    let customer = scenario.customers[0].clone();
     customer.order(&app, &quiet).await;
-    an_order_each(&app, &town, "before").await;
+    an_order_each(&app, &scenario, "before").await;
     let mut clients = Vec::new();
-    let businesses: Vec<String> = (0..3).map(|n| town.business_of(n).to_owned()).collect();
+    let businesses: Vec<String> = (0..3).map(|n| scenario.business_of(n).to_owned()).collect();
     for business in businesses.iter().chain([&quiet]) {
         clients.push(Client::start(&app, &merchant, business, None).await);
     }
@@ -159,7 +159,7 @@ async fn a_standby_without_the_last_commits_under_load_leaves_no_client_with_a_h
     let standby = copy(&proxy, &app).await;
     // What the standby lacks: 50 commits, the last of them in the quiet room.
     for n in 0..48 {
-        order_until_placed(&app, &town, n % 12, &format!("lost-{n}")).await;
+        order_until_placed(&app, &scenario, n % 12, &format!("lost-{n}")).await;
     }
     let lost = [order(&app, &customer, &quiet).await, order(&app, &customer, &quiet).await];
     let mut of_order = Device::open(&app, &customer, &format!("/ws/orders/{}", lost[1])).await;
@@ -170,12 +170,12 @@ async fn a_standby_without_the_last_commits_under_load_leaves_no_client_with_a_h
     assert_eq!(alarms(&app), 0);
 
     // Orders are under way while it happens, and go on.
-    let (_, ()) = tokio::join!(an_order_each(&app, &town, "under-way"), async {
+    let (_, ()) = tokio::join!(an_order_each(&app, &scenario, "under-way"), async {
         tokio::time::sleep(Duration::from_millis(5)).await;
         proxy.promote(&standby.name);
     });
     for round in 0..6 {
-        an_order_each(&app, &town, &format!("after-{round}")).await;
+        an_order_each(&app, &scenario, &format!("after-{round}")).await;
     }
     assert!(alarms(&app) > 0, "it is said aloud");
     clients[3].until("the quiet room is told though nobody orders", |known| known.resyncs > 0).await;

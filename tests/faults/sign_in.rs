@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Answer, Device, Proxy, Spoiled, TestApp, Weather};
+use crate::support::{Answer, CommitFault, Device, NetworkFault, Proxy, TestApp};
 
 /// Nothing here takes so long that is not broken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,17 +16,17 @@ async fn refresh(app: &TestApp, token: &str) -> Answer {
 
 /// The next COMMIT happens and nobody hears of it: its answer is lost and the database away from then on.
 async fn lose_the_answer_of_the_next_commit<T>(proxy: &Proxy, request: impl Future<Output = T>) -> T {
-    proxy.spoil_every_other_commit(Spoiled::AnswerEaten);
+    proxy.fail_every_other_commit(CommitFault::AnswerLost);
     let away = async {
         let mut polls = tokio::time::interval(Duration::from_millis(1));
-        while proxy.spoiled_commits() == 0 {
+        while proxy.failed_commits() == 0 {
             polls.tick().await;
         }
-        proxy.set(Weather::Refusing);
+        proxy.set(NetworkFault::Refusing);
         proxy.cut();
     };
     let (answer, ()) = tokio::join!(request, away);
-    proxy.spare_commits();
+    proxy.let_commits_pass();
     answer
 }
 
@@ -41,7 +41,7 @@ async fn a_refresh_whose_commit_was_not_answered_is_repeated_until_it_is_and_the
     assert_eq!(answer.status, 503, "{}", answer.text);
     // The device does as it is told, for longer than any grace.
     app.execute("UPDATE sessions SET rotated_at = rotated_at - 15000000".to_owned()).await;
-    proxy.set(Weather::Fair);
+    proxy.set(NetworkFault::None);
     let repeated = async {
         let mut polls = tokio::time::interval(Duration::from_millis(100));
         loop {
@@ -69,7 +69,7 @@ async fn a_ticket_that_was_taken_without_an_answer_still_opens_one_socket() {
     let dial = || Device::dial(&app, None, &path, &[]);
     let refused = lose_the_answer_of_the_next_commit(&proxy, dial()).await.err().expect("nobody knows");
     assert_eq!(refused.status(), 503);
-    proxy.set(Weather::Fair);
+    proxy.set(NetworkFault::None);
     let again = async {
         let mut polls = tokio::time::interval(Duration::from_millis(100));
         loop {

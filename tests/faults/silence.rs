@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
+use crate::scenario::{Scenario, text, until_placed};
 use crate::support::{Answer, PASSWORD, StoreKind, TestApp};
-use crate::town::{Town, text, until_placed};
 
 /// Everything works again within this.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
@@ -26,9 +26,9 @@ async fn gauge(app: &TestApp, name: &str) -> f64 {
 #[tokio::test]
 async fn after_connections_fell_silent_reads_sign_ins_and_writes_are_back_within_ten_seconds() {
     let (proxy, app) = TestApp::start_behind_proxy(&[("cache.max_bytes", "0")]).await;
-    let town = Town::new(&app, 1, 1).await;
-    let path = format!("/businesses/{}/menu", town.business_of(0));
-    let read = || async { town.customers[0].get(&app, &path).await };
+    let scenario = Scenario::new(&app, 1, 1).await;
+    let path = format!("/businesses/{}/menu", scenario.business_of(0));
+    let read = || async { scenario.customers[0].get(&app, &path).await };
     join_all((0..READERS).map(|_| read())).await.into_iter().for_each(|answer| drop(answer.expect(200)));
     let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let silent: OnceLock<Instant> = OnceLock::new();
@@ -54,9 +54,9 @@ async fn after_connections_fell_silent_reads_sign_ins_and_writes_are_back_within
         }
         proxy.swallow_open_connections();
         silent.set(Instant::now()).unwrap();
-        let order = until_placed(async || town.order(&app, 0, "during").await);
+        let order = until_placed(async || scenario.order(&app, 0, "during").await);
         let sign_in = async {
-            let body = serde_json::json!({"email": town.customers[0].email, "password": PASSWORD});
+            let body = serde_json::json!({"email": scenario.customers[0].email, "password": PASSWORD});
             let ask = || Answer::of(app.http.post(app.url("/api/v1/auth/login")).json(&body));
             while ask().await.status != 200 {}
         };
@@ -88,18 +88,18 @@ async fn after_connections_fell_silent_reads_sign_ins_and_writes_are_back_within
 async fn a_reader_that_goes_away_in_the_middle_of_a_read_leaves_the_pool_whole() {
     let settings = [("cache.max_bytes", "0"), ("database.max_connections", "2")];
     let app = TestApp::start_with(StoreKind::Postgres, &settings).await;
-    let town = Town::new(&app, 1, 1).await;
-    let path = format!("/businesses/{}/menu", town.business_of(0));
+    let scenario = Scenario::new(&app, 1, 1).await;
+    let path = format!("/businesses/{}/menu", scenario.business_of(0));
     let mut holder = PgConnection::connect(app.postgres_url().unwrap()).await.unwrap();
     for _ in 0..3 {
         holder.execute("BEGIN; LOCK TABLE menu_items IN ACCESS EXCLUSIVE MODE").await.unwrap();
         let hasty = || async {
-            let read = town.customers[0].get(&app, &path);
+            let read = scenario.customers[0].get(&app, &path);
             assert!(tokio::time::timeout(Duration::from_millis(100), read).await.is_err());
         };
         join_all((0..4).map(|_| hasty())).await;
         holder.execute("ROLLBACK").await.unwrap();
-        join_all((0..4).map(|_| async { town.customers[0].get(&app, &path).await.expect(200) })).await;
+        join_all((0..4).map(|_| async { scenario.customers[0].get(&app, &path).await.expect(200) })).await;
     }
 }
 

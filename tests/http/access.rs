@@ -153,7 +153,7 @@ fn table() -> Vec<Row> {
 }
 
 /// Two businesses with their people, and one person of every role.
-struct World {
+struct Fixture {
     app: TestApp,
     people: BTreeMap<&'static str, Person>,
     /// Another customer.
@@ -164,7 +164,7 @@ struct World {
     foreign: String,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         let app = TestApp::start(StoreKind::Sqlite).await;
         let (owner, otto) = (app.person("merchant", "Olga").await, app.person("merchant", "Otto").await);
@@ -401,7 +401,7 @@ fn every_registered_route_is_in_the_table_for_every_object_and_no_other() {
 
 #[tokio::test]
 async fn every_route_answers_every_role_as_the_table_says() {
-    let world = World::new().await;
+    let world = Fixture::new().await;
     let mut wrong = Vec::new();
     for row in table() {
         for whose in &row.whose {

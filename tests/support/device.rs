@@ -1,12 +1,10 @@
 use std::time::Duration;
 
+use bellhop_client::{ConnectionError, Cursor, WebSocket, dial};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::http::{HeaderValue, Response};
-use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::http::Response;
 
 use super::app::Endpoint;
 use super::person::Person;
@@ -16,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A socket of somebody, as a device would hold it.
 pub struct Device {
-    pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub socket: WebSocket,
     pub hello: Value,
 }
 
@@ -60,33 +58,21 @@ impl Device {
         path: &str,
         headers: &[(&'static str, &str)],
     ) -> Result<Self, Box<Response<Option<Vec<u8>>>>> {
-        let mut request =
-            format!("ws://{}{path}", app.address).into_client_request().expect("a valid address");
-        if let Some(token) = token {
-            let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header value");
-            request.headers_mut().insert("authorization", value);
-        }
-        for (name, value) in headers {
-            request.headers_mut().insert(*name, HeaderValue::from_str(value).expect("a header value"));
-        }
-        match connect_async(request).await {
-            Ok((socket, _)) => Ok(Self { socket, hello: Value::Null }),
-            Err(Error::Http(response)) => Err(response),
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let mut all: Vec<(&str, &str)> =
+            bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+        all.extend(headers);
+        match dial(app.address, path, &all, None).await {
+            Ok(socket) => Ok(Self { socket, hello: Value::Null }),
+            Err(ConnectionError::Refused(response)) => Err(response),
             Err(error) => panic!("the socket could not be opened: {error}"),
         }
     }
 
     /// Opens a socket of a hub that may be down.
-    pub async fn try_dial(
-        app: &Endpoint,
-        token: &str,
-        path: &str,
-    ) -> Option<WebSocketStream<MaybeTlsStream<TcpStream>>> {
-        let mut request =
-            format!("ws://{}{path}", app.address).into_client_request().expect("a valid address");
-        let value = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header value");
-        request.headers_mut().insert("authorization", value);
-        connect_async(request).await.ok().map(|(socket, _)| socket)
+    pub async fn try_dial(app: &Endpoint, token: &str, path: &str) -> Option<WebSocket> {
+        let bearer = format!("Bearer {token}");
+        dial(app.address, path, &[("authorization", &bearer)], None).await.ok()
     }
 
     async fn message(&mut self) -> Message {
@@ -173,5 +159,5 @@ impl Device {
 /// The sequence number of an event frame, or of any frame with a cursor.
 pub fn seq(frame: &Value) -> u64 {
     let cursor = frame["cursor"].as_str().unwrap_or_else(|| panic!("no cursor in {frame}"));
-    cursor.split_once('.').expect("an epoch and a number").1.parse().expect("a number")
+    cursor.parse::<Cursor>().expect("an epoch and a number").seq
 }

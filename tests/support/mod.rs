@@ -13,7 +13,7 @@ pub use app::{Endpoint, TestApp};
 pub use database::{Database as TestDatabase, DatabaseCopy, PostgresDatabase as StandbyDatabase, StoreKind};
 pub use device::{Closed, Device, seq};
 pub use person::{Answer, PASSWORD, Person, order_body};
-pub use proxy::{Proxy, Spoiled, Weather};
+pub use proxy::{CommitFault, NetworkFault, Proxy};
 pub use stream::{EventStream, StreamEvent};
 pub use wire::{Wire, WireAnswer};
 

@@ -1,5 +1,5 @@
 use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::app::Endpoint;
@@ -24,9 +24,13 @@ pub struct Answer {
 
 impl Answer {
     pub async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("the hub answers");
-        let (status, headers) = (response.status(), response.headers().clone());
-        Self { status, headers, text: response.text().await.expect("the body arrives") }
+        Self::read(request.send().await.expect("the hub answers")).await
+    }
+
+    pub async fn read(response: Response) -> Self {
+        let bellhop_client::Answer { status, headers, text } =
+            bellhop_client::Answer::read(response).await.expect("the body arrives");
+        Self { status, headers, text }
     }
 
     pub fn json(&self) -> Value {

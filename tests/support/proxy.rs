@@ -11,11 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-/// What becomes of bytes and connections.
+/// The fault of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weather {
+pub enum NetworkFault {
     /// Everything passes.
-    Fair,
+    None,
     /// Every message passes after this long.
     Slow(Duration),
     /// Connections are accepted, nothing passes, nothing is lost.
@@ -24,29 +24,23 @@ pub enum Weather {
     Refusing,
 }
 
-/// What becomes of a COMMIT.
+/// The fault of a COMMIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spoiled {
+pub enum CommitFault {
     /// It happens, and the connection is reset in place of the answer.
-    AnswerEaten,
+    AnswerLost,
     /// The connection is reset before the server has heard of it.
     NeverArrives,
 }
 
-/// Which COMMITs are spoiled.
-struct Plan {
-    spoiled: Spoiled,
-    next: Turn,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    Spoil,
-    Pass,
+/// The COMMITs that fail.
+struct CommitPlan {
+    fault: CommitFault,
+    next_fails: bool,
 }
 
 struct Shared {
-    weather: watch::Sender<Weather>,
+    network: watch::Sender<NetworkFault>,
     /// How often everything was cut.
     cuts: watch::Sender<usize>,
     /// Connections opened so far, and how many of those say nothing any more.
@@ -54,8 +48,8 @@ struct Shared {
     swallowed: AtomicUsize,
     /// Start-up options do not pass, as with a pooler that was told to ignore them.
     strips_options: AtomicBool,
-    plan: Mutex<Option<Plan>>,
-    spoiled: AtomicUsize,
+    plan: Mutex<Option<CommitPlan>>,
+    failed_commits: AtomicUsize,
     /// The database of the same server that new connections are for, instead of the one they ask for.
     promoted: Mutex<Option<String>>,
 }
@@ -81,13 +75,13 @@ impl Proxy {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let own = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
-            weather: watch::Sender::new(Weather::Fair),
+            network: watch::Sender::new(NetworkFault::None),
             cuts: watch::Sender::new(0),
             opened: AtomicUsize::new(0),
             swallowed: AtomicUsize::new(0),
             strips_options: AtomicBool::new(false),
             plan: Mutex::new(None),
-            spoiled: AtomicUsize::new(0),
+            failed_commits: AtomicUsize::new(0),
             promoted: Mutex::new(None),
         });
         listener.set_nonblocking(true).expect("a socket option");
@@ -112,9 +106,9 @@ impl Proxy {
         &self.url
     }
 
-    pub fn set(&self, weather: Weather) {
-        self.shared.weather.send_replace(weather);
-        if weather == Weather::Refusing {
+    pub fn set(&self, network: NetworkFault) {
+        self.shared.network.send_replace(network);
+        if network == NetworkFault::Refusing {
             self.cut();
         }
     }
@@ -142,34 +136,34 @@ impl Proxy {
         self.cut();
     }
 
-    /// From now on every other COMMIT is spoiled, the next one first: with one lane that is each that carries work,
+    /// From now on every other COMMIT fails, the next one first: with one lane that is each that carries work,
     /// while the one that asks again passes.
-    pub fn spoil_every_other_commit(&self, spoiled: Spoiled) {
-        *self.shared.plan.lock().unwrap() = Some(Plan { spoiled, next: Turn::Spoil });
+    pub fn fail_every_other_commit(&self, fault: CommitFault) {
+        *self.shared.plan.lock().unwrap() = Some(CommitPlan { fault, next_fails: true });
     }
 
-    /// How many COMMITs were spoiled so far.
-    pub fn spoiled_commits(&self) -> usize {
-        self.shared.spoiled.load(Ordering::Relaxed)
+    /// How many COMMITs failed so far.
+    pub fn failed_commits(&self) -> usize {
+        self.shared.failed_commits.load(Ordering::Relaxed)
     }
 
-    /// Lets every COMMIT pass again; how many were spoiled so far.
-    pub fn spare_commits(&self) -> usize {
+    /// Lets every COMMIT pass again; how many failed so far.
+    pub fn let_commits_pass(&self) -> usize {
         *self.shared.plan.lock().unwrap() = None;
-        self.shared.spoiled.load(Ordering::Relaxed)
+        self.shared.failed_commits.load(Ordering::Relaxed)
     }
 }
 
 impl Shared {
-    /// What is to become of a COMMIT that has come.
-    fn verdict(&self) -> Option<Spoiled> {
+    /// The fault of a COMMIT that has come.
+    fn next_commit_fault(&self) -> Option<CommitFault> {
         let mut plan = self.plan.lock().unwrap();
         let plan = plan.as_mut()?;
-        let turn = plan.next;
-        plan.next = if turn == Turn::Spoil { Turn::Pass } else { Turn::Spoil };
-        (turn == Turn::Spoil).then(|| {
-            self.spoiled.fetch_add(1, Ordering::Relaxed);
-            plan.spoiled
+        let fails = plan.next_fails;
+        plan.next_fails = !fails;
+        fails.then(|| {
+            self.failed_commits.fetch_add(1, Ordering::Relaxed);
+            plan.fault
         })
     }
 
@@ -178,14 +172,14 @@ impl Shared {
         number < self.swallowed.load(Ordering::SeqCst)
     }
 
-    /// Holds a message for as long as the weather says.
+    /// Holds a message for as long as the network fault says.
     async fn hold(&self) {
-        let now = *self.weather.borrow();
-        if let Weather::Slow(delay) = now {
+        let now = *self.network.borrow();
+        if let NetworkFault::Slow(delay) = now {
             tokio::time::sleep(delay).await;
         }
-        let mut weather = self.weather.subscribe();
-        let _ = weather.wait_for(|weather| *weather != Weather::Stalled).await;
+        let mut network = self.network.subscribe();
+        let _ = network.wait_for(|network| *network != NetworkFault::Stalled).await;
     }
 }
 
@@ -213,7 +207,7 @@ async fn connection(
     shared: Arc<Shared>,
     mut cuts: watch::Receiver<usize>,
 ) {
-    let refused = *shared.weather.borrow() == Weather::Refusing;
+    let refused = *shared.network.borrow() == NetworkFault::Refusing;
     let server = if refused { None } else { TcpStream::connect(server).await.ok() };
     let Some(mut server) = server else {
         let _ = client.set_zero_linger();
@@ -223,10 +217,10 @@ async fn connection(
     let number = shared.opened.fetch_add(1, Ordering::SeqCst);
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
-    let eating = AtomicBool::new(false);
+    let answer_lost = AtomicBool::new(false);
     let end = tokio::select! {
-        end = upwards(from_client, to_server, number, &shared, &eating) => end,
-        end = downwards(from_server, to_client, number, &shared, &eating) => end,
+        end = upwards(from_client, to_server, number, &shared, &answer_lost) => end,
+        end = downwards(from_server, to_client, number, &shared, &answer_lost) => end,
         _ = cuts.changed() => End::Reset,
     };
     if end == End::Reset {
@@ -240,7 +234,7 @@ async fn upwards(
     mut to: WriteHalf<'_>,
     number: usize,
     shared: &Shared,
-    eating: &AtomicBool,
+    answer_lost: &AtomicBool,
 ) -> End {
     // The first message of a connection has no type.
     let mut typed = false;
@@ -255,10 +249,10 @@ async fn upwards(
             message = with_database(&message, database);
         }
         if typed && is_commit(&message) {
-            match shared.verdict() {
+            match shared.next_commit_fault() {
                 None => {}
-                Some(Spoiled::NeverArrives) => return End::Reset,
-                Some(Spoiled::AnswerEaten) => eating.store(true, Ordering::Relaxed),
+                Some(CommitFault::NeverArrives) => return End::Reset,
+                Some(CommitFault::AnswerLost) => answer_lost.store(true, Ordering::Relaxed),
             }
         }
         typed = true;
@@ -276,13 +270,13 @@ async fn downwards(
     mut to: WriteHalf<'_>,
     number: usize,
     shared: &Shared,
-    eating: &AtomicBool,
+    answer_lost: &AtomicBool,
 ) -> End {
     while let Ok(message) = read(&mut from, true).await {
         if shared.swallows(number) {
             continue;
         }
-        if eating.load(Ordering::Relaxed) && message == COMMITTED {
+        if answer_lost.load(Ordering::Relaxed) && message == COMMITTED {
             return End::Reset;
         }
         shared.hold().await;

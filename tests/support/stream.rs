@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use bellhop_client::{EventParser, StreamEvent as Event};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// An event stream as a browser would read it.
 pub struct EventStream {
     response: Response,
-    text: String,
+    parser: EventParser,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,37 +43,22 @@ impl EventStream {
     pub async fn start(request: RequestBuilder) -> Result<Self, Answer> {
         let response = request.send().await.expect("the hub answers");
         if !response.status().is_success() {
-            let (status, headers) = (response.status(), response.headers().clone());
-            return Err(Answer { status, headers, text: response.text().await.expect("the body arrives") });
+            return Err(Answer::read(response).await);
         }
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Ok(Self { response, text: String::new() })
+        Ok(Self { response, parser: EventParser::default() })
     }
 
     /// The next event; none when the stream has ended. Comments are passed over.
     pub async fn try_next(&mut self) -> Option<StreamEvent> {
         loop {
-            if let Some((block, rest)) = self.text.split_once("\n\n") {
-                let fields: Vec<(&str, &str)> =
-                    block.lines().filter_map(|l| l.split_once(':')).map(|(n, v)| (n, v.trim())).collect();
-                let field = |name: &str| {
-                    fields.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
-                };
-                let event = field("event").map(|event| StreamEvent {
-                    id: field("id").unwrap_or_default(),
-                    event,
-                    data: field("data").unwrap_or_default(),
-                    retry: field("retry").map(|retry| retry.parse().expect("a number")),
-                });
-                self.text = rest.to_owned();
-                if event.is_some() {
-                    return event;
-                }
-                continue;
+            if let Some(Event { id, event, data, retry }) = self.parser.next_event() {
+                return Some(StreamEvent { id, event, data, retry });
             }
             let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await;
             let chunk = chunk.expect("something arrives in time").expect("the stream does not break")?;
-            self.text.push_str(std::str::from_utf8(&chunk).expect("the hub writes whole events"));
+            std::str::from_utf8(&chunk).expect("the hub writes whole events");
+            self.parser.push(&chunk);
         }
     }
 

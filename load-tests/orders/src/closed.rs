@@ -4,9 +4,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use bellhop_client::Rng;
+use bellhop_client::lean::Connection;
 
-use crate::connection::Connection;
-use crate::hub::{Draw, Hub};
+use crate::hub::Hub;
 use crate::tally::{Figures, Tally};
 
 /// So many clients place orders for so long.
@@ -14,11 +15,11 @@ pub(crate) async fn place(hub: &Rc<Hub>, clients: usize, time: Duration, run: &s
     let hub = hub.clone();
     let run = run.to_owned();
     repeat(clients, time, 201, move |client| {
-        let (hub, run, mut draw, mut number) = (hub.clone(), run.clone(), Draw::new(client as u64), 0_u64);
+        let (hub, run, mut rng, mut number) = (hub.clone(), run.clone(), Rng::new(client as u64), 0_u64);
         let connection = Connection::new(hub.address);
         let write = move |request: &mut Vec<u8>| {
             number += 1;
-            hub.write_order(request, &mut draw, &format!("{run}-{client}-{number}"));
+            hub.write_order(request, &mut rng, &format!("{run}-{client}-{number}"));
         };
         (connection, write)
     })
@@ -43,10 +44,10 @@ pub(crate) async fn orders(hub: &Hub, different: usize) -> Result<Orders> {
 pub(crate) async fn read(hub: &Rc<Hub>, orders: &Orders, clients: usize, time: Duration) -> Result<Figures> {
     let (hub, orders) = (hub.clone(), orders.clone());
     repeat(clients, time, 200, move |client| {
-        let (hub, orders, mut draw) = (hub.clone(), orders.clone(), Draw::new(client as u64));
+        let (hub, orders, mut rng) = (hub.clone(), orders.clone(), Rng::new(client as u64));
         let connection = Connection::new(hub.address);
         let write = move |request: &mut Vec<u8>| {
-            let (customer, order) = &orders[draw.below(orders.len())];
+            let (customer, order) = &orders[rng.below(orders.len())];
             hub.write_read(request, *customer, order);
         };
         (connection, write)
@@ -54,7 +55,7 @@ pub(crate) async fn read(hub: &Rc<Hub>, orders: &Orders, clients: usize, time: D
     .await
 }
 
-/// What one client does: its connection, and how it writes its next request.
+/// One client: its connection, and how it writes its next request.
 async fn repeat<W>(
     clients: usize,
     time: Duration,

@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use bellhop_client::lean::Connection;
 use serde::Serialize;
 
-use crate::connection::Connection;
 use crate::hub::Hub;
 use crate::open::Crowd;
 use crate::process::Server;
@@ -16,10 +16,10 @@ use crate::tally::{Figures, Tally};
 /// A client that was refused comes again after this: the flood does not do as it is told.
 const IMPATIENCE: Duration = Duration::from_millis(10);
 
-/// How often the hub is asked how many hashes run.
+/// Interval of the question how many hashes run.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// How much comes.
+/// Rates and times of the load.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Plan {
     /// Orders a second.
@@ -34,7 +34,7 @@ pub(crate) struct Plan {
     pub(crate) bound: usize,
 }
 
-/// What came of it.
+/// Results of the run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     plan: Plan,

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail};
+use bellhop_client::lean::{Connection, write_request};
+use bellhop_client::{Account, CallError, Client, ClientSettings, NewAccount, Request, Rng, Tokens, metrics};
 use serde_json::{Value, json};
-
-use crate::connection::Connection;
 
 /// Of every account made here.
 const PASSWORD: &str = "a password for load";
@@ -20,29 +20,11 @@ const PAGE: usize = 50;
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) address: SocketAddr,
+    client: Client,
     /// Access tokens of customers, who place the orders in turn.
     pub(crate) customers: Vec<String>,
     businesses: Vec<String>,
     lines: usize,
-}
-
-/// Numbers that look random and repeat from run to run.
-#[derive(Debug)]
-pub(crate) struct Draw(u64);
-
-impl Draw {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// The next number below `bound` (splitmix64).
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % bound.max(1) as u64) as usize
-    }
 }
 
 impl Hub {
@@ -53,26 +35,26 @@ impl Hub {
         businesses: usize,
         lines: usize,
     ) -> Result<Self> {
-        let mut setup = Setup { connection: Connection::new(address) };
-        let merchant = setup.sign_in("load-merchant@example.org", "merchant").await?;
+        let client = Client::new(address, ClientSettings::default())?;
+        let merchant = sign_in(&client, "load-merchant@example.org", "merchant").await?;
         let mut tokens = Vec::with_capacity(customers);
         for n in 0..customers {
-            tokens.push(setup.sign_in(&format!("load-customer-{n}@example.org"), "customer").await?);
+            tokens.push(sign_in(&client, &format!("load-customer-{n}@example.org"), "customer").await?);
         }
-        let mut ids = setup.businesses(&merchant).await?;
+        let mut ids = all_ids(&client, "/businesses", &merchant, usize::MAX).await?;
         while ids.len() < businesses {
-            ids.push(setup.make_business(&merchant, ids.len()).await?);
+            ids.push(make_business(&client, &merchant, ids.len()).await?);
         }
         ids.truncate(businesses);
-        Ok(Self { address, customers: tokens, businesses: ids, lines })
+        Ok(Self { address, client, customers: tokens, businesses: ids, lines })
     }
 
     /// Writes the request that places an order: a delivery to a customer with a phone, `lines` different items of a
     /// business drawn, under a key of its own.
-    pub(crate) fn write_order(&self, request: &mut Vec<u8>, draw: &mut Draw, key: &str) {
-        let business = &self.businesses[draw.below(self.businesses.len())];
-        let customer = &self.customers[draw.below(self.customers.len())];
-        let first = draw.below(MENU_ITEMS);
+    pub(crate) fn write_order(&self, request: &mut Vec<u8>, rng: &mut Rng, key: &str) {
+        let business = &self.businesses[rng.below(self.businesses.len())];
+        let customer = &self.customers[rng.below(self.customers.len())];
+        let first = rng.below(MENU_ITEMS);
         let items: Vec<String> = (0..self.lines)
             .map(|line| {
                 format!(r#"{{"sku":"item-{:02}","qty":{}}}"#, (first + line) % MENU_ITEMS, 1 + line % 2)
@@ -83,135 +65,78 @@ impl Hub {
             items.join(",")
         );
         let fields = format!("Idempotency-Key: {key}\r\n");
-        write_request(request, self.address, "POST", "/api/v1/orders", customer, &fields, &body);
+        write_request(request, self.address, ("POST", "/api/v1/orders"), customer, &fields, &body);
     }
 
     /// Writes the request that reads the order of this customer.
     pub(crate) fn write_read(&self, request: &mut Vec<u8>, customer: usize, order: &str) {
         let path = format!("/api/v1/orders/{order}");
-        write_request(request, self.address, "GET", &path, &self.customers[customer], "", "");
+        write_request(request, self.address, ("GET", &path), &self.customers[customer], "", "");
     }
 
     /// The orders of one customer, newest first, `wanted` at most.
     pub(crate) async fn orders_of(&self, customer: usize, wanted: usize) -> Result<Vec<String>> {
-        let mut setup = Setup { connection: Connection::new(self.address) };
-        let (mut orders, mut cursor) = (Vec::new(), String::new());
-        while orders.len() < wanted {
-            let path = format!("/orders?limit={PAGE}{cursor}");
-            let page = setup.ask("GET", &path, &self.customers[customer], None).await?;
-            orders.extend(ids(&page)?);
-            let Some(next) = page["next_cursor"].as_str() else { break };
-            cursor = format!("&cursor={next}");
-        }
-        orders.truncate(wanted);
-        Ok(orders)
+        all_ids(&self.client, "/orders", &self.customers[customer], wanted).await
     }
 
     /// A sign-in with a wrong password for an account nobody has: it costs the hub a whole hash.
     pub(crate) fn write_login(&self, request: &mut Vec<u8>, number: u64) {
         let body = json!({"email": format!("nobody-{number}@example.org"), "password": "not the password"});
-        write_request(request, self.address, "POST", "/api/v1/auth/login", "", "", &body.to_string());
+        write_request(request, self.address, ("POST", "/api/v1/auth/login"), "", "", &body.to_string());
     }
 
-    /// The values of all lines of `/metrics` that begin with `name` and a space.
+    /// The value of the series `name` of `/metrics`.
     pub(crate) async fn metric(&self, connection: &mut Connection, name: &str) -> Result<f64> {
         let mut request = Vec::new();
-        write_request(&mut request, self.address, "GET", "/metrics", "", "", "");
+        write_request(&mut request, self.address, ("GET", "/metrics"), "", "", "");
         let answer = connection.ask(&request).await?;
         let text = std::str::from_utf8(answer.body)?;
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        Ok(value.with_context(|| format!("/metrics has no {name}"))?.parse()?)
+        metrics::value(text, name).with_context(|| format!("/metrics has no {name}"))
     }
 }
 
-/// Writes one request over whatever was in `request`.
-fn write_request(
-    request: &mut Vec<u8>,
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    token: &str,
-    fields: &str,
-    body: &str,
-) {
-    request.clear();
-    let authorization =
-        if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
-    let content = if body.is_empty() {
-        String::new()
-    } else {
-        format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
-    };
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}{fields}{content}\r\n");
-    request.extend_from_slice(head.as_bytes());
-    request.extend_from_slice(body.as_bytes());
+/// An access token of an account, which is made unless it exists.
+async fn sign_in(client: &Client, email: &str, role: &'static str) -> Result<String> {
+    match Tokens::sign_in(client, email, PASSWORD, None).await {
+        Ok(tokens) => return Ok(tokens.access_token),
+        Err(CallError::Refused { status: 401, .. }) => {}
+        Err(error) => bail!(error),
+    }
+    let (email, name) = (email.to_owned(), "Load".to_owned());
+    let account = NewAccount { email, password: PASSWORD, role, name, device: None };
+    Ok(Account::open(client, account).await?.token().await?)
 }
 
-/// What is asked before the load begins.
-struct Setup {
-    connection: Connection,
+/// The ids of a list, page by page, `wanted` at most.
+async fn all_ids(client: &Client, list: &str, token: &str, wanted: usize) -> Result<Vec<String>> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    while found.len() < wanted {
+        let request = Request::get(format!("{list}?limit={PAGE}{cursor}"));
+        let page = client.call(&request, Some(token)).await?;
+        found.extend(ids(&page)?);
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    found.truncate(wanted);
+    Ok(found)
 }
 
-impl Setup {
-    async fn status(
-        &mut self,
-        method: &str,
-        path: &str,
-        token: &str,
-        body: Option<&Value>,
-    ) -> Result<(u16, Value)> {
-        let mut request = Vec::new();
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let path = format!("/api/v1{path}");
-        write_request(&mut request, self.connection.address(), method, &path, token, "", &body);
-        let answer = self.connection.ask(&request).await.with_context(|| format!("{method} {path}"))?;
-        let value = serde_json::from_slice(answer.body).unwrap_or(Value::Null);
-        Ok((answer.status, value))
-    }
-
-    async fn ask(&mut self, method: &str, path: &str, token: &str, body: Option<&Value>) -> Result<Value> {
-        let (status, value) = self.status(method, path, token, body).await?;
-        ensure!((200..300).contains(&status), "{method} {path}: {status} {value}");
-        Ok(value)
-    }
-
-    async fn sign_in(&mut self, email: &str, role: &str) -> Result<String> {
-        let credentials = json!({"email": email, "password": PASSWORD});
-        let (status, session) = self.status("POST", "/auth/login", "", Some(&credentials)).await?;
-        if status == 200 {
-            return text(&session, "access_token");
-        }
-        ensure!(status == 401, "signing in: {status} {session}");
-        let account = json!({"email": email, "password": PASSWORD, "role": role, "name": "Load"});
-        self.ask("POST", "/auth/signup", "", Some(&account)).await?;
-        text(&self.ask("POST", "/auth/login", "", Some(&credentials)).await?, "access_token")
-    }
-
-    async fn businesses(&mut self, merchant: &str) -> Result<Vec<String>> {
-        let (mut found, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let page = self.ask("GET", &format!("/businesses?limit={PAGE}{cursor}"), merchant, None).await?;
-            found.extend(ids(&page)?);
-            let Some(next) = page["next_cursor"].as_str() else { return Ok(found) };
-            cursor = format!("&cursor={next}");
-        }
-    }
-
-    async fn make_business(&mut self, merchant: &str, number: usize) -> Result<String> {
-        let business = json!({
-            "name": format!("Load {number}"), "location": {"lat": 38.7, "lng": -9.1}, "zone": "load",
-            "currency": "EUR", "timezone": "Europe/Lisbon",
+async fn make_business(client: &Client, merchant: &str, number: usize) -> Result<String> {
+    let business = json!({
+        "name": format!("Load {number}"), "location": {"lat": 38.7, "lng": -9.1}, "zone": "load",
+        "currency": "EUR", "timezone": "Europe/Lisbon",
+    });
+    let made = client.call(&Request::post("/businesses", business), Some(merchant)).await?;
+    let id = text(&made, "id")?;
+    for n in 0..MENU_ITEMS {
+        let item = json!({
+            "sku": format!("item-{n:02}"), "name": format!("Something good, number {n}"),
+            "category": "Everything", "price_minor": 130 + 10 * n,
         });
-        let id = text(&self.ask("POST", "/businesses", merchant, Some(&business)).await?, "id")?;
-        for n in 0..MENU_ITEMS {
-            let item = json!({
-                "sku": format!("item-{n:02}"), "name": format!("Something good, number {n}"),
-                "category": "Everything", "price_minor": 130 + 10 * n,
-            });
-            self.ask("POST", &format!("/businesses/{id}/menu/items"), merchant, Some(&item)).await?;
-        }
-        Ok(id)
+        let request = Request::post(format!("/businesses/{id}/menu/items"), item);
+        client.call(&request, Some(merchant)).await?;
     }
+    Ok(id)
 }
 
 fn ids(page: &Value) -> Result<Vec<String>> {

@@ -1,7 +1,6 @@
 //! Places and reads orders as fast as a hub takes them, or faster, and says what became of each request.
 
 mod closed;
-mod connection;
 mod flood;
 mod hub;
 mod open;

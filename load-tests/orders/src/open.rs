@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use bellhop_client::Rng;
+use bellhop_client::lean::Connection;
 use serde::Serialize;
 
-use crate::connection::Connection;
-use crate::hub::{Draw, Hub};
+use crate::hub::Hub;
 use crate::process::Server;
 use crate::tally::Tally;
 
@@ -28,7 +29,7 @@ pub(crate) struct Crowd {
     shared: Rc<RefCell<Shared>>,
     /// Of the phase that goes on now.
     phase: Rc<RefCell<Tally>>,
-    draw: Draw,
+    rng: Rng,
     run: String,
     number: u64,
 }
@@ -37,7 +38,7 @@ pub(crate) struct Crowd {
 struct Shared {
     idle: Vec<(Connection, Vec<u8>)>,
     under_way: usize,
-    /// What was answered since it was last taken, whichever phase it was sent in.
+    /// Answers since the last second, of orders of any phase.
     tally: Tally,
 }
 
@@ -73,7 +74,7 @@ impl Crowd {
             bound,
             shared: Rc::default(),
             phase: Rc::default(),
-            draw: Draw::new(7),
+            rng: Rng::new(7),
             run: run.to_owned(),
             number: 0,
         }
@@ -156,7 +157,7 @@ impl Crowd {
             idle.unwrap_or_else(|| (Connection::new(self.hub.address), Vec::new()));
         self.number += 1;
         let key = format!("{}-open-{}", self.run, self.number);
-        self.hub.write_order(&mut request, &mut self.draw, &key);
+        self.hub.write_order(&mut request, &mut self.rng, &key);
         let (shared, phase) = (self.shared.clone(), self.phase.clone());
         tokio::task::spawn_local(async move {
             let answer = connection.ask(&request).await.map(|answer| (answer.status, answer.retry_after));

@@ -17,7 +17,7 @@ const CALM: usize = 3;
 /// A p99 is normal up to so many times the worst second before the overload.
 const TOLERANCE: f64 = 1.5;
 
-/// How much comes, and when.
+/// Rates and times of the load.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Plan {
     /// Orders a second that the hub can take.
@@ -34,7 +34,7 @@ pub(crate) struct Plan {
     pub(crate) bound: usize,
 }
 
-/// What came of it.
+/// Results of the run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     plan: Plan,

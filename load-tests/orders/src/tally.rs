@@ -1,4 +1,4 @@
-//! What became of requests: how many, how soon, and how they were refused.
+//! Counts of answers and refusals, and latencies.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,20 +1,17 @@
-//! Those who stay: sockets of businesses that acknowledge and come and go, and standing readers by the other
-//! transports.
+//! Sockets of businesses that acknowledge, go away and come back, and standing readers by the other transports.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use bellhop_client::{Arrival, ConnectionError, Credential, Cursor, Frame, GapDetector, Rng, Room, Socket};
 use serde_json::json;
 
-use crate::books::{Cursor, Step, Track};
-use crate::chance::Chance;
-use crate::ear::{Ear, Transport};
-use crate::town::Town;
-use crate::wire::{Address, Credential, Frame, Socket};
+use crate::event_reader::{EventData, EventReader, Transport};
+use crate::scenario::Scenario;
 
 /// A pause before a connection is opened again that broke or was refused.
-const AGAIN_AFTER: Duration = Duration::from_millis(500);
+const RECONNECT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Longer than the hub waits for a word of a silent client (25 s until a ping, 10 s for its answer).
 const SILENT_FOR: Duration = Duration::from_secs(42);
@@ -24,16 +21,16 @@ const HEARTBEAT_MISSED: u16 = 4009;
 
 /// A device of a business.
 pub(crate) struct Device {
-    pub(crate) town: Arc<Town>,
+    pub(crate) scenario: Arc<Scenario>,
     /// Number of the device; its business follows from it.
     pub(crate) number: usize,
-    /// How long a connection is held on average.
+    /// Average life of a connection.
     pub(crate) stay: Duration,
-    pub(crate) chance: Chance,
-    pub(crate) track: Track,
+    pub(crate) rng: Rng,
+    pub(crate) gaps: GapDetector,
 }
 
-/// How a device goes away for a while.
+/// A way to go offline for a while.
 enum Leave {
     /// With a close frame.
     Farewell,
@@ -47,59 +44,58 @@ impl Device {
     /// Listens until everybody goes home, with breaks; comes back by its cursor. Gives its business and how far it
     /// came.
     pub(crate) async fn run(mut self) -> (usize, Option<Cursor>) {
-        let town = self.town.clone();
-        let place = &town.places[self.number % town.businesses()];
-        let address = Address::business(&place.id);
-        tokio::time::sleep(self.chance.millis(0, 5_000)).await;
-        while !town.over.is_cancelled() {
-            if let Err(error) = self.listen(&address).await {
-                town.fault(format!("device {}: {error:#}", self.number));
-                tokio::time::sleep(AGAIN_AFTER).await;
+        let scenario = self.scenario.clone();
+        let business = &scenario.businesses[self.number % scenario.business_count()];
+        let room = Room::business(&business.id);
+        tokio::time::sleep(self.rng.millis(0, 5_000)).await;
+        while !scenario.over.is_cancelled() {
+            if let Err(error) = self.listen(&room).await {
+                scenario.fault(format!("device {}: {error:#}", self.number));
+                tokio::time::sleep(RECONNECT_PAUSE).await;
                 continue;
             }
-            let away = self.chance.millis(50, 5_000);
+            let away = self.rng.millis(50, 5_000);
             tokio::select! {
                 () = tokio::time::sleep(away) => {}
-                () = town.closing.cancelled() => {}
+                () = scenario.closing.cancelled() => {}
             }
         }
-        (self.number % town.businesses(), self.track.cursor().cloned())
+        (self.number % scenario.business_count(), self.gaps.cursor())
     }
 
-    async fn listen(&mut self, address: &Address) -> Result<()> {
-        let town = self.town.clone();
-        let account = town.places[self.number % town.businesses()].owner.clone();
-        let credential = if self.chance.below(4) == 0 { Credential::Ticket } else { Credential::Header };
-        let mut socket = Socket::open(&account, address, self.track.cursor(), credential, None).await?;
+    async fn listen(&mut self, room: &Room) -> Result<()> {
+        let scenario = self.scenario.clone();
+        let account = scenario.businesses[self.number % scenario.business_count()].owner.clone();
+        let credential = if self.rng.below(4) == 0 { Credential::Ticket } else { Credential::Header };
+        let mut socket = Socket::open(&account, room, self.gaps.cursor(), credential, None).await?;
         socket
             .send(&json!({"type": "device", "id": format!("soak-{}", self.number), "can_ring": true}))
             .await?;
         let average = u64::try_from(self.stay.as_millis()).unwrap_or(u64::MAX / 4);
-        let leaving = tokio::time::sleep(self.chance.millis(average / 5, average / 5 * 9));
+        let leaving = tokio::time::sleep(self.rng.millis(average / 5, average / 5 * 9));
         tokio::pin!(leaving);
         loop {
             tokio::select! {
-                frame = socket.next() => match frame? {
-                    Frame::Event(cursor, _) => {
-                        let step = self.track.take(cursor.clone());
-                        town.books(|books| books.step(step));
-                        socket.ack(&cursor).await?;
+                frame = socket.next::<EventData>() => match frame? {
+                    Frame::Event { cursor, .. } => {
+                        let arrival = self.gaps.on_event(cursor);
+                        scenario.ledger(|ledger| ledger.count(arrival));
+                        socket.ack(cursor).await?;
                     }
                     Frame::TokenExpiring => {
-                        let token = account.token().await?;
-                        socket.send(&json!({"type": "refresh", "token": token})).await?;
-                        town.books(|books| books.did("tokens exchanged on an open socket"));
+                        socket.refresh(&account.token().await?).await?;
+                        scenario.ledger(|ledger| ledger.did("tokens exchanged on an open socket"));
                     }
-                    frame => place_of(&town, &mut self.track, frame)?,
+                    frame => on_frame(&scenario, &mut self.gaps, frame)?,
                 },
-                () = &mut leaving, if !town.closing.is_cancelled() => break,
-                () = town.over.cancelled() => {
+                () = &mut leaving, if !scenario.closing.is_cancelled() => break,
+                () = scenario.over.cancelled() => {
                     socket.close().await;
                     return Ok(());
                 }
             }
         }
-        match self.chance.below(20) {
+        match self.rng.below(20) {
             0 => self.leave(socket, Leave::FallSilent).await,
             1..8 => self.leave(socket, Leave::Vanish).await,
             _ => self.leave(socket, Leave::Farewell).await,
@@ -109,18 +105,18 @@ impl Device {
     async fn leave(&self, mut socket: Socket, how: Leave) -> Result<()> {
         match how {
             Leave::Farewell => {
-                self.town.books(|books| books.did("devices that said good-bye and came back"));
+                self.scenario.ledger(|ledger| ledger.did("devices that said good-bye and came back"));
                 socket.close().await;
             }
-            Leave::Vanish => self.town.books(|books| books.did("devices that vanished and came back")),
+            Leave::Vanish => self.scenario.ledger(|ledger| ledger.did("devices that vanished and came back")),
             Leave::FallSilent => {
                 tokio::select! {
                     () = tokio::time::sleep(SILENT_FOR) => {}
-                    () = self.town.closing.cancelled() => return Ok(()),
+                    () = self.scenario.closing.cancelled() => return Ok(()),
                 }
                 match socket.drain().await? {
                     Some(HEARTBEAT_MISSED) => {
-                        self.town.books(|books| books.did("devices closed for a missed heartbeat"));
+                        self.scenario.ledger(|ledger| ledger.did("devices closed for a missed heartbeat"));
                     }
                     other => bail!("a silent device was closed with {other:?}, not 4009"),
                 }
@@ -130,60 +126,64 @@ impl Device {
     }
 }
 
-/// What every reader does with a frame that is no event.
-fn place_of(town: &Town, track: &mut Track, frame: Frame) -> Result<()> {
+/// Handles a frame that is no event, as every reader does.
+fn on_frame(scenario: &Scenario, gaps: &mut GapDetector, frame: Frame<EventData>) -> Result<()> {
     match frame {
-        Frame::Hello(cursor) => {
-            let step = track.resume(cursor);
-            // Only what was seen counts as heard.
-            if step != Step::Next {
-                town.books(|books| books.step(step));
+        Frame::Hello { cursor } => {
+            let arrival = gaps.on_hello(cursor);
+            // Only an event that was seen counts as heard.
+            if arrival != Arrival::Next {
+                scenario.ledger(|ledger| ledger.count(arrival));
             }
         }
-        Frame::Resync(cursor) => {
-            // No history is old enough to be gone: whoever is told so has lost something.
-            *track = Track::default();
-            track.resume(cursor);
-            town.books(|books| books.resyncs += 1);
+        Frame::Resync { cursor } => {
+            // No history is old enough to be gone: a reader that is told so has lost something.
+            gaps.on_resync(cursor);
+            scenario.ledger(|ledger| ledger.resyncs += 1);
         }
-        Frame::Refused(code) => bail!("a frame was refused: {code}"),
-        Frame::Closed(code) => bail!("closed with {code}"),
-        Frame::Event(..) | Frame::TokenExpiring | Frame::Other => {}
+        Frame::Refused { code } => bail!("a frame was refused: {code}"),
+        Frame::Event { .. } | Frame::TokenExpiring | Frame::Other => {}
     }
     Ok(())
 }
 
-/// Hears a business by long polls or an event stream until everybody goes home, coming back by its cursor.
-pub(crate) async fn stand_by(town: Arc<Town>, business: usize, transport: Transport, mut chance: Chance) {
-    let mut track = Track::default();
-    while !town.over.is_cancelled() {
-        let stay = chance.millis(60_000, 300_000);
+/// Reads a business's room by long polls or an event stream until the run is over, coming back by its cursor.
+pub(crate) async fn stand_by(scenario: Arc<Scenario>, business: usize, transport: Transport, mut rng: Rng) {
+    let mut gaps = GapDetector::default();
+    while !scenario.over.is_cancelled() {
+        let stay = rng.millis(60_000, 300_000);
         tokio::select! {
-            heard = hear(&town, business, transport, &mut track) => match heard {
+            read = read_room(&scenario, business, transport, &mut gaps) => match read {
                 Ok(()) => {}
                 Err(error) => {
-                    town.fault(format!("{transport:?} of business {business}: {error:#}"));
-                    tokio::time::sleep(AGAIN_AFTER).await;
+                    scenario.fault(format!("{transport:?} of business {business}: {error:#}"));
+                    tokio::time::sleep(RECONNECT_PAUSE).await;
                 }
             },
-            () = tokio::time::sleep(stay) => town.books(|books| books.did("readers that left and came back")),
-            () = town.over.cancelled() => return,
+            () = tokio::time::sleep(stay) => scenario.ledger(|ledger| ledger.did("readers that left and came back")),
+            () = scenario.over.cancelled() => return,
         }
     }
 }
 
-async fn hear(town: &Town, business: usize, transport: Transport, track: &mut Track) -> Result<()> {
-    let place = &town.places[business];
-    let mut ear = Ear::open(&place.owner, &Address::business(&place.id), track.cursor(), transport).await?;
+async fn read_room(
+    scenario: &Scenario,
+    business: usize,
+    transport: Transport,
+    gaps: &mut GapDetector,
+) -> Result<()> {
+    let business = &scenario.businesses[business];
+    let room = Room::business(&business.id);
+    let mut reader = EventReader::open(&business.owner, &room, gaps.cursor(), transport).await?;
     loop {
-        match ear.next().await? {
-            Frame::Event(cursor, _) => {
-                let step = track.take(cursor);
-                town.books(|books| books.step(step));
+        match reader.next().await {
+            Ok(Frame::Event { cursor, .. }) => {
+                let arrival = gaps.on_event(cursor);
+                scenario.ledger(|ledger| ledger.count(arrival));
             }
             // A stream ends with the token it was opened with.
-            Frame::Closed(_) if transport == Transport::Stream => return Ok(()),
-            frame => place_of(town, track, frame)?,
+            Err(ConnectionError::Closed { .. }) if transport == Transport::Stream => return Ok(()),
+            frame => on_frame(scenario, gaps, frame?)?,
         }
     }
 }

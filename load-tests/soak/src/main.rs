@@ -1,20 +1,17 @@
 //! Keeps a steady mixed load on a hub for a long time, checks every event and every order by what the hub promises,
 //! samples what the hub says of itself, and judges whether memory, descriptors and queues level off.
 
-mod api;
-mod books;
-mod chance;
 mod devices;
-mod ear;
+mod event_reader;
+mod ledger;
 mod orders;
 mod page;
 mod sampler;
+mod scenario;
+mod short_sessions;
 mod slow;
-mod town;
 mod trend;
 mod verdict;
-mod visitors;
-mod wire;
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -25,43 +22,41 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bellhop_client::{Cursor, GapDetector, Request, Rng};
 use clap::Parser;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use api::Call;
-use books::{Cursor, Track};
-use chance::Chance;
 use devices::{Device, stand_by};
-use ear::Transport;
+use event_reader::Transport;
 use orders::order_at_pace;
 use page::Circumstances;
 use sampler::{Sample, Sampler};
+use scenario::Scenario;
+use short_sessions::Activity;
 use slow::stop_reading_now_and_then;
-use town::Town;
 use verdict::{Counted, DESCRIPTORS, MEMORY, SOCKETS, Verdict, may_keep};
-use visitors::Errand;
 
-/// How often the hub is looked at.
+/// Interval of samples.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Looks that may fail in a row before the hub counts as gone.
 const BLIND: u32 = 6;
 
-/// How long what was begun may take to its end: the slow reader takes longest.
+/// Time limit for running tasks at the end: the slow reader takes longest.
 const ENDING_WITHIN: Duration = Duration::from_secs(120);
 
-/// When no event has come for so long, none is on its way any more.
+/// Silence after which no event is on its way any more.
 const SILENCE: Duration = Duration::from_secs(6);
 
-/// How long the hub may take to be rid of those who have gone.
+/// Time limit for the hub to free the resources of clients that are gone.
 const GONE_WITHIN: Duration = Duration::from_secs(60);
 
-/// What to load, for how long, and where to write it.
+/// Load, duration and output of a run.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Options {
-    /// Address of the hub, host:port on loopback
+    /// Room of the hub, host:port on loopback
     #[arg(long, default_value = "127.0.0.1:8000")]
     address: SocketAddr,
     /// Minutes under load
@@ -123,17 +118,18 @@ async fn main() -> Result<ExitCode> {
         options.returns_per_second > 0.0 && options.returns_per_second <= 100.0,
         "up to 100 returns a second"
     );
-    let town =
-        Town::build(options.address, options.businesses).await.context("the town could not be built")?;
-    let sampler = Sampler::new(town.api.clone(), options.sqlite.clone());
+    let scenario = Scenario::build(options.address, options.businesses)
+        .await
+        .context("the scenario could not be built")?;
+    let sampler = Sampler::new(scenario.client.clone(), options.sqlite.clone());
     let before = sampler.look(Duration::ZERO).await?;
-    let devices = move_in(&town, &options);
+    let devices = move_in(&scenario, &options);
     let began = Instant::now();
-    let samples = watch(&town, &sampler, &options, began).await?;
+    let samples = watch(&scenario, &sampler, &options, began).await?;
     let length = began.elapsed().as_secs_f64();
 
-    let counted = close(&town, devices).await?;
-    drop(town);
+    let counted = close(&scenario, devices).await?;
+    drop(scenario);
     let after = gone(&sampler, began, &before).await?;
     let closes = sampler.closes().await?;
     let verdict = Verdict::new(&samples, [&before, &after], length, counted, closes);
@@ -147,32 +143,37 @@ async fn main() -> Result<ExitCode> {
     Ok(if verdict.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Everybody begins.
-fn move_in(town: &Arc<Town>, options: &Options) -> Vec<JoinHandle<(usize, Option<Cursor>)>> {
-    let mut chance = Chance::new(options.seed);
+/// Starts every task of the load.
+fn move_in(scenario: &Arc<Scenario>, options: &Options) -> Vec<JoinHandle<(usize, Option<Cursor>)>> {
+    let mut rng = Rng::new(options.seed);
     let stay = Duration::from_secs_f64(options.sockets as f64 / options.returns_per_second);
     let devices = (0..options.sockets)
         .map(|number| {
-            let (town, chance) = (town.clone(), chance.fork());
-            tokio::spawn(Device { town, number, stay, chance, track: Track::default() }.run())
+            let (scenario, rng) = (scenario.clone(), rng.fork());
+            tokio::spawn(Device { scenario, number, stay, rng, gaps: GapDetector::default() }.run())
         })
         .collect();
     for number in 0..options.readers {
         for transport in [Transport::Poll, Transport::Stream] {
-            let reader = stand_by(town.clone(), number % options.businesses, transport, chance.fork());
-            town.residents.spawn(reader);
+            let reader = stand_by(scenario.clone(), number % options.businesses, transport, rng.fork());
+            scenario.residents.spawn(reader);
         }
     }
-    town.tasks.spawn(order_at_pace(town.clone(), options.orders_per_second, chance.fork()));
-    town.tasks.spawn(stop_reading_now_and_then(town.clone(), chance.fork()));
-    for (errand, per_second) in Errand::ALL {
-        town.tasks.spawn(errand.run(town.clone(), per_second, chance.fork()));
+    scenario.tasks.spawn(order_at_pace(scenario.clone(), options.orders_per_second, rng.fork()));
+    scenario.tasks.spawn(stop_reading_now_and_then(scenario.clone(), rng.fork()));
+    for (activity, per_second) in Activity::ALL {
+        scenario.tasks.spawn(activity.run(scenario.clone(), per_second, rng.fork()));
     }
     devices
 }
 
 /// Looks at the hub until the time is over, or somebody asks for an early end; then nobody begins anything new.
-async fn watch(town: &Town, sampler: &Sampler, options: &Options, began: Instant) -> Result<Vec<Sample>> {
+async fn watch(
+    scenario: &Scenario,
+    sampler: &Sampler,
+    options: &Options,
+    began: Instant,
+) -> Result<Vec<Sample>> {
     let length = Duration::from_secs_f64(options.minutes * 60.0);
     let mut looks = interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -185,12 +186,12 @@ async fn watch(town: &Town, sampler: &Sampler, options: &Options, began: Instant
         match sampler.look(began.elapsed()).await {
             Ok(sample) => {
                 blind = 0;
-                progress(town, &sample, length);
+                progress(scenario, &sample, length);
                 samples.push(sample);
             }
             Err(error) => {
                 blind += 1;
-                town.fault(format!("the hub could not be looked at: {error:#}"));
+                scenario.fault(format!("the hub could not be looked at: {error:#}"));
                 if blind == BLIND {
                     bail!("the hub is gone: {error:#}");
                 }
@@ -201,54 +202,61 @@ async fn watch(town: &Town, sampler: &Sampler, options: &Options, began: Instant
             write(&options.csv, &sampler::csv(&samples))?;
         }
     }
-    town.closing.cancel();
+    scenario.closing.cancel();
     Ok(samples)
 }
 
 /// Lets everything run to its end, compares heads and lists with what was seen and acknowledged, and sends everybody
 /// home.
-async fn close(town: &Arc<Town>, devices: Vec<JoinHandle<(usize, Option<Cursor>)>>) -> Result<Counted> {
-    town.tasks.close();
-    if timeout(ENDING_WITHIN, town.tasks.wait()).await.is_err() {
-        town.fault("not everything that was begun came to its end");
+async fn close(
+    scenario: &Arc<Scenario>,
+    devices: Vec<JoinHandle<(usize, Option<Cursor>)>>,
+) -> Result<Counted> {
+    scenario.tasks.close();
+    if timeout(ENDING_WITHIN, scenario.tasks.wait()).await.is_err() {
+        scenario.fault("not everything that was begun came to its end");
     }
     let (mut heard, mut since) = (0, Instant::now());
     while since.elapsed() < SILENCE {
-        let now = town.books(|books| books.heard);
+        let now = scenario.ledger(|ledger| ledger.heard);
         if now != heard {
             (heard, since) = (now, Instant::now());
         }
         sleep(Duration::from_millis(200)).await;
     }
     let mut heads = HashMap::new();
-    for (number, place) in town.places.iter().enumerate() {
-        let answer = place.owner.call(&Call::get(format!("/rooms/business:{}/events", place.id))).await?;
-        heads.insert(number, answer["cursor"].as_str().and_then(Cursor::read).context("a head")?);
+    for (number, business) in scenario.businesses.iter().enumerate() {
+        let answer =
+            business.owner.call(&Request::get(format!("/rooms/business:{}/events", business.id))).await?;
+        heads.insert(
+            number,
+            answer["cursor"].as_str().and_then(|text| text.parse::<Cursor>().ok()).context("a head")?,
+        );
     }
-    town.over.cancel();
-    town.residents.close();
+    scenario.over.cancel();
+    scenario.residents.close();
     let mut behind = 0;
     for device in devices {
         let (business, stands) = timeout(ENDING_WITHIN, device).await.context("a device does not end")??;
         behind += u64::from(stands.as_ref() != heads.get(&business));
     }
-    timeout(ENDING_WITHIN, town.residents.wait()).await.context("a reader does not end")?;
-    let listed = town.every_order().await?;
-    town.books(|books| {
-        let (faults, named) = books.faults();
+    timeout(ENDING_WITHIN, scenario.residents.wait()).await.context("a reader does not end")?;
+    let listed = scenario.every_order().await?;
+    scenario.ledger(|ledger| {
+        let (faults, named) = ledger.faults();
         for fault in named {
             say(&format!("fault: {fault}\n"));
         }
         Ok(Counted {
-            heard: books.heard,
-            repeated: books.repeated,
-            missed: books.missed,
-            resyncs: books.resyncs,
+            heard: ledger.heard,
+            repeated: ledger.repeated,
+            missed: ledger.missed,
+            resyncs: ledger.resyncs,
             behind,
             faults,
-            audit: books.audit(&listed),
-            done: books.done().clone(),
-            asked_again: town.api.asked_again(),
+            audit: ledger.audit(&listed),
+            done: ledger.done().clone(),
+            repeated_requests: scenario.client.repeated(),
         })
     })
 }
@@ -286,11 +294,11 @@ fn circumstances(options: &Options) -> Circumstances {
 }
 
 /// One line that replaces itself.
-fn progress(town: &Town, sample: &Sample, length: Duration) {
+fn progress(scenario: &Scenario, sample: &Sample, length: Duration) {
     let depth: f64 =
         sample.values.iter().filter(|(name, _)| name.contains("_depth")).map(|(_, depth)| depth).sum();
-    let (heard, missed, orders, faults) =
-        town.books(|books| (books.heard, books.missed + books.repeated, books.orders(), books.faults().0));
+    let (heard, missed, orders, faults) = scenario
+        .ledger(|ledger| (ledger.heard, ledger.missed + ledger.repeated, ledger.orders(), ledger.faults().0));
     let line = format!(
         "\r{:6.1} of {:.0} min  {:6.1} MiB  {:4.0} descriptors  {:4.0} sockets  {depth:3.0} waiting  {orders} orders  \
          {heard} events, {missed} wrong  {faults} faults ",

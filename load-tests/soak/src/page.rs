@@ -22,7 +22,7 @@ struct Plot {
     lines: Vec<Line>,
 }
 
-/// What the run was, for those who want it again.
+/// Description of the run, so that it can be repeated.
 #[derive(Clone, Debug)]
 pub(crate) struct Circumstances {
     pub(crate) store: String,
@@ -31,7 +31,7 @@ pub(crate) struct Circumstances {
     pub(crate) command: String,
     /// Settings of the hub that differ from its defaults.
     pub(crate) settings: String,
-    /// What was kept up, in words.
+    /// The load, in words.
     pub(crate) load: String,
 }
 

@@ -1,4 +1,4 @@
-//! What the hub says of itself every few seconds, and how large its files are.
+//! Samples of the hub's metrics and of the size of its files, every few seconds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use bellhop_client::{Client, metrics};
 use reqwest::Method;
-
-use crate::api::Api;
 
 /// Gauges that are not the hub's own, or never change.
 const LEFT_OUT: [&str; 3] = ["process_max_fds", "process_start_time_seconds", "system_"];
@@ -39,13 +38,13 @@ impl Sample {
 /// Looks at a hub.
 #[derive(Debug)]
 pub(crate) struct Sampler {
-    api: Api,
+    client: Client,
     sqlite: Option<PathBuf>,
 }
 
 impl Sampler {
-    pub(crate) fn new(api: Api, sqlite: Option<PathBuf>) -> Self {
-        Self { api, sqlite }
+    pub(crate) fn new(client: Client, sqlite: Option<PathBuf>) -> Self {
+        Self { client, sqlite }
     }
 
     /// Everything as it is now.
@@ -69,16 +68,11 @@ impl Sampler {
     /// # Errors
     /// When the hub does not answer.
     pub(crate) async fn closes(&self) -> Result<BTreeMap<String, u64>> {
-        let text = self.metrics().await?;
-        let lines = text.lines().filter_map(|line| line.strip_prefix("websocket_closes_total{reason=\""));
-        Ok(lines
-            .filter_map(|line| line.split_once("\"} "))
-            .filter_map(|(reason, count)| Some((reason.to_owned(), count.parse().ok()?)))
-            .collect())
+        Ok(metrics::closes(&self.metrics().await?))
     }
 
     async fn metrics(&self) -> Result<String> {
-        let request = self.api.raw(Method::GET, "/metrics").timeout(Duration::from_secs(10));
+        let request = self.client.raw(Method::GET, "/metrics").timeout(Duration::from_secs(10));
         Ok(request.send().await?.error_for_status()?.text().await?)
     }
 }

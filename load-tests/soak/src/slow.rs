@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bellhop_client::{Arrival, Credential, Frame, GapDetector, Request, Rng, Room, Socket};
 use serde_json::json;
 
-use crate::api::Call;
-use crate::books::{Step, Track};
-use crate::chance::Chance;
-use crate::town::Town;
-use crate::wire::{Address, Credential, Frame, Socket};
+use crate::event_reader::EventData;
+use crate::scenario::Scenario;
 
 /// The smallest a kernel gives is about this.
 const RECEIVE_BUFFER: u32 = 2304;
@@ -22,43 +20,42 @@ const POSTED: usize = 40;
 /// Longer than the hub waits for a stalled write (10 s).
 const STOPPED_FOR: Duration = Duration::from_secs(15);
 
-/// How long catching up may take.
+/// Time limit for catching up.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(30);
 
 /// `too_slow`.
 const TOO_SLOW: u16 = 4008;
 
-/// Stops reading about once a minute until the town closes.
-pub(crate) async fn stop_reading_now_and_then(town: Arc<Town>, mut chance: Chance) {
-    let mut track = Track::default();
+/// Stops reading about once a minute until the scenario closes.
+pub(crate) async fn stop_reading_now_and_then(scenario: Arc<Scenario>, mut rng: Rng) {
+    let mut gaps = GapDetector::default();
     loop {
         tokio::select! {
-            () = tokio::time::sleep(chance.millis(20_000, 60_000)) => {}
-            () = town.closing.cancelled() => return,
+            () = tokio::time::sleep(rng.millis(20_000, 60_000)) => {}
+            () = scenario.closing.cancelled() => return,
         }
-        match stop_reading(&town, &mut track).await {
-            Ok(()) => {
-                town.books(|books| books.did("readers that stopped, were closed as too slow and came back"))
-            }
-            Err(error) => town.fault(format!("the slow reader: {error:#}")),
+        match stop_reading(&scenario, &mut gaps).await {
+            Ok(()) => scenario
+                .ledger(|ledger| ledger.did("readers that stopped, were closed as too slow and came back")),
+            Err(error) => scenario.fault(format!("the slow reader: {error:#}")),
         }
     }
 }
 
-async fn stop_reading(town: &Town, track: &mut Track) -> Result<()> {
-    let place = town.places.last().context("a place for slow readers")?;
-    let address = Address::business(&place.id);
+async fn stop_reading(scenario: &Scenario, gaps: &mut GapDetector) -> Result<()> {
+    let business = scenario.businesses.last().context("a place for slow readers")?;
+    let room = Room::business(&business.id);
     let by = Credential::Header;
-    let mut stopped = Socket::open(&place.owner, &address, track.cursor(), by, Some(RECEIVE_BUFFER)).await?;
-    let Frame::Hello(cursor) = stopped.next().await? else { bail!("no hello") };
-    ensure!(track.resume(cursor) == Step::Next, "a hello out of place");
+    let mut stopped = Socket::open(&business.owner, &room, gaps.cursor(), by, Some(RECEIVE_BUFFER)).await?;
+    let Frame::Hello { cursor } = stopped.next::<EventData>().await? else { bail!("no hello") };
+    ensure!(gaps.on_hello(cursor) == Arrival::Next, "a hello out of place");
     let note = json!({
         "type": "SOAK", "title": "t", "message": "x".repeat(2_000), "data": {"padding": "x".repeat(4_000)},
     });
     for _ in 0..POSTED {
-        place
+        business
             .owner
-            .call(&Call::post(format!("/businesses/{}/notifications", place.id), note.clone()))
+            .call(&Request::post(format!("/businesses/{}/notifications", business.id), note.clone()))
             .await?;
     }
     tokio::time::sleep(STOPPED_FOR).await;
@@ -66,15 +63,17 @@ async fn stop_reading(town: &Town, track: &mut Track) -> Result<()> {
     let code = stopped.drain().await?;
     ensure!(code.is_none_or(|code| code == TOO_SLOW), "closed with {code:?}, not 4008");
     drop(stopped);
-    let mut back = Socket::open(&place.owner, &address, track.cursor(), by, None).await?;
+    let mut back = Socket::open(&business.owner, &room, gaps.cursor(), by, None).await?;
     let catching_up = async {
         let mut came = 0;
         while came < POSTED {
-            match back.next().await? {
-                Frame::Hello(cursor) => ensure!(track.resume(cursor) == Step::Next, "a hello out of place"),
-                Frame::Event(cursor, _) => {
-                    let step = track.take(cursor);
-                    town.books(|books| books.step(step));
+            match back.next::<EventData>().await? {
+                Frame::Hello { cursor } => {
+                    ensure!(gaps.on_hello(cursor) == Arrival::Next, "a hello out of place")
+                }
+                Frame::Event { cursor, .. } => {
+                    let arrival = gaps.on_event(cursor);
+                    scenario.ledger(|ledger| ledger.count(arrival));
                     came += 1;
                 }
                 Frame::Other => {}

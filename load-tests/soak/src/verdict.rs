@@ -1,9 +1,9 @@
-//! What a run came to: which figures level off, and which promises were kept.
+//! Verdict of a run: which figures level off, and which promises were kept.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
-use crate::books::Audit;
+use crate::ledger::Audit;
 use crate::sampler::{CPU, DATABASE, Sample, WAL, points, series};
 use crate::trend::{Bound, Level, Trend};
 
@@ -80,7 +80,7 @@ pub(crate) fn may_keep(before: &Sample, after: &Sample) -> f64 {
     before.of(DESCRIPTORS) + 10.0 + 3.0 * (pool(after) - pool(before)).max(0.0)
 }
 
-/// What was counted by the clients.
+/// Counts of the clients.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counted {
     pub(crate) heard: u64,
@@ -91,10 +91,10 @@ pub(crate) struct Counted {
     pub(crate) behind: u64,
     pub(crate) faults: u64,
     pub(crate) audit: Audit,
-    /// What was done, by what it is called, and how often.
+    /// Counts of finished activities, by their name.
     pub(crate) done: BTreeMap<&'static str, u64>,
     /// Requests that were repeated.
-    pub(crate) asked_again: u64,
+    pub(crate) repeated_requests: u64,
 }
 
 /// The whole judgement of a run.
@@ -207,7 +207,7 @@ impl Verdict {
         let _ = writeln!(
             text,
             "- {} requests asked again after 503, 429 or a lost connection",
-            self.counted.asked_again
+            self.counted.repeated_requests
         );
         let closes: Vec<String> = self
             .closes

@@ -5,21 +5,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use bellhop_client::lean::Socket;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::options::Options;
-use crate::socket::Socket;
 use crate::tally::Tally;
 use crate::target::Target;
 
-/// When nothing has come for so long, nothing more will.
+/// Silence after which no more events are awaited.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// Sockets that listen, and what came to all of them.
 #[derive(Debug)]
 pub(crate) struct Crowd {
-    /// When the publisher's clock began.
+    /// Start of the publisher's clock.
     pub(crate) from: Instant,
     timed: u64,
     received: Arc<AtomicU64>,
@@ -28,7 +28,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Nobody yet; the first `timed` events will be timed.
+    /// An empty crowd; the first `timed` events will be timed.
     pub(crate) fn new(timed: u64) -> Self {
         let received = Arc::default();
         Self { from: Instant::now(), timed, received, stop: watch::Sender::new(()), listening: Vec::new() }
@@ -71,7 +71,7 @@ impl Crowd {
 
     fn seat(&mut self, socket: Socket) {
         let tally = Tally::new(self.from, self.timed);
-        let listening = socket.listen(tally, self.received.clone(), self.stop.subscribe());
+        let listening = listen(socket, tally, self.received.clone(), self.stop.subscribe());
         self.listening.push(tokio::spawn(listening));
     }
 
@@ -90,7 +90,7 @@ impl Crowd {
         }
     }
 
-    /// Everybody leaves; what each of them saw.
+    /// Closes all sockets and returns the counts of each.
     ///
     /// # Errors
     /// When a task panicked.
@@ -101,6 +101,31 @@ impl Crowd {
             tallies.push(task.await?);
         }
         Ok(tallies)
+    }
+}
+
+/// Takes in everything until told to stop or closed by the server.
+async fn listen(
+    mut socket: Socket,
+    mut tally: Tally,
+    received: Arc<AtomicU64>,
+    mut stop: watch::Receiver<()>,
+) -> Tally {
+    loop {
+        let ready = tokio::select! {
+            ready = socket.readable() => ready.is_ok(),
+            _ = stop.changed() => false,
+        };
+        if !ready {
+            return tally;
+        }
+        let mut fresh = 0;
+        let read = socket.read(|payload| fresh += u64::from(tally.take(payload)));
+        let Ok(open) = read else { return tally };
+        received.fetch_add(fresh, Ordering::Relaxed);
+        if !open {
+            return tally;
+        }
     }
 }
 
@@ -115,5 +140,5 @@ pub(crate) async fn one(
     receive_buffer: Option<u32>,
 ) -> Result<Socket> {
     let (request, greeting) = target.handshake(number);
-    Socket::open(options.address, &request, greeting, receive_buffer).await
+    Ok(Socket::open(options.address, &request, greeting, receive_buffer).await?)
 }

@@ -6,7 +6,6 @@ mod options;
 mod process;
 mod report;
 mod run;
-mod socket;
 mod stalled;
 mod tally;
 mod target;

@@ -7,7 +7,7 @@ use clap::Parser;
 
 use crate::target::Kind;
 
-/// What to open, what to publish, whom to watch.
+/// Sockets to open, events to publish, processes to watch.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about)]
 pub(crate) struct Options {

@@ -1,4 +1,4 @@
-//! What the server's processes cost, from the kernel's own accounts.
+//! Memory, CPU and descriptors of the server's processes, from the kernel's accounts.
 
 use std::fs;
 use std::time::Duration;

@@ -28,7 +28,7 @@ impl Phase {
     }
 }
 
-/// What a run came to. Times are milliseconds unless they say otherwise.
+/// Figures of a run. Times are milliseconds unless they say otherwise.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     sockets: usize,
@@ -49,7 +49,7 @@ pub(crate) struct Report {
     events_missed: u64,
     out_of_order: u64,
     repeated_on_the_wire: u64,
-    /// How often the publisher was told to come again.
+    /// Number of times the publisher was told to come again.
     put_off: u64,
     #[serde(flatten)]
     stalled: Outcome,

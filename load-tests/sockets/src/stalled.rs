@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use bellhop_client::lean::Socket;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use crate::crowd;
 use crate::options::Options;
 use crate::process::Server;
-use crate::socket::Socket;
 use crate::target::Target;
 
 /// The smallest a kernel gives is about this.
 const RECEIVE_BUFFER: u32 = 2304;
 
-/// How often memory is looked at while they stall.
+/// Interval of memory samples while they stall.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Longer than a hub waits for a stalled write (10 s), for the events that are needed to stall it, and for the close.
@@ -37,7 +37,7 @@ pub(crate) struct Stalled {
     watching: JoinHandle<()>,
 }
 
-/// What became of them.
+/// Results of the readers that stopped reading.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Outcome {
     stalled: usize,
@@ -122,14 +122,14 @@ impl Stalled {
     }
 }
 
-/// How many of these connections have a descriptor at their other end: without one a connection has no inode.
+/// Number of these connections with a descriptor at their other end: without one a connection has no inode.
 fn kept(sockets: &[Socket]) -> Result<usize> {
     let mut open = HashSet::new();
     for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
         let text = fs::read_to_string(table).unwrap_or_default();
         open.extend(text.lines().skip(1).filter_map(with_descriptor));
     }
-    let ends = sockets.iter().map(Socket::ports).collect::<Result<Vec<_>>>()?;
+    let ends = sockets.iter().map(Socket::ports).collect::<Result<Vec<_>, _>>()?;
     Ok(ends.iter().filter(|(mine, hubs)| open.contains(&(*hubs, *mine))).count())
 }
 

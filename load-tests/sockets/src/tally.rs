@@ -1,4 +1,4 @@
-//! What one socket saw.
+//! Counts and latencies of one socket.
 
 use std::time::Instant;
 

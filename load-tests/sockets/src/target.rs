@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
+use bellhop_client::lean::{Greeting, handshake};
+use bellhop_client::{
+    Account, Client, ClientSettings, NewAccount, Repeat, Request, Room as RoomName, metrics,
+};
 use clap::ValueEnum;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use reqwest::header::RETRY_AFTER;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::options::Options;
-use crate::socket::Greeting;
 
 /// Rooms of one owner at most: as many businesses as a hub remembers for a person.
 const ROOMS_EACH: usize = 32;
@@ -21,13 +22,10 @@ const ROOMS_EACH: usize = 32;
 /// Requests under way at once in the preparation.
 const AT_ONCE: usize = 8;
 
-/// How long a publisher that is told to come again goes on doing so.
+/// Time in which a publisher that is told to come again does so.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The code of a 503 after which it may have happened: to ask again could publish an event twice.
-const PERHAPS_DONE: &str = "\"outcome_unknown\"";
-
-/// Which interface the server has.
+/// The interface of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     /// Sign-ins, businesses, and notifications in their rooms. The hub has to allow as many sockets a user and address,
@@ -52,8 +50,7 @@ pub(crate) struct Target {
     kind: Kind,
     address: SocketAddr,
     rooms: Vec<Room>,
-    http: reqwest::Client,
-    put_off: AtomicU64,
+    client: Client,
 }
 
 impl Target {
@@ -62,13 +59,14 @@ impl Target {
     /// # Errors
     /// When the hub refuses any of it.
     pub(crate) async fn prepare(options: &Options) -> Result<Self> {
-        let mut target = Self {
-            kind: options.kind,
-            address: options.address,
-            rooms: Vec::new(),
-            http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?,
-            put_off: AtomicU64::new(0),
+        let settings = ClientSettings {
+            answer_timeout: Duration::from_secs(30),
+            patience: PATIENCE,
+            longest_pause: PATIENCE,
+            ..ClientSettings::default()
         };
+        let client = Client::new(options.address, settings)?;
+        let mut target = Self { kind: options.kind, address: options.address, rooms: Vec::new(), client };
         target.rooms = match options.kind {
             Kind::Bellhop => target.open_rooms(options.rooms).await?,
             Kind::Plain => {
@@ -91,9 +89,10 @@ impl Target {
             let business = json!({
                 "name": "Load", "location": {"lat": 0.0, "lng": 0.0}, "zone": "load", "currency": "EUR",
             });
-            let business = text(&self.ask("/businesses", &business, Some(token)).await?, "id")?;
+            let made = self.post("/businesses", business, token).await?;
+            let business = made["id"].as_str().with_context(|| format!("no id in {made}"))?;
             anyhow::Ok(Room {
-                subscribe: format!("/ws/notifications/{business}"),
+                subscribe: RoomName::business(business).path().to_owned(),
                 publish: format!("/businesses/{business}/notifications"),
                 token: Some(token.clone()),
             })
@@ -102,70 +101,36 @@ impl Target {
     }
 
     async fn sign_in(&self, number: usize) -> Result<String> {
-        let email = format!("load-{}-{number}@example.org", std::process::id());
-        let password = "a password for load";
-        let account = json!({"email": email, "password": password, "role": "merchant", "name": "Load"});
-        // Somebody may have run before with the same process id.
-        let _ = self.ask("/auth/signup", &account, None).await;
-        let session = self.ask("/auth/login", &json!({"email": email, "password": password}), None).await?;
-        text(&session, "access_token")
+        let account = NewAccount {
+            email: format!("load-{}-{number}@example.org", std::process::id()),
+            password: "a password for load",
+            role: "merchant",
+            name: "Load".to_owned(),
+            device: None,
+        };
+        Ok(Account::open(&self.client, account).await?.token().await?)
     }
 
-    async fn ask(&self, path: &str, body: &Value, token: Option<&str>) -> Result<Value> {
-        let mut request = self.http.post(format!("http://{}/api/v1{path}", self.address)).json(body);
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
-        }
-        let (status, body) = self.send(request).await?;
-        ensure!(status.is_success(), "{path}: {status} {body}");
-        Ok(serde_json::from_str(&body)?)
+    async fn post(&self, path: &str, body: Value, token: &str) -> Result<Value> {
+        let request = Request::post(path, body).repeat(Repeat::IfNotDone);
+        Ok(self.client.call(&request, Some(token)).await?)
     }
 
-    /// Sends a request and reads the answer to its end. Sends it again when the server says that nothing happened and
-    /// when to come again: as a client that is told so does, which shows in the latency.
-    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, String)> {
-        let began = Instant::now();
-        loop {
-            let again = request.try_clone().context("a body that can be sent again")?;
-            let answer = again.send().await?;
-            let after = answer.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.parse().ok());
-            let (status, body) = (answer.status(), answer.text().await?);
-            match after.map(Duration::from_secs) {
-                Some(after)
-                    if status == StatusCode::SERVICE_UNAVAILABLE
-                        && !body.contains(PERHAPS_DONE)
-                        && began.elapsed() + after < PATIENCE =>
-                {
-                    self.put_off.fetch_add(1, Ordering::Relaxed);
-                    tokio::time::sleep(after).await;
-                }
-                _ => return Ok((status, body)),
-            }
-        }
-    }
-
-    /// How often the server told the publisher to come again.
+    /// Number of times the server told the publisher to come again.
     pub(crate) fn put_off(&self) -> u64 {
-        self.put_off.load(Ordering::Relaxed)
+        self.client.repeated()
     }
 
     /// The request that opens the socket with this number, and whether the server greets.
     pub(crate) fn handshake(&self, number: usize) -> (String, Greeting) {
         let room = &self.rooms[number % self.rooms.len()];
-        let authorization = match &room.token {
-            Some(token) => format!("Authorization: Bearer {token}\r\n"),
-            None => String::new(),
-        };
-        let request = format!(
-            "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{authorization}\r\n",
-            room.subscribe, self.address,
-        );
+        let token = room.token.as_deref().unwrap_or_default();
+        let request = handshake(self.address, &room.subscribe, token);
         let greeting = if self.kind == Kind::Bellhop { Greeting::Hello } else { Greeting::None };
         (request, greeting)
     }
 
-    /// How many of `sockets` hear the event with this number, the first being 1.
+    /// Number of `sockets` that hear the event with this number, the first being 1.
     pub(crate) fn hearers(&self, number: u64, sockets: usize) -> u64 {
         let room = self.room_of(number);
         (sockets / self.rooms.len() + usize::from(room < sockets % self.rooms.len())) as u64
@@ -192,18 +157,15 @@ impl Target {
         let mut message = format!("@{number}@{}@", due.saturating_duration_since(from).as_micros());
         let padding = options.bytes_of(number).saturating_sub(message.len());
         message.extend(std::iter::repeat_n('x', padding));
-        match self.kind {
+        let request = match self.kind {
             Kind::Bellhop => {
-                let body = json!({"type": "LOAD", "title": "t", "message": message});
-                self.ask(&room.publish, &body, room.token.as_deref()).await.map(drop)
+                Request::post(&room.publish, json!({"type": "LOAD", "title": "t", "message": message}))
             }
-            Kind::Plain => {
-                let url = format!("http://{}{}", self.address, room.publish);
-                let (status, _) = self.send(self.http.post(url).body(message)).await.context("publishing")?;
-                ensure!(status.is_success(), "publishing: {status}");
-                Ok(())
-            }
-        }
+            Kind::Plain => Request::post_text(&room.publish, message),
+        };
+        let request = request.repeat(Repeat::IfNotDone);
+        self.client.send(&request, room.token.as_deref()).await.context("publishing")?;
+        Ok(())
     }
 
     /// Sockets that the hub has closed so far, by reason; nothing of a plain server.
@@ -214,14 +176,7 @@ impl Target {
         if self.kind == Kind::Plain {
             return Ok(BTreeMap::new());
         }
-        let answer = self.http.get(format!("http://{}/metrics", self.address)).send().await?;
-        let text = answer.error_for_status()?.text().await?;
-        let counts = text.lines().filter_map(|line| line.strip_prefix("websocket_closes_total{reason=\""));
-        let counts = counts.filter_map(|line| line.split_once("\"} "));
-        Ok(counts.filter_map(|(reason, count)| Some((reason.to_owned(), count.parse().ok()?))).collect())
+        let answer = self.client.raw(Method::GET, "/metrics").send().await?;
+        Ok(metrics::closes(&answer.error_for_status()?.text().await?))
     }
-}
-
-fn text(value: &Value, field: &str) -> Result<String> {
-    value[field].as_str().map(str::to_owned).with_context(|| format!("no {field} in {value}"))
 }

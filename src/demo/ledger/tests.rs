@@ -1,4 +1,4 @@
-//! What the books count, and what they find.
+//! The ledger counts each stage of an order, and finds what is lost, doubled or missed.
 
 use uuid::Uuid;
 
@@ -22,31 +22,31 @@ fn ledger() -> Ledger {
 }
 
 /// An order that went all the way.
-fn run_through(books: &mut Ledger, n: u128, key: u64) {
-    books.placed(key, 0, &order(n, Status::Placed, 1));
+fn run_through(ledger: &mut Ledger, n: u128, key: u64) {
+    ledger.placed(key, 0, &order(n, Status::Placed, 1));
     for device in 0..DEVICES {
-        books.heard(device, 0, &order(n, Status::Placed, 1));
-        books.acked(device, 0, &order(n, Status::Placed, 1));
-        books.heard(device, 0, &order(n, Status::Rejected, 2));
+        ledger.heard(device, 0, &order(n, Status::Placed, 1));
+        ledger.acked(device, 0, &order(n, Status::Placed, 1));
+        ledger.heard(device, 0, &order(n, Status::Rejected, 2));
     }
 }
 
 #[test]
 fn an_order_is_rung_when_every_device_heard_it_and_settled_when_all_heard_its_end() {
-    let mut books = ledger();
-    books.placed(1, 0, &order(5, Status::Placed, 1));
-    books.heard(0, 0, &order(5, Status::Placed, 1));
-    books.acked(0, 0, &order(5, Status::Placed, 1));
-    assert_eq!(books.totals(), Totals { placed: 1, ..Totals::default() });
-    books.heard(1, 0, &order(5, Status::Placed, 1));
-    books.acked(1, 0, &order(5, Status::Placed, 1));
-    assert_eq!((books.totals().rung, books.totals().acked), (1, 1));
-    books.moved(0, &order(5, Status::Rejected, 2));
-    assert_eq!((books.totals().completed, books.is_settled()), (1, false));
-    books.heard(0, 0, &order(5, Status::Rejected, 2));
-    books.heard(1, 0, &order(5, Status::Rejected, 2));
-    assert!(books.is_settled());
-    assert_eq!(books.audit(&[listed(5, 1, Status::Rejected, 2)], &Judged::Everything), Audit::default());
+    let mut ledger = ledger();
+    ledger.placed(1, 0, &order(5, Status::Placed, 1));
+    ledger.heard(0, 0, &order(5, Status::Placed, 1));
+    ledger.acked(0, 0, &order(5, Status::Placed, 1));
+    assert_eq!(ledger.totals(), Totals { placed: 1, ..Totals::default() });
+    ledger.heard(1, 0, &order(5, Status::Placed, 1));
+    ledger.acked(1, 0, &order(5, Status::Placed, 1));
+    assert_eq!((ledger.totals().rung, ledger.totals().acked), (1, 1));
+    ledger.moved(0, &order(5, Status::Rejected, 2));
+    assert_eq!((ledger.totals().completed, ledger.is_settled()), (1, false));
+    ledger.heard(0, 0, &order(5, Status::Rejected, 2));
+    ledger.heard(1, 0, &order(5, Status::Rejected, 2));
+    assert!(ledger.is_settled());
+    assert_eq!(ledger.audit(&[listed(5, 1, Status::Rejected, 2)], &AuditScope::Everything), Audit::default());
 }
 
 #[test]
@@ -63,93 +63,97 @@ fn it_does_not_matter_whether_the_customer_or_the_devices_hear_first() {
 
 #[test]
 fn an_order_that_is_not_listed_not_rung_or_not_ended_is_lost_once() {
-    let mut books = ledger();
-    run_through(&mut books, 5, 1);
-    assert_eq!(books.audit(&[], &Judged::Everything).lost, 1);
-    assert_eq!(books.audit(&[listed(5, 1, Status::Ready, 2)], &Judged::Everything).lost, 1);
-    books.placed(2, 0, &order(6, Status::Placed, 1));
+    let mut ledger = ledger();
+    run_through(&mut ledger, 5, 1);
+    assert_eq!(ledger.audit(&[], &AuditScope::Everything).lost, 1);
+    assert_eq!(ledger.audit(&[listed(5, 1, Status::Ready, 2)], &AuditScope::Everything).lost, 1);
+    ledger.placed(2, 0, &order(6, Status::Placed, 1));
     let list = [listed(5, 1, Status::Rejected, 2), listed(6, 2, Status::Cancelled, 2)];
-    assert_eq!(books.audit(&list, &Judged::Everything), Audit { lost: 1, ..Audit::default() });
+    assert_eq!(ledger.audit(&list, &AuditScope::Everything), Audit { lost: 1, ..Audit::default() });
 }
 
 #[test]
 fn one_key_with_two_orders_is_doubled_whoever_shows_it() {
-    let mut books = ledger();
-    run_through(&mut books, 5, 1);
+    let mut ledger = ledger();
+    run_through(&mut ledger, 5, 1);
     let both = [listed(5, 1, Status::Rejected, 2), listed(6, 1, Status::Placed, 1)];
-    assert_eq!(books.audit(&both, &Judged::Everything), Audit { doubled: 1, ..Audit::default() });
-    books.placed(1, 0, &order(6, Status::Placed, 1));
-    assert_eq!(books.audit(&both, &Judged::Everything).doubled, 1, "the same second order counts once");
-    books.placed(1, 0, &order(5, Status::Placed, 1));
-    assert_eq!(books.audit(&both, &Judged::Everything).doubled, 1, "the first answer again is no double");
+    assert_eq!(ledger.audit(&both, &AuditScope::Everything), Audit { doubled: 1, ..Audit::default() });
+    ledger.placed(1, 0, &order(6, Status::Placed, 1));
+    assert_eq!(ledger.audit(&both, &AuditScope::Everything).doubled, 1, "the same second order counts once");
+    ledger.placed(1, 0, &order(5, Status::Placed, 1));
+    assert_eq!(
+        ledger.audit(&both, &AuditScope::Everything).doubled,
+        1,
+        "the first answer again is no double"
+    );
 }
 
 #[test]
 fn an_event_heard_twice_and_one_never_heard_are_told() {
-    let mut books = ledger();
-    run_through(&mut books, 5, 1);
-    books.heard(1, 0, &order(5, Status::Placed, 1));
-    books.missed(3);
-    let audit = books.audit(&[listed(5, 1, Status::Rejected, 3)], &Judged::Everything);
+    let mut ledger = ledger();
+    run_through(&mut ledger, 5, 1);
+    ledger.heard(1, 0, &order(5, Status::Placed, 1));
+    ledger.missed(3);
+    let audit = ledger.audit(&[listed(5, 1, Status::Rejected, 3)], &AuditScope::Everything);
     assert_eq!(audit, Audit { lost: 0, doubled: 1, missed: 3 + DEVICES as u64, left: 0 });
 }
 
 #[test]
 fn one_device_takes_an_order_in_hand() {
-    let mut books = ledger();
-    assert!(!books.claim(id(5)), "nobody heard of it");
-    books.heard(0, 0, &order(5, Status::Placed, 1));
-    assert!(books.claim(id(5)));
-    assert!(!books.claim(id(5)));
+    let mut ledger = ledger();
+    assert!(!ledger.claim(id(5)), "nobody heard of it");
+    ledger.heard(0, 0, &order(5, Status::Placed, 1));
+    assert!(ledger.claim(id(5)));
+    assert!(!ledger.claim(id(5)));
 }
 
 #[test]
 fn nothing_is_settled_while_a_customer_waits_for_an_answer() {
-    let mut books = ledger();
-    books.ask();
-    assert!(!books.is_settled());
-    books.answered();
-    assert!(books.is_settled());
+    let mut ledger = ledger();
+    ledger.ask();
+    assert!(!ledger.is_settled());
+    ledger.answered();
+    assert!(ledger.is_settled());
 }
 
 #[test]
 fn orders_of_visitors_are_shown_and_not_counted() {
-    let mut books = ledger();
-    books.heard(0, 3, &order(5, Status::Placed, 1));
-    books.heard(0, 3, &order(5, Status::Accepted, 2));
-    assert_eq!(books.totals(), Totals::default());
+    let mut ledger = ledger();
+    ledger.heard(0, 3, &order(5, Status::Placed, 1));
+    ledger.heard(0, 3, &order(5, Status::Accepted, 2));
+    assert_eq!(ledger.totals(), Totals::default());
     let number = "005".to_owned();
     let shown =
-        Recent { id: id(5), rung: false, acked: false, number, business: 3, status: Status::Accepted };
-    assert_eq!(books.recent(), [shown]);
-    assert_eq!(books.audit(&[], &Judged::Everything), Audit::default());
+        OrderLine { id: id(5), rung: false, acked: false, number, business: 3, status: Status::Accepted };
+    assert_eq!(ledger.recent(), [shown]);
+    assert_eq!(ledger.audit(&[], &AuditScope::Everything), Audit::default());
 }
 
 #[test]
 fn only_settled_orders_are_forgotten_and_the_books_stay_bounded() {
-    let mut books = ledger();
+    let mut ledger = ledger();
     for n in 1..=(MAX_KEPT as u64 + 10) {
-        run_through(&mut books, u128::from(n), n);
+        run_through(&mut ledger, u128::from(n), n);
     }
-    assert_eq!(books.orders.len(), MAX_KEPT);
-    assert_eq!((books.keys.len(), books.floor()), (MAX_KEPT, id(11)));
-    assert!(books.is_settled() && books.has_room());
-    books.heard(0, 0, &order(5, Status::Rejected, 2));
-    assert_eq!(books.orders.len(), MAX_KEPT, "a forgotten order does not come back");
+    assert_eq!(ledger.orders.len(), MAX_KEPT);
+    assert_eq!((ledger.keys.len(), ledger.floor()), (MAX_KEPT, id(11)));
+    assert!(ledger.is_settled() && ledger.has_room());
+    ledger.heard(0, 0, &order(5, Status::Rejected, 2));
+    assert_eq!(ledger.orders.len(), MAX_KEPT, "a forgotten order does not come back");
     for n in 0..MAX_OPEN {
-        books.placed(1_000_000 + n, 0, &order(1_000_000 + u128::from(n), Status::Placed, 1));
+        ledger.placed(1_000_000 + n, 0, &order(1_000_000 + u128::from(n), Status::Placed, 1));
     }
-    assert!(!books.has_room());
+    assert!(!ledger.has_room());
 }
 
 #[test]
 fn whoever_leaves_early_leaves_what_is_open_unjudged_and_only_that() {
-    let mut books = ledger();
-    run_through(&mut books, 5, 1);
-    books.placed(2, 0, &order(6, Status::Placed, 1));
+    let mut ledger = ledger();
+    run_through(&mut ledger, 5, 1);
+    ledger.placed(2, 0, &order(6, Status::Placed, 1));
     let both = [listed(5, 1, Status::Rejected, 2), listed(6, 2, Status::Placed, 1)];
-    assert_eq!(books.audit(&both, &books.settled()), Audit { left: 1, ..Audit::default() });
-    assert_eq!(books.audit(&both, &Judged::Everything).lost, 1);
-    let audit = books.audit(&both[1..], &books.settled());
+    assert_eq!(ledger.audit(&both, &ledger.settled()), Audit { left: 1, ..Audit::default() });
+    assert_eq!(ledger.audit(&both, &AuditScope::Everything).lost, 1);
+    let audit = ledger.audit(&both[1..], &ledger.settled());
     assert_eq!((audit.lost, audit.left), (1, 1), "a settled one that the hub lacks is lost all the same");
 }

@@ -1,39 +1,48 @@
-//! A WebSocket client that costs little, so that what is measured is the server.
+//! WebSockets that read every frame where it arrived, in a buffer that all sockets of a thread share.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::sync::watch;
 
-use crate::tally::Tally;
+use super::LeanError;
 
-/// Read at once, into a buffer that all sockets of a thread share.
-const SCRATCH: usize = 64 * 1024;
+/// Bytes read at once.
+const READ_BUFFER: usize = 64 * 1024;
 
-/// The largest frame a server may send here.
+/// Bytes of the largest frame that is read.
 const MAX_FRAME: usize = 1 << 20;
 
+/// Bytes of the longest answer to a handshake.
+const MAX_ANSWER: usize = 16 * 1024;
+
 thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BUFFER]);
 }
 
-/// Whether the server speaks first.
+/// The first frame of a connection, if the server speaks first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Greeting {
+pub enum Greeting {
     /// A frame comes before the socket counts as open.
     Hello,
     /// The handshake is all.
     None,
 }
 
-/// An open socket.
+/// The request that opens a WebSocket at `path`; an empty `token` is left out.
+pub fn handshake(address: SocketAddr, path: &str, token: &str) -> String {
+    let authorization =
+        if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{authorization}\r\n"
+    )
+}
+
+/// An open socket. Pings are answered while it is read.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub struct Socket {
     stream: TcpStream,
     /// Bytes of a frame that is not complete.
     rest: Vec<u8>,
@@ -42,17 +51,20 @@ pub(crate) struct Socket {
 impl Socket {
     /// Connects, shakes hands, and waits for the greeting. `receive_buffer` bounds what the kernel takes in for a
     /// reader that stops reading.
-    pub(crate) async fn open(
+    ///
+    /// # Errors
+    /// When there is no connection, or the upgrade is refused.
+    pub async fn open(
         address: SocketAddr,
         request: &str,
         greeting: Greeting,
         receive_buffer: Option<u32>,
-    ) -> Result<Self> {
+    ) -> Result<Self, LeanError> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(bytes) = receive_buffer {
             socket.set_recv_buffer_size(bytes)?;
         }
-        let mut stream = socket.connect(address).await.context("no connection")?;
+        let mut stream = socket.connect(address).await?;
         stream.set_nodelay(true)?;
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::with_capacity(512);
@@ -60,16 +72,23 @@ impl Socket {
             if let Some(end) = memchr::memmem::find(&answer, b"\r\n\r\n") {
                 break end + 4;
             }
-            ensure!(answer.len() < 16 * 1024, "the answer to the handshake is too long");
-            ensure!(stream.read_buf(&mut answer).await? > 0, "closed during the handshake");
+            if answer.len() >= MAX_ANSWER {
+                return Err(LeanError::Unexpected("an answer to the handshake that is too long".to_owned()));
+            }
+            if stream.read_buf(&mut answer).await? == 0 {
+                return Err(LeanError::Closed("the handshake was over"));
+            }
         };
-        let status = String::from_utf8_lossy(&answer[..head.min(64)]).into_owned();
-        ensure!(answer.starts_with(b"HTTP/1.1 101"), "refused: {status}");
+        if !answer.starts_with(b"HTTP/1.1 101") {
+            return Err(LeanError::Refused(String::from_utf8_lossy(&answer[..head.min(64)]).into_owned()));
+        }
         let mut socket = Self { stream, rest: answer.split_off(head) };
         if greeting == Greeting::Hello {
             while !socket.frames(|_| ())? {
                 let mut more = Vec::with_capacity(1024);
-                ensure!(socket.stream.read_buf(&mut more).await? > 0, "closed before its greeting");
+                if socket.stream.read_buf(&mut more).await? == 0 {
+                    return Err(LeanError::Closed("the greeting"));
+                }
                 socket.rest.extend_from_slice(&more);
             }
         }
@@ -78,17 +97,23 @@ impl Socket {
     }
 
     /// Its own port and the server's.
-    pub(crate) fn ports(&self) -> Result<(u16, u16)> {
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub fn ports(&self) -> Result<(u16, u16), LeanError> {
         Ok((self.stream.local_addr()?.port(), self.stream.peer_addr()?.port()))
     }
 
     /// Sends bytes as they are.
-    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) -> Result<()> {
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn send_raw(&mut self, bytes: &[u8]) -> Result<(), LeanError> {
         Ok(self.stream.write_all(bytes).await?)
     }
 
     /// Reads to the end; the code of the close frame, if one came.
-    pub(crate) async fn close_code(mut self) -> Option<u16> {
+    pub async fn close_code(mut self) -> Option<u16> {
         while let Ok(1..) = self.stream.read_buf(&mut self.rest).await {}
         let mut at = 0;
         while let Ok(Some((header, len))) = header(&self.rest[at..]) {
@@ -101,47 +126,37 @@ impl Socket {
         None
     }
 
-    /// Takes in everything until told to stop or closed by the server.
-    pub(crate) async fn listen(
-        mut self,
-        mut tally: Tally,
-        received: Arc<AtomicU64>,
-        mut stop: watch::Receiver<()>,
-    ) -> Tally {
-        loop {
-            let ready = tokio::select! {
-                ready = self.stream.readable() => ready.is_ok(),
-                _ = stop.changed() => false,
-            };
-            if !ready || !matches!(self.read(&mut tally, &received), Ok(true)) {
-                return tally;
-            }
-        }
+    /// Waits until there is something to read.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub async fn readable(&self) -> Result<(), LeanError> {
+        Ok(self.stream.readable().await?)
     }
 
-    /// Reads what is there; false when the server has closed.
-    fn read(&mut self, tally: &mut Tally, received: &AtomicU64) -> Result<bool> {
+    /// Reads what is there and gives every complete text frame to `each`. False when the server has closed.
+    ///
+    /// # Errors
+    /// When the connection is broken, or a frame is none.
+    pub fn read(&mut self, mut each: impl FnMut(&[u8])) -> Result<bool, LeanError> {
         BUFFER.with(|buffer| {
             let mut buffer = buffer.borrow_mut();
-            let mut fresh = 0;
-            let open = loop {
+            loop {
                 match self.stream.try_read(&mut buffer) {
-                    Ok(0) => break false,
+                    Ok(0) => return Ok(false),
                     Ok(read) => {
                         self.rest.extend_from_slice(&buffer[..read]);
-                        self.frames(|payload| fresh += u64::from(tally.take(payload)))?;
+                        self.frames(&mut each)?;
                     }
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break true,
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(true),
                     Err(error) => return Err(error.into()),
                 }
-            };
-            received.fetch_add(fresh, Ordering::Relaxed);
-            Ok(open)
+            }
         })
     }
 
     /// Gives every complete text frame to `each`; says whether there was one. Answers pings.
-    fn frames(&mut self, mut each: impl FnMut(&[u8])) -> Result<bool> {
+    fn frames(&mut self, mut each: impl FnMut(&[u8])) -> Result<bool, LeanError> {
         let (mut at, mut any) = (0, false);
         while let Some((header, len)) = header(&self.rest[at..])? {
             let Some(payload) = self.rest.get(at + header..at + header + len) else { break };
@@ -170,16 +185,42 @@ impl Socket {
 }
 
 /// The lengths of a server frame's header and payload, once its header is complete.
-fn header(bytes: &[u8]) -> Result<Option<(usize, usize)>> {
+#[inline]
+fn header(bytes: &[u8]) -> Result<Option<(usize, usize)>, LeanError> {
     let (header, len) = match bytes {
         [_, len @ 0..=125, ..] => (2, usize::from(*len)),
         [_, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
         [_, 127, a, b, c, d, e, f, g, h, ..] => {
-            (10, usize::try_from(u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]))?)
+            let len = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+            (10, usize::try_from(len).unwrap_or(usize::MAX))
         }
-        [_, len, ..] if *len >= 128 => bail!("a server frame may not be masked"),
+        [_, len, ..] if *len >= 128 => {
+            return Err(LeanError::Unexpected("a frame of a server that is masked".to_owned()));
+        }
         _ => return Ok(None),
     };
-    ensure!(len <= MAX_FRAME, "a frame of {len} bytes");
+    if len > MAX_FRAME {
+        return Err(LeanError::Unexpected(format!("a frame of {len} bytes")));
+    }
     Ok(Some((header, len)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_of_a_frame_tells_its_lengths_once_it_is_complete() {
+        for (bytes, expected) in [
+            (&[0x81][..], None),
+            (&[0x81, 5], Some((2, 5))),
+            (&[0x81, 126, 1], None),
+            (&[0x81, 126, 1, 0], Some((4, 256))),
+            (&[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0], Some((10, 65_536))),
+        ] {
+            assert_eq!(header(bytes).unwrap(), expected, "{bytes:?}");
+        }
+        assert!(header(&[0x81, 0x85]).is_err(), "masked");
+        assert!(header(&[0x81, 127, 0, 0, 0, 0, 1, 0, 0, 0]).is_err(), "16 MiB");
+    }
 }

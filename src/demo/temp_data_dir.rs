@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-/// Where the data is; a temporary folder is removed when this is dropped.
+/// Folder of the demo's data. A temporary one is removed when this is dropped.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct DataDir {
     path: PathBuf,
     fate: Fate,
 }
@@ -18,7 +18,7 @@ enum Fate {
     Removed,
 }
 
-impl Folder {
+impl DataDir {
     /// A folder that stays; the hub makes it when it is absent.
     pub(super) fn kept(path: PathBuf) -> Self {
         Self { path, fate: Fate::Kept }
@@ -40,7 +40,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for DataDir {
     fn drop(&mut self) {
         if self.fate == Fate::Removed
             && let Err(error) = std::fs::remove_dir_all(&self.path)
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_temporary_folder_is_for_its_user_only_and_goes_with_its_owner() {
         use std::os::unix::fs::PermissionsExt as _;
-        let folder = Folder::temporary().unwrap();
+        let folder = DataDir::temporary().unwrap();
         let path = folder.path().to_owned();
         std::fs::write(path.join("file"), "x").unwrap();
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
@@ -67,8 +67,8 @@ mod tests {
 
     #[test]
     fn a_folder_that_was_named_stays() {
-        let outer = Folder::temporary().unwrap();
-        drop(Folder::kept(outer.path().to_owned()));
+        let outer = DataDir::temporary().unwrap();
+        drop(DataDir::kept(outer.path().to_owned()));
         assert!(outer.path().exists());
     }
 }

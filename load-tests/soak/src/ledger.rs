@@ -1,78 +1,12 @@
-//! What was promised and what was seen: every event by its cursor, every order by its key. Pure.
+//! Ledger of a run: every event by its cursor, every order by its key. It does no input or output.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use bellhop_client::Arrival;
 use serde_json::Value;
 
 /// Faults that are named; the others are counted.
 const NAMED: usize = 20;
-
-/// A place in a room's history: `80a19d51.42`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cursor {
-    epoch: String,
-    seq: u64,
-}
-
-impl Cursor {
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        let (epoch, seq) = text.split_once('.')?;
-        Some(Self { epoch: epoch.to_owned(), seq: seq.parse().ok()? })
-    }
-}
-
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.epoch, self.seq)
-    }
-}
-
-/// What a client knows by its cursor, over all its connections.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Track(Option<Cursor>);
-
-/// What an event, or a hello, is to a client that stands somewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    Next,
-    /// It was seen before.
-    Repeated,
-    /// Something before it never came, and nobody said so.
-    Missed,
-}
-
-impl Track {
-    pub(crate) fn cursor(&self) -> Option<&Cursor> {
-        self.0.as_ref()
-    }
-
-    /// The server says from where events follow: exactly from where this client stands, if it stands anywhere.
-    pub(crate) fn resume(&mut self, follows: Cursor) -> Step {
-        match &self.0 {
-            None => {
-                self.0 = Some(follows);
-                Step::Next
-            }
-            Some(last) if *last == follows => Step::Next,
-            Some(last) if last.epoch == follows.epoch && follows.seq < last.seq => Step::Repeated,
-            Some(_) => {
-                self.0 = Some(follows);
-                Step::Missed
-            }
-        }
-    }
-
-    /// An event came.
-    pub(crate) fn take(&mut self, cursor: Cursor) -> Step {
-        let step = match &self.0 {
-            Some(last) if last.epoch == cursor.epoch && cursor.seq <= last.seq => return Step::Repeated,
-            Some(last) if last.epoch == cursor.epoch && cursor.seq == last.seq + 1 => Step::Next,
-            _ => Step::Missed,
-        };
-        self.0 = Some(cursor);
-        step
-    }
-}
 
 /// An order that was acknowledged.
 #[derive(Clone, Debug)]
@@ -83,7 +17,7 @@ struct Record {
 
 /// Everything that is counted in a run.
 #[derive(Debug, Default)]
-pub(crate) struct Books {
+pub(crate) struct Ledger {
     /// Events seen once.
     pub(crate) heard: u64,
     pub(crate) repeated: u64,
@@ -96,11 +30,11 @@ pub(crate) struct Books {
     doubled: u64,
     faults: u64,
     named: VecDeque<String>,
-    /// What was done, by what it is called on the page.
+    /// Counts of finished activities, by their name on the page.
     done: BTreeMap<&'static str, u64>,
 }
 
-/// What was found wrong with the orders at the end.
+/// Faults of orders found at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Audit {
     pub(crate) acknowledged: u64,
@@ -109,13 +43,13 @@ pub(crate) struct Audit {
     pub(crate) doubled: u64,
 }
 
-impl Books {
+impl Ledger {
     /// An event or a hello came.
-    pub(crate) fn step(&mut self, step: Step) {
-        match step {
-            Step::Next => self.heard += 1,
-            Step::Repeated => self.repeated += 1,
-            Step::Missed => self.missed += 1,
+    pub(crate) fn count(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Next => self.heard += 1,
+            Arrival::Repeated => self.repeated += 1,
+            Arrival::Missed(_) => self.missed += 1,
         }
     }
 
@@ -128,7 +62,7 @@ impl Books {
         self.orders.insert(id.to_owned(), Record { business, key: key.to_owned() });
     }
 
-    /// How many orders were acknowledged.
+    /// Number of acknowledged orders.
     pub(crate) fn orders(&self) -> usize {
         self.orders.len()
     }
@@ -142,7 +76,7 @@ impl Books {
         self.named.push_back(what);
     }
 
-    /// How many faults there were, and the last of them.
+    /// Number of faults, and the last of them.
     pub(crate) fn faults(&self) -> (u64, impl Iterator<Item = &str>) {
         (self.faults, self.named.iter().map(String::as_str))
     }
@@ -152,7 +86,7 @@ impl Books {
         *self.done.entry(what).or_default() += 1;
     }
 
-    /// What was done, and how often.
+    /// Counts of finished activities, by their name on the page.
     pub(crate) fn done(&self) -> &BTreeMap<&'static str, u64> {
         &self.done
     }
@@ -185,36 +119,20 @@ mod tests {
 
     use super::*;
 
-    fn at(text: &str) -> Cursor {
-        Cursor::read(text).unwrap()
-    }
-
-    #[test]
-    fn events_count_on_from_where_the_client_stands() {
-        let mut track = Track::default();
-        assert_eq!(track.resume(at("a.7")), Step::Next);
-        let steps: Vec<Step> =
-            ["a.8", "a.8", "a.9", "a.11", "b.12"].map(|text| track.take(at(text))).to_vec();
-        assert_eq!(steps, [Step::Next, Step::Repeated, Step::Next, Step::Missed, Step::Missed]);
-        assert_eq!(track.resume(at("b.12")), Step::Next);
-        assert_eq!(track.resume(at("b.11")), Step::Repeated);
-        assert_eq!(track.resume(at("b.13")), Step::Missed);
-    }
-
     #[test]
     fn an_order_that_is_not_listed_at_its_end_is_lost_and_a_second_one_for_a_key_is_doubled() {
-        let mut books = Books::default();
+        let mut ledger = Ledger::default();
         for (key, id) in [("k1", "ord_1"), ("k2", "ord_2"), ("k3", "ord_3"), ("k1", "ord_1")] {
-            books.placed(0, key, id);
+            ledger.placed(0, key, id);
         }
         let order =
             |id: &str, key: &str, status: &str| (0, json!({"id": id, "notes": key, "status": status}));
         let mut listed = vec![order("ord_1", "k1", "delivered"), order("ord_2", "k2", "ready")];
-        assert_eq!(books.audit(&listed), Audit { acknowledged: 3, lost: 2, doubled: 0 });
+        assert_eq!(ledger.audit(&listed), Audit { acknowledged: 3, lost: 2, doubled: 0 });
         listed.push(order("ord_3", "k3", "cancelled"));
         listed.push(order("ord_4", "k3", "cancelled"));
-        assert_eq!(books.audit(&listed), Audit { acknowledged: 3, lost: 1, doubled: 1 });
-        books.placed(0, "k1", "ord_5");
-        assert_eq!(books.audit(&listed).doubled, 2);
+        assert_eq!(ledger.audit(&listed), Audit { acknowledged: 3, lost: 1, doubled: 1 });
+        ledger.placed(0, "k1", "ord_5");
+        assert_eq!(ledger.audit(&listed).doubled, 2);
     }
 }

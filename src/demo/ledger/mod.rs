@@ -1,4 +1,8 @@
-//! What became of every order: placed, rung, acknowledged, completed; and what must not happen: lost or doubled. Pure.
+//! Ledger of every order: placed, rung, acknowledged, completed; and of faults: lost or doubled. It does no input or output.
+
+mod audit;
+mod record;
+mod totals;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -7,8 +11,11 @@ use serde::Deserialize;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Fulfilment, Status};
 
-/// Devices of each business; every one of them has to ring.
-pub(super) const DEVICES: usize = 2;
+pub(super) use audit::{Audit, AuditScope, Listed};
+pub(super) use totals::{Recoveries, Totals};
+
+pub(super) use record::DEVICES;
+use record::{Claim, Record};
 
 /// Finished orders remembered for the last check; some 150 bytes each. A run of a day at twenty a second is checked
 /// for its last hour and a half.
@@ -31,69 +38,9 @@ pub(super) struct OrderEvent {
     pub(super) fulfilment: Fulfilment,
 }
 
-/// An order as the hub lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Listed {
-    pub(super) id: OrderId,
-    /// The number of the order's key, if this run placed it.
-    pub(super) key: Option<u64>,
-    pub(super) status: Status,
-    pub(super) version: i64,
-}
-
-/// How many orders came how far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Totals {
-    /// Answered with 201.
-    pub(super) placed: u64,
-    /// Heard by every device of the business.
-    pub(super) rung: u64,
-    /// Acknowledged by every device of the business.
-    pub(super) acked: u64,
-    /// In a status that is an end.
-    pub(super) completed: u64,
-    /// All of it, and every device heard of the end.
-    pub(super) settled: u64,
-}
-
-/// What went wrong on the way to the hub and was made good: what the demo is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mended {
-    /// Times a device's connection ended.
-    pub(super) cut: u64,
-    /// Times a device came back with its cursor and was let in where it had been.
-    pub(super) resumed: u64,
-    /// Orders that were sent a second time with the same key.
-    pub(super) repeated: u64,
-    /// Of them, those answered with the first order.
-    pub(super) same: u64,
-}
-
-/// Which orders are judged at the end.
+/// The state of one order, for the dashboard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Judged {
-    /// All of them.
-    Everything,
-    /// Those that had come to their end before the hub was asked for its list; what was open is left.
-    These(HashSet<OrderId>),
-}
-
-/// What was found wrong at the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Audit {
-    /// Orders that were answered with 201 and then missing in the list, not rung or not completed.
-    pub(super) lost: u64,
-    /// Second orders of one key, and events that a device got twice.
-    pub(super) doubled: u64,
-    /// Events that a device never got.
-    pub(super) missed: u64,
-    /// Orders that were open and are not judged.
-    pub(super) left: u64,
-}
-
-/// How one order stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Recent {
+pub(super) struct OrderLine {
     pub(super) id: OrderId,
     /// Whether every device of the business heard it, and acknowledged it.
     pub(super) rung: bool,
@@ -103,43 +50,7 @@ pub(super) struct Recent {
     pub(super) status: Status,
 }
 
-#[derive(Debug)]
-struct Record {
-    /// Known once a customer of this run got a 201.
-    key: Option<u64>,
-    business: usize,
-    number: String,
-    status: Status,
-    version: i64,
-    taken: Taken,
-    rung: [bool; DEVICES],
-    acked: [bool; DEVICES],
-    seen: [i64; DEVICES],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Taken {
-    Waiting,
-    InHand,
-}
-
-impl Record {
-    fn stages(&self) -> [bool; 5] {
-        if self.key.is_none() {
-            return [false; 5];
-        }
-        let (rung, acked) = (self.rung == [true; DEVICES], self.acked == [true; DEVICES]);
-        let completed = self.status.is_end();
-        let told = self.seen.iter().all(|seen| *seen >= self.version);
-        [true, rung, acked, completed, rung && acked && completed && told]
-    }
-
-    fn may_be_forgotten(&self) -> bool {
-        self.stages()[4] || (self.key.is_none() && self.status.is_end())
-    }
-}
-
-/// The books of one run.
+/// The ledger of one run.
 #[derive(Debug)]
 pub(super) struct Ledger {
     /// Orders before it are not of this run, or were forgotten.
@@ -147,7 +58,7 @@ pub(super) struct Ledger {
     orders: BTreeMap<OrderId, Record>,
     keys: HashMap<u64, OrderId>,
     totals: Totals,
-    mended: Mended,
+    recoveries: Recoveries,
     recent: VecDeque<OrderId>,
     second_orders: HashSet<OrderId>,
     repeated: u64,
@@ -159,14 +70,14 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Books of a run whose orders all have ids after `floor`.
+    /// SharedLedger of a run whose orders all have ids after `floor`.
     pub(super) fn new(floor: OrderId) -> Self {
         Self {
             floor,
             orders: BTreeMap::new(),
             keys: HashMap::new(),
             totals: Totals::default(),
-            mended: Mended::default(),
+            recoveries: Recoveries::default(),
             recent: VecDeque::with_capacity(RECENT),
             second_orders: HashSet::new(),
             repeated: 0,
@@ -237,8 +148,8 @@ impl Ledger {
     /// Whether the caller is the first to take this order in hand.
     pub(super) fn claim(&mut self, id: OrderId) -> bool {
         match self.orders.get_mut(&id) {
-            Some(record) if record.taken == Taken::Waiting => {
-                record.taken = Taken::InHand;
+            Some(record) if record.claim == Claim::Waiting => {
+                record.claim = Claim::InHand;
                 true
             }
             _ => false,
@@ -262,7 +173,7 @@ impl Ledger {
         self.last_fault = Some(what);
     }
 
-    /// Whether customers may place more: neither is too much open nor would the books grow without bound.
+    /// Whether customers may place more: neither is too much open nor would the ledger grow without bound.
     pub(super) fn has_room(&self) -> bool {
         let open = self.totals.placed - self.totals.completed;
         open < MAX_OPEN && self.orders.len() < 2 * MAX_KEPT
@@ -273,49 +184,43 @@ impl Ledger {
         self.under_way == 0 && self.totals.settled == self.totals.placed
     }
 
-    /// Orders that have come to their end, of which everybody heard.
-    pub(super) fn settled(&self) -> Judged {
-        let settled = self.orders.iter().filter(|(_, record)| record.stages()[4]);
-        Judged::These(settled.map(|(id, _)| *id).collect())
-    }
-
     pub(super) fn totals(&self) -> Totals {
         self.totals
     }
 
-    pub(super) fn mended(&self) -> Mended {
-        self.mended
+    pub(super) fn recoveries(&self) -> Recoveries {
+        self.recoveries
     }
 
     /// A device's connection ended before the run did.
     pub(super) fn cut(&mut self) {
-        self.mended.cut += 1;
+        self.recoveries.cut += 1;
     }
 
     /// A device went on where it had been.
     pub(super) fn resumed(&mut self) {
-        self.mended.resumed += 1;
+        self.recoveries.resumed += 1;
     }
 
     /// An order was sent twice with one key, and both answers were the same order or not.
     pub(super) fn repeated(&mut self, same: bool) {
-        self.mended.repeated += 1;
-        self.mended.same += u64::from(same);
+        self.recoveries.repeated += 1;
+        self.recoveries.same += u64::from(same);
     }
 
     /// The latest orders.
-    pub(super) fn recent(&self) -> Vec<Recent> {
+    pub(super) fn recent(&self) -> Vec<OrderLine> {
         self.recent.iter().filter_map(|id| self.line(*id)).collect()
     }
 
-    /// How an order stands.
-    pub(super) fn line(&self, id: OrderId) -> Option<Recent> {
+    /// The state of one order.
+    pub(super) fn line(&self, id: OrderId) -> Option<OrderLine> {
         let Record { number, business, status, rung, acked, .. } = self.orders.get(&id)?;
         let (rung, acked) = (*rung == [true; DEVICES], *acked == [true; DEVICES]);
-        Some(Recent { id, rung, acked, number: number.clone(), business: *business, status: *status })
+        Some(OrderLine { id, rung, acked, number: number.clone(), business: *business, status: *status })
     }
 
-    /// How many customers were refused, how much else was odd, and the last of it.
+    /// Number of refused customers, number of other faults, and the last of them.
     pub(super) fn odd(&self) -> (u64, u64, Option<&str>) {
         (self.refused, self.faults, self.last_fault.as_deref())
     }
@@ -323,38 +228,6 @@ impl Ledger {
     /// The oldest order that is still checked at the end.
     pub(super) fn floor(&self) -> OrderId {
         self.floor
-    }
-
-    /// Compares the books with everything the hub lists from [`Ledger::floor`] on.
-    pub(super) fn audit(&self, listed: &[Listed], judged: &Judged) -> Audit {
-        let by_id: HashMap<OrderId, &Listed> = listed.iter().map(|order| (order.id, order)).collect();
-        let mut audit = Audit { doubled: self.repeated, missed: self.missed, ..Audit::default() };
-        for (id, record) in self.orders.iter().filter(|(_, record)| record.key.is_some()) {
-            if let Judged::These(settled) = judged
-                && !settled.contains(id)
-            {
-                audit.left += 1;
-                continue;
-            }
-            let entry = by_id.get(id);
-            let ended = entry.is_some_and(|order| order.status.is_end());
-            if !ended || record.rung != [true; DEVICES] {
-                audit.lost += 1;
-            } else if let Some(order) = entry {
-                audit.missed += record.seen.iter().filter(|seen| **seen < order.version).count() as u64;
-            }
-        }
-        let mut second = self.second_orders.clone();
-        let mut first = self.keys.clone();
-        for order in listed {
-            if let Some(key) = order.key
-                && *first.entry(key).or_insert(order.id) != order.id
-            {
-                second.insert(order.id);
-            }
-        }
-        audit.doubled += second.len() as u64;
-        audit
     }
 
     fn change(&mut self, business: usize, order: &OrderEvent, change: impl FnOnce(&mut Record)) {
@@ -373,7 +246,7 @@ impl Ledger {
                 number: order.order_number.clone(),
                 status: order.status,
                 version: order.version,
-                taken: Taken::Waiting,
+                claim: Claim::Waiting,
                 rung: [false; DEVICES],
                 acked: [false; DEVICES],
                 seen: [0; DEVICES],

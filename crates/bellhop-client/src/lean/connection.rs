@@ -1,15 +1,15 @@
-//! An HTTP/1.1 client that costs little, since it shares the machine with the server: one connection, one request at
-//! a time, buffers that are used again.
+//! HTTP/1.1 with one request at a time on one connection, and buffers that are used again.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// A request without an answer by then has failed: longer than any time the hub gives itself.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+use super::LeanError;
+
+/// Longest wait for a whole answer: longer than any time the hub gives itself.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The largest answer that is taken in: `/metrics` is some tens of KiB.
 const MAX_ANSWER: usize = 4 << 20;
@@ -19,19 +19,21 @@ const MAX_FIELDS: usize = 48;
 
 /// A connection that is opened with its first request and again after it was closed.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     address: SocketAddr,
     stream: Option<TcpStream>,
     received: Vec<u8>,
 }
 
-/// What the server said; the body stays in the connection until its next request.
+/// An answer; its body stays in the connection until the next request.
 #[derive(Debug)]
-pub(crate) struct Answer<'a> {
-    pub(crate) status: u16,
+pub struct Answer<'a> {
+    /// The HTTP status.
+    pub status: u16,
     /// Seconds, if `Retry-After` says a number of them.
-    pub(crate) retry_after: Option<u64>,
-    pub(crate) body: &'a [u8],
+    pub retry_after: Option<u64>,
+    /// The whole body.
+    pub body: &'a [u8],
 }
 
 /// The head of an answer.
@@ -45,22 +47,27 @@ struct Head {
 }
 
 impl Connection {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    /// A connection that is not yet open.
+    pub fn new(address: SocketAddr) -> Self {
         Self { address, stream: None, received: Vec::with_capacity(4096) }
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// The address of the hub.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Sends a whole request and waits for the whole answer, for [`PATIENCE`] at most. The connection is closed after
-    /// an error, and when the server says that it is the last answer.
-    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>> {
+    /// Sends a whole request and waits for the whole answer, for [`ANSWER_TIMEOUT`] at most. The connection is closed after
+    /// an error, and when the hub says that it is the last answer.
+    ///
+    /// # Errors
+    /// When there is no connection, no answer, or one in chunks.
+    pub async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>, LeanError> {
         // Taken out, so that a failed or abandoned exchange closes it: its answer must not be taken for the next one's.
         let stream = self.stream.take();
         let exchange = exchange(self.address, stream, request, &mut self.received);
-        let (stream, head) =
-            tokio::time::timeout(PATIENCE, exchange).await.context("no answer in time")??;
+        let timed = tokio::time::timeout(ANSWER_TIMEOUT, exchange).await;
+        let (stream, head) = timed.map_err(|_| LeanError::TimedOut)??;
         if !head.ends {
             self.stream = Some(stream);
         }
@@ -74,11 +81,11 @@ async fn exchange(
     stream: Option<TcpStream>,
     request: &[u8],
     received: &mut Vec<u8>,
-) -> Result<(TcpStream, Head)> {
+) -> Result<(TcpStream, Head), LeanError> {
     let mut stream = match stream {
         Some(open) => open,
         None => {
-            let new = TcpStream::connect(address).await.context("no connection")?;
+            let new = TcpStream::connect(address).await?;
             new.set_nodelay(true)?;
             new
         }
@@ -91,31 +98,61 @@ async fn exchange(
         {
             return Ok((stream, head));
         }
-        ensure!(received.len() < MAX_ANSWER, "the answer is too long");
-        ensure!(stream.read_buf(received).await? > 0, "closed before its answer was whole");
+        if received.len() >= MAX_ANSWER {
+            return Err(LeanError::Unexpected("an answer that is too long".to_owned()));
+        }
+        if stream.read_buf(received).await? == 0 {
+            return Err(LeanError::Closed("the answer was whole"));
+        }
     }
 }
 
 /// The head, once it is complete.
-fn head(received: &[u8]) -> Result<Option<Head>> {
+fn head(received: &[u8]) -> Result<Option<Head>, LeanError> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut fields);
     let httparse::Status::Complete(body_from) = parsed.parse(received)? else { return Ok(None) };
-    let status = parsed.code.context("an answer without a status")?;
+    let status = parsed.code.ok_or_else(|| unexpected("an answer without a status"))?;
     let mut head = Head { status, retry_after: None, ends: false, body_from, body_bytes: 0 };
     for field in parsed.headers.iter() {
-        let value = || std::str::from_utf8(field.value).map(str::trim);
+        let value = || std::str::from_utf8(field.value).map(str::trim).map_err(|_| unexpected(field.name));
         if field.name.eq_ignore_ascii_case("content-length") {
-            head.body_bytes = value()?.parse()?;
+            head.body_bytes = value()?.parse().map_err(|_| unexpected(field.name))?;
         } else if field.name.eq_ignore_ascii_case("retry-after") {
             head.retry_after = value()?.parse().ok();
         } else if field.name.eq_ignore_ascii_case("connection") {
             head.ends = value()?.eq_ignore_ascii_case("close");
         } else if field.name.eq_ignore_ascii_case("transfer-encoding") {
-            bail!("an answer in chunks, though nothing asked for here is sent so");
+            return Err(unexpected("an answer in chunks"));
         }
     }
     Ok(Some(head))
+}
+
+fn unexpected(what: &str) -> LeanError {
+    LeanError::Unexpected(what.to_owned())
+}
+
+/// Writes one request over whatever is in `request`. `fields` are whole lines; an empty `token` or `body` is left out.
+pub fn write_request(
+    request: &mut Vec<u8>,
+    address: SocketAddr,
+    (method, path): (&str, &str),
+    token: &str,
+    fields: &str,
+    body: &str,
+) {
+    request.clear();
+    let authorization =
+        if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let content = if body.is_empty() {
+        String::new()
+    } else {
+        format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
+    };
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{authorization}{fields}{content}\r\n");
+    request.extend_from_slice(head.as_bytes());
+    request.extend_from_slice(body.as_bytes());
 }
 
 #[cfg(test)]

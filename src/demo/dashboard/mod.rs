@@ -1,37 +1,33 @@
 //! The live summary: one screen redrawn in place on a terminal, a line a second elsewhere.
 
+mod tracked_orders;
+
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::order::Status;
 use crate::telemetry::Metrics;
 
-use super::ledger::{Ledger, Mended, Recent, Totals};
+use super::ledger::{Ledger, Recoveries, Totals};
 use super::report::{Quantiles, caught_up, millis};
+use tracked_orders::TrackedOrders;
 
-/// How often a terminal is redrawn.
+/// Interval of redrawing a terminal.
 const REDRAW_EVERY: Duration = Duration::from_millis(250);
 
-/// How often a line is written where nothing can be redrawn.
+/// Interval of lines where nothing can be redrawn.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
 /// Over how long the pace is averaged.
 const PACE_OVER: Duration = Duration::from_secs(5);
 
 /// The size of a terminal that does not say.
-const USUAL: Size = Size { columns: 80, rows: 24 };
-
-/// How long an order that came to its end stays on the screen.
-const ENDED_FOR: Duration = Duration::from_millis(1_500);
-
-/// Orders followed at once.
-const FOLLOWED: usize = 6;
+const DEFAULT_SIZE: Size = Size { columns: 80, rows: 24 };
 
 /// Lines of the terminal that stay free below and above the drawing.
 const MARGIN: usize = 2;
@@ -49,67 +45,8 @@ impl Size {
             Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
                 Self { columns: size.ws_col.into(), rows: size.ws_row.into() }
             }
-            Ok(_) | Err(_) => USUAL,
+            Ok(_) | Err(_) => DEFAULT_SIZE,
         }
-    }
-}
-
-/// Orders that are followed from their ring to their end.
-#[derive(Debug, Default)]
-struct Following(Vec<Follow>);
-
-#[derive(Debug)]
-struct Follow {
-    order: Recent,
-    /// What it went through.
-    trail: Vec<&'static str>,
-    ended_at: Option<Duration>,
-}
-
-impl Following {
-    /// Looks at the orders again at `now`: those that ended a while ago make room for the latest.
-    fn update(&mut self, now: Duration, ledger: &Ledger) {
-        for follow in &mut self.0 {
-            if let Some(order) = ledger.line(follow.order.id) {
-                follow.see(order, now);
-            }
-        }
-        self.0.retain(|follow| follow.ended_at.is_none_or(|at| now.saturating_sub(at) < ENDED_FOR));
-        for order in ledger.recent().into_iter().rev() {
-            let is_new = !order.status.is_end() && self.0.iter().all(|follow| follow.order.id != order.id);
-            if is_new && self.0.len() < FOLLOWED {
-                let mut follow = Follow { order: order.clone(), trail: Vec::new(), ended_at: None };
-                follow.see(order, now);
-                self.0.push(follow);
-            }
-        }
-    }
-
-    fn lines(&self, businesses: &[String]) -> Vec<String> {
-        let line = |follow: &Follow| {
-            let name = businesses.get(follow.order.business).map_or("", String::as_str);
-            format!("  #{:<4} {name:<22} {}", follow.order.number, follow.trail.join(" > "))
-        };
-        self.0.iter().map(line).collect()
-    }
-}
-
-impl Follow {
-    fn see(&mut self, order: Recent, now: Duration) {
-        let stages = [(order.rung, "rung"), (order.acked, "acked")];
-        for stage in stages.into_iter().filter(|(reached, _)| *reached).map(|(_, stage)| stage) {
-            if !self.trail.contains(&stage) {
-                self.trail.push(stage);
-            }
-        }
-        let status = order.status.as_str();
-        if order.status != Status::Placed && !self.trail.contains(&status) {
-            self.trail.push(status);
-        }
-        if order.status.is_end() {
-            self.ended_at.get_or_insert(now);
-        }
-        self.order = order;
     }
 }
 
@@ -118,7 +55,7 @@ fn rewind(lines: usize) -> String {
     if lines == 0 { String::new() } else { format!("\x1b[{lines}A\x1b[J") }
 }
 
-/// What one drawing shows.
+/// The content of one drawing.
 #[derive(Clone, Debug)]
 struct Snapshot {
     elapsed: Duration,
@@ -126,7 +63,7 @@ struct Snapshot {
     totals: Totals,
     sockets: i64,
     latency: Option<Quantiles>,
-    mended: Mended,
+    recoveries: Recoveries,
     caught_up: u64,
     /// Whether no more is ordered.
     closing: bool,
@@ -146,7 +83,7 @@ impl Snapshot {
 
     fn line(&self) -> String {
         let Totals { placed, rung, acked, completed, .. } = self.totals;
-        let Mended { cut, resumed, repeated, same } = self.mended;
+        let Recoveries { cut, resumed, repeated, same } = self.recoveries;
         format!(
             "{:>5.0} s  {:>5.1} orders/s  placed {placed}  rung {rung}  acked {acked}  completed {completed}  open {}  \
              sockets {}  commit to ack {}  cut {cut}  resumed {resumed}  caught up {}  repeated {repeated}  same {same}",
@@ -159,13 +96,13 @@ impl Snapshot {
         )
     }
 
-    /// What is said once no more is ordered.
+    /// The line that is shown once no more is ordered.
     fn closing_line(&self) -> String {
         format!("no new orders; {} open, another Ctrl-C leaves now", self.open())
     }
 
     fn screen(&self, followed: Vec<String>, size: Size) -> Vec<String> {
-        let Mended { cut, resumed, repeated, same } = self.mended;
+        let Recoveries { cut, resumed, repeated, same } = self.recoveries;
         let Totals { placed, rung, acked, completed, .. } = self.totals;
         let mut lines = vec![
             String::new(),
@@ -191,12 +128,12 @@ impl Snapshot {
 
 /// Shows the run on a thread of its own, so that a stalled terminal holds up nobody. Dropping it stops the drawing too.
 #[derive(Debug)]
-pub(super) struct Screen {
-    stop: Sender<()>,
+pub(super) struct Dashboard {
+    stop: SyncSender<()>,
     thread: JoinHandle<()>,
 }
 
-impl Screen {
+impl Dashboard {
     /// Starts drawing on standard output.
     pub(super) fn start(
         ledger: Arc<Mutex<Ledger>>,
@@ -204,7 +141,7 @@ impl Screen {
         businesses: Vec<String>,
         closing: CancellationToken,
     ) -> io::Result<Self> {
-        let (stop, stopped) = channel();
+        let (stop, stopped) = sync_channel(1);
         let smart = io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
         let work = move || {
             let style = if smart { Style::Redrawn } else { Style::Lines };
@@ -238,17 +175,16 @@ fn draw(
 ) {
     let began = Instant::now();
     let mut pace = Pace::default();
-    let mut drawn = 0;
-    let mut following = Following::default();
-    let mut said_closing = false;
+    let mut tracked = TrackedOrders::default();
+    let mut output = Output { style, drawn: 0, said_closing: false };
     let every = if style == Style::Redrawn { REDRAW_EVERY } else { LINE_EVERY };
     loop {
         let last = matches!(stopped.recv_timeout(every), Ok(()) | Err(RecvTimeoutError::Disconnected));
         let elapsed = began.elapsed();
-        let (totals, mended) = {
-            let books = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            following.update(elapsed, &books);
-            (books.totals(), books.mended())
+        let (totals, recoveries) = {
+            let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            tracked.update(elapsed, &ledger);
+            (ledger.totals(), ledger.recoveries())
         };
         let shown = Snapshot {
             elapsed,
@@ -256,27 +192,41 @@ fn draw(
             totals,
             sockets: metrics.websocket_connections_active.get(),
             latency: Quantiles::commit_to_ack(metrics),
-            mended,
+            recoveries,
             caught_up: caught_up(metrics),
             closing: closing.is_cancelled() && !last,
         };
-        let text = if style == Style::Redrawn {
-            let lines = shown.screen(following.lines(businesses), Size::present());
-            let text = format!("{}{}\n", rewind(drawn), lines.join("\n"));
-            drawn = lines.len();
+        output.show(&shown, || tracked.lines(businesses));
+        if last {
+            return;
+        }
+    }
+}
+
+/// Standard output, and what it shows already.
+struct Output {
+    style: Style,
+    /// Lines of the last drawing.
+    drawn: usize,
+    said_closing: bool,
+}
+
+impl Output {
+    fn show(&mut self, shown: &Snapshot, tracked: impl FnOnce() -> Vec<String>) {
+        let text = if self.style == Style::Redrawn {
+            let lines = shown.screen(tracked(), Size::present());
+            let text = format!("{}{}\n", rewind(self.drawn), lines.join("\n"));
+            self.drawn = lines.len();
             text
         } else {
-            let closing =
-                if shown.closing && !said_closing { shown.closing_line() + "\n" } else { String::new() };
-            said_closing |= shown.closing;
+            let says_closing = shown.closing && !self.said_closing;
+            self.said_closing |= shown.closing;
+            let closing = if says_closing { shown.closing_line() + "\n" } else { String::new() };
             format!("{closing}{}\n", shown.line())
         };
         let mut out = io::stdout().lock();
         // Nobody reads any more: go on in silence.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        if last {
-            return;
-        }
     }
 }
 
@@ -304,10 +254,6 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use crate::demo::ledger::OrderEvent;
-    use crate::domain::ids::OrderId;
-    use crate::domain::order::Fulfilment;
-
     use super::*;
 
     fn snapshot() -> Snapshot {
@@ -317,7 +263,7 @@ mod tests {
             totals: Totals { placed: 60, rung: 59, acked: 58, completed: 40, settled: 40 },
             sockets: 40,
             latency: None,
-            mended: Mended { cut: 214, resumed: 213, repeated: 96, same: 95 },
+            recoveries: Recoveries { cut: 214, resumed: 213, repeated: 96, same: 95 },
             caught_up: 1_203,
             closing: true,
         }
@@ -334,7 +280,7 @@ mod tests {
             );
             assert_eq!(lines.len(), drawn, "{columns} by {rows}");
         }
-        let lines = snapshot().screen(followed(), USUAL);
+        let lines = snapshot().screen(followed(), DEFAULT_SIZE);
         assert_eq!(rewind(0), "");
         assert_eq!(rewind(lines.len()), "\x1b[13A\x1b[J");
         let text = lines.join("\n");
@@ -342,37 +288,6 @@ mod tests {
         {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
-    }
-
-    #[test]
-    fn an_order_is_followed_from_its_ring_to_its_end_and_then_makes_room() {
-        let mut books = Ledger::new(OrderId::from_uuid(uuid::Uuid::nil()));
-        let mut following = Following::default();
-        let (id, second) = (OrderId::generate(), Duration::from_secs(1));
-        let order = |status, version| OrderEvent {
-            id,
-            order_number: "007".to_owned(),
-            status,
-            version,
-            fulfilment: Fulfilment::Pickup,
-        };
-        books.placed(1, 0, &order(Status::Placed, 1));
-        following.update(second, &books);
-        for device in 0..2 {
-            books.heard(device, 0, &order(Status::Placed, 1));
-            books.acked(device, 0, &order(Status::Placed, 1));
-        }
-        following.update(second, &books);
-        books.moved(0, &order(Status::Accepted, 2));
-        following.update(second, &books);
-        books.moved(0, &order(Status::Cancelled, 3));
-        following.update(2 * second, &books);
-        let lines = following.lines(&["Casa Pastel".to_owned()]);
-        assert_eq!(lines.len(), 1);
-        assert!(lines[0].contains("#007  Casa Pastel"), "{lines:?}");
-        assert!(lines[0].ends_with("rung > acked > accepted > cancelled"), "{lines:?}");
-        following.update(4 * second, &books);
-        assert!(following.0.is_empty());
     }
 
     #[test]

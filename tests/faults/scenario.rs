@@ -1,4 +1,4 @@
-//! A small town that orders, and that can tell in the end whether all is as it should be.
+//! Businesses with devices and customers, and the check that every device got every order once and in order.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -58,29 +58,30 @@ async fn watch_until(mut device: Device, mut until: watch::Receiver<Option<usize
 }
 
 /// Businesses, each with two devices, and who orders there.
-pub(crate) struct Town {
+pub(crate) struct Scenario {
     pub(crate) merchant: Person,
     pub(crate) customers: Vec<Person>,
     businesses: Vec<String>,
     pub(crate) devices: Vec<Watcher>,
 }
 
-impl Town {
+impl Scenario {
     pub(crate) async fn new(app: &TestApp, businesses: usize, customers: usize) -> Self {
         let merchant = app.person("merchant", "Mia").await;
-        let mut town = Self { merchant, customers: Vec::new(), businesses: Vec::new(), devices: Vec::new() };
+        let mut scenario =
+            Self { merchant, customers: Vec::new(), businesses: Vec::new(), devices: Vec::new() };
         for n in 0..customers {
-            town.customers.push(app.person("customer", &format!("Carl{n}")).await);
+            scenario.customers.push(app.person("customer", &format!("Carl{n}")).await);
         }
         for n in 0..businesses {
-            let business = town.merchant.business(app).await;
+            let business = scenario.merchant.business(app).await;
             for _ in 0..2 {
-                let device = Device::of_business(app, &town.merchant, &business, None).await;
-                town.devices.push(Watcher::new(n, device));
+                let device = Device::of_business(app, &scenario.merchant, &business, None).await;
+                scenario.devices.push(Watcher::new(n, device));
             }
-            town.businesses.push(business);
+            scenario.businesses.push(business);
         }
-        town
+        scenario
     }
 
     pub(crate) fn business_of(&self, customer: usize) -> &str {
@@ -145,22 +146,27 @@ pub(crate) async fn until_placed(ask: impl AsyncFn() -> Answer) -> Value {
     }
 }
 
-/// An order of the town's under one key, asked for until it is placed.
-pub(crate) async fn order_until_placed(app: &TestApp, town: &Town, customer: usize, key: &str) -> String {
-    text(&until_placed(async || town.order(app, customer, key).await).await, "id")
+/// An order under one key, asked for until it is placed.
+pub(crate) async fn order_until_placed(
+    app: &TestApp,
+    scenario: &Scenario,
+    customer: usize,
+    key: &str,
+) -> String {
+    text(&until_placed(async || scenario.order(app, customer, key).await).await, "id")
 }
 
 /// An order of every customer, each under a key of its own.
-pub(crate) async fn an_order_each(app: &TestApp, town: &Town, round: &str) -> Vec<String> {
-    let orders = (0..town.customers.len()).map(|customer| async move {
-        order_until_placed(app, town, customer, &format!("{round}-{customer}")).await
+pub(crate) async fn an_order_each(app: &TestApp, scenario: &Scenario, round: &str) -> Vec<String> {
+    let orders = (0..scenario.customers.len()).map(|customer| async move {
+        order_until_placed(app, scenario, customer, &format!("{round}-{customer}")).await
     });
     join_all(orders).await
 }
 
 /// The devices have seen, and the store holds, exactly what was acknowledged.
-pub(crate) async fn settled(town: Town, app: &TestApp, placed: Vec<String>) {
+pub(crate) async fn settled(scenario: Scenario, app: &TestApp, placed: Vec<String>) {
     let acknowledged: HashSet<String> = placed.iter().cloned().collect();
     assert_eq!(acknowledged.len(), placed.len(), "two keys were answered with one order");
-    assert_eq!(town.settle(app).await, acknowledged);
+    assert_eq!(scenario.settle(app).await, acknowledged);
 }

@@ -1,16 +1,30 @@
-//! Everybody and everything there is before the load begins, and what all who take part share.
+//! Accounts, businesses and menus of a run, and the state that all of its tasks share.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use bellhop_client::{Account, Client, ClientSettings, NewAccount, Request};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{Account, Api, Call};
-use crate::books::Books;
+use crate::ledger::Ledger;
+
+/// Password of every account; the hub listens on loopback only.
+pub(crate) const PASSWORD: &str = "a password for the soak";
+
+/// A long poll is answered within half a minute. Idle connections are closed sooner than by the hub, which then has none left
+/// from this process at the end.
+const CLIENT: ClientSettings = ClientSettings {
+    answer_timeout: Duration::from_secs(45),
+    patience: Duration::from_secs(30),
+    first_pause: Duration::from_millis(500),
+    longest_pause: Duration::from_millis(500),
+    idle_timeout: Duration::from_secs(10),
+};
 
 /// Owners; businesses beyond that share them.
 const OWNERS: usize = 25;
@@ -18,65 +32,66 @@ const OWNERS: usize = 25;
 /// Customers who order.
 const CUSTOMERS: usize = 10;
 
-/// Requests under way at once while the town is built.
+/// Requests under way at once while the scenario is built.
 const AT_ONCE: usize = 4;
 
-/// What is on every menu.
+/// Items of every menu.
 pub(crate) const SKUS: [&str; 3] = ["nata", "tosta", "galao"];
 
 /// A business and who owns it.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Business {
     pub(crate) id: String,
     pub(crate) owner: Arc<Account>,
 }
 
-/// What all who take part share.
+/// The state that all tasks share.
 #[derive(Debug)]
-pub(crate) struct Town {
-    pub(crate) api: Api,
-    /// Where orders are placed; one more, the last, is for the reader that stops reading.
-    pub(crate) places: Vec<Place>,
+pub(crate) struct Scenario {
+    pub(crate) client: Client,
+    /// Businesses that take orders, and a last one for the reader that stops reading.
+    pub(crate) businesses: Vec<Business>,
     pub(crate) customers: Vec<Arc<Account>>,
-    books: Mutex<Books>,
-    /// Nobody begins anything new any more.
+    ledger: Mutex<Ledger>,
+    /// Cancelled when no task may begin anything new.
     pub(crate) closing: CancellationToken,
-    /// Everybody goes home.
+    /// Cancelled when every task has to end.
     pub(crate) over: CancellationToken,
-    /// Who comes to an end after `closing`: orders, and those who visit.
+    /// Tasks that end by themselves after `closing`: orders and short sessions.
     pub(crate) tasks: TaskTracker,
-    /// Who stays until `over`: devices and readers.
+    /// Tasks that go on until `over`: devices and readers.
     pub(crate) residents: TaskTracker,
 }
 
-impl Town {
+impl Scenario {
     /// Makes accounts, businesses and menus.
     ///
     /// # Errors
     /// When the hub refuses any of it.
     pub(crate) async fn build(address: SocketAddr, businesses: usize) -> Result<Arc<Self>> {
-        let api = Api::new(address)?;
+        let client = Client::new(address, CLIENT)?;
         let run = std::process::id();
-        let (api_ref, owners) = (&api, businesses.min(OWNERS));
+        let (client_ref, owners) = (&client, businesses.min(OWNERS));
         let accounts: Vec<Arc<Account>> = stream::iter(0..owners + CUSTOMERS)
             .map(|n| async move {
                 let role = if n < owners { "merchant" } else { "customer" };
-                Account::enter(api_ref, &format!("soak-{run}-{n}@example.org"), role).await
+                let account = new_account(format!("soak-{run}-{n}@example.org"), role, "Soak");
+                Account::open(client_ref, account).await.map(Arc::new)
             })
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
         let (owners, customers) = accounts.split_at(owners);
-        let places = stream::iter(0..=businesses)
+        let businesses = stream::iter(0..=businesses)
             .map(|n| open(n, owners[n % owners.len()].clone()))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
         Ok(Arc::new(Self {
-            api,
-            places,
+            client,
+            businesses,
             customers: customers.to_vec(),
-            books: Mutex::default(),
+            ledger: Mutex::default(),
             closing: CancellationToken::new(),
             over: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -84,19 +99,19 @@ impl Town {
         }))
     }
 
-    /// The books; nobody who holds them waits for anything.
-    pub(crate) fn books<R>(&self, use_them: impl FnOnce(&mut Books) -> R) -> R {
-        use_them(&mut self.books.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The ledger. The lock is held for this call alone.
+    pub(crate) fn ledger<R>(&self, change: impl FnOnce(&mut Ledger) -> R) -> R {
+        change(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Notes what went wrong and goes on.
     pub(crate) fn fault(&self, what: impl std::fmt::Display) {
-        self.books(|books| books.fault(what.to_string()));
+        self.ledger(|ledger| ledger.fault(what.to_string()));
     }
 
-    /// How many businesses take orders.
-    pub(crate) fn businesses(&self) -> usize {
-        self.places.len() - 1
+    /// Number of businesses that take orders.
+    pub(crate) fn business_count(&self) -> usize {
+        self.businesses.len() - 1
     }
 
     /// Every order of every business, with the number of its business.
@@ -105,11 +120,11 @@ impl Town {
     /// When a list cannot be read.
     pub(crate) async fn every_order(&self) -> Result<Vec<(usize, Value)>> {
         let mut all = Vec::new();
-        for (number, place) in self.places.iter().enumerate() {
-            let first = format!("/orders?business_id={}&limit=50", place.id);
+        for (number, business) in self.businesses.iter().enumerate() {
+            let first = format!("/orders?business_id={}&limit=50", business.id);
             let mut path = first.clone();
             loop {
-                let mut page = place.owner.call(&Call::get(path)).await?;
+                let mut page = business.owner.call(&Request::get(path)).await?;
                 let items = page["items"].as_array_mut().context("a list has items")?;
                 all.extend(items.drain(..).map(|order| (number, order)));
                 let Some(next) = page["next_cursor"].as_str() else { break };
@@ -120,16 +135,21 @@ impl Town {
     }
 }
 
-async fn open(n: usize, owner: Arc<Account>) -> Result<Place> {
+/// An account of this run.
+pub(crate) fn new_account(email: String, role: &'static str, name: &str) -> NewAccount {
+    NewAccount { email, password: PASSWORD, role, name: name.to_owned(), device: None }
+}
+
+async fn open(n: usize, owner: Arc<Account>) -> Result<Business> {
     let business = json!({
         "name": format!("Soak {n}"), "location": {"lat": 38.71, "lng": -9.15}, "zone": "soak", "currency": "EUR",
         "tables": 12,
     });
-    let created = owner.call(&Call::post("/businesses", business)).await?;
+    let created = owner.call(&Request::post("/businesses", business)).await?;
     let id = created["id"].as_str().context("a business has an id")?.to_owned();
     for sku in SKUS {
         let item = json!({"sku": sku, "name": sku, "category": "Food", "price_minor": 250});
-        owner.call(&Call::post(format!("/businesses/{id}/menu/items"), item)).await?;
+        owner.call(&Request::post(format!("/businesses/{id}/menu/items"), item)).await?;
     }
-    Ok(Place { id, owner })
+    Ok(Business { id, owner })
 }

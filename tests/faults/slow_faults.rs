@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use crate::outage::an_outage_of;
-use crate::support::{StoreKind, TestApp, Weather};
-use crate::town::{Town, order_until_placed, settled, text};
+use crate::scenario::{Scenario, order_until_placed, settled, text};
+use crate::support::{NetworkFault, StoreKind, TestApp};
 
 /// How long Postgres is silent.
 const STALL: Duration = Duration::from_secs(60);
@@ -17,12 +17,12 @@ const STALL: Duration = Duration::from_secs(60);
 type Placed = Vec<(String, Instant)>;
 
 /// Every customer orders without a pause until it is over.
-async fn orders_until(app: &TestApp, town: &Town, over: &AtomicBool) -> Placed {
-    let customers = (0..town.customers.len()).map(|customer| async move {
+async fn orders_until(app: &TestApp, scenario: &Scenario, over: &AtomicBool) -> Placed {
+    let customers = (0..scenario.customers.len()).map(|customer| async move {
         let mut placed = Vec::new();
         while !over.load(Ordering::Relaxed) {
             let key = format!("{customer}-{}", placed.len());
-            placed.push((order_until_placed(app, town, customer, &key).await, Instant::now()));
+            placed.push((order_until_placed(app, scenario, customer, &key).await, Instant::now()));
         }
         placed
     });
@@ -43,7 +43,7 @@ async fn restart_postgres(mode: &str) {
 #[ignore = "restarts the Postgres that all tests share"]
 async fn writes_resume_by_themselves_within_five_seconds_of_a_restart_of_postgres() {
     let app = TestApp::start_with(StoreKind::Postgres, &[]).await;
-    let town = Town::new(&app, 4, 16).await;
+    let scenario = Scenario::new(&app, 4, 16).await;
     let over = AtomicBool::new(false);
     let restarts = async {
         let mut resumed = Vec::new();
@@ -54,11 +54,11 @@ async fn writes_resume_by_themselves_within_five_seconds_of_a_restart_of_postgre
             resumed.push((mode, before, Instant::now()));
         }
         tokio::time::sleep(Duration::from_secs(6)).await;
-        assert_eq!(app.sessions().open(), town.devices.len(), "sockets stay open");
+        assert_eq!(app.sessions().open(), scenario.devices.len(), "sockets stay open");
         over.store(true, Ordering::Relaxed);
         resumed
     };
-    let (placed, restarts) = tokio::join!(orders_until(&app, &town, &over), restarts);
+    let (placed, restarts) = tokio::join!(orders_until(&app, &scenario, &over), restarts);
     for (mode, before, answers) in restarts {
         let first = placed.iter().map(|(_, at)| *at).filter(|at| *at > answers).min().unwrap();
         let (away, resumed) = (answers - before, first - answers);
@@ -66,24 +66,24 @@ async fn writes_resume_by_themselves_within_five_seconds_of_a_restart_of_postgre
         assert!(resumed < Duration::from_secs(5), "{resumed:?}");
     }
     eprintln!("{} orders acknowledged", placed.len());
-    settled(town, &app, placed.into_iter().map(|(order, _)| order).collect()).await;
+    settled(scenario, &app, placed.into_iter().map(|(order, _)| order).collect()).await;
 }
 
 #[tokio::test]
 #[ignore = "takes more than a minute"]
 async fn a_minute_without_a_word_from_postgres_costs_refusals_and_nothing_else() {
     let (proxy, app) = TestApp::start_behind_proxy(&[]).await;
-    let town = Town::new(&app, 4, 16).await;
-    let before = town.order(&app, 0, "before").await.expect(201);
-    proxy.set(Weather::Stalled);
+    let scenario = Scenario::new(&app, 4, 16).await;
+    let before = scenario.order(&app, 0, "before").await.expect(201);
+    proxy.set(NetworkFault::Stalled);
     let began = Instant::now();
-    let refusals = join_all((0..town.customers.len()).map(|customer| {
-        let (app, town) = (&app, &town);
+    let refusals = join_all((0..scenario.customers.len()).map(|customer| {
+        let (app, scenario) = (&app, &scenario);
         async move {
             let mut waits = Vec::new();
             while began.elapsed() < STALL {
                 let asked = Instant::now();
-                town.order(app, customer, &format!("during-{customer}")).await.expect(503);
+                scenario.order(app, customer, &format!("during-{customer}")).await.expect(503);
                 waits.push(asked.elapsed());
             }
             waits
@@ -92,14 +92,14 @@ async fn a_minute_without_a_word_from_postgres_costs_refusals_and_nothing_else()
     .await
     .concat();
     let slowest = refusals.iter().max().unwrap();
-    assert_eq!(app.sessions().open(), town.devices.len(), "sockets stay open");
-    proxy.set(Weather::Fair);
+    assert_eq!(app.sessions().open(), scenario.devices.len(), "sockets stay open");
+    proxy.set(NetworkFault::None);
     let fair = Instant::now();
     let mut placed = vec![text(&before.json(), "id")];
-    placed.push(order_until_placed(&app, &town, 0, "during-0").await);
+    placed.push(order_until_placed(&app, &scenario, 0, "during-0").await);
     let resumed = fair.elapsed();
-    for customer in 1..town.customers.len() {
-        placed.push(order_until_placed(&app, &town, customer, &format!("during-{customer}")).await);
+    for customer in 1..scenario.customers.len() {
+        placed.push(order_until_placed(&app, &scenario, customer, &format!("during-{customer}")).await);
     }
     eprintln!(
         "stalled for {STALL:?}: {} refusals, the slowest after {slowest:?}; the first order {resumed:?} after it",
@@ -107,7 +107,7 @@ async fn a_minute_without_a_word_from_postgres_costs_refusals_and_nothing_else()
     );
     assert!(*slowest < Duration::from_secs(6), "{slowest:?}");
     assert!(resumed < Duration::from_secs(5), "{resumed:?}");
-    settled(town, &app, placed).await;
+    settled(scenario, &app, placed).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The town of the demo: businesses with menus, the people who work there, and customers. Made over HTTP like any other.
+//! The scenario of the demo: businesses with menus, the people who work there, and customers. Made over HTTP like any other.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::json;
 
+use bellhop_client::{Account, CallError, Client, NewAccount, Request};
+
 use crate::domain::ids::{BusinessId, InvitationId};
 
-use super::client::{Account, Call, CallError, Client, Person};
-
-/// Everybody's password; the hub listens on loopback only.
+/// Password of every account; the hub listens on loopback only.
 pub(super) const PASSWORD: &str = "ring-until-answered";
 
 /// The address of the first customer, to sign in with.
@@ -25,7 +25,7 @@ const CUSTOMERS: usize = 10;
 /// Pairs of an owner and a staff member; more businesses than that share them.
 const TEAMS: usize = 20;
 
-/// Requests under way at once while the town is built: passwords are hashed one or two at a time anyway.
+/// Requests under way at once while the scenario is built: passwords are hashed one or two at a time anyway.
 const AT_ONCE: usize = 4;
 
 /// Tables in each business.
@@ -34,7 +34,7 @@ pub(super) const TABLES: u16 = 12;
 /// A dish: sku, name, category, price in cents.
 type Dish = (&'static str, &'static str, &'static str, u32);
 
-/// Houses of the town: name and menu.
+/// Houses of the scenario: name and menu.
 const HOUSES: [(&str, &[Dish]); 10] = [
     ("Pastelaria Aurora", &BAKERY),
     ("Trattoria Nonna Pia", &TRATTORIA),
@@ -84,7 +84,7 @@ const CUSTOMER_NAMES: [&str; CUSTOMERS] =
 
 /// A business and the two devices' owners.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Business {
     pub(super) id: BusinessId,
     pub(super) name: String,
     pub(super) skus: Vec<&'static str>,
@@ -92,24 +92,24 @@ pub(super) struct Place {
     pub(super) team: [Arc<Account>; 2],
 }
 
-/// Everybody and everything there is before the first order.
+/// Accounts and businesses that exist before the first order.
 #[derive(Debug)]
-pub(super) struct Town {
-    pub(super) places: Vec<Place>,
+pub(super) struct Scenario {
+    pub(super) businesses: Vec<Business>,
     pub(super) customers: Vec<Arc<Account>>,
 }
 
-/// Builds the town, or finds what is left of it from an earlier run on the same data.
-pub(super) async fn build(client: &Client, businesses: usize) -> Result<Town, CallError> {
+/// Builds the scenario, or finds what is left of it from an earlier run on the same data.
+pub(super) async fn build(client: &Client, businesses: usize) -> Result<Scenario, CallError> {
     let teams = businesses.min(TEAMS);
     let people = (0..teams).flat_map(|n| [owner(n), staff(n)]).chain((0..CUSTOMERS).map(customer));
     let accounts: Vec<Arc<Account>> = stream::iter(people)
-        .map(|person| async { Account::enter(client, person).await.map(Arc::new) })
+        .map(|person| async { Account::open(client, person).await.map(Arc::new) })
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
     let (merchants, customers) = accounts.split_at(teams * 2);
-    let places = stream::iter(0..businesses)
+    let businesses = stream::iter(0..businesses)
         .map(|n| {
             let team = (n % TEAMS) * 2;
             open(n, [merchants[team].clone(), merchants[team + 1].clone()])
@@ -117,10 +117,10 @@ pub(super) async fn build(client: &Client, businesses: usize) -> Result<Town, Ca
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
-    Ok(Town { places, customers: customers.to_vec() })
+    Ok(Scenario { businesses, customers: customers.to_vec() })
 }
 
-fn owner(n: usize) -> Person {
+fn owner(n: usize) -> NewAccount {
     person(
         format!("owner{}", n + 1),
         "merchant",
@@ -129,7 +129,7 @@ fn owner(n: usize) -> Person {
     )
 }
 
-fn staff(n: usize) -> Person {
+fn staff(n: usize) -> NewAccount {
     person(
         format!("staff{}", n + 1),
         "merchant",
@@ -138,12 +138,12 @@ fn staff(n: usize) -> Person {
     )
 }
 
-fn customer(n: usize) -> Person {
+fn customer(n: usize) -> NewAccount {
     person(format!("customer{}", n + 1), "customer", CUSTOMER_NAMES[n].to_owned(), None)
 }
 
-fn person(mailbox: String, role: &'static str, name: String, device: Option<String>) -> Person {
-    Person { email: format!("{mailbox}@bellhop.example"), password: PASSWORD, role, name, device }
+fn person(mailbox: String, role: &'static str, name: String, device: Option<String>) -> NewAccount {
+    NewAccount { email: format!("{mailbox}@bellhop.example"), password: PASSWORD, role, name, device }
 }
 
 #[derive(Deserialize)]
@@ -156,11 +156,11 @@ struct Invited {
     id: InvitationId,
 }
 
-/// Whoever is invited says yes.
+/// Accepts every open invitation of the account.
 async fn accept_invitations(account: &Account) -> Result<(), CallError> {
-    let invitations: Invitations = account.ask(&Call::get("/invitations")).await?;
+    let invitations: Invitations = account.ask(&Request::get("/invitations")).await?;
     for invitation in invitations.items {
-        account.call(&Call::post(format!("/invitations/{}/accept", invitation.id), json!({}))).await?;
+        account.call(&Request::post(format!("/invitations/{}/accept", invitation.id), json!({}))).await?;
     }
     Ok(())
 }
@@ -177,11 +177,11 @@ struct Page {
 }
 
 /// Opens a business with its menu and its staff.
-async fn open(n: usize, team: [Arc<Account>; 2]) -> Result<Place, CallError> {
+async fn open(n: usize, team: [Arc<Account>; 2]) -> Result<Business, CallError> {
     let (house, menu) = HOUSES[n % HOUSES.len()];
     let name = if n < HOUSES.len() { house.to_owned() } else { format!("{house} {}", n / HOUSES.len() + 1) };
     let owner = &team[0];
-    let owned: Page = owner.ask(&Call::get("/businesses?limit=50")).await?;
+    let owned: Page = owner.ask(&Request::get("/businesses?limit=50")).await?;
     let id = match owned.items.into_iter().find(|business| business.name == name) {
         Some(found) => found.id,
         None => {
@@ -196,21 +196,21 @@ async fn open(n: usize, team: [Arc<Account>; 2]) -> Result<Place, CallError> {
                 "prep_minutes": 15,
                 "tables": TABLES,
             });
-            owner.ask::<Identified>(&Call::post("/businesses", business)).await?.id
+            owner.ask::<Identified>(&Request::post("/businesses", business)).await?.id
         }
     };
     for (sku, name, category, price) in menu {
         let item = json!({"sku": sku, "name": name, "category": category, "price_minor": price});
-        match owner.call(&Call::post(format!("/businesses/{id}/menu/items"), item)).await {
+        match owner.call(&Request::post(format!("/businesses/{id}/menu/items"), item)).await {
             Ok(_) => {}
             Err(error) if error.status() == Some(409) => {}
             Err(error) => return Err(error),
         }
     }
-    let staff = json!({"email": team[1].email, "role": "staff"});
-    owner.call(&Call::post(format!("/businesses/{id}/members"), staff)).await?;
+    let staff = json!({"email": team[1].email(), "role": "staff"});
+    owner.call(&Request::post(format!("/businesses/{id}/members"), staff)).await?;
     accept_invitations(&team[1]).await?;
-    Ok(Place { id, name, skus: menu.iter().map(|dish| dish.0).collect(), team })
+    Ok(Business { id, name, skus: menu.iter().map(|dish| dish.0).collect(), team })
 }
 
 #[cfg(test)]

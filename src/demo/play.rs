@@ -1,0 +1,158 @@
+//! A run of the demo: devices come on, customers order until the time is up, open orders run to their end, and the ledger
+//! is compared with what the hub lists.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bellhop_client::{Account, CallError, Request, Rng};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::domain::ids::{BusinessId, OrderId};
+use crate::domain::order::Status;
+
+use super::customer;
+use super::ledger::{Audit, AuditScope, DEVICES, Ledger, Listed};
+use super::merchant::Device;
+use super::scenario::Scenario;
+use super::simulation::Simulation;
+
+/// Time limit for devices to open their sockets. Orders are placed after it in any case, and show what is wrong.
+const OPENING_WITHIN: Duration = Duration::from_secs(20);
+
+/// Time limit for open orders to reach their end once no more is ordered.
+const CLOSING_WITHIN: Duration = Duration::from_secs(30);
+
+/// Interval of the check whether every order has reached its end.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Settings of one run.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Orders a second, on average.
+    pub(super) pace: f64,
+    /// Time in which customers order; no limit but `closing` unless given.
+    pub(super) run_for: Option<Duration>,
+    /// Cancelled from outside to end early.
+    pub(super) closing: CancellationToken,
+    /// Cancelled from outside to wait for nothing any more.
+    pub(super) hurry: CancellationToken,
+}
+
+/// Plays the scenario until it closes and everything has run to its end, at most thirty seconds later; then audits. The
+/// devices are still there afterwards, until [`Simulation::go_home`].
+///
+/// # Errors
+/// When the hub's lists could not be read at the end.
+pub(super) async fn play(
+    scenario: Scenario,
+    run: Uuid,
+    ledger: Arc<Mutex<Ledger>>,
+    mut rng: Rng,
+    plan: Plan,
+) -> Result<(Arc<Simulation>, Audit), CallError> {
+    let simulation = Arc::new(Simulation::new(scenario, run, ledger, plan.closing.clone()));
+    // An order placed before a device has its place in the room would not ring on it: each holds an end of this channel
+    // until then.
+    let (opened, mut all_opened) = mpsc::channel::<Infallible>(1);
+    for business in 0..simulation.scenario.businesses.len() {
+        for slot in 0..DEVICES {
+            let device = Device::new(simulation.clone(), business, slot, rng.fork());
+            simulation.tasks.spawn(device.run(opened.clone()));
+        }
+    }
+    drop(opened);
+    tokio::select! {
+        _ = tokio::time::timeout(OPENING_WITHIN, all_opened.recv()) => customers_order(&simulation, rng, &plan).await,
+        () = plan.hurry.cancelled() => {}
+    }
+    simulation.closing.cancel();
+    tokio::select! {
+        _ = tokio::time::timeout(CLOSING_WITHIN, everything_settled(&simulation)) => {}
+        () = plan.hurry.cancelled() => {}
+    }
+    // Before the lists are read: an order may come to its end meanwhile.
+    let scope = if plan.hurry.is_cancelled() {
+        simulation.ledger(|ledger| ledger.settled())
+    } else {
+        AuditScope::Everything
+    };
+    let listed = list_everything(&simulation).await?;
+    let audit = simulation.ledger(|ledger| ledger.audit(&listed, &scope));
+    Ok((simulation, audit))
+}
+
+async fn customers_order(simulation: &Arc<Simulation>, rng: Rng, plan: &Plan) {
+    let time_is_up = async {
+        match plan.run_for {
+            Some(run_for) => tokio::time::sleep(run_for).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = customer::order_at_pace(simulation, plan.pace, rng) => {}
+        () = time_is_up => {}
+        () = simulation.closing.cancelled() => {}
+    }
+}
+
+async fn everything_settled(simulation: &Simulation) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        looks.tick().await;
+        if simulation.ledger(|ledger| ledger.is_settled()) {
+            return;
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<Item>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    id: OrderId,
+    status: Status,
+    version: i64,
+    notes: Option<String>,
+}
+
+/// Every order of this run that the hub lists, business by business.
+async fn list_everything(simulation: &Simulation) -> Result<Vec<Listed>, CallError> {
+    let floor = simulation.ledger(|ledger| ledger.floor());
+    let mut listed = Vec::new();
+    for place in &simulation.scenario.businesses {
+        let mut next = None;
+        loop {
+            let page = page_of(&place.team[0], place.id, next).await?;
+            // Newest first: what is older than the run needs no look.
+            let done = page.items.last().is_none_or(|oldest| oldest.id < floor);
+            let ours = page.items.into_iter().filter(|item| item.id >= floor);
+            listed.extend(ours.map(|item| Listed {
+                key: item.notes.as_deref().and_then(|notes| simulation.key_number(notes)),
+                id: item.id,
+                status: item.status,
+                version: item.version,
+            }));
+            next = page.next_cursor;
+            if done || next.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(listed)
+}
+
+async fn page_of(member: &Account, business: BusinessId, cursor: Option<String>) -> Result<Page, CallError> {
+    let mut path = format!("/orders?business_id={business}&limit=50");
+    if let Some(cursor) = cursor {
+        path.push_str(&format!("&cursor={cursor}"));
+    }
+    member.ask(&Request::get(path)).await
+}
