@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::address::AddressBlock;
 use crate::domain::quota::Window;
-use crate::domain::quota::table::{Bounds, Table};
+use crate::domain::quota::table::{QuotaTable, TableBounds};
 
 /// Failures at one account from one place that cost nothing, so that people may mistype.
 const FREE_HERE: u32 = 5;
@@ -26,10 +26,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Accounts with places remembered at once, 2.5 MiB at most. Beyond it those with the fewest failures are forgotten, so
 /// that a flood of made-up addresses does not wash out an account under attack.
-const REMEMBERED: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
+const REMEMBERED: TableBounds = TableBounds { subjects: 14_336, slots: 131_072 };
 
 /// Places from which an account was signed in to, remembered at once.
-const KNOWN: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
+const KNOWN: TableBounds = TableBounds { subjects: 14_336, slots: 131_072 };
 
 /// How long a place is known after the last sign-in from there.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
@@ -61,9 +61,9 @@ struct Keys {
 pub struct Throttle {
     began: Instant,
     hasher: RandomState,
-    here: Table<u64>,
-    anywhere: Table<u64>,
-    known: Table<u64>,
+    here: QuotaTable<u64>,
+    anywhere: QuotaTable<u64>,
+    known: QuotaTable<u64>,
 }
 
 impl Default for Throttle {
@@ -80,9 +80,9 @@ impl Throttle {
         Self {
             began: now,
             hasher: RandomState::new(),
-            here: Table::new(window(FREE_HERE + DOUBLINGS), REMEMBERED),
-            anywhere: Table::new(window(FREE_FROM_ANYWHERE + DOUBLINGS), REMEMBERED),
-            known: Table::new(Window::new(1, KNOWN_FOR).into(), KNOWN),
+            here: QuotaTable::new(window(FREE_HERE + DOUBLINGS), REMEMBERED),
+            anywhere: QuotaTable::new(window(FREE_FROM_ANYWHERE + DOUBLINGS), REMEMBERED),
+            known: QuotaTable::new(Window::new(1, KNOWN_FOR).into(), KNOWN),
         }
     }
 
@@ -92,8 +92,9 @@ impl Throttle {
     /// How long it has to wait.
     pub fn admit(&mut self, attempt: Attempt<'_>, now: Instant) -> Result<(), Duration> {
         let (keys, now) = (self.keys(attempt, now), self.since(now));
-        let here = wait(self.here.spent(&keys.here, now), FREE_HERE, now);
-        let anywhere = keys.anywhere.map(|key| wait(self.anywhere.spent(&key, now), FREE_FROM_ANYWHERE, now));
+        let here = wait(self.here.recent(&keys.here, now), FREE_HERE, now);
+        let anywhere =
+            keys.anywhere.map(|key| wait(self.anywhere.recent(&key, now), FREE_FROM_ANYWHERE, now));
         let left = here.max(anywhere.unwrap_or_default());
         if left.is_zero() { Ok(()) } else { Err(left) }
     }
@@ -122,7 +123,7 @@ impl Throttle {
 
     fn is_known_place(&mut self, Attempt { account, block, .. }: Attempt<'_>, now: Instant) -> bool {
         let (place, now) = (self.hasher.hash_one((account, block)), self.since(now));
-        self.known.spent(&place, now).is_some_and(|(spent, _)| spent > 0)
+        self.known.recent(&place, now).is_some_and(|(spent, _)| spent > 0)
     }
 
     fn keys(&mut self, attempt: Attempt<'_>, now: Instant) -> Keys {

@@ -71,7 +71,7 @@ impl Scheduler {
 
     /// A wall clock that steps explains a lot to whoever reads the log.
     fn watch_clock(&mut self, _: &mut Context<Self>) {
-        if let Some(step) = self.clock.look(Instant::now(), Timestamp::now()) {
+        if let Some(step) = self.clock.check(Instant::now(), Timestamp::now()) {
             let (seconds, direction) = (step.by.as_secs(), step.direction.as_str());
             tracing::warn!(seconds, direction, "the clock of this machine was set");
         }

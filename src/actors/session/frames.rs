@@ -27,7 +27,7 @@ pub(super) const MAX_MARKS: u8 = 8;
 impl SessionState {
     /// The client has sent one more frame, other than to acknowledge something new: one too many ends the session.
     pub(super) fn count_frame(&mut self, now: Instant, limits: &SessionSettings) {
-        if limits.frames().spend(&mut self.frames_full_at, now).is_err() {
+        if limits.frames().consume(&mut self.frames_full_at, now).is_err() {
             self.close_answered(CloseReason::TooMany);
         }
     }

@@ -1,0 +1,187 @@
+//! Businesses and their menus.
+
+mod timezone;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::delivery::DeliveredBy;
+use super::ids::BusinessId;
+use super::money::Currency;
+use super::time::Timestamp;
+
+pub use timezone::{Timezone, TimezoneError};
+
+/// Most items of a menu: more than a person reads. A menu is always answered whole.
+pub const MAX_MENU_ITEMS: u32 = 1000;
+
+/// Most members of a business: more than a shop employs. The list is always answered whole.
+pub const MAX_MEMBERS: u32 = 200;
+
+/// Most invitations kept for one business; a new one replaces the oldest, so that a business cannot fill the store.
+pub const MAX_INVITATIONS: u32 = 200;
+
+/// Most invitations kept for one user; a new one replaces the oldest.
+pub const MAX_INVITATIONS_OF_USER: u32 = 100;
+
+/// How long an invitation can be answered: 7 days.
+pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The state that decides whether a business takes orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusinessState {
+    /// Orders are taken.
+    Open,
+    /// Orders are taken, and each needs more time than usual.
+    Busy {
+        /// Minutes added to the preparation time.
+        extra_minutes: u16,
+    },
+    /// No orders are taken until a time, at which the business opens by itself.
+    Paused {
+        /// When it opens.
+        until: Timestamp,
+    },
+    /// No orders are taken until a member opens the business.
+    Closed,
+}
+
+impl BusinessState {
+    /// The state at `now`: a pause that has run out counts as open.
+    pub fn at(self, now: Timestamp) -> Self {
+        match self {
+            Self::Paused { until } if until <= now => Self::Open,
+            other => other,
+        }
+    }
+}
+
+/// A point on the map.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    /// Degrees north, −90 to 90.
+    pub lat: f64,
+    /// Degrees east, −180 to 180.
+    pub lng: f64,
+}
+
+/// How a business is reached when none of its devices answers. Not printed by `{:?}`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct BusinessContact {
+    /// An e-mail address.
+    pub email: Option<String>,
+    /// A telephone number.
+    pub phone: Option<String>,
+}
+
+impl fmt::Debug for BusinessContact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BusinessContact(..)")
+    }
+}
+
+/// A place that takes orders: a restaurant, a shop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Business {
+    /// The id, which never changes.
+    pub id: BusinessId,
+    /// The name that customers read.
+    pub name: String,
+    /// Where drivers pick up.
+    pub location: Location,
+    /// The delivery zone it belongs to.
+    pub zone: String,
+    /// The time zone that decides when its day begins.
+    pub timezone: Timezone,
+    /// The currency of every price.
+    pub currency: Currency,
+    /// Minutes an order takes unless the member who accepts it says otherwise.
+    pub prep_minutes: u16,
+    /// Tables are numbered from 1 to this; 0 means none.
+    pub tables: u16,
+    /// The party that makes its deliveries, unless an order says otherwise.
+    pub delivered_by: DeliveredBy,
+    /// Shown to its members and to operators only.
+    pub contact: BusinessContact,
+    /// The state as stored; [`BusinessState::at`] says what it is now.
+    pub state: BusinessState,
+    /// Grows by one with each change.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The reason why a business takes no order now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotTakingOrders {
+    /// Paused until this time.
+    Paused(Timestamp),
+    /// Closed until a member opens it.
+    Closed,
+}
+
+impl Business {
+    /// Checks that an order placed at `now` is taken.
+    ///
+    /// # Errors
+    /// The reason why it is not.
+    pub fn takes_orders(&self, now: Timestamp) -> Result<(), NotTakingOrders> {
+        match self.state.at(now) {
+            BusinessState::Open | BusinessState::Busy { .. } => Ok(()),
+            BusinessState::Paused { until } => Err(NotTakingOrders::Paused(until)),
+            BusinessState::Closed => Err(NotTakingOrders::Closed),
+        }
+    }
+
+    /// The defaults of an order accepted at `now`: the usual preparation time with the extra minutes of a busy business.
+    pub fn acceptance(&self, now: Timestamp) -> Acceptance {
+        let extra = match self.state.at(now) {
+            BusinessState::Busy { extra_minutes } => extra_minutes,
+            _ => 0,
+        };
+        Acceptance { prep_minutes: self.prep_minutes.saturating_add(extra), delivered_by: self.delivered_by }
+    }
+}
+
+/// The defaults that a business gives to an order it accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// Minutes until the order is ready.
+    pub prep_minutes: u16,
+    /// The party that makes the delivery, if there is one.
+    pub delivered_by: DeliveredBy,
+}
+
+/// An item of a menu.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MenuItem {
+    /// The merchant's own code, unique in its business.
+    pub sku: String,
+    /// The name that customers read.
+    pub name: String,
+    /// The section of the menu it belongs to.
+    pub category: Option<String>,
+    /// The price of one, in minor units of the business's currency.
+    pub price_minor: i64,
+    /// Whether it can be ordered now.
+    pub available: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_ends_by_itself_and_a_closed_business_stays_closed() {
+        let until = Timestamp::from_unix_seconds(100);
+        let paused = BusinessState::Paused { until };
+        assert_eq!(paused.at(Timestamp::from_unix_seconds(99)), paused);
+        assert_eq!(paused.at(until), BusinessState::Open);
+        assert_eq!(BusinessState::Closed.at(until), BusinessState::Closed);
+    }
+}
