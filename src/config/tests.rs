@@ -394,7 +394,7 @@ fn a_file_that_no_environment_reads_is_told_and_what_is_shown_says_where_it_came
     let settings = Settings::load(&sources).unwrap();
     let [notice] = &settings.provenance.notices[..] else { panic!("{:?}", settings.provenance.notices) };
     assert!(notice.contains("developement.toml is read in no environment"), "{notice}");
-    let shown = settings.shown();
+    let shown = settings.to_annotated_toml();
     for line in ["port = 3  # PORT", &format!("linger_s = 7  # {}/default.toml", config.path().display())] {
         assert!(shown.lines().any(|shown| shown == line), "{line} is missing in {shown}");
     }
