@@ -91,7 +91,7 @@ enum Command {
     Config(ConfigCommand),
     /// Print a completion script for a shell
     Completions {
-        /// The shell
+        /// The shell to complete commands for
         shell: Shell,
     },
 }

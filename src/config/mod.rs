@@ -44,7 +44,7 @@ pub struct Settings {
     pub actors: actors::Settings,
     /// Sections `server`, `auth`, `docs`, `drivers`, `limits`, `ops`, `health`.
     pub http: http::Settings,
-    /// Section `log`.
+    /// The section `log`.
     pub telemetry: telemetry::Settings,
     /// The origin of each value.
     pub provenance: Provenance,

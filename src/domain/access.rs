@@ -6,7 +6,7 @@ use super::string_enum::string_enum;
 string_enum! {
     /// What an account is for.
     pub enum Role {
-        /// Places orders.
+        /// Places orders at any business.
         Customer = "customer",
         /// Works for businesses it is a member of.
         Merchant = "merchant",
@@ -20,7 +20,7 @@ string_enum! {
 /// The account, login session and role that a checked token belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Principal {
-    /// The account.
+    /// The account that signed in.
     pub user: UserId,
     /// The login session of the token; ending it makes the token invalid.
     pub session: SessionId,

@@ -88,13 +88,13 @@ id!(
     /// A login session: one sign-in with its access and refresh tokens.
     SessionId, "ses_");
 id!(
-    /// A business.
+    /// A business: a place that takes orders.
     BusinessId, "biz_");
 id!(
     /// An invitation to work for a business.
     InvitationId, "inv_");
 id!(
-    /// An order.
+    /// An order at one business.
     OrderId, "ord_");
 id!(
     /// A stored notification.

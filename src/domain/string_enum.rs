@@ -71,11 +71,8 @@ mod tests {
     string_enum! {
         /// Sizes of a cup.
         pub enum Cup {
-            /// 0.2 litres.
             Small = "small",
-            /// 0.3 litres.
             Medium = "medium",
-            /// 0.5 litres.
             VeryLarge = "very_large",
         }
     }

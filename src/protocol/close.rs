@@ -33,7 +33,7 @@ macro_rules! reasons {
         }
 
         impl CloseReason {
-            /// Every reason.
+            /// Every reason, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// The WebSocket close code. Two reasons may share one.

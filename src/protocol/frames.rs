@@ -23,35 +23,30 @@ pub fn is_device_id(text: &str) -> bool {
 pub enum ClientFrame {
     /// Every event of the room up to the cursor has arrived.
     Ack {
-        /// The room.
         room: RoomId,
         /// The position of the last event that arrived.
         cursor: Cursor,
     },
     /// One event was shown to a person.
     Shown {
-        /// A room the client is subscribed to.
         room: RoomId,
         /// The position of the event.
         cursor: Cursor,
     },
     /// A person acted on one event.
     Acted {
-        /// A room the client is subscribed to.
         room: RoomId,
         /// The position of the event.
         cursor: Cursor,
     },
     /// Subscribe to one more room.
     Subscribe {
-        /// The room.
         room: RoomId,
         /// The position to resume from, the head if absent. It stays a text, because a malformed one is answered by `resync`.
         cursor: Option<String>,
     },
     /// Unsubscribe from a room.
     Unsubscribe {
-        /// The room.
         room: RoomId,
     },
     /// Continue with a newer token of the same user.
@@ -73,7 +68,6 @@ pub enum ClientFrame {
 /// The position of a client in a room it has just joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JoinedRoom {
-    /// The room.
     pub room: RoomId,
     /// The position after which events follow.
     pub cursor: Cursor,
@@ -96,7 +90,6 @@ pub enum ServerFrame<'a> {
     },
     /// The client's cursor cannot be resumed: it has to list the `placed` orders, then continue from the new cursor.
     Resync {
-        /// The room.
         room: RoomId,
         /// The position after which events follow.
         cursor: Cursor,
@@ -108,7 +101,6 @@ pub enum ServerFrame<'a> {
     },
     /// The subscription of a room ended.
     Left {
-        /// The room.
         room: RoomId,
     },
     /// The token expires soon: send `refresh`.

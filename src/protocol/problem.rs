@@ -11,7 +11,7 @@ macro_rules! problems {
         }
 
         impl ProblemCode {
-            /// Every code.
+            /// Every code, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// The HTTP status.
@@ -120,7 +120,7 @@ pub struct FieldError {
 /// An RFC 9457 problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// `urn:bellhop:problem:<code>`.
+    /// The URI of the code: `urn:bellhop:problem:<code>`.
     #[serde(rename = "type")]
     #[schema(example = "urn:bellhop:problem:not_found")]
     pub kind: String,

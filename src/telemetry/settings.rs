@@ -9,7 +9,7 @@ use crate::settings::{Checks, Problem};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Section `[log]`.
+    /// Section `[log]` of the settings files.
     pub log: LogSettings,
 }
 

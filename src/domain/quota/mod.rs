@@ -58,9 +58,9 @@ impl Quota {
 /// One of the windows of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// [`Quota::short`].
+    /// The window [`Quota::short`].
     Short,
-    /// [`Quota::long`].
+    /// The window [`Quota::long`].
     Long,
 }
 
