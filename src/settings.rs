@@ -15,7 +15,7 @@ pub const REDACTED: &str = "[redacted]";
 pub struct Problem {
     /// The setting as `section.name`, as in the files.
     pub key: String,
-    /// What is wrong, and what would be valid.
+    /// The problem, and a valid value or range.
     pub message: String,
 }
 

@@ -17,11 +17,11 @@ pub struct Sources {
     pub folder: Option<PathBuf>,
     /// Settings from the command line, by `section.name`.
     pub overrides: BTreeMap<String, String>,
-    /// What to do about missing secrets in development.
+    /// The treatment of missing secrets in development.
     pub secrets: MissingSecrets,
 }
 
-/// What to do about missing secrets in development.
+/// The treatment of missing secrets in development.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingSecrets {
     /// Generate them and keep them in the data folder.

@@ -4,7 +4,7 @@ use super::ids::{SessionId, UserId};
 use super::string_enum::string_enum;
 
 string_enum! {
-    /// What an account is for.
+    /// The purpose of an account.
     pub enum Role {
         /// Places orders at any business.
         Customer = "customer",
@@ -29,9 +29,9 @@ pub struct Principal {
 }
 
 string_enum! {
-    /// What a member of a business may do.
+    /// The rights of a member in its business.
     pub enum MemberRole {
-        /// Everything that staff may, and changes members and settings. A business keeps at least one owner.
+        /// Has the rights of staff, and changes members and settings. A business keeps at least one owner.
         Owner = "owner",
         /// Handles orders and edits the menu.
         Staff = "staff",

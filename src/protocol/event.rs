@@ -59,7 +59,7 @@ pub struct RoomEvent {
     pub id: EventId,
     /// The type, known to this release or not.
     pub kind: EventKind,
-    /// When it happened.
+    /// The time at which it happened.
     pub at: Timestamp,
     /// The details, which depend on the type.
     pub data: EventData,

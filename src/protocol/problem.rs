@@ -113,7 +113,7 @@ pub struct FieldError {
     /// Path of the field, like `items[0].qty`.
     #[schema(example = "items[0].qty")]
     pub field: String,
-    /// What is wrong with it, as a sentence.
+    /// The problem of the field, as a sentence.
     pub message: String,
 }
 
@@ -128,7 +128,7 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What went wrong this time and what to do.
+    /// The cause this time, and the remedy.
     pub detail: String,
     /// The stable word that programs act on.
     pub code: String,

@@ -26,7 +26,7 @@ pub const MAX_INVITATIONS: u32 = 200;
 /// Most invitations kept for one user; a new one replaces the oldest.
 pub const MAX_INVITATIONS_OF_USER: u32 = 100;
 
-/// How long an invitation can be answered: 7 days.
+/// The time in which an invitation can be answered: 7 days.
 pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The state that decides whether a business takes orders.
@@ -41,7 +41,7 @@ pub enum BusinessState {
     },
     /// No orders are taken until a time, at which the business opens by itself.
     Paused {
-        /// When it opens.
+        /// The time at which it opens.
         until: Timestamp,
     },
     /// No orders are taken until a member opens the business.
@@ -68,7 +68,7 @@ pub struct Location {
     pub lng: f64,
 }
 
-/// How a business is reached when none of its devices answers. Not printed by `{:?}`.
+/// The addresses of a business for when none of its devices answers. Not printed by `{:?}`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct BusinessContact {
     /// An e-mail address.
@@ -90,7 +90,7 @@ pub struct Business {
     pub id: BusinessId,
     /// The name that customers read.
     pub name: String,
-    /// Where drivers pick up.
+    /// The place where drivers pick up.
     pub location: Location,
     /// The delivery zone it belongs to.
     pub zone: String,
@@ -110,9 +110,9 @@ pub struct Business {
     pub state: BusinessState,
     /// Grows by one with each change.
     pub version: i64,
-    /// When it was created.
+    /// The time at which it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 

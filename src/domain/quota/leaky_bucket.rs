@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 pub struct LeakyBucket {
     /// Most that can be consumed at once, at least 1.
     pub burst: u32,
-    /// How long until one more can be consumed.
+    /// The time until one more can be consumed.
     pub interval: Duration,
 }
 
@@ -22,7 +22,7 @@ impl LeakyBucket {
     /// consumed.
     ///
     /// # Errors
-    /// How long to wait.
+    /// The time until one can be consumed.
     pub fn consume(self, full_at: &mut Instant, now: Instant) -> Result<(), Duration> {
         let limit = now + self.interval.saturating_mul(self.burst);
         let next = (*full_at).max(now) + self.interval;

@@ -69,14 +69,14 @@ pub enum Which {
 pub enum Decision {
     /// One was consumed.
     Admitted {
-        /// How many more could be consumed now.
+        /// The number that could still be consumed now.
         remaining: u32,
-        /// How long until one more can be consumed than now.
+        /// The time until this number grows.
         reset: Duration,
     },
     /// Nothing was consumed.
     Refused {
-        /// How long until one can be consumed.
+        /// The time until one can be consumed.
         wait: Duration,
     },
 }

@@ -62,13 +62,13 @@ impl Log {
         }
     }
 
-    /// How long until the oldest slot leaves the window; zero without a slot.
+    /// The time until the oldest slot leaves the window; zero without a slot.
     fn until_one_back(&self, window: Window, now: u64) -> Duration {
         let oldest = self.slots.front().map_or(0, |slot| slot.at() + window.length_ms());
         Duration::from_millis(oldest.saturating_sub(now))
     }
 
-    /// How many could be consumed now. Call [`Self::expire`] before.
+    /// The number that could be consumed now. Call [`Self::expire`] before.
     fn remaining(&self, window: Window) -> u32 {
         u32::try_from(u64::from(window.count).saturating_sub(self.consumed)).unwrap_or(u32::MAX)
     }
@@ -160,7 +160,7 @@ impl Usage {
         }
     }
 
-    /// How much of the quota is consumed now, in thousandths of the fuller window. At 0 the usage can be dropped.
+    /// The consumed share of the quota, in thousandths of the fuller window. At 0 the usage can be dropped.
     pub fn fullness(&mut self, quota: &Quota, now: Duration) -> u64 {
         let now = floor_ms(now);
         let share = |log: &mut Log, window: Window| {
