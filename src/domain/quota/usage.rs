@@ -175,7 +175,7 @@ impl Usage {
     /// The number of requests in the short window now.
     pub fn count(&mut self, quota: &Quota, now: Duration) -> u32 {
         self.short.expire(quota.short, floor_ms(now));
-        u32::try_from(self.short.spent).unwrap_or(u32::MAX)
+        u32::try_from(self.short.consumed).unwrap_or(u32::MAX)
     }
 
     /// Records one in the short window without asking; in a full window it replaces the oldest.
