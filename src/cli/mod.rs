@@ -146,19 +146,7 @@ impl Command {
 }
 
 fn with_settings(command: Command, paths: Paths) -> ExitCode {
-    let mut sources = Sources::process(paths.config);
-    if let Some(data) = paths.data {
-        sources = sources.with("data.dir", data.to_string_lossy());
-    }
-    if let Command::Serve { port: Some(port), .. } | Command::Healthcheck { port: Some(port) } = command {
-        sources = sources.with("server.port", port.to_string());
-    }
-    if let Command::Serve { host: Some(host), .. } = command {
-        sources = sources.with("server.host", host.to_string());
-    }
-    if matches!(command, Command::Healthcheck { .. } | Command::Config(_)) {
-        sources = sources.read_only();
-    }
+    let sources = sources_of(&command, paths);
     // A command in the wrong folder leaves no file there, generated secrets included.
     if command.needs_database()
         && let Ok(settings) = Settings::load(&sources.clone().read_only())
@@ -194,6 +182,24 @@ fn with_settings(command: Command, paths: Paths) -> ExitCode {
             }
         }
     })
+}
+
+/// The sources of settings of this process, with the options of the command.
+fn sources_of(command: &Command, paths: Paths) -> Sources {
+    let mut sources = Sources::process(paths.config);
+    if let Some(data) = paths.data {
+        sources = sources.with("data.dir", data.to_string_lossy());
+    }
+    if let Command::Serve { port: Some(port), .. } | Command::Healthcheck { port: Some(port) } = command {
+        sources = sources.with("server.port", port.to_string());
+    }
+    if let Command::Serve { host: Some(host), .. } = command {
+        sources = sources.with("server.host", host.to_string());
+    }
+    if matches!(command, Command::Healthcheck { .. } | Command::Config(_)) {
+        sources = sources.read_only();
+    }
+    sources
 }
 
 async fn migrate(settings: &Settings) -> ExitCode {

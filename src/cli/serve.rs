@@ -1,5 +1,6 @@
 //! The commands that run a hub and ask one whether it is ready.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,19 +22,10 @@ pub(super) async fn serve(settings: Settings) -> ExitCode {
         Ok(signal) => signal,
         Err(error) => return super::fail(&error),
     };
-    // Installed before the first await, because the kernel does not end process 1 of a container by a signal without a handler.
-    let signals =
-        signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
-    let (mut term, mut interrupt) = match signals {
-        Ok(signals) => signals,
+    let mut stop_signal = match stop_signal() {
+        Ok(signal) => Box::pin(signal),
         Err(error) => return super::fail(&error),
     };
-    let mut stop_signal = Box::pin(async move {
-        tokio::select! {
-            _ = term.recv() => tracing::info!("SIGTERM"),
-            _ = interrupt.recv() => tracing::info!("SIGINT"),
-        }
-    });
     for notice in &settings.provenance.notices {
         tracing::warn!("{notice}");
     }
@@ -59,6 +51,18 @@ pub(super) async fn serve(settings: Settings) -> ExitCode {
         }
         Err(error) => super::fail(&error),
     }
+}
+
+/// Installs handlers for SIGTERM and SIGINT at once, before the first await: the kernel does not end process 1 of a container by a
+/// signal without a handler. The future ends at the first of them.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => tracing::info!("SIGTERM"),
+            _ = interrupt.recv() => tracing::info!("SIGINT"),
+        }
+    })
 }
 
 pub(super) async fn healthcheck(settings: &Settings) -> ExitCode {

@@ -378,7 +378,7 @@ fn production_without_a_database_is_told_so() {
     let secrets =
         [("BELLHOP_ENV", "production"), ("SECRET_KEY", KEY), ("BELLHOP__ENCRYPTION__KEYS", ENCRYPTION_KEY)];
     let notices = load(&secrets).unwrap().provenance.notices;
-    assert!(notices.len() == 1 && notices[0].starts_with("no DATABASE_URL"), "{notices:?}");
+    assert!(notices.len() == 1 && notices[0].starts_with("DATABASE_URL is not set"), "{notices:?}");
     let with_one: Vec<_> = secrets.into_iter().chain([("DATABASE_URL", "postgres://h/db")]).collect();
     assert_eq!(load(&with_one).unwrap().provenance.notices, Vec::<String>::new());
 }

@@ -67,6 +67,7 @@ macro_rules! string_enum {
 pub(crate) use string_enum;
 
 #[cfg(test)]
+#[expect(unreachable_pub, reason = "the macro declares public enums only")]
 mod tests {
     string_enum! {
         /// Sizes of a cup.

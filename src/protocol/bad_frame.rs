@@ -17,23 +17,18 @@ const MAX_REPEATED: usize = 40;
 /// the field, never a value.
 pub fn explain(text: &str, error: &serde_json::Error) -> String {
     if matches!(error.classify(), Category::Syntax | Category::Eof) {
-        return format!("The text is not JSON: see line {}, column {}.", error.line(), error.column());
+        return not_json(error);
     }
     if !text.trim_start().starts_with('{') {
         return NO_OBJECT.to_owned();
     }
-    let named = |said: &str, prefix: &str| {
-        said.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(shown)
-    };
     let fields = match serde_json::from_str::<Fields>(text) {
         Ok(fields) => fields,
         Err(error) if error.is_data() => {
-            let twice = named(&error.to_string(), "duplicate field `");
+            let twice = quoted(&error.to_string(), "duplicate field `");
             return twice.map_or(NO_OBJECT.to_owned(), |field| format!("{field} is given twice."));
         }
-        Err(error) => {
-            return format!("The text is not JSON: see line {}, column {}.", error.line(), error.column());
-        }
+        Err(error) => return not_json(&error),
     };
     let kind = match &fields.kind {
         None => return format!("type is missing; known are {}.", TYPES.join(", ")),
@@ -43,19 +38,33 @@ pub fn explain(text: &str, error: &serde_json::Error) -> String {
     if !TYPES.contains(&kind) {
         return format!("unknown type {}; known are {}.", shown(kind), TYPES.join(", "));
     }
-    let said = error.to_string();
-    if let Some(field) = named(&said, "unknown field `") {
-        format!("{kind}: {field} is not a known field.")
-    } else if let Some(field) = named(&said, "missing field `") {
-        format!("{kind}: {field} is missing.")
-    } else if let Some(field) = named(&said, "duplicate field `") {
-        format!("{kind}: {field} is given twice.")
+    format!("{kind}: {}.", wrong_field(&fields, &error.to_string()))
+}
+
+/// The explanation of a text that is not JSON.
+fn not_json(error: &serde_json::Error) -> String {
+    format!("The text is not JSON: see line {}, column {}.", error.line(), error.column())
+}
+
+/// The explanation of a frame of a known type, from its fields and the parser's `message`.
+fn wrong_field(fields: &Fields, message: &str) -> String {
+    if let Some(field) = quoted(message, "unknown field `") {
+        format!("{field} is not a known field")
+    } else if let Some(field) = quoted(message, "missing field `") {
+        format!("{field} is missing")
+    } else if let Some(field) = quoted(message, "duplicate field `") {
+        format!("{field} is given twice")
     } else if let Some((field, expected)) = fields.wrong_type() {
-        format!("{kind}: {field}: expected {expected}.")
+        format!("{field}: expected {expected}")
     } else {
-        let expected = said.split(" at line ").next().filter(|said| said.starts_with("expected "));
-        format!("{kind}: {}.", expected.unwrap_or("a field has a value that is not a valid one"))
+        let expected = message.split(" at line ").next().filter(|said| said.starts_with("expected "));
+        expected.unwrap_or("a field has a value that is not valid").to_owned()
     }
+}
+
+/// The name after `prefix` in a message of the parser.
+fn quoted(message: &str, prefix: &str) -> Option<String> {
+    message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(shown)
 }
 
 /// The known fields of all frames, with values of any type.
