@@ -23,7 +23,7 @@ use crate::storage::{Attempt, Lane, Store, StoreError, User};
 use super::database::{self, DatabaseError};
 
 /// Login sessions ended in one transaction.
-const SESSIONS_PER_COMMIT: u32 = 100;
+const ENDED_AT_ONCE: u32 = 100;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
@@ -129,7 +129,7 @@ async fn create(settings: &Settings, wanted: Create) -> Result<String, AdminErro
 }
 
 async fn approve(settings: &Settings, email: &SignInAddress) -> Result<String, AdminError> {
-    let (store, user, database) = find_account(settings, email).await?;
+    let (store, user, database) = account(settings, email).await?;
     let outcome = run_one(&mut *store.open_lane().await?, Action::ApproveUser { user: user.id }).await?;
     store.close().await;
     match outcome {
@@ -141,7 +141,7 @@ async fn approve(settings: &Settings, email: &SignInAddress) -> Result<String, A
 }
 
 async fn set_password(settings: &Settings, email: &SignInAddress) -> Result<String, AdminError> {
-    let (store, user, database) = find_account(settings, email).await?;
+    let (store, user, database) = account(settings, email).await?;
     let password_hash = hash(settings, ask()?).await?;
     let set = SetPassword { user: user.id, password_hash, instead_of: None };
     let mut lane = store.open_lane().await?;
@@ -159,7 +159,7 @@ async fn set_password(settings: &Settings, email: &SignInAddress) -> Result<Stri
 async fn end_sessions(store: &dyn Store, lane: &mut dyn Lane, user: UserId) -> Result<usize, AdminError> {
     let mut ended = 0;
     loop {
-        let sessions = store.sessions_of(user, Timestamp::now(), SESSIONS_PER_COMMIT).await?;
+        let sessions = store.sessions_of(user, Timestamp::now(), ENDED_AT_ONCE).await?;
         if sessions.is_empty() {
             return Ok(ended);
         }
@@ -170,7 +170,7 @@ async fn end_sessions(store: &dyn Store, lane: &mut dyn Lane, user: UserId) -> R
 }
 
 /// The account that a sign-in with this address would find.
-async fn find_account(
+async fn account(
     settings: &Settings,
     address: &SignInAddress,
 ) -> Result<(Arc<dyn Store>, User, String), AdminError> {

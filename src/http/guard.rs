@@ -30,7 +30,7 @@ use super::problem::ApiError;
 use super::rooms::LAST_EVENT_ID;
 use super::shedding::Shed;
 use super::state::{Api, Deployment};
-use crate::domain::quota::table::{QuotaTable, TableBounds};
+use crate::domain::quota::table::{Bounds, Table};
 
 /// Smaller bodies would grow or hardly shrink.
 const WORTH_COMPRESSING: u64 = 1024;
@@ -39,7 +39,7 @@ const WORTH_COMPRESSING: u64 = 1024;
 const DENIALS_A_MINUTE: u32 = 20;
 
 /// Users and addresses whose denials are counted at once, 2.5 MiB at most.
-const DENIED: TableBounds = TableBounds { subjects: 14_336, slots: 131_072 };
+const DENIED: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
 
 /// The body of a refused request is read and dropped up to this size, more than nearly any order has.
 const SWALLOWED: usize = 16 * 1024;
@@ -61,13 +61,13 @@ pub(super) fn block_of(request: &HttpRequest) -> AddressBlock {
 #[derive(Debug)]
 pub(super) struct Denials {
     began: Instant,
-    table: Mutex<QuotaTable<Key>>,
+    table: Mutex<Table<Key>>,
 }
 
 impl Default for Denials {
     fn default() -> Self {
         let quota = Window::new(DENIALS_A_MINUTE, Duration::from_secs(60)).into();
-        Self { began: Instant::now(), table: Mutex::new(QuotaTable::new(quota, DENIED)) }
+        Self { began: Instant::now(), table: Mutex::new(Table::new(quota, DENIED)) }
     }
 }
 

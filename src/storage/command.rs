@@ -8,7 +8,7 @@ mod upkeep;
 use std::sync::Arc;
 
 use crate::domain::access::{MemberRole, Role};
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Timezone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Zone};
 use crate::domain::cursor::Epoch;
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::event::Notification;
@@ -448,7 +448,7 @@ pub struct BusinessPatch {
     /// The delivery zone.
     pub zone: Option<String>,
     /// Decides when its day begins.
-    pub timezone: Option<Timezone>,
+    pub timezone: Option<Zone>,
     /// The currency of every price; only while there are no prices and no orders.
     pub currency: Option<Currency>,
     /// Minutes an order takes.

@@ -12,7 +12,7 @@ use super::*;
 use crate::actors::persistence::CommitObserver;
 use crate::actors::settings::{PersistenceSettings, RoomSettings};
 use crate::domain::access::{MemberRole, Role};
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Timezone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Zone};
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
@@ -107,7 +107,7 @@ impl Hub {
             name: "Trattoria".to_owned(),
             location: Location { lat: 1.0, lng: 1.0 },
             zone: "centre".to_owned(),
-            timezone: Timezone::parse("Europe/Rome").unwrap(),
+            timezone: Zone::parse("Europe/Rome").unwrap(),
             currency: "EUR".parse().unwrap(),
             prep_minutes: 20,
             tables: 0,

@@ -1,6 +1,6 @@
 use super::table::Party;
 use super::*;
-use crate::domain::business::{Business, BusinessContact, BusinessState, MenuItem, Timezone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, MenuItem, Zone};
 use crate::domain::ids::{BusinessId, OrderId, UserId};
 
 const SOON: Timestamp = Timestamp::from_unix_seconds(1_000);
@@ -11,7 +11,7 @@ fn business() -> Business {
         name: "Soup".to_owned(),
         location: Location { lat: 0.0, lng: 0.0 },
         zone: "z".to_owned(),
-        timezone: Timezone::utc(),
+        timezone: Zone::utc(),
         currency: "EUR".parse().unwrap(),
         prep_minutes: 20,
         tables: 0,

@@ -14,7 +14,7 @@ const FEW: usize = 64;
 
 /// Most that a table holds.
 #[derive(Clone, Copy, Debug)]
-pub struct TableBounds {
+pub struct Bounds {
     /// Most subjects, about 100 bytes each.
     pub subjects: usize,
     /// Most slots of all subjects together, 8 bytes each.
@@ -24,18 +24,18 @@ pub struct TableBounds {
 /// The usage of one quota by each subject. A full table forgets the subjects that have consumed least, so a flood of new subjects
 /// displaces itself: neither newcomers nor heavy users lose their entries to it.
 #[derive(Debug)]
-pub struct QuotaTable<K> {
+pub struct Table<K> {
     quota: Quota,
     usages: HashMap<K, Usage>,
     slots: usize,
-    bounds: TableBounds,
+    bounds: Bounds,
     /// The number of subjects that starts the next search for unused ones.
     search_at: usize,
 }
 
-impl<K: Copy + Eq + Hash> QuotaTable<K> {
+impl<K: Copy + Eq + Hash> Table<K> {
     /// An empty table: nothing is consumed.
-    pub fn new(quota: Quota, bounds: TableBounds) -> Self {
+    pub fn new(quota: Quota, bounds: Bounds) -> Self {
         Self { quota, usages: HashMap::new(), slots: 0, bounds, search_at: FEW.min(bounds.subjects) }
     }
 
@@ -131,17 +131,17 @@ mod tests {
     use super::*;
     use crate::domain::quota::Window;
 
-    const FEW_OF_EACH: TableBounds = TableBounds { subjects: 128, slots: 1 << 20 };
+    const FEW_OF_EACH: Bounds = Bounds { subjects: 128, slots: 1 << 20 };
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(1_000 + seconds)
     }
 
-    fn table(count: u32) -> QuotaTable<u32> {
-        QuotaTable::new(Window::new(count, Duration::from_secs(60)).into(), FEW_OF_EACH)
+    fn table(count: u32) -> Table<u32> {
+        Table::new(Window::new(count, Duration::from_secs(60)).into(), FEW_OF_EACH)
     }
 
-    fn admits(table: &mut QuotaTable<u32>, key: u32, seconds: u64) -> bool {
+    fn admits(table: &mut Table<u32>, key: u32, seconds: u64) -> bool {
         matches!(table.consume(key, at(seconds)).0, Decision::Admitted { .. })
     }
 
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn the_slots_of_all_subjects_together_have_a_bound() {
         let quota = Window::new(60, Duration::from_secs(60)).into();
-        let mut table = QuotaTable::new(quota, TableBounds { subjects: 1_000, slots: 640 });
+        let mut table = Table::new(quota, Bounds { subjects: 1_000, slots: 640 });
         for second in 0..60 {
             for key in 0..100 {
                 table.consume(key, at(second));
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!((table.slots, table.usages.len()), (0, 0));
     }
 
-    fn slots(table: &QuotaTable<u32>) -> usize {
+    fn slots(table: &Table<u32>) -> usize {
         table.usages.values().map(Usage::slots).sum()
     }
 }

@@ -10,7 +10,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use crate::domain::access::MemberRole;
-use crate::domain::business::Timezone;
+use crate::domain::business::Zone;
 use crate::domain::cursor::Cursor;
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::email::{EmailAddress, SignInAddress};
@@ -166,7 +166,7 @@ by_words! {
     MemberRole: "staff" of [MemberRole::Owner, MemberRole::Staff];
 }
 
-impl FromText for Timezone {
+impl FromText for Zone {
     const EXAMPLE: &'static str = "Europe/Lisbon";
 
     fn from_text(text: &str) -> Result<Self, String> {

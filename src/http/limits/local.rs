@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::http::header::HeaderValue;
 
 use super::{Class, Key, LimitSettings, Part, Spent, Subject};
-use crate::domain::quota::table::{QuotaTable, TableBounds};
+use crate::domain::quota::table::{Bounds, Table};
 use crate::domain::quota::{Decision, Quota, Which, Window};
 
 /// Tables a class is spread over, so that worker threads seldom wait for each other.
@@ -15,10 +15,10 @@ const SHARDS: usize = 16;
 
 /// What one table of a class holds: some 330 KiB of subjects and 512 KiB of slots. With the wider ones a class takes at
 /// most 16 MiB.
-const OWN: TableBounds = TableBounds { subjects: 3584, slots: 65_536 };
+const OWN: Bounds = Bounds { subjects: 3584, slots: 65_536 };
 
 /// What one table of users or networks holds, of which there are fewer.
-const WIDE: TableBounds = TableBounds { subjects: 896, slots: 8192 };
+const WIDE: Bounds = Bounds { subjects: 896, slots: 8192 };
 
 /// What was consumed on this node. It is lost with the process.
 pub struct LocalLimits {
@@ -36,14 +36,14 @@ struct ClassTables {
     whole_policy: HeaderValue,
 }
 
-struct Tables(Vec<Mutex<QuotaTable<Key>>>);
+struct Tables(Vec<Mutex<Table<Key>>>);
 
 impl Tables {
-    fn new(quota: Quota, bounds: TableBounds) -> Self {
-        Self((0..SHARDS).map(|_| Mutex::new(QuotaTable::new(quota, bounds))).collect())
+    fn new(quota: Quota, bounds: Bounds) -> Self {
+        Self((0..SHARDS).map(|_| Mutex::new(Table::new(quota, bounds))).collect())
     }
 
-    fn of(&self, key: Key, hasher: &RandomState) -> MutexGuard<'_, QuotaTable<Key>> {
+    fn of(&self, key: Key, hasher: &RandomState) -> MutexGuard<'_, Table<Key>> {
         let shard = hasher.hash_one(key) as usize % SHARDS;
         self.0[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
-use crate::domain::business::Timezone;
+use crate::domain::business::Zone;
 use crate::domain::ids::{CommandId, NotificationId};
 use crate::domain::time::Timestamp;
 use crate::storage::command::{Advanced, Outcome, Purgeable, RowKey, Sweepable};
@@ -223,7 +223,7 @@ pub(super) async fn sweep(
 ) -> Result<Outcome, Failure> {
     let (next, old, bound) = match what {
         Sweepable::DeviceAcks => (&NEXT_ACKS, &OLD_ACKS, Arg::Int(before.as_micros())),
-        Sweepable::OrderCounters => (&NEXT_COUNTERS, &OLD_COUNTERS, Arg::Text(Timezone::utc().day(before))),
+        Sweepable::OrderCounters => (&NEXT_COUNTERS, &OLD_COUNTERS, Arg::Text(Zone::utc().day(before))),
     };
     let (first, second) = after.map_or(("", ""), |row| (row.first.as_str(), row.second.as_str()));
     let from = [Arg::text(first), Arg::text(second)];

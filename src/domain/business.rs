@@ -1,18 +1,13 @@
 //! Businesses and their menus.
 
-mod timezone;
-
-use std::fmt;
-use std::time::Duration;
-
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 use super::delivery::DeliveredBy;
 use super::ids::BusinessId;
 use super::money::Currency;
 use super::time::Timestamp;
-
-pub use timezone::{Timezone, TimezoneError};
 
 /// Most items of a menu: more than a person reads. A menu is always answered whole.
 pub const MAX_MENU_ITEMS: u32 = 1000;
@@ -27,7 +22,63 @@ pub const MAX_INVITATIONS: u32 = 200;
 pub const MAX_INVITATIONS_OF_USER: u32 = 100;
 
 /// The time in which an invitation can be answered: 7 days.
-pub const INVITATION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const INVITATION_LIFE: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
+/// An IANA time zone that the built-in database knows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Zone {
+    name: String,
+    rules: TimeZone,
+}
+
+/// A name the built-in time zone database does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected an IANA time zone like Europe/Lisbon")]
+pub struct ZoneError;
+
+impl Zone {
+    /// The time zone with this name; upper and lower case matter.
+    ///
+    /// # Errors
+    /// [`ZoneError`] for a name that is not in the database.
+    pub fn parse(name: &str) -> Result<Self, ZoneError> {
+        let rules = TimeZone::get(name).map_err(|_| ZoneError)?;
+        match rules.iana_name() {
+            Some(known) if known == name => Ok(Self { name: name.to_owned(), rules }),
+            _ => Err(ZoneError),
+        }
+    }
+
+    /// Coordinated universal time, the default of a business.
+    pub fn utc() -> Self {
+        Self { name: "UTC".to_owned(), rules: TimeZone::UTC }
+    }
+
+    /// The IANA name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The calendar day at `now` in this zone, as `YYYY-MM-DD`.
+    pub fn day(&self, now: Timestamp) -> String {
+        jiff::Timestamp::from_microsecond(now.as_micros())
+            .map(|t| t.to_zoned(self.rules.clone()).date().to_string())
+            .unwrap_or_else(|_| "1970-01-01".to_owned())
+    }
+
+    /// The moment at which the calendar day of `now` began in this zone.
+    pub fn day_began(&self, now: Timestamp) -> Timestamp {
+        jiff::Timestamp::from_microsecond(now.as_micros())
+            .and_then(|t| t.to_zoned(self.rules.clone()).start_of_day())
+            .map_or(Timestamp::default(), |began| Timestamp::from_micros(began.timestamp().as_microsecond()))
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
 
 /// The state that decides whether a business takes orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +146,7 @@ pub struct Business {
     /// The delivery zone it belongs to.
     pub zone: String,
     /// The time zone that decides when its day begins.
-    pub timezone: Timezone,
+    pub timezone: Zone,
     /// The currency of every price.
     pub currency: Currency,
     /// Minutes an order takes unless the member who accepts it says otherwise.
@@ -116,12 +167,12 @@ pub struct Business {
     pub updated_at: Timestamp,
 }
 
-/// The reason why a business takes no order now.
+/// Why a business takes no order now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotTakingOrders {
-    /// Paused until this time.
+    /// Paused until then.
     Paused(Timestamp),
-    /// Closed until a member opens it.
+    /// Closed until somebody opens it.
     Closed,
 }
 
@@ -157,7 +208,7 @@ pub struct Acceptance {
     pub delivered_by: DeliveredBy,
 }
 
-/// An item of a menu.
+/// Something on a menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MenuItem {
     /// The merchant's own code, unique in its business.
@@ -183,5 +234,18 @@ mod tests {
         assert_eq!(paused.at(Timestamp::from_unix_seconds(99)), paused);
         assert_eq!(paused.at(until), BusinessState::Open);
         assert_eq!(BusinessState::Closed.at(until), BusinessState::Closed);
+    }
+
+    #[test]
+    fn the_day_is_the_one_where_the_business_is() {
+        let t = Timestamp::parse_rfc3339("2026-03-01T22:30:00Z").expect("a valid time");
+        assert_eq!(Zone::utc().day(t), "2026-03-01");
+        assert_eq!(Zone::parse("Asia/Tokyo").expect("Tokyo is known").day(t), "2026-03-02");
+        assert_eq!(Zone::parse("UTC").map(|z| z.day(t)), Ok("2026-03-01".to_owned()));
+        let began = |zone: &str| Zone::parse(zone).map(|zone| zone.day_began(t).to_rfc3339());
+        assert_eq!(began("UTC"), Ok("2026-03-01T00:00:00.000000Z".to_owned()));
+        assert_eq!(began("Asia/Tokyo"), Ok("2026-03-01T15:00:00.000000Z".to_owned()));
+        assert!(Zone::parse("Mars/Olympus").is_err());
+        assert!(Zone::parse("asia/tokyo").is_err());
     }
 }
