@@ -42,8 +42,10 @@ use crate::http::sockets::{Admission, SocketGate};
 use crate::http::state::{Api, Deployment, Parts, Phase, Readiness};
 use crate::protocol::event::RoomEvent;
 use crate::storage::cache::CachedReads;
-use crate::storage::cipher::KeysError;
-use crate::storage::command::{Action, Command, Outcome, PlaceOutcome, Removal, Rotation};
+use crate::storage::commands::{
+    Command, EndSession, Outcome, PlaceOutcome, Removal, RemoveMember, Rotation, Write,
+};
+use crate::storage::crypto::cipher::KeysError;
 use crate::storage::settings::DatabaseLocation;
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -461,7 +463,7 @@ impl CommitObserver for Announcer {
                     }
                 }
                 // A move to where the order stood already has kept its version.
-                (Action::MoveOrder(wanted), Outcome::Moved(Ok(order)))
+                (Write::MoveOrder(wanted), Outcome::Moved(Ok(order)))
                     if order.version > wanted.request.version =>
                 {
                     self.metrics.orders_processed_total.with_label_values(&[order.status.as_str()]).inc();
@@ -473,17 +475,17 @@ impl CommitObserver for Announcer {
                             .inc_by(total);
                     }
                 }
-                (Action::PostNotification(_), Outcome::Done) => {
+                (Write::PostNotification(_), Outcome::Done) => {
                     self.metrics.notifications_sent_total.with_label_values(&["CUSTOM"]).inc();
                 }
-                (Action::EndSession { session }, Outcome::Removed(Removal::Removed)) => {
+                (Write::EndSession(EndSession { session }), Outcome::Removed(Removal::Removed)) => {
                     self.end_session(*session)
                 }
-                (Action::RotateSession(rotate), Outcome::Rotated(Rotation::Reused { .. })) => {
+                (Write::RotateSession(rotate), Outcome::Rotated(Rotation::Reused { .. })) => {
                     self.metrics.security_events_total.with_label_values(&["refresh_reuse"]).inc();
                     self.end_session(rotate.session);
                 }
-                (Action::RemoveMember { user, .. }, Outcome::Removed(Removal::Removed)) => {
+                (Write::RemoveMember(RemoveMember { user, .. }), Outcome::Removed(Removal::Removed)) => {
                     if let Some(sessions) = self.sessions.load().as_ref() {
                         sessions.check_rooms(*user);
                     }
@@ -494,10 +496,10 @@ impl CommitObserver for Announcer {
     }
 
     fn uncertain(&self, commands: &[Command]) {
-        self.reads.uncertain(commands);
+        self.reads.commit_unknown(commands);
         for command in commands {
             // It is tried until it has happened; whoever asked for it need not wait for that.
-            if let Action::EndSession { session } = command.action {
+            if let Write::EndSession(EndSession { session }) = command.action {
                 self.end_session(session);
             }
         }

@@ -163,8 +163,8 @@ const ELAPSED: &[&str] = &[
     "src/http/connection/stream",
     "src/http/connection/stream.rs",
     "src/http/limits",
-    "src/storage/acknowledged.rs",
-    "src/storage/breaker.rs",
+    "src/storage/sql/committed_heads.rs",
+    "src/storage/sql/circuit_breaker.rs",
 ];
 
 /// Set back by hours, it would make waits of seconds as long as that.

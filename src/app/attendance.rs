@@ -9,7 +9,7 @@ use crate::actors::persistence::Persistence;
 use crate::actors::session::Sessions;
 use crate::auth::activity::Activity;
 use crate::domain::time::Timestamp;
-use crate::storage::command::SessionActivity;
+use crate::storage::commands::SessionActivity;
 
 /// Last activities are stored this often: what is told of them is for people.
 const STORE_ACTIVITY_EVERY: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use crate::config::{SECRETS_FILE, Settings};
 use crate::http::server::Listening;
 use crate::http::starting::NotReady;
 use crate::http::state::Deployment;
-use crate::storage::cipher::{Cipher, KeyId};
+use crate::storage::crypto::cipher::{Cipher, KeyId};
 use crate::storage::postgres::PostgresOptions;
 use crate::storage::settings::DatabaseLocation;
 use crate::storage::{Store, StoreError, postgres, sqlite};

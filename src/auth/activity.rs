@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
-use crate::storage::command::{SessionActivity, TokenUse};
+use crate::storage::commands::{SessionActivity, TokenUse};
 
 use super::token::AccessClaims;
 

@@ -15,8 +15,8 @@ use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::ids::{CommandId, UserId};
 use crate::domain::text::{TextError, check_line};
 use crate::domain::time::Timestamp;
-use crate::storage::command::{
-    Action, Approval, Command, Creation, NewUser, Outcome, SetPassword, UserChange,
+use crate::storage::commands::{
+    Approval, ApproveUser, Command, Creation, EndSession, NewUser, Outcome, SetPassword, UserChange, Write,
 };
 use crate::storage::{Attempt, Lane, Store, StoreError, User};
 
@@ -118,7 +118,7 @@ async fn create(settings: &Settings, wanted: Create) -> Result<String, AdminErro
         approved: Approval::Approved,
         created_at: Timestamp::now(),
     };
-    let outcome = run_one(&mut *store.open_lane().await?, Action::CreateUser(Box::new(user))).await?;
+    let outcome = run_one(&mut *store.open_lane().await?, Write::CreateUser(Box::new(user))).await?;
     store.close().await;
     match outcome {
         Some(Outcome::UserCreated(Creation::Created)) => {
@@ -130,7 +130,8 @@ async fn create(settings: &Settings, wanted: Create) -> Result<String, AdminErro
 
 async fn approve(settings: &Settings, email: &SignInAddress) -> Result<String, AdminError> {
     let (store, user, database) = account(settings, email).await?;
-    let outcome = run_one(&mut *store.open_lane().await?, Action::ApproveUser { user: user.id }).await?;
+    let outcome =
+        run_one(&mut *store.open_lane().await?, Write::ApproveUser(ApproveUser { user: user.id })).await?;
     store.close().await;
     match outcome {
         Some(Outcome::UserChanged(UserChange::Made)) => {
@@ -145,7 +146,7 @@ async fn set_password(settings: &Settings, email: &SignInAddress) -> Result<Stri
     let password_hash = hash(settings, ask()?).await?;
     let set = SetPassword { user: user.id, password_hash, instead_of: None };
     let mut lane = store.open_lane().await?;
-    let outcome = run_one(&mut *lane, Action::SetPassword(Box::new(set))).await?;
+    let outcome = run_one(&mut *lane, Write::SetPassword(Box::new(set))).await?;
     let Some(Outcome::UserChanged(UserChange::Made)) = outcome else {
         return Err(AdminError::Unknown { email: user.email, database });
     };
@@ -163,7 +164,9 @@ async fn end_sessions(store: &dyn Store, lane: &mut dyn Lane, user: UserId) -> R
         if sessions.is_empty() {
             return Ok(ended);
         }
-        let end = |session: &crate::storage::Session| command(Action::EndSession { session: session.id });
+        let end = |session: &crate::storage::LoginSession| {
+            command(Write::EndSession(EndSession { session: session.id }))
+        };
         lane.run(&sessions.iter().map(end).collect::<Vec<_>>(), Attempt::First).await?;
         ended += sessions.len();
     }
@@ -184,11 +187,11 @@ async fn account(
     Err(AdminError::Unknown { email: address.account().to_owned(), database })
 }
 
-fn command(action: Action) -> Command {
+fn command(action: Write) -> Command {
     Command { id: CommandId::generate(), at: Timestamp::now(), action }
 }
 
-async fn run_one(lane: &mut dyn Lane, action: Action) -> Result<Option<Outcome>, StoreError> {
+async fn run_one(lane: &mut dyn Lane, action: Write) -> Result<Option<Outcome>, StoreError> {
     let committed = lane.run(&[command(action)], Attempt::First).await?;
     Ok(committed.outcomes.into_iter().next())
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Subcommand;
 
 use crate::config::Settings;
-use crate::storage::rotation::{self, RotationError};
+use crate::storage::crypto::key_rotation::{self, RotationError};
 
 use super::database::{DatabaseError, open_existing};
 
@@ -63,7 +63,7 @@ fn report(done: Result<String, MaintenanceError>) -> ExitCode {
 async fn try_keys(settings: &Settings) -> Result<String, MaintenanceError> {
     let store = open_existing(settings).await?;
     let mut last_printed = Instant::now();
-    let renewed = rotation::reseal_all(store.as_ref(), |so_far| {
+    let renewed = key_rotation::reseal_all(store.as_ref(), |so_far| {
         if last_printed.elapsed() >= PROGRESS_EVERY {
             last_printed = Instant::now();
             super::print_line(&format!("{} values encrypted again so far ({so_far})", so_far.total()));
@@ -81,7 +81,7 @@ async fn try_epochs(settings: &Settings) -> Result<String, MaintenanceError> {
     let store = open_existing(settings).await?;
     let before = store.epoch().await?;
     let epoch = before.another(getrandom::u32()?);
-    let rooms = rotation::rotate_epoch(store.as_ref(), epoch).await?;
+    let rooms = key_rotation::rotate_epoch(store.as_ref(), epoch).await?;
     store.close().await;
     Ok(format!("{rooms} rooms are in the epoch {epoch} now; clients with older cursors get resync"))
 }

@@ -168,10 +168,11 @@ pub struct Business {
 }
 
 /// Why a business takes no order now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NotTakingOrders {
     /// Paused until then.
-    Paused(Timestamp),
+    Paused(#[serde(with = "crate::domain::time::micros")] Timestamp),
     /// Closed until somebody opens it.
     Closed,
 }
@@ -209,7 +210,7 @@ pub struct Acceptance {
 }
 
 /// Something on a menu.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MenuItem {
     /// The merchant's own code, unique in its business.
     pub sku: String,

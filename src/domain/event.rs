@@ -1,44 +1,83 @@
-//! What rooms hear.
+//! The events of rooms.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::ids::{BusinessId, EventId, NotificationId};
-use super::json::JsonObject;
+use super::ids::{EventId, OrderId};
+use super::order::OrderEvent;
 use super::room::RoomId;
 use super::time::Timestamp;
 
-/// The kinds of events that are stored and numbered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventType {
-    /// An order entered `placed`: devices ring.
-    OrderCreated,
-    /// An order moved, other than into `cancelled`.
-    OrderUpdated,
-    /// An order was cancelled.
-    OrderCancelled,
-    /// Somebody posted a notification.
-    Notification,
+pub use super::notification::{Notification, Priority};
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident($data:ty) => $word:literal, rings: $rings:literal;)*) => {
+        /// The types of events that are stored and numbered.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum EventType {
+            $($(#[$doc])* #[serde(rename = $word)] $name,)*
+        }
+
+        impl EventType {
+            /// Every type.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$name),*];
+
+            /// The word on the wire and in the database.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// Whether a device that hears it rings until somebody answers.
+            pub const fn rings(self) -> bool {
+                match self { $(Self::$name => $rings,)* }
+            }
+        }
+
+        /// The data of an event by its type: JSON without a phone number or an address.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum EventPayload {
+            $($(#[$doc])* $name(Box<$data>),)*
+        }
+
+        impl EventPayload {
+            /// The type of the event.
+            pub const fn event_type(&self) -> EventType {
+                match self { $(Self::$name(_) => EventType::$name,)* }
+            }
+
+            /// The data as JSON, written out once for everybody who hears it.
+            pub fn to_json(&self) -> String {
+                let json = match self { $(Self::$name(data) => serde_json::to_string(data),)* };
+                json.expect("the data of events are texts, numbers and objects")
+            }
+
+            /// The schema of the data of each type, by the type's name, and of everything inside of it.
+            pub fn schemas() -> Vec<(String, RefOr<Schema>)> {
+                let mut schemas = Vec::new();
+                $(
+                    schemas.push((<$data as ToSchema>::name().into_owned(), <$data as PartialSchema>::schema()));
+                    <$data as ToSchema>::schemas(&mut schemas);
+                )*
+                schemas
+            }
+        }
+    };
 }
 
-impl EventType {
-    /// Every kind.
-    pub const ALL: [Self; 4] =
-        [Self::OrderCreated, Self::OrderUpdated, Self::OrderCancelled, Self::Notification];
-
-    /// The word on the wire and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OrderCreated => "order_created",
-            Self::OrderUpdated => "order_updated",
-            Self::OrderCancelled => "order_cancelled",
-            Self::Notification => "notification",
-        }
-    }
+events! {
+    /// An order entered `placed`. Both its rooms hear it; the business's carries the stored notification.
+    OrderCreated(OrderEvent) => "order_created", rings: true;
+    /// An order moved, other than into `cancelled`.
+    OrderUpdated(OrderEvent) => "order_updated", rings: false;
+    /// An order was cancelled.
+    OrderCancelled(OrderEvent) => "order_cancelled", rings: false;
+    /// Somebody posted a notification.
+    Notification(Notification) => "notification", rings: false;
 }
 
 impl FromStr for EventType {
@@ -103,71 +142,69 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// An event on its way into a room: everything but its number, which the store gives at commit.
+/// An event without a number: made by a write and not committed yet. The store numbers it in the same commit.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NewEvent {
+pub struct PendingEvent {
     /// Its id.
     pub id: EventId,
     /// The room that hears it.
     pub room: RoomId,
-    /// Its kind.
-    pub kind: EventType,
     /// When it happened.
     pub at: Timestamp,
-    /// What happened; never a phone number or an address.
-    pub data: serde_json::Value,
+    /// Its type and data.
+    pub payload: EventPayload,
+    /// The order it is about: acknowledgements and marks of the event are kept for that order.
+    pub order: Option<OrderId>,
 }
 
-/// How loud a notification is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Priority {
-    /// May wait.
-    Low,
-    /// Shown.
-    #[default]
-    Normal,
-    /// Rings.
-    High,
+/// Everything one write tells: stored and numbered in the commit of the write.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Announcement {
+    /// For the list of the business's notifications.
+    pub notification: Option<Notification>,
+    /// For rooms, in this order.
+    pub events: Vec<PendingEvent>,
 }
 
-impl Priority {
-    /// The word on the wire and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Low => "LOW",
-            Self::Normal => "NORMAL",
-            Self::High => "HIGH",
+/// Something that a person posts into a room, as opposed to what follows from an order.
+pub trait Posted {
+    /// The event of the post, under this id.
+    fn announce(&self, id: EventId) -> Announcement;
+}
+
+impl Posted for Notification {
+    fn announce(&self, id: EventId) -> Announcement {
+        let event = PendingEvent {
+            id,
+            room: RoomId::Business(self.business_id),
+            at: self.created_at,
+            payload: EventPayload::Notification(Box::new(self.clone())),
+            order: None,
+        };
+        Announcement { notification: Some(self.clone()), events: vec![event] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_of_event_stands_in_the_docs() {
+        let docs = include_str!("../../docs/protocol.md");
+        for event in EventType::ALL {
+            let word = event.as_str();
+            assert_eq!(word.parse(), Ok(event));
+            assert!(docs.contains(&format!("\n`{word}`: ")), "docs/protocol.md must describe `{word}`");
+            assert!(docs.contains(&format!("\"{word}\"")), "the browser example must listen to `{word}`");
         }
     }
-}
 
-impl FromStr for Priority {
-    type Err = UnknownEventType;
-
-    fn from_str(text: &str) -> Result<Self, UnknownEventType> {
-        [Self::Low, Self::Normal, Self::High].into_iter().find(|p| p.as_str() == text).ok_or(UnknownEventType)
+    #[test]
+    fn the_data_of_events_have_schemas() {
+        let names: Vec<String> = EventPayload::schemas().into_iter().map(|(name, _)| name).collect();
+        for name in ["OrderEvent", "OrderSummary", "KitchenDetails", "Notification"] {
+            assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
+        }
     }
-}
-
-/// A notification of a business, stored and shown to its members.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Notification {
-    /// Its id.
-    pub id: NotificationId,
-    /// Whose it is.
-    pub business_id: BusinessId,
-    /// A word that programs can act on, like `NEW_ORDER`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// One line.
-    pub title: String,
-    /// The text.
-    pub message: String,
-    /// What programs need besides.
-    pub data: JsonObject,
-    /// How loud.
-    pub priority: Priority,
-    /// When it was made.
-    pub created_at: Timestamp,
 }

@@ -10,6 +10,7 @@ pub mod event;
 pub mod ids;
 pub mod json;
 pub mod money;
+pub mod notification;
 pub mod order;
 pub mod phone;
 pub mod private;

@@ -19,7 +19,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::User;
-use crate::storage::command::{
+use crate::storage::commands::{
     Approval, Creation, Device, NewSession, NewUser, RotateSession, Rotation, SetPassword,
 };
 

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, delete, post, web};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::ids::UserId;
-use crate::storage::command::UserChange;
+use crate::storage::commands::UserChange;
 
 use super::accounts::UserView;
 use super::identity::{Operators, SignedIn};

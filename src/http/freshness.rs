@@ -4,7 +4,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderName, HeaderValue};
 
-use crate::storage::cache::{Copied, Freshness};
+use crate::storage::cache::{Cached, Freshness};
 
 /// The header of an answer that may be out of date; others do not have it.
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -19,7 +19,7 @@ impl Parts {
     }
 
     /// Takes one more part.
-    pub(super) fn take<T>(&mut self, part: Copied<T>) -> T {
+    pub(super) fn take<T>(&mut self, part: Cached<T>) -> T {
         self.0 = self.0.max(part.freshness);
         part.value
     }
@@ -47,7 +47,7 @@ mod tests {
             for age in ages {
                 let freshness =
                     age.map_or(Freshness::Fresh, |age| Freshness::Stale(Duration::from_secs(age)));
-                parts.take(Copied { value: (), freshness });
+                parts.take(Cached { value: (), freshness });
             }
             let mut response = HttpResponse::Ok().finish();
             parts.mark(&mut response);

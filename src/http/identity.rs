@@ -14,8 +14,8 @@ use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::cache::Copied;
-use crate::storage::command::{Approval, Creation};
+use crate::storage::cache::Cached;
+use crate::storage::commands::{Approval, Creation};
 
 use super::problem::ApiError;
 use super::state::Api;
@@ -267,11 +267,11 @@ impl Api {
         &self,
         principal: Principal,
         business: BusinessId,
-    ) -> Result<Copied<MemberRole>, ApiError> {
+    ) -> Result<Cached<MemberRole>, ApiError> {
         let role = match principal.role {
             Role::Admin => {
                 let found = self.reads.business(business).await?;
-                found.map(|copy| Copied { value: MemberRole::Owner, freshness: copy.freshness })
+                found.map(|copy| Cached { value: MemberRole::Owner, freshness: copy.freshness })
             }
             Role::Merchant => self.reads.membership(business, principal.user).await?,
             Role::Customer | Role::Driver => None,

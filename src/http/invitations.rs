@@ -8,7 +8,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::domain::ids::InvitationId;
 use crate::domain::time::Timestamp;
 use crate::storage::Invitation;
-use crate::storage::command::{InvitationAnswer, InvitationOutcome};
+use crate::storage::commands::{InvitationAnswer, InvitationOutcome};
 
 use super::identity::{Merchants, SignedIn};
 use super::input::PathId;

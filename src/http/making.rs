@@ -6,10 +6,10 @@ use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
+use crate::actors::persistence::Once;
 use crate::domain::access::Principal;
-use crate::domain::ids::BusinessId;
 use crate::domain::private::Private;
-use crate::storage::command::{Action, IdempotencyKey, KeptAnswer, Keyed, KeyedRepeat, Outcome};
+use crate::storage::commands::{IdempotencyKey, KeyedRepeat, RenderedResponse, StoredResponse, WriteRequest};
 
 use super::idempotency::{Passage, REPLAYED, WAIT, key_of, key_reused};
 use super::problem::ApiError;
@@ -35,9 +35,9 @@ pub struct MadeAnswer {
 
 /// What came of a request that makes something.
 #[derive(Debug)]
-pub enum Made {
+pub enum Made<T> {
     /// It was done now, and came to this.
-    Now(Outcome, MadeAnswer),
+    Now(T, MadeAnswer),
     /// It was done before; this was the answer.
     Before(MadeAnswer),
 }
@@ -76,8 +76,8 @@ impl MadeAnswer {
     }
 }
 
-impl From<KeptAnswer> for MadeAnswer {
-    fn from(kept: KeptAnswer) -> Self {
+impl From<StoredResponse> for MadeAnswer {
+    fn from(kept: StoredResponse) -> Self {
         let status = StatusCode::from_u16(kept.status).expect("the store keeps statuses that were answered");
         Self { status, body: Private(kept.body) }
     }
@@ -115,37 +115,32 @@ impl Api {
         let request_mac = self.fingerprint(MAC_DOMAIN, body);
         let key = IdempotencyKey { scope: format!("{} {route}", who.user), key, request_mac };
         let passage = self.gate.enter(&key.scope, &key.key, WAIT).await?;
-        match self.store.kept_answer(&key.scope, &key.key).await? {
+        match self.store.stored_response(&key.scope, &key.key).await? {
             Some(kept) if kept.request_mac == key.request_mac => Ok(Beginning::Repeated(kept.into())),
             Some(_) => Err(key_reused()),
             None => Ok(Beginning::First(Making(Some((key, passage))))),
         }
     }
 
-    /// Makes something of `business`, which is answered by `answer` if it is made. `bytes` is what the action takes up in memory.
+    /// Makes something, which is answered by `answer` if it is made.
     ///
     /// # Errors
     /// 422 when the key belongs to another request, 503 when it was not made, or nobody knows.
-    pub(super) async fn make(
+    pub(super) async fn make<W: WriteRequest>(
         &self,
         making: Making,
-        business: BusinessId,
-        bytes: usize,
-        action: Action,
+        write: W,
         answer: MadeAnswer,
-    ) -> Result<Made, ApiError> {
+    ) -> Result<Made<W::Output>, ApiError> {
         let Some((key, _passage)) = making.0 else {
-            let outcome = self.persistence.make(business, bytes, action).await?;
-            return Ok(Made::Now(outcome, answer));
+            return Ok(Made::Now(self.persistence.write(write).await?, answer));
         };
-        let (status, body) = (answer.status.as_u16(), answer.body.clone());
-        let bytes = bytes + body.0.len();
-        let keyed = Action::Keyed(Box::new(Keyed { key, status, body, action }));
-        let done = self.persistence.make(business, bytes, keyed).await;
+        let response = RenderedResponse { status: answer.status.as_u16(), body: answer.body.clone() };
+        let done = self.persistence.write_once(key, response, write).await;
         match done.map_err(|error| ApiError::from(error).of_keyed_request())? {
-            Outcome::Repeated(KeyedRepeat::Answered(kept)) => Ok(Made::Before(kept.into())),
-            Outcome::Repeated(KeyedRepeat::KeyReused) => Err(key_reused()),
-            outcome => Ok(Made::Now(outcome, answer)),
+            Once::Repeated(KeyedRepeat::Answered(kept)) => Ok(Made::Before(kept.into())),
+            Once::Repeated(KeyedRepeat::KeyReused) => Err(key_reused()),
+            Once::Now(output) => Ok(Made::Now(output, answer)),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::ids::{BusinessId, InvitationId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
 use crate::storage::Member;
-use crate::storage::command::{Action, Invitee, MemberRefusal, NewInvitation, Removal};
+use crate::storage::commands::{Invitee, MemberRefusal, NewInvitation, Removal};
 
 use super::identity::{Merchants, SignedIn};
 use super::input::{Body, Parsed, PathId, path_text, schema_of};
@@ -171,8 +171,8 @@ async fn put(
     };
     let view = InvitedView { status: "invited", role: role.as_str(), expires_at: expires_at.to_rfc3339() };
     let answer = MadeAnswer::new(StatusCode::ACCEPTED, &view);
-    Ok(match api.make(making, id.0, 512, Action::Invite(Box::new(invitation)), answer).await? {
-        Made::Now(_, answer) => answer.respond(None),
+    Ok(match api.make(making, Box::new(invitation), answer).await? {
+        Made::Now((), answer) => answer.respond(None),
         Made::Before(answer) => answer.repeat(None),
     })
 }

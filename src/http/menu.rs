@@ -10,7 +10,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use crate::domain::business::{MAX_MENU_ITEMS, MenuItem};
 use crate::domain::ids::BusinessId;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::{Action, Addition, ItemPatch, Outcome, Removal};
+use crate::storage::commands::{AddItem, Addition, ItemPatch, Removal};
 
 use super::freshness::Parts;
 use super::identity::{Merchants, SignedIn};
@@ -134,17 +134,17 @@ async fn add(
         price_minor: view.price_minor,
         available: view.available,
     };
-    let action = Action::AddItem { business: id.0, item };
+    let write = AddItem { business: id.0, item };
     let answer = MadeAnswer::new(StatusCode::CREATED, &view);
-    match api.make(making, id.0, 256, action, answer).await? {
-        Made::Now(Outcome::ItemAdded(Addition::AlreadyThere), _) => {
+    match api.make(making, write, answer).await? {
+        Made::Now(Addition::AlreadyThere, _) => {
             Err(ApiError::new(ProblemCode::AlreadyExists, "An item with this sku is on the menu."))
         }
-        Made::Now(Outcome::ItemAdded(Addition::Full), _) => Err(ApiError::new(
+        Made::Now(Addition::Full, _) => Err(ApiError::new(
             ProblemCode::LimitReached,
             format!("The menu has {MAX_MENU_ITEMS} items, as many as it may: take one off first."),
         )),
-        Made::Now(_, answer) => Ok(answer.respond(Some(address))),
+        Made::Now(Addition::Added, answer) => Ok(answer.respond(Some(address))),
         Made::Before(answer) => Ok(answer.repeat(Some(address))),
     }
 }

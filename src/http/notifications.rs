@@ -13,7 +13,6 @@ use crate::domain::event::{Notification, Priority};
 use crate::domain::ids::{BusinessId, NotificationId};
 use crate::domain::json::JsonObject;
 use crate::domain::time::Timestamp;
-use crate::storage::command::Action;
 
 use super::identity::{Merchants, SignedIn};
 use super::input::{Body, Parsed, PathId, Query, path_text, rules, schema_of};
@@ -141,10 +140,8 @@ async fn post_one(
         created_at: Timestamp::now(),
     };
     let answer = MadeAnswer::new(StatusCode::CREATED, &NotificationView::from(notification.clone()));
-    let action = Action::PostNotification(Box::new(notification));
-    // The answer is about as large as what is stored.
-    Ok(match api.make(making, id.0, 256 + answer.body.0.len(), action, answer).await? {
-        Made::Now(_, answer) => answer.respond(None),
+    Ok(match api.make(making, Box::new(notification), answer).await? {
+        Made::Now((), answer) => answer.respond(None),
         Made::Before(answer) => answer.repeat(None),
     })
 }

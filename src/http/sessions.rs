@@ -7,7 +7,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
-use crate::storage::command::Removal;
+use crate::storage::commands::Removal;
 
 use super::identity::SignedIn;
 use super::input::PathId;
@@ -71,7 +71,7 @@ pub struct SessionsView {
 #[get("/auth/sessions")]
 async fn list(api: web::Data<Api>, who: SignedIn) -> Result<HttpResponse, ApiError> {
     let live = api.store.sessions_of(who.principal.user, Timestamp::now(), MAX_LISTED).await?;
-    let view = |session: crate::storage::Session| SessionView {
+    let view = |session: crate::storage::LoginSession| SessionView {
         id: session.id.to_string(),
         device: session.device.map(|device| SessionDeviceView {
             id: device.id,

@@ -8,7 +8,7 @@ use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
 use crate::storage::Store;
 use crate::storage::cache::CachedReads;
-use crate::storage::cipher::Cipher;
+use crate::storage::crypto::cipher::Cipher;
 use crate::telemetry::Metrics;
 
 use super::guard::Denials;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use crate::domain::cursor::Cursor;
-use crate::domain::event::EventKind;
+use crate::domain::event::{EventKind, EventPayload};
 use crate::domain::ids::EventId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
@@ -42,9 +42,9 @@ impl EventData {
     }
 }
 
-impl From<&serde_json::Value> for EventData {
-    fn from(value: &serde_json::Value) -> Self {
-        Self(value.to_string().into())
+impl From<&EventPayload> for EventData {
+    fn from(payload: &EventPayload) -> Self {
+        Self(payload.to_json().into())
     }
 }
 

@@ -1,23 +1,18 @@
-//! The shapes of answers, and the data of events.
+//! An order as answers show it.
 
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::domain::event::{EventType, NewEvent, Notification, Priority};
-use crate::domain::ids::{EventId, NotificationId};
-use crate::domain::json::JsonObject;
-use crate::domain::order::{EndedReason, Order, OrderItem};
-use crate::domain::room::RoomId;
+use crate::domain::order::{EndedReason, Order, order_number};
 use crate::domain::time::Timestamp;
 
 /// Whether the one who looks may see phone and address: the customer always, members and the assigned driver
 /// until the order ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contact {
-    /// Shown.
+    /// Phone and address are shown.
     Shown,
-    /// Left out.
+    /// Phone and address are left out.
     Hidden,
 }
 
@@ -103,7 +98,7 @@ pub struct OrderView {
     pub order_number: String,
     /// `biz_…`
     pub business_id: String,
-    /// Who ordered.
+    /// The customer.
     pub customer: CustomerView,
     /// `delivery`, `pickup` or `dine_in`.
     pub fulfilment: String,
@@ -150,11 +145,6 @@ pub struct OrderView {
     pub created_at: String,
     /// RFC 3339.
     pub updated_at: String,
-}
-
-/// The number of an order as people read it out.
-pub fn order_number(number: u32) -> String {
-    format!("{number:03}")
 }
 
 impl PaymentView {
@@ -215,87 +205,5 @@ impl OrderView {
             created_at: order.created_at.to_rfc3339(),
             updated_at: order.updated_at.to_rfc3339(),
         }
-    }
-}
-
-/// The notification a business gets when an order enters `placed`.
-pub fn new_order_notification(order: &Order, id: NotificationId, now: Timestamp) -> Notification {
-    let number = order_number(order.order_number);
-    Notification {
-        id,
-        business_id: order.business_id,
-        kind: "NEW_ORDER".to_owned(),
-        title: "New Order Received".to_owned(),
-        message: format!("Order #{number} from {}", order.customer_name),
-        data: JsonObject::try_from(json!({ "order_id": order.id, "order_number": number }))
-            .expect("two texts are an object"),
-        priority: Priority::High,
-        created_at: now,
-    }
-}
-
-/// What both rooms of an order hear when it has arrived in its present status: first the business, with all that a kitchen needs to
-/// show or print it, then the order's own room. Nothing while the order waits for its payment. Never a phone number or an address.
-pub fn order_events(
-    order: &Order,
-    notification: Option<&Notification>,
-    ids: [EventId; 2],
-    now: Timestamp,
-) -> Vec<NewEvent> {
-    let Some(kind) = order.status.announced_as() else { return Vec::new() };
-    let mut data = json!({
-        "order_id": order.id,
-        "order_number": order_number(order.order_number),
-        "status": order.status,
-        "version": order.version,
-        "fulfilment": order.fulfilment,
-        "total_minor": order.total_minor,
-        "currency": order.currency,
-        "customer_name": order.customer_name,
-        "item_count": order.items.iter().map(|i| u64::from(i.qty)).sum::<u64>(),
-    });
-    if let (Some(reason), Some(fields)) = (&order.ended_reason, data.as_object_mut()) {
-        fields.insert("ended_reason".to_owned(), json!(EndedReasonView::of(reason)));
-    }
-    let mut for_business = data.clone();
-    if let Some(fields) = for_business.as_object_mut() {
-        for_kitchen(order, |name, value| {
-            fields.insert(name.to_owned(), value);
-        });
-        if let Some(notification) = notification {
-            fields.insert("notification".to_owned(), json!(notification));
-        }
-    }
-    let event = |id, room, kind, data| NewEvent { id, room, kind, at: now, data };
-    vec![
-        event(ids[0], RoomId::Business(order.business_id), kind, for_business),
-        event(ids[1], RoomId::Order(order.id), kind, data),
-    ]
-}
-
-fn for_kitchen(order: &Order, mut add: impl FnMut(&str, Value)) {
-    let item = |item: &OrderItem| json!({ "sku": item.sku, "name": item.name, "qty": item.qty });
-    add("items", order.items.iter().map(item).collect());
-    add("notes", json!(order.notes));
-    add("payment", json!(PaymentView::of(order)));
-    for (name, value) in [
-        ("table", order.table.map(|table| json!(table))),
-        ("prep_minutes", order.prep_minutes.map(|minutes| json!(minutes))),
-        ("ready_at", order.ready_at.map(|at| json!(at))),
-    ] {
-        if let Some(value) = value {
-            add(name, value);
-        }
-    }
-}
-
-/// What the business's room hears when somebody posts a notification.
-pub fn notification_event(notification: &Notification, id: EventId) -> NewEvent {
-    NewEvent {
-        id,
-        room: RoomId::Business(notification.business_id),
-        kind: EventType::Notification,
-        at: notification.created_at,
-        data: json!(notification),
     }
 }

@@ -1,6 +1,6 @@
-//! What can go wrong with a database, told apart by what is known afterwards.
+//! Errors of the store, told apart by what is known after them.
 
-/// Why the store did not answer. `Display` is for logs: it can hold the server's own words.
+/// Failure of a call to the store. `Display` is for logs: it can hold the server's own words.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Nothing has changed, and the same commands would fail again: a constraint, a bad value, a bug.
@@ -16,13 +16,13 @@ pub enum StoreError {
     /// The connection was lost while COMMIT was under way: it may have happened.
     #[error("the outcome of a commit is unknown: {0}")]
     OutcomeUnknown(String),
-    /// What was read makes no sense: a value this version cannot read, or a key that is missing.
+    /// A stored value cannot be read: this version does not know it, or its key is missing.
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),
 }
 
 impl StoreError {
-    /// What the database or the system said.
+    /// Text of the database or the system.
     pub fn cause(&self) -> &str {
         match self {
             Self::NotHappened(cause)
@@ -33,7 +33,7 @@ impl StoreError {
         }
     }
 
-    /// Whether the same commands can succeed later without anybody changing anything.
+    /// Whether the same commands can succeed later by themselves.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::TooSlow(_) | Self::OutcomeUnknown(_))
     }

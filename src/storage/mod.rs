@@ -1,38 +1,23 @@
-//! Ports to the database and what stands behind them: Postgres and SQLite, held to one contract.
+//! Storage: ports to the database, and their implementation for Postgres and SQLite, held to one contract.
 
-mod acknowledged;
-mod batch;
-mod breaker;
 pub mod cache;
-pub mod cipher;
-pub mod command;
-mod connection;
-mod connector;
+pub mod commands;
+pub mod crypto;
 mod error;
-mod failure;
-mod migrations;
-mod operation;
-mod pool;
 mod ports;
-pub mod postgres;
-mod reading;
-mod reads;
-pub mod rotation;
-mod rows;
-mod search;
 pub mod settings;
-pub mod sqlite;
-mod statement;
-mod store;
+mod sql;
 
 pub use error::StoreError;
 pub use ports::{
-    Attempt, BusinessStats, Checkpoint, Circuit, Happened, Invitation, Lane, Member, More, OrderPage,
-    OrderQuery, OrderScope, PageStart, SealedPage, Session, Store, TimelineEntry, Total, User,
+    AccountReads, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, IdempotencyReads, Invitation,
+    Lane, LoginSession, MaintenanceReads, Member, More, NotificationReads, OrderPage, OrderQuery, OrderReads,
+    OrderScope, PageStart, RoomReads, SealedPage, Store, TimelineEntry, TimelineEvent, Total, User,
 };
 pub use settings::Settings;
+pub use sql::{postgres, sqlite};
 
-/// The words of `text` that orders are searched by: runs of letters and digits, at most `max` of them.
+/// Words of `text` that orders are searched by: runs of letters and digits, at most `max` of them.
 pub fn search_words(text: &str, max: usize) -> Vec<String> {
-    search::words(text, max).map(str::to_owned).collect()
+    sql::search_words(text, max).map(str::to_owned).collect()
 }

@@ -1,4 +1,4 @@
-//! Settings of the store: where data is kept, how the database is reached, what encrypts personal data at rest.
+//! Settings of the store: data folder, database, encryption keys, cache.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};
@@ -14,17 +14,17 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::settings::{Checks, Problem, REDACTED, redacted_list};
 
-/// Everything the store is told from outside.
+/// Settings of the store.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Where this node keeps its files.
+    /// Files of this node.
     pub data: DataSettings,
-    /// How the database is reached.
+    /// Address and bounds of the database.
     pub database: DatabaseSettings,
-    /// What encrypts phone numbers and addresses at rest.
+    /// Keys for phone numbers and addresses at rest.
     pub encryption: EncryptionSettings,
-    /// What is answered from memory.
+    /// Bounds of reads from memory.
     pub cache: CacheSettings,
 }
 
@@ -44,8 +44,8 @@ pub struct DatabaseSettings {
     /// machine must speak TLS with a certificate for its name, unless the URL names an `sslmode`.
     #[serde(serialize_with = "without_account")]
     pub url: SecretString,
-    /// Connections in the pool that are kept open though nobody reads, 0–500, as far as `max_connections` lets them. This and what
-    /// follows is for Postgres; SQLite has four readers, which wait 5 s, and one writer.
+    /// Idle connections that the pool keeps open, 0–500, at most `max_connections`. This and the following settings are for
+    /// Postgres; SQLite has four readers, which wait 5 s, and one writer.
     pub min_connections: u32,
     /// Connections in the pool, 1–500. Writer lanes own theirs on top of these.
     pub max_connections: u32,
@@ -87,7 +87,7 @@ pub struct CacheSettings {
     /// Orders, first pages of lists and memberships are kept for this long, seconds, 1–30.
     pub order_s: u64,
     /// While the database is away, copies are shown for so long beyond their time, marked as stale, seconds, 0–86400.
-    /// Who may see what is kept as long, so the default is the life of an access token.
+    /// Memberships are kept as long, so the default is the life of an access token.
     pub stale_s: u64,
 }
 
@@ -118,7 +118,7 @@ pub struct EncryptionKey {
     pub key: SecretBox<[u8; 32]>,
 }
 
-/// Which database, and where.
+/// Kind and place of the database.
 #[derive(Debug, Clone)]
 pub enum DatabaseLocation {
     /// A file of this node.
@@ -127,7 +127,7 @@ pub enum DatabaseLocation {
     Postgres(SecretString),
 }
 
-/// Where it is, as operators are told: never with a name of a user or a password.
+/// The place as operators are told it: never with a name of a user or a password.
 impl Display for DatabaseLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -214,7 +214,7 @@ impl Settings {
         }
     }
 
-    /// How many writer lanes to start: one on SQLite, which has one writer anyway, else `database.lanes`.
+    /// Number of writer lanes to start: one on SQLite, which has one writer, else `database.lanes`.
     pub fn writer_lanes(&self) -> usize {
         match self.location() {
             Ok(DatabaseLocation::Postgres(_)) => self.database.lanes,

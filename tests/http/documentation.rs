@@ -30,3 +30,16 @@ async fn the_pages_can_be_switched_off() {
         Answer::of(app.http.get(app.url(place))).await.expect_problem(404, "not_found");
     }
 }
+
+#[test]
+fn what_the_protocol_says_of_events_is_in_the_document() {
+    let document: serde_json::Value = serde_json::from_str(&bellhop::http::openapi::openapi_json()).unwrap();
+    for (name, _) in bellhop::domain::event::EventPayload::schemas() {
+        assert!(document["components"]["schemas"].get(&name).is_some(), "no schema {name}");
+    }
+    let protocol = include_str!("../../docs/protocol.md");
+    let posts = protocol.split("`POST ").skip(1).filter_map(|rest| rest.split('`').next());
+    for path in posts.filter(|path| path.starts_with("/api/v1/")) {
+        assert!(document["paths"][path].get("post").is_some(), "no route POST {path}");
+    }
+}

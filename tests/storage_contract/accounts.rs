@@ -5,9 +5,9 @@ use std::time::Duration;
 use bellhop::domain::access::Role;
 use bellhop::domain::ids::{SessionId, UserId};
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::{
-    Action, Approval, Command, Creation, Device, NewSession, Outcome, Removal, RotateSession, Rotation,
-    SessionActivity, SetPassword, TokenUse, UserChange,
+use bellhop::storage::commands::{
+    Approval, ApproveUser, Command, Creation, Device, EndSession, NewSession, Outcome, RedeemTicket, Removal,
+    RotateSession, Rotation, SessionActivity, SetPassword, TokenUse, UserChange, Write,
 };
 use bellhop::storage::{Attempt, Lane};
 
@@ -26,7 +26,7 @@ async fn sign_in(lane: &mut dyn Lane, at: Timestamp) -> (SessionId, UserId) {
         expires_at: at.plus(LIFETIME),
     };
     let ids = (session.id, session.user);
-    let actions = vec![Action::CreateUser(Box::new(account)), Action::OpenSession(Box::new(session))];
+    let actions = vec![Write::CreateUser(Box::new(account)), Write::OpenSession(Box::new(session))];
     run(lane, actions).await;
     ids
 }
@@ -58,7 +58,7 @@ fn rotation(session: SessionId, generation: u32, hash: &str) -> RotateSession {
 }
 
 async fn rotate(lane: &mut dyn Lane, rotate: RotateSession, at: Timestamp) -> Rotation {
-    let command = Command { at, ..command(Action::RotateSession(rotate)) };
+    let command = Command { at, ..command(Write::RotateSession(rotate)) };
     match lane.run(&[command], Attempt::First).await.unwrap().outcomes.pop() {
         Some(Outcome::Rotated(rotation)) => rotation,
         other => panic!("expected a rotation, got {other:?}"),
@@ -68,7 +68,7 @@ async fn rotate(lane: &mut dyn Lane, rotate: RotateSession, at: Timestamp) -> Ro
 /// A node has seen that the client of `session` has its tokens of `generation`.
 async fn store_use(lane: &mut dyn Lane, session: SessionId, generation: u32, at: Timestamp) {
     let activity = SessionActivity { session, at, used: Some(TokenUse { generation, at }) };
-    run_one(lane, Action::StoreActivity(vec![activity])).await;
+    run_one(lane, Write::StoreActivity(vec![activity])).await;
 }
 
 fn after(at: Timestamp, seconds: u64) -> Timestamp {
@@ -81,12 +81,12 @@ on_every_store! {
         let mut driver = user(Role::Driver);
         driver.approved = Approval::Pending;
         driver.name = None;
-        let created = run_one(&mut *lane, Action::CreateUser(Box::new(driver.clone()))).await;
+        let created = run_one(&mut *lane, Write::CreateUser(Box::new(driver.clone()))).await;
         assert!(matches!(created, Outcome::UserCreated(Creation::Created)));
         let mut double = user(Role::Customer);
         double.email = driver.email.clone();
         let double_id = double.id;
-        let again = run_one(&mut *lane, Action::CreateUser(Box::new(double))).await;
+        let again = run_one(&mut *lane, Write::CreateUser(Box::new(double))).await;
         assert!(matches!(again, Outcome::UserCreated(Creation::AlreadyThere)));
         let found = store.store.user_by_email(&driver.email).await.unwrap().unwrap();
         assert_eq!((found.id, found.role, found.approved), (driver.id, Role::Driver, Approval::Pending));
@@ -109,7 +109,7 @@ on_every_store! {
             if (1..=4).contains(&n) {
                 made.push((account.id, email.to_owned()));
             }
-            run_one(&mut *lane, Action::CreateUser(Box::new(account))).await;
+            run_one(&mut *lane, Write::CreateUser(Box::new(account))).await;
         }
         made.sort_by_key(|(id, _)| id.to_string());
         assert_eq!(store.store.unusual_addresses(10).await.unwrap(), made);
@@ -202,7 +202,7 @@ on_every_store! {
         assert_eq!(present(&mut *lane, session, 5, start).await, Rotation::Refused);
         assert_eq!(present(&mut *lane, SessionId::generate(), 0, start).await, Rotation::Refused);
         assert_eq!(present(&mut *lane, session, 0, start.plus(LIFETIME)).await, Rotation::Refused);
-        let end = || Action::EndSession { session };
+        let end = || Write::EndSession(EndSession { session });
         let outcomes = run(&mut *lane, vec![end(), end()]).await.outcomes;
         assert!(matches!(outcomes[..], [Outcome::Removed(Removal::Removed), Outcome::Removed(Removal::NotThere)]));
         assert_eq!(present(&mut *lane, session, 0, start).await, Rotation::Refused);
@@ -213,7 +213,7 @@ on_every_store! {
         let start = now();
         let (session, _) = sign_in(&mut *lane, start).await;
         for seconds in [0, 100] {
-            let command = Command { at: after(start, seconds), ..command(Action::EndSession { session }) };
+            let command = Command { at: after(start, seconds), ..command(Write::EndSession(EndSession { session })) };
             lane.run(&[command], Attempt::First).await.unwrap();
         }
         assert!(store.store.sessions_ended_since(after(start, 1)).await.unwrap().is_empty());
@@ -233,7 +233,7 @@ on_every_store! {
             expires_at: start.plus(LIFETIME),
         };
         let second_id = second.id;
-        run_one(&mut *lane, Action::OpenSession(Box::new(second))).await;
+        run_one(&mut *lane, Write::OpenSession(Box::new(second))).await;
         let (stranger, _) = sign_in(&mut *lane, start).await;
         let listed = async |now| {
             let listed = store.store.sessions_of(account, now, 10).await.unwrap();
@@ -242,15 +242,15 @@ on_every_store! {
         assert_eq!(listed(start).await, [(second_id, after(start, 1)), (first, start)]);
         let seen = |session, seconds| SessionActivity { session, at: after(start, seconds), used: None };
         let activity = vec![seen(first, 60), seen(stranger, 60)];
-        run_one(&mut *lane, Action::StoreActivity(activity)).await;
-        run_one(&mut *lane, Action::StoreActivity(vec![seen(first, 30), seen(SessionId::generate(), 30)])).await;
+        run_one(&mut *lane, Write::StoreActivity(activity)).await;
+        run_one(&mut *lane, Write::StoreActivity(vec![seen(first, 30), seen(SessionId::generate(), 30)])).await;
         assert_eq!(listed(start).await, [(first, after(start, 60)), (second_id, after(start, 1))]);
         present(&mut *lane, second_id, 0, after(start, 90)).await;
         assert_eq!(listed(start).await, [(second_id, after(start, 90)), (first, after(start, 60))]);
         let device = store.store.sessions_of(account, start, 10).await.unwrap().pop().unwrap().device;
         assert_eq!(device.map(|d| (d.id, d.name)), Some(("till".to_owned(), Some("Till".to_owned()))));
         assert_eq!(store.store.sessions_of(account, start, 1).await.unwrap().len(), 1);
-        run_one(&mut *lane, Action::EndSession { session: first }).await;
+        run_one(&mut *lane, Write::EndSession(EndSession { session: first })).await;
         assert_eq!(listed(start).await, [(second_id, after(start, 90))]);
         assert!(listed(after(start, 90).plus(LIFETIME)).await.is_empty());
         assert_eq!(store.store.session_owner(first).await.unwrap(), Some(account));
@@ -276,7 +276,7 @@ on_every_store! {
         assert!(knows(account, "till").await && knows(stranger, "till").await);
         assert!(!knows(account, "tablet").await);
         assert!(!knows(UserId::generate(), "till").await);
-        run_one(&mut *lane, Action::EndSession { session }).await;
+        run_one(&mut *lane, Write::EndSession(EndSession { session })).await;
         assert!(knows(account, "till").await);
     }
 
@@ -284,8 +284,8 @@ on_every_store! {
         let mut lane = store.lane().await;
         let account = user(Role::Customer);
         let (id, old) = (account.id, account.password_hash.clone());
-        run_one(&mut *lane, Action::CreateUser(Box::new(account))).await;
-        let set = |password_hash: &str, instead_of: Option<&str>, user| Action::SetPassword(Box::new(SetPassword {
+        run_one(&mut *lane, Write::CreateUser(Box::new(account))).await;
+        let set = |password_hash: &str, instead_of: Option<&str>, user| Write::SetPassword(Box::new(SetPassword {
             user, password_hash: password_hash.to_owned(), instead_of: instead_of.map(str::to_owned),
         }));
         let outcomes = run(&mut *lane, vec![
@@ -302,21 +302,21 @@ on_every_store! {
 
     async fn an_approval_stays_whoever_repeats_it(store) {
         let mut lane = store.lane().await;
-        let driver = bellhop::storage::command::NewUser { approved: Approval::Pending, ..user(Role::Driver) };
+        let driver = bellhop::storage::commands::NewUser { approved: Approval::Pending, ..user(Role::Driver) };
         let id = driver.id;
-        run_one(&mut *lane, Action::CreateUser(Box::new(driver))).await;
+        run_one(&mut *lane, Write::CreateUser(Box::new(driver))).await;
         for _ in 0..2 {
-            let approved = run_one(&mut *lane, Action::ApproveUser { user: id }).await;
+            let approved = run_one(&mut *lane, Write::ApproveUser(ApproveUser { user: id })).await;
             assert!(matches!(approved, Outcome::UserChanged(UserChange::Made)), "{approved:?}");
             assert_eq!(store.store.user(id).await.unwrap().unwrap().approved, Approval::Approved);
         }
-        let nobody = run_one(&mut *lane, Action::ApproveUser { user: UserId::generate() }).await;
+        let nobody = run_one(&mut *lane, Write::ApproveUser(ApproveUser { user: UserId::generate() })).await;
         assert!(matches!(nobody, Outcome::UserChanged(UserChange::NotThere)), "{nobody:?}");
     }
 
     async fn a_ticket_is_good_once(store) {
         let mut lane = store.lane().await;
-        let redeem = || Action::RedeemTicket { jti: "t1".to_owned(), expires_at: now() };
+        let redeem = || Write::RedeemTicket(RedeemTicket { jti: "t1".to_owned(), expires_at: now() });
         let first = run(&mut *lane, vec![redeem(), redeem()]).await.outcomes;
         assert!(matches!(first[..], [
             Outcome::TicketRedeemed(Creation::Created), Outcome::TicketRedeemed(Creation::AlreadyThere),

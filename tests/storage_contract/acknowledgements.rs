@@ -2,15 +2,15 @@
 
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::room::RoomId;
-use bellhop::storage::Happened;
-use bellhop::storage::command::{Action, DeviceAck, DeviceMark, MarkKind, Outcome, Reach, ReceivedAck};
+use bellhop::storage::TimelineEvent;
+use bellhop::storage::commands::{DeviceAck, DeviceMark, MarkKind, Outcome, Reach, ReceivedAck, Write};
 
 use crate::fixtures::{World, now, place, placed, run, run_one};
 
 /// As a device sends them that was there from the beginning.
-fn stored(acks: impl IntoIterator<Item = DeviceAck>) -> Action {
+fn stored(acks: impl IntoIterator<Item = DeviceAck>) -> Write {
     let received = |ack| ReceivedAck { ack, reach: Reach::After(0) };
-    Action::StoreAcks(acks.into_iter().map(received).collect())
+    Write::StoreAcks(acks.into_iter().map(received).collect())
 }
 
 on_every_store! {
@@ -30,7 +30,7 @@ on_every_store! {
         let next = Epoch::new(epoch.value() ^ 1);
         run_one(&mut *lane, stored([ack(next, 1)])).await;
         assert_eq!(store.store.device_ack(room, "till").await.unwrap().unwrap().cursor, Cursor::new(next, 1));
-        run_one(&mut *lane, Action::StoreAcks([].into())).await;
+        run_one(&mut *lane, Write::StoreAcks([].into())).await;
     }
 
     async fn the_first_acknowledgement_of_each_order_by_each_device_is_kept(store) {
@@ -54,7 +54,7 @@ on_every_store! {
         assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'phone' AND at = 300").await, 4);
         assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 8);
         let users: Vec<_> = store.store.timeline(order).await.unwrap().into_iter().filter_map(|entry| match entry.what {
-            Happened::Acknowledged { user, .. } => Some(user),
+            TimelineEvent::Acknowledged { user, .. } => Some(user),
             _ => None,
         }).collect();
         assert_eq!(users, [Some(world.owner), Some(world.owner)], "who was signed in on the device");
@@ -72,19 +72,19 @@ on_every_store! {
             let ack = DeviceAck { room, device: device.to_owned(), user: world.owner, cursor, at: now() };
             ReceivedAck { ack, reach }
         };
-        run_one(&mut *lane, Action::StoreAcks([ack("new", 4, Reach::After(3))].into())).await;
-        run_one(&mut *lane, Action::StoreAcks([ack("by cursor", 4, Reach::Resumed(2))].into())).await;
+        run_one(&mut *lane, Write::StoreAcks([ack("new", 4, Reach::After(3))].into())).await;
+        run_one(&mut *lane, Write::StoreAcks([ack("by cursor", 4, Reach::Resumed(2))].into())).await;
         assert_eq!((store.peek(new).await, store.peek(by_cursor).await), (1, 2));
         // One goes on where it was and had no time to acknowledge 5; the other was away and begins at the end.
         let both = vec![ack("by cursor", 6, Reach::Resumed(5)), ack("new", 9, Reach::After(8))];
-        run_one(&mut *lane, Action::StoreAcks(both.into())).await;
+        run_one(&mut *lane, Write::StoreAcks(both.into())).await;
         assert_eq!((store.peek(new).await, store.peek(by_cursor).await), (2, 4));
         let last = "SELECT count(*) FROM order_acks a JOIN room_events e ON e.order_id = a.order_id \
              AND e.kind = 'order_created' WHERE a.device = 'new' AND e.seq = 9";
         assert_eq!(store.peek(last).await, 1);
         // What two sockets of a device acknowledged one after the other and is stored together.
         let both = vec![ack("two", 2, Reach::After(1)), ack("two", 9, Reach::After(7))];
-        run_one(&mut *lane, Action::StoreAcks(both.into())).await;
+        run_one(&mut *lane, Write::StoreAcks(both.into())).await;
         assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'two'").await, 3);
         assert_eq!(store.store.device_ack(room, "two").await.unwrap().unwrap().cursor.seq, 9);
     }
@@ -113,7 +113,7 @@ on_every_store! {
             ReceivedAck { ack, reach: Reach::Resumed(0) }
         }).collect();
         let mut transactions = 1;
-        while let Outcome::AcksLeft = run_one(&mut *lane, Action::StoreAcks(acks.clone())).await {
+        while let Outcome::AcksLeft = run_one(&mut *lane, Write::StoreAcks(acks.clone())).await {
             transactions += 1;
         }
         assert!((2..10).contains(&transactions), "{transactions}");
@@ -124,7 +124,7 @@ on_every_store! {
     async fn a_mark_is_kept_once_for_each_kind(store) {
         let (world, mut lane) = World::new(&store).await;
         let event = run(&mut *lane, vec![place(world.draft())]).await.events.remove(0);
-        let mark = |kind| Action::StoreMark(DeviceMark {
+        let mark = |kind| Write::StoreMark(DeviceMark {
             room: event.room, device: "till".to_owned(), user: world.owner, cursor: event.cursor, kind, at: now(),
         });
         run(&mut *lane, vec![mark(MarkKind::Shown), mark(MarkKind::Shown), mark(MarkKind::Acted)]).await;

@@ -7,18 +7,19 @@ use bellhop::domain::business::{BusinessContact, BusinessState, Location, MenuIt
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::ids::{BusinessId, UserId};
 use bellhop::storage::Lane;
-use bellhop::storage::command::{
-    Action, Addition, BusinessPatch, BusinessUpdate, ItemPatch, MemberRefusal, Outcome, Removal,
+use bellhop::storage::commands::{
+    AddItem, Addition, BusinessPatch, BusinessUpdate, CreateBusiness, ItemPatch, MemberRefusal, Outcome,
+    PutMember, Removal, RemoveItem, RemoveMember, UpdateBusiness, UpdateItem, Write,
 };
 
 use crate::fixtures::{World, item, now, place_one, run, run_one, user, world};
 
-fn put(world: &World, user: UserId, role: MemberRole) -> Action {
-    Action::PutMember { business: world.business.id, user, role }
+fn put(world: &World, user: UserId, role: MemberRole) -> Write {
+    Write::PutMember(PutMember { business: world.business.id, user, role })
 }
 
-fn remove(world: &World, user: UserId) -> Action {
-    Action::RemoveMember { business: world.business.id, user }
+fn remove(world: &World, user: UserId) -> Write {
+    Write::RemoveMember(RemoveMember { business: world.business.id, user })
 }
 
 on_every_store! {
@@ -30,7 +31,7 @@ on_every_store! {
 
     async fn an_update_changes_only_what_is_given(store) {
         let (world, mut lane) = World::new(&store).await;
-        let update = |patch| Action::UpdateBusiness { business: world.business.id, patch: Box::new(patch) };
+        let update = |patch| Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(patch) });
         let mut expected = world.business.clone();
         let until = now();
         for state in [
@@ -52,9 +53,9 @@ on_every_store! {
         let Outcome::BusinessUpdated(BusinessUpdate::Updated(updated)) = run_one(&mut *lane, update(patch)).await else { panic!() };
         assert_eq!((&*updated.name, updated.location.lng, updated.tables), ("Новое", 179.999_999_9, 0));
         assert_eq!(store.store.business(world.business.id).await.unwrap(), Some(*updated));
-        let absent = Action::UpdateBusiness {
+        let absent = Write::UpdateBusiness(UpdateBusiness {
             business: BusinessId::generate(), patch: Box::new(BusinessPatch::default()),
-        };
+        });
         assert!(matches!(run_one(&mut *lane, absent).await, Outcome::BusinessUpdated(BusinessUpdate::NotThere)));
     }
 
@@ -62,10 +63,10 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let to = |business, code: &str| {
             let patch = BusinessPatch { currency: Some(code.parse().unwrap()), ..BusinessPatch::default() };
-            Action::UpdateBusiness { business, patch: Box::new(patch) }
+            Write::UpdateBusiness(UpdateBusiness { business, patch: Box::new(patch) })
         };
         let fresh = crate::fixtures::business();
-        let make = Action::CreateBusiness { business: Box::new(fresh.clone()), owner: world.owner };
+        let make = Write::CreateBusiness(CreateBusiness { business: Box::new(fresh.clone()), owner: world.owner });
         let outcomes = run(&mut *lane, vec![make, to(fresh.id, "XCG")]).await.outcomes;
         let Outcome::BusinessUpdated(BusinessUpdate::Updated(changed)) = &outcomes[1] else { panic!("{outcomes:?}") };
         assert_eq!(changed.currency.as_str(), "XCG");
@@ -77,7 +78,7 @@ on_every_store! {
         assert!(!in_use(&mut *lane, "JPY").await, "it is the present one");
         place_one(&mut *lane, world.draft()).await;
         for sku in ["SOUP", "PIZZA-1", "GONE"] {
-            run_one(&mut *lane, Action::RemoveItem { business: world.business.id, sku: sku.to_owned() }).await;
+            run_one(&mut *lane, Write::RemoveItem(RemoveItem { business: world.business.id, sku: sku.to_owned() })).await;
         }
         assert!(in_use(&mut *lane, "EUR").await, "there was an order");
         assert_eq!(store.store.business(world.business.id).await.unwrap().unwrap().currency, world.business.currency);
@@ -98,7 +99,7 @@ on_every_store! {
                      OR contact_email IS NULL OR contact_phone IS NULL";
         assert_eq!(store.peek(shown).await, 0);
         let none = BusinessPatch { contact: Some(BusinessContact::default()), ..BusinessPatch::default() };
-        run_one(&mut *lane, Action::UpdateBusiness { business: world.business.id, patch: Box::new(none) }).await;
+        run_one(&mut *lane, Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(none) })).await;
         let contact = store.store.business(world.business.id).await.unwrap().unwrap().contact;
         assert_eq!(contact, BusinessContact::default());
     }
@@ -122,7 +123,7 @@ on_every_store! {
         let business = world.business.id;
         let water = MenuItem { category: Some("Drinks".to_owned()), ..item("WATER", 100) };
         let loose = MenuItem { category: None, ..item("A", 1) };
-        let add = |item: &MenuItem| Action::AddItem { business, item: item.clone() };
+        let add = |item: &MenuItem| Write::AddItem(AddItem { business, item: item.clone() });
         let added = run(&mut *lane, vec![add(&water), add(&loose), add(&water)]).await.outcomes;
         assert!(matches!(added[..], [
             Outcome::ItemAdded(Addition::Added), Outcome::ItemAdded(Addition::Added),
@@ -133,7 +134,7 @@ on_every_store! {
             menu.into_iter().map(|i| i.sku).collect::<Vec<_>>()
         };
         assert_eq!(skus().await, ["WATER", "GONE", "PIZZA-1", "SOUP", "A"]);
-        let update = |patch| Action::UpdateItem { business, sku: "WATER".to_owned(), patch };
+        let update = |patch| Write::UpdateItem(UpdateItem { business, sku: "WATER".to_owned(), patch });
         let patch = ItemPatch { category: Some(None), available: Some(false), ..ItemPatch::default() };
         let Outcome::ItemUpdated(Some(changed)) = run_one(&mut *lane, update(patch)).await else { panic!() };
         assert_eq!(changed, MenuItem { category: None, available: false, ..water.clone() });
@@ -146,10 +147,10 @@ on_every_store! {
         let stored = menu.iter().find(|i| i.sku == "WATER").unwrap();
         assert_eq!((&*stored.name, stored.price_minor, stored.category.as_deref(), stored.available),
             ("Wasser", 0, Some("Z"), false));
-        let gone = |sku: &str| Action::RemoveItem { business, sku: sku.to_owned() };
+        let gone = |sku: &str| Write::RemoveItem(RemoveItem { business, sku: sku.to_owned() });
         let removed = run(&mut *lane, vec![gone("WATER"), gone("WATER")]).await.outcomes;
         assert!(matches!(removed[..], [Outcome::Removed(Removal::Removed), Outcome::Removed(Removal::NotThere)]));
-        let absent = Action::UpdateItem { business, sku: "NO".to_owned(), patch: ItemPatch::default() };
+        let absent = Write::UpdateItem(UpdateItem { business, sku: "NO".to_owned(), patch: ItemPatch::default() });
         assert!(matches!(run_one(&mut *lane, absent).await, Outcome::ItemUpdated(None)));
     }
 
@@ -157,7 +158,7 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let business = world.business.id;
         let held = store.store.menu(business).await.unwrap().len();
-        let add = |n: usize| Action::AddItem { business, item: item(&format!("NO-{n}"), 1) };
+        let add = |n: usize| Write::AddItem(AddItem { business, item: item(&format!("NO-{n}"), 1) });
         for batch in (held..1000).collect::<Vec<_>>().chunks(50) {
             run(&mut *lane, batch.iter().copied().map(add).collect()).await;
         }
@@ -169,7 +170,7 @@ on_every_store! {
         let people: Vec<_> = (0..200).map(|_| user(Role::Merchant)).collect();
         let ids: Vec<UserId> = people.iter().map(|user| user.id).collect();
         for batch in people.chunks(50) {
-            run(&mut *lane, batch.iter().cloned().map(|user| Action::CreateUser(Box::new(user))).collect()).await;
+            run(&mut *lane, batch.iter().cloned().map(|user| Write::CreateUser(Box::new(user))).collect()).await;
         }
         for batch in ids[..199].chunks(50) {
             run(&mut *lane, batch.iter().map(|id| put(&world, *id, MemberRole::Staff)).collect()).await;
@@ -188,7 +189,7 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let staff = user(Role::Merchant);
         let id = staff.id;
-        run(&mut *lane, vec![Action::CreateUser(Box::new(staff)), put(&world, id, MemberRole::Staff)]).await;
+        run(&mut *lane, vec![Write::CreateUser(Box::new(staff)), put(&world, id, MemberRole::Staff)]).await;
         let business = world.business.id;
         assert_eq!(store.store.membership(business, id).await.unwrap(), Some(MemberRole::Staff));
         assert_eq!(store.store.membership(business, world.customer).await.unwrap(), None);

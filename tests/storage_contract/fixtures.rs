@@ -7,11 +7,13 @@ use bellhop::domain::ids::{BusinessId, CommandId, OrderId, UserId};
 use bellhop::domain::order::{
     Address, Draft, DraftItem, Fulfilment, MoveRequest, Order, Party, PaymentMethod, Status,
 };
+use bellhop::domain::private::Private;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
-use bellhop::storage::command::{
-    Action, Approval, Command, Committed, IdempotencyKey, MoveOrder, NewUser, Outcome, PlaceOrder,
-    PlaceOutcome,
+use bellhop::protocol::views::{Contact, OrderView};
+use bellhop::storage::commands::{
+    AddItem, Approval, Command, Committed, CreateBusiness, IdempotencyKey, MoveOrder, NewUser, Outcome,
+    PlaceOrder, PlaceOutcome, RenderedResponse, Write,
 };
 use bellhop::storage::{Attempt, Lane};
 
@@ -22,17 +24,17 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(Timestamp::now().as_micros() / 1_000 * 1_000 + 123)
 }
 
-pub(crate) fn command(action: Action) -> Command {
+pub(crate) fn command(action: Write) -> Command {
     Command { id: CommandId::generate(), at: now(), action }
 }
 
 /// Runs the actions as one transaction.
-pub(crate) async fn run(lane: &mut dyn Lane, actions: Vec<Action>) -> Committed {
+pub(crate) async fn run(lane: &mut dyn Lane, actions: Vec<Write>) -> Committed {
     let commands: Vec<Command> = actions.into_iter().map(command).collect();
     lane.run(&commands, Attempt::First).await.unwrap()
 }
 
-pub(crate) async fn run_one(lane: &mut dyn Lane, action: Action) -> Outcome {
+pub(crate) async fn run_one(lane: &mut dyn Lane, action: Write) -> Outcome {
     run(lane, vec![action]).await.outcomes.pop().unwrap()
 }
 
@@ -92,13 +94,13 @@ pub(crate) async fn world(lane: &mut dyn Lane) -> World {
     let (owner, customer, business) = (user(Role::Merchant), user(Role::Customer), business());
     let world = World { owner: owner.id, customer: customer.id, business: business.clone() };
     let mut actions = vec![
-        Action::CreateUser(Box::new(owner)),
-        Action::CreateUser(Box::new(customer)),
-        Action::CreateBusiness { business: Box::new(business), owner: world.owner },
+        Write::CreateUser(Box::new(owner)),
+        Write::CreateUser(Box::new(customer)),
+        Write::CreateBusiness(CreateBusiness { business: Box::new(business), owner: world.owner }),
     ];
     let gone = MenuItem { available: false, ..item("GONE", 100) };
     for item in [item("SOUP", 350), item("PIZZA-1", 1200), gone] {
-        actions.push(Action::AddItem { business: world.business.id, item });
+        actions.push(Write::AddItem(AddItem { business: world.business.id, item }));
     }
     run(lane, actions).await;
     world
@@ -136,17 +138,23 @@ impl World {
     }
 }
 
-pub(crate) fn place(draft: Draft) -> Action {
-    Action::PlaceOrder(Box::new(PlaceOrder { draft, idempotency: None }))
+/// The answer that is stored under an idempotency key.
+pub(crate) fn respond(order: &Order) -> RenderedResponse {
+    let view = OrderView::new(order, Contact::Shown);
+    RenderedResponse { status: 201, body: Private(serde_json::to_string(&view).unwrap()) }
 }
 
-pub(crate) fn place_once(draft: Draft, key: &str, mac: &str) -> Action {
+pub(crate) fn place(draft: Draft) -> Write {
+    Write::PlaceOrder(Box::new(PlaceOrder { draft, idempotency: None, respond }))
+}
+
+pub(crate) fn place_once(draft: Draft, key: &str, mac: &str) -> Write {
     let idempotency = Some(IdempotencyKey {
         scope: format!("{}:POST /orders", draft.customer_id),
         key: key.to_owned(),
         request_mac: mac.to_owned(),
     });
-    Action::PlaceOrder(Box::new(PlaceOrder { draft, idempotency }))
+    Write::PlaceOrder(Box::new(PlaceOrder { draft, idempotency, respond }))
 }
 
 pub(crate) fn placed(outcome: &Outcome) -> Order {
@@ -160,11 +168,12 @@ pub(crate) async fn place_one(lane: &mut dyn Lane, draft: Draft) -> Order {
     placed(&run_one(lane, place(draft)).await)
 }
 
-pub(crate) fn move_to(order: &Order, to: Status) -> Action {
+pub(crate) fn move_to(order: &Order, to: Status) -> Write {
     let version = order.version;
     let request =
         MoveRequest { party: Party::Member, to, version, prep_minutes: Some(25), delivered_by: None };
-    Action::MoveOrder(MoveOrder { order: order.id, user: None, request, reason: Some("because".to_owned()) })
+    let reason = Some("because".to_owned());
+    Write::MoveOrder(MoveOrder { order: order.id, business: order.business_id, user: None, request, reason })
 }
 
 /// What can be compared of an event.

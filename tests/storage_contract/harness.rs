@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop::storage::cipher::Cipher;
+use bellhop::storage::crypto::cipher::Cipher;
 use bellhop::storage::postgres::{self, PostgresOptions};
 use bellhop::storage::{Lane, Store, sqlite};
 use bellhop::telemetry::metrics::Metrics;

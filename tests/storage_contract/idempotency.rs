@@ -7,13 +7,14 @@ use bellhop::domain::business::BusinessState;
 use bellhop::domain::private::Private;
 use bellhop::protocol::views::{Contact, OrderView};
 use bellhop::storage::Attempt;
-use bellhop::storage::command::{
-    Action, Addition, BusinessPatch, IdempotencyKey, KeptAnswer, Keyed, KeyedRepeat, Outcome, PlaceOutcome,
+use bellhop::storage::commands::{
+    AddItem, Addition, BusinessPatch, IdempotencyKey, Keyed, KeyedRepeat, Outcome, PlaceOutcome,
+    StoredResponse, UpdateBusiness, Write,
 };
 
 use crate::fixtures::{World, command, item, place_once, placed, run, run_one};
 
-fn replayed(outcome: &Outcome) -> KeptAnswer {
+fn replayed(outcome: &Outcome) -> StoredResponse {
     match outcome {
         Outcome::Placed(PlaceOutcome::Replayed(kept)) => kept.clone(),
         other => panic!("expected a replay, got {other:?}"),
@@ -39,11 +40,11 @@ on_every_store! {
         let same = || place_once(world.draft(), "k", "m1");
         let outcomes = run(&mut *lane, vec![same(), same()]).await.outcomes;
         let first = body(&outcomes[0]);
-        assert_eq!(replayed(&outcomes[1]), KeptAnswer { request_mac: "m1".to_owned(), status: 201, body: first.clone() });
+        assert_eq!(replayed(&outcomes[1]), StoredResponse { request_mac: "m1".to_owned(), status: 201, body: first.clone() });
         assert_eq!(replayed(&run_one(&mut *lane, same()).await).body, first);
         let scope = format!("{}:POST /orders", world.customer);
-        assert_eq!(store.store.kept_answer(&scope, "k").await.unwrap().unwrap().body, first);
-        assert_eq!(store.store.kept_answer(&scope, "other").await.unwrap(), None);
+        assert_eq!(store.store.stored_response(&scope, "k").await.unwrap().unwrap().body, first);
+        assert_eq!(store.store.stored_response(&scope, "other").await.unwrap(), None);
         assert_eq!(store.peek("SELECT count(*) FROM orders").await, 1);
     }
 
@@ -61,7 +62,7 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let state = |state| {
             let patch = Box::new(BusinessPatch { state: Some(state), ..BusinessPatch::default() });
-            Action::UpdateBusiness { business: world.business.id, patch }
+            Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch })
         };
         let ask = |mac| place_once(world.draft(), "k", mac);
         let closed = run(&mut *lane, vec![state(BusinessState::Closed), ask("m1")]).await.outcomes;
@@ -81,9 +82,9 @@ on_every_store! {
         old.at = old.at.minus(Duration::from_secs(24 * 60 * 60 + 1));
         placed(&lane.run(&[old], Attempt::First).await.unwrap().outcomes[0]);
         let scope = format!("{}:POST /orders", world.customer);
-        assert_eq!(store.store.kept_answer(&scope, "k").await.unwrap(), None);
+        assert_eq!(store.store.stored_response(&scope, "k").await.unwrap(), None);
         let second = placed(&run_one(&mut *lane, place_once(world.draft(), "k", "m2")).await);
-        let kept = store.store.kept_answer(&scope, "k").await.unwrap().unwrap();
+        let kept = store.store.stored_response(&scope, "k").await.unwrap().unwrap();
         assert!(kept.request_mac == "m2" && kept.body.contains(&second.id.to_string()));
     }
 
@@ -131,11 +132,11 @@ on_every_store! {
 
     async fn what_is_made_under_a_key_is_made_once_and_answered_alike(store) {
         let (world, mut lane) = World::new(&store).await;
-        let keyed = |key: &str, mac: &str, action: Action| {
+        let keyed = |key: &str, mac: &str, action: Write| {
             let key = IdempotencyKey { scope: "who POST /x".to_owned(), key: key.to_owned(), request_mac: mac.to_owned() };
-            Action::Keyed(Box::new(Keyed { key, status: 201, body: Private(format!("{{\"of\":\"{mac}\"}}")), action }))
+            Write::Keyed(Box::new(Keyed { key, status: 201, body: Private(format!("{{\"of\":\"{mac}\"}}")), action }))
         };
-        let add = |sku: &str| Action::AddItem { business: world.business.id, item: item(sku, 5) };
+        let add = |sku: &str| Write::AddItem(AddItem { business: world.business.id, item: item(sku, 5) });
         let kept = |outcome: &Outcome| match outcome {
             Outcome::Repeated(KeyedRepeat::Answered(kept)) => (kept.status, kept.body.clone()),
             other => panic!("{other:?}"),

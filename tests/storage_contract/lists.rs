@@ -4,7 +4,7 @@ use bellhop::domain::access::MemberRole;
 use bellhop::domain::ids::OrderId;
 use bellhop::domain::order::{Order, Status};
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::Action;
+use bellhop::storage::commands::{PutMember, Write};
 use bellhop::storage::{Attempt, Lane, More, OrderQuery, OrderScope, PageStart, Total, search_words};
 
 use crate::fixtures::{World, command, move_to, place, place_one, placed, run_one, world};
@@ -49,9 +49,9 @@ on_every_store! {
         assert_eq!(ids(&store, query(OrderScope::Customer(one.customer))).await, [c.id, a.id]);
         assert_eq!(ids(&store, query(OrderScope::Member(one.owner))).await, [a.id]);
         assert_eq!(ids(&store, query(OrderScope::Everybody)).await, [c.id, b.id, a.id]);
-        run_one(&mut *lane, Action::PutMember {
+        run_one(&mut *lane, Write::PutMember(PutMember {
             business: other.business.id, user: one.owner, role: MemberRole::Staff,
-        }).await;
+        })).await;
         assert_eq!(ids(&store, query(OrderScope::Member(one.owner))).await, [c.id, b.id, a.id]);
         let only = OrderQuery { business: Some(other.business.id), ..query(OrderScope::Member(one.owner)) };
         assert_eq!(ids(&store, only).await, [c.id, b.id]);

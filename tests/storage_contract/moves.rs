@@ -6,7 +6,7 @@ use bellhop::domain::business::BusinessState;
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::event::EventType;
 use bellhop::domain::order::{MoveRefusal, MoveRequest, Order, Party, Status};
-use bellhop::storage::command::{Action, BusinessPatch, MoveError, MoveOrder, Outcome};
+use bellhop::storage::commands::{BusinessPatch, MoveError, MoveOrder, Outcome, UpdateBusiness, Write};
 
 use crate::fixtures::{World, move_to, place, place_one, run, run_one};
 
@@ -54,7 +54,7 @@ on_every_store! {
         let mut stale = order.clone();
         stale.version = 7;
         let request = MoveRequest { party: Party::Customer, to: Status::Accepted, version: 1, prep_minutes: None, delivered_by: None };
-        let theirs = Action::MoveOrder(MoveOrder { order: order.id, user: None, request, reason: None });
+        let theirs = Write::MoveOrder(MoveOrder { order: order.id, business: order.business_id, user: None, request, reason: None });
         let mut absent = order.clone();
         absent.id = bellhop::domain::ids::OrderId::generate();
         let committed = run(&mut *lane, vec![
@@ -110,15 +110,15 @@ on_every_store! {
     async fn what_a_business_takes_when_it_accepts_counts_also_when_it_changed_just_before(store) {
         let (world, mut lane) = World::new(&store).await;
         let [order, other] = [place_one(&mut *lane, world.draft()).await, place_one(&mut *lane, world.draft()).await];
-        let busy = Action::UpdateBusiness { business: world.business.id, patch: Box::new(BusinessPatch {
+        let busy = Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(BusinessPatch {
             state: Some(BusinessState::Busy { extra_minutes: 15 }), delivered_by: Some(DeliveredBy::Drivers),
             ..BusinessPatch::default()
-        }) };
+        }) });
         let accept = |order: &Order| {
             let request = MoveRequest {
                 party: Party::Member, to: Status::Accepted, version: 1, prep_minutes: None, delivered_by: None,
             };
-            Action::MoveOrder(MoveOrder { order: order.id, user: None, request, reason: None })
+            Write::MoveOrder(MoveOrder { order: order.id, business: order.business_id, user: None, request, reason: None })
         };
         let fresh = world.draft();
         let mut placed = order.clone();

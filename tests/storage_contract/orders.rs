@@ -6,8 +6,10 @@ use bellhop::domain::ids::BusinessId;
 use bellhop::domain::order::{Draft, DraftItem, Fulfilment, Party, PaymentMethod, PlaceRefusal, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::Happened;
-use bellhop::storage::command::{Action, BusinessPatch, ItemPatch, Outcome, PlaceOutcome};
+use bellhop::storage::TimelineEvent;
+use bellhop::storage::commands::{
+    AddItem, BusinessPatch, ItemPatch, Outcome, PlaceOutcome, UpdateBusiness, UpdateItem, Write,
+};
 
 use crate::fixtures::{World, essence, item, move_to, now, place, place_one, placed, run, run_one};
 
@@ -44,7 +46,7 @@ on_every_store! {
     async fn a_menu_changed_earlier_in_the_same_transaction_counts(store) {
         let (world, mut lane) = World::new(&store).await;
         let patch = ItemPatch { price_minor: Some(400), ..ItemPatch::default() };
-        let change = Action::UpdateItem { business: world.business.id, sku: "SOUP".to_owned(), patch };
+        let change = Write::UpdateItem(UpdateItem { business: world.business.id, sku: "SOUP".to_owned(), patch });
         let outcomes = run(&mut *lane, vec![place(world.draft()), change, place(world.draft())]).await.outcomes;
         assert_eq!((placed(&outcomes[0]).total_minor, placed(&outcomes[2]).total_minor), (1900, 2000));
     }
@@ -52,7 +54,7 @@ on_every_store! {
     async fn large_amounts_survive(store) {
         let (world, mut lane) = World::new(&store).await;
         let dear = item("DEAR", 999_999_999_999);
-        run_one(&mut *lane, Action::AddItem { business: world.business.id, item: dear }).await;
+        run_one(&mut *lane, Write::AddItem(AddItem { business: world.business.id, item: dear })).await;
         let mut draft = world.draft();
         draft.items = vec![DraftItem { sku: "DEAR".to_owned(), qty: 1 }];
         let order = place_one(&mut *lane, draft).await;
@@ -97,7 +99,7 @@ on_every_store! {
             (BusinessState::Paused { until }, NotTakingOrders::Paused(until)),
         ] {
             let patch = BusinessPatch { state: Some(state), ..BusinessPatch::default() };
-            let close = Action::UpdateBusiness { business: world.business.id, patch: Box::new(patch) };
+            let close = Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(patch) });
             let outcomes = run(&mut *lane, vec![close, place(world.draft())]).await.outcomes;
             let answer = refusal(outcomes.into_iter().nth(1).unwrap());
             assert_eq!(answer, PlaceRefusal::NotTakingOrders(expected));
@@ -110,7 +112,7 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let state = Some(BusinessState::Paused { until: Timestamp::from_unix_seconds(1) });
         let patch = Box::new(BusinessPatch { state, ..BusinessPatch::default() });
-        run_one(&mut *lane, Action::UpdateBusiness { business: world.business.id, patch }).await;
+        run_one(&mut *lane, Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch })).await;
         place_one(&mut *lane, world.draft()).await;
     }
 
@@ -145,7 +147,7 @@ on_every_store! {
             command.at = command.at.plus(std::time::Duration::from_secs(n * 24 * 60 * 60));
             command
         };
-        let numbers = |committed: &bellhop::storage::command::Committed| -> Vec<u32> {
+        let numbers = |committed: &bellhop::storage::commands::Committed| -> Vec<u32> {
             committed.outcomes.iter().map(|outcome| placed(outcome).order_number).collect()
         };
         let first = bellhop::storage::Attempt::First;
@@ -161,7 +163,7 @@ on_every_store! {
         let (world, mut lane) = World::new(&store).await;
         let order = place_one(&mut *lane, Draft { placed_by: Party::Member, ..world.draft() }).await;
         let timeline = store.store.timeline(order.id).await.unwrap();
-        let Happened::Moved { party, from: None, .. } = timeline[0].what else { panic!("{timeline:?}") };
+        let TimelineEvent::Moved { party, from: None, .. } = timeline[0].what else { panic!("{timeline:?}") };
         assert_eq!(party, Party::Member);
     }
 

@@ -7,8 +7,8 @@ use bellhop::domain::ids::{OrderId, SessionId};
 use bellhop::domain::order::{Draft, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::{Action, Command};
-use bellhop::storage::{Attempt, OrderQuery, OrderScope, PageStart, Total};
+use bellhop::storage::commands::{Command, PutMember, Write};
+use bellhop::storage::{Attempt, Checkpoint, OrderQuery, OrderScope, PageStart, Total};
 
 use crate::fixtures::{World, command, move_to, place, place_once, placed, run_one, world};
 use crate::harness::{Place, TestStore, check};
@@ -71,7 +71,7 @@ async fn on_postgres_everything_that_is_read_is_found_by_an_index() {
         again.sessions_of(owner, Timestamp::now(), 10).await.unwrap();
         again.sessions_ended_since(Timestamp::now()).await.unwrap();
         again.session_owner(SessionId::generate()).await.unwrap();
-        again.kept_answer("scope", "key").await.unwrap();
+        again.stored_response("scope", "key").await.unwrap();
         again.business(business).await.unwrap();
         again.businesses(None, 10).await.unwrap();
         again.businesses_of(owner, None, 10).await.unwrap();
@@ -178,7 +178,7 @@ on_every_store! {
             run_one(&mut *lane, place(small.draft())).await;
         }
         let (business, user) = (large.business.id, small.owner);
-        run_one(&mut *lane, Action::PutMember { business, user, role: MemberRole::Staff }).await;
+        run_one(&mut *lane, Write::PutMember(PutMember { business, user, role: MemberRole::Staff })).await;
         store.tamper("ANALYZE").await;
         let scopes = [
             OrderScope::Customer(large.customer),
@@ -263,6 +263,21 @@ async fn on_postgres_a_search_reads_its_callers_part_of_the_text_index_only() {
             assert!(rows.is_none_or(|rows| rows <= 3_000), "{plan}");
         }
         assert_eq!(store.store.orders(&query).await.unwrap().total, Some(Total::Exact(0)));
+    })
+    .await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn on_sqlite_readers_read_the_file_in_place() {
+    check(TestStore::sqlite().await, |store| async move {
+        let Place::Sqlite { path, .. } = &store.place else { panic!("it is SQLite") };
+        // What was written is in the file and not in the log beside it.
+        assert_eq!(store.store.checkpoint().await.unwrap(), Checkpoint::Done);
+        store.store.businesses(None, 10).await.unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let file = path.to_str().unwrap();
+        assert!(maps.lines().any(|line| line.ends_with(file)), "{maps}");
     })
     .await;
 }

@@ -5,9 +5,10 @@ use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{BusinessId, NotificationId, SessionId, UserId};
 use bellhop::domain::order::Status;
 use bellhop::domain::private::Private;
-use bellhop::storage::command::{
-    Action, BusinessPatch, Command, IdempotencyKey, ItemPatch, Keyed, NewSession, Outcome, RotateSession,
-    SetPassword,
+use bellhop::storage::commands::{
+    AddItem, ApproveUser, BusinessPatch, Command, EndSession, IdempotencyKey, ItemPatch, Keyed, NewSession,
+    Outcome, PutMember, RedeemTicket, RemoveItem, RemoveMember, RotateSession, SetPassword, UpdateBusiness,
+    UpdateItem, Write,
 };
 use bellhop::storage::{Attempt, StoreError};
 
@@ -35,7 +36,7 @@ fn every_kind(world: &World, order: &bellhop::domain::order::Order) -> Vec<Comma
         lifetime: std::time::Duration::from_secs(600),
         used: None,
     };
-    let (business, end) = (world.business.id, Action::EndSession { session: session.id });
+    let (business, end) = (world.business.id, Write::EndSession(EndSession { session: session.id }));
     let mut unknown = world.draft();
     unknown.items[0].sku = "NO".to_owned();
     let sku = "SOUP".to_owned();
@@ -47,56 +48,56 @@ fn every_kind(world: &World, order: &bellhop::domain::order::Order) -> Vec<Comma
         place(unknown),
         move_to(order, Status::Accepted),
         move_to(order, Status::Ready),
-        Action::CreateUser(Box::new(account.clone())),
-        Action::CreateUser(Box::new(account)),
-        Action::ApproveUser { user: world.owner },
-        Action::SetPassword(Box::new(SetPassword {
+        Write::CreateUser(Box::new(account.clone())),
+        Write::CreateUser(Box::new(account)),
+        Write::ApproveUser(ApproveUser { user: world.owner }),
+        Write::SetPassword(Box::new(SetPassword {
             user: world.owner,
             password_hash: "another".to_owned(),
             instead_of: None,
         })),
-        Action::OpenSession(Box::new(session)),
-        Action::RotateSession(rotate),
+        Write::OpenSession(Box::new(session)),
+        Write::RotateSession(rotate),
         end,
-        Action::RedeemTicket { jti: "t".to_owned(), expires_at: now() },
-        Action::UpdateBusiness {
+        Write::RedeemTicket(RedeemTicket { jti: "t".to_owned(), expires_at: now() }),
+        Write::UpdateBusiness(UpdateBusiness {
             business,
             patch: Box::new(BusinessPatch { tables: Some(3), ..Default::default() }),
-        },
-        Action::UpdateBusiness {
+        }),
+        Write::UpdateBusiness(UpdateBusiness {
             business,
             patch: Box::new(BusinessPatch {
                 currency: Some("EUR".parse().expect("a currency")),
                 ..Default::default()
             }),
-        },
-        keyed("made", "m", Action::AddItem { business, item: item("KEYED", 5) }),
-        keyed("made", "m", Action::AddItem { business, item: item("KEYED", 5) }),
-        keyed("made", "other", Action::AddItem { business, item: item("KEYED", 5) }),
-        Action::AddItem { business, item: item("NEW", 5) },
-        Action::UpdateItem {
+        }),
+        keyed("made", "m", Write::AddItem(AddItem { business, item: item("KEYED", 5) })),
+        keyed("made", "m", Write::AddItem(AddItem { business, item: item("KEYED", 5) })),
+        keyed("made", "other", Write::AddItem(AddItem { business, item: item("KEYED", 5) })),
+        Write::AddItem(AddItem { business, item: item("NEW", 5) }),
+        Write::UpdateItem(UpdateItem {
             business,
             sku,
             patch: ItemPatch { price_minor: Some(9), ..ItemPatch::default() },
-        },
-        Action::RemoveItem { business, sku: "GONE".to_owned() },
-        Action::PutMember {
+        }),
+        Write::RemoveItem(RemoveItem { business, sku: "GONE".to_owned() }),
+        Write::PutMember(PutMember {
             business,
             user: world.customer,
             role: bellhop::domain::access::MemberRole::Staff,
-        },
-        Action::RemoveMember { business, user: world.owner },
-        Action::StoreAcks([].into()),
+        }),
+        Write::RemoveMember(RemoveMember { business, user: world.owner }),
+        Write::StoreAcks([].into()),
     ]
     .into_iter()
     .map(command)
     .collect()
 }
 
-fn keyed(key: &str, mac: &str, action: Action) -> Action {
+fn keyed(key: &str, mac: &str, action: Write) -> Write {
     let key =
         IdempotencyKey { scope: "somebody".to_owned(), key: key.to_owned(), request_mac: mac.to_owned() };
-    Action::Keyed(Box::new(Keyed { key, status: 201, body: Private("{}".to_owned()), action }))
+    Write::Keyed(Box::new(Keyed { key, status: 201, body: Private("{}".to_owned()), action }))
 }
 
 fn words(outcomes: &[Outcome]) -> Vec<String> {
@@ -166,7 +167,7 @@ on_every_store! {
         nobody.customer_id = UserId::generate();
         let twice = command(place(world.draft()));
         for poison in [
-            vec![command(Action::PostNotification(Box::new(stray)))], vec![command(place(nobody))],
+            vec![command(Write::PostNotification(Box::new(stray)))], vec![command(place(nobody))],
             vec![twice.clone(), twice],
         ] {
             let mut commands = vec![command(place_once(world.draft(), "k", "m"))];
@@ -286,7 +287,7 @@ async fn on_postgres_a_deadlock_is_tried_again_at_once() {
         let (one, two) = (world(&mut *lane).await, world(&mut *lane).await);
         let rename = |w: &World| {
             let patch = BusinessPatch { name: Some("new".to_owned()), ..BusinessPatch::default() };
-            command(Action::UpdateBusiness { business: w.business.id, patch: Box::new(patch) })
+            command(Write::UpdateBusiness(UpdateBusiness { business: w.business.id, patch: Box::new(patch) }))
         };
         let mut other = store.lane().await;
         // Opposite orders, again and again: some of these deadlock, and none of them is answered with an error.

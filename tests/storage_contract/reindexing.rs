@@ -1,7 +1,7 @@
 //! Orders that a version before stored are found, before and after they have come into the index.
 
 use bellhop::domain::order::Draft;
-use bellhop::storage::command::{Action, Outcome};
+use bellhop::storage::commands::{IndexOrders, Outcome, Write};
 use bellhop::storage::{Lane, OrderQuery, OrderScope, PageStart, Total, search_words, sqlite};
 use sqlx::{Connection, Executor, SqliteConnection};
 
@@ -34,7 +34,8 @@ async fn index(store: &TestStore, world: &World, lane: &mut dyn Lane) -> usize {
     loop {
         assert_eq!(found(store, OrderScope::Member(world.owner), "zoë").await, 3, "after {steps} steps");
         assert_eq!(found(store, OrderScope::Everybody, "soup kim").await, 1, "after {steps} steps");
-        let Outcome::Advanced(step) = run_one(lane, Action::IndexOrders { limit: 3 }).await else {
+        let Outcome::Advanced(step) = run_one(lane, Write::IndexOrders(IndexOrders { limit: 3 })).await
+        else {
             panic!("expected how far it came")
         };
         steps += 1;

@@ -11,9 +11,10 @@ use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::Lane;
-use bellhop::storage::command::{
-    Action, DeviceAck, DeviceMark, Invitee, MarkKind, NewInvitation, NewSession, Outcome, Purgeable,
-    RETENTION, Reach, ReceivedAck, Retention, RowKey, Sweepable,
+use bellhop::storage::commands::{
+    DeviceAck, DeviceMark, Invitee, MarkKind, NewInvitation, NewSession, Outcome, Purge, Purgeable,
+    RETENTION, Reach, ReadNotification, ReceivedAck, RedeemTicket, Retention, RowKey, Sweep, Sweepable,
+    Write,
 };
 
 use crate::fixtures::{World, now, place_once, run, run_one, user};
@@ -24,7 +25,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 async fn purge(lane: &mut dyn Lane, what: Purgeable, before: Timestamp, limit: u32) -> u64 {
     let mut deleted = 0;
     loop {
-        match run_one(lane, Action::Purge { what, before, limit }).await {
+        match run_one(lane, Write::Purge(Purge { what, before, limit })).await {
             Outcome::Purged(rows) if rows < u64::from(limit) => return deleted + rows,
             Outcome::Purged(rows) => deleted += rows,
             other => panic!("expected a number of rows, got {other:?}"),
@@ -35,7 +36,7 @@ async fn purge(lane: &mut dyn Lane, what: Purgeable, before: Timestamp, limit: u
 async fn sweep(lane: &mut dyn Lane, what: Sweepable, before: Timestamp, limit: u32) -> u64 {
     let (mut deleted, mut after) = (0, None);
     loop {
-        let Outcome::Advanced(step) = run_one(lane, Action::Sweep { what, before, after, limit }).await
+        let Outcome::Advanced(step) = run_one(lane, Write::Sweep(Sweep { what, before, after, limit })).await
         else {
             panic!("expected how far it came")
         };
@@ -45,14 +46,14 @@ async fn sweep(lane: &mut dyn Lane, what: Sweepable, before: Timestamp, limit: u
     }
 }
 
-fn ack(room: RoomId, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Action {
+fn ack(room: RoomId, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Write {
     let ack = DeviceAck { room, device: device.to_owned(), user, cursor, at };
-    Action::StoreAcks([ReceivedAck { ack, reach: Reach::After(0) }].into_iter().collect())
+    Write::StoreAcks([ReceivedAck { ack, reach: Reach::After(0) }].into_iter().collect())
 }
 
-fn mark(event: &RoomEvent, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Action {
+fn mark(event: &RoomEvent, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Write {
     let (room, device) = (event.room, device.to_owned());
-    Action::StoreMark(DeviceMark { room, device, user, cursor, kind: MarkKind::Shown, at })
+    Write::StoreMark(DeviceMark { room, device, user, cursor, kind: MarkKind::Shown, at })
 }
 
 async fn count(store: &TestStore, table: &str) -> i64 {
@@ -100,16 +101,20 @@ async fn used(store: &TestStore) -> World {
     run(
         lane,
         vec![
-            Action::CreateUser(Box::new(account)),
-            Action::OpenSession(Box::new(session)),
-            Action::CreateUser(Box::new(invited)),
-            Action::Invite(Box::new(invitation)),
-            Action::RedeemTicket { jti: "t".to_owned(), expires_at: now().plus(DAY) },
-            Action::PostNotification(Box::new(notification)),
+            Write::CreateUser(Box::new(account)),
+            Write::OpenSession(Box::new(session)),
+            Write::CreateUser(Box::new(invited)),
+            Write::Invite(Box::new(invitation)),
+            Write::RedeemTicket(RedeemTicket { jti: "t".to_owned(), expires_at: now().plus(DAY) }),
+            Write::PostNotification(Box::new(notification)),
         ],
     )
     .await;
-    run_one(lane, Action::ReadNotification { business, notification: id, user: world.owner }).await;
+    run_one(
+        lane,
+        Write::ReadNotification(ReadNotification { business, notification: id, user: world.owner }),
+    )
+    .await;
     world
 }
 

@@ -7,7 +7,7 @@ use bellhop::domain::cursor::{Cursor, Head};
 use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{BusinessId, NotificationId};
 use bellhop::domain::room::RoomId;
-use bellhop::storage::command::Action;
+use bellhop::storage::commands::Write;
 
 use crate::fixtures::{World, essence, now, place, run, run_one, world};
 
@@ -24,8 +24,8 @@ fn notification(business_id: BusinessId, title: &str) -> Notification {
     }
 }
 
-fn post(notification: &Notification) -> Action {
-    Action::PostNotification(Box::new(notification.clone()))
+fn post(notification: &Notification) -> Write {
+    Write::PostNotification(Box::new(notification.clone()))
 }
 
 on_every_store! {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::order::Order;
 use bellhop::domain::room::RoomId;
-use bellhop::storage::command::{Action, RowKey, SealedColumn};
-use bellhop::storage::rotation::{RotationError, reseal_all, rotate_epoch};
+use bellhop::storage::commands::{Reseal, RowKey, SealedColumn, Write};
+use bellhop::storage::crypto::key_rotation::{RotationError, reseal_all, rotate_epoch};
 use bellhop::storage::{Lane, Store, StoreError};
 
 use crate::fixtures::{World, place_once, placed, run_one};
@@ -38,7 +38,7 @@ async fn read_back(store: &dyn Store, world: &World, orders: &[Order]) {
     for (i, order) in orders.iter().enumerate() {
         assert_eq!(store.order(order.id).await.unwrap().as_ref(), Some(order));
         let scope = format!("{}:POST /orders", world.customer);
-        let kept = store.kept_answer(&scope, &format!("k{i}")).await.unwrap().expect("it is kept");
+        let kept = store.stored_response(&scope, &format!("k{i}")).await.unwrap().expect("it is kept");
         assert!(kept.body.contains("+49 30 5550123"), "{}", kept.body);
     }
 }
@@ -54,7 +54,7 @@ on_every_store! {
         for column in SealedColumn::ALL {
             let expected = match column {
                 SealedColumn::BusinessEmail | SealedColumn::BusinessPhone => 1,
-                SealedColumn::OrderPhone | SealedColumn::OrderAddress | SealedColumn::KeptAnswer => 5,
+                SealedColumn::OrderPhone | SealedColumn::OrderAddress | SealedColumn::StoredResponse => 5,
             };
             assert_eq!(outdated(&*both, column).await.len(), expected, "{column:?}");
         }
@@ -134,9 +134,9 @@ on_every_store! {
         let row = |first: &str| RowKey { first: first.to_owned(), second: String::new() };
         let rows = vec![row(&order.id.to_string()), row("ord_gone")];
         for expected in [1, 0] {
-            let reseal = Action::Reseal { column: SealedColumn::OrderPhone, rows: rows.clone() };
+            let reseal = Write::Reseal(Reseal { column: SealedColumn::OrderPhone, rows: rows.clone() });
             let outcome = run_one(&mut *renewing, reseal).await;
-            let bellhop::storage::command::Outcome::Resealed(values) = outcome else { panic!("{outcome:?}") };
+            let bellhop::storage::commands::Outcome::Resealed(values) = outcome else { panic!("{outcome:?}") };
             assert_eq!(values, expected);
         }
         drop(renewing);

@@ -5,8 +5,8 @@ use bellhop::domain::email::EmailAddress;
 use bellhop::domain::ids::{InvitationId, SessionId, UserId};
 use bellhop::protocol::frames::ClientFrame;
 use bellhop::storage::Attempt;
-use bellhop::storage::command::{
-    Action, Invitee, NewInvitation, NewSession, NewUser, RotateSession, SetPassword,
+use bellhop::storage::commands::{
+    Invitee, NewInvitation, NewSession, NewUser, RotateSession, SetPassword, Write,
 };
 
 use crate::fixtures::{World, command, move_to, now, place_once, placed, user};
@@ -37,21 +37,21 @@ on_every_store! {
         let order = store.store.order(placed(&outcomes[0]).id).await.unwrap();
         let (session, account) = (SessionId::generate(), UserId::generate());
         commands.extend([
-            Action::CreateUser(Box::new(NewUser {
+            Write::CreateUser(Box::new(NewUser {
                 email: EMAIL.to_owned(), password_hash: SECRET.to_owned(), ..user(Role::Merchant)
             })),
-            Action::SetPassword(Box::new(SetPassword {
+            Write::SetPassword(Box::new(SetPassword {
                 user: account, password_hash: SECRET.to_owned(), instead_of: Some(SECRET.to_owned()),
             })),
-            Action::OpenSession(Box::new(NewSession {
+            Write::OpenSession(Box::new(NewSession {
                 id: session, user: account, device: None, token_hash: SECRET.to_owned(),
                 created_at: now(), expires_at: now(),
             })),
-            Action::RotateSession(RotateSession {
+            Write::RotateSession(RotateSession {
                 session, generation: 1, presented_hash: SECRET.to_owned(), successor_hash: SECRET.to_owned(),
                 lifetime: std::time::Duration::from_secs(1), used: None,
             }),
-            Action::Invite(Box::new(NewInvitation {
+            Write::Invite(Box::new(NewInvitation {
                 id: InvitationId::generate(), business: world.business.id, invitee: Invitee::Email(EMAIL.to_owned()),
                 role: MemberRole::Staff, invited_by: account, expires_at: now(),
             })),

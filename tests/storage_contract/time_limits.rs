@@ -10,10 +10,10 @@ use bellhop::actors::settings::PersistenceSettings;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::room::RoomId;
 use bellhop::protocol::event::RoomEvent;
-use bellhop::storage::command::{Command, DeviceAck, Outcome, PlaceOrder, PlaceOutcome, Reach, ReceivedAck};
+use bellhop::storage::commands::{Command, DeviceAck, Outcome, PlaceOrder, PlaceOutcome, Reach, ReceivedAck};
 use futures_util::future::join_all;
 
-use crate::fixtures::{World, now};
+use crate::fixtures::{World, now, respond};
 use crate::harness::{TestStore, check, metrics};
 
 struct Nobody;
@@ -64,7 +64,7 @@ fn acknowledgements_of_much_are_stored_in_the_end_and_orders_beside_them_are_alw
             let mut pace = tokio::time::interval(Duration::from_millis(100));
             while !acknowledged.load(Ordering::Relaxed) {
                 pace.tick().await;
-                let order = PlaceOrder { draft: world.draft(), idempotency: None };
+                let order = PlaceOrder { draft: world.draft(), idempotency: None, respond };
                 let outcome = persistence.place_order(order).await.expect("an order is placed");
                 assert!(matches!(outcome, PlaceOutcome::Placed(_)), "{outcome:?}");
                 placed += 1;

@@ -7,7 +7,9 @@ use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{BusinessId, NotificationId, SessionId};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::{Action, NewSession, Outcome, Purgeable};
+use bellhop::storage::commands::{
+    Analyze, EndSession, NewSession, Outcome, Purge, Purgeable, RedeemTicket, Write,
+};
 use bellhop::storage::{Checkpoint, Lane};
 
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
@@ -17,14 +19,14 @@ use crate::fixtures::{World, now, place_once, run, run_one, user};
 const HOUR: Duration = Duration::from_secs(3600);
 
 async fn purge(lane: &mut dyn Lane, what: Purgeable, before: Timestamp, limit: u32) -> u64 {
-    match run_one(lane, Action::Purge { what, before, limit }).await {
+    match run_one(lane, Write::Purge(Purge { what, before, limit })).await {
         Outcome::Purged(rows) => rows,
         other => panic!("expected a number of rows, got {other:?}"),
     }
 }
 
-fn notification(business_id: BusinessId) -> Action {
-    Action::PostNotification(Box::new(Notification {
+fn notification(business_id: BusinessId) -> Write {
+    Write::PostNotification(Box::new(Notification {
         id: NotificationId::generate(),
         business_id,
         kind: "NOTE".to_owned(),
@@ -41,7 +43,7 @@ on_every_store! {
         let mut lane = store.lane().await;
         let at = now();
         for (jti, expires_at) in [("old", at.minus(HOUR)), ("fresh", at.plus(HOUR))] {
-            run_one(&mut *lane, Action::RedeemTicket { jti: jti.to_owned(), expires_at }).await;
+            run_one(&mut *lane, Write::RedeemTicket(RedeemTicket { jti: jti.to_owned(), expires_at })).await;
         }
         assert_eq!(purge(&mut *lane, Purgeable::Tickets, at, 10).await, 1);
         assert_eq!(purge(&mut *lane, Purgeable::Tickets, at, 10).await, 0);
@@ -53,7 +55,7 @@ on_every_store! {
         let at = now();
         let account = user(Role::Merchant);
         let owner = account.id;
-        run_one(&mut *lane, Action::CreateUser(Box::new(account))).await;
+        run_one(&mut *lane, Write::CreateUser(Box::new(account))).await;
         let mut open = async |expires_at| {
             let session = NewSession {
                 id: SessionId::generate(),
@@ -64,11 +66,11 @@ on_every_store! {
                 expires_at,
             };
             let id = session.id;
-            run_one(&mut *lane, Action::OpenSession(Box::new(session))).await;
+            run_one(&mut *lane, Write::OpenSession(Box::new(session))).await;
             id
         };
         let (_expired, ended, live) = (open(at.minus(HOUR)).await, open(at.plus(HOUR)).await, open(at.plus(HOUR)).await);
-        run_one(&mut *lane, Action::EndSession { session: ended }).await;
+        run_one(&mut *lane, Write::EndSession(EndSession { session: ended })).await;
         let later = now().plus(Duration::from_secs(1));
         assert_eq!(purge(&mut *lane, Purgeable::Sessions, later, 10).await, 2);
         assert_eq!(store.peek("SELECT count(*) FROM sessions").await, 1);
@@ -116,7 +118,7 @@ on_every_store! {
     async fn upkeep_of_the_database_leaves_everything_as_it_was(store) {
         let (world, mut lane) = World::new(&store).await;
         let order = crate::fixtures::place_one(&mut *lane, world.draft()).await;
-        run_one(&mut *lane, Action::Analyze).await;
+        run_one(&mut *lane, Write::Analyze(Analyze)).await;
         assert_eq!(store.store.checkpoint().await.unwrap(), Checkpoint::Done);
         assert_eq!(store.store.order(order.id).await.unwrap(), Some(order));
         run_one(&mut *lane, crate::fixtures::place(world.draft())).await;

@@ -4,7 +4,7 @@ use bellhop::domain::access::MemberRole;
 use bellhop::domain::ids::OrderId;
 use bellhop::domain::order::{Draft, Order, Status};
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::command::Action;
+use bellhop::storage::commands::{PutMember, Write};
 use bellhop::storage::{Attempt, More, OrderQuery, OrderScope, PageStart, Total};
 
 use crate::fixtures::{World, command, place, place_one, placed, run_one, world};
@@ -27,7 +27,8 @@ impl Years {
         }
         for other in &worlds[1..] {
             let (business, user) = (other.business.id, worlds[0].owner);
-            run_one(&mut *lane, Action::PutMember { business, user, role: MemberRole::Staff }).await;
+            run_one(&mut *lane, Write::PutMember(PutMember { business, user, role: MemberRole::Staff }))
+                .await;
         }
         let now = Timestamp::now().as_micros();
         let mut all = Vec::new();

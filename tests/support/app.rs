@@ -12,7 +12,7 @@ use bellhop::domain::access::Role;
 use bellhop::domain::ids::{CommandId, UserId};
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::Attempt;
-use bellhop::storage::command::{Action, Approval, Command, NewUser};
+use bellhop::storage::commands::{Approval, Command, NewUser, Write};
 use bellhop::telemetry::Metrics;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
@@ -160,7 +160,7 @@ impl TestApp {
             token: String::new(),
             refresh_token: String::new(),
         };
-        let action = Action::CreateUser(Box::new(user));
+        let action = Write::CreateUser(Box::new(user));
         let command = Command { id: CommandId::generate(), at: Timestamp::now(), action };
         let (store, _) = open_store(&settings).await.expect("the database answers");
         let mut lane = store.open_lane().await.expect("a writer is opened");

@@ -9,7 +9,7 @@ use actix::prelude::{
 use tokio::sync::oneshot;
 
 use crate::domain::time::{ClockWatch, Timestamp};
-use crate::storage::command::{Advanced, Purgeable, RowKey, Sweepable};
+use crate::storage::commands::{Advanced, Purgeable, RowKey, Sweepable};
 use crate::storage::{Checkpoint, Store};
 use crate::telemetry::Metrics;
 

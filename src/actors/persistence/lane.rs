@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::storage::command::{Command, Committed, Outcome};
+use crate::storage::commands::{Command, Committed, Outcome};
 use crate::storage::{Attempt, Lane, StoreError};
 use crate::telemetry::Metrics;
 

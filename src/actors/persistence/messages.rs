@@ -5,7 +5,7 @@ use std::time::Instant;
 use actix::prelude::Message;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::storage::command::{Command, Outcome};
+use crate::storage::commands::{Command, Outcome};
 
 use super::SubmitError;
 use super::state::{Class, FairnessKey};

@@ -4,16 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// What goes before what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
-    /// Finishes what was begun: moves of orders, ends of sign-ins. Goes first.
-    Finishing,
-    /// What devices say they got. Goes next.
-    Acknowledging,
-    /// Begins something, and is told no when it would wait too long.
-    NewWork,
-}
+pub(super) use crate::storage::commands::WritePriority as Class;
 
 /// Work that shares a key keeps its order and may fill no more than half a batch while other keys wait.
 pub(super) type FairnessKey = u64;

@@ -12,7 +12,7 @@ use crate::actors::session::Postbox;
 use crate::domain::cursor::{Epoch, Head};
 use crate::domain::room::RoomId;
 use crate::protocol::event::{EncodedEvent, RoomEvent};
-use crate::storage::command::EpochChange;
+use crate::storage::commands::EpochChange;
 use crate::storage::{Store, StoreError};
 
 use super::messages::{Ask, Join, Leave, Publish, Watermark};

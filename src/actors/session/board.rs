@@ -13,7 +13,7 @@ use crate::actors::room::Published;
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::room::RoomId;
-use crate::storage::command::{Reach, ReceivedAck};
+use crate::storage::commands::{Reach, ReceivedAck};
 
 use super::effect::Delivery;
 use super::line::{Errand, Line};

@@ -8,7 +8,7 @@ use crate::domain::cursor::Cursor;
 use crate::domain::private::Private;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::storage::command::{DeviceMark, ReceivedAck};
+use crate::storage::commands::{DeviceMark, ReceivedAck};
 
 /// What the shell has to do.
 #[derive(Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
-use crate::storage::command::Reach;
+use crate::storage::commands::Reach;
 
 /// Ring events remembered until their acknowledgement, for the metric and for storing the first one at once.
 const MAX_RINGS: usize = 32;

@@ -11,7 +11,7 @@ use crate::protocol::bad_frame;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frames::{ClientFrame, ServerFrame, is_device_id};
 use crate::protocol::websocket::ProtocolError;
-use crate::storage::command::{DeviceAck, DeviceMark, MarkKind, ReceivedAck};
+use crate::storage::commands::{DeviceAck, DeviceMark, MarkKind, ReceivedAck};
 
 use super::effect::Effect;
 use super::follow::{BeyondSent, Follow};

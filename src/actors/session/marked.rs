@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
-use crate::storage::command::MarkKind;
+use crate::storage::commands::MarkKind;
 
 /// Marks remembered; an older one is stored again, which changes nothing.
 const MAX: usize = 128;

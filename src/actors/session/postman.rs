@@ -18,7 +18,7 @@ use crate::actors::room::Published;
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::room::RoomId;
-use crate::storage::command::ReceivedAck;
+use crate::storage::commands::ReceivedAck;
 
 use super::SessionDeps;
 use super::board::{Behind, Switchboard};

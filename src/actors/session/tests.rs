@@ -18,8 +18,8 @@ use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
 use crate::protocol::event::RoomEvent;
-use crate::storage::cipher::Cipher;
-use crate::storage::command::{Action, Approval, Command, NewUser, Outcome};
+use crate::storage::commands::{Approval, Command, CreateBusiness, NewUser, Outcome};
+use crate::storage::crypto::cipher::Cipher;
 use crate::storage::settings::CacheSettings;
 
 struct NobodyHears;
@@ -121,8 +121,8 @@ impl Hub {
         let (id, owner_id, staff_id) = (business.id, owner.id, staff.id);
         persistence.create_user(owner).await.unwrap();
         persistence.create_user(staff).await.unwrap();
-        let made = Action::CreateBusiness { business: Box::new(business), owner: owner_id };
-        persistence.make(id, 512, made).await.unwrap();
+        let made = CreateBusiness { business: Box::new(business), owner: owner_id };
+        persistence.write(made).await.unwrap();
         persistence.put_member(id, staff_id, MemberRole::Staff).await.unwrap().unwrap();
         let board = sessions.start_worker();
         Self { sessions, board, persistence, business: id, staff: staff_id, _folder: folder }

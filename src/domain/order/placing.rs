@@ -1,11 +1,14 @@
 //! Placing an order: prices come from the menu, never from the client.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::business::{Business, MenuItem, NotTakingOrders};
 use crate::domain::ids::{BusinessId, OrderId, UserId};
 use crate::domain::money::{self, Currency};
 use crate::domain::time::Timestamp;
 
-use super::{Address, Fulfilment, Order, OrderItem, Party, PaymentMethod, PaymentStatus, Status};
+use super::model::{Address, Order, OrderItem, PaymentMethod, PaymentStatus};
+use super::table::{FollowUp, Fulfilment, Party, Status};
 
 /// A line as the customer wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,16 +19,16 @@ pub struct DraftItem {
     pub qty: u32,
 }
 
-/// What a customer wants, its fields bounded and checked on their own.
+/// An order as a customer wants it, its fields bounded and checked on their own.
 #[derive(Clone, PartialEq)]
 pub struct Draft {
     /// The id the order will have.
     pub id: OrderId,
-    /// Where.
+    /// The business it is for.
     pub business_id: BusinessId,
-    /// Who asks.
+    /// The user who asks.
     pub customer_id: UserId,
-    /// In which capacity they ask.
+    /// The capacity in which they ask.
     pub placed_by: Party,
     /// The name on the receipt.
     pub customer_name: String,
@@ -58,12 +61,11 @@ impl std::fmt::Debug for Draft {
 }
 
 /// Why an order was not placed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PlaceRefusal {
     /// There is no such business.
     NoSuchBusiness,
-    /// The business takes none now.
-    NotTakingOrders(NotTakingOrders),
     /// Lines whose sku is not on the menu.
     UnknownItems(Vec<usize>),
     /// Lines that cannot be ordered now.
@@ -81,6 +83,9 @@ pub enum PlaceRefusal {
         /// The business's currency.
         currency: Currency,
     },
+    /// The business takes none now.
+    #[serde(untagged)]
+    NotTakingOrders(NotTakingOrders),
 }
 
 /// An order about to be stored: everything but its number of the day.
@@ -90,8 +95,18 @@ pub struct NewOrder {
     pub order: Order,
     /// In which capacity it was placed.
     pub placed_by: Party,
+    /// What follows from where it begins.
+    pub follows: &'static [FollowUp],
     /// The day it is numbered in, where the business is.
     pub day: String,
+}
+
+/// Where an order begins, and what follows from it.
+const fn beginning(payment: PaymentMethod) -> (Status, &'static [FollowUp]) {
+    match payment {
+        PaymentMethod::Online => (Status::PendingPayment, &[]),
+        PaymentMethod::Cash => (Status::Placed, &[FollowUp::StartAlert]),
+    }
 }
 
 /// The most one order may cost, in minor units: far beyond any meal, far below what 64 bits hold.
@@ -138,10 +153,7 @@ pub fn place(
     if draft.expected_total_minor.is_some_and(|expected| expected != total_minor) {
         return Err(PlaceRefusal::PriceChanged { total_minor, currency: business.currency });
     }
-    let status = match draft.payment {
-        PaymentMethod::Online => Status::PendingPayment,
-        PaymentMethod::Cash => Status::Placed,
-    };
+    let (status, follows) = beginning(draft.payment);
     let order = Order {
         id: draft.id,
         order_number: 0,
@@ -169,5 +181,5 @@ pub fn place(
         created_at: now,
         updated_at: now,
     };
-    Ok(NewOrder { order, placed_by: draft.placed_by, day: business.timezone.day(now) })
+    Ok(NewOrder { order, placed_by: draft.placed_by, follows, day: business.timezone.day(now) })
 }

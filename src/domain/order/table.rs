@@ -7,7 +7,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery::DeliveredBy;
-use crate::domain::event::EventType;
 
 /// Where an order stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -71,14 +70,9 @@ impl Status {
         matches!(self, Self::Delivered | Self::Rejected | Self::Cancelled | Self::Failed)
     }
 
-    /// What a room is told when an order arrives here.
-    pub const fn announced_as(self) -> Option<EventType> {
-        match self {
-            Self::PendingPayment => None,
-            Self::Placed => Some(EventType::OrderCreated),
-            Self::Cancelled => Some(EventType::OrderCancelled),
-            _ => Some(EventType::OrderUpdated),
-        }
+    /// Whether it is an end without the customer having got anything: no revenue, and with a reason.
+    pub const fn is_end_without_delivery(self) -> bool {
+        matches!(self, Self::Rejected | Self::Cancelled | Self::Failed)
     }
 }
 
@@ -167,7 +161,7 @@ impl Way {
     }
 }
 
-/// In which capacity somebody moves an order.
+/// The capacity in which somebody moves an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Party {
@@ -199,16 +193,16 @@ impl Party {
     }
 }
 
-/// What follows a move, in the same commit, besides telling the rooms.
+/// A consequence of a transition in the same commit, besides the events every transition has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FollowUp {
-    /// Store the merchant's notification and start ringing.
+    /// The merchant's notification is stored, and the event rings.
     StartAlert,
-    /// Somebody answered: stop ringing.
+    /// Somebody answered: the event does not ring, which silences devices.
     StopAlert,
-    /// Money taken goes back.
+    /// Money that was taken online is due back.
     Refund,
-    /// Cash is taken now.
+    /// Cash counts as paid.
     TakeCash,
 }
 
@@ -269,7 +263,7 @@ pub const TABLE: &[Row] = &[
     row(PickedUp, Failed, DRIVEN, &[Driver, Admin, System], &[Refund]),
 ];
 
-/// What the table says about a move.
+/// The table's answer about a transition.
 #[derive(Debug)]
 pub enum Verdict {
     /// It may be made.

@@ -1,7 +1,11 @@
-use super::table::Party;
+use std::time::Duration;
+
 use super::*;
-use crate::domain::business::{Business, BusinessContact, BusinessState, MenuItem, Zone};
-use crate::domain::ids::{BusinessId, OrderId, UserId};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Zone};
+use crate::domain::delivery::{DeliveredBy, DeliveryStatus};
+use crate::domain::event::EventType;
+use crate::domain::ids::{BusinessId, EventId, NotificationId, OrderId, UserId};
+use crate::domain::time::Timestamp;
 
 const SOON: Timestamp = Timestamp::from_unix_seconds(1_000);
 
@@ -168,4 +172,79 @@ fn a_guest_names_a_table_where_there_are_tables() {
     assert_eq!(seated(None, &with_tables), Err(PlaceRefusal::TableMissing));
     assert_eq!(seated(Some(4), &with_tables), Ok(()));
     assert_eq!(seated(Some(5), &with_tables), Err(PlaceRefusal::NoSuchTable));
+}
+
+fn ids() -> AnnouncementIds {
+    AnnouncementIds {
+        notification: NotificationId::generate(),
+        in_business: EventId::generate(),
+        in_order: EventId::generate(),
+    }
+}
+
+#[test]
+fn everything_that_follows_a_transition_happens() {
+    for row in table::TABLE {
+        for payment in [PaymentMethod::Cash, PaymentMethod::Online] {
+            let mut moved = order(Fulfilment::Delivery);
+            moved.status = row.from;
+            moved.payment_method = payment;
+            moved.payment_status =
+                if payment == PaymentMethod::Cash { PaymentStatus::Pending } else { PaymentStatus::Paid };
+            moved.delivered_by = Some(match row.ways[0] {
+                Way::DriverDelivery => DeliveredBy::Drivers,
+                Way::OwnDelivery | Way::Pickup | Way::DineIn => DeliveredBy::Business,
+            });
+            if !row.ways.contains(&moved.way()) {
+                moved.fulfilment = Fulfilment::Pickup;
+            }
+            let request = MoveRequest { party: row.parties[0], ..to(&moved, row.to) };
+            let Ok(Moved::Changed(follows)) = moved.apply(request, None, None, SOON) else {
+                panic!("{row:?}");
+            };
+            let follows_from = |follow| row.follows.contains(&follow);
+            let paid = moved.payment_status;
+            assert_eq!(
+                paid == PaymentStatus::RefundDue,
+                payment == PaymentMethod::Online && follows_from(FollowUp::Refund)
+            );
+            if payment == PaymentMethod::Cash {
+                assert_eq!(paid == PaymentStatus::Paid, follows_from(FollowUp::TakeCash), "{row:?}");
+            }
+            let change =
+                OrderChange { from: Some(row.from), party: row.parties[0], follows, at: SOON, order: moved };
+            let told = change.announce(ids());
+            assert_eq!(told.notification.is_some(), follows_from(FollowUp::StartAlert), "{row:?}");
+            assert_eq!(told.events.len(), 2, "{row:?}");
+            for event in &told.events {
+                let rings = event.payload.event_type().rings();
+                assert_eq!(rings, follows_from(FollowUp::StartAlert), "{row:?}");
+                assert!(!(rings && follows_from(FollowUp::StopAlert)), "{row:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_business_hears_of_an_order_when_it_can_answer_it() {
+    let soup = |draft: Draft| {
+        let menu = MenuItem {
+            sku: "soup".to_owned(),
+            name: "Soup".to_owned(),
+            category: None,
+            price_minor: 250,
+            available: true,
+        };
+        place(draft, Some(&business()), &[menu], SOON).unwrap()
+    };
+    for (payment, told) in [(PaymentMethod::Cash, 2), (PaymentMethod::Online, 0)] {
+        let NewOrder { order, placed_by, follows, .. } = soup(Draft { payment, ..draft(Fulfilment::Pickup) });
+        let change = OrderChange { order, from: None, party: placed_by, follows, at: SOON };
+        let announcement = change.announce(ids());
+        assert_eq!(announcement.events.len(), told);
+        assert_eq!(announcement.notification.is_some(), told > 0);
+        assert!(
+            announcement.events.iter().all(|event| event.payload.event_type() == EventType::OrderCreated)
+        );
+    }
 }

@@ -13,7 +13,7 @@ use crate::domain::access::Role;
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::command::{Action, BusinessUpdate};
+use crate::storage::commands::{BusinessUpdate, CreateBusiness};
 
 use super::freshness::Parts;
 use super::identity::{Merchants, SignedIn};
@@ -60,9 +60,9 @@ async fn create(
     let business = body.0.into_business(id, now)?;
     let view = BusinessView::new(&business, Looker::Inside, now);
     let answer = MadeAnswer::new(StatusCode::CREATED, &view);
-    let action = Action::CreateBusiness { business: Box::new(business), owner: who.principal.user };
-    Ok(match api.make(making, id, 512, action, answer).await? {
-        Made::Now(_, answer) => {
+    let write = CreateBusiness { business: Box::new(business), owner: who.principal.user };
+    Ok(match api.make(making, write, answer).await? {
+        Made::Now((), answer) => {
             let address = address(&answer);
             answer.respond(address)
         }

@@ -16,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::http::input::{FromText, Parsed, one_of, rules, schema_of};
 use crate::http::problem::ApiError;
 use crate::protocol::problem::FieldError;
-use crate::storage::command::BusinessPatch;
+use crate::storage::commands::BusinessPatch;
 
 /// Minutes an order takes where the merchant does not say.
 const DEFAULT_PREP_MINUTES: u16 = 20;

@@ -12,7 +12,7 @@ use crate::domain::order::table::verdict;
 use crate::domain::order::{Fulfilment, MoveRefusal, MoveRequest, Order, Party, Status, Verdict};
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
-use crate::storage::command::{MoveError, MoveOrder};
+use crate::storage::commands::{MoveError, MoveOrder};
 
 use super::super::identity::SignedIn;
 use super::super::input::{Body, Parsed, PathId, rules, schema_of};
@@ -111,8 +111,14 @@ pub(super) async fn change_status(
     let prep_minutes = prep_minutes
         .map(|minutes| u16::try_from(minutes).expect("the range of the field lies within 16 bits"));
     let request = MoveRequest { party, to, version, prep_minutes, delivered_by };
-    let wish = MoveOrder { order: id.0, user: Some(who.principal.user), request, reason };
-    match api.persistence.move_order(order.business_id, wish).await? {
+    let wish = MoveOrder {
+        order: id.0,
+        business: order.business_id,
+        user: Some(who.principal.user),
+        request,
+        reason,
+    };
+    match api.persistence.move_order(wish).await? {
         Ok(order) => {
             let mut response = HttpResponse::Ok().json(view_for(&order, party));
             response.headers_mut().insert(ETAG, Tag::of(&order).header());

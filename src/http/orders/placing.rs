@@ -10,10 +10,13 @@ use utoipa::ToSchema;
 use crate::domain::access::{Principal, Role};
 use crate::domain::business::{Location, NotTakingOrders};
 use crate::domain::ids::{BusinessId, OrderId};
-use crate::domain::order::{Address, Draft, DraftItem, Fulfilment, Party, PaymentMethod, PlaceRefusal};
+use crate::domain::order::{
+    Address, Draft, DraftItem, Fulfilment, Order, Party, PaymentMethod, PlaceRefusal,
+};
+use crate::domain::private::Private;
 use crate::protocol::problem::{FieldError, ProblemCode};
 use crate::protocol::views::{Contact, OrderView};
-use crate::storage::command::{IdempotencyKey, KeptAnswer, PlaceOrder, PlaceOutcome};
+use crate::storage::commands::{IdempotencyKey, PlaceOrder, PlaceOutcome, RenderedResponse, StoredResponse};
 
 use super::super::idempotency::{REPLAYED, Turn, WAIT, key_of, key_reused};
 use super::super::identity::{Orderers, SignedIn};
@@ -179,7 +182,7 @@ pub(super) async fn place(
         && (waited || over_limit)
     {
         let asked = if over_limit { api.spend(Class::Api, who.principal.into()).await? } else { None };
-        if let Some(kept) = api.store.kept_answer(&key.scope, &key.key).await? {
+        if let Some(kept) = api.store.stored_response(&key.scope, &key.key).await? {
             let told = if over_limit { asked } else { api.charge_repetition(who.principal, spent).await };
             return if kept.request_mac == key.request_mac {
                 Ok(replay(kept, told))
@@ -205,9 +208,7 @@ pub(super) async fn place(
     };
     match outcome {
         PlaceOutcome::Placed(order) => {
-            let view = OrderView::new(&order, Contact::Shown);
-            let body = serde_json::to_string(&view).expect("an order is made of texts and numbers");
-            let mut answer = placed(&view.id, Tag::of(&order)).body(body);
+            let mut answer = placed(&order.id.to_string(), Tag::of(&order)).body(created(&order).body.0);
             if let Some(spent) = spent {
                 spent.tell(answer.headers_mut());
             }
@@ -282,7 +283,7 @@ impl Api {
         }
         let failed = &self.metrics.order_creation_errors_total;
         let draft = self.draft(who, order).await.inspect_err(|_| failed.inc())?;
-        let placed = self.persistence.place_order(PlaceOrder { draft, idempotency }).await;
+        let placed = self.persistence.place_order(PlaceOrder { draft, idempotency, respond: created }).await;
         Ok(placed.inspect_err(|_| failed.inc())?)
     }
 
@@ -333,6 +334,13 @@ fn one_key(header: Option<String>, body: Option<String>) -> Result<Option<String
     }
 }
 
+/// The answer to an order that was placed: given now, and again for each repetition of a request with a key.
+fn created(order: &Order) -> RenderedResponse {
+    let body = serde_json::to_string(&OrderView::new(order, Contact::Shown))
+        .expect("an order is made of texts and numbers");
+    RenderedResponse { status: StatusCode::CREATED.as_u16(), body: Private(body) }
+}
+
 /// The head of the answer to an order that was placed.
 fn placed(id: &str, tag: Tag) -> actix_web::HttpResponseBuilder {
     let mut response = HttpResponse::Created();
@@ -344,7 +352,7 @@ fn placed(id: &str, tag: Tag) -> actix_web::HttpResponseBuilder {
 }
 
 /// The first answer again: the same body byte for byte, and the headers that follow from it.
-fn replay(kept: KeptAnswer, spent: Option<Spent>) -> HttpResponse {
+fn replay(kept: StoredResponse, spent: Option<Spent>) -> HttpResponse {
     #[derive(Deserialize)]
     struct Counted {
         version: Option<i64>,

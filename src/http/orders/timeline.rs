@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::domain::ids::OrderId;
 use crate::domain::order::Party;
-use crate::storage::{Happened, TimelineEntry};
+use crate::storage::{TimelineEntry, TimelineEvent};
 
 use super::super::identity::SignedIn;
 use super::super::input::PathId;
@@ -66,7 +66,7 @@ impl TimelineItem {
             device: None,
         };
         match entry.what {
-            Happened::Moved { from, to, party, user, reason } => Self {
+            TimelineEvent::Moved { from, to, party, user, reason } => Self {
                 from: from.map(|from| from.as_str()),
                 to: Some(to.as_str()),
                 party: Some(party.as_str()),
@@ -74,13 +74,13 @@ impl TimelineItem {
                 reason,
                 ..nothing
             },
-            Happened::Acknowledged { device, user } => Self {
+            TimelineEvent::Acknowledged { device, user } => Self {
                 kind: "acknowledged",
                 device: Some(device),
                 user_id: user.map(|user| user.to_string()),
                 ..nothing
             },
-            Happened::Marked { kind, device, user } => {
+            TimelineEvent::Marked { kind, device, user } => {
                 Self { kind: kind.as_str(), device: Some(device), user_id: Some(user.to_string()), ..nothing }
             }
         }
@@ -101,7 +101,7 @@ pub(super) async fn timeline(
     let (order, party) = api.order_for(who.principal, id.0).await?;
     let mut entries = api.store.timeline(order.id).await?;
     if party == Party::Customer {
-        entries.retain(|entry| matches!(entry.what, Happened::Moved { .. }));
+        entries.retain(|entry| matches!(entry.what, TimelineEvent::Moved { .. }));
     }
     let mut items: Vec<TimelineItem> = entries.into_iter().map(TimelineItem::new).collect();
     if party == Party::Customer {

@@ -1,76 +1,64 @@
-//! What a commit, or one without an answer, takes out of memory.
+//! Invalidation: the versions that a commit, or one without an answer, bumps.
 
-use crate::storage::command::{Action, Command, Outcome, PlaceOutcome};
+use crate::storage::commands::{Change, Command, Outcome};
 
-use super::marks::Subject;
-use super::{CachedReads, Key, Value};
+use super::CachedReads;
+use super::entry::{CacheKey as _, OrderKey};
+use super::versions::Input;
 
 impl CachedReads {
-    /// Hears that nobody knows for now whether these commands happened. What they would change is not given out until
-    /// it was read again, however long that takes.
-    pub fn uncertain(&self, commands: &[Command]) {
+    /// Bumps what these commands change if they happened, which is not known for now: it is not served until it was read
+    /// again, however long that takes.
+    pub fn commit_unknown(&self, commands: &[Command]) {
+        let versions = &self.0.versions;
         for command in commands {
-            self.changed_by(&command.action);
-            let marks = &self.0.marks;
-            match &command.action {
-                Action::PlaceOrder(order) => marks.move_on(&[
-                    Subject::OrdersAt(order.draft.business_id),
-                    Subject::OrdersBy(order.draft.customer_id),
-                    Subject::Orders,
-                ]),
-                Action::MoveOrder(wanted) => {
-                    let id = wanted.order;
-                    let kept = self.0.entries.as_ref().and_then(|entries| entries.get(&Key::Order(id)));
-                    marks.move_on(&[Subject::Order(id), Subject::Orders]);
-                    match kept.map(|entry| entry.value) {
-                        Some(Value::Order(order)) => {
-                            marks.move_on(&[
-                                Subject::OrdersAt(order.business_id),
-                                Subject::OrdersBy(order.customer_id),
+            command.action.each_change(&mut |change| match change {
+                Change::NewOrder { business, customer } => {
+                    versions.bump(&[Input::OrdersAt(business), Input::OrdersBy(customer), Input::Orders]);
+                }
+                Change::Order(id) => {
+                    let entry = self.0.entries.as_ref().and_then(|entries| entries.get(&OrderKey(id).key()));
+                    versions.bump(&[Input::Order(id), Input::Orders]);
+                    match entry.and_then(|entry| OrderKey::unpack(entry.value)) {
+                        Some(order) => {
+                            versions.bump(&[
+                                Input::OrdersAt(order.business_id),
+                                Input::OrdersBy(order.customer_id),
                             ]);
                         }
-                        _ => marks.move_on(&[Subject::OrdersOfSomebody]),
+                        None => versions.bump(&[Input::OrdersOfSomebody]),
                     }
                 }
-                _ => {}
-            }
+                Change::Business(_) | Change::Menu(_) | Change::Memberships(_) | Change::LoginSession(_) => {
+                    self.changed(change);
+                }
+            });
         }
     }
 
-    /// Hears of a commit before its callers do.
+    /// Bumps what a commit changed; called before its callers are answered.
     pub fn committed(&self, commands: &[Command], outcomes: &[Outcome]) {
         for (command, outcome) in commands.iter().zip(outcomes) {
-            self.changed_by(&command.action);
+            command.action.each_change(&mut |change| self.changed(change));
             // By the outcome, whatever command it was that changed an order.
-            let order = match outcome {
-                Outcome::Placed(PlaceOutcome::Placed(order)) => order,
-                Outcome::Moved(Ok(order)) => order,
-                _ => continue,
-            };
-            self.0.marks.move_on(&[
-                Subject::Order(order.id),
-                Subject::OrdersAt(order.business_id),
-                Subject::OrdersBy(order.customer_id),
-                Subject::Orders,
+            let Some(order) = outcome.order() else { continue };
+            self.0.versions.bump(&[
+                Input::Order(order.id),
+                Input::OrdersAt(order.business_id),
+                Input::OrdersBy(order.customer_id),
+                Input::Orders,
             ]);
         }
     }
 
-    /// What a command changes besides orders.
-    fn changed_by(&self, action: &Action) {
-        let marks = &self.0.marks;
-        match action.unkeyed() {
-            Action::CreateBusiness { owner, .. } => marks.move_on(&[Subject::Memberships(*owner)]),
-            Action::UpdateBusiness { business, .. } => marks.move_on(&[Subject::Business(*business)]),
-            Action::AddItem { business, .. }
-            | Action::UpdateItem { business, .. }
-            | Action::RemoveItem { business, .. } => marks.move_on(&[Subject::Menu(*business)]),
-            Action::PutMember { user, .. }
-            | Action::RemoveMember { user, .. }
-            | Action::AnswerInvitation { user, .. } => {
-                marks.move_on(&[Subject::Memberships(*user)]);
-            }
-            _ => {}
+    fn changed(&self, change: Change) {
+        let versions = &self.0.versions;
+        match change {
+            // The lists an order is in are known from the order itself, in the outcome; login sessions are not cached.
+            Change::NewOrder { .. } | Change::Order(_) | Change::LoginSession(_) => {}
+            Change::Business(business) => versions.bump(&[Input::Business(business)]),
+            Change::Menu(business) => versions.bump(&[Input::Menu(business)]),
+            Change::Memberships(user) => versions.bump(&[Input::Memberships(user)]),
         }
     }
 }

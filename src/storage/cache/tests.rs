@@ -5,8 +5,8 @@ use secrecy::SecretBox;
 use super::*;
 use crate::domain::business::{BusinessContact, BusinessState, Location, Zone};
 use crate::domain::delivery::DeliveredBy;
-use crate::storage::cipher::Cipher;
-use crate::storage::command::{Action, Command, Outcome};
+use crate::storage::commands::{AddItem, Command, CreateBusiness, Outcome, RemoveMember, UpdateItem, Write};
+use crate::storage::crypto::cipher::Cipher;
 use crate::storage::{Lane, sqlite};
 
 struct World {
@@ -20,7 +20,7 @@ struct World {
 
 async fn world(settings: CacheSettings) -> World {
     use crate::domain::access::Role;
-    use crate::storage::command::{Approval, NewUser};
+    use crate::storage::commands::{Approval, NewUser};
 
     let folder = tempfile::tempdir().unwrap();
     let key = |byte| SecretBox::new(Box::new([byte; 32]));
@@ -56,26 +56,26 @@ async fn world(settings: CacheSettings) -> World {
         created_at: at,
         updated_at: at,
     };
-    let made = Action::CreateBusiness { business: Box::new(business.clone()), owner };
-    run(&mut *lane, Action::CreateUser(Box::new(user))).await;
+    let made = Write::CreateBusiness(CreateBusiness { business: Box::new(business.clone()), owner });
+    run(&mut *lane, Write::CreateUser(Box::new(user))).await;
     run(&mut *lane, made).await;
     let reads = CachedReads::new(store.clone(), settings, metrics);
     World { reads, store, lane, business, owner, _folder: folder }
 }
 
-async fn run(lane: &mut dyn Lane, action: Action) -> (Vec<Command>, Vec<Outcome>) {
+async fn run(lane: &mut dyn Lane, action: Write) -> (Vec<Command>, Vec<Outcome>) {
     let id = crate::domain::ids::CommandId::generate();
     let commands = vec![Command { id, at: Timestamp::from_unix_seconds(1_000_001), action }];
     let committed = lane.run(&commands, crate::storage::Attempt::First).await.unwrap();
     (commands, committed.outcomes)
 }
 
-fn soup(id: BusinessId, price_minor: i64) -> Action {
-    let patch = crate::storage::command::ItemPatch { price_minor: Some(price_minor), ..Default::default() };
-    Action::UpdateItem { business: id, sku: "soup".to_owned(), patch }
+fn soup(id: BusinessId, price_minor: i64) -> Write {
+    let patch = crate::storage::commands::ItemPatch { price_minor: Some(price_minor), ..Default::default() };
+    Write::UpdateItem(UpdateItem { business: id, sku: "soup".to_owned(), patch })
 }
 
-fn first_soup(id: BusinessId) -> Action {
+fn first_soup(id: BusinessId) -> Write {
     let item = MenuItem {
         sku: "soup".to_owned(),
         name: "Soup".to_owned(),
@@ -83,7 +83,7 @@ fn first_soup(id: BusinessId) -> Action {
         price_minor: 0,
         available: true,
     };
-    Action::AddItem { business: id, item }
+    Write::AddItem(AddItem { business: id, item })
 }
 
 fn counted(world: &World, result: &str) -> u64 {
@@ -142,7 +142,7 @@ async fn what_a_commit_changed_or_may_have_changed_is_not_given_out_as_stale() {
         if certain {
             world.reads.committed(&commands, &outcomes);
         } else {
-            world.reads.uncertain(&commands);
+            world.reads.commit_unknown(&commands);
         }
         world.store.close().await;
         assert!(world.reads.menu(id).await.is_err());
@@ -153,7 +153,7 @@ async fn what_a_commit_changed_or_may_have_changed_is_not_given_out_as_stale() {
 #[tokio::test]
 async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in() {
     use crate::domain::order::{MoveRequest, Party};
-    use crate::storage::command::MoveOrder;
+    use crate::storage::commands::MoveOrder;
 
     let world = world(CacheSettings::default()).await;
     let (id, since) = (world.business.id, Timestamp::from_unix_seconds(0));
@@ -175,10 +175,15 @@ async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in()
         prep_minutes: None,
         delivered_by: None,
     };
-    let action =
-        Action::MoveOrder(MoveOrder { order: OrderId::generate(), user: None, request, reason: None });
+    let action = Write::MoveOrder(MoveOrder {
+        order: OrderId::generate(),
+        business: id,
+        user: None,
+        request,
+        reason: None,
+    });
     let command = Command { id: crate::domain::ids::CommandId::generate(), at: since, action };
-    world.reads.uncertain(&[command]);
+    world.reads.commit_unknown(&[command]);
     world.store.close().await;
     assert!(world.reads.stats(id, since).await.is_err());
     assert!(world.reads.orders(&everybody).await.is_err());
@@ -208,7 +213,7 @@ async fn a_list_of_placed_orders_is_never_a_copy() {
 async fn who_works_where_is_remembered_and_a_removal_holds_from_its_commit_on() {
     let world = world(short()).await;
     let (id, owner) = (world.business.id, world.owner);
-    let role = |found: Option<Copied<MemberRole>>| found.map(|copy| copy.value);
+    let role = |found: Option<Cached<MemberRole>>| found.map(|copy| copy.value);
     assert_eq!(role(world.reads.membership(id, owner).await.unwrap()), Some(MemberRole::Owner));
     let stranger = UserId::generate();
     assert_eq!(role(world.reads.membership(id, stranger).await.unwrap()), None);
@@ -216,9 +221,9 @@ async fn who_works_where_is_remembered_and_a_removal_holds_from_its_commit_on() 
     let copy = world.reads.membership(id, owner).await.unwrap().unwrap();
     assert!(matches!(copy.freshness, Freshness::Stale(_)), "{:?}", copy.freshness);
     assert!(world.reads.membership(id, stranger).await.is_err(), "nobody is let in by silence");
-    let action = Action::RemoveMember { business: id, user: owner };
+    let action = Write::RemoveMember(RemoveMember { business: id, user: owner });
     let command = Command { id: crate::domain::ids::CommandId::generate(), at: Timestamp::default(), action };
-    world.reads.uncertain(&[command]);
+    world.reads.commit_unknown(&[command]);
     assert!(world.reads.membership(id, owner).await.is_err(), "a removal that may have happened holds");
 }
 
@@ -228,11 +233,11 @@ async fn a_value_read_before_a_commit_and_kept_after_it_is_never_given_out() {
     let id = world.business.id;
     run(&mut *world.lane, first_soup(id)).await;
     // A reader that is overtaken between its read and its keeping.
-    let seen = world.reads.0.marks.see(&[Subject::Menu(id)]);
+    let seen = world.reads.0.versions.snapshot(&[Input::Menu(id)]);
     let old = Arc::new(world.store.menu(id).await.unwrap());
     let (commands, outcomes) = run(&mut *world.lane, soup(id, 700)).await;
     world.reads.committed(&commands, &outcomes);
-    world.reads.keep(Key::Menu(id), Value::Menu(old), seen, 300);
+    world.reads.insert(&MenuKey(id), (old, Some(seen)), 300);
     assert_eq!(world.reads.menu(id).await.unwrap().value[0].price_minor, 700);
 }
 

@@ -9,7 +9,7 @@ use crate::actors::persistence::messages::Waiter;
 use crate::domain::ids::{CommandId, SessionId};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
-use crate::storage::command::{Action, Removal};
+use crate::storage::commands::{EndSession, Removal, Write};
 
 /// A store that fails as it is told, and whose poison command fails every batch it is in.
 #[derive(Default)]
@@ -108,7 +108,7 @@ async fn run_batch_of(count: usize, mut lane: FaultyLane, poison: Option<usize>)
         let command = Command {
             id: CommandId::generate(),
             at: Timestamp::default(),
-            action: Action::EndSession { session: SessionId::generate() },
+            action: Write::EndSession(EndSession { session: SessionId::generate() }),
         };
         let (reply, receiver) = oneshot::channel();
         let permit = permits.clone().try_acquire_owned().unwrap();
@@ -220,8 +220,8 @@ fn what_can_wait_is_divided_from_what_somebody_waits_for() {
         command: Command { id: CommandId::generate(), at: Timestamp::default(), action },
         waiter: Waiter { reply: oneshot::channel().0, permit: permits.clone().try_acquire_owned().unwrap() },
     };
-    let acks = || job(Action::StoreAcks([].into()));
-    let end = || job(Action::EndSession { session: SessionId::generate() });
+    let acks = || job(Write::StoreAcks([].into()));
+    let end = || job(Write::EndSession(EndSession { session: SessionId::generate() }));
     let count = |jobs| {
         let (first, second) = divided(jobs);
         let later = |jobs: &[Job]| jobs.iter().filter(|job| job.command.action.can_wait()).count();

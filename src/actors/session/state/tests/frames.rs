@@ -3,7 +3,7 @@
 use super::*;
 use crate::actors::session::frames::MAX_MARKS;
 use crate::domain::private::Private;
-use crate::storage::command::{MarkKind, ReceivedAck};
+use crate::storage::commands::{MarkKind, ReceivedAck};
 
 #[test]
 fn a_new_token_of_the_same_user_keeps_the_socket_and_anothers_does_not_count() {

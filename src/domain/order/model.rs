@@ -1,0 +1,186 @@
+//! An order as the store keeps it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::business::Location;
+use crate::domain::delivery::{DeliveredBy, DeliveryStatus};
+use crate::domain::ids::{BusinessId, OrderId, UserId};
+use crate::domain::money::Currency;
+use crate::domain::time::Timestamp;
+
+use super::ended::EndedReason;
+use super::table::{Fulfilment, Status, Way};
+
+/// How an order is paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PaymentMethod {
+    /// Before the merchant hears of it.
+    Online,
+    /// At hand-over.
+    Cash,
+}
+
+impl PaymentMethod {
+    /// The word on the wire and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Cash => "cash",
+        }
+    }
+}
+
+/// Where the money is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    /// Not taken.
+    Pending,
+    /// Taken.
+    Paid,
+    /// Taken, and owed to the customer.
+    RefundDue,
+}
+
+impl PaymentStatus {
+    /// The word on the wire and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Paid => "paid",
+            Self::RefundDue => "refund_due",
+        }
+    }
+}
+
+/// Where a delivery is taken.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Address {
+    /// As a person would write it.
+    pub text: String,
+    /// Where that is.
+    #[serde(flatten)]
+    pub location: Location,
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Address").finish_non_exhaustive()
+    }
+}
+
+/// One line of an order, priced when it was placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderItem {
+    /// The menu's code.
+    pub sku: String,
+    /// The menu's name at the time.
+    pub name: String,
+    /// How many.
+    pub qty: u32,
+    /// Price of one at the time, in minor units.
+    pub price_minor: i64,
+}
+
+/// An order as the store keeps it, phone and address in the clear.
+#[derive(Clone, PartialEq)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// Short, unique for its business and day.
+    pub order_number: u32,
+    /// Where it was placed.
+    pub business_id: BusinessId,
+    /// Who placed it.
+    pub customer_id: UserId,
+    /// The name on the receipt.
+    pub customer_name: String,
+    /// How to reach the customer.
+    pub phone: Option<String>,
+    /// Where to take it.
+    pub address: Option<Address>,
+    /// How the customer gets it.
+    pub fulfilment: Fulfilment,
+    /// Where it stands.
+    pub status: Status,
+    /// How it is paid.
+    pub payment_method: PaymentMethod,
+    /// Where the money is.
+    pub payment_status: PaymentStatus,
+    /// What was ordered.
+    pub items: Vec<OrderItem>,
+    /// The sum of the items.
+    pub total_minor: i64,
+    /// The business's currency at the time.
+    pub currency: Currency,
+    /// For the kitchen.
+    pub notes: Option<String>,
+    /// For dine-in.
+    pub table: Option<u16>,
+    /// Minutes from accepting until it is ready: those the merchant named, else what the business takes then.
+    pub prep_minutes: Option<u16>,
+    /// When it is to be ready: when it was accepted, and the preparation.
+    pub ready_at: Option<Timestamp>,
+    /// Who brings it; said when a delivery is accepted, and the same from then on.
+    pub delivered_by: Option<DeliveredBy>,
+    /// Why it was rejected or cancelled, or has failed.
+    pub ended_reason: Option<EndedReason>,
+    /// Counts changes of the status, from 1.
+    pub version: i64,
+    /// Counts changes of the delivery, from 1.
+    pub delivery_version: i64,
+    /// Counts changes of the payment, from 1.
+    pub payment_version: i64,
+    /// When it was placed.
+    pub created_at: Timestamp,
+    /// When it last moved.
+    pub updated_at: Timestamp,
+}
+
+impl std::fmt::Debug for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without what says who it is for and where they live.
+        f.debug_struct("Order")
+            .field("id", &self.id)
+            .field("order_number", &self.order_number)
+            .field("business_id", &self.business_id)
+            .field("customer_id", &self.customer_id)
+            .field("fulfilment", &self.fulfilment)
+            .field("status", &self.status)
+            .field("payment_method", &self.payment_method)
+            .field("payment_status", &self.payment_status)
+            .field("items", &self.items)
+            .field("total_minor", &self.total_minor)
+            .field("prep_minutes", &self.prep_minutes)
+            .field("version", &self.version)
+            .field("created_at", &self.created_at)
+            .field("updated_at", &self.updated_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Order {
+    /// By which lines of the table it moves.
+    pub fn way(&self) -> Way {
+        Way::of(self.fulfilment, self.delivered_by.unwrap_or_default())
+    }
+
+    /// How far its delivery is; `None` where there is nothing to deliver.
+    pub fn delivery_status(&self) -> Option<DeliveryStatus> {
+        if self.fulfilment != Fulfilment::Delivery {
+            return None;
+        }
+        Some(match self.status {
+            Status::PickedUp => DeliveryStatus::PickedUp,
+            Status::Delivered => DeliveryStatus::Delivered,
+            Status::Failed => DeliveryStatus::Failed,
+            Status::Rejected | Status::Cancelled => DeliveryStatus::Cancelled,
+            Status::PendingPayment
+            | Status::Placed
+            | Status::Accepted
+            | Status::Preparing
+            | Status::Ready => DeliveryStatus::Unassigned,
+        })
+    }
+}

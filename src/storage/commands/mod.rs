@@ -1,0 +1,46 @@
+//! Everything that is ever written, as commands. A lane runs many in one transaction; each is answered on its own.
+
+mod accounts;
+mod businesses;
+mod devices;
+mod invitations;
+mod orders;
+mod outcome;
+mod table;
+mod upkeep;
+
+use crate::domain::ids::CommandId;
+use crate::domain::time::Timestamp;
+
+pub use accounts::{
+    Approval, ApproveUser, Creation, Device, EndSession, NewSession, NewUser, ROTATION_GRACE, RedeemTicket,
+    RotateSession, Rotation, SessionActivity, SetPassword, TokenUse, UserChange,
+};
+pub use businesses::{
+    AddItem, BusinessPatch, CreateBusiness, ItemPatch, PutMember, ReadNotification, RemoveItem, RemoveMember,
+    UpdateBusiness, UpdateItem,
+};
+pub use devices::{DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
+pub use invitations::{AnswerInvitation, InvitationAnswer, InvitationOutcome, Invitee, NewInvitation};
+pub use orders::{IdempotencyKey, Keyed, MoveOrder, PlaceOrder, RenderedResponse, StoredResponse};
+pub use outcome::{
+    AcksProgress, Addition, BusinessUpdate, Committed, KeyedRepeat, MemberRefusal, MoveError, Outcome,
+    PlaceOutcome, Removal,
+};
+pub use table::{Change, Write, WritePriority, WriteRequest, lane_of};
+pub(in crate::storage) use table::{outcome_of, write_table};
+pub use upkeep::{
+    Advanced, Analyze, EpochChange, IndexOrders, Purge, Purgeable, RETENTION, Reseal, Retention, RotateEpoch,
+    RotateRoom, RowKey, SealedColumn, Sweep, Sweepable,
+};
+
+/// A command with the id under which it happens at most once, however often a lane tries it.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Recorded in the same commit.
+    pub id: CommandId,
+    /// Time of the request.
+    pub at: Timestamp,
+    /// The change itself.
+    pub action: Write,
+}

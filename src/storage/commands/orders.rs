@@ -1,0 +1,105 @@
+//! Placing and moving orders, and doing something once for an idempotency key.
+
+use crate::domain::ids::{BusinessId, OrderId, UserId};
+use crate::domain::order::{Draft, MoveRequest, Order};
+use crate::domain::private::Private;
+
+use super::table::Write;
+
+/// Place an order, at most once per idempotency key.
+#[derive(Clone, Debug)]
+pub struct PlaceOrder {
+    /// The order as the customer wrote it.
+    pub draft: Draft,
+    /// Without one, each command is an order of its own.
+    pub idempotency: Option<IdempotencyKey>,
+    /// Renders the answer that is stored under the key, once the order has its number.
+    pub respond: fn(&Order) -> RenderedResponse,
+}
+
+/// Under which key a request is answered only once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// User and route.
+    pub scope: String,
+    /// The client's key.
+    pub key: String,
+    /// HMAC of the request, in hexadecimal.
+    pub request_mac: String,
+}
+
+/// An answer as its caller wrote it. The store keeps both fields as they are and reads neither.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderedResponse {
+    /// The caller's code for what came of the request.
+    pub status: u16,
+    /// The body, byte for byte.
+    pub body: Private<String>,
+}
+
+/// The first answer to a request with an idempotency key, given again for 24 hours.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredResponse {
+    /// HMAC of the request it answered.
+    pub request_mac: String,
+    /// The caller's code for what came of the request.
+    pub status: u16,
+    /// The body, byte for byte.
+    pub body: String,
+}
+
+impl RenderedResponse {
+    /// The answer to the request with this fingerprint.
+    pub fn stored(self, request_mac: String) -> StoredResponse {
+        StoredResponse { request_mac, status: self.status, body: self.body.0 }
+    }
+}
+
+impl std::fmt::Debug for StoredResponse {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoredResponse")
+            .field("status", &self.status)
+            .field("request_mac", &self.request_mac)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something that is done at most once for an idempotency key, and whose answer is known before it is done. It is kept with the key
+/// when something was made.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    /// The key of the request.
+    pub key: IdempotencyKey,
+    /// The caller's code in the answer.
+    pub status: u16,
+    /// The body of the answer.
+    pub body: Private<String>,
+    /// The write; none that places or moves an order.
+    pub action: Write,
+}
+
+/// Move an order.
+#[derive(Clone, Debug)]
+pub struct MoveOrder {
+    /// The order to move.
+    pub order: OrderId,
+    /// The business it was placed at; its writes go one after another.
+    pub business: BusinessId,
+    /// The user who asks; `None` is the hub itself.
+    pub user: Option<UserId>,
+    /// The status wanted, the capacity and the version it was decided on.
+    pub request: MoveRequest,
+    /// The mover's words for why.
+    pub reason: Option<String>,
+}
+
+impl Write {
+    /// The write itself, whether or not it is done once for a key.
+    pub fn unkeyed(&self) -> &Self {
+        match self {
+            Self::Keyed(keyed) => &keyed.action,
+            write => write,
+        }
+    }
+}

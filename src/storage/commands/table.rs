@@ -1,0 +1,300 @@
+//! Every write there is, one row each.
+//!
+//! A row says what a write holds, what comes of it, how a transaction runs it, whether somebody waits for it, how it
+//! goes before others, by which lane it is written, how large it is in memory, and which cached values it changes. The
+//! macro that is given the rows makes code of them, so a write that is forgotten somewhere does not compile.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use crate::domain::business::MenuItem;
+use crate::domain::event::Notification;
+use crate::domain::ids::{BusinessId, OrderId, SessionId, UserId};
+use crate::domain::order::Order;
+
+use super::*;
+
+/// Which writes go first while several wait for a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WritePriority {
+    /// Finishes what was begun: moves of orders, ends of login sessions. Goes first.
+    Finishing,
+    /// Acknowledgements of devices. Goes next.
+    Acknowledging,
+    /// Begins something, and is refused when it would wait too long.
+    NewWork,
+}
+
+/// Something that a write may change and that is remembered outside of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// An order that was not there before.
+    NewOrder {
+        /// Its business, whose lists change.
+        business: BusinessId,
+        /// Its customer, whose lists change.
+        customer: UserId,
+    },
+    /// An order, and the lists it is in.
+    Order(OrderId),
+    /// A business without its menu.
+    Business(BusinessId),
+    /// The menu of a business.
+    Menu(BusinessId),
+    /// The businesses somebody works for.
+    Memberships(UserId),
+    /// A login session, with its tokens and sockets.
+    LoginSession(SessionId),
+}
+
+/// A write whose outcome has a type of its own.
+pub trait WriteRequest: Into<Write> {
+    /// The outcome of such a write.
+    type Output;
+
+    /// The outcome of such a write by its own type; the outcome itself when it is that of another write.
+    ///
+    /// # Errors
+    /// The outcome, when it is another write's.
+    fn output(outcome: Outcome) -> Result<Self::Output, Outcome>;
+}
+
+/// The lane that writes of this key share: they are written one after another, by one connection.
+pub fn lane_of(key: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The key of upkeep: one lane at a time is held up by it.
+const UPKEEP: &str = "upkeep";
+
+/// The key of all acknowledgements: rows of a device are locked by one lane only, so that lanes never wait for each other in
+/// a circle.
+const ACKS: &str = "acks";
+
+/// Gives the rows to the macro named. The columns:
+///
+/// - how a transaction runs it: `alone` (it shares nothing with other commands and implements `Execute`), `posted` (it
+///   is told to a room and implements `Posted`) or `batched` (it is run together with others of its kind);
+/// - `Awaited` or `Background`: whether somebody stands and waits for it;
+/// - the priority;
+/// - the lane key, the bytes in memory, and what it changes in the cache.
+macro_rules! write_table {
+    ($then:ident) => {
+        $then! {
+            /// Decide on a draft and store the order with its events.
+            PlaceOrder(w: Box<PlaceOrder>) => Placed(PlaceOutcome), batched, Awaited, NewWork,
+                lane: lane_of(w.draft.business_id),
+                bytes: 512 + w.draft.items.len() * 64 + w.draft.notes.as_ref().map_or(0, String::len),
+                changes: [Change::NewOrder { business: w.draft.business_id, customer: w.draft.customer_id }];
+            /// Move an order along its table.
+            MoveOrder(w: MoveOrder) => Moved(Result<Box<Order>, MoveError>), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 256, changes: [Change::Order(w.order)];
+            /// Do something at most once for an idempotency key.
+            Keyed(w: Box<Keyed>) => Any(Outcome), batched, Awaited, NewWork,
+                lane: w.action.lane_key(), bytes: w.body.0.len() + w.action.bytes(), changes: [..w.action];
+            /// Store a notification and tell the business's room.
+            PostNotification(w: Box<Notification>) => Done(()), posted, Awaited, NewWork,
+                lane: lane_of(w.business_id),
+                bytes: 256 + w.title.len() + w.message.len() + w.data.to_string().len(), changes: [];
+            /// Make an account.
+            CreateUser(w: Box<NewUser>) => UserCreated(Creation), alone, Awaited, NewWork,
+                lane: lane_of(w.id), bytes: 256, changes: [];
+            /// Give an account another password.
+            SetPassword(w: Box<SetPassword>) => UserChanged(UserChange), alone, Awaited, NewWork,
+                lane: lane_of(w.user), bytes: 256, changes: [];
+            /// Let an account be used for what its role is for.
+            ApproveUser(w: ApproveUser) => UserChanged(UserChange), alone, Awaited, NewWork,
+                lane: lane_of(w.user), bytes: 256, changes: [];
+            /// Start a login session.
+            OpenSession(w: Box<NewSession>) => Done(()), alone, Awaited, NewWork,
+                lane: lane_of(w.id), bytes: 256, changes: [];
+            /// Exchange a refresh token for its successor.
+            RotateSession(w: RotateSession) => Rotated(Rotation), alone, Awaited, NewWork,
+                lane: lane_of(w.session), bytes: 256, changes: [];
+            /// End a login session.
+            EndSession(w: EndSession) => Removed(Removal), alone, Awaited, Finishing,
+                lane: lane_of(w.session), bytes: 128, changes: [Change::LoginSession(w.session)];
+            /// Store when login sessions were last seen. The time of one never goes back. They are of one lane.
+            StoreActivity(w: Vec<SessionActivity>) => Done(()), alone, Background, NewWork,
+                lane: w.first().map_or(0, |seen| lane_of(seen.session)), bytes: 64 * w.len(), changes: [];
+            /// Use up a one-time ticket.
+            RedeemTicket(w: RedeemTicket) => TicketRedeemed(Creation), alone, Awaited, NewWork,
+                lane: lane_of(&w.jti), bytes: 128, changes: [];
+            /// Make a business; the user becomes its owner.
+            CreateBusiness(w: CreateBusiness) => Done(()), alone, Awaited, NewWork,
+                lane: lane_of(w.business.id), bytes: 512,
+                changes: [Change::Business(w.business.id), Change::Memberships(w.owner)];
+            /// Change fields of a business.
+            UpdateBusiness(w: UpdateBusiness) => BusinessUpdated(BusinessUpdate), alone, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 256, changes: [Change::Business(w.business)];
+            /// Put a new item on the menu.
+            AddItem(w: AddItem) => ItemAdded(Addition), alone, Awaited, NewWork,
+                lane: lane_of(w.business), bytes: 256, changes: [Change::Menu(w.business)];
+            /// Change fields of an item.
+            UpdateItem(w: UpdateItem) => ItemUpdated(Option<MenuItem>), alone, Awaited, NewWork,
+                lane: lane_of(w.business), bytes: 256, changes: [Change::Menu(w.business)];
+            /// Take an item off the menu; orders keep their copy.
+            RemoveItem(w: RemoveItem) => Removed(Removal), alone, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 128, changes: [Change::Menu(w.business)];
+            /// Make somebody a member, or change what they may do.
+            PutMember(w: PutMember) => MemberPut(Result<(), MemberRefusal>), alone, Awaited, NewWork,
+                lane: lane_of(w.business), bytes: 128, changes: [Change::Memberships(w.user)];
+            /// Invite somebody to work for a business; nothing is stored for somebody without a merchant's account and for a member.
+            Invite(w: Box<NewInvitation>) => Done(()), alone, Awaited, NewWork,
+                lane: lane_of(w.business), bytes: 512, changes: [];
+            /// Accept or decline an invitation.
+            AnswerInvitation(w: AnswerInvitation) => InvitationAnswered(InvitationOutcome), alone, Awaited, NewWork,
+                lane: lane_of(w.invitation), bytes: 128, changes: [Change::Memberships(w.user)];
+            /// End a membership.
+            RemoveMember(w: RemoveMember) => Removed(Removal), alone, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 128, changes: [Change::Memberships(w.user)];
+            /// Store how far devices have received their rooms. A position never goes back within an epoch.
+            StoreAcks(w: Arc<[ReceivedAck]>) => Acks(AcksProgress), batched, Background, Acknowledging,
+                lane: lane_of(ACKS), bytes: 160 * w.len(), changes: [];
+            /// Store that one event was shown or acted upon on a device.
+            StoreMark(w: DeviceMark) => Done(()), alone, Awaited, NewWork,
+                lane: lane_of(w.room), bytes: 160, changes: [];
+            /// Delete rows that are older than a moment.
+            Purge(w: Purge) => Purged(u64), alone, Background, NewWork,
+                lane: lane_of(UPKEEP), bytes: 128, changes: [];
+            /// Go through rows in the order of their keys and delete those older than a moment.
+            Sweep(w: Sweep) => Advanced(Advanced), alone, Background, NewWork,
+                lane: lane_of(UPKEEP), bytes: 256, changes: [];
+            /// Put orders into the text index that are not in it yet.
+            IndexOrders(w: IndexOrders) => Advanced(Advanced), alone, Background, NewWork,
+                lane: lane_of(UPKEEP), bytes: 256, changes: [];
+            /// Store that somebody has read a notification; the first time counts.
+            ReadNotification(w: ReadNotification) => NotificationRead(Option<Timestamp>), alone, Awaited, NewWork,
+                lane: lane_of(w.business), bytes: 128, changes: [];
+            /// Seal values of a column with the current key, where an older one still seals them.
+            Reseal(w: Reseal) => Resealed(u64), alone, Background, NewWork,
+                lane: lane_of(UPKEEP), bytes: 64 * w.rows.len(), changes: [];
+            /// Put the hub and rooms into another epoch.
+            RotateEpoch(w: RotateEpoch) => Advanced(Advanced), alone, Background, NewWork,
+                lane: lane_of(UPKEEP), bytes: 128, changes: [];
+            /// Put one room into another epoch, if it is still in the one seen: however many notice that the store is an older
+            /// copy, the room changes once. The hub's epoch, in which rooms begin, changes with it under the same condition.
+            RotateRoom(w: RotateRoom) => RoomRotated(EpochChange), alone, Awaited, Finishing,
+                lane: lane_of(w.room), bytes: 128, changes: [];
+            /// Tell the query planner how the data is spread, where the database does not find out by itself.
+            Analyze(w: Analyze) => Done(()), alone, Background, NewWork,
+                lane: lane_of(UPKEEP), bytes: 128, changes: [];
+        }
+    };
+}
+
+pub(in crate::storage) use write_table;
+
+/// The outcome that a value of a write's own type makes.
+macro_rules! outcome_of {
+    (Any, $value:expr) => {
+        $value
+    };
+    (Acks, $value:expr) => {
+        Outcome::from($value)
+    };
+    (Done, $value:expr) => {{
+        let () = $value;
+        Outcome::Done
+    }};
+    ($variant:ident, $value:expr) => {
+        Outcome::$variant($value)
+    };
+}
+
+pub(in crate::storage) use outcome_of;
+
+/// The value that a write's own outcome holds; another write's outcome is an error.
+macro_rules! value_of {
+    (Any, $outcome:expr) => {
+        Ok($outcome)
+    };
+    (Acks, $outcome:expr) => {
+        AcksProgress::try_from($outcome)
+    };
+    (Done, $outcome:expr) => {
+        match $outcome {
+            Outcome::Done => Ok(()),
+            other => Err(other),
+        }
+    };
+    ($variant:ident, $outcome:expr) => {
+        match $outcome {
+            Outcome::$variant(value) => Ok(value),
+            other => Err(other),
+        }
+    };
+}
+
+/// Whether nobody stands and waits.
+macro_rules! is_background {
+    (Awaited) => {
+        false
+    };
+    (Background) => {
+        true
+    };
+}
+
+macro_rules! each {
+    ($change:ident, ..$inner:expr) => { $inner.each_change($change) };
+    ($change:ident, $($each:expr),*) => {{ $($change($each);)* }};
+}
+
+macro_rules! define_writes {
+    ($($(#[$doc:meta])* $name:ident($w:ident: $payload:ty) => $outcome:ident($output:ty), $how:ident, $urgency:ident,
+        $priority:ident, lane: $lane:expr, bytes: $bytes:expr, changes: [$($changes:tt)*];)*) => {
+        /// A change of the store.
+        #[derive(Clone, Debug)]
+        pub enum Write {
+            $($(#[$doc])* $name($payload),)*
+        }
+
+        impl Write {
+            /// Which goes first of several that wait for a lane.
+            pub const fn priority(&self) -> WritePriority {
+                match self { $(Self::$name(_) => WritePriority::$priority,)* }
+            }
+
+            /// Whether nobody stands and waits for it: acknowledgements that devices send in passing, and upkeep.
+            pub const fn can_wait(&self) -> bool {
+                match self { $(Self::$name(_) => is_background!($urgency),)* }
+            }
+
+            /// Decides the lane: writes of one key are written one after another.
+            pub fn lane_key(&self) -> u64 {
+                match self { $(Self::$name($w) => { let _ = $w; $lane })* }
+            }
+
+            /// Its size in memory while it waits, in bytes, about.
+            pub fn bytes(&self) -> usize {
+                match self { $(Self::$name($w) => { let _ = $w; $bytes })* }
+            }
+
+            /// Names each cached value that it may change.
+            pub fn each_change(&self, change: &mut dyn FnMut(Change)) {
+                match self { $(Self::$name($w) => { let _ = $w; each!(change, $($changes)*) })* }
+            }
+        }
+
+        $(
+            impl From<$payload> for Write {
+                fn from(write: $payload) -> Self {
+                    Self::$name(write)
+                }
+            }
+
+            impl WriteRequest for $payload {
+                type Output = $output;
+
+                fn output(outcome: Outcome) -> Result<$output, Outcome> {
+                    value_of!($outcome, outcome)
+                }
+            }
+        )*
+    };
+}
+
+write_table!(define_writes);

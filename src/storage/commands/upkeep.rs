@@ -1,0 +1,265 @@
+//! Maintenance: sealed columns, rows that run out, and how far a command came.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
+
+/// Deletes rows that are older than a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Purge {
+    /// The kind of rows.
+    pub what: Purgeable,
+    /// Rows of this moment or later stay.
+    pub before: Timestamp,
+    /// The most rows to delete.
+    pub limit: u32,
+}
+
+/// Goes through rows in the order of their keys and deletes those older than a moment.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// The kind of rows.
+    pub what: Sweepable,
+    /// Rows of this moment or later stay.
+    pub before: Timestamp,
+    /// Go on behind this row: the `last` of the command before.
+    pub after: Option<RowKey>,
+    /// The most rows to look at.
+    pub limit: u32,
+}
+
+/// Puts orders into the text index that are not in it yet.
+#[derive(Clone, Copy, Debug)]
+pub struct IndexOrders {
+    /// The most orders to index; all of them are locked together, so a few hundred at most.
+    pub limit: u32,
+}
+
+/// Seals values of a column with the current key, where an older one still seals them.
+#[derive(Clone, Debug)]
+pub struct Reseal {
+    /// The column.
+    pub column: SealedColumn,
+    /// The rows; all of them are locked together, so a few hundred at most.
+    pub rows: Vec<RowKey>,
+}
+
+/// Puts the hub and rooms into another epoch.
+#[derive(Clone, Debug)]
+pub struct RotateEpoch {
+    /// The new one, drawn at random.
+    pub epoch: Epoch,
+    /// Go on below this room: the `last` of the command before.
+    pub below: Option<String>,
+    /// The most rooms to look at.
+    pub limit: u32,
+}
+
+/// Puts one room into another epoch, if it is still in the one seen.
+#[derive(Clone, Copy, Debug)]
+pub struct RotateRoom {
+    /// The room.
+    pub room: RoomId,
+    /// The epoch it was last seen in.
+    pub seen: Epoch,
+    /// The new one, drawn at random.
+    pub epoch: Epoch,
+}
+
+/// Tells the query planner how the data is spread, where the database does not find out by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Analyze;
+
+/// A column of sealed values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SealedColumn {
+    /// Customers' phone numbers.
+    OrderPhone,
+    /// Delivery addresses of orders.
+    OrderAddress,
+    /// Addresses for mail to businesses.
+    BusinessEmail,
+    /// Phone numbers of businesses.
+    BusinessPhone,
+    /// Answers kept under idempotency keys.
+    StoredResponse,
+}
+
+impl SealedColumn {
+    /// Every one there is.
+    pub const ALL: [Self; 5] = [
+        Self::OrderPhone,
+        Self::OrderAddress,
+        Self::BusinessEmail,
+        Self::BusinessPhone,
+        Self::StoredResponse,
+    ];
+
+    /// Its table and its name.
+    pub const fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::OrderPhone => ("orders", "phone"),
+            Self::OrderAddress => ("orders", "address"),
+            Self::BusinessEmail => ("businesses", "contact_email"),
+            Self::BusinessPhone => ("businesses", "contact_phone"),
+            Self::StoredResponse => ("idempotency_keys", "body"),
+        }
+    }
+
+    /// Both, as `orders.phone`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OrderPhone => "orders.phone",
+            Self::OrderAddress => "orders.address",
+            Self::BusinessEmail => "businesses.contact_email",
+            Self::BusinessPhone => "businesses.contact_phone",
+            Self::StoredResponse => "idempotency_keys.body",
+        }
+    }
+}
+
+/// The primary key of a row that holds a sealed value: one text, or two.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RowKey {
+    /// Its first column.
+    pub first: String,
+    /// Its second; empty where there is none.
+    pub second: String,
+}
+
+impl RowKey {
+    /// Both in one text.
+    pub fn to_text(&self) -> String {
+        format!("{} {}", self.first, self.second)
+    }
+
+    /// Reads the text of [`RowKey::to_text`] for a key whose first part has no space in it.
+    pub fn of_text(text: &str) -> Self {
+        let (first, second) = text.split_once(' ').unwrap_or((text, ""));
+        Self { first: first.to_owned(), second: second.to_owned() }
+    }
+}
+
+/// The progress of a command that goes through many rows in steps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advanced {
+    /// The number of rows changed.
+    pub changed: u64,
+    /// The last row looked at, for the next command; `None` at the end.
+    pub last: Option<String>,
+}
+
+/// The outcome for a room that was to change its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredEpochChange", into = "StoredEpochChange")]
+pub enum EpochChange {
+    /// It counts in the new epoch, from here on.
+    Made(Cursor),
+    /// Somebody was first: it ends here, in another epoch than the one seen.
+    NotNeeded(Cursor),
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredEpochChange {
+    made: bool,
+    head: Cursor,
+}
+
+impl From<StoredEpochChange> for EpochChange {
+    fn from(StoredEpochChange { made, head }: StoredEpochChange) -> Self {
+        if made { Self::Made(head) } else { Self::NotNeeded(head) }
+    }
+}
+
+impl From<EpochChange> for StoredEpochChange {
+    fn from(change: EpochChange) -> Self {
+        match change {
+            EpochChange::Made(head) => Self { made: true, head },
+            EpochChange::NotNeeded(head) => Self { made: false, head },
+        }
+    }
+}
+
+/// Rows that run out and are deleted some time after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purgeable {
+    /// Used tickets, by when they ran out.
+    Tickets,
+    /// Sign-ins, by when they ran out or were ended.
+    Sessions,
+    /// Idempotency keys and their answers, by when they were first used.
+    IdempotencyKeys,
+    /// The record that makes a command happen once, by when the command was made.
+    Commands,
+    /// Events of rooms, by when they happened. Where a room's history ends is kept, so that its numbers go on and who
+    /// comes back from before gets `resync`.
+    RoomEvents,
+    /// Notifications with their read marks, by when they were made.
+    Notifications,
+    /// Invitations, by when they ran out.
+    Invitations,
+    /// Marks of events, by when they were made.
+    DeviceMarks,
+    /// First acknowledgements of orders by devices, by their time.
+    OrderAcks,
+    /// Devices by when they were seen, and those that had to go because somebody had too many, with all there is of them.
+    Devices,
+}
+
+/// Rows that run out and are deleted some time after, of which no index tells the age: they are written at every acknowledgement and
+/// would have to move in it each time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweepable {
+    /// Positions of devices in rooms, by the time of the last acknowledgement.
+    DeviceAcks,
+    /// The numbers of a business's day, by that day.
+    OrderCounters,
+}
+
+/// Retention of the rows of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// Until a job purges them.
+    Purged(Purgeable),
+    /// Until a job sweeps them out.
+    Swept(Sweepable),
+    /// As long as the rows of this table that they belong to.
+    With(&'static str),
+    /// For good, and why.
+    Stays(&'static str),
+}
+
+/// Every table there is, on whichever database, with how long its rows stay.
+pub const RETENTION: &[(&str, Retention)] = &[
+    ("_sqlx_migrations", Retention::Stays("a row for each change of the schema")),
+    ("businesses", Retention::Stays("orders are theirs")),
+    ("commands", Retention::Purged(Purgeable::Commands)),
+    ("device_acks", Retention::Swept(Sweepable::DeviceAcks)),
+    ("device_marks", Retention::Purged(Purgeable::DeviceMarks)),
+    ("devices", Retention::Purged(Purgeable::Devices)),
+    ("hub", Retention::Stays("one row")),
+    ("idempotency_keys", Retention::Purged(Purgeable::IdempotencyKeys)),
+    ("invitations", Retention::Purged(Purgeable::Invitations)),
+    ("members", Retention::Stays("who may do what, until they leave; a bound for each business")),
+    ("menu_items", Retention::Stays("what can be ordered, until it is taken off; a bound for each business")),
+    ("notification_reads", Retention::With("notifications")),
+    ("notifications", Retention::Purged(Purgeable::Notifications)),
+    ("order_acks", Retention::Purged(Purgeable::OrderAcks)),
+    ("order_counters", Retention::Swept(Sweepable::OrderCounters)),
+    ("order_events", Retention::Stays("who did what to an order, and when")),
+    ("order_items", Retention::Stays("what was ordered, for which price")),
+    ("order_search", Retention::With("orders")),
+    ("orders", Retention::Stays("the books of the businesses")),
+    ("room_events", Retention::Purged(Purgeable::RoomEvents)),
+    (
+        "room_seq",
+        Retention::Stays(
+            "a number is never given twice, and the room of an order that stays may speak again",
+        ),
+    ),
+    ("sessions", Retention::Purged(Purgeable::Sessions)),
+    ("tickets", Retention::Purged(Purgeable::Tickets)),
+    ("users", Retention::Stays("orders are theirs")),
+];

@@ -1,0 +1,72 @@
+//! Businesses with their members and menus, as they are read.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::domain::access::MemberRole;
+use crate::domain::business::{Business, MenuItem};
+use crate::domain::ids::{BusinessId, InvitationId, UserId};
+use crate::domain::time::Timestamp;
+use crate::storage::error::StoreError;
+
+/// A member of a business.
+#[derive(Clone)]
+pub struct Member {
+    /// Account of the member.
+    pub user: UserId,
+    /// Address of the account, in lower case.
+    pub email: String,
+    /// Name shown to others.
+    pub name: Option<String>,
+    /// Decides which changes the member may make.
+    pub role: MemberRole,
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Member").field("user", &self.user).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// An invitation that waits for an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invitation {
+    /// Named in the answer to it.
+    pub id: InvitationId,
+    /// The business that invites.
+    pub business: BusinessId,
+    /// Its present name.
+    pub business_name: String,
+    /// Role of the member who accepts it.
+    pub role: MemberRole,
+    /// Time of the invitation.
+    pub created_at: Timestamp,
+    /// From this moment on it cannot be answered.
+    pub expires_at: Timestamp,
+}
+
+/// Reads of businesses, members, invitations and menus.
+#[async_trait]
+pub trait BusinessReads: Send + Sync {
+    /// A business, its contact in the clear.
+    async fn business(&self, id: BusinessId) -> Result<Option<Business>, StoreError>;
+    /// Businesses that a user is a member of, oldest first, at most `limit` after `after`.
+    async fn businesses_of(
+        &self,
+        user: UserId,
+        after: Option<BusinessId>,
+        limit: u32,
+    ) -> Result<Vec<Business>, StoreError>;
+    /// All businesses, oldest first, at most `limit` after `after`.
+    async fn businesses(&self, after: Option<BusinessId>, limit: u32) -> Result<Vec<Business>, StoreError>;
+    /// Role of a user at a business; `None` for no member and for no business.
+    async fn membership(&self, business: BusinessId, user: UserId) -> Result<Option<MemberRole>, StoreError>;
+    /// Members of a business, owners first.
+    async fn members(&self, business: BusinessId) -> Result<Vec<Member>, StoreError>;
+    /// A user's invitations that wait for an answer at `now`, newest first; there are at most
+    /// [`crate::domain::business::MAX_INVITATIONS_OF_USER`].
+    async fn invitations_of(&self, user: UserId, now: Timestamp) -> Result<Vec<Invitation>, StoreError>;
+    /// The menu, by category and name.
+    async fn menu(&self, business: BusinessId) -> Result<Vec<MenuItem>, StoreError>;
+}

@@ -1,0 +1,25 @@
+//! Ports to the database: one trait for each aggregate. Every promise here is tested by one suite against every
+//! implementation.
+
+mod accounts;
+mod businesses;
+mod idempotency;
+mod maintenance;
+mod notifications;
+mod orders;
+mod rooms;
+mod store;
+mod writer;
+
+pub use accounts::{AccountReads, LoginSession, User};
+pub use businesses::{BusinessReads, Invitation, Member};
+pub use idempotency::IdempotencyReads;
+pub use maintenance::{MaintenanceReads, SealedPage};
+pub use notifications::NotificationReads;
+pub use orders::{
+    BusinessStats, More, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, TimelineEntry,
+    TimelineEvent, Total,
+};
+pub use rooms::RoomReads;
+pub use store::{Checkpoint, Circuit, Store};
+pub use writer::{Attempt, Lane};

@@ -1,0 +1,47 @@
+//! Reads, a file for each aggregate: its statements and the port it implements. Every list goes through an index.
+
+mod accounts;
+mod businesses;
+mod idempotency;
+mod lists;
+mod maintenance;
+mod notifications;
+mod order_items;
+mod orders;
+mod rooms;
+mod timeline;
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection, Row, SqliteConnection};
+
+    use super::*;
+    use crate::storage::sql::statement::Dialect;
+
+    #[tokio::test]
+    async fn on_sqlite_everything_that_is_read_is_found_by_an_index() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx_macros::migrate!("migrations/sqlite").run_direct(None, &mut connection, false).await.unwrap();
+        let all = [
+            accounts::STATEMENTS,
+            businesses::STATEMENTS,
+            idempotency::STATEMENTS,
+            notifications::STATEMENTS,
+            orders::STATEMENTS,
+            rooms::STATEMENTS,
+            timeline::STATEMENTS,
+        ];
+        for statement in all.concat() {
+            let text = format!("EXPLAIN QUERY PLAN {}", statement.text(Dialect::Sqlite).as_str());
+            let plan =
+                sqlx::query(sqlx::AssertSqlSafe(text.clone())).fetch_all(&mut connection).await.unwrap();
+            for step in plan {
+                let step: String = step.get("detail");
+                let scan = step.starts_with("SCAN")
+                    && !step.starts_with("SCAN json_each")
+                    && step != "SCAN CONSTANT ROW";
+                assert!(!scan, "{text}: {step}");
+            }
+        }
+    }
+}

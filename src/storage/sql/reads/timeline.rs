@@ -1,0 +1,101 @@
+//! Timelines of orders.
+
+use sqlx_macros::FromRow;
+
+use crate::domain::ids::OrderId;
+use crate::domain::order::Party;
+use crate::domain::time::Timestamp;
+use crate::storage::commands::MarkKind;
+use crate::storage::error::StoreError;
+use crate::storage::ports::{TimelineEntry, TimelineEvent};
+use crate::storage::sql::rows::{corrupt, parse};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::store::SqlStore;
+
+static MOVES: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("order_events"),
+        "SELECT from_status, to_status, party, user_id, reason, at FROM order_events WHERE order_id = $1 \
+         ORDER BY version",
+    )
+});
+
+// However many devices and events there were, nobody reads more of them than this.
+static ACKS: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("order_acks"),
+        "SELECT device, user_id, at FROM order_acks WHERE order_id = $1 ORDER BY device LIMIT 500",
+    )
+});
+
+static MARKS: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("device_marks"),
+        "SELECT device, user_id, kind, at FROM device_marks WHERE order_id = $1 ORDER BY at, device LIMIT 500",
+    )
+});
+
+/// Every statement of this file, for the test of its plans.
+#[cfg(test)]
+pub(super) const STATEMENTS: &[&LazyStatement] = &[&MOVES, &ACKS, &MARKS];
+
+#[derive(FromRow)]
+struct MoveRow {
+    from_status: Option<String>,
+    to_status: String,
+    party: String,
+    user_id: Option<String>,
+    reason: Option<String>,
+    at: i64,
+}
+
+#[derive(FromRow)]
+struct AckRow {
+    device: String,
+    user_id: Option<String>,
+    at: i64,
+}
+
+#[derive(FromRow)]
+struct MarkRow {
+    device: String,
+    user_id: String,
+    kind: String,
+    at: i64,
+}
+
+pub(in crate::storage::sql) async fn timeline(
+    store: &SqlStore,
+    order: OrderId,
+) -> Result<Vec<TimelineEntry>, StoreError> {
+    let args = [Arg::text(order)];
+    let mut entries = Vec::new();
+    for row in store.fetch::<MoveRow>(&MOVES, &args).await? {
+        let party = Party::ALL.into_iter().find(|party| party.as_str() == row.party);
+        let what = TimelineEvent::Moved {
+            from: row.from_status.map(|from| parse("order_events.from_status", &from)).transpose()?,
+            to: parse("order_events.to_status", &row.to_status)?,
+            party: party.ok_or_else(|| corrupt("order_events.party"))?,
+            user: row.user_id.map(|user| parse("order_events.user_id", &user)).transpose()?,
+            reason: row.reason,
+        };
+        entries.push(TimelineEntry { at: Timestamp::from_micros(row.at), what });
+    }
+    for row in store.fetch::<AckRow>(&ACKS, &args).await? {
+        let user = row.user_id.map(|user| parse("order_acks.user_id", &user)).transpose()?;
+        let what = TimelineEvent::Acknowledged { device: row.device, user };
+        entries.push(TimelineEntry { at: Timestamp::from_micros(row.at), what });
+    }
+    for row in store.fetch::<MarkRow>(&MARKS, &args).await? {
+        let kind = [MarkKind::Shown, MarkKind::Acted].into_iter().find(|kind| kind.as_str() == row.kind);
+        let what = TimelineEvent::Marked {
+            kind: kind.ok_or_else(|| corrupt("device_marks.kind"))?,
+            device: row.device,
+            user: parse("device_marks.user_id", &row.user_id)?,
+        };
+        entries.push(TimelineEntry { at: Timestamp::from_micros(row.at), what });
+    }
+    // Stable: moves of one moment stay in the order of their versions.
+    entries.sort_by_key(|entry| entry.at);
+    Ok(entries)
+}

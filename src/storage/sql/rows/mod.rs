@@ -1,0 +1,13 @@
+//! Rows as both databases store them, and their conversion into the domain and back.
+
+mod businesses;
+mod events;
+mod orders;
+mod values;
+
+pub(super) use businesses::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
+pub(super) use events::{NotificationRow, RoomEventRow};
+pub(super) use orders::{CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble};
+pub(super) use values::{
+    AFTER_ALL, corrupt, cursor, number, open, parse, report_unreadable, seal, seq_column,
+};

@@ -1,0 +1,187 @@
+//! Outcomes as the `commands` table keeps them: enough to give the first answer again, and nothing that names a
+//! person. What an order held when it was answered is rebuilt from its row, since only a few columns ever change.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::delivery::DeliveredBy;
+use crate::domain::ids::OrderId;
+use crate::domain::order::{EndedReason, Order, PaymentStatus, PlaceRefusal, Status};
+use crate::domain::time::Timestamp;
+use crate::storage::commands::{
+    BusinessUpdate, Command, IdempotencyKey, KeyedRepeat, MoveError, Outcome, PlaceOutcome, StoredResponse,
+    Write,
+};
+use crate::storage::crypto::cipher::Cipher;
+use crate::storage::error::StoreError;
+use crate::storage::sql::rows::BusinessRow;
+
+/// Orders, businesses and answers in a shorter form; every other outcome as it is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum StoredOutcome {
+    Placed(OrderState),
+    Refused(PlaceRefusal),
+    Replayed {
+        scope: String,
+        key: String,
+    },
+    KeyReused,
+    Moved(OrderState),
+    Repeated {
+        scope: String,
+        key: String,
+    },
+    KeyOfAnother,
+    BusinessUpdated(Option<BusinessRow>),
+    CurrencyInUse,
+    #[serde(untagged)]
+    NotMoved(MoveError),
+    #[serde(untagged)]
+    AsItIs(Outcome),
+}
+
+/// Columns of an order that change after it was placed.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct OrderState {
+    pub(super) order: OrderId,
+    status: Status,
+    payment_status: PaymentStatus,
+    prep_minutes: Option<u16>,
+    version: i64,
+    updated_at: i64,
+    // Not there where an older release wrote it down.
+    #[serde(default)]
+    ready_at: Option<i64>,
+    #[serde(default)]
+    delivered_by: Option<DeliveredBy>,
+    #[serde(default)]
+    ended_reason: Option<EndedReason>,
+    #[serde(default = "first")]
+    delivery_version: i64,
+    #[serde(default = "first")]
+    payment_version: i64,
+}
+
+fn first() -> i64 {
+    1
+}
+
+impl OrderState {
+    fn of(order: &Order) -> Self {
+        Self {
+            order: order.id,
+            status: order.status,
+            payment_status: order.payment_status,
+            prep_minutes: order.prep_minutes,
+            version: order.version,
+            updated_at: order.updated_at.as_micros(),
+            ready_at: order.ready_at.map(Timestamp::as_micros),
+            delivered_by: order.delivered_by,
+            ended_reason: order.ended_reason.clone(),
+            delivery_version: order.delivery_version,
+            payment_version: order.payment_version,
+        }
+    }
+
+    fn put_back(self, mut order: Order) -> Order {
+        order.status = self.status;
+        order.payment_status = self.payment_status;
+        order.prep_minutes = self.prep_minutes;
+        order.version = self.version;
+        order.updated_at = Timestamp::from_micros(self.updated_at);
+        order.ready_at = self.ready_at.map(Timestamp::from_micros);
+        order.delivered_by = self.delivered_by;
+        order.ended_reason = self.ended_reason;
+        order.delivery_version = self.delivery_version;
+        order.payment_version = self.payment_version;
+        order
+    }
+}
+
+impl StoredOutcome {
+    /// Stored form of `outcome`, the outcome of `command`.
+    pub(super) fn of(outcome: &Outcome, command: &Command, cipher: &Cipher) -> Result<Self, StoreError> {
+        Ok(match outcome {
+            Outcome::Placed(PlaceOutcome::Placed(order)) => Self::Placed(OrderState::of(order)),
+            Outcome::Placed(PlaceOutcome::Refused(refusal)) => Self::Refused(refusal.clone()),
+            Outcome::Placed(PlaceOutcome::Replayed(_)) => {
+                let IdempotencyKey { scope, key, .. } = key_of(command)?;
+                Self::Replayed { scope: scope.clone(), key: key.clone() }
+            }
+            Outcome::Placed(PlaceOutcome::KeyReused) => Self::KeyReused,
+            Outcome::Moved(Ok(order)) => Self::Moved(OrderState::of(order)),
+            Outcome::Moved(Err(error)) => Self::NotMoved(error.clone()),
+            Outcome::Repeated(KeyedRepeat::Answered(_)) => {
+                let IdempotencyKey { scope, key, .. } = key_of(command)?;
+                Self::Repeated { scope: scope.clone(), key: key.clone() }
+            }
+            Outcome::Repeated(KeyedRepeat::KeyReused) => Self::KeyOfAnother,
+            Outcome::BusinessUpdated(BusinessUpdate::Updated(business)) => {
+                Self::BusinessUpdated(Some(BusinessRow::of(business, cipher)?))
+            }
+            Outcome::BusinessUpdated(BusinessUpdate::NotThere) => Self::BusinessUpdated(None),
+            Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse) => Self::CurrencyInUse,
+            outcome => Self::AsItIs(outcome.clone()),
+        })
+    }
+
+    /// The order whose row the outcome is rebuilt from.
+    pub(super) fn order(&self) -> Option<OrderId> {
+        if let Self::Placed(state) | Self::Moved(state) = self {
+            return Some(state.order);
+        }
+        None
+    }
+
+    /// The scope and key of the response that the outcome is rebuilt from.
+    pub(super) fn response(&self) -> Option<(&str, &str)> {
+        if let Self::Replayed { scope, key } | Self::Repeated { scope, key } = self {
+            return Some((scope, key));
+        }
+        None
+    }
+
+    /// The outcome again. `order` is the row that [`Self::order`] asked for, `response` the one under the key of
+    /// [`Self::response`]; `None` when what it needs is not there any more.
+    pub(super) fn into_outcome(
+        self,
+        order: Option<Order>,
+        response: Option<StoredResponse>,
+        cipher: &Cipher,
+    ) -> Option<Outcome> {
+        Some(match self {
+            Self::Placed(state) => Outcome::Placed(PlaceOutcome::Placed(Box::new(state.put_back(order?)))),
+            Self::Refused(refusal) => Outcome::Placed(PlaceOutcome::Refused(refusal)),
+            Self::Replayed { .. } => Outcome::Placed(PlaceOutcome::Replayed(response?)),
+            Self::KeyReused => Outcome::Placed(PlaceOutcome::KeyReused),
+            Self::Moved(state) => Outcome::Moved(Ok(Box::new(state.put_back(order?)))),
+            Self::NotMoved(error) => Outcome::Moved(Err(error)),
+            Self::Repeated { .. } => Outcome::Repeated(KeyedRepeat::Answered(response?)),
+            Self::KeyOfAnother => Outcome::Repeated(KeyedRepeat::KeyReused),
+            Self::BusinessUpdated(None) => Outcome::BusinessUpdated(BusinessUpdate::NotThere),
+            Self::BusinessUpdated(Some(row)) => {
+                let business = Box::new(row.into_business(cipher).ok()?);
+                Outcome::BusinessUpdated(BusinessUpdate::Updated(business))
+            }
+            Self::CurrencyInUse => Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse),
+            Self::AsItIs(outcome) => outcome,
+        })
+    }
+}
+
+/// The idempotency key of a command that was answered by an earlier response.
+fn key_of(command: &Command) -> Result<&IdempotencyKey, StoreError> {
+    let key = if let Write::PlaceOrder(place) = &command.action {
+        place.idempotency.as_ref()
+    } else if let Write::Keyed(keyed) = &command.action {
+        Some(&keyed.key)
+    } else {
+        None
+    };
+    key.ok_or_else(|| {
+        StoreError::Corrupt("a command without a key was answered by an earlier response".to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests;
