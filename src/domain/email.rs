@@ -20,7 +20,7 @@ pub struct EmailAddress(String);
 /// The reason why a text is not an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    /// Only blanks.
+    /// The text has only blanks.
     #[error("must not be empty")]
     Empty,
     /// Over [`MAX_EMAIL`] characters.
