@@ -77,8 +77,7 @@ impl Api {
         let events = &self.metrics.security_events_total;
         events.with_label_values(&["access_denied"]).inc();
         let mut denials = self.denials.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Decision::Refused { .. }, _) = denials.consume(subject.owner(), self.denials.began.elapsed())
-        {
+        if let (Decision::Refused { .. }, _) = denials.spend(subject.owner(), self.denials.began.elapsed()) {
             events.with_label_values(&["access_denied_burst"]).inc();
         }
     }

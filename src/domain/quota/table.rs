@@ -40,12 +40,12 @@ impl<K: Copy + Eq + Hash> Table<K> {
     }
 
     /// Consumes one of the subject's quota, or says how long to wait.
-    pub fn consume(&mut self, key: K, now: Duration) -> (Decision, Which) {
+    pub fn spend(&mut self, key: K, now: Duration) -> (Decision, Which) {
         let quota = self.quota;
         self.with(key, now, |usage| usage.consume(&quota, now))
     }
 
-    /// The refusal that [`Self::consume`] would return now, or `None`. Consumes nothing.
+    /// The refusal that [`Self::spend`] would return now, or `None`. Consumes nothing.
     pub fn check(&mut self, key: &K, now: Duration) -> Option<(Decision, Which)> {
         self.usages.get_mut(key)?.check(&self.quota, now)
     }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn admits(table: &mut Table<u32>, key: u32, seconds: u64) -> bool {
-        matches!(table.consume(key, at(seconds)).0, Decision::Admitted { .. })
+        matches!(table.spend(key, at(seconds)).0, Decision::Admitted { .. })
     }
 
     #[test]
@@ -162,10 +162,10 @@ mod tests {
     fn subjects_that_have_everything_back_are_forgotten_before_the_table_is_full() {
         let mut table = table(3);
         for key in 0..64 {
-            table.consume(key, at(0));
+            table.spend(key, at(0));
         }
         assert_eq!(table.usages.len(), 64);
-        table.consume(64, at(60));
+        table.spend(64, at(60));
         assert_eq!(table.usages.len(), 1);
     }
 
@@ -175,7 +175,7 @@ mod tests {
         let mut table = Table::new(quota, Bounds { subjects: 1_000, slots: 640 });
         for second in 0..60 {
             for key in 0..100 {
-                table.consume(key, at(second));
+                table.spend(key, at(second));
                 assert!(table.slots <= 640 && table.slots == slots(&table));
             }
         }

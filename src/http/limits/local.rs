@@ -95,11 +95,11 @@ impl LocalLimits {
             policy: policy.clone(),
         };
         // The wide one first: a network that has nothing left makes no entries for its blocks.
-        let around = wide.map(|(wide, key)| wide.of(key, &self.hasher).consume(key, at));
+        let around = wide.map(|(wide, key)| wide.of(key, &self.hasher).spend(key, at));
         if let Some(refused @ (Decision::Refused { .. }, _)) = around {
             return spent(refused, Part::Wide);
         }
-        let outcome = tables.own.of(own, &self.hasher).consume(own, at);
+        let outcome = tables.own.of(own, &self.hasher).spend(own, at);
         match (outcome.0, around, wide) {
             (Decision::Refused { .. }, _, Some((wide, key))) => {
                 wide.of(key, &self.hasher).refund(&key, at);
