@@ -46,9 +46,7 @@ pub enum ClientFrame {
         cursor: Option<String>,
     },
     /// Unsubscribe from a room.
-    Unsubscribe {
-        room: RoomId,
-    },
+    Unsubscribe { room: RoomId },
     /// Continue with a newer token of the same user.
     Refresh {
         /// An access token.
@@ -100,9 +98,7 @@ pub enum ServerFrame<'a> {
         after_ms: u64,
     },
     /// The subscription of a room ended.
-    Left {
-        room: RoomId,
-    },
+    Left { room: RoomId },
     /// The token expires soon: send `refresh`.
     TokenExpiring {
         /// Seconds until it expires.
