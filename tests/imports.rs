@@ -158,7 +158,7 @@ fn what_comes_from_outside_never_becomes_an_untyped_value() {
 
 /// What counts and waits in memory alone.
 const ELAPSED: &[&str] = &[
-    "src/domain/quota.rs",
+    "src/domain/quota",
     "src/auth/throttle.rs",
     "src/http/connection/stream",
     "src/http/connection/stream.rs",
