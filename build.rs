@@ -1,4 +1,4 @@
-//! The migrations are compiled in: a changed file has to rebuild the crate.
+//! Rebuilds the crate when a migration changes, because migrations are compiled in.
 
 fn main() {
     println!("cargo::rerun-if-changed=migrations");

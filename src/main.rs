@@ -1,11 +1,11 @@
-//! Arguments, settings, telemetry, the application, an exit code.
+//! The binary: it parses the arguments, runs the command and returns its exit code.
 
 use std::process::ExitCode;
 
 use bellhop::cli::{self, Cli};
 use clap::Parser as _;
 
-/// Memory that levels off under a load that goes on, also that of SQLite: see docs/decisions/0016.
+/// jemalloc keeps memory level under a constant load, that of SQLite included: see docs/decisions/0016.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -1,4 +1,4 @@
-//! What the settings of every module share: how a problem is named, how a range is checked, how a secret is shown.
+//! Shared parts of the modules' settings: problems, range checks, and redaction of secrets.
 
 use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
@@ -7,15 +7,15 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serializer;
 use serde::ser::SerializeSeq;
 
-/// Stands where a secret would be shown.
+/// The placeholder for a secret in output.
 pub const REDACTED: &str = "[redacted]";
 
-/// One thing that is wrong with one setting. The message never holds the value of a secret.
+/// One problem of one setting. The message never contains the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The setting as `section.name`, the way the files spell it.
+    /// The setting as `section.name`, as in the files.
     pub key: String,
-    /// What is wrong and what would be right.
+    /// The problem, and a valid value or range.
     pub message: String,
 }
 
@@ -25,7 +25,7 @@ impl Display for Problem {
     }
 }
 
-/// Collects the problems of one section, so that all are told at once.
+/// The problems of one section, collected so that all are reported at once.
 #[derive(Debug)]
 pub struct Checks {
     section: &'static str,
@@ -33,12 +33,12 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Starts with nothing found in `section`.
+    /// Checks of `section`, without a problem so far.
     pub fn of(section: &'static str) -> Self {
         Self { section, problems: Vec::new() }
     }
 
-    /// Refuses a value outside of `allowed`, naming both bounds.
+    /// Adds a problem, with both bounds, if the value is outside of `allowed`.
     pub fn range<T: PartialOrd + Display>(&mut self, name: &str, value: T, allowed: RangeInclusive<T>) {
         if !allowed.contains(&value) {
             let (least, most) = (allowed.start(), allowed.end());
@@ -46,23 +46,23 @@ impl Checks {
         }
     }
 
-    /// Records that `name` is wrong.
+    /// Adds a problem of the setting `name`.
     pub fn refuse(&mut self, name: &str, message: impl Into<String>) {
         self.problems.push(Problem { key: format!("{}.{name}", self.section), message: message.into() });
     }
 
-    /// What was found, in the order of the checks.
+    /// The problems, in the order of the checks.
     pub fn found(self) -> Vec<Problem> {
         self.problems
     }
 }
 
-/// Serialises a secret as a placeholder, and one that is not set as an empty text.
+/// Serialises a secret as [`REDACTED`], or as an empty text if it is not set.
 pub fn redacted<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(placeholder(secret))
 }
 
-/// Serialises every secret of a list as a placeholder.
+/// Serialises every secret of a list as [`REDACTED`].
 pub fn redacted_list<S: Serializer>(secrets: &[SecretString], serializer: S) -> Result<S::Ok, S::Error> {
     let mut list = serializer.serialize_seq(Some(secrets.len()))?;
     for secret in secrets {

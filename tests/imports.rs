@@ -173,7 +173,7 @@ fn what_comes_from_outside_never_becomes_an_untyped_value() {
 
 /// What counts and waits in memory alone.
 const ELAPSED: &[&str] = &[
-    "src/domain/quota.rs",
+    "src/domain/quota",
     "src/auth/login_throttle.rs",
     "src/http/connection/stream",
     "src/http/limits",

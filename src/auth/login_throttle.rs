@@ -92,8 +92,9 @@ impl LoginThrottle {
     /// The time it has to wait.
     pub fn admit(&mut self, attempt: Attempt<'_>, now: Instant) -> Result<(), Duration> {
         let (keys, now) = (self.keys(attempt, now), self.since(now));
-        let here = wait(self.here.spent(&keys.here, now), FREE_HERE, now);
-        let anywhere = keys.anywhere.map(|key| wait(self.anywhere.spent(&key, now), FREE_FROM_ANYWHERE, now));
+        let here = wait(self.here.recent(&keys.here, now), FREE_HERE, now);
+        let anywhere =
+            keys.anywhere.map(|key| wait(self.anywhere.recent(&key, now), FREE_FROM_ANYWHERE, now));
         let left = here.max(anywhere.unwrap_or_default());
         if left.is_zero() { Ok(()) } else { Err(left) }
     }
@@ -122,7 +123,7 @@ impl LoginThrottle {
 
     fn is_known_place(&mut self, Attempt { account, block, .. }: Attempt<'_>, now: Instant) -> bool {
         let (place, now) = (self.hasher.hash_one((account, block)), self.since(now));
-        self.known.spent(&place, now).is_some_and(|(spent, _)| spent > 0)
+        self.known.recent(&place, now).is_some_and(|(spent, _)| spent > 0)
     }
 
     fn keys(&mut self, attempt: Attempt<'_>, now: Instant) -> Keys {

@@ -1,5 +1,4 @@
-//! Accounts from the command line: making operators, which there is no other way to become, approving drivers, and new
-//! passwords.
+//! Accounts from the command line: creating operators (the only way), approving drivers, setting passwords.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::process::ExitCode;
@@ -23,19 +22,19 @@ use crate::storage::{Attempt, Lane, Store, StoreError, User};
 
 use super::database::{self, DatabaseError};
 
-/// Sign-ins ended in one transaction.
+/// Login sessions ended in one transaction.
 const ENDED_AT_ONCE: u32 = 100;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
-    /// Make an operator; the password is asked for twice, or read from standard input when that is no terminal
+    /// Create an operator; the password is asked for twice, or read from standard input if that is not a terminal
     Create(Create),
-    /// Approve a driver who waits for it
+    /// Approve a driver
     Approve {
         /// Address the account signs in with
         email: SignInAddress,
     },
-    /// Give an account a new password, asked for like that of `create`, and end all its sign-ins
+    /// Set a new password for an account, asked for as in `create`, and end all its login sessions
     Password {
         /// Address the account signs in with
         email: SignInAddress,
@@ -47,16 +46,16 @@ pub(super) struct Create {
     /// Address to sign in with
     #[arg(long)]
     email: EmailAddress,
-    /// What others call them
+    /// Name that others see
     #[arg(long)]
     name: Option<String>,
-    /// Make the database if it is not there
+    /// Create the database if it does not exist
     #[arg(long)]
     init: bool,
 }
 
 impl Admin {
-    /// Whether it works on a database that is there, and on nothing else.
+    /// Whether the command needs an existing database.
     pub(super) fn needs_database(&self) -> bool {
         !matches!(self, Self::Create(Create { init: true, .. }))
     }
@@ -68,7 +67,7 @@ enum AdminError {
     Name(#[from] TextError),
     #[error("the password could not be read: {0}")]
     Read(#[from] io::Error),
-    #[error("the two passwords differ; nothing was changed")]
+    #[error("the two passwords are different; nothing was changed")]
     Differ,
     #[error("the password {0}")]
     Password(String),
@@ -90,7 +89,7 @@ pub(super) async fn run(settings: &Settings, command: Admin) -> ExitCode {
     };
     match done {
         Ok(text) => {
-            super::say(&text);
+            super::print_line(&text);
             ExitCode::SUCCESS
         }
         Err(error) => super::fail(&error),
@@ -106,7 +105,7 @@ async fn create(settings: &Settings, wanted: Create) -> Result<String, AdminErro
         true => database::open_or_make(settings).await,
         false => database::open_existing(settings).await,
     };
-    // Before anybody is asked for a password.
+    // Opened before the password is asked for, so that a wrong database is reported first.
     let store = open().await?;
     let password_hash = hash(settings, ask()?).await?;
     let email = wanted.email.into_string();
@@ -154,10 +153,10 @@ async fn set_password(settings: &Settings, email: &SignInAddress) -> Result<Stri
     let ended = end_sessions(store.as_ref(), &mut *lane, user.id).await?;
     drop(lane);
     store.close().await;
-    Ok(format!("{} has a new password; {ended} sign-ins ended ({database})", user.email))
+    Ok(format!("{} has a new password; {ended} login sessions ended ({database})", user.email))
 }
 
-/// Ends every sign-in of an account; a hub that runs hears of it within seconds.
+/// Ends every login session of an account. A running hub notices within seconds.
 async fn end_sessions(store: &dyn Store, lane: &mut dyn Lane, user: UserId) -> Result<usize, AdminError> {
     let mut ended = 0;
     loop {
@@ -173,7 +172,7 @@ async fn end_sessions(store: &dyn Store, lane: &mut dyn Lane, user: UserId) -> R
     }
 }
 
-/// The account with this address, as somebody would sign in to it.
+/// The account that a sign-in with this address would find.
 async fn account(
     settings: &Settings,
     address: &SignInAddress,
@@ -217,10 +216,10 @@ fn ask() -> Result<NewPassword, AdminError> {
     NewPassword::parse(typed).map_err(|error| AdminError::Password(error.to_string()))
 }
 
-/// What nobody sees is easily mistyped.
+/// Asks for a password twice, because a hidden one is easily mistyped.
 fn ask_twice(mut prompt: impl FnMut(&str) -> io::Result<String>) -> Result<SecretString, AdminError> {
     let first = SecretString::from(prompt("Password: ")?);
-    let second = SecretString::from(prompt("The same again: ")?);
+    let second = SecretString::from(prompt("Repeat the password: ")?);
     if first.expose_secret() == second.expose_secret() { Ok(first) } else { Err(AdminError::Differ) }
 }
 

@@ -1,4 +1,4 @@
-//! The database a command works on: one that is there, unless the command was told to make it.
+//! The database of a command: an existing one, except where the command is told to create it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,24 +8,27 @@ use crate::config::Settings;
 use crate::storage::settings::DatabaseLocation;
 use crate::storage::{Store, StoreError};
 
-/// Why a command has no database to work on.
+/// The reason why a command has no database to work on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DatabaseError {
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("there is no database at {}; name its folder by --data", .0.display())]
+    #[error("there is no database at {}; name its folder with --data", .0.display())]
     NoFile(PathBuf),
     #[error("{0} is not the database of a hub: start the hub on it once, or run `bellhop migrate`")]
     NotOfAHub(String),
 }
 
-/// Where the database is, without its password.
+/// The location of the database, without the password.
 pub(super) fn name(settings: &Settings) -> Result<String, DatabaseError> {
     Ok(location(settings)?.to_string())
 }
 
-/// Refuses a file that is not there: to make an empty one would say that all is well with one that was not meant. Whether a
-/// server is there is found when it is asked.
+/// Checks that the SQLite file exists, because a new and empty one would hide that the folder is wrong. A Postgres server is checked
+/// when it is connected to.
+///
+/// # Errors
+/// The file does not exist, or the setting is wrong.
 pub(super) fn check_file(settings: &Settings) -> Result<(), DatabaseError> {
     match location(settings)? {
         DatabaseLocation::Sqlite(path) if !path.is_file() => {
@@ -35,7 +38,7 @@ pub(super) fn check_file(settings: &Settings) -> Result<(), DatabaseError> {
     }
 }
 
-/// The database there is, its schema brought up to date.
+/// Opens the existing database and brings its schema up to date.
 pub(super) async fn open_existing(settings: &Settings) -> Result<Arc<dyn Store>, DatabaseError> {
     check_file(settings)?;
     let (store, _) = open_store(settings).await?;
@@ -48,7 +51,7 @@ pub(super) async fn open_existing(settings: &Settings) -> Result<Arc<dyn Store>,
     Ok(store)
 }
 
-/// The database, made if it is not there; of Postgres only what is in it.
+/// Opens the database and creates what is missing: the SQLite file and the schema. A Postgres database has to exist.
 pub(super) async fn open_or_make(settings: &Settings) -> Result<Arc<dyn Store>, DatabaseError> {
     let (store, _) = open_store(settings).await?;
     migrate(settings, store.as_ref()).await?;

@@ -1,4 +1,4 @@
-//! The command line: what each command is told and what it answers.
+//! The command line: arguments, output and exit status of each command.
 
 mod admin;
 mod database;
@@ -27,20 +27,20 @@ use crate::{app, demo, http, telemetry};
 #[derive(Debug, Parser)]
 #[command(name = "bellhop", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit status: 0 done, 1 failed, 2 not understood, 64 wrong settings, 70 a part died: start again, 130 the demo was \
-left by Ctrl-C."
+    after_help = "Exit status: 0 done, 1 failed, 2 wrong arguments, 64 wrong settings, 70 a part of the hub failed: start it again, 130 \
+the demo was ended by Ctrl-C."
 )]
 pub struct Cli {
     #[command(flatten)]
-    place: Place,
+    paths: Paths,
     #[command(subcommand)]
     command: Command,
 }
 
-/// Where settings and data are.
+/// The folders of settings and data.
 #[derive(Debug, Args)]
-struct Place {
-    /// Folder whose default.toml and <environment>.toml are laid over the built-in ones; ./config where there is one
+struct Paths {
+    /// Folder whose default.toml and <environment>.toml override the built-in ones; ./config if it exists
     #[arg(long, value_name = "DIR", global = true)]
     config: Option<PathBuf>,
     /// Folder for the SQLite file and, in development, the generated secrets
@@ -59,7 +59,7 @@ enum Command {
         #[arg(long, value_name = "ADDRESS")]
         host: Option<IpAddr>,
     },
-    /// Run a hub of its own with simulated customers and merchants, and count what becomes of every order; always on SQLite, without
+    /// Run a separate hub with simulated customers and merchants, and count the outcome of every order; always on SQLite, without
     /// config files and variables
     Demo(demo::Options),
     /// Bring the database's schema up to date and exit
@@ -70,72 +70,72 @@ enum Command {
     /// Renew the encryption of personal data at rest
     #[command(subcommand)]
     Keys(upkeep::Keys),
-    /// Renew what cursors of events count in
+    /// Start a new epoch of events, which makes older cursors invalid
     #[command(subcommand)]
     Epochs(upkeep::Epochs),
     /// Copy the SQLite database to a new file, also while the hub runs
     Backup {
-        /// The file to make
+        /// The file to create
         file: PathBuf,
     },
     /// Print the OpenAPI document
     Openapi,
-    /// Ask the hub on this machine whether it is ready: exit status 0 if it is, 1 if not
+    /// Ask the hub on this machine whether it is ready: exit status 0 if yes, 1 if not
     Healthcheck {
         /// Port of the hub; the configured one unless given
         #[arg(long)]
         port: Option<u16>,
     },
-    /// Look at the settings
+    /// Check and print the settings
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Print a completion script for a shell
     Completions {
-        /// Which shell
+        /// The shell to complete commands for
         shell: Shell,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Check every setting; print them with where each came from and without secrets, or every problem (exit status 64)
+    /// Check every setting; print each with its origin and without secrets, or every problem (exit status 64)
     Check,
 }
 
-/// As shells report what Ctrl-C ended.
+/// The status that shells report for a process ended by Ctrl-C: 128 + SIGINT.
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// Runs the command and gives the process's exit status: 0 done, 1 failed, 64 wrong settings, 70 a part died.
+/// Runs a command and returns the exit status: 0 done, 1 failed, 64 wrong settings, 70 a part of the hub failed, 130 interrupted.
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "bellhop", &mut script);
-            put_out(&script)
+            print_output(&script)
         }
-        Command::Openapi => put_out(format!("{}\n", http::openapi::openapi_json()).as_bytes()),
+        Command::Openapi => print_output(format!("{}\n", http::openapi::openapi_json()).as_bytes()),
         Command::Demo(mut options) => {
-            options.data = options.data.or(cli.place.data);
-            in_system(async {
+            options.data = options.data.or(cli.paths.data);
+            run_in_system(async {
                 match demo::run(options).await {
                     Ok(verdict) if verdict.was_left() => ExitCode::from(EXIT_INTERRUPTED),
                     Ok(verdict) if verdict.is_good() => ExitCode::SUCCESS,
                     Ok(_) => ExitCode::FAILURE,
                     Err(DemoError::Interrupted) => ExitCode::from(EXIT_INTERRUPTED),
                     Err(DemoError::Settings(error)) => {
-                        complain(&error);
+                        print_error(&error);
                         ExitCode::from(ConfigError::EXIT_CODE)
                     }
                     Err(error) => fail(&error),
                 }
             })
         }
-        command => with_settings(command, cli.place),
+        command => with_settings(command, cli.paths),
     }
 }
 
 impl Command {
-    /// Whether it works on a database that is there, and on nothing else.
+    /// Whether the command needs an existing database.
     fn needs_database(&self) -> bool {
         match self {
             Self::Admin(command) => command.needs_database(),
@@ -145,23 +145,11 @@ impl Command {
     }
 }
 
-fn with_settings(command: Command, place: Place) -> ExitCode {
-    let mut sources = Sources::process(place.config);
-    if let Some(data) = place.data {
-        sources = sources.with("data.dir", data.to_string_lossy());
-    }
-    if let Command::Serve { port: Some(port), .. } | Command::Healthcheck { port: Some(port) } = command {
-        sources = sources.with("server.port", port.to_string());
-    }
-    if let Command::Serve { host: Some(host), .. } = command {
-        sources = sources.with("server.host", host.to_string());
-    }
-    if matches!(command, Command::Healthcheck { .. } | Command::Config(_)) {
-        sources = sources.only_looking();
-    }
-    // In the wrong folder nothing is left behind, secrets neither.
+fn with_settings(command: Command, paths: Paths) -> ExitCode {
+    let sources = sources_of(&command, paths);
+    // A command in the wrong folder leaves no file there, generated secrets included.
     if command.needs_database()
-        && let Ok(settings) = Settings::load(&sources.clone().only_looking())
+        && let Ok(settings) = Settings::load(&sources.clone().read_only())
         && let Err(error) = database::check_file(&settings)
     {
         return fail(&error);
@@ -169,18 +157,18 @@ fn with_settings(command: Command, place: Place) -> ExitCode {
     let settings = match Settings::load(&sources) {
         Ok(settings) => settings,
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             return ExitCode::from(ConfigError::EXIT_CODE);
         }
     };
     if let Command::Config(ConfigCommand::Check) = command {
-        return put_out(settings.shown().as_bytes());
+        return print_output(settings.to_annotated_toml().as_bytes());
     }
     let _logging = match telemetry::logs::init(&settings.telemetry.log) {
         Ok(logging) => logging,
         Err(error) => return fail(&error),
     };
-    in_system(async move {
+    run_in_system(async move {
         match command {
             Command::Serve { .. } => serve::serve(settings).await,
             Command::Healthcheck { .. } => serve::healthcheck(&settings).await,
@@ -196,6 +184,24 @@ fn with_settings(command: Command, place: Place) -> ExitCode {
     })
 }
 
+/// The sources of settings of this process, with the options of the command.
+fn sources_of(command: &Command, paths: Paths) -> Sources {
+    let mut sources = Sources::process(paths.config);
+    if let Some(data) = paths.data {
+        sources = sources.with("data.dir", data.to_string_lossy());
+    }
+    if let Command::Serve { port: Some(port), .. } | Command::Healthcheck { port: Some(port) } = command {
+        sources = sources.with("server.port", port.to_string());
+    }
+    if let Command::Serve { host: Some(host), .. } = command {
+        sources = sources.with("server.host", host.to_string());
+    }
+    if matches!(command, Command::Healthcheck { .. } | Command::Config(_)) {
+        sources = sources.read_only();
+    }
+    sources
+}
+
 async fn migrate(settings: &Settings) -> ExitCode {
     let migrated = async {
         let (store, _) = app::open_store(settings).await?;
@@ -205,63 +211,63 @@ async fn migrate(settings: &Settings) -> ExitCode {
     };
     match migrated.await {
         Ok(name) => {
-            say(&format!("the {name} schema is up to date"));
+            print_line(&format!("the {name} schema is up to date"));
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error),
     }
 }
 
-/// How long the reader of standard error has for the last words of the process.
-const COMPLAINT_WITHIN: Duration = Duration::from_secs(1);
+/// The longest wait for the reader of standard error at the end of the process.
+const ERROR_TIMEOUT: Duration = Duration::from_secs(1);
 
-fn in_system(work: impl Future<Output = ExitCode>) -> ExitCode {
+fn run_in_system(work: impl Future<Output = ExitCode>) -> ExitCode {
     actix_rt::System::new().block_on(work)
 }
 
-/// Writes a line of output. A reader that has seen enough and closed the pipe is no error.
-fn say(text: &str) {
+/// Writes one line to standard output. A closed pipe is not an error.
+fn print_line(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// Writes what a command was asked for. A reader that has seen enough is no error; a full disk is one.
-fn put_out(bytes: &[u8]) -> ExitCode {
+/// Writes the output of a command. A closed pipe is not an error; a full disk is one.
+fn print_output(bytes: &[u8]) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            complain(&io::Error::new(error.kind(), format!("the output could not be written: {error}")));
+            print_error(&io::Error::new(error.kind(), format!("the output could not be written: {error}")));
             ExitCode::FAILURE
         }
         Ok(()) | Err(_) => ExitCode::SUCCESS,
     }
 }
 
-/// Says what went wrong, with every cause.
-fn complain(error: &dyn std::error::Error) {
+/// Writes an error with all its causes to standard error, in one line.
+fn print_error(error: &dyn std::error::Error) {
     let mut line = format!("bellhop: {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
         let text = error.to_string();
-        // Some errors repeat their cause in their own words.
+        // Some errors contain the text of their cause.
         if !line.contains(&text) {
             line.push_str(": ");
             line.push_str(&text);
         }
         cause = error.source();
     }
-    // On a thread of its own: a reader that stands still must not keep the process from ending.
+    // A thread of its own, because a reader that stands still must not prevent the process from ending.
     let (done, written) = mpsc::channel();
-    let said = std::thread::Builder::new().spawn(move || {
+    let started = std::thread::Builder::new().spawn(move || {
         let _ = writeln!(io::stderr(), "{line}");
         let _ = done.send(());
     });
-    if said.is_ok() {
-        let _ = written.recv_timeout(COMPLAINT_WITHIN);
+    if started.is_ok() {
+        let _ = written.recv_timeout(ERROR_TIMEOUT);
     }
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    complain(error);
+    print_error(error);
     ExitCode::FAILURE
 }
 
@@ -292,7 +298,7 @@ mod tests {
     fn data_may_stand_before_or_after_the_command() {
         for line in [["bellhop", "--data", "d", "serve"], ["bellhop", "serve", "--data", "d"]] {
             let cli = Cli::try_parse_from(line).expect("it parses");
-            assert_eq!(cli.place.data, Some(PathBuf::from("d")));
+            assert_eq!(cli.paths.data, Some(PathBuf::from("d")));
         }
     }
 }

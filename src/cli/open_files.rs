@@ -1,12 +1,12 @@
-//! The limit of open files: each socket, connection and database connection is one.
+//! The limit of open files. Each connection of a client or to the database is one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Files a node is expected to have open at most: 10,000 sockets, as many requests again at a busy moment, and the rest.
-/// Below it a warning is logged at the start, since a hub that has no file left takes no connection.
+/// The number of open files that a busy node needs: 10,000 WebSockets and about 6,000 requests. A lower limit is logged as a warning at
+/// the start, because a hub without a free file accepts no connection.
 const EXPECTED: u64 = 16_384;
 
-/// Raises the limit as far as the system lets the process, and logs where it stands. `None` is no limit.
+/// Raises the soft limit to the hard limit and logs the result.
 pub(super) fn raise_limit() {
     let before = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: before.maximum, maximum: before.maximum };
@@ -18,9 +18,9 @@ pub(super) fn raise_limit() {
         tracing::warn!(
             limit,
             expected = EXPECTED,
-            "few files may be open: beyond that connections are not taken; raise the hard limit (ulimit -Hn, LimitNOFILE)"
+            "few files may be open: beyond the limit no connection is accepted; raise the hard limit (ulimit -Hn, LimitNOFILE)"
         );
     } else {
-        tracing::info!(limit, "open files");
+        tracing::info!(limit, "limit of open files");
     }
 }

@@ -1,4 +1,4 @@
-//! Renewing keys and epochs, and copying the database, from the command line.
+//! Maintenance from the command line: rotating encryption keys and epochs, copying the database.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,84 +11,87 @@ use crate::storage::crypto::key_rotation::{self, RotationError};
 
 use super::database::{DatabaseError, open_existing};
 
-/// How often the progress is told.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// The shortest time between two lines of progress.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
-    /// Seal every phone number, address and kept answer anew with the first key; running hubs need not stop
+    /// Encrypt every phone number, address and stored response again with the first key; running hubs need not stop
     Rotate,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Epochs {
-    /// After a restore: make every cursor from before invalid, so that clients list anew instead of missing events
+    /// After a restore: make every older cursor invalid, so that clients list the present state instead of missing events
     Rotate,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum UpkeepError {
+enum MaintenanceError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Rotation(#[from] RotationError),
-    #[error("the copy was not made: {}", .0.cause())]
+    #[error("the copy could not be created: {}", .0.cause())]
     Store(#[from] crate::storage::StoreError),
-    #[error("there are no random numbers: {0}")]
+    #[error("no random numbers are available: {0}")]
     Random(#[from] getrandom::Error),
 }
 
 pub(super) async fn keys(settings: &Settings, Keys::Rotate: Keys) -> ExitCode {
-    told(try_keys(settings).await)
+    report(try_keys(settings).await)
 }
 
 pub(super) async fn epochs(settings: &Settings, Epochs::Rotate: Epochs) -> ExitCode {
-    told(try_epochs(settings).await)
+    report(try_epochs(settings).await)
 }
 
 pub(super) async fn backup(settings: &Settings, file: PathBuf) -> ExitCode {
-    told(try_backup(settings, file).await)
+    report(try_backup(settings, file).await)
 }
 
-fn told(done: Result<String, UpkeepError>) -> ExitCode {
+fn report(done: Result<String, MaintenanceError>) -> ExitCode {
     match done {
         Ok(text) => {
-            super::say(&text);
+            super::print_line(&text);
             ExitCode::SUCCESS
         }
         Err(error) => super::fail(&error),
     }
 }
 
-async fn try_keys(settings: &Settings) -> Result<String, UpkeepError> {
+async fn try_keys(settings: &Settings) -> Result<String, MaintenanceError> {
     let store = open_existing(settings).await?;
-    let mut last_told = Instant::now();
+    let mut last_printed = Instant::now();
     let renewed = key_rotation::reseal_all(store.as_ref(), |so_far| {
-        if last_told.elapsed() >= TELL_EVERY {
-            last_told = Instant::now();
-            super::say(&format!("{} values sealed anew so far ({so_far})", so_far.total()));
+        if last_printed.elapsed() >= PROGRESS_EVERY {
+            last_printed = Instant::now();
+            super::print_line(&format!("{} values encrypted again so far ({so_far})", so_far.total()));
         }
     })
     .await?;
     store.close().await;
     Ok(match renewed.total() {
-        0 => "0 values sealed anew: none needs an older key".to_owned(),
-        all => format!("{all} values sealed anew ({renewed}); none needs an older key any more"),
+        0 => "0 values encrypted again: none needs an older key".to_owned(),
+        all => format!("{all} values encrypted again ({renewed}); none needs an older key any more"),
     })
 }
 
-async fn try_epochs(settings: &Settings) -> Result<String, UpkeepError> {
+async fn try_epochs(settings: &Settings) -> Result<String, MaintenanceError> {
     let store = open_existing(settings).await?;
     let before = store.epoch().await?;
     let epoch = before.another(getrandom::u32()?);
     let rooms = key_rotation::rotate_epoch(store.as_ref(), epoch).await?;
     store.close().await;
-    Ok(format!("{rooms} rooms count in the epoch {epoch} now; clients from before are told to list anew"))
+    Ok(format!("{rooms} rooms are in the epoch {epoch} now; clients with older cursors get resync"))
 }
 
-async fn try_backup(settings: &Settings, file: PathBuf) -> Result<String, UpkeepError> {
+async fn try_backup(settings: &Settings, file: PathBuf) -> Result<String, MaintenanceError> {
     let store = open_existing(settings).await?;
-    store.backup(&file).await.map_err(UpkeepError::Store)?;
+    store.backup(&file).await.map_err(MaintenanceError::Store)?;
     store.close().await;
-    Ok(format!("{} holds the database as of now; keep the encryption keys elsewhere", file.display()))
+    Ok(format!(
+        "{} is a copy of the database as of now; keep the encryption keys in another place",
+        file.display()
+    ))
 }

@@ -1,29 +1,29 @@
-//! Where the hub runs.
+//! The environment the hub runs in.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Picks the second settings file and how strict the checks are.
+/// The environment decides which second settings file is read and how strict the checks are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Environment {
-    /// One's own machine: secrets are made on the first start.
+    /// A developer's machine: missing secrets are generated on the first start.
     #[default]
     Development,
-    /// As strict about secrets as production, for trying a release; `/metrics` answers everybody, and limits can be reset.
+    /// For testing a release: as strict about secrets as production, but `/metrics` is open and limits can be reset.
     Staging,
-    /// Secrets must be given and strong.
+    /// For real orders: secrets must be set and strong.
     Production,
 }
 
-/// The text names no environment.
+/// A text that is not the name of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("'{0}' is not development, staging or production")]
 pub struct EnvironmentError(String);
 
 impl Environment {
-    /// The name, as in the name of the settings file.
+    /// The name, which is also the name of the settings file.
     pub fn name(self) -> &'static str {
         match self {
             Self::Development => "development",

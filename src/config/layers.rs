@@ -1,4 +1,4 @@
-//! Reads every source into one flat map, later sources over earlier ones.
+//! Reading of all sources into one flat map, in which later sources replace the values of earlier ones.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ const DEVELOPMENT: &str = include_str!("../../config/development.toml");
 const STAGING: &str = include_str!("../../config/staging.toml");
 const PRODUCTION: &str = include_str!("../../config/production.toml");
 
-/// Variables with names of their own; a later one wins over an earlier one for the same setting.
+/// Variables with a name that other programs use too. For the same setting a later one wins.
 const PLAIN_NAMES: [(&str, &str); 10] = [
     ("DEBUG", "log.level"),
     ("LOG_LEVEL", "log.level"),
@@ -30,44 +30,44 @@ const PLAIN_NAMES: [(&str, &str); 10] = [
     ("ENCRYPTION_KEY", "encryption.keys"),
 ];
 
-/// Variables that hubs of this kind often have and that mean nothing here, with the reason.
-const MEANINGLESS: [(&str, &str); 7] = [
-    ("REDIS_URL", "a hub works alone, without Redis, for now"),
-    ("REDIS_HOST", "a hub works alone, without Redis, for now"),
-    ("REDIS_PORT", "a hub works alone, without Redis, for now"),
+/// Variables that similar programs use and that have no effect here, with the reason.
+const WITHOUT_EFFECT: [(&str, &str); 7] = [
+    ("REDIS_URL", "a hub runs alone, without Redis, for now"),
+    ("REDIS_HOST", "a hub runs alone, without Redis, for now"),
+    ("REDIS_PORT", "a hub runs alone, without Redis, for now"),
     ("WEBHOOK_SECRET", "there are no webhooks yet"),
     ("SENTRY_DSN", "errors are not reported to other services yet"),
     ("DB_MAX_OVERFLOW", "the pool never grows beyond database.max_connections"),
     ("RATE_LIMIT_PER_MINUTE", "limits are set by class, as in BELLHOP__LIMITS__API"),
 ];
 
-/// Origin of what nobody set: such a value needs no pointer to where it was set.
+/// The origin of built-in values; messages do not mention it.
 pub(super) const BUILT_IN: &str = "the built-in settings";
 
 const PREFIX: &str = "BELLHOP__";
 const FILE_SUFFIX: &str = "_FILE";
 
-/// One setting that some source gave. Not `Debug`: it may be a secret.
+/// The value of one setting from one source. Not `Debug`: it may be a secret.
 pub(super) struct Leaf {
     pub(super) value: Value,
-    /// The source, for messages.
+    /// The name of the source, for messages.
     pub(super) origin: String,
 }
 
-/// `section.name` to what was given last.
+/// The value of each setting that was given, by `section.name`; the last source counts.
 pub(super) type Leaves = BTreeMap<String, Leaf>;
 
-/// What the sources gave, and what could not be read.
+/// The settings of all sources, with the problems of reading them.
 pub(super) struct Layers {
     pub(super) leaves: Leaves,
     pub(super) problems: Vec<Problem>,
-    /// What was given and is not wrong, but does nothing.
+    /// A sentence for each value that is not wrong but has no effect.
     pub(super) notices: Vec<String>,
-    /// Every setting there is, with its default: tells names and types.
+    /// Every setting with its default, which gives its name and type.
     known: BTreeMap<String, Value>,
 }
 
-/// Reads all sources in order. Only keys that exist come back as leaves; their values may still not fit.
+/// Reads all sources in order. The leaves are existing settings only; their values may still be invalid.
 pub(super) fn read(sources: &Sources, environment: Environment) -> Layers {
     let known = flatten(&Settings::default().to_table());
     let mut layers = Layers { leaves: Leaves::new(), problems: Vec::new(), notices: Vec::new(), known };
@@ -92,8 +92,8 @@ pub(super) fn read(sources: &Sources, environment: Environment) -> Layers {
         layers.add_variable(sources, name, key);
     }
     layers.add_prefixed(sources);
-    for (name, reason) in MEANINGLESS.iter().filter(|(name, _)| sources.variable(name).is_some()) {
-        layers.notices.push(format!("{name} is set and means nothing here: {reason}"));
+    for (name, reason) in WITHOUT_EFFECT.iter().filter(|(name, _)| sources.variable(name).is_some()) {
+        layers.notices.push(format!("{name} is set but has no effect: {reason}"));
     }
     for (key, text) in &sources.overrides {
         layers.add_text(key, text, "the command line");
@@ -117,7 +117,7 @@ impl Layers {
 
     fn add_toml(&mut self, text: &str, origin: &str) {
         match text.parse::<Table>() {
-            // The parser's own display quotes the line, which may hold a secret.
+            // The parser's own text quotes the line, which may contain a secret.
             Err(error) => {
                 let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
                 let line = before.matches('\n').count() + 1;
@@ -134,8 +134,8 @@ impl Layers {
     fn add_prefixed(&mut self, sources: &Sources) {
         for (name, value) in sources.variables.iter().filter(|(_, value)| !value.is_empty()) {
             if !name.starts_with(PREFIX) {
-                if names::looks_like_ours(name) && !names::is_of_others(name, value) {
-                    let hint = names::meant(self.known.keys(), name).map(names::variable);
+                if names::has_our_prefix(name) && !names::is_foreign(name, value) {
+                    let hint = names::closest(self.known.keys(), name).map(names::variable);
                     let hint = hint.map_or(String::new(), |meant| format!("; did you mean {meant}?"));
                     self.problem(name, format!("there is no such setting{hint}"));
                 }
@@ -154,7 +154,7 @@ impl Layers {
         }
     }
 
-    /// Adds what the variable `name` says of `key`, or for a secret what the file says that `<name>_FILE` names.
+    /// Adds the value of the variable `name` for the setting `key`; for a secret also from the file in `<name>_FILE`.
     fn add_variable(&mut self, sources: &Sources, name: &str, key: &str) {
         let file_name = format!("{name}{FILE_SUFFIX}");
         let path = sources.variable(&file_name).filter(|_| is_secret(key));
@@ -171,7 +171,7 @@ impl Layers {
         }
     }
 
-    /// Adds what a variable of this name says, which for some is not what the setting takes.
+    /// Adds the value of a variable, translated for those variables whose format differs from the setting's.
     fn add_named(&mut self, name: &str, key: &str, text: &str, origin: &str) {
         match name {
             "LOG_LEVEL" => self.add_log_level(text),
@@ -180,14 +180,14 @@ impl Layers {
                 "false" | "0" | "no" | "off" => {}
                 _ => self
                     .notices
-                    .push("DEBUG is set and means nothing here: it is neither true nor false".to_owned()),
+                    .push("DEBUG is set but has no effect: it is neither true nor false".to_owned()),
             },
             "ENCRYPTION_KEY" if !text.contains(':') => self.add_text(key, &format!("k1:{text}"), origin),
             _ => self.add_text(key, text, origin),
         }
     }
 
-    /// Says of settings files in the folder that nobody reads them, whatever the environment.
+    /// Adds a notice for each settings file in the folder that no environment reads.
     fn note_unread_files(&mut self, folder: &Path) {
         let Ok(files) = fs::read_dir(folder) else { return };
         let names = files.flatten().map(|file| file.file_name().to_string_lossy().into_owned());
@@ -203,7 +203,7 @@ impl Layers {
         }
     }
 
-    /// `LOG_LEVEL` takes a level and nothing else, also by the names other platforms use.
+    /// Adds `LOG_LEVEL`, which takes a level only, also under the names of other platforms.
     fn add_log_level(&mut self, text: &str) {
         let level = match text.to_ascii_lowercase().as_str() {
             "warning" => "warn".to_owned(),
@@ -214,7 +214,7 @@ impl Layers {
         self.add_text("log.level", &level, "LOG_LEVEL");
     }
 
-    /// Adds a text, read as what the default of `key` is.
+    /// Adds a text, converted to the type of the setting.
     fn add_text(&mut self, key: &str, text: &str, origin: &str) {
         let value = match self.known.get(key) {
             Some(Value::Integer(_)) => text.trim().parse().map(Value::Integer).map_err(|_| "a whole number"),
@@ -237,14 +237,14 @@ impl Layers {
         if self.known.contains_key(key) {
             self.leaves.insert(key.to_owned(), Leaf { value, origin: origin.to_owned() });
         } else {
-            let hint = names::meant(self.known.keys(), key);
+            let hint = names::closest(self.known.keys(), key);
             let hint = hint.map_or(String::new(), |meant| format!("; did you mean {meant}?"));
             self.problem(key, format!("there is no such setting (set by {origin}){hint}"));
         }
     }
 }
 
-/// Every value that is no table, by its dotted path.
+/// Every value of a table and its inner tables, by dotted path.
 pub(super) fn flatten(table: &Table) -> BTreeMap<String, Value> {
     let mut flat = BTreeMap::new();
     for (key, value) in table {
@@ -260,12 +260,12 @@ pub(super) fn flatten(table: &Table) -> BTreeMap<String, Value> {
     flat
 }
 
-/// Sets the value at a dotted path whose tables exist.
-pub(super) fn put(table: &mut Table, path: &str, value: Value) {
+/// Sets the value at a dotted path; without effect where a table of the path does not exist.
+pub(super) fn set_path(table: &mut Table, path: &str, value: Value) {
     match path.split_once('.') {
         Some((section, rest)) => {
             if let Some(Value::Table(inner)) = table.get_mut(section) {
-                put(inner, rest, value);
+                set_path(inner, rest, value);
             }
         }
         None => {
@@ -274,8 +274,8 @@ pub(super) fn put(table: &mut Table, path: &str, value: Value) {
     }
 }
 
-/// Every plain name, those that mean nothing included: what `.env.example` has to explain.
+/// Every variable with a plain name, also those without effect: `.env.example` has to explain them.
 #[cfg(test)]
 pub(super) fn plain_names() -> impl Iterator<Item = &'static str> {
-    PLAIN_NAMES.iter().map(|(name, _)| *name).chain(MEANINGLESS.iter().map(|(name, _)| *name))
+    PLAIN_NAMES.iter().map(|(name, _)| *name).chain(WITHOUT_EFFECT.iter().map(|(name, _)| *name))
 }

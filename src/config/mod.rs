@@ -1,15 +1,14 @@
-//! Every setting of every module, read from files and the environment.
+//! The settings of all modules, read from files, the environment and the command line.
 //!
-//! Later sources win, setting by setting:
-//! 1. `config/default.toml` and `config/<environment>.toml`, which are built in, each with the file of the same name in
-//!    `./config` or `--config DIR` laid over it;
-//! 2. the plain names other tools know: `PORT`, `DATABASE_URL`, `SECRET_KEY`, `RUST_LOG`, `LOG_LEVEL` and others;
+//! For each setting the last source wins:
+//! 1. `config/default.toml` and `config/<environment>.toml`, which are built in, each overridden by the file of the same name in
+//!    `./config` or `--config DIR`;
+//! 2. plain names that other tools use too: `PORT`, `DATABASE_URL`, `SECRET_KEY`, `RUST_LOG`, `LOG_LEVEL` and others;
 //! 3. `BELLHOP__SECTION__NAME`;
 //! 4. the command line.
 //!
 //! A secret can also come from a file: `BELLHOP__AUTH__SECRET_KEY_FILE`, `DATABASE_URL_FILE` and so on. An empty variable
-//! counts as not set. Every problem is found before any is told, a variable that begins with `BELLHOP_` and means nothing among
-//! them.
+//! counts as not set. All problems are reported together; an unknown variable that begins with `BELLHOP_` is one.
 
 mod environment;
 mod layers;
@@ -34,10 +33,10 @@ pub use sources::{MissingSecrets, Sources};
 
 use crate::{actors, http, storage, telemetry};
 
-/// Every setting, each module's own in one field. `Debug` shows no secret.
+/// The settings of all modules, one field for each module. `Debug` shows no secret.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Where this runs; picks `config/<environment>.toml` and how strict the checks are.
+    /// The environment; decides which `config/<environment>.toml` is read and how strict the checks are.
     pub environment: Environment,
     /// Sections `data`, `database`, `encryption`, `cache`.
     pub storage: storage::Settings,
@@ -45,30 +44,30 @@ pub struct Settings {
     pub actors: actors::Settings,
     /// Sections `server`, `auth`, `docs`, `drivers`, `limits`, `ops`, `health`.
     pub http: http::Settings,
-    /// Section `log`.
+    /// The section `log`.
     pub telemetry: telemetry::Settings,
-    /// Where all of it came from.
+    /// The origin of each value.
     pub provenance: Provenance,
 }
 
-/// Where settings came from, and what was given without an effect.
+/// The origins of settings, and notices about values without effect.
 #[derive(Debug, Clone, Default)]
 pub struct Provenance {
-    /// `section.name` to the file, the variable or the command line that gave its value; nothing for what is built in.
+    /// The file, variable or command line that gave the value, by `section.name`; without the built-in values.
     pub origins: BTreeMap<String, String>,
-    /// A sentence for each thing that was given and does nothing, or was not given and is usually wanted.
+    /// A sentence for each value that has no effect, and for each missing one that is usually wanted.
     pub notices: Vec<String>,
 }
 
-/// The settings cannot be used; the process ends with [`ConfigError::EXIT_CODE`].
+/// Settings that cannot be used. The process ends with [`ConfigError::EXIT_CODE`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ConfigError {
-    /// Everything that is wrong, never empty.
+    /// Every problem; never empty.
     pub problems: Vec<Problem>,
 }
 
 impl ConfigError {
-    /// `EX_USAGE` of sysexits.h, so that a supervisor can tell a wrong setting from a crash.
+    /// `EX_USAGE` of sysexits.h, so that a supervisor can distinguish a wrong setting from a crash.
     pub const EXIT_CODE: u8 = 64;
 }
 
@@ -81,8 +80,11 @@ impl Display for ConfigError {
 }
 
 impl Settings {
-    /// Reads and checks every setting. In development, secrets that are not given are taken from `<data>/secrets.toml`,
-    /// which is made on the first start; elsewhere they must be given. `Err` lists everything that is wrong.
+    /// Reads and checks every setting. In development, missing secrets are taken from `<data>/secrets.toml`, which is generated on the
+    /// first start; in other environments they must be set.
+    ///
+    /// # Errors
+    /// Every problem of every setting.
     pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
         let (environment, mut problems) = sources.environment();
         let layers = layers::read(sources, environment);
@@ -90,7 +92,7 @@ impl Settings {
 
         let (mut settings, refused) = Self::from_leaves(&layers.leaves);
         settings.environment = environment;
-        // A value that could not be read was replaced by its default, about which there is nothing to say.
+        // A value that could not be read was replaced by its default, so validation has nothing to add about it.
         let unread: BTreeSet<String> =
             problems.iter().chain(&refused).map(|problem| problem.key.clone()).collect();
         let wrong =
@@ -108,18 +110,19 @@ impl Settings {
         settings.provenance = Provenance { origins, notices: layers.notices };
         if environment == Environment::Production && settings.storage.database.url.expose_secret().is_empty()
         {
-            let notice = "no DATABASE_URL: production keeps its data in a SQLite file in the data folder";
+            let notice =
+                "DATABASE_URL is not set: production keeps its data in a SQLite file in the data folder";
             settings.provenance.notices.push(notice.to_owned());
         }
 
-        // Nothing is written to disk for settings that will be refused.
+        // Settings with a problem write nothing to disk.
         if problems.is_empty() && environment == Environment::Development {
             problems.extend(secrets::fill_in(&mut settings, sources.secrets).err());
         }
         if problems.is_empty() { Ok(settings) } else { Err(ConfigError { problems }) }
     }
 
-    /// Every setting as `section.name = value`, secrets redacted: what `config check` shows.
+    /// Every setting as `section.name = value`, with secrets redacted.
     pub fn to_table(&self) -> Table {
         let modules = [
             Table::try_from(&self.storage),
@@ -131,8 +134,8 @@ impl Settings {
         sections.into_iter().flatten().collect()
     }
 
-    /// Every setting with where its value came from, secrets redacted, as TOML.
-    pub fn shown(&self) -> String {
+    /// Every setting with the origin of its value, secrets redacted, as TOML: the output of `config check`.
+    pub fn to_annotated_toml(&self) -> String {
         let mut text = String::new();
         for notice in &self.provenance.notices {
             text.push_str(&format!("# {notice}\n"));
@@ -149,16 +152,16 @@ impl Settings {
         text
     }
 
-    /// Lays the leaves over the built-in defaults. One that does not fit its field is left out and told.
+    /// Overrides the built-in defaults by the leaves. A value of the wrong type is left out and reported.
     fn from_leaves(leaves: &layers::Leaves) -> (Self, Vec<Problem>) {
         let defaults = Self::default().to_table();
         let mut table = defaults.clone();
         let mut problems = Vec::new();
         for (key, leaf) in leaves {
             let mut alone = defaults.clone();
-            layers::put(&mut alone, key, leaf.value.clone());
+            layers::set_path(&mut alone, key, leaf.value.clone());
             match Self::from_table(&alone) {
-                Ok(_) => layers::put(&mut table, key, leaf.value.clone()),
+                Ok(_) => layers::set_path(&mut table, key, leaf.value.clone()),
                 Err(error) => problems.push(secrets::mismatch(key, error.message())),
             }
         }
@@ -178,7 +181,7 @@ impl Settings {
     }
 }
 
-/// Reads one module's settings from those sections that are its own.
+/// Reads the settings of one module from its own sections.
 fn module<M: Default + Serialize + DeserializeOwned>(table: &Table) -> Result<M, toml::de::Error> {
     let sections = Table::try_from(M::default()).expect("settings are plain tables of plain values");
     let own = sections.keys().filter_map(|section| Some((section.clone(), table.get(section)?.clone())));

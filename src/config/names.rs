@@ -1,21 +1,21 @@
-//! Names of settings as people write them: which one was meant, and which variables are somebody else's.
+//! Names of settings as people write them: the setting that a wrong name probably meant, and variables of other programs.
 
-/// How like each other two names have to be (Jaro–Winkler, 0 to 1) for one to be taken for a slip of the other.
-const ALIKE: f64 = 0.9;
+/// The similarity (Jaro–Winkler, 0 to 1) from which one name counts as a misspelling of the other.
+const SIMILAR: f64 = 0.9;
 
-/// The variable of a setting.
+/// The environment variable of a setting.
 pub(super) fn variable(key: &str) -> String {
     format!("BELLHOP__{}", key.to_ascii_uppercase().replace('.', "__"))
 }
 
-/// Whether somebody who wrote this variable meant this program.
-pub(super) fn looks_like_ours(name: &str) -> bool {
+/// Whether a variable has the prefix of this program, in upper or lower case.
+pub(super) fn has_our_prefix(name: &str) -> bool {
     name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("BELLHOP_")) && name != "BELLHOP_ENV"
 }
 
-/// Whether a variable that begins as ours was made by others: Kubernetes describes every service in the environment of every
-/// container, also one that is called bellhop; and this project's own tests and measurements have variables.
-pub(super) fn is_of_others(name: &str, value: &str) -> bool {
+/// Whether a variable with our prefix is not a setting. Kubernetes sets variables about every service, also one called bellhop, in
+/// every container; and this project's tests and measurements have variables of their own.
+pub(super) fn is_foreign(name: &str, value: &str) -> bool {
     const TOOLS: [&str; 6] = [
         "BELLHOP_BINARY",
         "BELLHOP_CRASH_",
@@ -37,9 +37,9 @@ pub(super) fn is_of_others(name: &str, value: &str) -> bool {
         || of_a_port() == Some(true)
 }
 
-/// The setting that was meant by `given`, a variable or a dotted name: the same but for its marks, the only one whose last part
-/// it is, or else one that differs by a slip.
-pub(super) fn meant<'k>(known: impl Iterator<Item = &'k String> + Clone, given: &str) -> Option<&'k str> {
+/// The setting that `given`, a variable or a dotted name, probably means: the one that differs in separators only, else the only one
+/// with this last part, else one that is misspelt.
+pub(super) fn closest<'k>(known: impl Iterator<Item = &'k String> + Clone, given: &str) -> Option<&'k str> {
     let plain = |name: &str| name.to_ascii_lowercase().replace("__", "_").replace(['.', '-'], "_");
     let given = plain(given);
     let given = given.strip_prefix("bellhop_").unwrap_or(&given);
@@ -51,9 +51,9 @@ pub(super) fn meant<'k>(known: impl Iterator<Item = &'k String> + Clone, given: 
     if let (Some(only), None) = (ending.next(), ending.next()) {
         return Some(only);
     }
-    let alike = |key: &&String| strsim::jaro_winkler(&plain(key), given);
-    let best = known.max_by(|a, b| alike(a).total_cmp(&alike(b)))?;
-    (alike(&best) >= ALIKE).then_some(best)
+    let similarity = |key: &&String| strsim::jaro_winkler(&plain(key), given);
+    let best = known.max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
+    (similarity(&best) >= SIMILAR).then_some(best)
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
             ("BELLHOP_ENABLED", None),
             ("weather.sunny", None),
         ] {
-            assert_eq!(meant(known.iter(), given), expected, "{given}");
+            assert_eq!(closest(known.iter(), given), expected, "{given}");
         }
     }
 
@@ -91,8 +91,8 @@ mod tests {
             ("BELLHOP_PORT_8000_TCP_ADDR", "10.0.0.7"),
             ("BELLHOP_OPS_SERVICE_HOST", "10.0.0.8"),
         ] {
-            assert!(looks_like_ours(name) && is_of_others(name, value), "{name}");
+            assert!(has_our_prefix(name) && is_foreign(name, value), "{name}");
         }
-        assert!(!is_of_others("BELLHOP_PORT", "9000"));
+        assert!(!is_foreign("BELLHOP_PORT", "9000"));
     }
 }

@@ -1,4 +1,4 @@
-//! Which settings are secrets, and the secrets that development makes for itself.
+//! Secret settings, and the secrets that the hub generates in development.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use super::{MissingSecrets, Problem, Settings};
 
-/// Settings that are never shown and may be read from a file.
+/// The settings that are never printed and may be read from a file.
 pub(super) const SECRETS: [&str; 3] = ["auth.secret_key", "database.url", "encryption.keys"];
 
-/// In the data folder.
+/// The name of the file with generated secrets, in the data folder.
 pub(crate) const FILE: &str = "secrets.toml";
 
-/// What `secrets.toml` holds.
+/// The contents of `secrets.toml`.
 #[derive(Deserialize)]
 struct Generated {
     auth: GeneratedAuth,
@@ -37,12 +37,12 @@ struct GeneratedEncryption {
     keys: Vec<SecretString>,
 }
 
-/// Whether `section.name` is a secret.
+/// Whether the setting `key` (`section.name`) is a secret.
 pub(super) fn is_secret(key: &str) -> bool {
     SECRETS.contains(&key)
 }
 
-/// A value that does not fit its setting. What the parser says quotes the value, so secrets get a message of their own.
+/// The problem of a value of the wrong type. The parser's message quotes the value, so secrets get a message of their own.
 pub(super) fn mismatch(key: &str, message: &str) -> Problem {
     let message = match key {
         "encryption.keys" => "must be a list of texts",
@@ -52,8 +52,8 @@ pub(super) fn mismatch(key: &str, message: &str) -> Problem {
     Problem { key: key.to_owned(), message: message.to_owned() }
 }
 
-/// Takes the secrets that are not set from `<data>/secrets.toml`, which is made (mode 0600, all or nothing) when absent.
-/// A file that is there is never changed: a lost encryption key cannot be made again.
+/// Takes the secrets that are not set from `<data>/secrets.toml`, which is generated when it does not exist (mode 0600, complete or
+/// not at all). An existing file is never changed, because a lost encryption key cannot be restored.
 pub(super) fn fill_in(settings: &mut Settings, missing: MissingSecrets) -> Result<(), Problem> {
     let secret_key = &mut settings.http.auth.secret_key;
     let keys = &mut settings.storage.encryption.keys;
@@ -71,7 +71,7 @@ pub(super) fn fill_in(settings: &mut Settings, missing: MissingSecrets) -> Resul
         if missing == MissingSecrets::LeaveEmpty {
             return Ok(());
         }
-        generate(&path).map_err(|error| refuse(format!("cannot be made: {error}")))?;
+        generate(&path).map_err(|error| refuse(format!("cannot be created: {error}")))?;
     }
     let text = read_private(&path).map_err(|error| refuse(format!("cannot be used: {error}")))?;
     let generated: Generated = toml::from_str(&text)
@@ -85,7 +85,7 @@ pub(super) fn fill_in(settings: &mut Settings, missing: MissingSecrets) -> Resul
         *keys = generated.encryption.keys;
         origins.insert("encryption.keys".to_owned(), path.display().to_string());
     }
-    // What the file says passes the same checks as what anybody else says.
+    // The values of the file pass the same checks as those of other sources.
     let mut found = settings.http.problems();
     found.extend(settings.storage.problems());
     match found.into_iter().next() {
@@ -99,13 +99,13 @@ fn read_private(path: &Path) -> io::Result<Zeroizing<String>> {
     if mode & 0o077 != 0 {
         return Err(io::Error::new(
             ErrorKind::PermissionDenied,
-            format!("others may read it (mode {:03o}); chmod 600 it", mode & 0o777),
+            format!("other users may read it (mode {:03o}); run chmod 600 on it", mode & 0o777),
         ));
     }
     fs::read_to_string(path).map(Zeroizing::new)
 }
 
-/// Writes a new file beside `path` and links it there, so that of two processes starting at once one wins whole.
+/// Writes a new file beside `path` and links it there, so that of two processes that start at the same time one wins completely.
 fn generate(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
@@ -113,7 +113,7 @@ fn generate(path: &Path) -> io::Result<()> {
     let secret_key = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(random::<48>()?));
     let encryption_key = Zeroizing::new(BASE64_STANDARD.encode(random::<32>()?));
     let text = Zeroizing::new(format!(
-        "# Made on the first start in development. Without the encryption key, stored phone numbers and addresses are lost.\n\
+        "# Generated on the first start in development. Without the encryption key, stored phone numbers and addresses are lost.\n\
          [auth]\nsecret_key = \"{}\"\n\n[encryption]\nkeys = [\"k1:{}\"]\n",
         *secret_key, *encryption_key
     ));

@@ -1,38 +1,38 @@
-//! What settings are read from. Nothing here looks at the process except [`Sources::process`].
+//! The sources of settings. Only [`Sources::process`] looks at the process.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Environment, Problem};
 
-/// Names of the environment that say which environment this is; the first one set counts.
+/// The variables that name the environment; the first one that is set counts.
 const ENVIRONMENT_NAMES: [&str; 2] = ["BELLHOP_ENV", "ENVIRONMENT"];
 
-/// What settings are read from, besides the files that are built in. Not `Debug`: variables hold secrets.
+/// The sources of settings besides the built-in files. Not `Debug`: variables contain secrets.
 #[derive(Clone, Default)]
 pub struct Sources {
     /// Environment variables. An empty one counts as not set.
     pub variables: BTreeMap<String, String>,
-    /// Folder whose `default.toml` and `<environment>.toml` are laid over the built-in ones. Either may be absent.
+    /// The folder whose `default.toml` and `<environment>.toml` override the built-in ones. Either may be absent.
     pub folder: Option<PathBuf>,
-    /// Settings from the command line, `section.name` to text.
+    /// Settings from the command line, by `section.name`.
     pub overrides: BTreeMap<String, String>,
-    /// What becomes of secrets that development has not made yet.
+    /// The treatment of missing secrets in development.
     pub secrets: MissingSecrets,
 }
 
-/// What becomes of secrets that development has not made yet.
+/// The treatment of missing secrets in development.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingSecrets {
-    /// They are made and kept in the data folder.
+    /// Generate them and keep them in the data folder.
     #[default]
-    Make,
-    /// They stay empty: whoever only looks writes nothing.
+    Generate,
+    /// Leave them empty: a command that only reads writes no file.
     LeaveEmpty,
 }
 
 impl Sources {
-    /// The environment of this process and `folder` (`--config DIR`), or `./config` where there is one.
+    /// The variables of this process, and `folder` (`--config DIR`) or else `./config` if it exists.
     pub fn process(folder: Option<PathBuf>) -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| {
@@ -43,26 +43,26 @@ impl Sources {
         Self { variables, folder: folder.or_else(beside), ..Self::default() }
     }
 
-    /// Only what is built in, with files kept in `data`: what tests start from, and go on through the usual door.
+    /// The built-in settings only, with files kept in `data`. Tests start from these and go through the usual loading.
     pub fn bare(data: &Path) -> Self {
         Self::default().with("data.dir", data.to_string_lossy())
     }
 
-    /// Sets one setting (`server.port`), over every other source. A list is separated by commas.
+    /// Sets one setting, such as `server.port`, over every other source. Items of a list are separated by commas.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.overrides.insert(key.to_owned(), value.into());
         self
     }
 
-    /// Leaves missing secrets empty instead of making them, for commands that only look.
+    /// Leaves missing secrets empty, for commands that only read.
     #[must_use]
-    pub fn only_looking(mut self) -> Self {
+    pub fn read_only(mut self) -> Self {
         self.secrets = MissingSecrets::LeaveEmpty;
         self
     }
 
-    /// Whether a file of this name in the folder is read in some environment.
+    /// Whether some environment reads a file of this name in the folder.
     pub(super) fn reads(name: &str) -> bool {
         name.strip_suffix(".toml").is_some_and(|name| {
             name == "default"
@@ -75,7 +75,7 @@ impl Sources {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Which environment is meant. When the name is none, development is assumed for finding further problems.
+    /// The environment. For an unknown name it is development, with a problem, so that further problems are found.
     pub(super) fn environment(&self) -> (Environment, Vec<Problem>) {
         let named = ENVIRONMENT_NAMES.into_iter().find_map(|name| Some((name, self.variable(name)?)));
         match named.map(|(name, value)| (name, value.parse::<Environment>())) {

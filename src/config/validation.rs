@@ -1,4 +1,4 @@
-//! What is wrong with settings that could be read.
+//! Validation of settings that could be read.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +8,15 @@ use super::{Environment, Problem, Settings};
 use crate::http::settings::SECRET_KEY_BYTES;
 use crate::settings::Checks;
 
-/// Words of keys that were copied from an example. 32 random bytes in base64 hold none of them by chance.
+/// Words in keys that were copied from an example. 32 random bytes in base64 do not contain them by chance.
 const PLACEHOLDERS: [&str; 7] =
     ["changeme", "change-me", "change_me", "change-in", "your-secret", "your_secret", "placeholder"];
 
-/// Fewer different bytes than this in a key mean that it was typed, not drawn: of 32 random bytes 8 or fewer
-/// differ once in 10^17 keys even when they are hexadecimal digits.
-const LEAST_DIFFERENT_BYTES: usize = 8;
+/// A key with fewer different bytes than this was typed, not generated: even of 32 random hexadecimal digits, 8 or fewer differ only
+/// once in 10^17 keys.
+const MIN_DIFFERENT_BYTES: usize = 8;
 
-/// Everything wrong, of all modules; outside of development also secrets that are missing or weak.
+/// Every problem of all modules; outside of development also missing and weak secrets.
 pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
     let mut problems = settings.http.problems();
     problems.extend(settings.storage.problems());
@@ -63,5 +63,5 @@ fn is_copied(secret: &str) -> bool {
 }
 
 fn is_typed(secret: &[u8]) -> bool {
-    secret.iter().collect::<BTreeSet<_>>().len() < LEAST_DIFFERENT_BYTES
+    secret.iter().collect::<BTreeSet<_>>().len() < MIN_DIFFERENT_BYTES
 }

@@ -1,11 +1,10 @@
-//! Addresses as far as limits care: blocks that one holder is given whole.
+//! Blocks of IP addresses, the keys of limits.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A block of addresses that counts as one client: an IPv4 address, or the first 64 bits of an IPv6 address, since who
-/// has one address there has all of them. Every limit by address has this as its key, or the wider
-/// [`AddressBlock::network`] around it.
+/// A block of addresses that counts as one client: one IPv4 address, or a /64 of IPv6, because its holder owns all addresses in it.
+/// It is the key of every limit by address, except where the wider [`AddressBlock::network`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AddressBlock {
     first: IpAddr,
@@ -13,17 +12,17 @@ pub struct AddressBlock {
 }
 
 impl AddressBlock {
-    /// The block of an address; an IPv4 address written as IPv6 is the same as itself.
+    /// The block of an address. An IPv4 address that is mapped into IPv6 counts as IPv4.
     pub fn of(address: IpAddr) -> Self {
         Self::with_prefix(address.to_canonical(), 32, 64)
     }
 
-    /// The network around the block: what providers hand out at once, /24 of IPv4 and /48 of IPv6.
+    /// The network around the block, a size that providers assign to one customer: /24 of IPv4, /48 of IPv6.
     pub fn network(self) -> Self {
         Self::with_prefix(self.first, 24, 48)
     }
 
-    /// Whether its addresses are IPv6.
+    /// Whether the block is of IPv6 addresses.
     pub fn is_ipv6(self) -> bool {
         self.first.is_ipv6()
     }

@@ -9,19 +9,19 @@ use super::ids::BusinessId;
 use super::money::Currency;
 use super::time::Timestamp;
 
-/// Items of a menu: more than any has that people read; a menu is answered whole.
+/// Most items of a menu: more than a person reads. A menu is always answered whole.
 pub const MAX_MENU_ITEMS: u32 = 1000;
 
-/// Members of a business: more than any shop employs; the list of them is answered whole.
+/// Most members of a business: more than a shop employs. The list is always answered whole.
 pub const MAX_MEMBERS: u32 = 200;
 
-/// Invitations of one business that are kept; the oldest gives way, so that a business cannot fill the store.
+/// Most invitations kept for one business; a new one replaces the oldest, so that a business cannot fill the store.
 pub const MAX_INVITATIONS: u32 = 200;
 
-/// Invitations of one person that are kept; the oldest gives way.
+/// Most invitations kept for one user; a new one replaces the oldest.
 pub const MAX_INVITATIONS_OF_USER: u32 = 100;
 
-/// How long an invitation can be answered.
+/// The time in which an invitation can be answered: 7 days.
 pub const INVITATION_LIFE: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
 
 /// An IANA time zone that the built-in database knows.
@@ -37,7 +37,10 @@ pub struct Zone {
 pub struct ZoneError;
 
 impl Zone {
-    /// Looks `name` up, case included.
+    /// The time zone with this name; upper and lower case matter.
+    ///
+    /// # Errors
+    /// [`ZoneError`] for a name that is not in the database.
     pub fn parse(name: &str) -> Result<Self, ZoneError> {
         let rules = TimeZone::get(name).map_err(|_| ZoneError)?;
         match rules.iana_name() {
@@ -46,7 +49,7 @@ impl Zone {
         }
     }
 
-    /// Coordinated universal time, what a business has unless it says otherwise.
+    /// Coordinated universal time, the default of a business.
     pub fn utc() -> Self {
         Self { name: "UTC".to_owned(), rules: TimeZone::UTC }
     }
@@ -56,14 +59,14 @@ impl Zone {
         &self.name
     }
 
-    /// The calendar day at `now` where the business is, as `YYYY-MM-DD`.
+    /// The calendar day at `now` in this zone, as `YYYY-MM-DD`.
     pub fn day(&self, now: Timestamp) -> String {
         jiff::Timestamp::from_microsecond(now.as_micros())
             .map(|t| t.to_zoned(self.rules.clone()).date().to_string())
             .unwrap_or_else(|_| "1970-01-01".to_owned())
     }
 
-    /// When that day began.
+    /// The moment at which the calendar day of `now` began in this zone.
     pub fn day_began(&self, now: Timestamp) -> Timestamp {
         jiff::Timestamp::from_microsecond(now.as_micros())
             .and_then(|t| t.to_zoned(self.rules.clone()).start_of_day())
@@ -77,22 +80,22 @@ impl fmt::Debug for Zone {
     }
 }
 
-/// Whether a business takes orders.
+/// The state that decides whether a business takes orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BusinessState {
-    /// Takes orders.
+    /// Orders are taken.
     Open,
-    /// Takes orders and needs this much longer for each.
+    /// Orders are taken, and each needs more time than usual.
     Busy {
         /// Minutes added to the preparation time.
         extra_minutes: u16,
     },
-    /// Takes none until the time given, then resumes by itself.
+    /// No orders are taken until a time, at which the business opens by itself.
     Paused {
-        /// When it resumes.
+        /// The time at which it opens.
         until: Timestamp,
     },
-    /// Takes none until somebody opens it.
+    /// No orders are taken until a member opens the business.
     Closed,
 }
 
@@ -116,12 +119,12 @@ pub struct Location {
     pub lng: f64,
 }
 
-/// Where a business is reached when its devices are not. Not printed by `{:?}`.
+/// The addresses of a business for when none of its devices answers. Not printed by `{:?}`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct BusinessContact {
-    /// An address for mail.
+    /// An e-mail address.
     pub email: Option<String>,
-    /// A number to call.
+    /// A telephone number.
     pub phone: Option<String>,
 }
 
@@ -131,36 +134,36 @@ impl fmt::Debug for BusinessContact {
     }
 }
 
-/// A place of business.
+/// A place that takes orders: a restaurant, a shop.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Business {
-    /// Its id.
+    /// The id, which never changes.
     pub id: BusinessId,
-    /// What customers call it.
+    /// The name that customers read.
     pub name: String,
-    /// Where drivers pick up.
+    /// The place where drivers pick up.
     pub location: Location,
     /// The delivery zone it belongs to.
     pub zone: String,
-    /// Decides when its day begins.
+    /// The time zone that decides when its day begins.
     pub timezone: Zone,
     /// The currency of every price.
     pub currency: Currency,
-    /// Minutes an order takes unless the merchant says otherwise.
+    /// Minutes an order takes unless the member who accepts it says otherwise.
     pub prep_minutes: u16,
     /// Tables are numbered from 1 to this; 0 means none.
     pub tables: u16,
-    /// Who brings its deliveries, unless an order says otherwise.
+    /// The party that makes its deliveries, unless an order says otherwise.
     pub delivered_by: DeliveredBy,
-    /// Where it is reached; for its members and operators only.
+    /// Shown to its members and to operators only.
     pub contact: BusinessContact,
-    /// As stored; see [`BusinessState::at`].
+    /// The state as stored; [`BusinessState::at`] says what it is now.
     pub state: BusinessState,
-    /// Counts changes.
+    /// Grows by one with each change.
     pub version: i64,
-    /// When it was created.
+    /// The time at which it was created.
     pub created_at: Timestamp,
-    /// When it last changed.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -175,7 +178,10 @@ pub enum NotTakingOrders {
 }
 
 impl Business {
-    /// Whether an order placed at `now` is taken.
+    /// Checks that an order placed at `now` is taken.
+    ///
+    /// # Errors
+    /// The reason why it is not.
     pub fn takes_orders(&self, now: Timestamp) -> Result<(), NotTakingOrders> {
         match self.state.at(now) {
             BusinessState::Open | BusinessState::Busy { .. } => Ok(()),
@@ -184,8 +190,7 @@ impl Business {
         }
     }
 
-    /// What an order accepted at `now` gets where whoever accepts it says nothing: the default preparation time and what being
-    /// busy adds to it.
+    /// The defaults of an order accepted at `now`: the usual preparation time with the extra minutes of a busy business.
     pub fn acceptance(&self, now: Timestamp) -> Acceptance {
         let extra = match self.state.at(now) {
             BusinessState::Busy { extra_minutes } => extra_minutes,
@@ -195,12 +200,12 @@ impl Business {
     }
 }
 
-/// What a business adds to an order that it accepts.
+/// The defaults that a business gives to an order it accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acceptance {
-    /// Minutes until it is ready.
+    /// Minutes until the order is ready.
     pub prep_minutes: u16,
-    /// Who brings it, if it is a delivery.
+    /// The party that makes the delivery, if there is one.
     pub delivered_by: DeliveredBy,
 }
 
@@ -209,11 +214,11 @@ pub struct Acceptance {
 pub struct MenuItem {
     /// The merchant's own code, unique in its business.
     pub sku: String,
-    /// What customers see.
+    /// The name that customers read.
     pub name: String,
-    /// Where on the menu it stands.
+    /// The section of the menu it belongs to.
     pub category: Option<String>,
-    /// Price of one, in minor units of the business's currency.
+    /// The price of one, in minor units of the business's currency.
     pub price_minor: i64,
     /// Whether it can be ordered now.
     pub available: bool,

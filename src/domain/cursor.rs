@@ -1,4 +1,4 @@
-//! Where in a room's history a client stands.
+//! Positions in the history of a room.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,30 +7,33 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ids::EventId;
 
-/// Which history of the store a sequence number counts in. A restored store gets a new one, so that an old
-/// position never passes for a new one.
+/// The history that sequence numbers belong to; a restored store gets a new one.
+///
+/// Without it, positions of two histories would look the same. Example: a room has the events 1, 2, 3, and a client has seen them
+/// all. A backup from the time of event 1 is restored, and two other events become 2 and 3. The client resumes at 3, gets nothing,
+/// and never learns of them. With the epoch its cursor belongs to the old history, and the answer is `resync`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(u32);
 
 impl Epoch {
-    /// Wraps a number its caller drew at random.
+    /// Wraps a number that the caller drew at random.
     pub const fn new(value: u32) -> Self {
         Self(value)
     }
 
-    /// The number as the database keeps it.
+    /// The number as stored in the database.
     pub const fn value(self) -> u32 {
         self.0
     }
 
-    /// Another epoch than this one, made of random bits; never 0, which no store begins in.
+    /// A different epoch made of the random bits in `drawn`; never 0.
     pub const fn another(self, drawn: u32) -> Self {
         let drawn = drawn | 1;
-        // One in 4 billion draws the old one again; then its neighbour is taken.
+        // Once in 4 billion draws it is the old one; then its neighbour is used.
         Self(if drawn == self.0 { drawn ^ 2 } else { drawn })
     }
 
-    /// Another epoch than this one, drawn at random. Only shells call this; minds are handed epochs.
+    /// A different epoch, drawn at random. Only actors call this; their states are given epochs.
     pub fn successor(self) -> Self {
         let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
         self.another(u32::try_from(random >> 32).expect("the upper half of 64 bits has 32"))
@@ -43,13 +46,13 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// A position in one room: everything up to and including `seq` was seen. Written `<epoch>.<seq>`; opaque to
-/// clients, valid on every transport and node. What follows a `~` is read over: streams put there what lets them come back.
+/// A position in one room: every event up to and including `seq` was seen. Written as `<epoch>.<seq>`, opaque to clients, valid on
+/// every transport and node. A proof may follow after `~`, with which an event stream reconnects; reading a cursor skips it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// The history the number counts in.
+    /// The history that `seq` belongs to.
     pub epoch: Epoch,
-    /// The last event seen; 0 before the first.
+    /// The sequence number of the last event seen; 0 before the first.
     pub seq: u64,
 }
 
@@ -66,10 +69,10 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// What stands between a cursor and the proof behind it.
+/// The separator between a cursor and its proof.
 pub const PROOF_MARK: char = '~';
 
-/// The length of a proof: 128 bits in base64url.
+/// The length of a proof in characters: 128 bits in base64url.
 const PROOF_LENGTH: usize = 22;
 
 fn is_proof(text: &str) -> bool {
@@ -77,13 +80,13 @@ fn is_proof(text: &str) -> bool {
     text.len() == PROOF_LENGTH && text.bytes().all(letters)
 }
 
-/// Where a room's history ends, and with what. A position alone is no identity: a copy of the store that lacks the last
-/// commits gives the same numbers to other events.
+/// The last position of a room, and the event there. A position alone does not identify an event: a copy of the store that lacks the
+/// last commits gives the same numbers to other events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The last position.
     pub cursor: Cursor,
-    /// The event at it; unknown where there is none, or it is no longer kept.
+    /// The event at that position; `None` where there is none or it is not stored any more.
     pub last: Option<EventId>,
 }
 

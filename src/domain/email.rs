@@ -1,4 +1,4 @@
-//! E-mail addresses in the one form in which they are stored and compared, whoever typed them on whatever keyboard.
+//! E-mail addresses in one canonical form, in which they are stored and compared.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,42 +6,42 @@ use std::str::FromStr;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// The longest e-mail address that can be delivered to (RFC 5321 §4.5.3.1.3, less the brackets).
+/// The longest e-mail address that mail can be delivered to, in bytes (RFC 5321 §4.5.3.1.3, without the brackets).
 pub const MAX_EMAIL: usize = 254;
 
-/// Nothing longer is looked at: the longest address with every letter written in the longest way, and blanks around it.
+/// The longest text that is read, in bytes: the longest address with every letter in its longest encoding, and blanks around it.
 const MAX_TYPED: usize = 1024;
 
-/// An address that can be delivered to: trimmed, in lower case, its domain in the ASCII form of IDNA. Two texts that
-/// mean one mailbox are equal. Not printed by `{:?}`.
+/// An address that mail can be delivered to: trimmed, in lower case, the domain in the ASCII form of IDNA. Two texts for the same
+/// mailbox give equal addresses. Not printed by `{:?}`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EmailAddress(String);
 
-/// Why a text is no e-mail address.
+/// The reason why a text is not an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    /// Nothing but blanks.
+    /// The text has only blanks.
     #[error("must not be empty")]
     Empty,
     /// Over [`MAX_EMAIL`] characters.
     #[error("must be at most 254 characters long")]
     TooLong,
-    /// Nothing says where it is.
+    /// There is no `@`.
     #[error("has no @: expected an address like zoe@example.com")]
     NoAt,
-    /// The part before the `@`.
+    /// The part before the `@` has a wrong length or character.
     #[error("the part before the @ is not valid: expected 1 to 64 of a-z, 0-9 and .!#$%&'*+/=?^_`{{|}}~-")]
     Mailbox,
-    /// The part behind the `@`.
-    #[error("the part behind the @ is not a valid domain")]
+    /// The part after the `@` is not a domain.
+    #[error("the part after the @ is not a valid domain")]
     Domain,
 }
 
 impl EmailAddress {
-    /// Reads what somebody typed or pasted.
+    /// Reads an address as a person types or pastes it.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
+    /// The first rule that it violates.
     pub fn parse(typed: &str) -> Result<Self, EmailError> {
         let typed = trimmed(typed);
         if typed.is_empty() {
@@ -50,11 +50,11 @@ impl EmailAddress {
         if typed.len() > MAX_TYPED {
             return Err(EmailError::TooLong);
         }
-        // Letters of full width and the like, which some keyboards write, are those of ASCII.
+        // Some keyboards write letters of full width; NFKC makes them ASCII.
         let plain: Cow<'_, str> =
             if typed.is_ascii() { typed.into() } else { typed.nfkc().collect::<String>().into() };
         let (mailbox, domain) = plain.split_once('@').ok_or(EmailError::NoAt)?;
-        // A domain may be an address of the internet in brackets.
+        // A domain may be an IP address in brackets.
         let domain = if domain.starts_with('[') {
             domain.into()
         } else {
@@ -73,12 +73,12 @@ impl EmailAddress {
         Ok(Self(address))
     }
 
-    /// The address.
+    /// The address in its canonical form.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The address.
+    /// The address in its canonical form.
     pub fn into_string(self) -> String {
         self.0
     }
@@ -104,8 +104,8 @@ impl fmt::Debug for EmailAddress {
     }
 }
 
-/// What somebody types to sign in. It need not be an address that a new account could have: one from before the present
-/// rules still opens its account. Not printed by `{:?}`.
+/// An address as typed at sign-in. It may be one that no new account could have: accounts from before the present rules still work.
+/// Not printed by `{:?}`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignInAddress {
     address: Option<EmailAddress>,
@@ -113,10 +113,10 @@ pub struct SignInAddress {
 }
 
 impl SignInAddress {
-    /// Reads what somebody typed or pasted.
+    /// Reads an address as a person types or pastes it.
     ///
     /// # Errors
-    /// Nothing could have been signed up with: it is empty, too long, or has a control character in it.
+    /// No account can have this address: it is empty, too long, or contains a control character.
     pub fn parse(typed: &str) -> Result<Self, super::text::TextError> {
         let as_sent = trimmed(typed).to_lowercase();
         let address = EmailAddress::parse(&as_sent).ok();
@@ -126,13 +126,13 @@ impl SignInAddress {
         Ok(Self { address, as_sent })
     }
 
-    /// What failures are counted by: the same however the address was typed.
+    /// The key for counting failures, the same for every spelling of one address.
     pub fn account(&self) -> &str {
         self.address.as_ref().map_or(&self.as_sent, EmailAddress::as_str)
     }
 
-    /// The addresses an account may be stored under, the most likely first: the one form of today, and what was typed in
-    /// lower case where that is another.
+    /// The addresses under which the account may be stored, the most likely first: the canonical form, then the typed text in lower
+    /// case if that is different.
     pub fn candidates(&self) -> impl Iterator<Item = &str> {
         let today = self.address.as_ref().map(EmailAddress::as_str);
         today.into_iter().chain(Some(self.as_sent.as_str()).filter(|sent| today != Some(*sent)))
@@ -153,13 +153,13 @@ impl fmt::Debug for SignInAddress {
     }
 }
 
-/// Without what keyboards, contact lists and web pages put around an address: blanks, line ends, marks of direction and
-/// of no width.
+/// The text without the invisible characters that keyboards, contact lists and web pages put around an address: blanks, line ends,
+/// direction marks, zero-width characters.
 fn trimmed(typed: &str) -> &str {
-    typed.trim_matches(|c: char| c.is_whitespace() || c.is_control() || has_no_shape(c))
+    typed.trim_matches(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c))
 }
 
-fn has_no_shape(c: char) -> bool {
+fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}'

@@ -1,4 +1,4 @@
-//! Typed ids: a prefix that names the kind and a UUIDv7, written `ord_0190…` everywhere, databases included.
+//! Typed ids: a prefix for the kind and a UUIDv7, written as `ord_0190…` everywhere, also in the databases.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-/// A text that is not an id of the kind asked for.
+/// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected an id like {prefix}0190f3c1a2b37d4e8f00112233445566")]
 pub struct IdError {
@@ -20,18 +20,18 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// What every text of this kind starts with.
+            /// The prefix of every id of this kind.
             pub const PREFIX: &'static str = $prefix;
 
-            /// The length of every text of this kind, bytes.
+            /// The length of every id of this kind as text, in bytes.
             pub const TEXT_LENGTH: usize = $prefix.len() + 32;
 
-            /// Wraps a UUID that its caller made.
+            /// Wraps a UUID that the caller made.
             pub const fn from_uuid(uuid: Uuid) -> Self {
                 Self(uuid)
             }
 
-            /// A new id whose order follows time. Only shells call this; minds are handed ids.
+            /// A new id; ids sort by the time they were made. Only actors and handlers call this; states and rules are given ids.
             pub fn generate() -> Self {
                 Self(Uuid::now_v7())
             }
@@ -82,31 +82,31 @@ macro_rules! id {
 }
 
 id!(
-    /// A person or program that signs in.
+    /// An account: a person or a program that signs in.
     UserId, "usr_");
 id!(
-    /// One sign-in; also the family of its refresh tokens.
+    /// A login session: one sign-in with its access and refresh tokens.
     SessionId, "ses_");
 id!(
-    /// A merchant's place of business.
+    /// A business: a place that takes orders.
     BusinessId, "biz_");
 id!(
     /// An invitation to work for a business.
     InvitationId, "inv_");
 id!(
-    /// An order.
+    /// An order at one business.
     OrderId, "ord_");
 id!(
     /// A stored notification.
     NotificationId, "ntf_");
 id!(
-    /// A room event; the same event in two rooms has two ids.
+    /// An event of a room. The same event in two rooms has two ids.
     EventId, "evt_");
 id!(
-    /// One open socket.
+    /// A connection: one open WebSocket.
     SocketId, "soc_");
 id!(
-    /// One command to the store, run at most once however often it is tried.
+    /// A command to the store, applied at most once however often it is tried.
     CommandId, "cmd_");
 
 #[cfg(test)]

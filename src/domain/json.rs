@@ -1,5 +1,5 @@
-//! JSON from outside that nobody interprets: read by a visitor of its own, so that its depth has one bound whatever the
-//! parser's features are, and what was accepted can always be read back.
+//! JSON from clients that the hub stores without interpreting it. A visitor of its own reads it, so that the depth has one bound
+//! whatever features the parser is built with, and accepted JSON can always be read back.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,21 +8,21 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
-/// Levels of objects and lists inside each other. Programs need a handful; the parser's own bound is 128.
+/// Most levels of nested objects and lists. Programs need a handful; the bound of the parser is 128.
 pub const MAX_DEPTH: usize = 32;
 
-/// Names the parser gives a meaning of its own, depending on the features it was built with: a text behind one would be parsed
-/// again, with a depth that begins anew.
+/// The prefix of names that the parser interprets itself, depending on its features: it would parse the text of such a field again,
+/// with a depth that starts at zero.
 const RESERVED: &str = "$serde_json::";
 
-/// A JSON object of at most [`MAX_DEPTH`] levels, none of whose names is reserved by the parser. Written out and read again it is
-/// the same. A name given twice keeps its last value.
+/// A JSON object of at most [`MAX_DEPTH`] levels and without names that the parser reserves. Written and read again it is the same.
+/// Of a name that is given twice the last value counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct JsonObject(Map<String, Value>);
 
 impl JsonObject {
-    /// Whether a text in it, a name or a value, is one that `wrong` says yes to.
+    /// Whether `wrong` is true for any name or text value in it, at any depth.
     pub fn has_text(&self, wrong: impl Fn(&str) -> bool) -> bool {
         self.0.iter().any(|(name, value)| wrong(name) || has_text(value, &wrong))
     }
@@ -51,10 +51,10 @@ impl FromStr for JsonObject {
     }
 }
 
-/// An object made by the hub itself.
+/// Converts JSON that the hub itself made.
 ///
 /// # Errors
-/// When `value` is no object, or one that could not be read back.
+/// When `value` is not an object, or is one that could not be read back.
 impl TryFrom<Value> for JsonObject {
     type Error = serde_json::Error;
 
@@ -72,7 +72,7 @@ impl<'de> Deserialize<'de> for JsonObject {
     }
 }
 
-/// Reads a value that stands `depth` levels deep.
+/// The reader of a value at one level of nesting.
 #[derive(Clone, Copy)]
 struct Level {
     depth: usize,

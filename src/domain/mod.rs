@@ -1,4 +1,4 @@
-//! The rules of the house, pure and synchronous: no runtime, no clock, no database.
+//! The rules of the business, pure and synchronous: no runtime, no clock, no database.
 
 pub mod access;
 pub mod address;
@@ -17,5 +17,6 @@ pub mod phone;
 pub mod private;
 pub mod quota;
 pub mod room;
+pub mod string_enum;
 pub mod text;
 pub mod time;

@@ -1,4 +1,4 @@
-//! Money: whole minor units and a currency, never a fraction.
+//! Money in whole minor units of a currency, never in fractions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,16 +24,16 @@ UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG";
 pub struct CurrencyError;
 
 impl Currency {
-    /// Reads what was stored: any three capital letters, since what was a currency then is one for good.
+    /// Reads a stored code: any three capital letters, because a currency that is withdrawn later stays readable.
     ///
     /// # Errors
-    /// [`CurrencyError`] for anything else.
+    /// [`CurrencyError`] for any other text.
     pub fn stored(text: &str) -> Result<Self, CurrencyError> {
         let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| CurrencyError)?;
         code.iter().all(u8::is_ascii_uppercase).then_some(Self(code)).ok_or(CurrencyError)
     }
 
-    /// The three capital letters.
+    /// The code: three capital letters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("a currency is made of ASCII letters only")
     }

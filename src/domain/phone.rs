@@ -1,15 +1,15 @@
-//! Telephone numbers as people write and paste them. What matters is that there are digits to call; how they are grouped,
-//! in which script they are written and what stands around them is left to whoever wrote the number.
+//! Telephone numbers as people write and paste them. A number needs enough digits to call; grouping, script and words around it are
+//! not checked.
 
 use icu_properties::CodePointMapData;
 use icu_properties::props::GeneralCategory;
 
 use super::text::is_ignorable;
 
-/// The fewest digits that can be called.
+/// The fewest digits of a number that can be called.
 const MIN_DIGITS: usize = 3;
 
-/// Characters of a number, an extension and a word beside it included.
+/// Most characters of a number, with an extension and a word beside it.
 const MAX_CHARS: usize = 64;
 
 /// A text that holds no telephone number.
@@ -19,13 +19,13 @@ const MAX_CHARS: usize = 64;
 )]
 pub struct PhoneError;
 
-/// The number as it was written, without the characters that nobody sees: the direction marks and zero-width spaces that come
-/// along when a number is copied, and the white space around it.
+/// The number as written, without white space around it and without invisible characters, such as the direction marks and zero-width
+/// spaces of a copied number.
 ///
 /// # Errors
-/// [`PhoneError`] without enough digits of any script, beyond the length, or over several lines.
+/// [`PhoneError`] for too few digits of any script, too many characters, or several lines.
 pub fn parse(text: &str) -> Result<String, PhoneError> {
-    // Before anything is copied: every visible character may have a mark on either side.
+    // A bound before the copy below: every visible character may have a mark on either side.
     if text.chars().nth(3 * MAX_CHARS).is_some() {
         return Err(PhoneError);
     }

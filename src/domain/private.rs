@@ -1,10 +1,10 @@
-//! Values that are not for logs.
+//! Values that must not appear in logs.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A value that `{:?}` does not show: a token, a password, what says where somebody lives.
+/// A value that `{:?}` does not show, such as a token, a password or an address.
 #[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Private<T>(pub T);

@@ -1,4 +1,4 @@
-//! Rooms: who hears what together. Every member of a room may see every event of it.
+//! Names of rooms. A subscriber of a room may see every event of it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,12 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ids::{BusinessId, OrderId};
 
-/// The name of a room, parsed once at the edge.
+/// The name of a room, parsed once where it enters the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RoomId {
     /// The members of a business.
     Business(BusinessId),
-    /// Everybody concerned with one order.
+    /// The customer, the members of the business and the driver of one order.
     Order(OrderId),
 }
 
@@ -25,20 +25,20 @@ impl fmt::Display for RoomId {
     }
 }
 
-/// A text that names no room.
+/// A text that is not the name of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a room like business:biz_… or order:ord_…")]
-pub struct RoomError;
+pub struct RoomIdError;
 
 impl FromStr for RoomId {
-    type Err = RoomError;
+    type Err = RoomIdError;
 
-    fn from_str(text: &str) -> Result<Self, RoomError> {
-        let (kind, id) = text.split_once(':').ok_or(RoomError)?;
+    fn from_str(text: &str) -> Result<Self, RoomIdError> {
+        let (kind, id) = text.split_once(':').ok_or(RoomIdError)?;
         match kind {
-            "business" => id.parse().map(Self::Business).map_err(|_| RoomError),
-            "order" => id.parse().map(Self::Order).map_err(|_| RoomError),
-            _ => Err(RoomError),
+            "business" => id.parse().map(Self::Business).map_err(|_| RoomIdError),
+            "order" => id.parse().map(Self::Order).map_err(|_| RoomIdError),
+            _ => Err(RoomIdError),
         }
     }
 }
@@ -67,7 +67,7 @@ mod tests {
         let order = OrderId::generate();
         for bad in ["business", "business:", &format!("business:{order}"), &format!("table:{order}"), "ops:x"]
         {
-            assert_eq!(bad.parse::<RoomId>(), Err(RoomError), "{bad}");
+            assert_eq!(bad.parse::<RoomId>(), Err(RoomIdError), "{bad}");
         }
     }
 }

@@ -1,62 +1,61 @@
-//! Rules for text that people typed: any script, bounded, something to see, and nothing that turns or breaks the text around it.
+//! Rules for text that people type: any script, bounded, at least one visible character, and no character that changes the direction
+//! of the text around it or breaks it.
 
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory};
 use icu_properties::{CodePointMapData, CodePointSetData};
 
-/// Why a text was refused.
+/// The rule that a text violates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Nothing but white space.
+    /// Only white space.
     #[error("must not be empty")]
     Empty,
-    /// Nothing that shows: zero-width characters, fillers, marks without a letter.
-    #[error("must contain something that can be seen")]
+    /// No visible character: only zero-width characters, fillers, marks without a letter.
+    #[error("must contain a visible character")]
     Invisible,
     /// More characters than `max`.
     #[error("must be at most {max} characters long")]
     TooLong {
-        /// The most characters allowed.
+        /// Most characters that are allowed.
         max: usize,
     },
     /// A control character, NUL included, or a line separator.
     #[error("must not contain control characters or line separators")]
     ControlCharacter,
-    /// A character that turns the direction of what follows, beyond the end of the text.
+    /// A character that changes the direction of text beyond the end of this one.
     #[error(
-        "must not contain characters that override the direction of text, or begin another direction without ending it"
+        "must not contain characters that override the direction of text, or that begin another direction without ending it"
     )]
     Direction,
 }
 
-/// Whether `text` fits on one line: 1 to `max` characters, something to see, no control characters.
+/// Checks a text of one line: 1 to `max` characters, at least one visible, no control characters.
 ///
 /// # Errors
-/// The first rule that is broken.
+/// The first rule that it violates.
 pub fn check_line(text: &str, max: usize) -> Result<(), TextError> {
     check_length(text, max, char::is_control)?;
     check_shown(text)
 }
 
-/// Whether `text` may be shown over several lines: as [`check_line`], but of the control characters the new line, carriage
-/// return and tab pass.
+/// Checks a text of several lines: as [`check_line`], but new line, carriage return and tab are allowed.
 ///
 /// # Errors
-/// The first rule that is broken.
+/// The first rule that it violates.
 pub fn check_block(text: &str, max: usize) -> Result<(), TextError> {
     check_length(text, max, |c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))?;
     check_shown(text)
 }
 
-/// Whether `text` may be looked for: 1 to `max` characters on one line, which need not show.
+/// Checks a search term: 1 to `max` characters on one line, visible or not.
 ///
 /// # Errors
-/// The first rule that is broken.
+/// The first rule that it violates.
 pub fn check_search(text: &str, max: usize) -> Result<(), TextError> {
     check_length(text, max, char::is_control)
 }
 
-/// Whether a character is one that nobody sees and that stands for nothing by itself, like a direction mark, a joiner or a
-/// zero-width space.
+/// Whether a character is invisible and has no meaning by itself, like a direction mark, a joiner or a zero-width space.
 pub(super) fn is_ignorable(c: char) -> bool {
     !c.is_ascii() && CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
 }
@@ -73,12 +72,12 @@ fn check_length(text: &str, max: usize, refused: impl Fn(char) -> bool) -> Resul
     }
 }
 
-/// What a text must not do to the one it is put into, and that there is something to see.
+/// Checks that the text is visible and neither breaks nor changes the direction of the text around it.
 fn check_shown(text: &str) -> Result<(), TextError> {
     if text.is_ascii() {
         return Ok(());
     }
-    // Directions that a text begins and ends itself are those of names that were copied; they reach no further.
+    // A direction that begins and ends inside the text is harmless; names that were copied have such.
     let (mut embedded, mut isolated) = (0_usize, 0_usize);
     for c in text.chars() {
         match c {
@@ -103,7 +102,7 @@ fn check_shown(text: &str) -> Result<(), TextError> {
 fn is_visible(c: char) -> bool {
     use GeneralCategory as Category;
 
-    // A pattern of Braille without dots.
+    // U+2800 is the pattern of Braille without dots.
     if c.is_ascii() || c == '\u{2800}' {
         return c.is_ascii_graphic();
     }

@@ -1,4 +1,4 @@
-//! The one clock reading the house passes around.
+//! Time: the timestamp that the whole hub uses, and a watch for changes of the system clock.
 
 use std::time::{Duration, Instant};
 
@@ -6,22 +6,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A moment in UTC, in whole microseconds since 1970, which is what both databases store and compare exactly.
+/// A moment in UTC, in whole microseconds since 1970: both databases store and compare it exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From microseconds since 1970.
+    /// A moment from microseconds since 1970.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// From whole seconds since 1970, saturating at the ends of the range.
+    /// A moment from whole seconds since 1970, saturating at the ends of the range.
     pub const fn from_unix_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000))
     }
 
-    /// Reads the system clock. Only shells call this; minds are told the time.
+    /// The time of the system clock. Only actors and handlers call this; states and rules are given the time.
     pub fn now() -> Self {
         let nanos = OffsetDateTime::now_utc().unix_timestamp_nanos();
         Self(i64::try_from(nanos / 1_000).unwrap_or(i64::MAX))
@@ -37,33 +37,33 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
-    /// This moment and `d`, saturating.
+    /// The moment `d` after this one, saturating.
     pub fn plus(self, d: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// This moment less `d`, saturating.
+    /// The moment `d` before this one, saturating.
     pub fn minus(self, d: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// How long ago `earlier` was; zero when it lies ahead.
+    /// The time from `earlier` to this moment; zero when `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// RFC 3339 in UTC with six digits of the second, as clients see it: always as long, so that texts sort like times and
-    /// parsers of one format are enough.
+    /// RFC 3339 in UTC with six digits of the second. The length is always the same, so texts sort like times and clients need to parse
+    /// one format only.
     pub fn to_rfc3339(self) -> String {
         let read = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).ok();
-        // The format has four digits for the year.
+        // The format has room for four digits of the year.
         let t = read.filter(|t| (0..=9999).contains(&t.year())).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let (year, month, day) = (t.year(), u8::from(t.month()), t.day());
         let (hour, minute, second, micros) = t.to_hms_micro();
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
     }
 
-    /// Reads RFC 3339 with any offset; `None` for anything else.
+    /// Reads RFC 3339 with any offset; `None` for any other text.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let t = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         i64::try_from(t.unix_timestamp_nanos() / 1_000).ok().map(Self)
@@ -83,22 +83,22 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A change of the wall clock by so much between two looks was no passing of time.
+/// A larger difference between the clocks than this means that the wall clock was set.
 const STEP: Duration = Duration::from_secs(60);
 
-/// Tells when somebody sets the wall clock, by the time that has passed. A clock that is merely wrong is not seen.
+/// Detects when the wall clock is set, by comparing it with the monotonic clock. A clock that is constantly wrong is not detected.
 #[derive(Debug)]
 pub struct ClockWatch {
     now: Instant,
     wall: Timestamp,
 }
 
-/// Which way a clock was set.
+/// The direction in which a clock was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// It shows more time than has passed.
+    /// The clock shows more time than has passed.
     Ahead,
-    /// It shows less.
+    /// The clock shows less time than has passed.
     Back,
 }
 
@@ -115,20 +115,20 @@ impl Direction {
 /// A wall clock that was set by more than a minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockStep {
-    /// By how much.
+    /// The difference to the time that has passed, more than a minute.
     pub by: Duration,
-    /// Which way.
+    /// Ahead or back.
     pub direction: Direction,
 }
 
 impl ClockWatch {
-    /// Compares from here on.
+    /// A watch that compares from these two readings on.
     pub fn new(now: Instant, wall: Timestamp) -> Self {
         Self { now, wall }
     }
 
-    /// Whether the wall clock was set since the last look.
-    pub fn look(&mut self, now: Instant, wall: Timestamp) -> Option<ClockStep> {
+    /// The step of the wall clock since the last check, if it was set.
+    pub fn check(&mut self, now: Instant, wall: Timestamp) -> Option<ClockStep> {
         let expected = self.wall.plus(now.saturating_duration_since(self.now));
         *self = Self { now, wall };
         let (ahead, back) = (wall.since(expected), expected.since(wall));
@@ -170,14 +170,14 @@ mod tests {
         let (start, wall) = (Instant::now(), Timestamp::from_unix_seconds(1_000_000));
         let s = Duration::from_secs;
         let mut watch = ClockWatch::new(start, wall);
-        assert_eq!(watch.look(start + s(10), wall.plus(s(10))), None);
-        assert_eq!(watch.look(start + s(5000), wall.plus(s(5050))), None, "it runs a little fast");
+        assert_eq!(watch.check(start + s(10), wall.plus(s(10))), None);
+        assert_eq!(watch.check(start + s(5000), wall.plus(s(5050))), None, "it runs a little fast");
         let nine_hours = s(9 * 3600);
         let ahead = wall.plus(nine_hours);
         let step = |direction| Some(ClockStep { by: nine_hours, direction });
-        assert_eq!(watch.look(start + s(5010), ahead.plus(s(5060))), step(Direction::Ahead));
-        assert_eq!(watch.look(start + s(5020), ahead.plus(s(5070))), None);
-        assert_eq!(watch.look(start + s(5030), wall.plus(s(5080))), step(Direction::Back));
+        assert_eq!(watch.check(start + s(5010), ahead.plus(s(5060))), step(Direction::Ahead));
+        assert_eq!(watch.check(start + s(5020), ahead.plus(s(5070))), None);
+        assert_eq!(watch.check(start + s(5030), wall.plus(s(5080))), step(Direction::Back));
     }
 
     #[test]

@@ -1,39 +1,34 @@
-//! What is wrong with a text that is no frame of the protocol, for whoever writes a client.
+//! Explanations of bad frames, for developers of clients.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
-/// The words of `type` that a client may send.
+/// The values of `type` that a client may send.
 const TYPES: [&str; 8] = ["ack", "shown", "acted", "subscribe", "unsubscribe", "refresh", "device", "ping"];
 
-/// What is said of everything that is JSON and no frame.
+/// The explanation of JSON that is not a frame at all.
 const NO_OBJECT: &str = "A frame is a JSON object with a type.";
 
-/// Characters of a client's own names that are said back to it.
-const SHOWN: usize = 40;
+/// Most characters of a client's own names that are repeated to it.
+const MAX_REPEATED: usize = 40;
 
-/// One sentence about a text that could not be read as a [`super::frames::ClientFrame`] because of `error`: it names the
-/// frame and the field, and no value.
+/// One sentence about a text that could not be read as a [`super::frames::ClientFrame`] because of `error`. It names the frame and
+/// the field, never a value.
 pub fn explain(text: &str, error: &serde_json::Error) -> String {
     if matches!(error.classify(), Category::Syntax | Category::Eof) {
-        return format!("The text is not JSON: see line {}, column {}.", error.line(), error.column());
+        return not_json(error);
     }
     if !text.trim_start().starts_with('{') {
         return NO_OBJECT.to_owned();
     }
-    let named = |said: &str, prefix: &str| {
-        said.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(shown)
-    };
     let fields = match serde_json::from_str::<Fields>(text) {
         Ok(fields) => fields,
         Err(error) if error.is_data() => {
-            let twice = named(&error.to_string(), "duplicate field `");
+            let twice = quoted(&error.to_string(), "duplicate field `");
             return twice.map_or(NO_OBJECT.to_owned(), |field| format!("{field} is given twice."));
         }
-        Err(error) => {
-            return format!("The text is not JSON: see line {}, column {}.", error.line(), error.column());
-        }
+        Err(error) => return not_json(&error),
     };
     let kind = match &fields.kind {
         None => return format!("type is missing; known are {}.", TYPES.join(", ")),
@@ -43,22 +38,36 @@ pub fn explain(text: &str, error: &serde_json::Error) -> String {
     if !TYPES.contains(&kind) {
         return format!("unknown type {}; known are {}.", shown(kind), TYPES.join(", "));
     }
-    let said = error.to_string();
-    if let Some(field) = named(&said, "unknown field `") {
-        format!("{kind}: {field} is not a known field.")
-    } else if let Some(field) = named(&said, "missing field `") {
-        format!("{kind}: {field} is missing.")
-    } else if let Some(field) = named(&said, "duplicate field `") {
-        format!("{kind}: {field} is given twice.")
+    format!("{kind}: {}.", wrong_field(&fields, &error.to_string()))
+}
+
+/// The explanation of a text that is not JSON.
+fn not_json(error: &serde_json::Error) -> String {
+    format!("The text is not JSON: see line {}, column {}.", error.line(), error.column())
+}
+
+/// The explanation of a frame of a known type, from its fields and the parser's `message`.
+fn wrong_field(fields: &Fields, message: &str) -> String {
+    if let Some(field) = quoted(message, "unknown field `") {
+        format!("{field} is not a known field")
+    } else if let Some(field) = quoted(message, "missing field `") {
+        format!("{field} is missing")
+    } else if let Some(field) = quoted(message, "duplicate field `") {
+        format!("{field} is given twice")
     } else if let Some((field, expected)) = fields.wrong_type() {
-        format!("{kind}: {field}: expected {expected}.")
+        format!("{field}: expected {expected}")
     } else {
-        let expected = said.split(" at line ").next().filter(|said| said.starts_with("expected "));
-        format!("{kind}: {}.", expected.unwrap_or("a field has a value that is not a valid one"))
+        let expected = message.split(" at line ").next().filter(|said| said.starts_with("expected "));
+        expected.unwrap_or("a field has a value that is not valid").to_owned()
     }
 }
 
-/// The known fields of all frames, whatever their values are.
+/// The name after `prefix` in a message of the parser.
+fn quoted(message: &str, prefix: &str) -> Option<String> {
+    message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(shown)
+}
+
+/// The known fields of all frames, with values of any type.
 #[derive(Deserialize)]
 struct Fields {
     #[serde(rename = "type")]
@@ -70,34 +79,34 @@ struct Fields {
     can_ring: Option<Field>,
 }
 
-/// A value, as far as frames tell values apart.
+/// The JSON type of a value, as far as frames need it.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Field {
     Text(String),
-    YesOrNo(#[expect(dead_code, reason = "only its kind is looked at")] bool),
+    Bool(#[expect(dead_code, reason = "only the type of the value matters")] bool),
     Other(IgnoredAny),
 }
 
 impl Fields {
-    /// The first field whose value is of another kind than it has to be.
+    /// The first field whose value has the wrong type, with the type it has to have.
     fn wrong_type(&self) -> Option<(&'static str, &'static str)> {
         let texts =
             [("room", &self.room), ("cursor", &self.cursor), ("token", &self.token), ("id", &self.id)];
         let wrong = texts.into_iter().find(|(_, value)| !matches!(value, None | Some(Field::Text(_))));
         match (wrong, &self.can_ring) {
             (Some((field, _)), _) => Some((field, "a text")),
-            (None, None | Some(Field::YesOrNo(_))) => None,
+            (None, None | Some(Field::Bool(_))) => None,
             (None, Some(_)) => Some(("can_ring", "true or false")),
         }
     }
 }
 
-/// The beginning of a name, without what is no plain character.
+/// The beginning of a name; every character that is not visible ASCII becomes `?`.
 fn shown(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_graphic() { c } else { '?' };
-    let mut shown: String = name.chars().take(SHOWN).map(plain).collect();
-    if name.chars().nth(SHOWN).is_some() {
+    let mut shown: String = name.chars().take(MAX_REPEATED).map(plain).collect();
+    if name.chars().nth(MAX_REPEATED).is_some() {
         shown.push('…');
     }
     shown

@@ -1,15 +1,15 @@
-//! Why a socket ends: one table for the close code, the log, the metric and the advice in the documentation.
+//! Close reasons of connections: one table gives the close code, the word in logs and metrics, and the advice in the documentation.
 
 use std::fmt;
 
-/// What a client does after a close.
+/// The advice to a client after a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
-    /// Come back with the last cursor, after a pause that grows.
+    /// Connect again with the last cursor, after a pause that grows with each attempt.
     Reconnect,
-    /// Get a new token first.
+    /// Get a new token, then connect again.
     Reauthenticate,
-    /// Coming back as it is would end the same way.
+    /// Do not connect again: without a change it would end the same way.
     Stop,
 }
 
@@ -26,27 +26,27 @@ impl Advice {
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident => $code:literal, $word:literal, $advice:ident;)*) => {
-        /// The one reason a socket ended.
+        /// The reason why a connection ended; each connection has exactly one.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum CloseReason {
             $($(#[$doc])* $name,)*
         }
 
         impl CloseReason {
-            /// Every reason.
+            /// Every reason, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// The WebSocket close code.
+            /// The WebSocket close code. Two reasons may share one.
             pub const fn code(self) -> u16 {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// The stable word: close reason, metric label and log field.
+            /// The stable word in the close frame, as metric label and as log field. No two reasons share one.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
             }
 
-            /// What the client does next.
+            /// The advice to the client.
             pub const fn advice(self) -> Advice {
                 match self { $(Self::$name => Advice::$advice,)* }
             }
@@ -55,39 +55,39 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The client said good-bye or its connection ended.
+    /// The client closed the connection, or the network did.
     ClientGone => 1001, "client_gone", Reconnect;
-    /// A frame against RFC 6455.
+    /// A frame that violates RFC 6455.
     ProtocolError => 1002, "protocol_error", Stop;
     /// A binary message; frames are JSON text.
     UnsupportedData => 1003, "unsupported_data", Stop;
     /// A text message that is not UTF-8.
     InvalidUtf8 => 1007, "invalid_utf8", Stop;
-    /// Three frames in a row that are no frames of this protocol.
+    /// Three messages in a row that are not frames of this protocol.
     BadFrames => 1008, "bad_frames", Stop;
-    /// A message over the limit, refused from its header.
+    /// A message over the size limit, refused as soon as its header is read.
     TooBig => 1009, "too_big", Stop;
-    /// Something broke here that this socket needs and others may need as well.
+    /// A part of the hub failed that this connection and perhaps others need.
     Internal => 1011, "internal", Reconnect;
-    /// The node is going down; the `reconnect` frame before says when to come back.
+    /// The node is stopping; the `reconnect` frame before says when to connect again.
     Restart => 1012, "restart", Reconnect;
-    /// The node has more to do than it can.
+    /// The node is overloaded.
     Overloaded => 1013, "overloaded", Reconnect;
-    /// A fault of the hub's own in this one socket.
+    /// A fault of the hub in this one connection.
     Error => 4000, "error", Reconnect;
-    /// The token ran out and was not refreshed.
+    /// The token expired and was not refreshed.
     TokenExpired => 4001, "token_expired", Reauthenticate;
-    /// The sign-in was ended.
+    /// The login session was ended.
     SessionEnded => 4001, "session_ended", Reauthenticate;
-    /// The right to be in the room was lost.
+    /// The client may not be in the room any more.
     AccessDenied => 4003, "access_denied", Stop;
-    /// There is no such room for this client.
+    /// The room does not exist, or this client may not see it.
     NoSuchRoom => 4004, "no_such_room", Stop;
-    /// The client took in less than was sent, twice within a minute or without a break for ten seconds.
+    /// The client read less than was sent to it: twice within a minute, or for ten seconds without a break.
     TooSlow => 4008, "too_slow", Reconnect;
-    /// No pong came, or the network gave the peer up.
+    /// No pong came in time, or the network reported the peer as unreachable.
     HeartbeatMissed => 4009, "heartbeat_missed", Reconnect;
-    /// More frames than a client may send.
+    /// The client sent more frames than it may.
     TooMany => 4029, "too_many", Reconnect;
 }
 
@@ -97,7 +97,7 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// The table as Markdown, which is how it gets into the documentation.
+/// The table as Markdown; `docs/protocol.md` contains it, and a test compares.
 pub fn to_markdown() -> String {
     let mut out = String::from("| code | reason | advice |\n| --- | --- | --- |\n");
     for r in CloseReason::ALL {

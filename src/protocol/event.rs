@@ -1,4 +1,4 @@
-//! A numbered event, encoded once for everybody who hears it.
+//! Numbered events, and their encoding, which is made once for all subscribers.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 
 use super::websocket;
 
-/// JSON that was written out once and is copied as it is. It holds sound JSON, checked when it was made.
+/// The data of an event as JSON text. The text is checked when it is made and copied unchanged after that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventData(Box<str>);
 
@@ -27,16 +27,16 @@ impl EventData {
         Self("{}".into())
     }
 
-    /// Takes a text that was stored.
+    /// The data of a stored event.
     ///
     /// # Errors
-    /// [`NotJson`] for a text that is none.
+    /// [`NotJson`] for a text that is not JSON.
     pub fn stored(text: String) -> Result<Self, NotJson> {
         serde_json::from_str::<IgnoredAny>(&text).map_err(|_| NotJson)?;
         Ok(Self(text.into()))
     }
 
-    /// The text.
+    /// The JSON text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -48,24 +48,24 @@ impl From<&EventPayload> for EventData {
     }
 }
 
-/// An event as it was committed.
+/// A numbered event: committed, with its position in its room.
 #[derive(Clone, Debug)]
 pub struct RoomEvent {
-    /// The room that hears it.
+    /// The room whose history it belongs to.
     pub room: RoomId,
-    /// Its place in that room.
+    /// Its position in that room.
     pub cursor: Cursor,
-    /// Its id.
+    /// The id, which no event of another room shares.
     pub id: EventId,
-    /// Its type.
+    /// The type, known to this release or not.
     pub kind: EventKind,
-    /// When it happened.
+    /// The time at which it happened.
     pub at: Timestamp,
-    /// What happened.
+    /// The details, which depend on the type.
     pub data: EventData,
 }
 
-/// All of an event but its data, which is written already.
+/// An event without its data, which is JSON already.
 #[derive(Serialize)]
 struct EventBody<'a> {
     id: EventId,
@@ -83,21 +83,21 @@ struct EventEnvelope<'a> {
     event: EventBody<'a>,
 }
 
-/// The bytes of an event: one allocation, shared by every socket, long poll and stream that sends it.
+/// The bytes of an event: one allocation, shared by every connection, long poll and stream that sends it.
 #[derive(Clone, Debug)]
 pub struct EncodedEvent {
-    /// Its place in its room.
+    /// Its position in its room.
     pub cursor: Cursor,
-    /// Its id, which says whether another event at the same place is the same.
+    /// The id. Another event at the same position and with another id belongs to another history.
     pub id: EventId,
-    /// Its type.
+    /// The type, known to this release or not.
     pub kind: EventKind,
     frame: Bytes,
     header_len: u8,
 }
 
 impl EncodedEvent {
-    /// Encodes `event`.
+    /// Encodes `event` as JSON inside a WebSocket text frame.
     pub fn new(event: &RoomEvent) -> Self {
         let envelope = EventEnvelope {
             frame: "event",
@@ -119,12 +119,12 @@ impl EncodedEvent {
         Self { cursor: event.cursor, id: event.id, kind: event.kind.clone(), frame, header_len }
     }
 
-    /// The WebSocket frame, header included.
+    /// The whole WebSocket frame.
     pub fn frame(&self) -> &Bytes {
         &self.frame
     }
 
-    /// The JSON alone, as long poll and event streams send it.
+    /// The JSON without the frame header, for long polls and event streams. Shares the allocation.
     pub fn json(&self) -> Bytes {
         self.frame.slice(usize::from(self.header_len)..)
     }

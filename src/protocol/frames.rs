@@ -1,4 +1,4 @@
-//! The JSON frames of the plain socket protocol.
+//! The JSON frames of the socket protocol, other than events.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -9,79 +9,71 @@ use crate::domain::room::RoomId;
 
 use super::websocket;
 
-/// The longest device id, bytes.
+/// The longest device id, in bytes.
 const MAX_DEVICE_ID: usize = 64;
 
-/// Whether a device may call itself so, here and when it signs in: 1 to 64 visible ASCII characters.
+/// Whether `text` is a valid device id, in a `device` frame or at sign-in: 1 to 64 visible ASCII characters.
 pub fn is_device_id(text: &str) -> bool {
     (1..=MAX_DEVICE_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// What a client may say. Anything else is a bad frame.
+/// A frame from a client. Every other text is a bad frame.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ClientFrame {
-    /// Everything in the room up to the cursor arrived.
+    /// Every event of the room up to the cursor has arrived.
     Ack {
-        /// The room.
         room: RoomId,
-        /// The last event that arrived.
+        /// The position of the last event that arrived.
         cursor: Cursor,
     },
-    /// This one event was shown to a person.
+    /// One event was shown to a person.
     Shown {
-        /// The room.
         room: RoomId,
-        /// The event.
+        /// The position of the event.
         cursor: Cursor,
     },
-    /// A person acted on this one event.
+    /// A person acted on one event.
     Acted {
-        /// The room.
         room: RoomId,
-        /// The event.
+        /// The position of the event.
         cursor: Cursor,
     },
-    /// Hear another room too.
+    /// Subscribe to one more room.
     Subscribe {
-        /// The room.
         room: RoomId,
-        /// Where to go on; without one, at the head. Kept as text: a malformed one is answered by `resync`.
+        /// The position to resume from, the head if absent. It stays a text, because a malformed one is answered by `resync`.
         cursor: Option<String>,
     },
-    /// Stop hearing a room.
-    Unsubscribe {
-        /// The room.
-        room: RoomId,
-    },
-    /// Go on with a newer token.
+    /// Unsubscribe from a room.
+    Unsubscribe { room: RoomId },
+    /// Continue with a newer token of the same user.
     Refresh {
-        /// The new access token.
+        /// An access token.
         token: Private<String>,
     },
-    /// The device is there and says whether it could ring.
+    /// The device names itself and says whether it can ring.
     Device {
-        /// The device's own id, 1 to 64 characters.
+        /// Its id, see [`is_device_id`].
         id: String,
-        /// Whether it could make a sound now.
+        /// Whether it could make a sound now. Not used yet.
         can_ring: bool,
     },
-    /// Are you there? Browsers hide the protocol's own pings.
+    /// Ask for `alive`. Browsers hide the ping frames of WebSocket from a page.
     Ping {},
 }
 
-/// Where the client stands in a room after it joined.
+/// The position of a client in a room it has just joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JoinedRoom {
-    /// The room.
     pub room: RoomId,
-    /// The position from which events follow.
+    /// The position after which events follow.
     pub cursor: Cursor,
-    /// Whether every event since the cursor the client gave will follow.
+    /// Whether every event since the client's own cursor will follow.
     pub recovered: bool,
 }
 
-/// What the server says besides events.
+/// A frame from the server, other than an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerFrame<'a> {
@@ -91,49 +83,45 @@ pub enum ServerFrame<'a> {
         connection: &'a str,
         /// The rooms joined.
         rooms: &'a [JoinedRoom],
-        /// Seconds between pings.
+        /// Seconds between pings of the server.
         ping_s: u64,
     },
-    /// The history asked for is gone: list what is `placed`, then go on from the cursor.
+    /// The client's cursor cannot be resumed: it has to list the `placed` orders, then continue from the new cursor.
     Resync {
-        /// The room.
         room: RoomId,
-        /// Where to go on.
+        /// The position after which events follow.
         cursor: Cursor,
     },
-    /// The node goes down: come back after this long.
+    /// The node is stopping: connect again after a pause.
     Reconnect {
-        /// Milliseconds, spread over the clients.
+        /// Milliseconds to wait, different for each client.
         after_ms: u64,
     },
-    /// The client left a room, or was asked to.
-    Left {
-        /// The room.
-        room: RoomId,
-    },
-    /// The token runs out soon: send `refresh`.
+    /// The subscription of a room ended.
+    Left { room: RoomId },
+    /// The token expires soon: send `refresh`.
     TokenExpiring {
-        /// Seconds left.
+        /// Seconds until it expires.
         in_s: u64,
     },
-    /// The new token holds.
+    /// The new token is accepted; answer to `refresh`.
     Refreshed {},
-    /// Answer to `ping` and `device`.
+    /// The answer to `ping` and `device`.
     Alive {},
-    /// A frame was not understood or not allowed; nothing happened.
+    /// A frame was not understood or not allowed. It had no effect.
     Error {
-        /// A stable word.
+        /// A stable word that programs act on.
         code: &'static str,
-        /// A sentence that helps.
+        /// A sentence for developers.
         message: &'a str,
-        /// With `too_many_requests`: milliseconds until it is worth sending again.
+        /// With `too_many_requests`: milliseconds to wait before the frame is sent again.
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     },
 }
 
 impl ServerFrame<'_> {
-    /// The frame as WebSocket bytes.
+    /// The frame as the bytes of one WebSocket text frame.
     pub fn encode(&self) -> Bytes {
         let json = serde_json::to_vec(self).expect("a server frame is made of texts and numbers");
         websocket::text_frame(&json)

@@ -1,4 +1,4 @@
-//! What crosses a wire: frames, close codes, problem codes, the shapes of answers.
+//! The formats on the wire: frames, close codes, problem codes and views. Pure, like [`crate::domain`].
 
 pub mod bad_frame;
 pub mod close;
@@ -6,5 +6,4 @@ pub mod event;
 pub mod frames;
 pub mod problem;
 pub mod views;
-
 pub mod websocket;

@@ -1,17 +1,17 @@
-//! Stable error codes and the RFC 9457 body that carries them.
+//! Problem codes, and the RFC 9457 body that carries them.
 
 use serde::Serialize;
 
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident => $status:literal, $code:literal, $title:literal;)*) => {
-        /// Every kind of refusal a client can get, with its HTTP status.
+        /// The kinds of refusals over HTTP.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ProblemCode {
             $($(#[$doc])* $name,)*
         }
 
         impl ProblemCode {
-            /// Every code.
+            /// Every code, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// The HTTP status.
@@ -19,12 +19,12 @@ macro_rules! problems {
                 match self { $(Self::$name => $status,)* }
             }
 
-            /// The stable word programs act on.
+            /// The stable word that programs act on. No two codes share one.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// The same short sentence every time.
+            /// One short sentence, the same for every problem of this code.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
@@ -33,78 +33,78 @@ macro_rules! problems {
 }
 
 problems! {
-    /// Syntax that cannot be read.
+    /// The syntax of the request is wrong.
     Malformed => 400, "malformed", "The request could not be read";
-    /// No credentials, or ones that do not hold.
+    /// No credentials, or invalid ones.
     Unauthenticated => 401, "unauthenticated", "Sign in first";
-    /// The access token or ticket ran out.
+    /// The access token or ticket has expired.
     TokenExpired => 401, "token_expired", "The token has expired";
-    /// Wrong address or wrong password.
+    /// Wrong e-mail address or wrong password; the answer does not tell which.
     BadCredentials => 401, "bad_credentials", "E-mail or password is wrong";
-    /// The refresh token does not hold any more.
-    RefreshRefused => 401, "refresh_refused", "The refresh token does not hold any more";
-    /// The role may not use the route.
-    Forbidden => 403, "forbidden", "Not for this role";
-    /// A driver who waits for approval.
+    /// The refresh token is not valid any more.
+    RefreshRefused => 401, "refresh_refused", "The refresh token is not valid any more";
+    /// The role of the caller may not use the route.
+    Forbidden => 403, "forbidden", "Not allowed for this role";
+    /// The driver is not approved yet.
     DriverPending => 403, "driver_pending", "This driver is not approved yet";
-    /// A browser page from elsewhere.
+    /// The browser page is of an origin that is not allowed.
     OriginRefused => 403, "origin_refused", "Pages of this origin may not call this hub";
-    /// The move is never this caller's to make.
-    NotYourMove => 403, "not_your_move", "This move is not yours to make";
-    /// Absent, or somebody else's.
-    NotFound => 404, "not_found", "There is no such thing here";
-    /// The path exists, the method does not.
-    MethodNotAllowed => 405, "method_not_allowed", "This method is not for this path";
-    /// The body took too long.
+    /// This party may never make the transition, whatever the status of the order.
+    NotYourMove => 403, "not_your_move", "You may not make this transition";
+    /// It does not exist, or the caller may not see it; the answer does not tell which.
+    NotFound => 404, "not_found", "Not found";
+    /// The path exists, but not for this method.
+    MethodNotAllowed => 405, "method_not_allowed", "This method is not allowed for this path";
+    /// The body took too long to arrive.
     RequestTimeout => 408, "request_timeout", "The request took too long to arrive";
-    /// Something with this name exists.
+    /// Something with this name or address exists.
     AlreadyExists => 409, "already_exists", "It exists already";
-    /// The state table forbids the move.
-    MoveForbidden => 409, "move_forbidden", "The order cannot go there from where it stands";
-    /// The version named is not the present one.
-    StaleVersion => 409, "stale_version", "The order has changed since";
-    /// The first request with this key has not been answered yet.
-    InFlight => 409, "request_in_flight", "The first request with this key is still being worked on";
-    /// The business takes no orders now.
+    /// The order table has no such transition from the present status.
+    MoveForbidden => 409, "move_forbidden", "The order cannot make this transition from its present status";
+    /// The version in the body is not the present one.
+    StaleVersion => 409, "stale_version", "The order has changed since that version";
+    /// The first request with this idempotency key is not answered yet.
+    InFlight => 409, "request_in_flight", "The first request with this key is not finished yet";
+    /// The business takes no orders until a known time.
     BusinessPaused => 409, "business_paused", "The business is paused";
-    /// The business is closed.
+    /// The business takes no orders until a member opens it.
     BusinessClosed => 409, "business_closed", "The business is closed";
-    /// The last owner cannot leave.
+    /// The last owner of a business cannot leave or become staff.
     LastOwner => 409, "last_owner", "A business keeps at least one owner";
-    /// The menu's total is another than the one named.
+    /// The total in the request is not the one of the menu.
     PriceChanged => 409, "price_changed", "The price has changed";
-    /// There are prices or orders in the present currency.
+    /// There are prices or orders in the present currency, so it cannot change.
     CurrencyInUse => 409, "currency_in_use", "The currency is in use";
-    /// As many as there may be.
-    LimitReached => 409, "limit_reached", "There are as many as there may be";
-    /// `If-Match` does not match.
-    PreconditionFailed => 412, "precondition_failed", "The order has changed since";
-    /// More than the body limit.
+    /// The most of this kind exist already.
+    LimitReached => 409, "limit_reached", "The most that are allowed exist already";
+    /// The version in `If-Match` is not the present one.
+    PreconditionFailed => 412, "precondition_failed", "The order has changed since that version";
+    /// The body is over the limit of the route.
     TooLarge => 413, "too_large", "The body is too large";
-    /// Not JSON.
+    /// The body is not declared as JSON.
     UnsupportedMediaType => 415, "unsupported_media_type", "Send application/json";
-    /// Asked for by a name that is not this hub's.
+    /// The `Host` of the request is not one of this hub.
     Misdirected => 421, "misdirected", "This hub has another name";
-    /// Fields with bad values, all of them named.
-    Invalid => 422, "invalid", "Some fields are not acceptable";
-    /// Nobody takes online payments here.
-    PaymentUnavailable => 422, "payment_unavailable", "This way of paying is not available";
-    /// The key was used for another request.
+    /// Fields with bad values; the problem names all of them.
+    Invalid => 422, "invalid", "Some fields are not valid";
+    /// This hub takes no online payments.
+    PaymentUnavailable => 422, "payment_unavailable", "This payment method is not available";
+    /// The idempotency key belongs to another request.
     IdempotencyMismatch => 422, "idempotency_mismatch", "This idempotency key was used for another request";
-    /// An address of sockets, asked for otherwise.
-    UpgradeRequired => 426, "upgrade_required", "This address is for sockets";
-    /// A change needs the version it was made on.
-    VersionRequired => 428, "version_required", "Name the version you are changing";
-    /// Too often.
+    /// A request without an upgrade for a path of WebSockets.
+    UpgradeRequired => 426, "upgrade_required", "This path is for WebSocket connections";
+    /// The change does not name the version it was decided on.
+    VersionRequired => 428, "version_required", "Name the version you want to change";
+    /// The quota is used up.
     TooManyRequests => 429, "too_many_requests", "Too many requests";
-    /// More than the limit of a request's head.
+    /// The head of the request is over the limit.
     HeadTooLarge => 431, "head_too_large", "The head of the request is too large";
-    /// Something broke here; the log knows.
-    Internal => 500, "internal", "Something went wrong here";
-    /// Too much to do or the store is away; nothing happened.
-    Unavailable => 503, "unavailable", "Not now, try again";
-    /// Too slow to know: it may have happened.
-    OutcomeUnknown => 503, "outcome_unknown", "It may have happened";
+    /// A fault of the hub; the log has the cause under the request id.
+    Internal => 500, "internal", "An error happened in the hub";
+    /// Overload, or the store does not answer. Nothing happened.
+    Unavailable => 503, "unavailable", "Unavailable now, try again";
+    /// The outcome was not known in time: it may have happened.
+    OutcomeUnknown => 503, "outcome_unknown", "The outcome is unknown: it may have happened";
 }
 
 /// One field that was refused.
@@ -113,50 +113,50 @@ pub struct FieldError {
     /// Path of the field, like `items[0].qty`.
     #[schema(example = "items[0].qty")]
     pub field: String,
-    /// What is wrong with it.
+    /// The problem of the field, as a sentence.
     pub message: String,
 }
 
 /// An RFC 9457 problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// `urn:bellhop:problem:<code>`.
+    /// The URI of the code: `urn:bellhop:problem:<code>`.
     #[serde(rename = "type")]
     #[schema(example = "urn:bellhop:problem:not_found")]
     pub kind: String,
-    /// The same for every problem of this code.
+    /// One short sentence, the same for every problem of this code.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What went wrong this time and what to do.
+    /// The cause this time, and the remedy.
     pub detail: String,
-    /// The stable word.
+    /// The stable word that programs act on.
     pub code: String,
     /// Every field that was refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<FieldError>,
-    /// The moves that are allowed, for `move_forbidden`.
+    /// With `move_forbidden`: the statuses this caller may move the order to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<String>>,
-    /// The present version, for `stale_version` and `precondition_failed`.
+    /// With `stale_version` and `precondition_failed`: the present version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_version: Option<i64>,
-    /// Where the order stands now, for `stale_version` and `precondition_failed`.
+    /// With `stale_version` and `precondition_failed`: the present status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_status: Option<String>,
-    /// What the order costs now, in minor units, for `price_changed`.
+    /// With `price_changed`: the present total of the order, in minor units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_minor: Option<i64>,
-    /// Of that total; ISO 4217.
+    /// With `price_changed`: the currency of that total (ISO 4217).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
-    /// Finds the request in the log.
+    /// The id of the request, under which it is found in the log.
     pub request_id: String,
 }
 
 impl Problem {
-    /// A problem of this code; the request id is filled in by whoever answers.
+    /// A problem of this code. The request id is empty until the middleware fills it in.
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:bellhop:problem:{}", code.as_str()),
@@ -175,7 +175,7 @@ impl Problem {
     }
 }
 
-/// The codes as Markdown, which is how they get into the documentation.
+/// The codes as Markdown; `docs/protocol.md` contains them, and a test compares.
 pub fn to_markdown() -> String {
     let mut out = String::from("| status | code | meaning |\n| --- | --- | --- |\n");
     for p in ProblemCode::ALL {

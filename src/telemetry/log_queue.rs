@@ -1,5 +1,5 @@
-//! The queue between whoever logs and the place where lines go. Nothing that is logged waits for the reader of the log, fails with
-//! it or ends with it: a line that finds no room or cannot be written is dropped and counted.
+//! The queue of log lines, with a thread that writes them. Logging never waits for the reader of the log and never fails: a line that
+//! finds the queue full or cannot be written is dropped and counted.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -9,34 +9,34 @@ use std::time::{Duration, Instant};
 use prometheus::IntCounter;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes of lines that may wait: some seconds of a busy hub's log.
+/// Most bytes of lines in the queue: some seconds of the log of a busy hub.
 const MAX_BYTES: usize = 4 << 20;
 
-/// Lines that may wait, so that short ones have a bound on what holds them as well.
+/// Most lines in the queue, a bound on the memory around short lines.
 const MAX_LINES: usize = 32_768;
 
-/// What waits is written in pieces of so many lines, between which the writer looks up.
-const PIECE: usize = 256;
+/// Lines that the writer takes from the queue at once.
+const CHUNK: usize = 256;
 
-/// The log says at most so often that lines of it are missing.
+/// The shortest time between two notices in the log that lines were dropped.
 const NOTICE_EVERY: Duration = Duration::from_secs(10);
 
-/// Lines that were dropped since the process began: no room in the queue, or a write that failed.
+/// Lines dropped since the start of the process: the queue was full, or a write failed.
 pub(super) static DROPPED: LazyLock<IntCounter> = LazyLock::new(|| {
     IntCounter::new("log_lines_dropped_total", "Lines of the log that could not be written.")
         .expect("the name is one that Prometheus takes")
 });
 
-/// The way in: bounded, never waits for the reader of the log. Cheap to clone.
+/// The queue: bounded, and adding a line never waits for the writer. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct LogQueue(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// A line came.
+    /// Signalled when a line is added to an empty queue.
     filled: Condvar,
-    /// Nothing waits any more.
+    /// Signalled when every line is written or dropped.
     emptied: Condvar,
     max_bytes: usize,
     max_lines: usize,
@@ -51,10 +51,10 @@ struct State {
 }
 
 impl LogQueue {
-    /// A queue whose lines a thread of its own writes to `out`, for as long as the process lives.
+    /// A queue with a thread that writes its lines to `out` until the process ends.
     ///
     /// # Errors
-    /// When the thread cannot be started.
+    /// The thread cannot be started.
     pub(super) fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
         Self::bounded(out, MAX_BYTES, MAX_LINES, DROPPED.clone())
     }
@@ -74,7 +74,7 @@ impl LogQueue {
             dropped,
         });
         let writer = Arc::clone(&shared);
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_all_that_comes(out))?;
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_lines(out))?;
         Ok(Self(shared))
     }
 
@@ -93,8 +93,7 @@ impl LogQueue {
         }
     }
 
-    /// Waits until everything logged so far was written or dropped, at most `within`: a reader that stands still holds nobody up for
-    /// longer.
+    /// Waits until every line so far is written or dropped, at most `within`.
     pub(super) fn flush(&self, within: Duration) {
         let state = self.0.state();
         let busy = |state: &mut State| state.writing || !state.lines.is_empty();
@@ -107,8 +106,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_all_that_comes(&self, mut out: impl Write) {
-        let (mut told_of, mut told_at) = (self.dropped.get(), None::<Instant>);
+    fn write_lines(&self, mut out: impl Write) {
+        let (mut reported, mut reported_at) = (self.dropped.get(), None::<Instant>);
         loop {
             let mut state = self.state();
             state.writing = false;
@@ -119,28 +118,28 @@ impl Shared {
                 .filled
                 .wait_while(state, |state| state.lines.is_empty())
                 .unwrap_or_else(PoisonError::into_inner);
-            let until = state.lines.len().min(PIECE);
-            let piece: Vec<Box<[u8]>> = state.lines.drain(..until).collect();
-            state.bytes -= piece.iter().map(|line| line.len()).sum::<usize>();
+            let until = state.lines.len().min(CHUNK);
+            let chunk: Vec<Box<[u8]>> = state.lines.drain(..until).collect();
+            state.bytes -= chunk.iter().map(|line| line.len()).sum::<usize>();
             state.writing = true;
             drop(state);
-            let failed = piece.iter().filter(|line| out.write_all(line).is_err()).count();
+            let failed = chunk.iter().filter(|line| out.write_all(line).is_err()).count();
             self.dropped.inc_by(u64::try_from(failed).unwrap_or(u64::MAX));
-            let missing = self.dropped.get() - told_of;
-            if failed == 0 && missing > 0 && told_at.is_none_or(|at| at.elapsed() >= NOTICE_EVERY) {
-                (told_of, told_at) = (told_of + missing, Some(Instant::now()));
-                tracing::warn!(lines = missing, "lines of the log were dropped here");
+            let missing = self.dropped.get() - reported;
+            if failed == 0 && missing > 0 && reported_at.is_none_or(|at| at.elapsed() >= NOTICE_EVERY) {
+                (reported, reported_at) = (reported + missing, Some(Instant::now()));
+                tracing::warn!(lines = missing, "log lines were dropped here");
             }
         }
     }
 }
 
-/// One line of the log, on its way into the queue.
+/// The writer of one line into the queue.
 #[derive(Debug)]
 pub(super) struct QueuedLine<'a>(&'a LogQueue);
 
 impl Write for QueuedLine<'_> {
-    /// Takes a whole line, as the formatter hands it over. Never fails: what is dropped is counted.
+    /// Takes a whole line, as the formatter writes it. Never fails: a dropped line is counted.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.0.push(line);
         Ok(line.len())

@@ -1,4 +1,4 @@
-//! Logs, to standard error: what a command puts out on standard output stays clean.
+//! Logging to standard error. Standard output is for the results of commands alone.
 
 use std::backtrace::BacktraceStatus;
 use std::fs::File;
@@ -18,26 +18,26 @@ use super::settings::{LogFormat, LogSettings};
 /// Logging could not be started.
 #[derive(Debug, Error)]
 pub enum LogError {
-    /// `log.level` is no level and no filter; settings that were loaded never are.
+    /// `log.level` is neither a level nor a filter. The settings are checked before, so this does not happen after loading them.
     #[error("log.level '{level}' is not a level or filter")]
     Filter {
-        /// What was given.
+        /// The value of the setting.
         level: String,
-        /// What the filter's parser said.
+        /// The error of the filter's parser.
         source: tracing_subscriber::filter::ParseError,
     },
-    /// The thread that writes could not be started.
+    /// The writer thread could not be started.
     #[error("the thread that writes the log could not be started: {0}")]
     Thread(#[from] io::Error),
-    /// A process has one log, and it was started before.
+    /// The process has a log already.
     #[error("logging was already started")]
     Started(#[from] TryInitError),
 }
 
-/// How long the end of the process waits for the last lines.
+/// The longest wait for the last lines at the end of the process.
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
 
-/// Keeps the log until the end: dropped, it waits for the lines that were logged, for a second at most.
+/// A guard for the log. When it is dropped, it waits for the lines logged before, for one second at most.
 #[derive(Debug)]
 #[must_use]
 pub struct Logging(LogQueue);
@@ -48,16 +48,16 @@ impl Drop for Logging {
     }
 }
 
-/// Starts logging for the whole process, once. Lines go to standard error by a bounded queue with a thread of its own: whoever logs
-/// never waits for the reader of the log, and a line that cannot be written is dropped and counted in
-/// `log_lines_dropped_total`. Panics go the same way.
+/// Starts logging for the whole process, once. Lines and panics go through a bounded queue to a thread that writes to standard error:
+/// logging never waits for the reader of the log, and a line that cannot be written is dropped and counted in
+/// `log_lines_dropped_total`.
 ///
 /// # Errors
-/// [`LogError`] for a level that is none, and when logging was started before.
+/// [`LogError`] for an invalid level, and when logging was started before.
 pub fn init(settings: &LogSettings) -> Result<Logging, LogError> {
     let colour = if io::stderr().is_terminal() { Colour::Terminal } else { Colour::None };
-    // A descriptor of its own: the lock of the library's standard error would be held while a reader stands still, and whoever
-    // else writes there would wait with it.
+    // A descriptor of its own: while a reader stands still, the lock of the library's standard error would be held, and every
+    // other writer would wait for it.
     let out: Box<dyn io::Write + Send> = match io::stderr().as_fd().try_clone_to_owned() {
         Ok(descriptor) => Box::new(File::from(descriptor)),
         Err(_) => Box::new(io::sink()),
@@ -71,14 +71,14 @@ pub fn init(settings: &LogSettings) -> Result<Logging, LogError> {
     Ok(Logging(queue))
 }
 
-/// The hook that comes with the library writes to standard error, waits for its reader and fails with it.
+/// Logs a panic. The standard library's own hook would wait for the reader of standard error and fail with it.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
     let thread = std::thread::current();
     let backtrace = std::backtrace::Backtrace::capture();
     tracing::error!(
         thread = thread.name().unwrap_or("unnamed"),
         place = panic.location().map(tracing::field::display),
-        cause = panic.payload_as_str().unwrap_or("no words"),
+        cause = panic.payload_as_str().unwrap_or("no message"),
         backtrace =
             (backtrace.status() == BacktraceStatus::Captured).then(|| tracing::field::display(&backtrace)),
         "a thread panicked"
@@ -90,8 +90,8 @@ enum Colour {
     None,
 }
 
-/// The server calls every request it cannot read an error, which anybody can send by the thousand. A directive of the
-/// operator's for the same target comes later and wins. What the server says of itself at its start, the hub says better.
+/// Filter directives for the HTTP library. It logs every unreadable request as an error, and any client can send thousands of them; at
+/// its start it repeats what the hub logs. Directives of the operator come later and win.
 const QUIET: &str = "actix_http::h1::dispatcher=off,actix_server=warn";
 
 fn filter(settings: &LogSettings) -> Result<EnvFilter, LogError> {
@@ -109,14 +109,14 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let builder = fmt().with_env_filter(filter(settings)?).with_writer(writer).log_internal_errors(false);
-    // An operator's NO_COLOR is heeded because nothing is forced on.
+    // Colour is never forced on, so that NO_COLOR works.
     Ok(match colour {
         Colour::Terminal => builder.finish(),
         Colour::None => builder.with_ansi(false).finish(),
     })
 }
 
-/// One object a line, the event's fields beside time, level and target, those of its innermost span under `span`.
+/// JSON, one object a line: the fields of the event beside time, level and target, those of its innermost span under `span`.
 fn json<W>(settings: &LogSettings, writer: W) -> Result<impl Subscriber + Send + Sync, LogError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

@@ -1,13 +1,12 @@
-//! Reads a quantile back from a histogram.
+//! Quantiles of a histogram.
 
 use std::time::Duration;
 
 use prometheus::Histogram;
 use prometheus::core::Metric;
 
-/// The value below which the share `q` (0 to 1) of a latency histogram lies, as PromQL's `histogram_quantile` reckons:
-/// linear within a bucket, the highest bound for what lies above it. `None` while nothing was observed or when `q` is
-/// outside of 0 to 1.
+/// The quantile `q` (0 to 1) of a latency histogram, computed like PromQL's `histogram_quantile`: linear within a bucket, and the
+/// highest bound for values above it. `None` while nothing was observed, or when `q` is outside of 0 to 1.
 pub fn quantile(histogram: &Histogram, q: f64) -> Option<Duration> {
     let snapshot = histogram.metric();
     let snapshot = snapshot.get_histogram();

@@ -1,25 +1,25 @@
-//! Settings of the logs.
+//! Settings of logging.
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use crate::settings::{Checks, Problem};
 
-/// Everything telemetry is told from outside.
+/// The settings of telemetry.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// What is logged and how.
+    /// Section `[log]` of the settings files.
     pub log: LogSettings,
 }
 
-/// `[log]`: what is logged and how.
+/// Section `[log]`: the level and the format of the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
     /// A level, or directives in `RUST_LOG` syntax such as `info,bellhop=debug`.
     pub level: String,
-    /// For people or for machines.
+    /// Columns for people, or JSON for programs.
     pub format: LogFormat,
 }
 
@@ -40,7 +40,7 @@ impl Default for LogSettings {
 }
 
 impl Settings {
-    /// Everything wrong with these settings.
+    /// Every problem of these settings.
     pub fn problems(&self) -> Vec<Problem> {
         let mut checks = Checks::of("log");
         if let Err(error) = EnvFilter::try_new(&self.log.level) {

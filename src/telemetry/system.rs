@@ -1,4 +1,4 @@
-//! Figures of the whole machine, read when they are asked for.
+//! Metrics of the whole machine, read at each scrape.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,17 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, IntGauge};
 
-/// CPU, memory and disk. A figure that the platform does not tell is left out rather than shown as zero.
+/// CPU, memory and disk usage. A value that the platform does not provide is left out instead of shown as zero.
 pub(super) struct SystemCollector {
     cpu_percent: Gauge,
     memory_bytes: IntGauge,
     disk_percent: Gauge,
-    /// The filesystem that holds this path is the one watched.
+    /// A path on the filesystem whose usage is reported.
     volume: PathBuf,
     last_cpu: Mutex<CpuTicks>,
 }
 
-/// Ticks since boot, of all cores together.
+/// CPU ticks of all cores together since boot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct CpuTicks {
     busy: u64,
@@ -30,15 +30,15 @@ impl SystemCollector {
         Ok(Self {
             cpu_percent: Gauge::new(
                 "system_cpu_usage_percent",
-                "Share of all cores in use since the last scrape, 0 to 100; on the first one since boot.",
+                "Used share of all cores since the last scrape, 0 to 100; at the first scrape since boot.",
             )?,
             memory_bytes: IntGauge::new(
                 "system_memory_usage_bytes",
-                "Memory of the machine that is not available to new work.",
+                "Memory of the machine that is not available to processes.",
             )?,
             disk_percent: Gauge::new(
                 "system_disk_usage_percent",
-                "Share in use of the filesystem that holds the data folder, 0 to 100.",
+                "Used share of the filesystem that holds the data folder, 0 to 100.",
             )?,
             volume: volume.to_path_buf(),
             last_cpu: Mutex::default(),
@@ -47,7 +47,7 @@ impl SystemCollector {
 
     fn cpu(&self) -> Option<f64> {
         let now = parse_cpu(&fs::read_to_string("/proc/stat").ok()?)?;
-        // A sample is a plain value: one left behind by a panic is still a sample.
+        // A sample is a plain value, so one from before a panic is still valid.
         let mut last = self.last_cpu.lock().unwrap_or_else(PoisonError::into_inner);
         let share = now.share_since(*last);
         *last = now;
@@ -63,8 +63,8 @@ impl SystemCollector {
     }
 }
 
-/// Share in use of the filesystem that holds `path`, 0 to 100, as `df` counts: of what is not reserved for root. `None`
-/// where that is not told.
+/// The used share of the filesystem that holds `path`, 0 to 100, as `df` counts: without the blocks reserved for root. `None` where
+/// the system does not say.
 pub(super) fn disk_usage_percent(path: &Path) -> Option<f64> {
     let volume = rustix::fs::statvfs(path).ok()?;
     let used = volume.f_blocks.saturating_sub(volume.f_bfree);
@@ -106,7 +106,7 @@ impl Collector for SystemCollector {
     }
 }
 
-/// First line of `/proc/stat`: user nice system idle iowait irq softirq steal, then guest times that user holds already.
+/// Reads the first line of `/proc/stat`: user nice system idle iowait irq softirq steal, then guest times, which `user` includes.
 fn parse_cpu(stat: &str) -> Option<CpuTicks> {
     let fields = stat.lines().next()?.strip_prefix("cpu ")?.split_whitespace();
     let ticks: Vec<u64> = fields.take(8).map(str::parse).collect::<Result<_, _>>().ok()?;

@@ -293,7 +293,7 @@ async fn keys_rotated_under_load_lose_nothing_and_the_old_one_is_not_needed_afte
     assert!(meanwhile > 0, "orders were placed while it ran");
     let each = CUSTOMERS * EACH;
     let expected = format!(
-        "{} values sealed anew (idempotency_keys.body {each}, orders.address {each}, orders.phone {each}); none needs",
+        "{} values encrypted again (idempotency_keys.body {each}, orders.address {each}, orders.phone {each}); none needs",
         3 * each
     );
     assert!(said.contains(&expected), "exactly what the old key had sealed: {said}");
@@ -321,5 +321,5 @@ async fn keys_rotated_under_load_lose_nothing_and_the_old_one_is_not_needed_afte
     let all: usize = customers.iter().map(|(_, orders)| orders.len()).sum();
     assert_eq!(ids.len(), all);
     let (done, said) = app.bellhop(&["keys", "rotate"]).await;
-    assert!(done && said.contains("0 values sealed anew"), "{said}");
+    assert!(done && said.contains("0 values encrypted again"), "{said}");
 }

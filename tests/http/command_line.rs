@@ -64,7 +64,7 @@ async fn a_new_password_takes_the_place_of_the_old_one_and_ends_every_sign_in(ki
     let mut device = Device::of_business(&app, &merchant, &business, None).await;
     let (done, said) =
         app.bellhop_in(app.data_folder(), &["admin", "password", &merchant.email], &format!("{NEW}\n")).await;
-    assert!(done && said.contains("1 sign-ins ended"), "{said}");
+    assert!(done && said.contains("1 login sessions ended"), "{said}");
     anonymous(&app, "/auth/login", &login(&merchant.email, PASSWORD))
         .await
         .expect_problem(401, "bad_credentials");

@@ -102,7 +102,7 @@ async fn restored(kind: StoreKind, epoch: Epoch) -> Restored {
     app.restore(&copy).await;
     if epoch == Epoch::Rotated {
         let (done, said) = app.bellhop(&["epochs", "rotate"]).await;
-        assert!(done && said.contains("are told to list anew"), "{said}");
+        assert!(done && said.contains("get resync"), "{said}");
     }
     app.start_again().await;
     for person in [&mut merchant, &mut customer] {

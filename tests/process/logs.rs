@@ -75,7 +75,7 @@ async fn a_log_whose_disk_is_full_costs_lines_until_there_is_room() {
     let log = hub.data.path().join("log");
     File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
     let written = async {
-        while !fs::read_to_string(&log).unwrap_or_default().contains("lines of the log were dropped here") {
+        while !fs::read_to_string(&log).unwrap_or_default().contains("log lines were dropped here") {
             customer.get(&hub.at, "/orders").await.expect(200);
         }
     };

@@ -134,7 +134,7 @@ fn the_settings_are_shown_with_where_they_came_from_and_without_passwords() {
         "url = \"postgres://[redacted]@db.example:5432/orders\"  # DATABASE_URL",
         "linger_s = 7  # config/default.toml",
         "port = 8000",
-        "# REDIS_URL is set and means nothing here: a hub works alone, without Redis, for now",
+        "# REDIS_URL is set but has no effect: a hub runs alone, without Redis, for now",
         "# config/developement.toml is read in no environment: name it default, development, staging or production",
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");
@@ -172,7 +172,7 @@ async fn a_start_in_development_says_where_everything_is_in_one_line() {
         data.display()
     );
     assert!(log.lines().any(|line| line.ends_with(&expected)), "{expected}\n{log}");
-    assert!(log.contains("SENTRY_DSN is set and means nothing here"), "{log}");
+    assert!(log.contains("SENTRY_DSN is set but has no effect"), "{log}");
     assert!(!log.to_lowercase().contains("actix") && !log.contains("ops="), "{log}");
     assert_eq!(hub.stop().code(), Some(0));
 }

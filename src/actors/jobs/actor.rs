@@ -31,7 +31,7 @@ impl JobsActor {
 
     /// Logs steps of the wall clock, which explain other lines of the log.
     fn watch_clock(&mut self, _: &mut Context<Self>) {
-        if let Some(step) = self.clock.look(Instant::now(), Timestamp::now()) {
+        if let Some(step) = self.clock.check(Instant::now(), Timestamp::now()) {
             let (seconds, direction) = (step.by.as_secs(), step.direction.as_str());
             tracing::warn!(seconds, direction, "the clock of this machine was set");
         }

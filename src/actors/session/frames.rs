@@ -28,7 +28,7 @@ impl SessionState {
     /// Counts a frame against the client's bound; one too many ends the session. An acknowledgement of something new is not
     /// counted.
     pub(super) fn count_frame(&mut self, now: Instant, limits: &SessionSettings) {
-        if limits.frames().spend(&mut self.frames_full_at, now).is_err() {
+        if limits.frames().consume(&mut self.frames_full_at, now).is_err() {
             self.close_answered(CloseReason::TooMany);
         }
     }

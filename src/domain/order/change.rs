@@ -11,7 +11,8 @@ use crate::domain::time::Timestamp;
 
 use super::events::{KitchenDetails, OrderEvent, OrderSummary, order_number};
 use super::model::Order;
-use super::table::{FollowUp, Party, Status};
+use super::status::{Party, Status};
+use super::table::FollowUp;
 
 /// An order that was just placed or moved.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 
 use super::ended::EndedReason;
 use super::model::{Order, OrderItem, PaymentMethod, PaymentStatus};
-use super::table::{Fulfilment, Status};
+use super::status::{Fulfilment, Status};
 
 /// The data of `order_created`, `order_updated` and `order_cancelled`.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]

@@ -5,6 +5,7 @@ mod ended;
 mod events;
 mod model;
 mod placing;
+mod status;
 pub mod table;
 mod transition;
 
@@ -13,7 +14,8 @@ pub use ended::{EndedCode, EndedReason};
 pub use events::{EventItem, EventPayment, KitchenDetails, OrderEvent, OrderSummary, order_number};
 pub use model::{Address, Order, OrderItem, PaymentMethod, PaymentStatus};
 pub use placing::{Draft, DraftItem, NewOrder, PlaceRefusal, place};
-pub use table::{FollowUp, Fulfilment, Party, Status, Verdict, Way};
+pub use status::{Fulfilment, Party, Status};
+pub use table::{FollowUp, Verdict, Way};
 pub use transition::{MoveRefusal, MoveRequest, Moved};
 
 #[cfg(test)]

@@ -6,51 +6,32 @@ use crate::domain::business::Location;
 use crate::domain::delivery::{DeliveredBy, DeliveryStatus};
 use crate::domain::ids::{BusinessId, OrderId, UserId};
 use crate::domain::money::Currency;
+use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
 use super::ended::EndedReason;
-use super::table::{Fulfilment, Status, Way};
+use super::status::{Fulfilment, Status};
+use super::table::Way;
 
-/// How an order is paid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PaymentMethod {
-    /// Before the merchant hears of it.
-    Online,
-    /// At hand-over.
-    Cash,
-}
-
-impl PaymentMethod {
-    /// The word on the wire and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Online => "online",
-            Self::Cash => "cash",
-        }
+string_enum! {
+    /// The payment method of an order.
+    pub enum PaymentMethod {
+        /// Paid before the business sees the order.
+        Online = "online",
+        /// Paid at hand-over.
+        Cash = "cash",
     }
 }
 
-/// Where the money is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PaymentStatus {
-    /// Not taken.
-    Pending,
-    /// Taken.
-    Paid,
-    /// Taken, and owed to the customer.
-    RefundDue,
-}
-
-impl PaymentStatus {
-    /// The word on the wire and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Paid => "paid",
-            Self::RefundDue => "refund_due",
-        }
+string_enum! {
+    /// The state of the payment of an order.
+    pub enum PaymentStatus {
+        /// The money is not taken yet.
+        Pending = "pending",
+        /// The money is taken.
+        Paid = "paid",
+        /// The money is taken and owed to the customer.
+        RefundDue = "refund_due",
     }
 }
 

@@ -8,7 +8,8 @@ use crate::domain::money::{self, Currency};
 use crate::domain::time::Timestamp;
 
 use super::model::{Address, Order, OrderItem, PaymentMethod, PaymentStatus};
-use super::table::{FollowUp, Fulfilment, Party, Status};
+use super::status::{Fulfilment, Party, Status};
+use super::table::FollowUp;
 
 /// A line as the customer wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,143 +1,27 @@
-//! The order state table: for every status and move, who may make it, where it leads and what follows.
-//! Everything that is not in it is forbidden; the tests generate the rest from it.
+//! The table of transitions: for each one the parties that may make it, and its consequences. Every transition that is not in it is
+//! forbidden; the tests generate those.
 
 use std::fmt::Write as _;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery::DeliveredBy;
 
-/// Where an order stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Waits for an online payment; the merchant does not know of it yet.
-    PendingPayment,
-    /// Rings until somebody answers.
-    Placed,
-    /// The merchant said yes.
-    Accepted,
-    /// Being made.
-    Preparing,
-    /// Made, waits to be handed over.
-    Ready,
-    /// On its way to the customer.
-    PickedUp,
-    /// With the customer. An end.
-    Delivered,
-    /// The merchant said no. An end.
-    Rejected,
-    /// Called off. An end.
-    Cancelled,
-    /// Could not be delivered. An end.
-    Failed,
-}
+use super::status::{Fulfilment, Party, Status};
 
-impl Status {
-    /// Every status, in the order of an order's life.
-    pub const ALL: [Self; 10] = [
-        Self::PendingPayment,
-        Self::Placed,
-        Self::Accepted,
-        Self::Preparing,
-        Self::Ready,
-        Self::PickedUp,
-        Self::Delivered,
-        Self::Rejected,
-        Self::Cancelled,
-        Self::Failed,
-    ];
-
-    /// The word on the wire and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PendingPayment => "pending_payment",
-            Self::Placed => "placed",
-            Self::Accepted => "accepted",
-            Self::Preparing => "preparing",
-            Self::Ready => "ready",
-            Self::PickedUp => "picked_up",
-            Self::Delivered => "delivered",
-            Self::Rejected => "rejected",
-            Self::Cancelled => "cancelled",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Whether no move leads out of it.
-    pub const fn is_end(self) -> bool {
-        matches!(self, Self::Delivered | Self::Rejected | Self::Cancelled | Self::Failed)
-    }
-
-    /// Whether it is an end without the customer having got anything: no revenue, and with a reason.
-    pub const fn is_end_without_delivery(self) -> bool {
-        matches!(self, Self::Rejected | Self::Cancelled | Self::Failed)
-    }
-}
-
-impl FromStr for Status {
-    type Err = UnknownStatus;
-
-    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-        Self::ALL.into_iter().find(|s| s.as_str() == text).ok_or(UnknownStatus)
-    }
-}
-
-/// A word that names no status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("unknown order status")]
-pub struct UnknownStatus;
-
-/// How the customer gets it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fulfilment {
-    /// A driver brings it.
-    Delivery,
-    /// The customer comes for it.
-    Pickup,
-    /// Eaten at a table.
-    DineIn,
-}
-
-impl Fulfilment {
-    /// Every way.
-    pub const ALL: [Self; 3] = [Self::Delivery, Self::Pickup, Self::DineIn];
-
-    /// The word on the wire and in the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivery => "delivery",
-            Self::Pickup => "pickup",
-            Self::DineIn => "dine_in",
-        }
-    }
-}
-
-impl FromStr for Fulfilment {
-    type Err = UnknownStatus;
-
-    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
-        Self::ALL.into_iter().find(|f| f.as_str() == text).ok_or(UnknownStatus)
-    }
-}
-
-/// How an order gets to its customer, as far as it matters for its moves.
+/// The way an order takes to its customer, as far as transitions depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Way {
-    /// The business brings it itself.
+    /// The business delivers it itself.
     OwnDelivery,
-    /// A driver of the hub brings it.
+    /// A driver of the hub delivers it.
     DriverDelivery,
-    /// The customer comes for it.
+    /// The customer fetches it.
     Pickup,
-    /// Eaten at a table.
+    /// It is eaten at a table.
     DineIn,
 }
 
 impl Way {
-    /// Every way.
+    /// Every way, in the order of declaration.
     pub const ALL: [Self; 4] = [Self::OwnDelivery, Self::DriverDelivery, Self::Pickup, Self::DineIn];
 
     /// The way of an order of this kind; `by` counts for deliveries.
@@ -150,45 +34,13 @@ impl Way {
         }
     }
 
-    /// What the printed table calls it.
+    /// The name in the printed table.
     const fn as_str(self) -> &'static str {
         match self {
             Self::OwnDelivery => "delivery by the business",
             Self::DriverDelivery => "delivery by drivers",
             Self::Pickup => "pickup",
             Self::DineIn => "dine_in",
-        }
-    }
-}
-
-/// The capacity in which somebody moves an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Party {
-    /// The customer who ordered.
-    Customer,
-    /// A member of the business.
-    Member,
-    /// The driver the delivery is assigned to.
-    Driver,
-    /// An operator.
-    Admin,
-    /// The hub itself: payments and deadlines.
-    System,
-}
-
-impl Party {
-    /// Every capacity.
-    pub const ALL: [Self; 5] = [Self::Customer, Self::Member, Self::Driver, Self::Admin, Self::System];
-
-    /// The word in the log of an order.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Customer => "customer",
-            Self::Member => "member",
-            Self::Driver => "driver",
-            Self::Admin => "admin",
-            Self::System => "system",
         }
     }
 }
@@ -206,18 +58,18 @@ pub enum FollowUp {
     TakeCash,
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Debug)]
 pub struct Row {
-    /// Where the order stands.
+    /// The status before the transition.
     pub from: Status,
-    /// Where it goes.
+    /// The status after it.
     pub to: Status,
-    /// For which orders the line holds.
+    /// The ways of the orders that it holds for.
     pub ways: &'static [Way],
-    /// Who may make the move.
+    /// The parties that may make it.
     pub parties: &'static [Party],
-    /// What else happens in the same commit.
+    /// Its consequences in the same commit.
     pub follows: &'static [FollowUp],
 }
 
@@ -266,30 +118,30 @@ pub const TABLE: &[Row] = &[
 /// The table's answer about a transition.
 #[derive(Debug)]
 pub enum Verdict {
-    /// It may be made.
+    /// The party may make it.
     Allowed(&'static Row),
-    /// The order is there already: nothing changes.
+    /// The order has this status already: nothing changes.
     AlreadyThere,
-    /// Nobody ever makes this move with an order like this: no version and no role would change that.
+    /// No party ever makes this transition for an order of this way, whatever its status and version.
     NobodysMove {
         /// The statuses this party may move the order to now.
         allowed: Vec<Status>,
     },
-    /// Only others make this move, whatever the order's status.
+    /// Only other parties make this transition, whatever the status of the order.
     NotTheirMove,
-    /// Not from here; these would be allowed.
+    /// The transition does not start from the present status.
     Forbidden {
         /// The statuses this party may move the order to now.
         allowed: Vec<Status>,
     },
 }
 
-/// Looks up what happens when `party` moves an order that goes this `way` from `from` to `to`.
+/// Looks up the transition of an order of this `way` from `from` to `to` by `party`.
 pub fn verdict(from: Status, to: Status, way: Way, party: Party) -> Verdict {
     let rows = || TABLE.iter().filter(move |r| r.ways.contains(&way));
     let theirs = || rows().filter(move |r| r.parties.contains(&party));
     let allowed = || theirs().filter(|r| r.from == from).map(|r| r.to).collect();
-    // What only the hub itself does is nothing to leave to somebody else.
+    // A transition of the hub alone does not count: it is not one that other parties make.
     let is_somebodys = |r: &Row| r.parties.contains(&party) || r.parties.iter().any(|p| *p != System);
     if !rows().any(|r| r.to == to && is_somebodys(r)) {
         return if from == to { Verdict::AlreadyThere } else { Verdict::NobodysMove { allowed: allowed() } };
@@ -306,10 +158,10 @@ pub fn verdict(from: Status, to: Status, way: Way, party: Party) -> Verdict {
     }
 }
 
-/// The table as Markdown, which is how it gets into the documentation.
+/// The table as Markdown; `docs/orders.md` contains it, and a test compares.
 pub fn to_markdown() -> String {
     let mut out =
-        String::from("| from | to | orders | who | what follows |\n| --- | --- | --- | --- | --- |\n");
+        String::from("| from | to | orders | parties | consequences |\n| --- | --- | --- | --- | --- |\n");
     let join = |words: Vec<&str>| words.join(", ");
     for r in TABLE {
         let orders = if r.ways.len() == Way::ALL.len() {
@@ -319,8 +171,8 @@ pub fn to_markdown() -> String {
         };
         let follows = r.follows.iter().map(|f| match f {
             StartAlert => "the merchant's notification is stored and devices ring",
-            StopAlert => "devices fall silent",
-            Refund => "money taken is due back",
+            StopAlert => "devices stop ringing",
+            Refund => "money that was taken has to be refunded",
             TakeCash => "cash counts as paid",
         });
         let _ = writeln!(

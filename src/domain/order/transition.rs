@@ -10,7 +10,8 @@ use crate::domain::time::Timestamp;
 
 use super::ended::{EndedCode, EndedReason};
 use super::model::{Order, PaymentMethod, PaymentStatus};
-use super::table::{self, FollowUp, Fulfilment, Party, Status, Verdict};
+use super::status::{Fulfilment, Party, Status};
+use super::table::{self, FollowUp, Verdict};
 
 /// Why an order was not moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! What many subjects have consumed of one quota, in a table with a bound.
+//! The usage of one quota by many subjects, in a table with a bound.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,35 +6,35 @@ use std::time::Duration;
 
 use crate::domain::quota::{Decision, Quota, Usage, Which};
 
-/// When room is needed, so large a part of the table is freed at once: the search costs each new subject a few steps.
+/// A full table frees this part of itself at once (one 16th), so that the search costs each new subject only a few steps.
 const FREED: usize = 16;
 
-/// Subjects below which a table is never searched for those that are as good as absent.
+/// A table with fewer subjects than this is never searched for unused ones.
 const FEW: usize = 64;
 
-/// How much a table may hold.
+/// Most that a table holds.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Subjects, about 100 bytes each.
+    /// Most subjects, about 100 bytes each.
     pub subjects: usize,
-    /// Slots of all of them, 8 bytes each.
+    /// Most slots of all subjects together, 8 bytes each.
     pub slots: usize,
 }
 
-/// What each subject has consumed of a quota. Beyond its bounds those whose quota is nearest to whole are forgotten, so
-/// that a flood of subjects displaces itself: neither newcomers nor those that have consumed much pay for it.
+/// The usage of one quota by each subject. A full table forgets the subjects that have consumed least, so a flood of new subjects
+/// displaces itself: neither newcomers nor heavy users lose their entries to it.
 #[derive(Debug)]
 pub struct Table<K> {
     quota: Quota,
     usages: HashMap<K, Usage>,
     slots: usize,
     bounds: Bounds,
-    /// So many subjects make the next search for those that can be forgotten.
+    /// The number of subjects that starts the next search for unused ones.
     search_at: usize,
 }
 
 impl<K: Copy + Eq + Hash> Table<K> {
-    /// Nothing is consumed.
+    /// An empty table: nothing is consumed.
     pub fn new(quota: Quota, bounds: Bounds) -> Self {
         Self { quota, usages: HashMap::new(), slots: 0, bounds, search_at: FEW.min(bounds.subjects) }
     }
@@ -42,28 +42,28 @@ impl<K: Copy + Eq + Hash> Table<K> {
     /// Consumes one of the subject's quota, or says how long to wait.
     pub fn spend(&mut self, key: K, now: Duration) -> (Decision, Which) {
         let quota = self.quota;
-        self.with(key, now, |usage| usage.spend(&quota, now))
+        self.with(key, now, |usage| usage.consume(&quota, now))
     }
 
-    /// How long the subject's next one would have to wait; `None` when it would not. Consumes nothing.
+    /// The refusal that [`Self::spend`] would return now, or `None`. Consumes nothing.
     pub fn check(&mut self, key: &K, now: Duration) -> Option<(Decision, Which)> {
         self.usages.get_mut(key)?.check(&self.quota, now)
     }
 
-    /// Records one whether or not there is one left: where there is none, in the place of the oldest.
+    /// Records one in the short window without asking; in a full window it replaces the oldest.
     pub fn record(&mut self, key: K, now: Duration) {
         let quota = self.quota;
         self.with(key, now, |usage| usage.record(&quota, now));
     }
 
-    /// How many the subject's short window holds now, and the time of the last one.
-    pub fn spent(&mut self, key: &K, now: Duration) -> Option<(u32, Duration)> {
+    /// The number of requests in the subject's short window now, and the time of the latest; `None` for an unknown subject.
+    pub fn recent(&mut self, key: &K, now: Duration) -> Option<(u32, Duration)> {
         let usage = self.usages.get_mut(key)?;
-        let spent = usage.spent(&self.quota, now);
-        usage.last().map(|last| (spent, last))
+        let count = usage.count(&self.quota, now);
+        usage.last().map(|last| (count, last))
     }
 
-    /// Gives back what the subject consumed at this time. Where that is forgotten it stays consumed.
+    /// Gives back one that the subject consumed at `at`; without effect when it is forgotten.
     pub fn refund(&mut self, key: &K, at: Duration) {
         if let Some(usage) = self.usages.get_mut(key) {
             usage.refund(at);

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -9,7 +11,7 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn admits(usage: &mut Usage, quota: &Quota, now: Duration) -> bool {
-    matches!(usage.spend(quota, now).0, Decision::Admitted { .. })
+    matches!(usage.consume(quota, now).0, Decision::Admitted { .. })
 }
 
 #[test]
@@ -27,12 +29,12 @@ fn ten_a_minute_are_ten_in_any_minute() {
 fn what_is_left_and_when_one_comes_back_is_said() {
     let (quota, mut usage) = (Window::new(2, MINUTE).into(), Usage::default());
     let left = |remaining, seconds| Decision::Admitted { remaining, reset: Duration::from_secs(seconds) };
-    assert_eq!(usage.spend(&quota, at(0)), (left(1, 60), Which::Short));
-    assert_eq!(usage.spend(&quota, at(20)), (left(0, 40), Which::Short));
+    assert_eq!(usage.consume(&quota, at(0)), (left(1, 60), Which::Short));
+    assert_eq!(usage.consume(&quota, at(20)), (left(0, 40), Which::Short));
     let refused = Decision::Refused { wait: Duration::from_secs(30) };
-    assert_eq!(usage.spend(&quota, at(30)), (refused, Which::Short));
+    assert_eq!(usage.consume(&quota, at(30)), (refused, Which::Short));
     assert_eq!(usage.check(&quota, at(60)), None);
-    assert_eq!(usage.spend(&quota, at(60)), (left(0, 20), Which::Short));
+    assert_eq!(usage.consume(&quota, at(60)), (left(0, 20), Which::Short));
 }
 
 #[test]
@@ -43,7 +45,7 @@ fn a_long_window_holds_beside_a_short_one() {
     let admitted: Vec<usize> =
         (0..10).map(|m| (0..50).filter(|_| admits(&mut usage, &quota, at(m * 60))).count()).collect();
     assert_eq!(admitted, [20, 20, 20, 20, 20, 0, 0, 0, 0, 0]);
-    let (decision, which) = usage.spend(&quota, at(540));
+    let (decision, which) = usage.consume(&quota, at(540));
     assert_eq!((decision, which), (Decision::Refused { wait: MINUTE }, Which::Long));
 }
 
@@ -70,11 +72,11 @@ fn a_log_holds_no_more_slots_than_it_says_whatever_the_number() {
     for count in [1, 10, 60, 61, 1_000, 10_000_000] {
         let (quota, mut usage) = (Window::new(count, MINUTE).into(), Usage::default());
         for step in 0..30_000 {
-            usage.spend(&quota, at(0) + Duration::from_millis(step * 7));
+            usage.consume(&quota, at(0) + Duration::from_millis(step * 7));
         }
         assert!(usage.slots() <= 64, "{count} a minute: {} slots", usage.slots());
-        usage.spend(&quota, at(100_000));
-        assert_eq!(usage.spent(&quota, at(100_000)), 1, "what has left the window is forgotten");
+        usage.consume(&quota, at(100_000));
+        assert_eq!(usage.count(&quota, at(100_000)), 1, "what has left the window is forgotten");
     }
 }
 
@@ -82,7 +84,7 @@ fn a_log_holds_no_more_slots_than_it_says_whatever_the_number() {
 fn a_leaky_bucket_gives_a_burst_and_then_one_by_one() {
     let (bucket, start) = (LeakyBucket::new(10, Duration::from_secs(1), 3), Instant::now());
     let mut full_at = start;
-    let mut spend = |millis| bucket.spend(&mut full_at, start + Duration::from_millis(millis));
+    let mut spend = |millis| bucket.consume(&mut full_at, start + Duration::from_millis(millis));
     assert_eq!([spend(0), spend(0), spend(0)], [Ok(()); 3]);
     assert_eq!(spend(0), Err(Duration::from_millis(100)));
     assert_eq!(spend(100), Ok(()));
@@ -103,7 +105,7 @@ proptest! {
         let mut kept: Vec<Duration> = Vec::new();
         for (pause_us, dice) in steps {
             now += Duration::from_micros(pause_us);
-            match usage.spend(&quota, now).0 {
+            match usage.consume(&quota, now).0 {
                 Decision::Admitted { .. } if dice == 0 => usage.refund(now),
                 Decision::Admitted { remaining, .. } => {
                     kept.push(now);
@@ -115,7 +117,7 @@ proptest! {
                 Decision::Refused { wait } => {
                     prop_assert!(wait <= window.length + Duration::from_millis(length_ms / 60 + 2));
                     let mut later = usage.clone();
-                    let admitted = matches!(later.spend(&quota, now + wait).0, Decision::Admitted { .. });
+                    let admitted = matches!(later.consume(&quota, now + wait).0, Decision::Admitted { .. });
                     prop_assert!(admitted, "after {wait:?}");
                 }
             }

@@ -161,9 +161,9 @@ by_words! {
     Status: "accepted" of Status::ALL;
     Fulfilment: "delivery" of Fulfilment::ALL;
     DeliveredBy: "business" of DeliveredBy::ALL;
-    PaymentMethod: "cash" of [PaymentMethod::Online, PaymentMethod::Cash];
-    Priority: "NORMAL" of [Priority::Low, Priority::Normal, Priority::High];
-    MemberRole: "staff" of [MemberRole::Owner, MemberRole::Staff];
+    PaymentMethod: "cash" of PaymentMethod::ALL;
+    Priority: "NORMAL" of Priority::ALL;
+    MemberRole: "staff" of MemberRole::ALL;
 }
 
 impl FromText for Zone {

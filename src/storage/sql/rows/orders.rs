@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::money::Currency;
-use crate::domain::order::{Address, EndedReason, Order, OrderItem, PaymentMethod, PaymentStatus};
+use crate::domain::order::{Address, EndedReason, Order, OrderItem};
 use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::{Aad, Cipher};
 use crate::storage::error::StoreError;
@@ -146,8 +146,8 @@ impl OrderRow {
             address,
             fulfilment: parse("orders.fulfilment", &self.fulfilment)?,
             status: parse("orders.status", &self.status)?,
-            payment_method: payment_method(&self.payment_method)?,
-            payment_status: payment_status(&self.payment_status)?,
+            payment_method: parse("orders.payment_method", &self.payment_method)?,
+            payment_status: parse("orders.payment_status", &self.payment_status)?,
             items,
             total_minor: self.total_minor,
             currency: Currency::stored(&self.currency).map_err(|_| corrupt("orders.currency"))?,
@@ -172,16 +172,6 @@ fn address(json: &str) -> Result<Address, StoreError> {
 
 fn ended_reason(code: &str, text: Option<String>) -> Result<EndedReason, StoreError> {
     Ok(EndedReason { code: parse("orders.ended_code", code)?, text })
-}
-
-fn payment_method(word: &str) -> Result<PaymentMethod, StoreError> {
-    let known = [PaymentMethod::Online, PaymentMethod::Cash];
-    known.into_iter().find(|method| method.as_str() == word).ok_or_else(|| corrupt("orders.payment_method"))
-}
-
-fn payment_status(word: &str) -> Result<PaymentStatus, StoreError> {
-    let known = [PaymentStatus::Pending, PaymentStatus::Paid, PaymentStatus::RefundDue];
-    known.into_iter().find(|status| status.as_str() == word).ok_or_else(|| corrupt("orders.payment_status"))
 }
 
 /// An order about to be inserted, with the words it is found by.

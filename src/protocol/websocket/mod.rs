@@ -1,7 +1,7 @@
-//! RFC 6455 from the server's side, as plain functions and one struct: no socket, no clock, no runtime.
+//! The server's side of RFC 6455 as plain functions and one struct: no socket, no clock, no runtime.
 //!
-//! [`Decoder`] turns bytes into messages and keeps nothing while no frame is incomplete. The encoders build a
-//! whole frame with one allocation, so that the same bytes can go to every member of a room.
+//! [`Decoder`] turns bytes into messages and owns memory only while a message is incomplete. The encoders build a whole frame with
+//! one allocation, so that the same bytes can go to every subscriber of a room.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -11,7 +11,7 @@ mod decoder;
 
 pub use decoder::{Decoder, Incoming};
 
-/// What a control frame may carry (RFC 6455 §5.5).
+/// Most bytes that a control frame may carry (RFC 6455 §5.5).
 const MAX_CONTROL_PAYLOAD: usize = 125;
 
 const FIN_TEXT: u8 = 0x81;
@@ -19,7 +19,8 @@ const FIN_CLOSE: u8 = 0x88;
 const FIN_PING: u8 = 0x89;
 const FIN_PONG: u8 = 0x8A;
 
-/// Why the peer's bytes end the connection. The texts are for logs; on the wire goes [`ProtocolError::close_code`].
+/// A rule of RFC 6455 that the client violated, which ends the connection. The texts are for logs; the client gets
+/// [`ProtocolError::close_code`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
     /// A client frame without a mask.
@@ -43,14 +44,14 @@ pub enum ProtocolError {
     /// A control frame in fragments.
     #[error("the control frame is fragmented")]
     FragmentedControlFrame,
-    /// A continuation of nothing.
+    /// A continuation frame without a message before it.
     #[error("the continuation follows no message")]
     StrayContinuation,
-    /// A message in more fragments than anybody needs for the longest one.
-    #[error("the message comes in more than {0} fragments")]
+    /// A message in more fragments than the longest one needs.
+    #[error("the message has more than {0} fragments")]
     TooManyFragments(u32),
-    /// A new message before the last one ended.
-    #[error("the message begins before the last one ended")]
+    /// A new message before the previous one ended.
+    #[error("the message begins before the previous one ended")]
     InterleavedMessage,
     /// A close frame of one byte, which is half a code.
     #[error("the close frame holds half a code")]
@@ -61,18 +62,18 @@ pub enum ProtocolError {
     /// A text message or a close reason that is not UTF-8.
     #[error("the text is not utf-8")]
     InvalidUtf8,
-    /// A message over the limit; known from the header, before its payload is collected.
+    /// A message over the limit. Known from the header, before any of the payload is kept.
     #[error("the message claims {claimed} bytes, at most {limit} are allowed")]
     TooBig {
-        /// Bytes of the message so far and of the frame that went over, saturating.
+        /// Bytes of the message so far and of the frame that exceeds the limit, saturating.
         claimed: u64,
-        /// The decoder's limit.
+        /// The limit of the decoder, in bytes.
         limit: usize,
     },
 }
 
 impl ProtocolError {
-    /// The named reason this ends the socket for: protocol error, binary, not UTF-8, or too big.
+    /// The close reason for this error: protocol error, binary, not UTF-8, or too big.
     pub const fn close_reason(&self) -> CloseReason {
         match self {
             Self::Binary => CloseReason::UnsupportedData,
@@ -82,13 +83,13 @@ impl ProtocolError {
         }
     }
 
-    /// The close code that tells the peer: 1002 protocol, 1003 binary, 1007 not UTF-8, 1009 too big.
+    /// The close code for the client: 1002 protocol, 1003 binary, 1007 not UTF-8, 1009 too big.
     pub const fn close_code(&self) -> u16 {
         self.close_reason().code()
     }
 }
 
-/// Bytes a server puts before a text payload of `payload` bytes: 2, 4 or 10.
+/// The length of a server's frame header before a payload of `payload` bytes: 2, 4 or 10.
 pub const fn text_header_len(payload: usize) -> usize {
     match payload {
         0..=125 => 2,
@@ -97,22 +98,22 @@ pub const fn text_header_len(payload: usize) -> usize {
     }
 }
 
-/// A whole, unmasked text frame around `payload`, which has to be UTF-8. One allocation; clones share it.
+/// A whole, unmasked text frame around `payload`, which has to be UTF-8. One allocation, shared by clones.
 pub fn text_frame(payload: &[u8]) -> Bytes {
     frame(FIN_TEXT, payload)
 }
 
-/// An empty ping; never allocates.
+/// An empty ping. Never allocates.
 pub const fn ping_frame() -> Bytes {
     Bytes::from_static(&[FIN_PING, 0])
 }
 
-/// The pong that answers a ping which carried `payload`; beyond 125 bytes (no [`Decoder`] yields more) it is cut.
+/// The pong that answers a ping with this `payload`, cut at 125 bytes ([`Decoder`] yields no longer ones).
 pub fn pong_frame(payload: &[u8]) -> Bytes {
     frame(FIN_PONG, &payload[..payload.len().min(MAX_CONTROL_PAYLOAD)])
 }
 
-/// A close frame; a `reason` over 123 bytes is cut between characters. `code` has to be one that may be sent.
+/// A close frame. A `reason` over 123 bytes is cut between characters; `code` has to be one that may be sent.
 pub fn close_frame(code: u16, reason: &str) -> Bytes {
     let mut payload = [0; MAX_CONTROL_PAYLOAD];
     let reason = &reason.as_bytes()[..reason.floor_char_boundary(MAX_CONTROL_PAYLOAD - 2)];

@@ -1,3 +1,5 @@
+//! The decoder of frames from a client.
+
 use std::array;
 use std::io::Cursor;
 use std::mem;
@@ -8,27 +10,27 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::{MAX_CONTROL_PAYLOAD, ProtocolError};
 
-/// Fragments of one message. More would be nearly empty: each costs work, and is no message that could be counted.
+/// Most fragments of one message. Each costs work without counting as a message, and more of them would be nearly empty.
 const MAX_FRAGMENTS: u32 = 1024;
 
-/// The longest header: two bytes, an 8-byte length, a 4-byte mask.
+/// The longest frame header, in bytes: two, a length of eight, a mask of four.
 const MAX_HEADER: usize = 14;
 
-/// What a client sent, complete and checked.
+/// A complete and checked message or control frame of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incoming {
     /// A whole text message, its fragments joined; no longer than the decoder's limit.
     Text(String),
-    /// A ping with at most 125 bytes, to be answered by a pong with the same.
+    /// A ping with at most 125 bytes. Its pong has to carry the same bytes.
     Ping(Bytes),
-    /// A pong, asked for or not.
+    /// A pong, with or without a ping before it.
     Pong,
-    /// The peer's close with its code and reason, if it gave one. Nothing is decoded after it.
+    /// A close frame with its code and reason, if it has one. Nothing is decoded after it.
     Close(Option<(u16, String)>),
 }
 
-/// Reads the frames of one client. Between frames it is three words and owns no memory; while a frame or a
-/// fragmented message is incomplete it keeps what has arrived: at most the limit, one control frame and one header.
+/// The decoder of one client's frames. Between messages it is three words and owns no memory. While a frame or a fragmented message
+/// is incomplete it keeps the bytes that have arrived: at most the limit, one control frame and one header.
 #[derive(Debug)]
 pub struct Decoder {
     max_message_bytes: usize,
@@ -37,17 +39,16 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Refuses messages of more than `max_message_bytes` of payload, summed over their fragments.
+    /// A decoder that refuses messages of more than `max_message_bytes` of payload, summed over their fragments.
     pub const fn new(max_message_bytes: usize) -> Self {
         Self { max_message_bytes, partial: None, ended: false }
     }
 
-    /// Takes bytes off the front of `input` until a message is complete; `None` means that all of `input` was
-    /// taken. Call it until then, with whatever pieces the socket gave. After an error or a close, which is the
-    /// end of the connection, it takes and ignores everything.
+    /// Takes bytes from the front of `input` until a message is complete. `None` means that all of `input` was taken; call it until
+    /// then. After an error or a close, which end the connection, it takes and ignores everything.
     ///
     /// # Errors
-    /// The first rule the bytes break, as soon as the frame header shows it; for UTF-8 at the end of the message.
+    /// The first rule that the bytes violate, as soon as the frame header shows it; for UTF-8 at the end of the message.
     pub fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, ProtocolError> {
         if self.ended {
             *input = &[];
@@ -64,7 +65,7 @@ impl Decoder {
     }
 }
 
-/// What has arrived of a frame, and of the message it belongs to.
+/// The bytes that have arrived of an incomplete frame, and of the message it belongs to.
 #[derive(Debug, Default)]
 struct Partial {
     header: [u8; MAX_HEADER],
@@ -72,11 +73,11 @@ struct Partial {
     frame: Option<Frame>,
     control: Vec<u8>,
     message: Option<Vec<u8>>,
-    /// Continuations of the message so far.
+    /// The number of continuation frames of the message so far.
     fragments: u32,
 }
 
-/// A frame whose header was read and found lawful.
+/// A frame whose header was read and violates no rule.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
     kind: Kind,
@@ -137,11 +138,16 @@ impl Partial {
         }
         *input = &input[used - kept..];
         self.header_len = 0;
-        self.judge(&header, length, limit).map(Some)
+        self.check_header(&header, length, limit).map(Some)
     }
 
-    /// Every rule a header alone can break. Opens the message a text frame begins.
-    fn judge(&mut self, header: &FrameHeader, length: u64, limit: usize) -> Result<Frame, ProtocolError> {
+    /// Checks every rule that a header alone can violate. Begins a new message for a text frame.
+    fn check_header(
+        &mut self,
+        header: &FrameHeader,
+        length: u64,
+        limit: usize,
+    ) -> Result<Frame, ProtocolError> {
         if header.rsv1 || header.rsv2 || header.rsv3 {
             return Err(ProtocolError::ReservedBits);
         }
@@ -181,8 +187,8 @@ impl Partial {
         let (piece, rest) = input.split_at(missing.min(input.len()));
         let (buffer, ceiling) = match frame.kind {
             Kind::Control(_) => (&mut self.control, MAX_CONTROL_PAYLOAD),
-            // The end of a message in one frame is known; one in fragments grows by doubling, or many tiny
-            // fragments would each copy all that came before.
+            // The length of a message in one frame is known. One in fragments grows by doubling; otherwise each of many tiny
+            // fragments would copy all bytes before it.
             Kind::Text if frame.is_final => (self.message.get_or_insert_default(), frame.length),
             Kind::Text | Kind::Continuation => (self.message.get_or_insert_default(), limit),
         };
