@@ -1,20 +1,20 @@
 //! Bellhop: a realtime order and notification hub.
 //!
-//! The map of the house. Imports go one way, and a test keeps it so:
+//! The map of the modules. Imports go one way, and a test checks it:
 //! `domain ← protocol ← storage ← auth, bus ← actors ← http ← config ← app ← demo ← cli ← main`; `telemetry` may be used by
 //! `storage` and everything after it.
 //!
 //! - [`domain`]: the rules, pure and synchronous: ids, money, orders, rooms, cursors.
-//! - [`protocol`]: what crosses a wire: frames, close codes, problem codes, views.
-//! - [`storage`]: the ports and their Postgres and SQLite implementations.
-//! - [`auth`]: proof of who asks: passwords, access tokens, tickets, refresh tokens; knows no actor and no route.
+//! - [`protocol`]: formats on the wire: frames, close codes, problem codes, views.
+//! - [`storage`]: the ports of the store, and their implementations on Postgres and SQLite.
+//! - [`auth`]: authentication: passwords, access tokens, tickets, refresh tokens. It knows no actor and no route.
 //! - [`bus`]: the port through which messages leave for other nodes and arrive from them.
-//! - [`actors`]: sessions, rooms and persistence: shells over plain minds.
-//! - [`http`]: routes, extractors, problem+json, and the upgrade that makes sockets.
+//! - [`actors`]: sessions, rooms and persistence, each a plain state with an actor around it.
+//! - [`http`]: routes, extractors, problems, and the upgrade to WebSocket.
 //! - [`config`]: one [`config::Settings`] made of the modules' own settings.
-//! - [`telemetry`]: logs and every metric, in one place.
-//! - [`settings`]: what the settings of every module share; below everything, like `domain`.
-//! - [`app`]: the composition root.
+//! - [`telemetry`]: the log and all metrics.
+//! - [`settings`]: shared parts of the modules' settings; below everything, like `domain`.
+//! - [`app`]: the composition root, which connects all parts.
 //! - [`cli`]: the commands of the binary.
 //! - [`demo`]: simulated customers and merchants against a real hub.
 

@@ -10,7 +10,7 @@ use bellhop::bus::{
 };
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::event::EventKind;
-use bellhop::domain::ids::{BusinessId, EventId, SessionId};
+use bellhop::domain::ids::{BusinessId, EventId, LoginSessionId};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::{EventData, RoomEvent};
@@ -89,7 +89,7 @@ fn ephemeral(room: RoomId) -> BusMessage {
 }
 
 fn control() -> BusMessage {
-    BusMessage::Control(ControlMessage::SessionEnded(SessionId::generate()))
+    BusMessage::Control(ControlMessage::SessionEnded(LoginSessionId::generate()))
 }
 
 /// The text of everything in a message: equal texts are equal messages.

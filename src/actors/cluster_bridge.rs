@@ -72,7 +72,7 @@ mod tests {
     use crate::bus::InProcessBus;
     use crate::domain::cursor::{Cursor, Epoch};
     use crate::domain::event::EventKind;
-    use crate::domain::ids::{BusinessId, CommandId, EventId, SessionId};
+    use crate::domain::ids::{BusinessId, CommandId, EventId, LoginSessionId};
     use crate::domain::room::RoomId;
     use crate::domain::time::Timestamp;
     use crate::protocol::event::{EventData, RoomEvent};
@@ -117,7 +117,7 @@ mod tests {
             Self { fanout, rooms, epoch, revocations, _folder: folder }
         }
 
-        fn commit_end_of(&self, session: SessionId, removal: Removal) {
+        fn commit_end_of(&self, session: LoginSessionId, removal: Removal) {
             let action = Write::EndSession(EndSession { session });
             let command = Command { id: CommandId::generate(), at: Timestamp::now(), action };
             self.fanout.committed(&[command], &[Outcome::Removed(removal)], Vec::new());
@@ -129,7 +129,7 @@ mod tests {
         System::new().block_on(async {
             let bus = InProcessBus::default();
             let (first, second) = (Node::start(&bus).await, Node::start(&bus).await);
-            let (unknown, ended) = (SessionId::generate(), SessionId::generate());
+            let (unknown, ended) = (LoginSessionId::generate(), LoginSessionId::generate());
             first.commit_end_of(unknown, Removal::NotThere);
             first.commit_end_of(ended, Removal::Removed);
             assert!(first.revocations.contains(ended));

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::auth::revocations::Revocations;
 use crate::bus::{Bus, BusMessage, ControlMessage};
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::order::{Order, Status};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
@@ -48,7 +48,7 @@ impl CommitFanout {
     }
 
     /// Refuses the tokens of a login session from now on and closes its sockets (4001).
-    pub fn end_session(&self, session: SessionId) {
+    pub fn end_session(&self, session: LoginSessionId) {
         self.revocations.insert(session, Instant::now(), Timestamp::now());
         self.workers.end_session(session);
     }
@@ -112,7 +112,7 @@ impl CommitFanout {
         }
     }
 
-    fn session_ended(&self, session: SessionId) {
+    fn session_ended(&self, session: LoginSessionId) {
         self.end_session(session);
         self.bus.publish(BusMessage::Control(ControlMessage::SessionEnded(session)));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::access::Principal;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::LoginSessionId;
 use crate::domain::time::Timestamp;
 
 use super::last_seen::LastSeen;
@@ -35,7 +35,7 @@ impl Authenticator {
     }
 
     /// Whether a login session has ended while tokens of it could still be valid.
-    pub fn has_ended(&self, session: SessionId) -> bool {
+    pub fn has_ended(&self, session: LoginSessionId) -> bool {
         self.revocations.contains(session)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::domain::ids::SessionId;
+use crate::domain::ids::LoginSessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{SessionActivity, TokenUse};
 
@@ -26,11 +26,11 @@ struct Entry {
 /// The latest time each login session was seen since the last [`LastSeen::take`]; at most 100,000 of them. Cheap to clone; clones
 /// share their content.
 #[derive(Clone, Debug, Default)]
-pub struct LastSeen(Arc<Mutex<HashMap<SessionId, Entry>>>);
+pub struct LastSeen(Arc<Mutex<HashMap<LoginSessionId, Entry>>>);
 
 impl LastSeen {
     /// Notes that the session was seen, by something that knows nothing of its tokens, such as an open socket.
-    pub fn touch(&self, session: SessionId, at: Timestamp) {
+    pub fn touch(&self, session: LoginSessionId, at: Timestamp) {
         self.note(session, at, None);
     }
 
@@ -39,7 +39,7 @@ impl LastSeen {
         self.note(claims.principal.session, at, claims.generation);
     }
 
-    fn note(&self, session: SessionId, at: Timestamp, generation: Option<u32>) {
+    fn note(&self, session: LoginSessionId, at: Timestamp, generation: Option<u32>) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MAX_SESSIONS && !entries.contains_key(&session) {
             return;
@@ -54,12 +54,12 @@ impl LastSeen {
     }
 
     /// The time the session was last seen, if it has not been taken.
-    pub fn get(&self, session: SessionId) -> Option<Timestamp> {
+    pub fn get(&self, session: LoginSessionId) -> Option<Timestamp> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&session)?.last
     }
 
     /// The newest tokens of the session that were used on this node recently.
-    pub fn newest_use(&self, session: SessionId) -> Option<TokenUse> {
+    pub fn newest_use(&self, session: LoginSessionId) -> Option<TokenUse> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&session)?.used
     }
 
@@ -111,7 +111,7 @@ mod tests {
         Timestamp::from_unix_seconds(seconds)
     }
 
-    fn claims(session: SessionId, generation: u32) -> AccessClaims {
+    fn claims(session: LoginSessionId, generation: u32) -> AccessClaims {
         AccessClaims {
             principal: Principal { user: UserId::generate(), session, role: Role::Merchant },
             device: None,
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn the_latest_of_each_sign_in_is_kept_until_it_is_taken() {
         let last_seen = LastSeen::default();
-        let session = SessionId::generate();
+        let session = LoginSessionId::generate();
         last_seen.touch(session, at(2));
         last_seen.clone().touch(session, at(1));
         assert_eq!(last_seen.get(session), Some(at(2)));
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn the_first_use_of_newer_tokens_is_told_once_and_again_if_it_was_not_written() {
         let last_seen = LastSeen::default();
-        let session = SessionId::generate();
+        let session = LoginSessionId::generate();
         last_seen.record_use(&claims(session, 0), at(1));
         assert_eq!(last_seen.take_uses(), [], "a sign-in that was never refreshed");
         last_seen.record_use(&claims(session, 2), at(2));
@@ -163,11 +163,11 @@ mod tests {
     fn a_flood_of_sign_ins_does_not_grow_it() {
         let last_seen = LastSeen::default();
         for n in 0..=MAX_SESSIONS as u128 {
-            last_seen.touch(SessionId::from_uuid(uuid::Uuid::from_u128(n)), at(1));
+            last_seen.touch(LoginSessionId::from_uuid(uuid::Uuid::from_u128(n)), at(1));
         }
         assert_eq!(last_seen.take().len(), MAX_SESSIONS);
         last_seen.take();
-        last_seen.record_use(&claims(SessionId::generate(), 1), at(2));
+        last_seen.record_use(&claims(LoginSessionId::generate(), 1), at(2));
         assert_eq!(last_seen.take().len(), 1);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::address::AddressBlock;
 use crate::domain::quota::Window;
-use crate::domain::quota::table::{Bounds, Table};
+use crate::domain::quota::table::{QuotaTable, TableBounds};
 
 /// Failures at one account from one place that cost nothing, so that people may mistype.
 const FREE_HERE: u32 = 5;
@@ -26,10 +26,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Accounts with places remembered at once, 2.5 MiB at most. Beyond it those with the fewest failures are forgotten, so
 /// that a flood of made-up addresses does not wash out an account under attack.
-const REMEMBERED: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
+const REMEMBERED: TableBounds = TableBounds { subjects: 14_336, slots: 131_072 };
 
 /// Places from which an account was signed in to, remembered at once.
-const KNOWN: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
+const KNOWN: TableBounds = TableBounds { subjects: 14_336, slots: 131_072 };
 
 /// Time for which a place is known after the last sign-in from there.
 const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
@@ -61,9 +61,9 @@ struct Keys {
 pub struct LoginThrottle {
     began: Instant,
     hasher: RandomState,
-    here: Table<u64>,
-    anywhere: Table<u64>,
-    known: Table<u64>,
+    here: QuotaTable<u64>,
+    anywhere: QuotaTable<u64>,
+    known: QuotaTable<u64>,
 }
 
 impl Default for LoginThrottle {
@@ -80,9 +80,9 @@ impl LoginThrottle {
         Self {
             began: now,
             hasher: RandomState::new(),
-            here: Table::new(window(FREE_HERE + DOUBLINGS), REMEMBERED),
-            anywhere: Table::new(window(FREE_FROM_ANYWHERE + DOUBLINGS), REMEMBERED),
-            known: Table::new(Window::new(1, KNOWN_FOR).into(), KNOWN),
+            here: QuotaTable::new(window(FREE_HERE + DOUBLINGS), REMEMBERED),
+            anywhere: QuotaTable::new(window(FREE_FROM_ANYWHERE + DOUBLINGS), REMEMBERED),
+            known: QuotaTable::new(Window::new(1, KNOWN_FOR).into(), KNOWN),
         }
     }
 

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretBox};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::domain::ids::SessionId;
+use crate::domain::ids::LoginSessionId;
 
 /// Derives a key of its own, so that one secret may serve several purposes.
 const DOMAIN: &[u8] = b"bellhop refresh token v1";
@@ -40,7 +40,7 @@ impl RefreshTokens {
     }
 
     /// The one token of this family and generation: `rt_<family>.<generation>.<base64url mac>`.
-    pub fn derive(&self, family: SessionId, generation: u32) -> String {
+    pub fn derive(&self, family: LoginSessionId, generation: u32) -> String {
         let mac =
             hmac_sha256(self.key.expose_secret(), &[family.uuid().as_bytes(), &generation.to_be_bytes()]);
         format!("{PREFIX}{family}.{generation}.{}", URL_SAFE_NO_PAD.encode(mac))
@@ -51,7 +51,7 @@ impl RefreshTokens {
     ///
     /// # Errors
     /// Any text but the one that [`RefreshTokens::derive`] returns for what it names.
-    pub fn parse_and_check(&self, token: &str) -> Result<(SessionId, u32), RefreshTokenError> {
+    pub fn parse_and_check(&self, token: &str) -> Result<(LoginSessionId, u32), RefreshTokenError> {
         let mut parts = token.strip_prefix(PREFIX).ok_or(RefreshTokenError::Malformed)?.split('.');
         let (Some(family), Some(generation), Some(_mac), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
@@ -91,8 +91,8 @@ mod tests {
         RefreshTokens::new(b"a secret of the server, 32 bytes")
     }
 
-    fn family(n: u128) -> SessionId {
-        SessionId::from_uuid(Uuid::from_u128(n))
+    fn family(n: u128) -> LoginSessionId {
+        LoginSessionId::from_uuid(Uuid::from_u128(n))
     }
 
     #[test]

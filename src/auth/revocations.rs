@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
-use crate::domain::ids::SessionId;
+use crate::domain::ids::LoginSessionId;
 use crate::domain::time::Timestamp;
 
 /// The end of a revocation: it is over when both clocks have passed it.
@@ -21,7 +21,7 @@ struct Until {
 /// back, which makes old tokens valid again, removes an entry early.
 #[derive(Clone, Debug)]
 pub struct Revocations {
-    sessions: Arc<DashMap<SessionId, Until>>,
+    sessions: Arc<DashMap<LoginSessionId, Until>>,
     kept_for: Duration,
 }
 
@@ -32,7 +32,7 @@ impl Revocations {
     }
 
     /// Refuses the session's tokens from now on.
-    pub fn insert(&self, session: SessionId, now: Instant, wall: Timestamp) {
+    pub fn insert(&self, session: LoginSessionId, now: Instant, wall: Timestamp) {
         let until = Until { elapsed: now + self.kept_for, wall: wall.plus(self.kept_for) };
         let mut entry = self.sessions.entry(session).or_insert(until);
         entry.elapsed = entry.elapsed.max(until.elapsed);
@@ -40,7 +40,7 @@ impl Revocations {
     }
 
     /// Whether the session has ended.
-    pub fn contains(&self, session: SessionId) -> bool {
+    pub fn contains(&self, session: LoginSessionId) -> bool {
         self.sessions.contains_key(&session)
     }
 
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn an_ended_session_is_refused_until_its_last_token_has_run_out() {
         let (list, start) = (Revocations::new(s(50)), Instant::now());
-        let (session, other) = (SessionId::generate(), SessionId::generate());
+        let (session, other) = (LoginSessionId::generate(), LoginSessionId::generate());
         list.clone().insert(session, start, WALL);
         assert!(list.contains(session));
         assert!(!list.contains(other));
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn a_wall_clock_that_jumps_ahead_and_back_makes_no_ended_sign_in_valid_again() {
         let (list, start) = (Revocations::new(s(50)), Instant::now());
-        let session = SessionId::generate();
+        let session = LoginSessionId::generate();
         list.insert(session, start, WALL);
         list.prune(start + s(1), WALL.plus(s(32_400)));
         assert!(list.contains(session), "a jump of 9 h is no time that has passed");

@@ -1,6 +1,6 @@
 //! The messages between nodes.
 
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::{EventData, RoomEvent};
@@ -56,7 +56,7 @@ pub enum EphemeralType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlMessage {
     /// A login session has ended: its tokens are refused and its sockets close (4001).
-    SessionEnded(SessionId),
+    SessionEnded(LoginSessionId),
     /// Memberships of a user have changed: cached ones are read again, and sockets leave the rooms that are lost (4003).
     MembershipsChanged(UserId),
 }

@@ -2,9 +2,9 @@
 
 mod admin;
 mod database;
+mod maintenance;
 mod open_files;
 mod serve;
-mod upkeep;
 
 use std::io::{self, Write as _};
 use std::net::IpAddr;
@@ -69,10 +69,10 @@ enum Command {
     Admin(admin::Admin),
     /// Renew the encryption of personal data at rest
     #[command(subcommand)]
-    Keys(upkeep::Keys),
+    Keys(maintenance::Keys),
     /// Start a new epoch of events, which makes older cursors invalid
     #[command(subcommand)]
-    Epochs(upkeep::Epochs),
+    Epochs(maintenance::Epochs),
     /// Copy the SQLite database to a new file, also while the hub runs
     Backup {
         /// The file to create
@@ -174,9 +174,9 @@ fn with_settings(command: Command, paths: Paths) -> ExitCode {
             Command::Healthcheck { .. } => serve::healthcheck(&settings).await,
             Command::Migrate => migrate(&settings).await,
             Command::Admin(command) => admin::run(&settings, command).await,
-            Command::Keys(keys) => upkeep::keys(&settings, keys).await,
-            Command::Epochs(epochs) => upkeep::epochs(&settings, epochs).await,
-            Command::Backup { file } => upkeep::backup(&settings, file).await,
+            Command::Keys(keys) => maintenance::keys(&settings, keys).await,
+            Command::Epochs(epochs) => maintenance::epochs(&settings, epochs).await,
+            Command::Backup { file } => maintenance::backup(&settings, file).await,
             Command::Demo(_) | Command::Openapi | Command::Config(_) | Command::Completions { .. } => {
                 ExitCode::SUCCESS
             }

@@ -1,6 +1,6 @@
 //! Accounts, their roles, and the principal of a request.
 
-use super::ids::{SessionId, UserId};
+use super::ids::{LoginSessionId, UserId};
 use super::string_enum::string_enum;
 
 string_enum! {
@@ -23,7 +23,7 @@ pub struct Principal {
     /// The account that signed in.
     pub user: UserId,
     /// The login session of the token; ending it makes the token invalid.
-    pub session: SessionId,
+    pub session: LoginSessionId,
     /// The role as of when the token was issued.
     pub role: Role,
 }

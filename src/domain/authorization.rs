@@ -75,10 +75,10 @@ pub fn sees_contact(party: Party, status: Status) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::SessionId;
+    use crate::domain::ids::LoginSessionId;
 
     fn who(role: Role) -> Principal {
-        Principal { user: UserId::generate(), session: SessionId::generate(), role }
+        Principal { user: UserId::generate(), session: LoginSessionId::generate(), role }
     }
 
     #[test]

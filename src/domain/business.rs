@@ -26,7 +26,7 @@ pub const INVITATION_LIFE: std::time::Duration = std::time::Duration::from_secs(
 
 /// An IANA time zone that the built-in database knows.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Zone {
+pub struct Timezone {
     name: String,
     rules: TimeZone,
 }
@@ -34,18 +34,18 @@ pub struct Zone {
 /// A name the built-in time zone database does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected an IANA time zone like Europe/Lisbon")]
-pub struct ZoneError;
+pub struct TimezoneError;
 
-impl Zone {
+impl Timezone {
     /// The time zone with this name; upper and lower case matter.
     ///
     /// # Errors
-    /// [`ZoneError`] for a name that is not in the database.
-    pub fn parse(name: &str) -> Result<Self, ZoneError> {
-        let rules = TimeZone::get(name).map_err(|_| ZoneError)?;
+    /// [`TimezoneError`] for a name that is not in the database.
+    pub fn parse(name: &str) -> Result<Self, TimezoneError> {
+        let rules = TimeZone::get(name).map_err(|_| TimezoneError)?;
         match rules.iana_name() {
             Some(known) if known == name => Ok(Self { name: name.to_owned(), rules }),
-            _ => Err(ZoneError),
+            _ => Err(TimezoneError),
         }
     }
 
@@ -74,7 +74,7 @@ impl Zone {
     }
 }
 
-impl fmt::Debug for Zone {
+impl fmt::Debug for Timezone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
@@ -146,7 +146,7 @@ pub struct Business {
     /// The delivery zone it belongs to.
     pub zone: String,
     /// The time zone that decides when its day begins.
-    pub timezone: Zone,
+    pub timezone: Timezone,
     /// The currency of every price.
     pub currency: Currency,
     /// Minutes an order takes unless the member who accepts it says otherwise.
@@ -167,13 +167,13 @@ pub struct Business {
     pub updated_at: Timestamp,
 }
 
-/// Why a business takes no order now.
+/// The reason why a business takes no order now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotTakingOrders {
-    /// Paused until then.
+    /// Paused until this time.
     Paused(#[serde(with = "crate::domain::time::micros")] Timestamp),
-    /// Closed until somebody opens it.
+    /// Closed until a member opens it.
     Closed,
 }
 
@@ -209,7 +209,7 @@ pub struct Acceptance {
     pub delivered_by: DeliveredBy,
 }
 
-/// Something on a menu.
+/// An item of a menu.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MenuItem {
     /// The merchant's own code, unique in its business.
@@ -240,13 +240,13 @@ mod tests {
     #[test]
     fn the_day_is_the_one_where_the_business_is() {
         let t = Timestamp::parse_rfc3339("2026-03-01T22:30:00Z").expect("a valid time");
-        assert_eq!(Zone::utc().day(t), "2026-03-01");
-        assert_eq!(Zone::parse("Asia/Tokyo").expect("Tokyo is known").day(t), "2026-03-02");
-        assert_eq!(Zone::parse("UTC").map(|z| z.day(t)), Ok("2026-03-01".to_owned()));
-        let began = |zone: &str| Zone::parse(zone).map(|zone| zone.day_began(t).to_rfc3339());
+        assert_eq!(Timezone::utc().day(t), "2026-03-01");
+        assert_eq!(Timezone::parse("Asia/Tokyo").expect("Tokyo is known").day(t), "2026-03-02");
+        assert_eq!(Timezone::parse("UTC").map(|z| z.day(t)), Ok("2026-03-01".to_owned()));
+        let began = |zone: &str| Timezone::parse(zone).map(|zone| zone.day_began(t).to_rfc3339());
         assert_eq!(began("UTC"), Ok("2026-03-01T00:00:00.000000Z".to_owned()));
         assert_eq!(began("Asia/Tokyo"), Ok("2026-03-01T15:00:00.000000Z".to_owned()));
-        assert!(Zone::parse("Mars/Olympus").is_err());
-        assert!(Zone::parse("asia/tokyo").is_err());
+        assert!(Timezone::parse("Mars/Olympus").is_err());
+        assert!(Timezone::parse("asia/tokyo").is_err());
     }
 }

@@ -86,7 +86,7 @@ id!(
     UserId, "usr_");
 id!(
     /// A login session: one sign-in with its access and refresh tokens.
-    SessionId, "ses_");
+    LoginSessionId, "ses_");
 id!(
     /// A business: a place that takes orders.
     BusinessId, "biz_");
@@ -104,7 +104,7 @@ id!(
     EventId, "evt_");
 id!(
     /// A connection: one open WebSocket.
-    SocketId, "soc_");
+    ConnectionId, "soc_");
 id!(
     /// A command to the store, applied at most once however often it is tried.
     CommandId, "cmd_");

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellhop::domain::ids::{BusinessId, InvitationId, NotificationId, OrderId, SessionId, UserId};
+use bellhop::domain::ids::{BusinessId, InvitationId, LoginSessionId, NotificationId, OrderId, UserId};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -205,7 +205,7 @@ impl Fixture {
         let owner = match whose {
             Whose::Nobodys | Whose::Own => caller,
             Whose::Other | Whose::Foreign => &self.yan,
-            Whose::Absent => return SessionId::generate().to_string(),
+            Whose::Absent => return LoginSessionId::generate().to_string(),
         };
         let mut again = owner.clone();
         again.sign_in(&self.app, Some("made-to-be-ended")).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bellhop::auth::token::{TokenSettings, Tokens};
 use bellhop::domain::access::{Principal, Role};
-use bellhop::domain::ids::SessionId;
+use bellhop::domain::ids::LoginSessionId;
 use bellhop::domain::time::Timestamp;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
@@ -80,8 +80,11 @@ impl Row {
 /// Tokens that must not hold, each by its name.
 fn bad_tokens(person: &Person, revoked: &Person) -> Vec<(&'static str, String, &'static str)> {
     let now = Timestamp::now();
-    let principal =
-        Principal { user: person.id.parse().unwrap(), session: SessionId::generate(), role: Role::Customer };
+    let principal = Principal {
+        user: person.id.parse().unwrap(),
+        session: LoginSessionId::generate(),
+        role: Role::Customer,
+    };
     let ours = tokens(SECRET, TokenSettings::default());
     let issue = |tokens: &Tokens, at| tokens.issue_access(principal, None, 0, Uuid::now_v7(), at).text;
     let elsewhere = TokenSettings { audience: "elsewhere".to_owned(), ..TokenSettings::default() };

@@ -2,7 +2,7 @@
 
 use bellhop::auth::token::TokenSettings;
 use bellhop::domain::access::{Principal, Role};
-use bellhop::domain::ids::{SessionId, UserId};
+use bellhop::domain::ids::{LoginSessionId, UserId};
 use bellhop::domain::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -242,7 +242,8 @@ async fn operators_see_and_move_every_order_and_place_none(kind: StoreKind) {
     let app = TestApp::start_with(kind, &[("auth.secret_key", SECRET)]).await;
     let (merchant, zoe) = (app.person("merchant", "Mia").await, app.person("customer", "Zoe").await);
     let business = merchant.business(&app).await;
-    let operator = Principal { user: UserId::generate(), session: SessionId::generate(), role: Role::Admin };
+    let operator =
+        Principal { user: UserId::generate(), session: LoginSessionId::generate(), role: Role::Admin };
     let token = tokens(SECRET, TokenSettings::default()).issue_access(
         operator,
         None,

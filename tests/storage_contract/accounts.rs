@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bellhop::domain::access::Role;
-use bellhop::domain::ids::{SessionId, UserId};
+use bellhop::domain::ids::{LoginSessionId, UserId};
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{
     Approval, ApproveUser, Command, Creation, Device, EndSession, NewSession, Outcome, RedeemTicket, Removal,
@@ -15,10 +15,10 @@ use crate::fixtures::{command, now, run, run_one, user};
 
 const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-async fn sign_in(lane: &mut dyn Lane, at: Timestamp) -> (SessionId, UserId) {
+async fn sign_in(lane: &mut dyn Lane, at: Timestamp) -> (LoginSessionId, UserId) {
     let account = user(Role::Merchant);
     let session = NewSession {
-        id: SessionId::generate(),
+        id: LoginSessionId::generate(),
         user: account.id,
         device: Some(Device { id: "till".to_owned(), name: Some("Till".to_owned()), platform: None }),
         token_hash: "h0".to_owned(),
@@ -32,13 +32,13 @@ async fn sign_in(lane: &mut dyn Lane, at: Timestamp) -> (SessionId, UserId) {
 }
 
 /// Presents the token of `generation` at `at`.
-async fn present(lane: &mut dyn Lane, session: SessionId, generation: u32, at: Timestamp) -> Rotation {
+async fn present(lane: &mut dyn Lane, session: LoginSessionId, generation: u32, at: Timestamp) -> Rotation {
     present_hash(lane, session, generation, &format!("h{generation}"), at).await
 }
 
 async fn present_hash(
     lane: &mut dyn Lane,
-    session: SessionId,
+    session: LoginSessionId,
     generation: u32,
     hash: &str,
     at: Timestamp,
@@ -46,7 +46,7 @@ async fn present_hash(
     rotate(lane, rotation(session, generation, hash), at).await
 }
 
-fn rotation(session: SessionId, generation: u32, hash: &str) -> RotateSession {
+fn rotation(session: LoginSessionId, generation: u32, hash: &str) -> RotateSession {
     RotateSession {
         session,
         generation,
@@ -66,7 +66,7 @@ async fn rotate(lane: &mut dyn Lane, rotate: RotateSession, at: Timestamp) -> Ro
 }
 
 /// A node has seen that the client of `session` has its tokens of `generation`.
-async fn store_use(lane: &mut dyn Lane, session: SessionId, generation: u32, at: Timestamp) {
+async fn store_use(lane: &mut dyn Lane, session: LoginSessionId, generation: u32, at: Timestamp) {
     let activity = SessionActivity { session, at, used: Some(TokenUse { generation, at }) };
     run_one(lane, Write::StoreActivity(vec![activity])).await;
 }
@@ -200,7 +200,7 @@ on_every_store! {
         let (session, _) = sign_in(&mut *lane, start).await;
         assert_eq!(present_hash(&mut *lane, session, 0, "forged", start).await, Rotation::Refused);
         assert_eq!(present(&mut *lane, session, 5, start).await, Rotation::Refused);
-        assert_eq!(present(&mut *lane, SessionId::generate(), 0, start).await, Rotation::Refused);
+        assert_eq!(present(&mut *lane, LoginSessionId::generate(), 0, start).await, Rotation::Refused);
         assert_eq!(present(&mut *lane, session, 0, start.plus(LIFETIME)).await, Rotation::Refused);
         let end = || Write::EndSession(EndSession { session });
         let outcomes = run(&mut *lane, vec![end(), end()]).await.outcomes;
@@ -225,7 +225,7 @@ on_every_store! {
         let start = now();
         let (first, account) = sign_in(&mut *lane, start).await;
         let second = NewSession {
-            id: SessionId::generate(),
+            id: LoginSessionId::generate(),
             user: account,
             device: None,
             token_hash: "h0".to_owned(),
@@ -243,7 +243,7 @@ on_every_store! {
         let seen = |session, seconds| SessionActivity { session, at: after(start, seconds), used: None };
         let activity = vec![seen(first, 60), seen(stranger, 60)];
         run_one(&mut *lane, Write::StoreActivity(activity)).await;
-        run_one(&mut *lane, Write::StoreActivity(vec![seen(first, 30), seen(SessionId::generate(), 30)])).await;
+        run_one(&mut *lane, Write::StoreActivity(vec![seen(first, 30), seen(LoginSessionId::generate(), 30)])).await;
         assert_eq!(listed(start).await, [(first, after(start, 60)), (second_id, after(start, 1))]);
         present(&mut *lane, second_id, 0, after(start, 90)).await;
         assert_eq!(listed(start).await, [(second_id, after(start, 90)), (first, after(start, 60))]);
@@ -254,7 +254,7 @@ on_every_store! {
         assert_eq!(listed(start).await, [(second_id, after(start, 90))]);
         assert!(listed(after(start, 90).plus(LIFETIME)).await.is_empty());
         assert_eq!(store.store.session_owner(first).await.unwrap(), Some(account));
-        assert_eq!(store.store.session_owner(SessionId::generate()).await.unwrap(), None);
+        assert_eq!(store.store.session_owner(LoginSessionId::generate()).await.unwrap(), None);
     }
 
     async fn a_clock_that_is_set_back_makes_no_grace_longer(store) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bellhop::domain::access::{MemberRole, Role};
-use bellhop::domain::business::{BusinessContact, BusinessState, Location, MenuItem, Zone};
+use bellhop::domain::business::{BusinessContact, BusinessState, Location, MenuItem, Timezone};
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::ids::{BusinessId, UserId};
 use bellhop::storage::Lane;
@@ -46,7 +46,7 @@ on_every_store! {
         }
         let patch = BusinessPatch {
             name: Some("Новое".to_owned()), location: Some(Location { lat: -0.1, lng: 179.999_999_9 }),
-            zone: Some("north".to_owned()), timezone: Some(Zone::utc()), prep_minutes: Some(5), tables: Some(0),
+            zone: Some("north".to_owned()), timezone: Some(Timezone::utc()), prep_minutes: Some(5), tables: Some(0),
             contact: Some(BusinessContact { email: None, phone: Some("112".to_owned()) }),
             delivered_by: Some(DeliveredBy::Drivers), currency: None, state: None,
         };

@@ -1,7 +1,7 @@
 //! Businesses, customers and commands to test with.
 
 use bellhop::domain::access::Role;
-use bellhop::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Zone};
+use bellhop::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Timezone};
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::ids::{BusinessId, CommandId, OrderId, UserId};
 use bellhop::domain::order::{
@@ -57,7 +57,7 @@ pub(crate) fn business() -> Business {
         name: "Trattoria Ærø".to_owned(),
         location: Location { lat: 52.520_006_599_999_99, lng: -13.404_954_000_000_01 },
         zone: "centre".to_owned(),
-        timezone: Zone::parse("Asia/Tokyo").unwrap(),
+        timezone: Timezone::parse("Asia/Tokyo").unwrap(),
         currency: "JPY".parse().unwrap(),
         prep_minutes: 20,
         tables: 12,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bellhop::domain::access::MemberRole;
-use bellhop::domain::ids::{OrderId, SessionId};
+use bellhop::domain::ids::{LoginSessionId, OrderId};
 use bellhop::domain::order::{Draft, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
@@ -70,7 +70,7 @@ async fn on_postgres_everything_that_is_read_is_found_by_an_index() {
         again.user_by_email("nobody@example.test").await.unwrap();
         again.sessions_of(owner, Timestamp::now(), 10).await.unwrap();
         again.sessions_ended_since(Timestamp::now()).await.unwrap();
-        again.session_owner(SessionId::generate()).await.unwrap();
+        again.session_owner(LoginSessionId::generate()).await.unwrap();
         again.stored_response("scope", "key").await.unwrap();
         again.business(business).await.unwrap();
         again.businesses(None, 10).await.unwrap();

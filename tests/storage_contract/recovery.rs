@@ -2,7 +2,7 @@
 
 use bellhop::domain::access::Role;
 use bellhop::domain::event::{Notification, Priority};
-use bellhop::domain::ids::{BusinessId, NotificationId, SessionId, UserId};
+use bellhop::domain::ids::{BusinessId, LoginSessionId, NotificationId, UserId};
 use bellhop::domain::order::Status;
 use bellhop::domain::private::Private;
 use bellhop::storage::commands::{
@@ -21,7 +21,7 @@ use crate::harness::{TestStore, check};
 fn every_kind(world: &World, order: &bellhop::domain::order::Order) -> Vec<Command> {
     let account = user(Role::Merchant);
     let session = NewSession {
-        id: SessionId::generate(),
+        id: LoginSessionId::generate(),
         user: world.owner,
         device: None,
         token_hash: "h0".to_owned(),

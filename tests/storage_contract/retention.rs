@@ -6,7 +6,7 @@ use std::time::Duration;
 use bellhop::domain::access::{MemberRole, Role};
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::event::{Notification, Priority};
-use bellhop::domain::ids::{InvitationId, NotificationId, SessionId, UserId};
+use bellhop::domain::ids::{InvitationId, LoginSessionId, NotificationId, UserId};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
@@ -71,7 +71,7 @@ async fn used(store: &TestStore) -> World {
     run_one(lane, mark(&event, world.owner, "till", event.cursor, now())).await;
     let account = user(Role::Merchant);
     let session = NewSession {
-        id: SessionId::generate(),
+        id: LoginSessionId::generate(),
         user: account.id,
         device: None,
         token_hash: "h".to_owned(),

@@ -2,7 +2,7 @@
 
 use bellhop::domain::access::{MemberRole, Role};
 use bellhop::domain::email::EmailAddress;
-use bellhop::domain::ids::{InvitationId, SessionId, UserId};
+use bellhop::domain::ids::{InvitationId, LoginSessionId, UserId};
 use bellhop::protocol::frames::ClientFrame;
 use bellhop::storage::Attempt;
 use bellhop::storage::commands::{
@@ -35,7 +35,7 @@ on_every_store! {
         ];
         let outcomes = lane.run(&commands, Attempt::First).await.unwrap().outcomes;
         let order = store.store.order(placed(&outcomes[0]).id).await.unwrap();
-        let (session, account) = (SessionId::generate(), UserId::generate());
+        let (session, account) = (LoginSessionId::generate(), UserId::generate());
         commands.extend([
             Write::CreateUser(Box::new(NewUser {
                 email: EMAIL.to_owned(), password_hash: SECRET.to_owned(), ..user(Role::Merchant)

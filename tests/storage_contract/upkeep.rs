@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bellhop::domain::access::Role;
 use bellhop::domain::event::{Notification, Priority};
-use bellhop::domain::ids::{BusinessId, NotificationId, SessionId};
+use bellhop::domain::ids::{BusinessId, LoginSessionId, NotificationId};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{
@@ -58,7 +58,7 @@ on_every_store! {
         run_one(&mut *lane, Write::CreateUser(Box::new(account))).await;
         let mut open = async |expires_at| {
             let session = NewSession {
-                id: SessionId::generate(),
+                id: LoginSessionId::generate(),
                 user: owner,
                 device: None,
                 token_hash: "h".to_owned(),

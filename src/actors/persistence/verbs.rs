@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::access::MemberRole;
 use crate::domain::business::MenuItem;
 use crate::domain::cursor::Epoch;
-use crate::domain::ids::{BusinessId, InvitationId, NotificationId, SessionId, UserId};
+use crate::domain::ids::{BusinessId, InvitationId, LoginSessionId, NotificationId, UserId};
 use crate::domain::order::Order;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
@@ -75,7 +75,7 @@ impl Persistence {
     }
 
     /// Ends a login session. The observer hears of it before this returns, so its tokens are refused by then.
-    pub async fn end_session(&self, session: SessionId) -> Result<Removal, SubmitError> {
+    pub async fn end_session(&self, session: LoginSessionId) -> Result<Removal, SubmitError> {
         self.write(EndSession { session }).await
     }
 

@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 
 use crate::actors::worker::subscriber::SubscriberKey;
 use crate::actors::worker::thread::Worker;
-use crate::domain::ids::SocketId;
+use crate::domain::ids::ConnectionId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
@@ -65,7 +65,7 @@ pub fn open(
     permit: impl Sized + 'static,
 ) {
     let now = Instant::now();
-    let (state, first) = SessionState::open(SocketId::generate(), params, Timestamp::now(), now);
+    let (state, first) = SessionState::open(ConnectionId::generate(), params, Timestamp::now(), now);
     let login_session = state.principal.session;
     let connection = Rc::new(Connection::new(worker.clone(), state, stream, now));
     let key = worker.add(connection.clone());

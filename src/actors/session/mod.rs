@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::auth::authenticator::Authenticator;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::LoginSessionId;
 use crate::storage::cache::CachedReads;
 use crate::telemetry::Metrics;
 
@@ -92,7 +92,7 @@ impl Sessions {
 
     /// The login sessions with an open socket, long poll or stream, one for each of them; those of a thread that does not answer
     /// within `within` are left out.
-    pub async fn active_sessions(&self, within: Duration) -> Vec<SessionId> {
+    pub async fn active_sessions(&self, within: Duration) -> Vec<LoginSessionId> {
         self.workers.active_sessions(within).await
     }
 

@@ -9,7 +9,7 @@ use crate::actors::worker::subscriber::Delivered;
 use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
 use crate::domain::event::EventType;
-use crate::domain::ids::SocketId;
+use crate::domain::ids::ConnectionId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
@@ -29,7 +29,7 @@ const LAG_WINDOW: Duration = Duration::from_secs(60);
 const NORMAL_CLOSURE: u16 = 1000;
 
 pub(super) struct SessionState {
-    pub(super) id: SocketId,
+    pub(super) id: ConnectionId,
     pub(super) principal: Principal,
     pub(super) device: Option<Arc<str>>,
     /// The device has told its own id over this socket.
@@ -54,7 +54,7 @@ pub(super) struct SessionState {
 impl SessionState {
     /// A session that has just been opened, and its first effect.
     pub(super) fn open(
-        id: SocketId,
+        id: ConnectionId,
         params: ConnectParams,
         wall: Timestamp,
         now: Instant,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 
 /// Changes kept; a thread that is further behind checks every subscriber instead.
 const KEPT: usize = 4_096;
@@ -14,7 +14,7 @@ const KEPT: usize = 4_096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AccessChange {
     /// A login session has ended.
-    SessionEnded(SessionId),
+    SessionEnded(LoginSessionId),
     /// A user may have lost the right to a room.
     RoomsOf(UserId),
 }
@@ -71,7 +71,7 @@ mod tests {
     fn every_thread_finds_each_change_once_and_one_that_is_far_behind_everything() {
         let changes = AccessChanges::default();
         let ended: Vec<AccessChange> =
-            (0..3).map(|_| AccessChange::SessionEnded(SessionId::generate())).collect();
+            (0..3).map(|_| AccessChange::SessionEnded(LoginSessionId::generate())).collect();
         ended.iter().for_each(|change| changes.add(*change));
         assert_eq!(changes.since(0), (Unseen::Changes(ended.clone()), 3));
         assert_eq!(changes.since(2), (Unseen::Changes(ended[2..].to_vec()), 3));

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::actors::room::live_event::LiveEvent;
 use crate::domain::cursor::Cursor;
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::room::RoomId;
 
 /// See each variant.
@@ -23,7 +23,7 @@ pub(super) enum WorkerMessage {
     /// A user has no place for one more socket: are the user's silent sockets still there?
     Probe(UserId),
     /// Asks for the login sessions with an open subscriber.
-    ListSessions(oneshot::Sender<Vec<SessionId>>),
+    ListSessions(oneshot::Sender<Vec<LoginSessionId>>),
     /// The node goes down: tell clients to come back within this time, flush, and answer when both have begun.
     Restart(Duration, oneshot::Sender<()>),
 }

@@ -22,7 +22,7 @@ use actix::prelude::{Actor as _, AsyncContext as _};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 
 use super::mailbox::Mailbox;
 use super::room::listener::Listener as _;
@@ -69,7 +69,7 @@ impl Workers {
     }
 
     /// Closes every socket (4001), long poll and stream of a login session that has ended.
-    pub fn end_session(&self, session: SessionId) {
+    pub fn end_session(&self, session: LoginSessionId) {
         self.record(AccessChange::SessionEnded(session));
     }
 
@@ -97,7 +97,7 @@ impl Workers {
 
     /// The login sessions with an open socket, long poll or stream, one for each of them. Those of a thread that does not answer
     /// within `within` are left out.
-    pub async fn active_sessions(&self, within: Duration) -> Vec<SessionId> {
+    pub async fn active_sessions(&self, within: Duration) -> Vec<LoginSessionId> {
         let deadline = Instant::now() + within;
         let mut active = Vec::new();
         for answer in self.ask_all(WorkerMessage::ListSessions) {

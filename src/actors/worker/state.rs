@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::domain::ids::SessionId;
+use crate::domain::ids::LoginSessionId;
 use crate::domain::room::RoomId;
 
 use super::ack_buffer::AckBuffer;
@@ -79,7 +79,7 @@ impl WorkerState {
     }
 
     /// The login sessions with an open subscriber, one for each subscriber.
-    pub(super) fn active_sessions(&self) -> Vec<SessionId> {
+    pub(super) fn active_sessions(&self) -> Vec<LoginSessionId> {
         self.subscribers().map(|subscriber| subscriber.principal().session).collect()
     }
 
@@ -131,7 +131,7 @@ mod tests {
 
     fn client() -> Rc<Client> {
         let principal =
-            Principal { user: UserId::generate(), session: SessionId::generate(), role: Role::Merchant };
+            Principal { user: UserId::generate(), session: LoginSessionId::generate(), role: Role::Merchant };
         Rc::new(Client { principal, closed: RefCell::default() })
     }
 

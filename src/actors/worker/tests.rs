@@ -21,7 +21,7 @@ use crate::auth::revocations::Revocations;
 use crate::auth::token::{TokenKey, TokenSettings, Tokens};
 use crate::bus::InProcessBus;
 use crate::domain::access::{MemberRole, Principal, Role};
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Zone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Timezone};
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
@@ -114,7 +114,7 @@ impl Hub {
             name: "Trattoria".to_owned(),
             location: Location { lat: 1.0, lng: 1.0 },
             zone: "centre".to_owned(),
-            timezone: Zone::parse("Europe/Rome").unwrap(),
+            timezone: Timezone::parse("Europe/Rome").unwrap(),
             currency: "EUR".parse().unwrap(),
             prep_minutes: 20,
             tables: 0,
@@ -136,7 +136,7 @@ impl Hub {
     }
 
     /// A socket of the staff in the business's room, after its first frame, and its login session.
-    async fn socket(&self) -> (DuplexStream, SessionId) {
+    async fn socket(&self) -> (DuplexStream, LoginSessionId) {
         let (mut client, server) = tokio::io::duplex(64 * 1024);
         let session = self.open(server);
         let mut frame = vec![0; 4096];
@@ -146,8 +146,8 @@ impl Hub {
     }
 
     /// A session of the staff in the business's room on a stream.
-    fn open(&self, server: impl AsyncRead + AsyncWrite + Unpin + 'static) -> SessionId {
-        let session = SessionId::generate();
+    fn open(&self, server: impl AsyncRead + AsyncWrite + Unpin + 'static) -> LoginSessionId {
+        let session = LoginSessionId::generate();
         let params = ConnectParams {
             principal: Principal { user: self.staff, session, role: Role::Merchant },
             token_expires_at: Timestamp::now().plus(Duration::from_secs(3600)),

@@ -14,7 +14,7 @@ use crate::actors::room::RoomUnavailable;
 use crate::actors::room::listener::Listener;
 use crate::actors::room::live_event::LiveEvent;
 use crate::domain::cursor::Cursor;
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::room::RoomId;
 use crate::protocol::close::CloseReason;
 use crate::storage::commands::ReceivedAck;
@@ -133,7 +133,7 @@ impl Worker {
         self.delivery_seconds.borrow_mut().flush();
     }
 
-    fn close_ended(&self, has_ended: impl Fn(SessionId) -> bool) {
+    fn close_ended(&self, has_ended: impl Fn(LoginSessionId) -> bool) {
         for subscriber in self.state.borrow().subscribers() {
             if has_ended(subscriber.principal().session) {
                 subscriber.close(CloseNotice::now(CloseReason::SessionEnded));
@@ -142,7 +142,7 @@ impl Worker {
     }
 
     /// Closes the subscribers of a login session that has ended.
-    pub(super) fn end_session(&self, ended: SessionId) {
+    pub(super) fn end_session(&self, ended: LoginSessionId) {
         self.close_ended(|session| session == ended);
     }
 
@@ -177,7 +177,7 @@ impl Worker {
     }
 
     /// The login sessions with an open subscriber, one for each subscriber.
-    pub(super) fn active_sessions(&self) -> Vec<SessionId> {
+    pub(super) fn active_sessions(&self) -> Vec<LoginSessionId> {
         self.state.borrow().active_sessions()
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::access::{Principal, Role};
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::time::Timestamp;
 
 /// Clocks of nodes may differ by this much. Expiry has no leeway.
@@ -125,7 +125,7 @@ pub(super) struct WireClaims {
     pub(super) nbf: Option<i64>,
     pub(super) jti: Uuid,
     pub(super) sub: UserId,
-    pub(super) sid: SessionId,
+    pub(super) sid: LoginSessionId,
     pub(super) role: Role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) dev: Option<Arc<str>>,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::signing::MAX_TOKEN_BYTES;
 use super::*;
 use crate::domain::access::Role;
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
@@ -19,7 +19,7 @@ fn tokens() -> Tokens {
 fn principal() -> Principal {
     Principal {
         user: UserId::from_uuid(Uuid::from_u128(1)),
-        session: SessionId::from_uuid(Uuid::from_u128(2)),
+        session: LoginSessionId::from_uuid(Uuid::from_u128(2)),
         role: Role::Merchant,
     }
 }

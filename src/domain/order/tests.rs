@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Zone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Timezone};
 use crate::domain::delivery::{DeliveredBy, DeliveryStatus};
 use crate::domain::event::EventType;
 use crate::domain::ids::{BusinessId, EventId, NotificationId, OrderId, UserId};
@@ -15,7 +15,7 @@ fn business() -> Business {
         name: "Soup".to_owned(),
         location: Location { lat: 0.0, lng: 0.0 },
         zone: "z".to_owned(),
-        timezone: Zone::utc(),
+        timezone: Timezone::utc(),
         currency: "EUR".parse().unwrap(),
         prep_minutes: 20,
         tables: 0,

@@ -57,7 +57,7 @@ impl Quota {
 
 /// One of the windows of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum WindowKind {
     /// The window [`Quota::short`].
     Short,
     /// The window [`Quota::long`].

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
-use crate::domain::quota::{Decision, Quota, Usage, Which};
+use crate::domain::quota::{Decision, Quota, Usage, WindowKind};
 
 /// A full table frees this part of itself at once (one 16th), so that the search costs each new subject only a few steps.
 const FREED: usize = 16;
@@ -14,7 +14,7 @@ const FEW: usize = 64;
 
 /// Most that a table holds.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct TableBounds {
     /// Most subjects, about 100 bytes each.
     pub subjects: usize,
     /// Most slots of all subjects together, 8 bytes each.
@@ -24,29 +24,29 @@ pub struct Bounds {
 /// The usage of one quota by each subject. A full table forgets the subjects that have consumed least, so a flood of new subjects
 /// displaces itself: neither newcomers nor heavy users lose their entries to it.
 #[derive(Debug)]
-pub struct Table<K> {
+pub struct QuotaTable<K> {
     quota: Quota,
     usages: HashMap<K, Usage>,
     slots: usize,
-    bounds: Bounds,
+    bounds: TableBounds,
     /// The number of subjects that starts the next search for unused ones.
     search_at: usize,
 }
 
-impl<K: Copy + Eq + Hash> Table<K> {
+impl<K: Copy + Eq + Hash> QuotaTable<K> {
     /// An empty table: nothing is consumed.
-    pub fn new(quota: Quota, bounds: Bounds) -> Self {
+    pub fn new(quota: Quota, bounds: TableBounds) -> Self {
         Self { quota, usages: HashMap::new(), slots: 0, bounds, search_at: FEW.min(bounds.subjects) }
     }
 
     /// Consumes one of the subject's quota, or says how long to wait.
-    pub fn spend(&mut self, key: K, now: Duration) -> (Decision, Which) {
+    pub fn consume(&mut self, key: K, now: Duration) -> (Decision, WindowKind) {
         let quota = self.quota;
         self.with(key, now, |usage| usage.consume(&quota, now))
     }
 
-    /// The refusal that [`Self::spend`] would return now, or `None`. Consumes nothing.
-    pub fn check(&mut self, key: &K, now: Duration) -> Option<(Decision, Which)> {
+    /// The refusal that [`Self::consume`] would return now, or `None`. Consumes nothing.
+    pub fn check(&mut self, key: &K, now: Duration) -> Option<(Decision, WindowKind)> {
         self.usages.get_mut(key)?.check(&self.quota, now)
     }
 
@@ -131,18 +131,18 @@ mod tests {
     use super::*;
     use crate::domain::quota::Window;
 
-    const FEW_OF_EACH: Bounds = Bounds { subjects: 128, slots: 1 << 20 };
+    const FEW_OF_EACH: TableBounds = TableBounds { subjects: 128, slots: 1 << 20 };
 
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(1_000 + seconds)
     }
 
-    fn table(count: u32) -> Table<u32> {
-        Table::new(Window::new(count, Duration::from_secs(60)).into(), FEW_OF_EACH)
+    fn table(count: u32) -> QuotaTable<u32> {
+        QuotaTable::new(Window::new(count, Duration::from_secs(60)).into(), FEW_OF_EACH)
     }
 
-    fn admits(table: &mut Table<u32>, key: u32, seconds: u64) -> bool {
-        matches!(table.spend(key, at(seconds)).0, Decision::Admitted { .. })
+    fn admits(table: &mut QuotaTable<u32>, key: u32, seconds: u64) -> bool {
+        matches!(table.consume(key, at(seconds)).0, Decision::Admitted { .. })
     }
 
     #[test]
@@ -162,20 +162,20 @@ mod tests {
     fn subjects_that_have_everything_back_are_forgotten_before_the_table_is_full() {
         let mut table = table(3);
         for key in 0..64 {
-            table.spend(key, at(0));
+            table.consume(key, at(0));
         }
         assert_eq!(table.usages.len(), 64);
-        table.spend(64, at(60));
+        table.consume(64, at(60));
         assert_eq!(table.usages.len(), 1);
     }
 
     #[test]
     fn the_slots_of_all_subjects_together_have_a_bound() {
         let quota = Window::new(60, Duration::from_secs(60)).into();
-        let mut table = Table::new(quota, Bounds { subjects: 1_000, slots: 640 });
+        let mut table = QuotaTable::new(quota, TableBounds { subjects: 1_000, slots: 640 });
         for second in 0..60 {
             for key in 0..100 {
-                table.spend(key, at(second));
+                table.consume(key, at(second));
                 assert!(table.slots <= 640 && table.slots == slots(&table));
             }
         }
@@ -185,7 +185,7 @@ mod tests {
         assert_eq!((table.slots, table.usages.len()), (0, 0));
     }
 
-    fn slots(table: &Table<u32>) -> usize {
+    fn slots(table: &QuotaTable<u32>) -> usize {
         table.usages.values().map(Usage::slots).sum()
     }
 }

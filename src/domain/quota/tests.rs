@@ -29,12 +29,12 @@ fn ten_a_minute_are_ten_in_any_minute() {
 fn what_is_left_and_when_one_comes_back_is_said() {
     let (quota, mut usage) = (Window::new(2, MINUTE).into(), Usage::default());
     let left = |remaining, seconds| Decision::Admitted { remaining, reset: Duration::from_secs(seconds) };
-    assert_eq!(usage.consume(&quota, at(0)), (left(1, 60), Which::Short));
-    assert_eq!(usage.consume(&quota, at(20)), (left(0, 40), Which::Short));
+    assert_eq!(usage.consume(&quota, at(0)), (left(1, 60), WindowKind::Short));
+    assert_eq!(usage.consume(&quota, at(20)), (left(0, 40), WindowKind::Short));
     let refused = Decision::Refused { wait: Duration::from_secs(30) };
-    assert_eq!(usage.consume(&quota, at(30)), (refused, Which::Short));
+    assert_eq!(usage.consume(&quota, at(30)), (refused, WindowKind::Short));
     assert_eq!(usage.check(&quota, at(60)), None);
-    assert_eq!(usage.consume(&quota, at(60)), (left(0, 20), Which::Short));
+    assert_eq!(usage.consume(&quota, at(60)), (left(0, 20), WindowKind::Short));
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_long_window_holds_beside_a_short_one() {
         (0..10).map(|m| (0..50).filter(|_| admits(&mut usage, &quota, at(m * 60))).count()).collect();
     assert_eq!(admitted, [20, 20, 20, 20, 20, 0, 0, 0, 0, 0]);
     let (decision, which) = usage.consume(&quota, at(540));
-    assert_eq!((decision, which), (Decision::Refused { wait: MINUTE }, Which::Long));
+    assert_eq!((decision, which), (Decision::Refused { wait: MINUTE }, WindowKind::Long));
 }
 
 #[test]

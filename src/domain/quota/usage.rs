@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Decision, Quota, Which, Window};
+use super::{Decision, Quota, Window, WindowKind};
 
 /// Most slots of one log. Up to this many requests a window have a slot each; of more, those within one 60th of the window share
 /// a slot.
@@ -115,7 +115,7 @@ pub struct Usage {
 impl Usage {
     /// Consumes one, or says how long to wait. The second value is the window that decided: the one with the least left, or with the
     /// longest wait.
-    pub fn consume(&mut self, quota: &Quota, now: Duration) -> (Decision, Which) {
+    pub fn consume(&mut self, quota: &Quota, now: Duration) -> (Decision, WindowKind) {
         if let Some(refused) = self.check(quota, now) {
             return refused;
         }
@@ -128,14 +128,14 @@ impl Usage {
         if let (Some(log), Some(window)) = (&mut self.long, quota.long) {
             log.record(window, at);
             if log.remaining(window) < self.short.remaining(quota.short) {
-                return (left(log, window), Which::Long);
+                return (left(log, window), WindowKind::Long);
             }
         }
-        (left(&self.short, quota.short), Which::Short)
+        (left(&self.short, quota.short), WindowKind::Short)
     }
 
     /// The refusal that [`Self::consume`] would return now, or `None`. Consumes nothing.
-    pub fn check(&mut self, quota: &Quota, now: Duration) -> Option<(Decision, Which)> {
+    pub fn check(&mut self, quota: &Quota, now: Duration) -> Option<(Decision, WindowKind)> {
         let now = floor_ms(now);
         let wait = |log: &mut Log, window| {
             log.expire(window, now);
@@ -146,9 +146,9 @@ impl Usage {
         match (short, long) {
             (None, None) => None,
             (Some(short), long) if long.is_none_or(|long| long <= short) => {
-                Some((Decision::Refused { wait: short }, Which::Short))
+                Some((Decision::Refused { wait: short }, WindowKind::Short))
             }
-            (_, long) => Some((Decision::Refused { wait: long.unwrap_or_default() }, Which::Long)),
+            (_, long) => Some((Decision::Refused { wait: long.unwrap_or_default() }, WindowKind::Long)),
         }
     }
 

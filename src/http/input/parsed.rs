@@ -10,12 +10,12 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use crate::domain::access::MemberRole;
-use crate::domain::business::Zone;
+use crate::domain::business::Timezone;
 use crate::domain::cursor::Cursor;
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::event::Priority;
-use crate::domain::ids::{BusinessId, InvitationId, NotificationId, OrderId, SessionId, UserId};
+use crate::domain::ids::{BusinessId, InvitationId, LoginSessionId, NotificationId, OrderId, UserId};
 use crate::domain::money::Currency;
 use crate::domain::order::{Fulfilment, PaymentMethod, Status};
 use crate::domain::time::Timestamp;
@@ -124,7 +124,7 @@ by_from_str! {
     BusinessId: "biz_0190f3c1a2b37d4e8f00112233445566";
     NotificationId: "ntf_0190f3c1a2b37d4e8f00112233445566";
     OrderId: "ord_0190f3c1a2b37d4e8f00112233445566";
-    SessionId: "ses_0190f3c1a2b37d4e8f00112233445566";
+    LoginSessionId: "ses_0190f3c1a2b37d4e8f00112233445566";
     InvitationId: "inv_0190f3c1a2b37d4e8f00112233445566";
     UserId: "usr_0190f3c1a2b37d4e8f00112233445566";
     Currency: "EUR";
@@ -166,7 +166,7 @@ by_words! {
     MemberRole: "staff" of MemberRole::ALL;
 }
 
-impl FromText for Zone {
+impl FromText for Timezone {
     const EXAMPLE: &'static str = "Europe/Lisbon";
 
     fn from_text(text: &str) -> Result<Self, String> {

@@ -1,6 +1,6 @@
 //! Classes of requests that share a quota.
 
-use crate::domain::quota::Which;
+use crate::domain::quota::WindowKind;
 
 /// Factor between the quota of a login session and that of its user: a shop's tablets share an account.
 const USER_FACTOR: u32 = 10;
@@ -67,12 +67,12 @@ impl RateClass {
     }
 
     /// The end of the policy name of one window, behind [`Self::as_str`].
-    pub(super) const fn suffix(self, scope: QuotaScope, which: Which) -> &'static str {
+    pub(super) const fn suffix(self, scope: QuotaScope, which: WindowKind) -> &'static str {
         match (scope, self, which) {
-            (QuotaScope::Own, _, Which::Short) => "",
-            (QuotaScope::Own, _, Which::Long) => "-long",
-            (QuotaScope::Wide, Self::Api | Self::Moves, Which::Short) => "-user",
-            (QuotaScope::Wide, Self::Api | Self::Moves, Which::Long) => "-user-long",
+            (QuotaScope::Own, _, WindowKind::Short) => "",
+            (QuotaScope::Own, _, WindowKind::Long) => "-long",
+            (QuotaScope::Wide, Self::Api | Self::Moves, WindowKind::Short) => "-user",
+            (QuotaScope::Wide, Self::Api | Self::Moves, WindowKind::Long) => "-user-long",
             (QuotaScope::Wide, _, _) => "-network",
         }
     }

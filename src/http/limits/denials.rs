@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::domain::quota::table::{Bounds, Table};
+use crate::domain::quota::table::{QuotaTable, TableBounds};
 use crate::domain::quota::{Decision, Window};
 use crate::telemetry::Metrics;
 
@@ -13,19 +13,19 @@ use super::subject::{QuotaKey, QuotaSubject};
 const DENIALS_A_MINUTE: u32 = 20;
 
 /// Users and addresses whose denials are counted at once, 2.5 MiB at most.
-const DENIED: Bounds = Bounds { subjects: 14_336, slots: 131_072 };
+const DENIED: TableBounds = TableBounds { subjects: 14_336, slots: 131_072 };
 
 /// The denials of the last minute, by user or address.
 #[derive(Debug)]
 pub(in crate::http) struct Denials {
     started: Instant,
-    table: Mutex<Table<QuotaKey>>,
+    table: Mutex<QuotaTable<QuotaKey>>,
 }
 
 impl Default for Denials {
     fn default() -> Self {
         let quota = Window::new(DENIALS_A_MINUTE, Duration::from_secs(60)).into();
-        Self { started: Instant::now(), table: Mutex::new(Table::new(quota, DENIED)) }
+        Self { started: Instant::now(), table: Mutex::new(QuotaTable::new(quota, DENIED)) }
     }
 }
 
@@ -35,7 +35,7 @@ impl Denials {
         let events = &metrics.security_events_total;
         events.with_label_values(&["access_denied"]).inc();
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Decision::Refused { .. }, _) = table.spend(subject.owner(), self.started.elapsed()) {
+        if let (Decision::Refused { .. }, _) = table.consume(subject.owner(), self.started.elapsed()) {
             events.with_label_values(&["access_denied_burst"]).inc();
         }
     }

@@ -10,18 +10,18 @@ use super::class::{QuotaScope, RateClass};
 use super::settings::LimitSettings;
 use super::status::QuotaStatus;
 use super::subject::{QuotaKey, QuotaSubject};
-use crate::domain::quota::table::{Bounds, Table};
-use crate::domain::quota::{Decision, Quota, Which, Window};
+use crate::domain::quota::table::{QuotaTable, TableBounds};
+use crate::domain::quota::{Decision, Quota, Window, WindowKind};
 
 /// Tables a class is spread over, so that worker threads seldom wait for each other.
 const SHARDS: usize = 16;
 
-/// Bounds of one table of a class: some 330 KiB of subjects and 512 KiB of slots. With the wider tables a class takes at
+/// TableBounds of one table of a class: some 330 KiB of subjects and 512 KiB of slots. With the wider tables a class takes at
 /// most 16 MiB.
-const OWN: Bounds = Bounds { subjects: 3584, slots: 65_536 };
+const OWN: TableBounds = TableBounds { subjects: 3584, slots: 65_536 };
 
-/// Bounds of one table of users or networks, of which there are fewer.
-const WIDE: Bounds = Bounds { subjects: 896, slots: 8192 };
+/// TableBounds of one table of users or networks, of which there are fewer.
+const WIDE: TableBounds = TableBounds { subjects: 896, slots: 8192 };
 
 /// Quotas consumed on this node. They are lost with the process.
 pub struct LocalLimits {
@@ -39,14 +39,14 @@ struct ClassTables {
     whole_policy: HeaderValue,
 }
 
-struct Tables(Vec<Mutex<Table<QuotaKey>>>);
+struct Tables(Vec<Mutex<QuotaTable<QuotaKey>>>);
 
 impl Tables {
-    fn new(quota: Quota, bounds: Bounds) -> Self {
-        Self((0..SHARDS).map(|_| Mutex::new(Table::new(quota, bounds))).collect())
+    fn new(quota: Quota, bounds: TableBounds) -> Self {
+        Self((0..SHARDS).map(|_| Mutex::new(QuotaTable::new(quota, bounds))).collect())
     }
 
-    fn of(&self, key: QuotaKey, hasher: &RandomState) -> MutexGuard<'_, Table<QuotaKey>> {
+    fn of(&self, key: QuotaKey, hasher: &RandomState) -> MutexGuard<'_, QuotaTable<QuotaKey>> {
         let shard = hasher.hash_one(key) as usize % SHARDS;
         self.0[shard].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -57,7 +57,7 @@ impl ClassTables {
         let wide = class.wide_factor().map(|factor| quota.times(factor));
         let mut windows_seen = Vec::new();
         let mut policy_of = |scope: QuotaScope, quota: Quota| {
-            let windows = [(Which::Short, Some(quota.short)), (Which::Long, quota.long)];
+            let windows = [(WindowKind::Short, Some(quota.short)), (WindowKind::Long, quota.long)];
             for (which, Window { count, length }) in windows.into_iter().filter_map(|(w, q)| Some((w, q?))) {
                 let suffix = class.suffix(scope, which);
                 windows_seen.push(format!("\"{}{suffix}\";q={count};w={}", class.as_str(), length.as_secs()));
@@ -98,11 +98,11 @@ impl LocalLimits {
             policy: policy.clone(),
         };
         // The wide one first: a network that has nothing left makes no entries for its blocks.
-        let around = wide.map(|(wide, key)| wide.of(key, &self.hasher).spend(key, at));
+        let around = wide.map(|(wide, key)| wide.of(key, &self.hasher).consume(key, at));
         if let Some(refused @ (Decision::Refused { .. }, _)) = around {
             return status(refused, QuotaScope::Wide);
         }
-        let outcome = tables.own.of(own, &self.hasher).spend(own, at);
+        let outcome = tables.own.of(own, &self.hasher).consume(own, at);
         match (outcome.0, around, wide) {
             (Decision::Refused { .. }, _, Some((wide, key))) => {
                 wide.of(key, &self.hasher).refund(&key, at);
@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
     use crate::domain::address::AddressBlock;
-    use crate::domain::ids::{SessionId, UserId};
+    use crate::domain::ids::{LoginSessionId, UserId};
 
     fn limits() -> LocalLimits {
         LocalLimits::new(&LimitSettings { orders: 1, ..LimitSettings::default() })
@@ -206,7 +206,7 @@ mod tests {
         let limits = limits();
         let user = UserId::generate();
         let tablet = || {
-            let subject = QuotaSubject::LoginSession { user, session: SessionId::generate() };
+            let subject = QuotaSubject::LoginSession { user, session: LoginSessionId::generate() };
             (0..500).filter(|_| admits(&limits, RateClass::Api, subject)).count()
         };
         let admitted: Vec<usize> = (0..11).map(|_| tablet()).collect();
@@ -239,7 +239,8 @@ mod tests {
     #[test]
     fn what_is_refunded_comes_back_to_the_sign_in_and_to_its_user() {
         let limits = limits();
-        let subject = QuotaSubject::LoginSession { user: UserId::generate(), session: SessionId::generate() };
+        let subject =
+            QuotaSubject::LoginSession { user: UserId::generate(), session: LoginSessionId::generate() };
         for _ in 0..5_000 {
             let spent = limits.consume(RateClass::Api, subject, limits.started);
             assert!(!spent.is_refused());
@@ -252,7 +253,8 @@ mod tests {
     fn a_policy_names_every_window_that_is_enforced() {
         let limits = limits();
         let policy = |class, subject| limits.consume(class, subject, limits.started).policy;
-        let sign_in = QuotaSubject::LoginSession { user: UserId::generate(), session: SessionId::generate() };
+        let sign_in =
+            QuotaSubject::LoginSession { user: UserId::generate(), session: LoginSessionId::generate() };
         assert_eq!(
             policy(RateClass::Api, sign_in),
             "\"api\";q=200;w=60, \"api-long\";q=1000;w=600, \"api-user\";q=2000;w=60, \"api-user-long\";q=10000;w=600"

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::domain::quota::{Decision, Which};
+use crate::domain::quota::{Decision, WindowKind};
 
 use super::class::{QuotaScope, RateClass};
 use super::subject::QuotaSubject;
@@ -23,7 +23,7 @@ pub struct QuotaStatus {
     pub(super) at: Instant,
     pub(super) decision: Decision,
     pub(super) scope: QuotaScope,
-    pub(super) which: Which,
+    pub(super) which: WindowKind,
     pub(super) policy: HeaderValue,
 }
 
@@ -79,11 +79,11 @@ mod tests {
             policy: HeaderValue::from_static("a policy"),
         };
         let admitted = Decision::Admitted { remaining: 9, reset: Duration::from_millis(29_001) };
-        let [left, policy] = status(admitted, QuotaScope::Own, Which::Short).fields();
+        let [left, policy] = status(admitted, QuotaScope::Own, WindowKind::Short).fields();
         assert_eq!(left.1, "\"api\";r=9;t=30");
         assert_eq!(policy.1, "a policy");
         let refused = Decision::Refused { wait: Duration::from_secs(7) };
-        let [left, _] = status(refused, QuotaScope::Wide, Which::Long).fields();
+        let [left, _] = status(refused, QuotaScope::Wide, WindowKind::Long).fields();
         assert_eq!(left.1, "\"api-user-long\";r=0;t=7");
     }
 }

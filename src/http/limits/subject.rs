@@ -2,7 +2,7 @@
 
 use crate::domain::access::Principal;
 use crate::domain::address::AddressBlock;
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 
 use super::class::RateClass;
 
@@ -16,10 +16,10 @@ pub enum QuotaSubject {
         /// The user.
         user: UserId,
         /// The login session.
-        session: SessionId,
+        session: LoginSessionId,
     },
     /// The refresh tokens of one login session.
-    Family(SessionId),
+    Family(LoginSessionId),
     /// An address that is not signed in.
     Address(AddressBlock),
 }
@@ -28,7 +28,7 @@ pub enum QuotaSubject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in crate::http) enum QuotaKey {
     User(UserId),
-    LoginSession(SessionId),
+    LoginSession(LoginSessionId),
     Addresses(AddressBlock),
 }
 

@@ -203,14 +203,14 @@ mod tests {
 
     use crate::domain::access::Role;
     use crate::domain::address::AddressBlock;
-    use crate::domain::ids::{SessionId, UserId};
+    use crate::domain::ids::{LoginSessionId, UserId};
 
     use super::*;
 
     #[test]
     fn each_route_spends_one_quota_of_the_sign_in_or_else_of_the_address() {
         let who =
-            Principal { user: UserId::generate(), session: SessionId::generate(), role: Role::Customer };
+            Principal { user: UserId::generate(), session: LoginSessionId::generate(), role: Role::Customer };
         let client = QuotaSubject::Address(AddressBlock::of(IpAddr::V4(Ipv4Addr::LOCALHOST)));
         let spends = |rate, caller| charge_of(rate, caller, client);
         let (api, public) = (Charge::Now(RateClass::Api, who.into()), Charge::Now(RateClass::Public, client));

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, delete, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::ids::SessionId;
+use crate::domain::ids::LoginSessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::Removal;
 
@@ -105,7 +105,7 @@ impl Endpoint for list {
 async fn end(
     app: web::Data<AppState>,
     who: SignedIn,
-    id: PathId<SessionId>,
+    id: PathId<LoginSessionId>,
 ) -> Result<HttpResponse, ApiError> {
     if app.store.session_owner(id.0).await? != Some(who.principal.user) {
         return Err(ApiError::not_found());

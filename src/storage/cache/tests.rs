@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use secrecy::SecretBox;
 
 use super::*;
-use crate::domain::business::{BusinessContact, BusinessState, Location, Zone};
+use crate::domain::business::{BusinessContact, BusinessState, Location, Timezone};
 use crate::domain::delivery::DeliveredBy;
 use crate::storage::commands::{AddItem, Command, CreateBusiness, Outcome, RemoveMember, UpdateItem, Write};
 use crate::storage::crypto::cipher::Cipher;
@@ -45,7 +45,7 @@ async fn world(settings: CacheSettings) -> World {
         name: "Soup".to_owned(),
         location: Location { lat: 1.0, lng: 1.0 },
         zone: "z".to_owned(),
-        timezone: Zone::utc(),
+        timezone: Timezone::utc(),
         currency: "EUR".parse().unwrap(),
         prep_minutes: 10,
         tables: 0,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::Role;
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::time::Timestamp;
 
 /// An account to be made.
@@ -72,7 +72,7 @@ pub struct Device {
 #[derive(Clone)]
 pub struct NewSession {
     /// Its id; all its refresh tokens name it.
-    pub id: SessionId,
+    pub id: LoginSessionId,
     /// The account.
     pub user: UserId,
     /// The device it is on, if the client named one.
@@ -95,7 +95,7 @@ impl std::fmt::Debug for NewSession {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionActivity {
     /// The login session.
-    pub session: SessionId,
+    pub session: LoginSessionId,
     /// The latest moment it was seen.
     pub at: Timestamp,
     /// Tokens its client was seen to have.
@@ -115,7 +115,7 @@ pub struct TokenUse {
 #[derive(Clone)]
 pub struct RotateSession {
     /// The login session whose tokens these are.
-    pub session: SessionId,
+    pub session: LoginSessionId,
     /// Which of the family's tokens.
     pub generation: u32,
     /// SHA-256 of the token presented, in hexadecimal.
@@ -154,7 +154,7 @@ pub struct ApproveUser {
 #[derive(Clone, Copy, Debug)]
 pub struct EndSession {
     /// The login session.
-    pub session: SessionId,
+    pub session: LoginSessionId,
 }
 
 /// Uses up a one-time ticket.

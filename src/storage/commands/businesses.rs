@@ -1,7 +1,7 @@
 //! Businesses, their menus, members and notifications.
 
 use crate::domain::access::MemberRole;
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Zone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Timezone};
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::{BusinessId, NotificationId, UserId};
 use crate::domain::money::Currency;
@@ -16,7 +16,7 @@ pub struct BusinessPatch {
     /// The delivery zone.
     pub zone: Option<String>,
     /// Decides when its day begins.
-    pub timezone: Option<Zone>,
+    pub timezone: Option<Timezone>,
     /// The currency of every price; only while there are no prices and no orders.
     pub currency: Option<Currency>,
     /// Minutes an order takes.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::domain::business::MenuItem;
 use crate::domain::event::Notification;
-use crate::domain::ids::{BusinessId, OrderId, SessionId, UserId};
+use crate::domain::ids::{BusinessId, LoginSessionId, OrderId, UserId};
 use crate::domain::order::Order;
 
 use super::*;
@@ -44,7 +44,7 @@ pub enum Change {
     /// The businesses somebody works for.
     Memberships(UserId),
     /// A login session, with its tokens and sockets.
-    LoginSession(SessionId),
+    LoginSession(LoginSessionId),
 }
 
 /// A write whose outcome has a type of its own.

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use crate::domain::access::Role;
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{Approval, Device};
 use crate::storage::error::StoreError;
@@ -39,7 +39,7 @@ impl fmt::Debug for User {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginSession {
     /// The id that its access tokens carry.
-    pub id: SessionId,
+    pub id: LoginSessionId,
     /// Device of the login, if the client named one.
     pub device: Option<Device>,
     /// Time of the login.
@@ -58,7 +58,7 @@ pub trait AccountReads: Send + Sync {
     /// The account with this address, as it is stored.
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
     /// Sessions that were ended at or after `since`, so that their access tokens are refused after a restart; in any order.
-    async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError>;
+    async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<LoginSessionId>, StoreError>;
     /// Sessions of a user that have neither ended nor run out by `now`, the last active first, at most `limit`.
     async fn sessions_of(
         &self,
@@ -67,7 +67,7 @@ pub trait AccountReads: Send + Sync {
         limit: u32,
     ) -> Result<Vec<LoginSession>, StoreError>;
     /// User of a session, also of one that has ended.
-    async fn session_owner(&self, id: SessionId) -> Result<Option<UserId>, StoreError>;
+    async fn session_owner(&self, id: LoginSessionId) -> Result<Option<UserId>, StoreError>;
     /// Whether the user logged in on a device of this id before, as far as sessions are stored: also ended ones.
     async fn knows_device(&self, user: UserId, device: &str) -> Result<bool, StoreError>;
 }

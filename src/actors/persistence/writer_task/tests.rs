@@ -6,7 +6,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::*;
 use crate::actors::persistence::messages::Waiter;
-use crate::domain::ids::{CommandId, SessionId};
+use crate::domain::ids::{CommandId, LoginSessionId};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 use crate::storage::commands::{EndSession, Removal, Write};
@@ -108,7 +108,7 @@ async fn run_batch_of(count: usize, mut lane: FaultyLane, poison: Option<usize>)
         let command = Command {
             id: CommandId::generate(),
             at: Timestamp::default(),
-            action: Write::EndSession(EndSession { session: SessionId::generate() }),
+            action: Write::EndSession(EndSession { session: LoginSessionId::generate() }),
         };
         let (reply, receiver) = oneshot::channel();
         let permit = permits.clone().try_acquire_owned().unwrap();
@@ -221,7 +221,7 @@ fn what_can_wait_is_divided_from_what_somebody_waits_for() {
         waiter: Waiter { reply: oneshot::channel().0, permit: permits.clone().try_acquire_owned().unwrap() },
     };
     let acks = || job(Write::StoreAcks([].into()));
-    let end = || job(Write::EndSession(EndSession { session: SessionId::generate() }));
+    let end = || job(Write::EndSession(EndSession { session: LoginSessionId::generate() }));
     let count = |jobs| {
         let (first, second) = divided(jobs);
         let later = |jobs: &[Job]| jobs.iter().filter(|job| job.command.action.can_wait()).count();

@@ -3,7 +3,7 @@ use uuid::Uuid;
 use super::*;
 use crate::domain::access::Role;
 use crate::domain::cursor::Epoch;
-use crate::domain::ids::{BusinessId, EventId, SessionId, UserId};
+use crate::domain::ids::{BusinessId, EventId, LoginSessionId, UserId};
 use crate::protocol::event::{EncodedEvent, RoomEvent};
 use crate::protocol::websocket::text_header_len;
 
@@ -50,7 +50,7 @@ impl Fixture {
         let now = Instant::now();
         let principal = Principal {
             user: UserId::from_uuid(Uuid::nil()),
-            session: SessionId::from_uuid(Uuid::nil()),
+            session: LoginSessionId::from_uuid(Uuid::nil()),
             role: Role::Merchant,
         };
         let opening = ConnectParams {
@@ -60,7 +60,7 @@ impl Fixture {
             room: room.map(|_| name),
             cursor: None,
         };
-        let (state, _) = SessionState::open(SocketId::from_uuid(Uuid::nil()), opening, WALL, now);
+        let (state, _) = SessionState::open(ConnectionId::from_uuid(Uuid::nil()), opening, WALL, now);
         Self { state, limits: SessionSettings::default(), now, room: name }
     }
 

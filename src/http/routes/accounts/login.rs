@@ -15,7 +15,7 @@ use crate::auth::password::{Standing, Verified};
 use crate::domain::access::Principal;
 use crate::domain::address::AddressBlock;
 use crate::domain::email::SignInAddress;
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::http::app_state::AppState;
 use crate::http::input::{Body, Parsed, rules};
@@ -89,7 +89,7 @@ pub(super) async fn login(
     let named = device.as_ref().map(|device| device.id.as_str());
     let user = authenticate(&app, &email, password, address_block(&request), named).await?;
     let now = Timestamp::now();
-    let principal = Principal { user: user.id, session: SessionId::generate(), role: user.role };
+    let principal = Principal { user: user.id, session: LoginSessionId::generate(), role: user.role };
     let refresh_token = app.refresh_tokens.derive(principal.session, 0);
     let device_id = device.as_ref().map(|d| d.id.clone());
     let session = NewSession {

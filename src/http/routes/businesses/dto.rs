@@ -4,7 +4,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Zone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Timezone};
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::ids::BusinessId;
@@ -89,8 +89,8 @@ pub(super) struct NewBusiness {
     zone: Option<String>,
     /// IANA; `UTC` unless given. Decides when the business's day begins.
     #[garde(dive)]
-    #[schema(schema_with = schema_of::<Zone>)]
-    timezone: Option<Parsed<Zone>>,
+    #[schema(schema_with = schema_of::<Timezone>)]
+    timezone: Option<Parsed<Timezone>>,
     /// ISO 4217, of every price. It can be changed as long as there is no price and no order.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<Currency>)]
@@ -143,8 +143,8 @@ pub(super) struct BusinessChanges {
     zone: Option<String>,
     /// IANA.
     #[garde(dive)]
-    #[schema(schema_with = schema_of::<Zone>)]
-    timezone: Option<Parsed<Zone>>,
+    #[schema(schema_with = schema_of::<Timezone>)]
+    timezone: Option<Parsed<Timezone>>,
     /// Minutes an order takes.
     #[garde(range(min = 1, max = 600))]
     #[schema(minimum = 1, maximum = 600, example = 20)]
@@ -191,7 +191,7 @@ impl NewBusiness {
             name: self.name,
             location: self.location.into(),
             zone: self.zone.unwrap_or_else(|| DEFAULT_ZONE.to_owned()),
-            timezone: self.timezone.map_or_else(Zone::utc, Parsed::into_inner),
+            timezone: self.timezone.map_or_else(Timezone::utc, Parsed::into_inner),
             currency: self.currency.into_inner(),
             prep_minutes: self.prep_minutes.map_or(DEFAULT_PREP_MINUTES, bounded),
             tables: self.tables.map_or(0, bounded),

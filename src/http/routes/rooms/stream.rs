@@ -18,7 +18,7 @@ use crate::actors::room::LiveEvent;
 use crate::actors::worker::CloseNotice;
 use crate::auth::stream_proof::StreamProof;
 use crate::domain::cursor::{Cursor, PROOF_MARK};
-use crate::domain::ids::SocketId;
+use crate::domain::ids::ConnectionId;
 use crate::domain::room::RoomId;
 use crate::http::app_state::AppState;
 use crate::http::input::Query;
@@ -215,7 +215,7 @@ impl Display for EventId<'_> {
 }
 
 fn hello(joined: &JoinedRoom, id: Option<EventId<'_>>) -> String {
-    let connection = SocketId::generate().to_string();
+    let connection = ConnectionId::generate().to_string();
     let rooms = std::slice::from_ref(joined);
     let frame = ServerFrame::Hello { connection: &connection, rooms, ping_s: HEARTBEAT.as_secs() };
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();

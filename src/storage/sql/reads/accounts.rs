@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx_macros::FromRow;
 
-use crate::domain::ids::{SessionId, UserId};
+use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{Approval, Device};
 use crate::storage::error::StoreError;
@@ -120,7 +120,7 @@ impl AccountReads for SqlStore {
         row.map(UserRow::into_user).transpose()
     }
 
-    async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+    async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<LoginSessionId>, StoreError> {
         let rows: Vec<IdRow> = self.fetch(&ENDED, &[Arg::Int(since.as_micros())]).await?;
         rows.iter().map(|row| parse("sessions.id", &row.id)).collect()
     }
@@ -136,7 +136,7 @@ impl AccountReads for SqlStore {
         rows.into_iter().map(SessionRow::into_session).collect()
     }
 
-    async fn session_owner(&self, id: SessionId) -> Result<Option<UserId>, StoreError> {
+    async fn session_owner(&self, id: LoginSessionId) -> Result<Option<UserId>, StoreError> {
         let row: Option<IdRow> = self.fetch_first(&OWNER, &[Arg::text(id)]).await?;
         row.map(|row| parse("sessions.user_id", &row.id)).transpose()
     }

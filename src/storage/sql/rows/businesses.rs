@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sqlx_macros::FromRow;
 
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Zone};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Timezone};
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
 use crate::domain::money::Currency;
@@ -131,7 +131,7 @@ impl BusinessRow {
             name: self.name,
             location: Location { lat: self.lat, lng: self.lng },
             zone: self.zone,
-            timezone: Zone::parse(&self.timezone).map_err(|_| corrupt("businesses.timezone"))?,
+            timezone: Timezone::parse(&self.timezone).map_err(|_| corrupt("businesses.timezone"))?,
             currency: Currency::stored(&self.currency).map_err(|_| corrupt("businesses.currency"))?,
             prep_minutes: number("businesses.prep_minutes", self.prep_minutes)?,
             tables: number("businesses.tables", self.tables)?,

@@ -2,7 +2,7 @@
 
 use sqlx_macros::FromRow;
 
-use crate::domain::business::Zone;
+use crate::domain::business::Timezone;
 use crate::domain::ids::{CommandId, NotificationId};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{Advanced, Analyze, Purge, Purgeable, RowKey, Sweep, Sweepable};
@@ -186,7 +186,9 @@ impl Execute for Sweep {
         let Self { what, before, after, limit } = self;
         let (next, old, bound) = match what {
             Sweepable::DeviceAcks => (&NEXT_ACKS, &OLD_ACKS, Arg::Int(before.as_micros())),
-            Sweepable::OrderCounters => (&NEXT_COUNTERS, &OLD_COUNTERS, Arg::Text(Zone::utc().day(*before))),
+            Sweepable::OrderCounters => {
+                (&NEXT_COUNTERS, &OLD_COUNTERS, Arg::Text(Timezone::utc().day(*before)))
+            }
         };
         let (first, second) =
             after.as_ref().map_or(("", ""), |row| (row.first.as_str(), row.second.as_str()));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
-use crate::domain::ids::SessionId;
+use crate::domain::ids::LoginSessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
     EndSession, NewSession, ROTATION_GRACE, Removal, RotateSession, Rotation, SessionActivity, TokenUse,
@@ -203,7 +203,7 @@ impl Execute for EndSession {
 
 #[derive(Serialize)]
 struct ActivityRow {
-    id: SessionId,
+    id: LoginSessionId,
     at: i64,
     generation: Option<u32>,
     used_at: Option<i64>,
