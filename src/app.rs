@@ -1,5 +1,6 @@
 //! The composition root: the only place that names concrete stores and actors together. It wires them and decides nothing.
 //! Production, the demo and the tests all start a hub by [`App::build`].
+#![expect(clippy::disallowed_methods, reason = "this file owns the tasks that it starts")]
 
 mod build;
 mod database;

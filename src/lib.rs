@@ -18,6 +18,8 @@
 //! - [`cli`]: the commands of the binary.
 //! - [`demo`]: simulated customers and merchants against a real hub.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod actors;
 pub mod app;
 pub mod auth;

@@ -1,5 +1,6 @@
 //! Mailboxes of actors: the only file that holds an actor's address. actix's `do_send` queues without bound, and drops
 //! silently once the actor has stopped; here both are errors.
+#![expect(clippy::disallowed_methods, reason = "actors are started here")]
 
 use std::sync::Arc;
 

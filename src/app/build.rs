@@ -1,4 +1,5 @@
 //! The stages of a start, each given what the one before it made.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock and owns the tasks that it starts")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

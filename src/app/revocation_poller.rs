@@ -1,4 +1,5 @@
 //! Login sessions that others on the same database end: another node, or a command beside the hub.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
 //! Accounts from the command line: creating operators (the only way), approving drivers, setting passwords.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::process::ExitCode;

@@ -40,7 +40,7 @@ pub struct Cli {
 /// The folders of settings and data.
 #[derive(Debug, Args)]
 struct Paths {
-    /// Folder whose default.toml and <environment>.toml override the built-in ones; ./config if it exists
+    /// Folder whose default.toml and ENVIRONMENT.toml override the built-in ones; ./config if it exists
     #[arg(long, value_name = "DIR", global = true)]
     config: Option<PathBuf>,
     /// Folder for the SQLite file and, in development, the generated secrets
@@ -256,7 +256,7 @@ fn print_error(error: &dyn std::error::Error) {
         cause = error.source();
     }
     // A thread of its own, because a reader that stands still must not prevent the process from ending.
-    let (done, written) = mpsc::channel();
+    let (done, written) = mpsc::sync_channel(1);
     let started = std::thread::Builder::new().spawn(move || {
         let _ = writeln!(io::stderr(), "{line}");
         let _ = done.send(());

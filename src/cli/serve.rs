@@ -1,4 +1,5 @@
 //! The commands that run a hub and ask one whether it is ready.
+#![expect(clippy::disallowed_methods, reason = "this file owns the tasks that it starts")]
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,4 +1,5 @@
 //! Secret settings, and the secrets that the hub generates in development.
+#![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};

@@ -1,4 +1,5 @@
 //! Simulated customers and merchants against a real hub: everything over its own port, nothing behind its back.
+#![expect(clippy::disallowed_methods, reason = "this file draws new ids and owns the tasks that it starts")]
 
 mod customer;
 mod dashboard;

@@ -1,4 +1,5 @@
 //! The folder of the demo's data.
+#![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
 use std::io;
 use std::path::{Path, PathBuf};

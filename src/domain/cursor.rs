@@ -1,4 +1,5 @@
 //! Positions in the history of a room.
+#![expect(clippy::disallowed_methods, reason = "new epochs are made here")]
 
 use std::fmt;
 use std::str::FromStr;

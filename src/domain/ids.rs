@@ -1,4 +1,5 @@
 //! Typed ids: a prefix for the kind and a UUIDv7, written as `ord_0190…` everywhere, also in the databases.
+#![expect(clippy::disallowed_methods, reason = "new ids are made here")]
 
 use std::fmt;
 use std::str::FromStr;

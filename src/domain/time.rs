@@ -1,4 +1,5 @@
 //! Time: the timestamp that the whole hub uses, and a watch for changes of the system clock.
+#![expect(clippy::disallowed_methods, reason = "the wall clock is read here")]
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
 //! Readiness of the node for new work, and the shared probe of its database.
+#![expect(clippy::disallowed_methods, reason = "this file owns the tasks that it starts")]
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU8, Ordering};

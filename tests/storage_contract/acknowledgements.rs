@@ -5,7 +5,7 @@ use bellhop::domain::room::RoomId;
 use bellhop::storage::TimelineEvent;
 use bellhop::storage::commands::{DeviceAck, DeviceMark, MarkKind, Outcome, Reach, ReceivedAck, Write};
 
-use crate::fixtures::{World, now, place, placed, run, run_one};
+use crate::fixtures::{Fixture, now, place, placed, run, run_one};
 
 /// As a device sends them that was there from the beginning.
 fn stored(acks: impl IntoIterator<Item = DeviceAck>) -> Write {
@@ -15,7 +15,7 @@ fn stored(acks: impl IntoIterator<Item = DeviceAck>) -> Write {
 
 on_every_store! {
     async fn a_position_only_moves_forward_within_an_epoch(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let room = RoomId::Business(world.business.id);
         let epoch = store.store.epoch().await.unwrap();
         let ack = |epoch: Epoch, seq| DeviceAck {
@@ -34,7 +34,7 @@ on_every_store! {
     }
 
     async fn the_first_acknowledgement_of_each_order_by_each_device_is_kept(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let room = RoomId::Business(world.business.id);
         let orders = (0..4).map(|_| place(world.draft())).collect();
         let committed = run(&mut *lane, orders).await;
@@ -61,7 +61,7 @@ on_every_store! {
     }
 
     async fn nobody_acknowledges_orders_from_before_they_came(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let room = RoomId::Business(world.business.id);
         run(&mut *lane, (0..9).map(|_| place(world.draft())).collect()).await;
         let epoch = store.store.epoch().await.unwrap();
@@ -90,7 +90,7 @@ on_every_store! {
     }
 
     async fn acknowledgements_of_an_orders_own_room_are_not_the_merchants(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let events = run(&mut *lane, vec![place(world.draft())]).await.events;
         let own = &events[1];
         let ack = DeviceAck {
@@ -102,7 +102,7 @@ on_every_store! {
     }
 
     async fn many_acknowledgements_are_stored_in_pieces_and_nothing_is_left_out(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let room = RoomId::Business(world.business.id);
         run(&mut *lane, (0..600).map(|_| place(world.draft())).collect()).await;
         let epoch = store.store.epoch().await.unwrap();
@@ -122,7 +122,7 @@ on_every_store! {
     }
 
     async fn a_mark_is_kept_once_for_each_kind(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let event = run(&mut *lane, vec![place(world.draft())]).await.events.remove(0);
         let mark = |kind| Write::StoreMark(DeviceMark {
             room: event.room, device: "till".to_owned(), user: world.owner, cursor: event.cursor, kind, at: now(),

@@ -12,25 +12,25 @@ use bellhop::storage::commands::{
     PutMember, Removal, RemoveItem, RemoveMember, UpdateBusiness, UpdateItem, Write,
 };
 
-use crate::fixtures::{World, item, now, place_one, run, run_one, user, world};
+use crate::fixtures::{Fixture, item, now, place_one, run, run_one, user, world};
 
-fn put(world: &World, user: UserId, role: MemberRole) -> Write {
+fn put(world: &Fixture, user: UserId, role: MemberRole) -> Write {
     Write::PutMember(PutMember { business: world.business.id, user, role })
 }
 
-fn remove(world: &World, user: UserId) -> Write {
+fn remove(world: &Fixture, user: UserId) -> Write {
     Write::RemoveMember(RemoveMember { business: world.business.id, user })
 }
 
 on_every_store! {
     async fn a_business_comes_back_exactly(store) {
-        let (world, _lane) = World::new(&store).await;
+        let (world, _lane) = Fixture::new(&store).await;
         assert_eq!(store.store.business(world.business.id).await.unwrap(), Some(world.business));
         assert_eq!(store.store.business(BusinessId::generate()).await.unwrap(), None);
     }
 
     async fn an_update_changes_only_what_is_given(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let update = |patch| Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(patch) });
         let mut expected = world.business.clone();
         let until = now();
@@ -60,7 +60,7 @@ on_every_store! {
     }
 
     async fn a_currency_changes_until_there_is_a_price_or_an_order(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let to = |business, code: &str| {
             let patch = BusinessPatch { currency: Some(code.parse().unwrap()), ..BusinessPatch::default() };
             Write::UpdateBusiness(UpdateBusiness { business, patch: Box::new(patch) })
@@ -85,7 +85,7 @@ on_every_store! {
     }
 
     async fn a_currency_that_was_withdrawn_since_stays_readable(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         store.tamper("UPDATE businesses SET currency = 'ANG'").await;
         store.tamper("UPDATE orders SET currency = 'ANG'").await;
@@ -94,7 +94,7 @@ on_every_store! {
     }
 
     async fn the_contact_of_a_business_is_sealed(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let shown = "SELECT count(*) FROM businesses WHERE contact_email LIKE '%example%' OR contact_phone LIKE '%44%55%' \
                      OR contact_email IS NULL OR contact_phone IS NULL";
         assert_eq!(store.peek(shown).await, 0);
@@ -119,7 +119,7 @@ on_every_store! {
     }
 
     async fn a_menu_is_kept_by_category_and_name(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let business = world.business.id;
         let water = MenuItem { category: Some("Drinks".to_owned()), ..item("WATER", 100) };
         let loose = MenuItem { category: None, ..item("A", 1) };
@@ -155,7 +155,7 @@ on_every_store! {
     }
 
     async fn a_menu_has_a_thousand_items_and_a_business_two_hundred_members_at_most(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let business = world.business.id;
         let held = store.store.menu(business).await.unwrap().len();
         let add = |n: usize| Write::AddItem(AddItem { business, item: item(&format!("NO-{n}"), 1) });
@@ -186,7 +186,7 @@ on_every_store! {
     }
 
     async fn members_come_and_go_and_owners_are_listed_first(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let staff = user(Role::Merchant);
         let id = staff.id;
         run(&mut *lane, vec![Write::CreateUser(Box::new(staff)), put(&world, id, MemberRole::Staff)]).await;
@@ -205,7 +205,7 @@ on_every_store! {
     }
 
     async fn the_last_owner_is_neither_removed_nor_demoted(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let outcomes = run(&mut *lane, vec![
             remove(&world, world.owner), put(&world, world.owner, MemberRole::Staff),
             put(&world, world.owner, MemberRole::Owner),
@@ -219,7 +219,7 @@ on_every_store! {
     }
 
     async fn two_owners_who_remove_each_other_at_once_leave_one(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let world = Arc::new(world);
         let lanes = store.lanes().await;
         for _ in 0..20 {

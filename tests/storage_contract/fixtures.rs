@@ -84,15 +84,15 @@ pub(crate) fn item(sku: &str, price_minor: i64) -> MenuItem {
 }
 
 /// A business with an owner, a customer, and a menu: `SOUP` 350, `PIZZA-1` 1200, `GONE` that is not available.
-pub(crate) struct World {
+pub(crate) struct Fixture {
     pub(crate) business: Business,
     pub(crate) owner: UserId,
     pub(crate) customer: UserId,
 }
 
-pub(crate) async fn world(lane: &mut dyn Lane) -> World {
+pub(crate) async fn world(lane: &mut dyn Lane) -> Fixture {
     let (owner, customer, business) = (user(Role::Merchant), user(Role::Customer), business());
-    let world = World { owner: owner.id, customer: customer.id, business: business.clone() };
+    let world = Fixture { owner: owner.id, customer: customer.id, business: business.clone() };
     let mut actions = vec![
         Write::CreateUser(Box::new(owner)),
         Write::CreateUser(Box::new(customer)),
@@ -106,7 +106,7 @@ pub(crate) async fn world(lane: &mut dyn Lane) -> World {
     world
 }
 
-impl World {
+impl Fixture {
     pub(crate) async fn new(store: &TestStore) -> (Self, Box<dyn Lane>) {
         let mut lane = store.lane().await;
         (world(&mut *lane).await, lane)

@@ -12,7 +12,7 @@ use bellhop::storage::commands::{
     StoredResponse, UpdateBusiness, Write,
 };
 
-use crate::fixtures::{World, command, item, place_once, placed, run, run_one};
+use crate::fixtures::{Fixture, command, item, place_once, placed, run, run_one};
 
 fn replayed(outcome: &Outcome) -> StoredResponse {
     match outcome {
@@ -36,7 +36,7 @@ fn is_reused(outcome: &Outcome) -> bool {
 
 on_every_store! {
     async fn the_same_request_gets_the_first_answer_in_the_same_transaction_and_later(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let same = || place_once(world.draft(), "k", "m1");
         let outcomes = run(&mut *lane, vec![same(), same()]).await.outcomes;
         let first = body(&outcomes[0]);
@@ -49,7 +49,7 @@ on_every_store! {
     }
 
     async fn another_request_under_the_key_is_told_so(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let (one, other) = (place_once(world.draft(), "k", "m1"), place_once(world.draft(), "k", "m2"));
         let outcomes = run(&mut *lane, vec![one, other.clone()]).await.outcomes;
         assert!(is_reused(&outcomes[1]));
@@ -59,7 +59,7 @@ on_every_store! {
     }
 
     async fn a_refused_request_frees_its_key(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let state = |state| {
             let patch = Box::new(BusinessPatch { state: Some(state), ..BusinessPatch::default() });
             Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch })
@@ -77,7 +77,7 @@ on_every_store! {
     }
 
     async fn a_key_older_than_a_day_counts_as_absent(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let mut old = command(place_once(world.draft(), "k", "m1"));
         old.at = old.at.minus(Duration::from_secs(24 * 60 * 60 + 1));
         placed(&lane.run(&[old], Attempt::First).await.unwrap().outcomes[0]);
@@ -89,7 +89,7 @@ on_every_store! {
     }
 
     async fn a_hundred_at_once_make_one_order_and_a_hundred_equal_answers(store) {
-        let (world, _lane) = World::new(&store).await;
+        let (world, _lane) = Fixture::new(&store).await;
         let world = Arc::new(world);
         let lanes = store.lanes().await;
         let tasks: Vec<_> = (0..100).map(|i| {
@@ -110,7 +110,7 @@ on_every_store! {
     }
 
     async fn lanes_that_share_several_keys_do_not_wait_in_a_circle(store) {
-        let (world, _lane) = World::new(&store).await;
+        let (world, _lane) = Fixture::new(&store).await;
         let world = Arc::new(world);
         let lanes = store.lanes().await;
         let tasks: Vec<_> = lanes.into_iter().enumerate().map(|(i, lane)| {
@@ -131,7 +131,7 @@ on_every_store! {
     }
 
     async fn what_is_made_under_a_key_is_made_once_and_answered_alike(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let keyed = |key: &str, mac: &str, action: Write| {
             let key = IdempotencyKey { scope: "who POST /x".to_owned(), key: key.to_owned(), request_mac: mac.to_owned() };
             Write::Keyed(Box::new(Keyed { key, status: 201, body: Private(format!("{{\"of\":\"{mac}\"}}")), action }))

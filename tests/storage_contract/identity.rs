@@ -9,7 +9,7 @@ use bellhop::domain::room::RoomId;
 use bellhop::storage::Lane;
 use bellhop::storage::commands::{EpochChange, Outcome, Purge, Purgeable, RotateRoom, Write};
 
-use crate::fixtures::{World, now, place, place_one, run, run_one, world};
+use crate::fixtures::{Fixture, now, place, place_one, run, run_one, world};
 use crate::harness::TestStore;
 
 async fn head(store: &TestStore, room: RoomId) -> Cursor {
@@ -28,8 +28,8 @@ async fn rotate(lane: &mut dyn Lane, room: RoomId, seen: Epoch, epoch: Epoch) ->
 }
 
 /// Two businesses with three orders each, and the last order of the second.
-async fn two_businesses(store: &TestStore) -> (World, World, Order) {
-    let (first, mut lane) = World::new(store).await;
+async fn two_businesses(store: &TestStore) -> (Fixture, Fixture, Order) {
+    let (first, mut lane) = Fixture::new(store).await;
     let second = world(&mut *lane).await;
     let mut last = None;
     for _ in 0..3 {
@@ -68,7 +68,7 @@ on_every_store! {
     }
 
     async fn a_copy_that_has_given_the_number_to_another_event_is_found_out(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         for _ in 0..3 {
             place_one(&mut *lane, world.draft()).await;
         }
@@ -96,7 +96,7 @@ on_every_store! {
     }
 
     async fn a_room_gets_one_new_epoch_however_many_notice(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         place_one(&mut *lane, world.draft()).await;
         let empty = RoomId::Business(BusinessId::generate());
         for room in [RoomId::Business(world.business.id), empty] {

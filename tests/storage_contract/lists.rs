@@ -7,7 +7,7 @@ use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{PutMember, Write};
 use bellhop::storage::{Attempt, Lane, More, OrderQuery, OrderScope, PageStart, Total, search_words};
 
-use crate::fixtures::{World, command, move_to, place, place_one, placed, run_one, world};
+use crate::fixtures::{Fixture, command, move_to, place, place_one, placed, run_one, world};
 use crate::harness::TestStore;
 
 fn query(scope: OrderScope) -> OrderQuery {
@@ -33,14 +33,14 @@ async fn ids(store: &TestStore, query: OrderQuery) -> Vec<OrderId> {
     page.orders.into_iter().map(|order| order.id).collect()
 }
 
-async fn place_named(lane: &mut dyn Lane, world: &World, name: &str) -> Order {
+async fn place_named(lane: &mut dyn Lane, world: &Fixture, name: &str) -> Order {
     let draft = bellhop::domain::order::Draft { customer_name: name.to_owned(), ..world.draft() };
     place_one(lane, draft).await
 }
 
 on_every_store! {
     async fn everybody_sees_their_own(store) {
-        let (one, mut lane) = World::new(&store).await;
+        let (one, mut lane) = Fixture::new(&store).await;
         let other = world(&mut *lane).await;
         let a = place_one(&mut *lane, one.draft()).await;
         let b = place_one(&mut *lane, other.draft()).await;
@@ -60,7 +60,7 @@ on_every_store! {
     }
 
     async fn a_list_can_be_of_one_status(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let a = place_one(&mut *lane, world.draft()).await;
         let b = place_one(&mut *lane, world.draft()).await;
         run_one(&mut *lane, move_to(&a, Status::Accepted)).await;
@@ -71,7 +71,7 @@ on_every_store! {
     }
 
     async fn words_find_orders_by_number_sku_and_name_in_any_script(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let names = [
             "Ana-María Müller", "Анна Каренина", "王小明", "محمد علي", "हिन्दी नाम", "O'Brien <b>", "İpek ÇELİK",
             "Ḧ𝔸 𐐷x", "100% Real",
@@ -110,7 +110,7 @@ on_every_store! {
     }
 
     async fn pages_by_offset_and_by_cursor_show_each_order_once(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         // Several in the same microsecond: the id decides.
         let at = Timestamp::now();
         let mut commands: Vec<_> = (0..12).map(|_| command(place(world.draft()))).collect();

@@ -8,7 +8,7 @@ use bellhop::domain::event::EventType;
 use bellhop::domain::order::{MoveRefusal, MoveRequest, Order, Party, Status};
 use bellhop::storage::commands::{BusinessPatch, MoveError, MoveOrder, Outcome, UpdateBusiness, Write};
 
-use crate::fixtures::{World, move_to, place, place_one, run, run_one};
+use crate::fixtures::{Fixture, move_to, place, place_one, run, run_one};
 
 fn moved(outcome: Outcome) -> Result<bellhop::domain::order::Order, MoveError> {
     match outcome {
@@ -19,7 +19,7 @@ fn moved(outcome: Outcome) -> Result<bellhop::domain::order::Order, MoveError> {
 
 on_every_store! {
     async fn a_move_changes_the_order_and_tells_both_rooms(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         let committed = run(&mut *lane, vec![move_to(&order, Status::Accepted)]).await;
         let accepted = moved(committed.outcomes.into_iter().next().unwrap()).unwrap();
@@ -33,7 +33,7 @@ on_every_store! {
     }
 
     async fn several_moves_of_one_order_in_a_transaction_see_each_other(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let mut order = place_one(&mut *lane, world.draft()).await;
         let mut actions = Vec::new();
         for to in [Status::Accepted, Status::Preparing, Status::Ready] {
@@ -49,7 +49,7 @@ on_every_store! {
     }
 
     async fn refused_moves_change_nothing(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         let mut stale = order.clone();
         stale.version = 7;
@@ -76,7 +76,7 @@ on_every_store! {
     }
 
     async fn a_move_to_where_it_is_answers_the_order_and_announces_nothing(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         let accepted = moved(run_one(&mut *lane, move_to(&order, Status::Accepted)).await).unwrap();
         let again = run(&mut *lane, vec![move_to(&accepted, Status::Accepted)]).await;
@@ -85,7 +85,7 @@ on_every_store! {
     }
 
     async fn of_racing_moves_exactly_one_wins(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = Arc::new(place_one(&mut *lane, world.draft()).await);
         let lanes = store.lanes().await;
         let tasks: Vec<_> = (0..40).map(|i| {
@@ -108,7 +108,7 @@ on_every_store! {
     }
 
     async fn what_a_business_takes_when_it_accepts_counts_also_when_it_changed_just_before(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let [order, other] = [place_one(&mut *lane, world.draft()).await, place_one(&mut *lane, world.draft()).await];
         let busy = Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(BusinessPatch {
             state: Some(BusinessState::Busy { extra_minutes: 15 }), delivered_by: Some(DeliveredBy::Drivers),
@@ -137,7 +137,7 @@ on_every_store! {
     }
 
     async fn how_an_order_ended_is_stored_and_told_to_both_rooms(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         let committed = run(&mut *lane, vec![move_to(&order, Status::Rejected)]).await;
         for event in &committed.events {

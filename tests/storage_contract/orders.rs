@@ -11,7 +11,7 @@ use bellhop::storage::commands::{
     AddItem, BusinessPatch, ItemPatch, Outcome, PlaceOutcome, UpdateBusiness, UpdateItem, Write,
 };
 
-use crate::fixtures::{World, essence, item, move_to, now, place, place_one, placed, run, run_one};
+use crate::fixtures::{Fixture, essence, item, move_to, now, place, place_one, placed, run, run_one};
 
 fn refusal(outcome: Outcome) -> PlaceRefusal {
     match outcome {
@@ -22,7 +22,7 @@ fn refusal(outcome: Outcome) -> PlaceRefusal {
 
 on_every_store! {
     async fn an_order_comes_back_exactly_as_it_was_answered(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         assert_eq!(store.store.order(order.id).await.unwrap(), Some(order.clone()));
         assert_eq!(order.phone.as_deref(), Some("+49 30 5550123"));
@@ -36,7 +36,7 @@ on_every_store! {
     }
 
     async fn prices_come_from_the_menu(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         let lines: Vec<_> = order.items.iter().map(|i| (&*i.sku, &*i.name, i.qty, i.price_minor)).collect();
         assert_eq!(lines, [("SOUP", "Dish SOUP", 2, 350), ("PIZZA-1", "Dish PIZZA-1", 1, 1200)]);
@@ -44,7 +44,7 @@ on_every_store! {
     }
 
     async fn a_menu_changed_earlier_in_the_same_transaction_counts(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let patch = ItemPatch { price_minor: Some(400), ..ItemPatch::default() };
         let change = Write::UpdateItem(UpdateItem { business: world.business.id, sku: "SOUP".to_owned(), patch });
         let outcomes = run(&mut *lane, vec![place(world.draft()), change, place(world.draft())]).await.outcomes;
@@ -52,7 +52,7 @@ on_every_store! {
     }
 
     async fn large_amounts_survive(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let dear = item("DEAR", 999_999_999_999);
         run_one(&mut *lane, Write::AddItem(AddItem { business: world.business.id, item: dear })).await;
         let mut draft = world.draft();
@@ -62,7 +62,7 @@ on_every_store! {
     }
 
     async fn every_refusal_is_given_and_leaves_nothing(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let mut unknown = world.draft();
         unknown.items = vec![
             DraftItem { sku: "SOUP".to_owned(), qty: 1 }, DraftItem { sku: "NO".to_owned(), qty: 1 },
@@ -109,7 +109,7 @@ on_every_store! {
     }
 
     async fn a_pause_that_has_run_out_takes_orders(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let state = Some(BusinessState::Paused { until: Timestamp::from_unix_seconds(1) });
         let patch = Box::new(BusinessPatch { state, ..BusinessPatch::default() });
         run_one(&mut *lane, Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch })).await;
@@ -117,7 +117,7 @@ on_every_store! {
     }
 
     async fn orders_are_numbered_without_gaps_for_each_business_and_day(store) {
-        let (one, mut lane) = World::new(&store).await;
+        let (one, mut lane) = Fixture::new(&store).await;
         let other = crate::fixtures::world(&mut *lane).await;
         let drafts = vec![place(one.draft()), place(other.draft()), place(one.draft())];
         let first = run(&mut *lane, drafts).await.outcomes;
@@ -135,7 +135,7 @@ on_every_store! {
     }
 
     async fn a_number_that_an_open_order_has_is_left_out(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let mut open = Vec::new();
         for _ in 0..4 {
             open.push(place_one(&mut *lane, world.draft()).await);
@@ -160,7 +160,7 @@ on_every_store! {
     }
 
     async fn in_which_capacity_an_order_was_placed_is_written_down(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, Draft { placed_by: Party::Member, ..world.draft() }).await;
         let timeline = store.store.timeline(order.id).await.unwrap();
         let TimelineEvent::Moved { party, from: None, .. } = timeline[0].what else { panic!("{timeline:?}") };
@@ -168,7 +168,7 @@ on_every_store! {
     }
 
     async fn the_business_hears_what_its_kitchen_needs_and_the_orders_room_does_not(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         let committed = run(&mut *lane, vec![move_to(&order, Status::Accepted)]).await;
         let data: Vec<serde_json::Value> =
@@ -191,7 +191,7 @@ on_every_store! {
     }
 
     async fn both_rooms_and_the_notification_follow_in_the_same_commit(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let committed = run(&mut *lane, vec![place(world.draft())]).await;
         let order = placed(&committed.outcomes[0]);
         let rooms: Vec<_> = committed.events.iter().map(|e| (e.room, e.kind.clone(), e.cursor.seq)).collect();
@@ -213,7 +213,7 @@ on_every_store! {
     }
 
     async fn an_order_that_waits_for_payment_is_not_announced(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let mut draft = world.draft();
         draft.payment = PaymentMethod::Online;
         let committed = run(&mut *lane, vec![place(draft)]).await;
@@ -223,7 +223,7 @@ on_every_store! {
     }
 
     async fn an_order_can_be_placed_and_moved_in_one_transaction(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let draft = world.draft();
         let mut expected = place_one(&mut *lane, world.draft()).await;
         expected.id = draft.id;

@@ -10,7 +10,7 @@ use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{Command, PutMember, Write};
 use bellhop::storage::{Attempt, Checkpoint, OrderQuery, OrderScope, PageStart, Total};
 
-use crate::fixtures::{World, command, move_to, place, place_once, placed, run_one, world};
+use crate::fixtures::{Fixture, command, move_to, place, place_once, placed, run_one, world};
 use crate::harness::{Place, TestStore, check};
 
 const SCANS: &str = "SELECT coalesce(sum(seq_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname IN \
@@ -21,7 +21,7 @@ const SCANS: &str = "SELECT coalesce(sum(seq_scan), 0)::bigint FROM pg_stat_user
 #[tokio::test]
 async fn on_postgres_writes_that_were_planned_for_empty_tables_find_their_rows_by_key() {
     check(TestStore::postgres().await, |store| async move {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let before = store.peek(SCANS).await;
         for n in 0..12 {
             let order = placed(&run_one(&mut *lane, place_once(world.draft(), &format!("k{n}"), "m")).await);
@@ -49,7 +49,7 @@ const ALL_SCANS: &str =
 #[tokio::test]
 async fn on_postgres_everything_that_is_read_is_found_by_an_index() {
     check(TestStore::postgres().await, |store| async move {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = placed(&run_one(&mut *lane, place(world.draft())).await);
         drop(lane);
         store.tamper("ANALYZE").await;

@@ -13,12 +13,12 @@ use bellhop::storage::commands::{
 use bellhop::storage::{Attempt, StoreError};
 
 use crate::fixtures::{
-    World, command, item, move_to, now, place, place_once, place_one, placed, run_one, user, world,
+    Fixture, command, item, move_to, now, place, place_once, place_one, placed, run_one, user, world,
 };
 use crate::harness::{TestStore, check};
 
 /// One command of every kind whose outcome says something, some of them refused.
-fn every_kind(world: &World, order: &bellhop::domain::order::Order) -> Vec<Command> {
+fn every_kind(world: &Fixture, order: &bellhop::domain::order::Order) -> Vec<Command> {
     let account = user(Role::Merchant);
     let session = NewSession {
         id: LoginSessionId::generate(),
@@ -106,7 +106,7 @@ fn words(outcomes: &[Outcome]) -> Vec<String> {
 
 on_every_store! {
     async fn commands_that_had_happened_are_answered_again_and_happen_once(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         let commands = every_kind(&world, &order);
         let first = lane.run(&commands, Attempt::First).await.unwrap();
@@ -124,7 +124,7 @@ on_every_store! {
     }
 
     async fn commands_that_had_not_happened_happen_once(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         let mut commands = every_kind(&world, &order);
         let happened = commands.remove(0);
@@ -139,7 +139,7 @@ on_every_store! {
     }
 
     async fn commands_tried_again_by_several_lanes_at_once_happen_once(store) {
-        let (world, _lane) = World::new(&store).await;
+        let (world, _lane) = Fixture::new(&store).await;
         let commands = std::sync::Arc::new(vec![command(place(world.draft())), command(place(world.draft()))]);
         let lanes = store.lanes().await;
         let tasks: Vec<_> = (0..8).map(|i| {
@@ -157,7 +157,7 @@ on_every_store! {
     }
 
     async fn one_poisonous_command_undoes_its_transaction_and_the_lane_goes_on(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let stray = Notification {
             id: NotificationId::generate(), business_id: BusinessId::generate(), kind: "X".to_owned(),
             title: "t".to_owned(), message: "m".to_owned(), data: Default::default(),
@@ -190,7 +190,7 @@ on_every_store! {
     }
 
     async fn migrations_run_once_however_many_nodes_start(store) {
-        let (world, _lane) = World::new(&store).await;
+        let (world, _lane) = Fixture::new(&store).await;
         let epoch = store.store.epoch().await.unwrap();
         let (one, two, three) = (store.again().await, store.again().await, store.again().await);
         let (a, b, c) = tokio::join!(one.migrate(), two.migrate(), three.migrate());
@@ -200,7 +200,7 @@ on_every_store! {
     }
 
     async fn what_makes_no_sense_is_reported_as_corrupt(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         store.tamper("UPDATE orders SET status = 'dancing'").await;
         assert!(matches!(store.store.order(order.id).await, Err(StoreError::Corrupt(_))));
@@ -209,7 +209,7 @@ on_every_store! {
     }
 
     async fn another_node_sees_what_was_committed(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         drop(lane);
         let other = store.again().await;
@@ -224,7 +224,7 @@ const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
 #[tokio::test]
 async fn on_postgres_a_lane_whose_idle_connection_was_cut_goes_on_with_a_new_one() {
     check(TestStore::postgres().await, |store| async move {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         store.tamper(CUT).await;
         place_one(&mut *lane, world.draft()).await;
         store.store.order(bellhop::domain::ids::OrderId::generate()).await.unwrap();
@@ -236,7 +236,7 @@ async fn on_postgres_a_lane_whose_idle_connection_was_cut_goes_on_with_a_new_one
 #[tokio::test]
 async fn on_postgres_a_commit_cut_short_is_unknown_and_its_commands_happen_once() {
     check(TestStore::postgres().await, |store| async move {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         store
             .tamper(
                 "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS \
@@ -265,7 +265,7 @@ async fn on_postgres_a_commit_cut_short_is_unknown_and_its_commands_happen_once(
 async fn on_postgres_a_row_somebody_holds_too_long_is_too_slow_and_nothing_changes() {
     use sqlx::{Connection, Executor};
     check(TestStore::postgres().await, |store| async move {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = place_one(&mut *lane, world.draft()).await;
         let mut impatient = store.impatient().open_lane().await.unwrap();
         let mut holder = sqlx::PgConnection::connect(store.url()).await.unwrap();
@@ -285,7 +285,7 @@ async fn on_postgres_a_deadlock_is_tried_again_at_once() {
     check(TestStore::postgres().await, |store| async move {
         let mut lane = store.lane().await;
         let (one, two) = (world(&mut *lane).await, world(&mut *lane).await);
-        let rename = |w: &World| {
+        let rename = |w: &Fixture| {
             let patch = BusinessPatch { name: Some("new".to_owned()), ..BusinessPatch::default() };
             command(Write::UpdateBusiness(UpdateBusiness { business: w.business.id, patch: Box::new(patch) }))
         };

@@ -5,7 +5,7 @@ use bellhop::storage::commands::{IndexOrders, Outcome, Write};
 use bellhop::storage::{Lane, OrderQuery, OrderScope, PageStart, Total, search_words, sqlite};
 use sqlx::{Connection, Executor, SqliteConnection};
 
-use crate::fixtures::{World, place_one, run_one};
+use crate::fixtures::{Fixture, place_one, run_one};
 use crate::harness::{Place, TestStore, check, cipher, metrics};
 
 async fn found(store: &TestStore, scope: OrderScope, text: &str) -> u64 {
@@ -17,7 +17,7 @@ async fn found(store: &TestStore, scope: OrderScope, text: &str) -> u64 {
     page.orders.len() as u64
 }
 
-async fn check_found(store: &TestStore, world: &World) {
+async fn check_found(store: &TestStore, world: &Fixture) {
     for scope in
         [OrderScope::Customer(world.customer), OrderScope::Member(world.owner), OrderScope::Everybody]
     {
@@ -29,7 +29,7 @@ async fn check_found(store: &TestStore, world: &World) {
 }
 
 /// Puts all orders into the index, three at a time, and looks for them after each step.
-async fn index(store: &TestStore, world: &World, lane: &mut dyn Lane) -> usize {
+async fn index(store: &TestStore, world: &Fixture, lane: &mut dyn Lane) -> usize {
     let mut steps = 0;
     loop {
         assert_eq!(found(store, OrderScope::Member(world.owner), "zoë").await, 3, "after {steps} steps");
@@ -47,7 +47,7 @@ async fn index(store: &TestStore, world: &World, lane: &mut dyn Lane) -> usize {
 
 /// Places three orders, makes them what a version before had stored, and checks that they are found all the while.
 async fn come_into_the_index(store: &TestStore, make_former: &'static str) {
-    let (world, mut lane) = World::new(store).await;
+    let (world, mut lane) = Fixture::new(store).await;
     for _ in 0..3 {
         place_one(&mut *lane, Draft { customer_name: "Zoë".to_owned(), ..world.draft() }).await;
     }
@@ -91,7 +91,7 @@ async fn on_sqlite_orders_of_before_come_into_the_index_in_steps() {
 #[tokio::test]
 async fn on_sqlite_orders_of_the_first_versions_come_into_the_index() {
     check(TestStore::sqlite().await, |store| async move {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         for _ in 0..3 {
             place_one(&mut *lane, Draft { customer_name: "Zoë".to_owned(), ..world.draft() }).await;
         }

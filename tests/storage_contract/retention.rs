@@ -17,7 +17,7 @@ use bellhop::storage::commands::{
     Write,
 };
 
-use crate::fixtures::{World, now, place_once, run, run_one, user};
+use crate::fixtures::{Fixture, now, place_once, run, run_one, user};
 use crate::harness::{Place, TestStore, check};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -63,8 +63,8 @@ async fn count(store: &TestStore, table: &str) -> i64 {
 }
 
 /// A world in which every table that runs out has rows.
-async fn used(store: &TestStore) -> World {
-    let (world, mut lane) = World::new(store).await;
+async fn used(store: &TestStore) -> Fixture {
+    let (world, mut lane) = Fixture::new(store).await;
     let lane = &mut *lane;
     let event = run(lane, vec![place_once(world.draft(), "k", "m")]).await.events.remove(0);
     run_one(lane, ack(event.room, world.owner, "till", event.cursor, now())).await;

@@ -9,7 +9,7 @@ use bellhop::domain::ids::{BusinessId, NotificationId};
 use bellhop::domain::room::RoomId;
 use bellhop::storage::commands::Write;
 
-use crate::fixtures::{World, essence, now, place, run, run_one, world};
+use crate::fixtures::{Fixture, essence, now, place, run, run_one, world};
 
 fn notification(business_id: BusinessId, title: &str) -> Notification {
     Notification {
@@ -71,7 +71,7 @@ on_every_store! {
     }
 
     async fn order_numbers_stay_unique_under_concurrent_lanes(store) {
-        let (world, _lane) = World::new(&store).await;
+        let (world, _lane) = Fixture::new(&store).await;
         let world = Arc::new(world);
         let lanes = store.lanes().await;
         let tasks: Vec<_> = (0..20).map(|i| {
@@ -88,7 +88,7 @@ on_every_store! {
     }
 
     async fn a_history_is_read_from_anywhere_in_order_and_bounded(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let notes: Vec<_> = (0..7).map(|i| notification(world.business.id, &format!("n{i}"))).collect();
         let committed = run(&mut *lane, notes.iter().map(post).collect()).await;
         let room = RoomId::Business(world.business.id);
@@ -111,7 +111,7 @@ on_every_store! {
     }
 
     async fn a_history_whose_beginning_is_no_longer_kept_reads_as_empty(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let notes = (0..5).map(|_| post(&notification(world.business.id, "n"))).collect();
         run(&mut *lane, notes).await;
         store.tamper("DELETE FROM room_events WHERE seq <= 2").await;
@@ -121,7 +121,7 @@ on_every_store! {
     }
 
     async fn events_of_another_epoch_are_not_read(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         run_one(&mut *lane, post(&notification(world.business.id, "old"))).await;
         store.tamper("UPDATE hub SET epoch = 7").await;
         store.tamper("UPDATE room_seq SET epoch = 7, seq = 0").await;
@@ -134,7 +134,7 @@ on_every_store! {
     }
 
     async fn notifications_are_listed_newest_first_from_anywhere(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let notes: Vec<_> = (0..5).map(|i| notification(world.business.id, &format!("n{i}"))).collect();
         let committed = run(&mut *lane, notes.iter().map(post).collect()).await;
         assert_eq!(committed.events.len(), 5);

@@ -9,11 +9,11 @@ use bellhop::storage::commands::{Reseal, RowKey, SealedColumn, Write};
 use bellhop::storage::crypto::key_rotation::{RotationError, reseal_all, rotate_epoch};
 use bellhop::storage::{Lane, Store, StoreError};
 
-use crate::fixtures::{World, place_once, placed, run_one};
+use crate::fixtures::{Fixture, place_once, placed, run_one};
 use crate::harness::TestStore;
 
 /// Orders with phone, address and a kept answer each, under the keys `k0`, `k1` …
-async fn orders(world: &World, lane: &mut dyn Lane, count: usize) -> Vec<Order> {
+async fn orders(world: &Fixture, lane: &mut dyn Lane, count: usize) -> Vec<Order> {
     let mut orders = Vec::new();
     for i in 0..count {
         orders.push(placed(&run_one(lane, place_once(world.draft(), &format!("k{i}"), "m")).await));
@@ -34,7 +34,7 @@ async fn outdated(store: &dyn Store, column: SealedColumn) -> Vec<RowKey> {
     }
 }
 
-async fn read_back(store: &dyn Store, world: &World, orders: &[Order]) {
+async fn read_back(store: &dyn Store, world: &Fixture, orders: &[Order]) {
     for (i, order) in orders.iter().enumerate() {
         assert_eq!(store.order(order.id).await.unwrap().as_ref(), Some(order));
         let scope = format!("{}:POST /orders", world.customer);
@@ -45,7 +45,7 @@ async fn read_back(store: &dyn Store, world: &World, orders: &[Order]) {
 
 on_every_store! {
     async fn after_a_rotation_everything_opens_without_the_old_key(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let orders = orders(&world, &mut *lane, 5).await;
         let bare = crate::fixtures::place_one(&mut *lane, bellhop::domain::order::Draft {
             phone: None, address: None, fulfilment: bellhop::domain::order::Fulfilment::Pickup, ..world.draft()
@@ -76,7 +76,7 @@ on_every_store! {
     }
 
     async fn a_walk_through_sealed_values_does_not_run_after_rows_that_are_being_written(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         orders(&world, &mut *lane, 3).await;
         let both = store.with_keys(&["new", "test"]).await;
         let first = both.sealed_below(SealedColumn::OrderPhone, None, 1).await.unwrap();
@@ -94,7 +94,7 @@ on_every_store! {
     }
 
     async fn whoever_still_seals_with_an_old_key_is_found_out(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         orders(&world, &mut *lane, 2).await;
         let world = Arc::new(world);
         let both = store.with_keys(&["new", "test"]).await;
@@ -117,7 +117,7 @@ on_every_store! {
     }
 
     async fn a_rotation_without_the_old_key_says_which_one_is_missing_and_changes_nothing(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let orders = orders(&world, &mut *lane, 2).await;
         let new = store.with_keys(&["new"]).await;
         let refused = reseal_all(&*new, |_| ()).await.unwrap_err().to_string();
@@ -127,7 +127,7 @@ on_every_store! {
     }
 
     async fn a_row_that_changed_or_went_meanwhile_is_left_as_it_is(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = orders(&world, &mut *lane, 1).await.remove(0);
         let both = store.with_keys(&["new", "test"]).await;
         let mut renewing = both.open_lane().await.unwrap();
@@ -144,7 +144,7 @@ on_every_store! {
     }
 
     async fn after_a_new_epoch_rooms_go_on_counting_in_it_and_histories_from_before_are_not_shown(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = orders(&world, &mut *lane, 3).await.remove(0);
         let rooms = [RoomId::Business(world.business.id), RoomId::Order(order.id)];
         let epoch = Epoch::new(store.store.epoch().await.unwrap().value() ^ 2);
@@ -167,7 +167,7 @@ on_every_store! {
 }
 
 /// An order of a hub with the old key alone, from a thread that has no runtime.
-fn one_more(store: &TestStore, world: &World) {
+fn one_more(store: &TestStore, world: &Fixture) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let old = store.again().await;

@@ -9,11 +9,11 @@ use bellhop::storage::commands::{
     Invitee, NewInvitation, NewSession, NewUser, RotateSession, SetPassword, Write,
 };
 
-use crate::fixtures::{World, command, move_to, now, place_once, placed, user};
+use crate::fixtures::{Fixture, command, move_to, now, place_once, placed, user};
 
 on_every_store! {
     async fn a_dump_shows_no_phone_number_and_no_address(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let commands = [command(place_once(world.draft(), "k", "m")), command(place_once(world.draft(), "k", "m"))];
         let order = placed(&lane.run(&commands, Attempt::First).await.unwrap().outcomes[0]);
         crate::fixtures::run_one(&mut *lane, move_to(&order, bellhop::domain::order::Status::Accepted)).await;
@@ -28,7 +28,7 @@ on_every_store! {
     async fn commands_outcomes_orders_and_frames_print_nothing_private(store) {
         const EMAIL: &str = "zoe.lang@example.com";
         const SECRET: &str = "eyJhbGciOi.secret";
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let mut commands = vec![
             command(place_once(world.draft(), "k", "m")),
             command(place_once(world.draft(), "k", "m")),
@@ -74,7 +74,7 @@ on_every_store! {
     }
 
     async fn a_sealed_value_moved_to_another_order_does_not_open(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let one = crate::fixtures::place_one(&mut *lane, world.draft()).await;
         crate::fixtures::place_one(&mut *lane, world.draft()).await;
         store.tamper("UPDATE orders SET phone = (SELECT phone FROM orders WHERE order_number = 2) \

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::fixtures::{World, place, run};
+use crate::fixtures::{Fixture, place, run};
 
 on_every_store! {
     #[expect(clippy::print_stdout, reason = "the figure is the point")]
@@ -10,7 +10,7 @@ on_every_store! {
         if std::env::var_os("BELLHOP_MEASURE").is_none() {
             return;
         }
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         for round in 0..3 {
             let started = Instant::now();
             for _ in 0..50 {

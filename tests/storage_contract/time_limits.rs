@@ -13,7 +13,7 @@ use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::commands::{Command, DeviceAck, Outcome, PlaceOrder, PlaceOutcome, Reach, ReceivedAck};
 use futures_util::future::join_all;
 
-use crate::fixtures::{World, now, respond};
+use crate::fixtures::{Fixture, now, respond};
 use crate::harness::{TestStore, check, metrics};
 
 struct Nobody;
@@ -30,7 +30,7 @@ fn acknowledgements_of_much_are_stored_in_the_end_and_orders_beside_them_are_alw
     const DEVICES: u64 = 40;
     actix_rt::System::new().block_on(async {
         let store = TestStore::postgres().await;
-        let (world, _) = World::new(&store).await;
+        let (world, _) = Fixture::new(&store).await;
         store
             .tamper(
                 "WITH r AS (SELECT 'business:' || b.id AS room, h.epoch FROM businesses b, hub h), \

@@ -14,7 +14,7 @@ use bellhop::storage::{Checkpoint, Lane};
 
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
-use crate::fixtures::{World, now, place_once, run, run_one, user};
+use crate::fixtures::{Fixture, now, place_once, run, run_one, user};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -78,7 +78,7 @@ on_every_store! {
     }
 
     async fn keys_and_commands_go_by_age_and_the_orders_they_made_stay(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         run_one(&mut *lane, place_once(world.draft(), "k", "m")).await;
         let early = now().minus(HOUR);
         for what in [Purgeable::IdempotencyKeys, Purgeable::Commands] {
@@ -90,7 +90,7 @@ on_every_store! {
     }
 
     async fn no_more_rows_go_at_once_than_was_said(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         run(&mut *lane, (0..5).map(|_| notification(world.business.id)).collect()).await;
         let later = now().plus(HOUR);
         for what in [Purgeable::Notifications, Purgeable::RoomEvents] {
@@ -103,7 +103,7 @@ on_every_store! {
     }
 
     async fn a_room_whose_history_is_gone_goes_on_counting_and_shows_the_gap(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let room = RoomId::Business(world.business.id);
         run(&mut *lane, vec![notification(world.business.id), notification(world.business.id)]).await;
         let head = store.store.head(room).await.unwrap().cursor;
@@ -116,7 +116,7 @@ on_every_store! {
     }
 
     async fn upkeep_of_the_database_leaves_everything_as_it_was(store) {
-        let (world, mut lane) = World::new(&store).await;
+        let (world, mut lane) = Fixture::new(&store).await;
         let order = crate::fixtures::place_one(&mut *lane, world.draft()).await;
         run_one(&mut *lane, Write::Analyze(Analyze)).await;
         assert_eq!(store.store.checkpoint().await.unwrap(), Checkpoint::Done);
@@ -129,7 +129,7 @@ on_every_store! {
 async fn a_checkpoint_that_a_reader_is_in_the_way_of_says_so_and_the_next_one_gives_the_space_back() {
     let store = crate::harness::TestStore::sqlite().await;
     let crate::harness::Place::Sqlite { path, .. } = &store.place else { panic!("it is SQLite") };
-    let (world, mut lane) = World::new(&store).await;
+    let (world, mut lane) = Fixture::new(&store).await;
     let mut reader = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
     reader.execute("BEGIN").await.unwrap();
     reader.execute("SELECT count(*) FROM orders").await.unwrap();

@@ -7,13 +7,13 @@ use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{PutMember, Write};
 use bellhop::storage::{Attempt, More, OrderQuery, OrderScope, PageStart, Total};
 
-use crate::fixtures::{World, command, place, place_one, placed, run_one, world};
+use crate::fixtures::{Fixture, command, place, place_one, placed, run_one, world};
 use crate::harness::TestStore;
 
 /// Orders of some businesses long enough ago that they stand in several weeks of the index, more of them than a search walks
 /// past: every tenth for Ada, the others for Bob; those of the first business are its owner's, who works for all of them.
 struct Years {
-    worlds: Vec<World>,
+    worlds: Vec<Fixture>,
     /// All of them, newest first.
     orders: Vec<Order>,
 }
@@ -138,7 +138,7 @@ on_every_store! {
     }
 
     async fn words_of_foreign_orders_find_nothing(store) {
-        let (one, mut lane) = World::new(&store).await;
+        let (one, mut lane) = Fixture::new(&store).await;
         let other = world(&mut *lane).await;
         place_one(&mut *lane, Draft { customer_name: "Ada".to_owned(), ..other.draft() }).await;
         for scope in [OrderScope::Member(one.owner), OrderScope::Customer(one.customer)] {

@@ -1,5 +1,6 @@
 //! The work of each job: commands to the writers, one after the other, each small enough that orders have their turn between
 //! two of them.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Persistence: the only door to writing. Commands wait in bounded queues, share transactions, and are answered
 //! after the commit.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 mod actor;
 mod backlog;

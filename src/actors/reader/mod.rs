@@ -1,5 +1,6 @@
 //! Readers: long polls and event streams. A reader subscribes to one room as a session does, but its events are taken from
 //! it when its client has room for more, and not pushed.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 mod messages;
 mod shared;

@@ -1,4 +1,5 @@
 //! Recovery of a room: reading the events it missed, and a new epoch where the store turns out to be an older copy.
+#![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! The actor of a session: reads its connection when there is something, writes its outbox, holds no buffer while idle.
 //! Events are mostly written by the worker, which shares the connection.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::any::Any;
 use std::cell::RefCell;

@@ -1,4 +1,5 @@
 //! The effects of a session's state, as its actor performs them: rooms, history, acknowledgements, tokens.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::time::{Duration, Instant};
 

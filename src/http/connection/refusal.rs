@@ -1,4 +1,5 @@
 //! Refusals of connections that never become requests: problems like all others, counted, and logged at a bounded rate.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 use std::cell::Cell;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! The innermost layer: the checks before every route, and the quota that a request consumes.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};

@@ -1,4 +1,5 @@
 //! The id of a request in logs and answers, and the trace it is part of.
+#![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;

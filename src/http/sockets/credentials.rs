@@ -1,4 +1,5 @@
 //! The credentials of an upgrade request.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::sync::Arc;
 

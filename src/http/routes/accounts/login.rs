@@ -1,4 +1,5 @@
 //! Signing in with address and password (requirement 1.2).
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;

@@ -1,4 +1,5 @@
 //! Exchanging a refresh token (requirement 1.3).
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, post, web};
 use garde::Validate;

@@ -1,4 +1,5 @@
 //! Making an account (requirement 1.1).
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 use actix_web::{HttpResponse, post, web};
 use garde::Validate;

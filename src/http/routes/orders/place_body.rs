@@ -1,4 +1,5 @@
 //! The body of a new order, with the rules that concern several of its fields.
+#![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
 use actix_web::HttpRequest;
 use garde::Validate;

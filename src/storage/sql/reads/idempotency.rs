@@ -1,4 +1,5 @@
 //! Stored responses of requests with an idempotency key.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use async_trait::async_trait;
 

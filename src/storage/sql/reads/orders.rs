@@ -1,4 +1,5 @@
 //! Single orders, and what a business did.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use async_trait::async_trait;
 use sqlx_macros::FromRow;

@@ -1,5 +1,6 @@
 //! The files of a database, and whether they are still those that were opened: a file that was moved, replaced or removed
 //! takes every further commit without an error and loses it.
+#![expect(clippy::disallowed_methods, reason = "this file owns the tasks that it starts")]
 
 use std::ffi::OsString;
 use std::fmt;

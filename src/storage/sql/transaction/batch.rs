@@ -1,5 +1,6 @@
 //! One transaction of many commands, in the order that keeps lanes from waiting on each other in a circle: commands, keys,
 //! orders, everything single, counters, rows, and the rooms last.
+#![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
 use std::collections::BTreeSet;
 

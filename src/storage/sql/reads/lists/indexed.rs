@@ -1,4 +1,5 @@
 //! Searching by the databases' own text indexes, from the newest time back.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::ops::RangeInclusive;
 
