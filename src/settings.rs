@@ -12,14 +12,14 @@ pub const REDACTED: &str = "[redacted]";
 
 /// One problem of one setting. The message never contains the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct SettingProblem {
     /// The setting as `section.name`, as in the files.
     pub key: String,
     /// The problem, and a valid value or range.
     pub message: String,
 }
 
-impl Display for Problem {
+impl Display for SettingProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.key, self.message)
     }
@@ -29,7 +29,7 @@ impl Display for Problem {
 #[derive(Debug)]
 pub struct Checks {
     section: &'static str,
-    problems: Vec<Problem>,
+    problems: Vec<SettingProblem>,
 }
 
 impl Checks {
@@ -48,11 +48,12 @@ impl Checks {
 
     /// Adds a problem of the setting `name`.
     pub fn refuse(&mut self, name: &str, message: impl Into<String>) {
-        self.problems.push(Problem { key: format!("{}.{name}", self.section), message: message.into() });
+        self.problems
+            .push(SettingProblem { key: format!("{}.{name}", self.section), message: message.into() });
     }
 
     /// The problems, in the order of the checks.
-    pub fn found(self) -> Vec<Problem> {
+    pub fn found(self) -> Vec<SettingProblem> {
         self.problems
     }
 }

@@ -14,15 +14,15 @@ use rust_text::{UsedPath, blanked, functions, paths, without_tests};
 use sources::sources;
 
 /// Files that may be a part of an import circle.
-const MAX_FILES_IN_CIRCLES: usize = 84;
+const MAX_FILES_IN_CIRCLES: usize = 0;
 
 /// Lines of a file, tests not counted, and how many files may have more.
 const LONG_FILE: usize = 300;
-const MAX_LONG_FILES: usize = 32;
+const MAX_LONG_FILES: usize = 8;
 
 /// Lines of a function, and how many functions may have more.
 const LONG_FUNCTION: usize = 40;
-const MAX_LONG_FUNCTIONS: usize = 42;
+const MAX_LONG_FUNCTIONS: usize = 12;
 
 /// Names of files in `src/actors` and `src/storage` that decide without a runtime, a clock or a database.
 const MINDS: &[&str] =
@@ -34,14 +34,11 @@ const RUNTIMES: &[&str] = &["tokio", "actix", "actix_rt", "actix_web", "actix_ht
 /// Files of every folder of `src/actors` that holds an actor.
 const FILES_OF_AN_ACTOR: &[&str] = &["mod.rs", "actor.rs", "state.rs", "messages.rs", "settings.rs"];
 
-/// Folders of actors that still lack some of these files.
-const INCOMPLETE_ACTORS: &[&str] = &["jobs", "persistence", "room", "session"];
-
 /// Files of an actor that other actors do not name: its shell and its mind. They use its handle, its messages and its ports.
 const PRIVATE_TO_AN_ACTOR: &[&str] = &["actor", "state"];
 
 /// Names that several public types have. `Settings` are always those of the module that they stand in.
-const SHARED_TYPE_NAMES: &[&str] = &["Settings", "Attempt", "Bounds", "Problem", "RoomError"];
+const SHARED_TYPE_NAMES: &[&str] = &["Settings"];
 
 /// A source file without its tests.
 struct File {
@@ -224,8 +221,7 @@ fn every_folder_of_an_actor_has_the_same_files() {
     let mut missing = Vec::new();
     for entry in fs::read_dir("src/actors").expect("the folder can be read") {
         let folder = entry.expect("the entry can be read").path();
-        let name = folder.file_name().expect("it has a name").to_string_lossy().into_owned();
-        if folder.join("actor.rs").exists() && !INCOMPLETE_ACTORS.contains(&name.as_str()) {
+        if folder.join("actor.rs").exists() {
             let absent = FILES_OF_AN_ACTOR.iter().map(|file| folder.join(file)).filter(|file| !file.exists());
             missing.extend(absent.map(|file| file.display().to_string()));
         }
@@ -241,6 +237,10 @@ fn no_public_type_name_stands_for_two_concepts() {
             let Some((kind, rest)) = line.split_once(' ') else { continue };
             if matches!(kind, "struct" | "enum" | "trait" | "type") {
                 let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                // A name that a macro is given is found where the macro is used.
+                if name.is_empty() {
+                    continue;
+                }
                 types.entry(name).or_default().push(file.path.display().to_string());
             }
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::Problem;
+use crate::settings::SettingProblem;
 
 pub use super::jobs::RetentionSettings;
 pub use super::persistence::PersistenceSettings;
@@ -25,7 +25,7 @@ pub struct Settings {
 
 impl Settings {
     /// Everything wrong with these settings.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<SettingProblem> {
         let mut problems = self.persistence.problems();
         problems.extend(self.rooms.problems());
         problems.extend(self.sessions.problems());

@@ -36,7 +36,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(30 * 86_400);
 
 /// An attempt to sign in, as far as failures are counted by it.
 #[derive(Clone, Copy, Debug)]
-pub struct Attempt<'a> {
+pub struct LoginAttempt<'a> {
     /// The account's address in lower case, known or not.
     pub account: &'a str,
     /// The network it comes from.
@@ -90,7 +90,7 @@ impl LoginThrottle {
     ///
     /// # Errors
     /// The time it has to wait.
-    pub fn admit(&mut self, attempt: Attempt<'_>, now: Instant) -> Result<(), Duration> {
+    pub fn admit(&mut self, attempt: LoginAttempt<'_>, now: Instant) -> Result<(), Duration> {
         let (keys, now) = (self.keys(attempt, now), self.since(now));
         let here = wait(self.here.recent(&keys.here, now), FREE_HERE, now);
         let anywhere =
@@ -100,7 +100,7 @@ impl LoginThrottle {
     }
 
     /// Counts a failed attempt.
-    pub fn failed(&mut self, attempt: Attempt<'_>, now: Instant) {
+    pub fn failed(&mut self, attempt: LoginAttempt<'_>, now: Instant) {
         let (keys, now) = (self.keys(attempt, now), self.since(now));
         self.here.record(keys.here, now);
         if let Some(key) = keys.anywhere {
@@ -110,24 +110,28 @@ impl LoginThrottle {
 
     /// Forgets the failures of an account's own people at this place, and knows the place from now on. Those of others
     /// go on to count for others.
-    pub fn succeeded(&mut self, attempt: Attempt<'_>, now: Instant) {
+    pub fn succeeded(&mut self, attempt: LoginAttempt<'_>, now: Instant) {
         let (keys, now) = (self.keys(attempt, now), self.since(now));
         self.here.forget(&keys.here);
         self.known.record(keys.place, now);
     }
 
     /// Whether the account was signed in to before from this place or on this device.
-    pub fn is_known(&mut self, attempt: Attempt<'_>, now: Instant) -> bool {
+    pub fn is_known(&mut self, attempt: LoginAttempt<'_>, now: Instant) -> bool {
         attempt.known_device.is_some() || self.is_known_place(attempt, now)
     }
 
-    fn is_known_place(&mut self, Attempt { account, block, .. }: Attempt<'_>, now: Instant) -> bool {
+    fn is_known_place(
+        &mut self,
+        LoginAttempt { account, block, .. }: LoginAttempt<'_>,
+        now: Instant,
+    ) -> bool {
         let (place, now) = (self.hasher.hash_one((account, block)), self.since(now));
         self.known.recent(&place, now).is_some_and(|(spent, _)| spent > 0)
     }
 
-    fn keys(&mut self, attempt: Attempt<'_>, now: Instant) -> Keys {
-        let Attempt { account, block, known_device } = attempt;
+    fn keys(&mut self, attempt: LoginAttempt<'_>, now: Instant) -> Keys {
+        let LoginAttempt { account, block, known_device } = attempt;
         let stranger = known_device.is_none() && !self.is_known_place(attempt, now);
         let key = |block: Option<AddressBlock>| self.hasher.hash_one((account, known_device, block));
         // A known device has a count of its own, from anywhere as well: its name may have been guessed.
@@ -159,12 +163,12 @@ mod tests {
         start: Instant,
     }
 
-    fn from(address: &str) -> Attempt<'static> {
+    fn from(address: &str) -> LoginAttempt<'static> {
         let block = AddressBlock::of(address.parse().unwrap());
-        Attempt { account: "zoe@example.com", block, known_device: None }
+        LoginAttempt { account: "zoe@example.com", block, known_device: None }
     }
 
-    fn from_number(n: u32) -> Attempt<'static> {
+    fn from_number(n: u32) -> LoginAttempt<'static> {
         from(&std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).to_string())
     }
 
@@ -174,12 +178,12 @@ mod tests {
             Self { throttle: LoginThrottle::new(start), start }
         }
 
-        fn fail(&mut self, times: usize, attempt: Attempt<'_>, seconds: u64) {
+        fn fail(&mut self, times: usize, attempt: LoginAttempt<'_>, seconds: u64) {
             let now = self.at(seconds);
             (0..times).for_each(|_| self.throttle.failed(attempt, now));
         }
 
-        fn wait(&mut self, attempt: Attempt<'_>, seconds: u64) -> u64 {
+        fn wait(&mut self, attempt: LoginAttempt<'_>, seconds: u64) -> u64 {
             let now = self.at(seconds);
             self.throttle.admit(attempt, now).map_or_else(|wait| wait.as_secs(), |()| 0)
         }
@@ -207,7 +211,7 @@ mod tests {
         assert_eq!(trial.wait(from("192.0.2.1"), 1), 1);
         assert_eq!(trial.wait(from("192.0.2.1"), 2), 0);
         assert_eq!(trial.wait(from("192.0.2.2"), 0), 0, "another place");
-        let other = Attempt { account: "other@example.com", ..from("192.0.2.1") };
+        let other = LoginAttempt { account: "other@example.com", ..from("192.0.2.1") };
         assert_eq!(trial.wait(other, 0), 0, "another account");
     }
 
@@ -236,11 +240,11 @@ mod tests {
         let stranger = from_number(9_999);
         assert_eq!(trial.wait(stranger, 1), 300, "from an address that has never failed");
         assert_eq!(trial.wait(known_place, 1), 0);
-        let tablet = Attempt { known_device: Some("tablet-1"), ..stranger };
+        let tablet = LoginAttempt { known_device: Some("tablet-1"), ..stranger };
         assert_eq!(trial.wait(tablet, 1), 0, "a known device at a new place");
         trial.fail(5, tablet, 1);
         assert_eq!(trial.wait(tablet, 1), 1, "its own failures count");
-        let other = Attempt { known_device: Some("tablet-2"), ..stranger };
+        let other = LoginAttempt { known_device: Some("tablet-2"), ..stranger };
         assert_eq!(trial.wait(other, 1), 0, "and no other device's");
     }
 
@@ -248,9 +252,9 @@ mod tests {
     fn a_device_whose_name_was_guessed_does_not_open_the_account_to_guessing() {
         let mut trial = Trial::new();
         for n in 0..200 {
-            trial.fail(1, Attempt { known_device: Some("tablet-1"), ..from_number(n) }, 1);
+            trial.fail(1, LoginAttempt { known_device: Some("tablet-1"), ..from_number(n) }, 1);
         }
-        let claim = Attempt { known_device: Some("tablet-1"), ..from_number(9_999) };
+        let claim = LoginAttempt { known_device: Some("tablet-1"), ..from_number(9_999) };
         assert_eq!(trial.wait(claim, 1), 300);
     }
 
@@ -260,7 +264,7 @@ mod tests {
         trial.fail(6, from("192.0.2.1"), 0);
         for n in 0..20_000 {
             let account = format!("{n}@example.com");
-            trial.fail(1, Attempt { account: &account, ..from("192.0.2.9") }, 1);
+            trial.fail(1, LoginAttempt { account: &account, ..from("192.0.2.9") }, 1);
         }
         assert_eq!(trial.wait(from("192.0.2.1"), 1), 1);
     }

@@ -90,10 +90,10 @@ pub(super) async fn run(settings: &Settings, command: Admin) -> ExitCode {
     };
     match done {
         Ok(text) => {
-            super::print_line(&text);
+            super::output::print_line(&text);
             ExitCode::SUCCESS
         }
-        Err(error) => super::fail(&error),
+        Err(error) => super::output::fail(&error),
     }
 }
 

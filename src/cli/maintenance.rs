@@ -53,10 +53,10 @@ pub(super) async fn backup(settings: &Settings, file: PathBuf) -> ExitCode {
 fn report(done: Result<String, MaintenanceError>) -> ExitCode {
     match done {
         Ok(text) => {
-            super::print_line(&text);
+            super::output::print_line(&text);
             ExitCode::SUCCESS
         }
-        Err(error) => super::fail(&error),
+        Err(error) => super::output::fail(&error),
     }
 }
 
@@ -66,7 +66,10 @@ async fn try_keys(settings: &Settings) -> Result<String, MaintenanceError> {
     let renewed = key_rotation::reseal_all(store.as_ref(), |so_far| {
         if last_printed.elapsed() >= PROGRESS_EVERY {
             last_printed = Instant::now();
-            super::print_line(&format!("{} values encrypted again so far ({so_far})", so_far.total()));
+            super::output::print_line(&format!(
+                "{} values encrypted again so far ({so_far})",
+                so_far.total()
+            ));
         }
     })
     .await?;

@@ -4,14 +4,12 @@ mod admin;
 mod database;
 mod maintenance;
 mod open_files;
+mod output;
 mod serve;
 
-use std::io::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
@@ -19,6 +17,8 @@ use clap_complete::Shell;
 use crate::config::{ConfigError, Settings, Sources};
 use crate::demo::DemoError;
 use crate::{app, demo, http, telemetry};
+
+use output::{fail, print_error, print_line, print_output};
 
 /// An order rings every device of the merchant until somebody answers.
 ///
@@ -218,57 +218,8 @@ async fn migrate(settings: &Settings) -> ExitCode {
     }
 }
 
-/// The longest wait for the reader of standard error at the end of the process.
-const ERROR_TIMEOUT: Duration = Duration::from_secs(1);
-
 fn run_in_system(work: impl Future<Output = ExitCode>) -> ExitCode {
     actix_rt::System::new().block_on(work)
-}
-
-/// Writes one line to standard output. A closed pipe is not an error.
-fn print_line(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
-}
-
-/// Writes the output of a command. A closed pipe is not an error; a full disk is one.
-fn print_output(bytes: &[u8]) -> ExitCode {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            print_error(&io::Error::new(error.kind(), format!("the output could not be written: {error}")));
-            ExitCode::FAILURE
-        }
-        Ok(()) | Err(_) => ExitCode::SUCCESS,
-    }
-}
-
-/// Writes an error with all its causes to standard error, in one line.
-fn print_error(error: &dyn std::error::Error) {
-    let mut line = format!("bellhop: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        // Some errors contain the text of their cause.
-        if !line.contains(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        cause = error.source();
-    }
-    // A thread of its own, because a reader that stands still must not prevent the process from ending.
-    let (done, written) = mpsc::sync_channel(1);
-    let started = std::thread::Builder::new().spawn(move || {
-        let _ = writeln!(io::stderr(), "{line}");
-        let _ = done.send(());
-    });
-    if started.is_ok() {
-        let _ = written.recv_timeout(ERROR_TIMEOUT);
-    }
-}
-
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    print_error(error);
-    ExitCode::FAILURE
 }
 
 #[cfg(test)]

@@ -21,11 +21,11 @@ pub(super) async fn serve(settings: Settings) -> ExitCode {
     // Without this, a write beyond the file size limit (`ulimit -f`) would kill the process. It is handled like a full disk.
     let _refused_writes = match signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())) {
         Ok(signal) => signal,
-        Err(error) => return super::fail(&error),
+        Err(error) => return super::output::fail(&error),
     };
     let mut stop_signal = match stop_signal() {
         Ok(signal) => Box::pin(signal),
-        Err(error) => return super::fail(&error),
+        Err(error) => return super::output::fail(&error),
     };
     for notice in &settings.provenance.notices {
         tracing::warn!("{notice}");
@@ -34,7 +34,7 @@ pub(super) async fn serve(settings: Settings) -> ExitCode {
     let app = tokio::select! {
         built = App::build(settings) => match built {
             Ok(app) => app,
-            Err(error) => return super::fail(&error),
+            Err(error) => return super::output::fail(&error),
         },
         // Nothing has been accepted yet that could be lost.
         () = &mut stop_signal => return ExitCode::SUCCESS,
@@ -47,10 +47,10 @@ pub(super) async fn serve(settings: Settings) -> ExitCode {
     match app.run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ RunError::Fatal(_)) => {
-            super::print_error(&error);
+            super::output::print_error(&error);
             ExitCode::from(EXIT_FATAL)
         }
-        Err(error) => super::fail(&error),
+        Err(error) => super::output::fail(&error),
     }
 }
 
@@ -75,13 +75,13 @@ pub(super) async fn healthcheck(settings: &Settings) -> ExitCode {
     let response = async { client?.get(&url).send().await };
     match response.await {
         Ok(response) if response.status().is_success() => {
-            super::print_line("ready");
+            super::output::print_line("ready");
             ExitCode::SUCCESS
         }
         Ok(response) => {
-            super::print_line(&format!("not ready: {}", response.status()));
+            super::output::print_line(&format!("not ready: {}", response.status()));
             ExitCode::FAILURE
         }
-        Err(error) => super::fail(&error),
+        Err(error) => super::output::fail(&error),
     }
 }

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::names;
 use super::secrets::is_secret;
-use super::{Environment, Problem, Settings, Sources};
+use super::{Environment, SettingProblem, Settings, Sources};
 
 const DEFAULT: &str = include_str!("../../config/default.toml");
 const DEVELOPMENT: &str = include_str!("../../config/development.toml");
@@ -60,7 +60,7 @@ pub(super) type Leaves = BTreeMap<String, Leaf>;
 /// The settings of all sources, with the problems of reading them.
 pub(super) struct Layers {
     pub(super) leaves: Leaves,
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<SettingProblem>,
     /// A sentence for each value that is not wrong but has no effect.
     pub(super) notices: Vec<String>,
     /// Every setting with its default, which gives its name and type.
@@ -103,7 +103,7 @@ pub(super) fn read(sources: &Sources, environment: Environment) -> Layers {
 
 impl Layers {
     fn problem(&mut self, key: &str, message: impl Into<String>) {
-        self.problems.push(Problem { key: key.to_owned(), message: message.into() });
+        self.problems.push(SettingProblem { key: key.to_owned(), message: message.into() });
     }
 
     fn add_file(&mut self, path: &Path) {

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{MissingSecrets, Problem, Settings};
+use super::{MissingSecrets, SettingProblem, Settings};
 
 /// The settings that are never printed and may be read from a file.
 pub(super) const SECRETS: [&str; 3] = ["auth.secret_key", "database.url", "encryption.keys"];
@@ -44,18 +44,18 @@ pub(super) fn is_secret(key: &str) -> bool {
 }
 
 /// The problem of a value of the wrong type. The parser's message quotes the value, so secrets get a message of their own.
-pub(super) fn mismatch(key: &str, message: &str) -> Problem {
+pub(super) fn mismatch(key: &str, message: &str) -> SettingProblem {
     let message = match key {
         "encryption.keys" => "must be a list of texts",
         _ if is_secret(key) => "must be a text",
         _ => message,
     };
-    Problem { key: key.to_owned(), message: message.to_owned() }
+    SettingProblem { key: key.to_owned(), message: message.to_owned() }
 }
 
 /// Takes the secrets that are not set from `<data>/secrets.toml`, which is generated when it does not exist (mode 0600, complete or
 /// not at all). An existing file is never changed, because a lost encryption key cannot be restored.
-pub(super) fn fill_in(settings: &mut Settings, missing: MissingSecrets) -> Result<(), Problem> {
+pub(super) fn fill_in(settings: &mut Settings, missing: MissingSecrets) -> Result<(), SettingProblem> {
     let secret_key = &mut settings.http.auth.secret_key;
     let keys = &mut settings.storage.encryption.keys;
     if !secret_key.expose_secret().is_empty() && !keys.is_empty() {
@@ -64,10 +64,10 @@ pub(super) fn fill_in(settings: &mut Settings, missing: MissingSecrets) -> Resul
     let folder = &settings.storage.data.dir;
     if folder.exists() && !folder.is_dir() {
         let message = format!("{} is a file; name a folder", folder.display());
-        return Err(Problem { key: "data.dir".to_owned(), message });
+        return Err(SettingProblem { key: "data.dir".to_owned(), message });
     }
     let path = folder.join(FILE);
-    let refuse = |message: String| Problem { key: path.display().to_string(), message };
+    let refuse = |message: String| SettingProblem { key: path.display().to_string(), message };
     if !path.exists() {
         if missing == MissingSecrets::LeaveEmpty {
             return Ok(());

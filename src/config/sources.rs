@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Environment, Problem};
+use super::{Environment, SettingProblem};
 
 /// The variables that name the environment; the first one that is set counts.
 const ENVIRONMENT_NAMES: [&str; 2] = ["BELLHOP_ENV", "ENVIRONMENT"];
@@ -76,13 +76,13 @@ impl Sources {
     }
 
     /// The environment. For an unknown name it is development, with a problem, so that further problems are found.
-    pub(super) fn environment(&self) -> (Environment, Vec<Problem>) {
+    pub(super) fn environment(&self) -> (Environment, Vec<SettingProblem>) {
         let named = ENVIRONMENT_NAMES.into_iter().find_map(|name| Some((name, self.variable(name)?)));
         match named.map(|(name, value)| (name, value.parse::<Environment>())) {
             None => (Environment::default(), Vec::new()),
             Some((_, Ok(environment))) => (environment, Vec::new()),
             Some((name, Err(error))) => {
-                let problem = Problem { key: name.to_owned(), message: error.to_string() };
+                let problem = SettingProblem { key: name.to_owned(), message: error.to_string() };
                 (Environment::default(), vec![problem])
             }
         }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use secrecy::ExposeSecret;
+use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use toml::{Table, Value};
 
@@ -32,11 +32,11 @@ fn load(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
     Settings::load(&sources(data.path(), variables))
 }
 
-fn refused(variables: &[(&str, &str)]) -> Vec<Problem> {
+fn refused(variables: &[(&str, &str)]) -> Vec<SettingProblem> {
     load(variables).expect_err("these settings are wrong").problems
 }
 
-fn keys(problems: &[Problem]) -> Vec<&str> {
+fn keys(problems: &[SettingProblem]) -> Vec<&str> {
     problems.iter().map(|problem| problem.key.as_str()).collect()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use secrecy::ExposeSecret;
 
-use super::{Environment, Problem, Settings};
+use super::{Environment, SettingProblem, Settings};
 use crate::http::settings::SECRET_KEY_BYTES;
 use crate::settings::Checks;
 
@@ -17,7 +17,7 @@ const PLACEHOLDERS: [&str; 7] =
 const MIN_DIFFERENT_BYTES: usize = 8;
 
 /// Every problem of all modules; outside of development also missing and weak secrets.
-pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
+pub(super) fn problems(settings: &Settings) -> Vec<SettingProblem> {
     let mut problems = settings.http.problems();
     problems.extend(settings.storage.problems());
     problems.extend(settings.actors.problems());
@@ -29,7 +29,7 @@ pub(super) fn problems(settings: &Settings) -> Vec<Problem> {
     problems
 }
 
-fn weak_secrets(settings: &Settings) -> Vec<Problem> {
+fn weak_secrets(settings: &Settings) -> Vec<SettingProblem> {
     let environment = settings.environment;
     let mut auth = Checks::of("auth");
     let secret_key = settings.http.auth.secret_key.expose_secret();

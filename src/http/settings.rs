@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::LimitSettings;
 use super::middleware::cidr::Network;
 use super::middleware::origin::is_origin;
-use crate::settings::{Checks, Problem, redacted};
+use crate::settings::{Checks, SettingProblem, redacted};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -136,7 +136,7 @@ impl OpsSettings {
         self.trusted_networks.iter().filter_map(|text| text.parse().ok()).collect()
     }
 
-    fn problems(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("ops");
         for error in self.trusted_networks.iter().filter_map(|text| text.parse::<Network>().err()) {
             checks.refuse("trusted_networks", error.to_string());
@@ -188,7 +188,7 @@ impl Default for DocsSettings {
 
 impl Settings {
     /// The problems of these settings. A secret that is not set at all is not checked here.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<SettingProblem> {
         let mut problems = self.server.problems();
         problems.extend(self.auth.problems());
         problems.extend(self.limits.problems());
@@ -211,7 +211,7 @@ impl ServerSettings {
         self.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect()
     }
 
-    fn problems(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("server");
         checks.range("workers", self.workers, 0..=256);
         for origin in self.allowed_origins.iter().filter(|origin| !is_origin(origin)) {
@@ -237,7 +237,7 @@ impl ServerSettings {
 }
 
 impl AuthSettings {
-    fn problems(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("auth");
         let length = self.secret_key.expose_secret().len();
         if (1..SECRET_KEY_BYTES).contains(&length) {

@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::settings::{Checks, Problem, REDACTED, redacted_list};
+use crate::settings::{Checks, REDACTED, SettingProblem, redacted_list};
 
 /// Settings of the store.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ impl Default for CacheSettings {
 }
 
 impl CacheSettings {
-    fn problems(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("cache");
         checks.range("max_bytes", self.max_bytes, 0..=4 << 30);
         checks.range("max_entries", self.max_entries, 64..=10_000_000);
@@ -191,9 +191,10 @@ impl Default for DatabaseSettings {
 
 impl Settings {
     /// Which database is meant; `Err` names a URL of another kind without showing it.
-    pub fn location(&self) -> Result<DatabaseLocation, Problem> {
+    pub fn location(&self) -> Result<DatabaseLocation, SettingProblem> {
         let url = self.database.url.expose_secret();
-        let refuse = |message: &str| Problem { key: "database.url".to_owned(), message: message.to_owned() };
+        let refuse =
+            |message: &str| SettingProblem { key: "database.url".to_owned(), message: message.to_owned() };
         if url.is_empty() {
             return Ok(DatabaseLocation::Sqlite(self.data.dir.join("bellhop.sqlite")));
         }
@@ -223,10 +224,13 @@ impl Settings {
     }
 
     /// Everything wrong with these settings.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<SettingProblem> {
         let mut problems = Vec::new();
         if self.data.dir.as_os_str().is_empty() {
-            problems.push(Problem { key: "data.dir".to_owned(), message: "must name a folder".to_owned() });
+            problems.push(SettingProblem {
+                key: "data.dir".to_owned(),
+                message: "must name a folder".to_owned(),
+            });
         }
         problems.extend(self.location().err());
         problems.extend(self.database.problems());
@@ -237,7 +241,7 @@ impl Settings {
 }
 
 impl DatabaseSettings {
-    fn problems(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("database");
         checks.range("min_connections", self.min_connections, 0..=500);
         checks.range("max_connections", self.max_connections, 1..=500);
@@ -257,7 +261,7 @@ impl DatabaseSettings {
 
 impl EncryptionSettings {
     /// The keys, decoded, current one first. `Err` lists every key that is malformed, by its place in the list.
-    pub fn decoded(&self) -> Result<Vec<EncryptionKey>, Vec<Problem>> {
+    pub fn decoded(&self) -> Result<Vec<EncryptionKey>, Vec<SettingProblem>> {
         let mut checks = Checks::of("encryption");
         let mut ids = BTreeSet::new();
         let mut keys = Vec::with_capacity(self.keys.len());
@@ -273,7 +277,7 @@ impl EncryptionSettings {
         if problems.is_empty() { Ok(keys) } else { Err(problems) }
     }
 
-    fn problems(&self) -> Vec<Problem> {
+    fn problems(&self) -> Vec<SettingProblem> {
         self.decoded().err().unwrap_or_default()
     }
 }

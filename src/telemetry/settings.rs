@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-use crate::settings::{Checks, Problem};
+use crate::settings::{Checks, SettingProblem};
 
 /// The settings of telemetry.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ impl Default for LogSettings {
 
 impl Settings {
     /// Every problem of these settings.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("log");
         if let Err(error) = EnvFilter::try_new(&self.log.level) {
             checks.refuse("level", format!("not a level or filter: {error}"));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{Checks, Problem};
+use crate::settings::{Checks, SettingProblem};
 
 /// `[retention]`: how long what nobody needs for daily work is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ impl Default for RetentionSettings {
 
 impl RetentionSettings {
     /// Everything wrong with these settings.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("retention");
         checks.range("room_events_days", self.room_events_days, 1..=3650);
         checks.range("notifications_days", self.notifications_days, 1..=3650);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{Checks, Problem};
+use crate::settings::{Checks, SettingProblem};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -38,7 +38,7 @@ impl Default for PersistenceSettings {
 
 impl PersistenceSettings {
     /// Everything wrong with these settings.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("persistence");
         checks.range("batch_commands", self.batch_commands, 1..=1024);
         checks.range("batch_bytes", self.batch_bytes, 4 * KIB..=16 * MIB);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::settings::{Checks, Problem};
+use crate::settings::{Checks, SettingProblem};
 
 const MIB: usize = 1024 * 1024;
 
@@ -28,7 +28,7 @@ impl Default for RoomSettings {
 
 impl RoomSettings {
     /// Everything wrong with these settings.
-    pub(in crate::actors) fn problems(&self) -> Vec<Problem> {
+    pub(in crate::actors) fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("rooms");
         checks.range("ring_events", self.ring_events, 0..=65_536);
         checks.range("ring_bytes", self.ring_bytes, 0..=64 * MIB);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::quota::LeakyBucket;
-use crate::settings::{Checks, Problem};
+use crate::settings::{Checks, SettingProblem};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -77,7 +77,7 @@ impl SessionSettings {
     }
 
     /// Everything wrong with these settings.
-    pub(in crate::actors) fn problems(&self) -> Vec<Problem> {
+    pub(in crate::actors) fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("sessions");
         checks.range("outbox_frames", self.outbox_frames, 1..=65_536);
         checks.range("outbox_bytes", self.outbox_bytes, KIB..=16 * MIB);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::class::RateClass;
 use crate::domain::quota::{Quota, Window};
-use crate::settings::{Checks, Problem};
+use crate::settings::{Checks, SettingProblem};
 
 /// `[limits]`: requests in any window, for each login session, user, or address of those who are not signed in.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -100,7 +100,7 @@ impl LimitSettings {
         }
     }
 
-    pub(in crate::http) fn problems(&self) -> Vec<Problem> {
+    pub(in crate::http) fn problems(&self) -> Vec<SettingProblem> {
         let mut checks = Checks::of("limits");
         for (name, count) in [
             ("auth", self.auth),

@@ -2,15 +2,13 @@
 
 mod accounts;
 mod businesses;
+mod command;
 mod devices;
 mod invitations;
 mod orders;
 mod outcome;
 mod table;
 mod upkeep;
-
-use crate::domain::ids::CommandId;
-use crate::domain::time::Timestamp;
 
 pub use accounts::{
     Approval, ApproveUser, Creation, Device, EndSession, NewSession, NewUser, ROTATION_GRACE, RedeemTicket,
@@ -20,6 +18,7 @@ pub use businesses::{
     AddItem, BusinessPatch, CreateBusiness, ItemPatch, PutMember, ReadNotification, RemoveItem, RemoveMember,
     UpdateBusiness, UpdateItem,
 };
+pub use command::Command;
 pub use devices::{DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
 pub use invitations::{AnswerInvitation, InvitationAnswer, InvitationOutcome, Invitee, NewInvitation};
 pub use orders::{IdempotencyKey, Keyed, MoveOrder, PlaceOrder, RenderedResponse, StoredResponse};
@@ -33,14 +32,3 @@ pub use upkeep::{
     Advanced, Analyze, EpochChange, IndexOrders, Purge, Purgeable, RETENTION, Reseal, Retention, RotateEpoch,
     RotateRoom, RowKey, SealedColumn, Sweep, Sweepable,
 };
-
-/// A command with the id under which it happens at most once, however often a lane tries it.
-#[derive(Clone, Debug)]
-pub struct Command {
-    /// Recorded in the same commit.
-    pub id: CommandId,
-    /// Time of the request.
-    pub at: Timestamp,
-    /// The change itself.
-    pub action: Write,
-}

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::auth::login_throttle::{Attempt, LoginThrottle};
+use crate::auth::login_throttle::{LoginAttempt, LoginThrottle};
 use crate::auth::password::{Standing, Verified};
 use crate::domain::access::Principal;
 use crate::domain::address::AddressBlock;
@@ -124,7 +124,7 @@ async fn authenticate(
     device: Option<&str>,
 ) -> Result<User, ApiError> {
     let (user, known_device) = find_account(app, email, device).await?;
-    let attempt = Attempt { account: email.account(), block, known_device };
+    let attempt = LoginAttempt { account: email.account(), block, known_device };
     let standing = admit(app, attempt)?;
     let verified = match &user {
         Some(user) => app.passwords.verify(password, &user.password_hash, standing).await?,
@@ -186,7 +186,7 @@ fn login_throttle(app: &AppState) -> MutexGuard<'_, LoginThrottle> {
     app.login_throttle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn admit(app: &AppState, attempt: Attempt<'_>) -> Result<Standing, ApiError> {
+fn admit(app: &AppState, attempt: LoginAttempt<'_>) -> Result<Standing, ApiError> {
     let (mut throttle, now) = (login_throttle(app), Instant::now());
     throttle.admit(attempt, now).map_err(|wait| {
         // Not the class `auth`, which may have places left.

@@ -1,0 +1,17 @@
+//! A write on its way to a lane.
+
+use crate::domain::ids::CommandId;
+use crate::domain::time::Timestamp;
+
+use super::Write;
+
+/// A command with the id under which it happens at most once, however often a lane tries it.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Recorded in the same commit.
+    pub id: CommandId,
+    /// Time of the request.
+    pub at: Timestamp,
+    /// The change itself.
+    pub action: Write,
+}
