@@ -119,7 +119,7 @@ mod tests {
 
         fn commit_end_of(&self, session: LoginSessionId, removal: Removal) {
             let action = Write::EndSession(EndSession { session });
-            let command = Command { id: CommandId::generate(), at: Timestamp::now(), action };
+            let command = Command { id: CommandId::generate(), at: Timestamp::now(), write: action };
             self.fanout.committed(&[command], &[Outcome::Removed(removal)], Vec::new());
         }
     }

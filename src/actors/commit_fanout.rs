@@ -143,7 +143,7 @@ impl CommitListener for CommitFanout {
         self.reads.committed(commands, outcomes);
         self.rooms.publish(&events);
         for (command, outcome) in commands.iter().zip(outcomes) {
-            self.after(command.action.unkeyed(), outcome);
+            self.after(command.write.unkeyed(), outcome);
         }
         events.into_iter().for_each(|event| self.bus.publish(BusMessage::Event(event)));
     }
@@ -152,7 +152,7 @@ impl CommitListener for CommitFanout {
         self.reads.commit_unknown(commands);
         for command in commands {
             // The lane tries it until it has happened; its caller need not wait for that.
-            if let Write::EndSession(EndSession { session }) = command.action {
+            if let Write::EndSession(EndSession { session }) = command.write {
                 self.end_session(session);
             }
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::room::RoomId;
-use crate::storage::commands::Reach;
+use crate::storage::commands::AckScope;
 
 /// Alerts remembered until their acknowledgement, for the metric and for storing the first acknowledgement at once.
 const MAX_UNACKED_ALERTS: usize = 32;
@@ -50,7 +50,7 @@ pub(super) struct AckResult {
     /// Whether it goes beyond the last one.
     pub(super) advances: bool,
     /// The events it can be about.
-    pub(super) reach: Reach,
+    pub(super) reach: AckScope,
 }
 
 /// The position a client asks for when it joins.
@@ -116,7 +116,7 @@ pub(super) struct Subscription {
     /// The number of the newest event known to exist, in the epoch of `sent`.
     newest: u64,
     acked: u64,
-    reach: Reach,
+    reach: AckScope,
     /// At most [`MAX_UNACKED_ALERTS`].
     unacked_alerts: VecDeque<(u64, Option<Instant>)>,
     wanted: Wanted,
@@ -130,7 +130,7 @@ impl Subscription {
             mode: Mode::Joining,
             newest: 0,
             acked: 0,
-            reach: Reach::After(0),
+            reach: AckScope::After(0),
             unacked_alerts: VecDeque::new(),
             wanted: Wanted::Yes,
         }
@@ -184,8 +184,8 @@ impl Subscription {
         self.sent = sent;
         self.acked = sent.seq;
         self.reach = match result {
-            JoinResult::Recovered => Reach::Resumed(sent.seq),
-            JoinResult::AtHead | JoinResult::Unrecoverable => Reach::After(sent.seq),
+            JoinResult::Recovered => AckScope::Resumed(sent.seq),
+            JoinResult::AtHead | JoinResult::Unrecoverable => AckScope::After(sent.seq),
         };
         self.newest = self.newest.max(head.seq);
         self.mode = if self.newest > sent.seq { Mode::CatchingUp } else { Mode::Live };
@@ -270,7 +270,7 @@ impl Subscription {
         self.newest = if same { self.newest.max(head.seq) } else { head.seq };
         self.sent = head;
         self.acked = head.seq;
-        self.reach = Reach::After(head.seq);
+        self.reach = AckScope::After(head.seq);
         self.unacked_alerts = VecDeque::new();
         self.mode = Mode::CatchingUp;
         self.finish_page();
@@ -372,7 +372,7 @@ mod tests {
         }
         assert_eq!(f.ack(at(4)), Err(BeyondSent));
         assert_eq!(f.ack(Cursor::new(Epoch::new(9), 1)), Err(BeyondSent));
-        let reach = Reach::After(0);
+        let reach = AckScope::After(0);
         assert_eq!(f.ack(at(2)), Ok(AckResult { alerts: vec![Some(now)], advances: true, reach }));
         assert_eq!(f.ack(at(1)), Ok(AckResult { alerts: vec![], advances: false, reach }));
         assert_eq!(f.ack(at(3)), Ok(AckResult { alerts: vec![Some(now)], advances: true, reach }));
@@ -381,12 +381,16 @@ mod tests {
     #[test]
     fn an_acknowledgement_reaches_back_to_where_the_socket_began_and_further_only_after_a_cursor() {
         let reach = |f: &mut Subscription, seq| f.ack(at(seq)).map(|acked| acked.reach);
-        assert_eq!(reach(&mut subscribed(7, Requested::Head).0, 7), Ok(Reach::After(7)));
-        assert_eq!(reach(&mut subscribed(7, Requested::From(at(9))).0, 7), Ok(Reach::After(7)), "it is lost");
+        assert_eq!(reach(&mut subscribed(7, Requested::Head).0, 7), Ok(AckScope::After(7)));
+        assert_eq!(
+            reach(&mut subscribed(7, Requested::From(at(9))).0, 7),
+            Ok(AckScope::After(7)),
+            "it is lost"
+        );
         let (mut f, _) = subscribed(7, Requested::From(at(4)));
-        assert_eq!(reach(&mut f, 4), Ok(Reach::Resumed(4)));
+        assert_eq!(reach(&mut f, 4), Ok(AckScope::Resumed(4)));
         f.reset_to(at(6));
-        assert_eq!(reach(&mut f, 6), Ok(Reach::After(6)), "what is gone was never sent");
+        assert_eq!(reach(&mut f, 6), Ok(AckScope::After(6)), "what is gone was never sent");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! The times at which login sessions were last seen, on their way from requests and sockets to the store (requirement 1.4).
+//! The times at which login sessions were last seen, on their way from requests and sockets to the store.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Delays for password guessing (requirement 1.5): after some failures within an hour each further attempt has to wait, twice
+//! Delays for password guessing: after some failures within an hour each further attempt has to wait, twice
 //! as long each time. Failures of strangers do not delay the people of the account.
 
 use std::hash::{BuildHasher, RandomState};
@@ -158,7 +158,7 @@ fn wait(failures: Option<(u32, Duration)>, free: u32, now: Duration) -> Duration
 mod tests {
     use super::*;
 
-    struct Trial {
+    struct Scenario {
         throttle: LoginThrottle,
         start: Instant,
     }
@@ -172,7 +172,7 @@ mod tests {
         from(&std::net::Ipv4Addr::from_bits(0x0a00_0000 + n).to_string())
     }
 
-    impl Trial {
+    impl Scenario {
         fn new() -> Self {
             let start = Instant::now();
             Self { throttle: LoginThrottle::new(start), start }
@@ -198,74 +198,74 @@ mod tests {
         for (failures, seconds) in
             [(4, 0), (5, 1), (6, 2), (7, 4), (12, 128), (13, 256), (14, 300), (50, 300)]
         {
-            let mut trial = Trial::new();
-            trial.fail(failures, from("192.0.2.1"), 0);
-            assert_eq!(trial.wait(from("192.0.2.1"), 0), seconds, "{failures} failures");
+            let mut scenario = Scenario::new();
+            scenario.fail(failures, from("192.0.2.1"), 0);
+            assert_eq!(scenario.wait(from("192.0.2.1"), 0), seconds, "{failures} failures");
         }
     }
 
     #[test]
     fn an_attempt_is_admitted_when_its_wait_is_over() {
-        let mut trial = Trial::new();
-        trial.fail(6, from("192.0.2.1"), 0);
-        assert_eq!(trial.wait(from("192.0.2.1"), 1), 1);
-        assert_eq!(trial.wait(from("192.0.2.1"), 2), 0);
-        assert_eq!(trial.wait(from("192.0.2.2"), 0), 0, "another place");
+        let mut scenario = Scenario::new();
+        scenario.fail(6, from("192.0.2.1"), 0);
+        assert_eq!(scenario.wait(from("192.0.2.1"), 1), 1);
+        assert_eq!(scenario.wait(from("192.0.2.1"), 2), 0);
+        assert_eq!(scenario.wait(from("192.0.2.2"), 0), 0, "another place");
         let other = LoginAttempt { account: "other@example.com", ..from("192.0.2.1") };
-        assert_eq!(trial.wait(other, 0), 0, "another account");
+        assert_eq!(scenario.wait(other, 0), 0, "another account");
     }
 
     #[test]
     fn failures_are_forgotten_after_an_hour_and_by_a_success() {
-        let mut trial = Trial::new();
-        trial.fail(50, from("192.0.2.1"), 0);
-        assert_eq!(trial.wait(from("192.0.2.1"), 3601), 0);
-        trial.fail(1, from("192.0.2.1"), 3601);
-        assert_eq!(trial.wait(from("192.0.2.1"), 3601), 0);
-        trial.fail(50, from("192.0.2.1"), 3601);
-        let now = trial.at(3601);
-        trial.throttle.succeeded(from("192.0.2.1"), now);
-        assert_eq!(trial.wait(from("192.0.2.1"), 3601), 0);
+        let mut scenario = Scenario::new();
+        scenario.fail(50, from("192.0.2.1"), 0);
+        assert_eq!(scenario.wait(from("192.0.2.1"), 3601), 0);
+        scenario.fail(1, from("192.0.2.1"), 3601);
+        assert_eq!(scenario.wait(from("192.0.2.1"), 3601), 0);
+        scenario.fail(50, from("192.0.2.1"), 3601);
+        let now = scenario.at(3601);
+        scenario.throttle.succeeded(from("192.0.2.1"), now);
+        assert_eq!(scenario.wait(from("192.0.2.1"), 3601), 0);
     }
 
     #[test]
     fn strangers_are_slowed_down_over_all_their_addresses_and_the_accounts_people_are_not() {
-        let mut trial = Trial::new();
+        let mut scenario = Scenario::new();
         let known_place = from("198.51.100.7");
-        let now = trial.at(0);
-        trial.throttle.succeeded(known_place, now);
+        let now = scenario.at(0);
+        scenario.throttle.succeeded(known_place, now);
         for n in 0..200 {
-            trial.fail(1, from_number(n), 1);
+            scenario.fail(1, from_number(n), 1);
         }
         let stranger = from_number(9_999);
-        assert_eq!(trial.wait(stranger, 1), 300, "from an address that has never failed");
-        assert_eq!(trial.wait(known_place, 1), 0);
+        assert_eq!(scenario.wait(stranger, 1), 300, "from an address that has never failed");
+        assert_eq!(scenario.wait(known_place, 1), 0);
         let tablet = LoginAttempt { known_device: Some("tablet-1"), ..stranger };
-        assert_eq!(trial.wait(tablet, 1), 0, "a known device at a new place");
-        trial.fail(5, tablet, 1);
-        assert_eq!(trial.wait(tablet, 1), 1, "its own failures count");
+        assert_eq!(scenario.wait(tablet, 1), 0, "a known device at a new place");
+        scenario.fail(5, tablet, 1);
+        assert_eq!(scenario.wait(tablet, 1), 1, "its own failures count");
         let other = LoginAttempt { known_device: Some("tablet-2"), ..stranger };
-        assert_eq!(trial.wait(other, 1), 0, "and no other device's");
+        assert_eq!(scenario.wait(other, 1), 0, "and no other device's");
     }
 
     #[test]
     fn a_device_whose_name_was_guessed_does_not_open_the_account_to_guessing() {
-        let mut trial = Trial::new();
+        let mut scenario = Scenario::new();
         for n in 0..200 {
-            trial.fail(1, LoginAttempt { known_device: Some("tablet-1"), ..from_number(n) }, 1);
+            scenario.fail(1, LoginAttempt { known_device: Some("tablet-1"), ..from_number(n) }, 1);
         }
         let claim = LoginAttempt { known_device: Some("tablet-1"), ..from_number(9_999) };
-        assert_eq!(trial.wait(claim, 1), 300);
+        assert_eq!(scenario.wait(claim, 1), 300);
     }
 
     #[test]
     fn one_attack_keeps_its_wait_while_others_flood_the_list_with_made_up_accounts() {
-        let mut trial = Trial::new();
-        trial.fail(6, from("192.0.2.1"), 0);
+        let mut scenario = Scenario::new();
+        scenario.fail(6, from("192.0.2.1"), 0);
         for n in 0..20_000 {
             let account = format!("{n}@example.com");
-            trial.fail(1, LoginAttempt { account: &account, ..from("192.0.2.9") }, 1);
+            scenario.fail(1, LoginAttempt { account: &account, ..from("192.0.2.9") }, 1);
         }
-        assert_eq!(trial.wait(from("192.0.2.1"), 1), 1);
+        assert_eq!(scenario.wait(from("192.0.2.1"), 1), 1);
     }
 }

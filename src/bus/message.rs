@@ -40,7 +40,7 @@ pub struct EphemeralEvent {
     pub data: EventData,
 }
 
-/// The types of ephemeral events (requirement 4.1).
+/// The types of ephemeral events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EphemeralType {
     /// An order that nobody has acknowledged rings again.

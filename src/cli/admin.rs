@@ -189,7 +189,7 @@ async fn account(
 }
 
 fn command(action: Write) -> Command {
-    Command { id: CommandId::generate(), at: Timestamp::now(), action }
+    Command { id: CommandId::generate(), at: Timestamp::now(), write: action }
 }
 
 async fn run_one(lane: &mut dyn Lane, action: Write) -> Result<Option<Outcome>, StoreError> {

@@ -12,11 +12,11 @@ pub enum BusinessAccess {
     AsOwner,
     /// Granted to members, as far as their membership goes.
     ToMembers,
-    /// Refused.
+    /// Refused, with no reason told.
     Denied,
 }
 
-/// Operators act as owners everywhere; only merchants can be members (requirement 1.7).
+/// Operators act as owners everywhere; only merchants can be members.
 pub const fn business_access(role: Role) -> BusinessAccess {
     match role {
         Role::Admin => BusinessAccess::AsOwner,
@@ -67,7 +67,7 @@ pub const fn listed_orders(role: Role) -> (ListedOrders, Party) {
     }
 }
 
-/// Whether `party` sees the phone and address of an order: its customer always, others until it ends (requirement 3.3).
+/// Whether `party` sees the phone and address of an order: its customer always, others until it ends.
 pub fn sees_contact(party: Party, status: Status) -> bool {
     party == Party::Customer || !status.is_end()
 }

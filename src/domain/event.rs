@@ -24,7 +24,7 @@ macro_rules! events {
         }
 
         impl EventType {
-            /// Every type.
+            /// Every type, once.
             pub const ALL: [Self; [$($word),*].len()] = [$(Self::$name),*];
 
             /// The word on the wire and in the database.
@@ -145,7 +145,7 @@ impl fmt::Display for EventKind {
 /// An event without a number: made by a write and not committed yet. The store numbers it in the same commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PendingEvent {
-    /// Its id.
+    /// Unique, `evt_…`.
     pub id: EventId,
     /// The room that hears it.
     pub room: RoomId,

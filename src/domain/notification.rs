@@ -25,7 +25,7 @@ string_enum! {
 /// A notification of a business, stored and shown to its members.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Notification {
-    /// Its id.
+    /// Unique, `ntf_…`.
     #[schema(value_type = String)]
     pub id: NotificationId,
     /// Whose it is.
@@ -34,9 +34,9 @@ pub struct Notification {
     /// A word that programs can act on, like `NEW_ORDER`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// One line.
+    /// One line of text.
     pub title: String,
-    /// The text.
+    /// Text that may have several lines.
     pub message: String,
     /// More for programs.
     #[schema(value_type = Object)]

@@ -31,9 +31,9 @@ pub struct CustomerView {
 pub struct AddressView {
     /// As a person would write it.
     pub text: String,
-    /// Degrees north.
+    /// Degrees, north is positive.
     pub lat: f64,
-    /// Degrees east.
+    /// Degrees, east is positive.
     pub lng: f64,
 }
 
@@ -83,7 +83,7 @@ pub struct ItemView {
     pub sku: String,
     /// The menu's name at the time.
     pub name: String,
-    /// How many.
+    /// Number of pieces.
     pub qty: u32,
     /// Price of one at the time, in minor units.
     pub price_minor: i64,
@@ -92,19 +92,19 @@ pub struct ItemView {
 /// An order as clients see it.
 #[derive(Clone, PartialEq, Serialize, ToSchema)]
 pub struct OrderView {
-    /// `ord_…`
+    /// Its id, `ord_…`.
     pub id: String,
     /// Short, unique for its business and day.
     pub order_number: String,
-    /// `biz_…`
+    /// The business, `biz_…`.
     pub business_id: String,
-    /// The customer.
+    /// The user who ordered, `usr_…`.
     pub customer: CustomerView,
     /// `delivery`, `pickup` or `dine_in`.
     pub fulfilment: String,
     /// Where it stands.
     pub status: String,
-    /// For deliveries.
+    /// The address of a delivery; `null` otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliveryView>,
     /// How it is paid.
@@ -113,11 +113,11 @@ pub struct OrderView {
     pub items: Vec<ItemView>,
     /// The sum of the items in minor units.
     pub total_minor: i64,
-    /// ISO 4217.
+    /// The currency by ISO 4217.
     pub currency: String,
     /// For the kitchen; `null` without any.
     pub notes: Option<String>,
-    /// For dine-in.
+    /// The table of a guest who eats in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<u16>,
     /// Minutes from accepting until it is ready: those the merchant promised, else what the business took then.
@@ -141,9 +141,9 @@ pub struct OrderView {
     pub address: Option<AddressView>,
     /// Counts changes of the status; send it back with a move.
     pub version: i64,
-    /// RFC 3339.
+    /// Time by RFC 3339, UTC.
     pub created_at: String,
-    /// RFC 3339.
+    /// Time by RFC 3339, UTC.
     pub updated_at: String,
 }
 

@@ -1,4 +1,4 @@
-//! Who may do what (requirement 1.7): every registered route, every role, and whose object it is about, in one table.
+//! Who may do what: every registered route, every role, and whose object it is about, in one table.
 
 use std::collections::{BTreeMap, BTreeSet};
 

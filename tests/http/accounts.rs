@@ -1,4 +1,4 @@
-//! Accounts and sign-ins (requirements 1.1 to 1.6).
+//! Accounts and sign-ins.
 
 use serde_json::{Value, json};
 

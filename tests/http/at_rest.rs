@@ -1,4 +1,4 @@
-//! What a copy of the database shows, and new keys for it while the hub is used (requirement 9.5).
+//! What a copy of the database shows, and new keys for it while the hub is used.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

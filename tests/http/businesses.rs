@@ -1,4 +1,4 @@
-//! Businesses, their members, menus and notifications (requirements 2.1, 2.2 and 4.5).
+//! Businesses, their members, menus and notifications.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The document and the pages that show it (requirement 11.5).
+//! The document and the pages that show it.
 
 use reqwest::redirect::Policy;
 

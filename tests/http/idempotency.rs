@@ -1,4 +1,4 @@
-//! An order happens once however often it is sent (requirement 3.2, row by row).
+//! An order happens once however often it is sent.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! How often who may ask for what (requirement 9.2).
+//! How often who may ask for what.
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -1,5 +1,5 @@
 //! What an evening asks of orders: prices that change, busy kitchens, deliveries of one's own, guests at tables, requests sent
-//! twice (requirements 2.1, 3.1 to 3.6, 4.1).
+//! twice.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Orders: who may do what, which answer wins, lists (requirements 3.1 and 3.3 to 3.5).
+//! Orders: who may do what, which answer wins, lists.
 
 use bellhop::auth::token::TokenSettings;
 use bellhop::domain::access::{Principal, Role};

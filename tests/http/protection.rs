@@ -1,4 +1,4 @@
-//! What every answer tells browsers, by which names the hub is asked, how long a body may take (requirement 9.3).
+//! What every answer tells browsers, by which names the hub is asked, how long a body may take.
 
 use std::io::Write as _;
 use std::net::TcpStream;

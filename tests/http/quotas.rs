@@ -1,4 +1,4 @@
-//! Nothing is without a quota, and nobody's is another's (requirement 9.2).
+//! Nothing is without a quota, and nobody's is another's.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! A database put back to an older copy: nobody is left with a hole in what they know (requirement 10.10).
+//! A database put back to an older copy: nobody is left with a hole in what they know.
 
 use std::collections::BTreeSet;
 

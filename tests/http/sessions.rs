@@ -1,4 +1,4 @@
-//! Where somebody is signed in (requirement 1.4), and what ends with a sign-in.
+//! Where somebody is signed in, and what ends with a sign-in.
 
 use serde_json::json;
 

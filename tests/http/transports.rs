@@ -1,4 +1,4 @@
-//! Sockets, long polls and event streams: one cursor for all of them (requirement 4.4).
+//! Sockets, long polls and event streams: one cursor for all of them.
 
 use futures_util::future::join_all;
 use reqwest::Method;

@@ -1,4 +1,4 @@
-//! Background jobs (requirement 10.6), statistics (2.3), and what is answered from memory (9.1).
+//! Background jobs, statistics, and what is answered from memory.
 
 use serde_json::json;
 

@@ -3,13 +3,13 @@
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::room::RoomId;
 use bellhop::storage::TimelineEvent;
-use bellhop::storage::commands::{DeviceAck, DeviceMark, MarkKind, Outcome, Reach, ReceivedAck, Write};
+use bellhop::storage::commands::{AckScope, DeviceAck, DeviceMark, MarkKind, Outcome, ScopedAck, Write};
 
 use crate::fixtures::{Fixture, now, place, placed, run, run_one};
 
 /// As a device sends them that was there from the beginning.
 fn stored(acks: impl IntoIterator<Item = DeviceAck>) -> Write {
-    let received = |ack| ReceivedAck { ack, reach: Reach::After(0) };
+    let received = |ack| ScopedAck { ack, reach: AckScope::After(0) };
     Write::StoreAcks(acks.into_iter().map(received).collect())
 }
 
@@ -70,20 +70,20 @@ on_every_store! {
         let ack = |device: &str, seq, reach| {
             let cursor = Cursor::new(epoch, seq);
             let ack = DeviceAck { room, device: device.to_owned(), user: world.owner, cursor, at: now() };
-            ReceivedAck { ack, reach }
+            ScopedAck { ack, reach }
         };
-        run_one(&mut *lane, Write::StoreAcks([ack("new", 4, Reach::After(3))].into())).await;
-        run_one(&mut *lane, Write::StoreAcks([ack("by cursor", 4, Reach::Resumed(2))].into())).await;
+        run_one(&mut *lane, Write::StoreAcks([ack("new", 4, AckScope::After(3))].into())).await;
+        run_one(&mut *lane, Write::StoreAcks([ack("by cursor", 4, AckScope::Resumed(2))].into())).await;
         assert_eq!((store.peek(new).await, store.peek(by_cursor).await), (1, 2));
         // One goes on where it was and had no time to acknowledge 5; the other was away and begins at the end.
-        let both = vec![ack("by cursor", 6, Reach::Resumed(5)), ack("new", 9, Reach::After(8))];
+        let both = vec![ack("by cursor", 6, AckScope::Resumed(5)), ack("new", 9, AckScope::After(8))];
         run_one(&mut *lane, Write::StoreAcks(both.into())).await;
         assert_eq!((store.peek(new).await, store.peek(by_cursor).await), (2, 4));
         let last = "SELECT count(*) FROM order_acks a JOIN room_events e ON e.order_id = a.order_id \
              AND e.kind = 'order_created' WHERE a.device = 'new' AND e.seq = 9";
         assert_eq!(store.peek(last).await, 1);
         // What two sockets of a device acknowledged one after the other and is stored together.
-        let both = vec![ack("two", 2, Reach::After(1)), ack("two", 9, Reach::After(7))];
+        let both = vec![ack("two", 2, AckScope::After(1)), ack("two", 9, AckScope::After(7))];
         run_one(&mut *lane, Write::StoreAcks(both.into())).await;
         assert_eq!(store.peek("SELECT count(*) FROM order_acks WHERE device = 'two'").await, 3);
         assert_eq!(store.store.device_ack(room, "two").await.unwrap().unwrap().cursor.seq, 9);
@@ -106,11 +106,11 @@ on_every_store! {
         let room = RoomId::Business(world.business.id);
         run(&mut *lane, (0..600).map(|_| place(world.draft())).collect()).await;
         let epoch = store.store.epoch().await.unwrap();
-        let acks: std::sync::Arc<[ReceivedAck]> = (0..4).map(|device| {
+        let acks: std::sync::Arc<[ScopedAck]> = (0..4).map(|device| {
             let ack = DeviceAck {
                 room, device: format!("till-{device}"), user: world.owner, cursor: Cursor::new(epoch, 600), at: now(),
             };
-            ReceivedAck { ack, reach: Reach::Resumed(0) }
+            ScopedAck { ack, reach: AckScope::Resumed(0) }
         }).collect();
         let mut transactions = 1;
         while let Outcome::AcksLeft = run_one(&mut *lane, Write::StoreAcks(acks.clone())).await {

@@ -25,7 +25,7 @@ pub(crate) fn now() -> Timestamp {
 }
 
 pub(crate) fn command(action: Write) -> Command {
-    Command { id: CommandId::generate(), at: now(), action }
+    Command { id: CommandId::generate(), at: now(), write: action }
 }
 
 /// Runs the actions as one transaction.

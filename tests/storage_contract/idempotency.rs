@@ -134,7 +134,7 @@ on_every_store! {
         let (world, mut lane) = Fixture::new(&store).await;
         let keyed = |key: &str, mac: &str, action: Write| {
             let key = IdempotencyKey { scope: "who POST /x".to_owned(), key: key.to_owned(), request_mac: mac.to_owned() };
-            Write::Keyed(Box::new(Keyed { key, status: 201, body: Private(format!("{{\"of\":\"{mac}\"}}")), action }))
+            Write::Keyed(Box::new(Keyed { key, status: 201, body: Private(format!("{{\"answer to\":\"{mac}\"}}")), write: action }))
         };
         let add = |sku: &str| Write::AddItem(AddItem { business: world.business.id, item: item(sku, 5) });
         let kept = |outcome: &Outcome| match outcome {
@@ -147,16 +147,16 @@ on_every_store! {
             keyed("b", "n", add("SOUP")),
         ]).await.outcomes;
         assert!(matches!(first[0], Outcome::ItemAdded(Addition::Added)));
-        assert_eq!(kept(&first[1]), (201, "{\"of\":\"m\"}".to_owned()));
+        assert_eq!(kept(&first[1]), (201, "{\"answer to\":\"m\"}".to_owned()));
         assert!(matches!(first[2], Outcome::Repeated(KeyedRepeat::KeyReused)));
         assert!(matches!(first[3], Outcome::ItemAdded(Addition::AlreadyThere)), "a refusal is not kept");
         let again = run(&mut *lane, vec![
             keyed("a", "m", add("NEW")), keyed("a", "other", add("NEWER")), keyed("b", "o", add("OTHER")),
         ]).await.outcomes;
-        assert_eq!(kept(&again[0]), (201, "{\"of\":\"m\"}".to_owned()));
+        assert_eq!(kept(&again[0]), (201, "{\"answer to\":\"m\"}".to_owned()));
         assert!(matches!(again[1], Outcome::Repeated(KeyedRepeat::KeyReused)));
         assert!(matches!(again[2], Outcome::ItemAdded(Addition::Added)));
         assert_eq!(store.store.menu(world.business.id).await.unwrap().len(), 5);
-        assert_eq!(store.peek("SELECT count(*) FROM idempotency_keys WHERE body LIKE '%of%'").await, 0, "sealed");
+        assert_eq!(store.peek("SELECT count(*) FROM idempotency_keys WHERE body LIKE '%answer to%'").await, 0, "sealed");
     }
 }

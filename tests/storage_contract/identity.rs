@@ -7,7 +7,7 @@ use bellhop::domain::ids::BusinessId;
 use bellhop::domain::order::Order;
 use bellhop::domain::room::RoomId;
 use bellhop::storage::Lane;
-use bellhop::storage::commands::{EpochChange, Outcome, Purge, Purgeable, RotateRoom, Write};
+use bellhop::storage::commands::{EpochChange, Expirable, Outcome, Purge, RotateRoom, Write};
 
 use crate::fixtures::{Fixture, now, place, place_one, run, run_one, world};
 use crate::harness::TestStore;
@@ -89,7 +89,7 @@ on_every_store! {
         let mut lane = store.lane().await;
         let before = head(&store, RoomId::Business(first.business.id)).await;
         let hour = std::time::Duration::from_secs(3600);
-        run_one(&mut *lane, Write::Purge(Purge { what: Purgeable::RoomEvents, before: now().plus(hour), limit: 100 })).await;
+        run_one(&mut *lane, Write::Purge(Purge { what: Expirable::RoomEvents, before: now().plus(hour), limit: 100 })).await;
         store.lane().await;
         assert_eq!(head(&store, RoomId::Business(first.business.id)).await, before);
         assert_eq!(alarms(&store, "store_behind") + alarms(&store, "other_event"), 0);

@@ -97,7 +97,7 @@ fn every_kind(world: &Fixture, order: &bellhop::domain::order::Order) -> Vec<Com
 fn keyed(key: &str, mac: &str, action: Write) -> Write {
     let key =
         IdempotencyKey { scope: "somebody".to_owned(), key: key.to_owned(), request_mac: mac.to_owned() };
-    Write::Keyed(Box::new(Keyed { key, status: 201, body: Private("{}".to_owned()), action }))
+    Write::Keyed(Box::new(Keyed { key, status: 201, body: Private("{}".to_owned()), write: action }))
 }
 
 fn words(outcomes: &[Outcome]) -> Vec<String> {

@@ -12,9 +12,8 @@ use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::Lane;
 use bellhop::storage::commands::{
-    DeviceAck, DeviceMark, Invitee, MarkKind, NewInvitation, NewSession, Outcome, Purge, Purgeable,
-    RETENTION, Reach, ReadNotification, ReceivedAck, RedeemTicket, Retention, RowKey, Sweep, Sweepable,
-    Write,
+    AckScope, DeviceAck, DeviceMark, Expirable, Invitee, MarkKind, NewInvitation, NewSession, Outcome, Purge,
+    RETENTION, ReadNotification, RedeemTicket, Retention, RowKey, ScopedAck, Sweep, Sweepable, Write,
 };
 
 use crate::fixtures::{Fixture, now, place_once, run, run_one, user};
@@ -22,7 +21,7 @@ use crate::harness::{Place, TestStore, check};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-async fn purge(lane: &mut dyn Lane, what: Purgeable, before: Timestamp, limit: u32) -> u64 {
+async fn purge(lane: &mut dyn Lane, what: Expirable, before: Timestamp, limit: u32) -> u64 {
     let mut deleted = 0;
     loop {
         match run_one(lane, Write::Purge(Purge { what, before, limit })).await {
@@ -48,7 +47,7 @@ async fn sweep(lane: &mut dyn Lane, what: Sweepable, before: Timestamp, limit: u
 
 fn ack(room: RoomId, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Write {
     let ack = DeviceAck { room, device: device.to_owned(), user, cursor, at };
-    Write::StoreAcks([ReceivedAck { ack, reach: Reach::After(0) }].into_iter().collect())
+    Write::StoreAcks([ScopedAck { ack, reach: AckScope::After(0) }].into_iter().collect())
 }
 
 fn mark(event: &RoomEvent, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Write {
@@ -164,7 +163,7 @@ on_every_store! {
             };
             // Devices last, with what is known of them: of one that is there every day it has to go by its own age.
             let mut tables_in_turn = RETENTION.to_vec();
-            tables_in_turn.sort_by_key(|(_, retention)| *retention == Retention::Purged(Purgeable::Devices));
+            tables_in_turn.sort_by_key(|(_, retention)| *retention == Retention::Purged(Expirable::Devices));
             for (table, retention) in tables_in_turn {
                 match retention {
                     Retention::Purged(what) => drop(purge(&mut *lane, what, before, 3).await),
@@ -215,7 +214,7 @@ on_every_store! {
         run_one(&mut *lane, neighbour).await;
         // One of those that had to go is there again, and takes the place of another.
         run_one(&mut *lane, ack(room, world.owner, "made-up-03", Cursor::new(event.cursor.epoch, 2), at(90))).await;
-        assert!(purge(&mut *lane, Purgeable::Devices, now().minus(DAY), 7).await > 60);
+        assert!(purge(&mut *lane, Expirable::Devices, now().minus(DAY), 7).await > 60);
         for table in ["devices", "device_acks", "device_marks"] {
             let rows = count(&store, table).await;
             let neighbours = if table == "device_marks" { 0 } else { 1 };

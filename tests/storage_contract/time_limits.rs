@@ -10,7 +10,9 @@ use bellhop::actors::settings::PersistenceSettings;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::room::RoomId;
 use bellhop::protocol::event::RoomEvent;
-use bellhop::storage::commands::{Command, DeviceAck, Outcome, PlaceOrder, PlaceOutcome, Reach, ReceivedAck};
+use bellhop::storage::commands::{
+    AckScope, Command, DeviceAck, Outcome, PlaceOrder, PlaceOutcome, ScopedAck,
+};
 use futures_util::future::join_all;
 
 use crate::fixtures::{Fixture, now, respond};
@@ -52,7 +54,7 @@ fn acknowledgements_of_much_are_stored_in_the_end_and_orders_beside_them_are_alw
         let acks = (0..DEVICES).map(|device| {
             let cursor = Cursor::new(epoch, EVENTS);
             let ack = DeviceAck { room, device: format!("till-{device}"), user: world.owner, cursor, at: now() };
-            persistence.store_acks([ReceivedAck { ack, reach: Reach::Resumed(0) }].into())
+            persistence.store_acks([ScopedAck { ack, reach: AckScope::Resumed(0) }].into())
         });
         let acks = async {
             let stored = join_all(acks).await;

@@ -8,7 +8,7 @@ use bellhop::domain::ids::{BusinessId, LoginSessionId, NotificationId};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{
-    Analyze, EndSession, NewSession, Outcome, Purge, Purgeable, RedeemTicket, Write,
+    Analyze, EndSession, Expirable, NewSession, Outcome, Purge, RedeemTicket, Write,
 };
 use bellhop::storage::{Checkpoint, Lane};
 
@@ -18,7 +18,7 @@ use crate::fixtures::{Fixture, now, place_once, run, run_one, user};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-async fn purge(lane: &mut dyn Lane, what: Purgeable, before: Timestamp, limit: u32) -> u64 {
+async fn purge(lane: &mut dyn Lane, what: Expirable, before: Timestamp, limit: u32) -> u64 {
     match run_one(lane, Write::Purge(Purge { what, before, limit })).await {
         Outcome::Purged(rows) => rows,
         other => panic!("expected a number of rows, got {other:?}"),
@@ -45,8 +45,8 @@ on_every_store! {
         for (jti, expires_at) in [("old", at.minus(HOUR)), ("fresh", at.plus(HOUR))] {
             run_one(&mut *lane, Write::RedeemTicket(RedeemTicket { jti: jti.to_owned(), expires_at })).await;
         }
-        assert_eq!(purge(&mut *lane, Purgeable::Tickets, at, 10).await, 1);
-        assert_eq!(purge(&mut *lane, Purgeable::Tickets, at, 10).await, 0);
+        assert_eq!(purge(&mut *lane, Expirable::Tickets, at, 10).await, 1);
+        assert_eq!(purge(&mut *lane, Expirable::Tickets, at, 10).await, 0);
         assert_eq!(store.peek("SELECT count(*) FROM tickets WHERE jti = 'fresh'").await, 1);
     }
 
@@ -72,7 +72,7 @@ on_every_store! {
         let (_expired, ended, live) = (open(at.minus(HOUR)).await, open(at.plus(HOUR)).await, open(at.plus(HOUR)).await);
         run_one(&mut *lane, Write::EndSession(EndSession { session: ended })).await;
         let later = now().plus(Duration::from_secs(1));
-        assert_eq!(purge(&mut *lane, Purgeable::Sessions, later, 10).await, 2);
+        assert_eq!(purge(&mut *lane, Expirable::Sessions, later, 10).await, 2);
         assert_eq!(store.peek("SELECT count(*) FROM sessions").await, 1);
         assert!(store.store.session_owner(live).await.unwrap().is_some());
     }
@@ -81,7 +81,7 @@ on_every_store! {
         let (world, mut lane) = Fixture::new(&store).await;
         run_one(&mut *lane, place_once(world.draft(), "k", "m")).await;
         let early = now().minus(HOUR);
-        for what in [Purgeable::IdempotencyKeys, Purgeable::Commands] {
+        for what in [Expirable::IdempotencyKeys, Expirable::Commands] {
             assert_eq!(purge(&mut *lane, what, early, 100).await, 0, "{what:?}");
             assert!(purge(&mut *lane, what, now().plus(HOUR), 100).await > 0, "{what:?}");
         }
@@ -93,7 +93,7 @@ on_every_store! {
         let (world, mut lane) = Fixture::new(&store).await;
         run(&mut *lane, (0..5).map(|_| notification(world.business.id)).collect()).await;
         let later = now().plus(HOUR);
-        for what in [Purgeable::Notifications, Purgeable::RoomEvents] {
+        for what in [Expirable::Notifications, Expirable::RoomEvents] {
             let mut taken = Vec::new();
             for _ in 0..3 {
                 taken.push(purge(&mut *lane, what, later, 2).await);
@@ -107,7 +107,7 @@ on_every_store! {
         let room = RoomId::Business(world.business.id);
         run(&mut *lane, vec![notification(world.business.id), notification(world.business.id)]).await;
         let head = store.store.head(room).await.unwrap().cursor;
-        assert_eq!(purge(&mut *lane, Purgeable::RoomEvents, now().plus(HOUR), 100).await, 2);
+        assert_eq!(purge(&mut *lane, Expirable::RoomEvents, now().plus(HOUR), 100).await, 2);
         assert_eq!(store.store.head(room).await.unwrap().cursor, head, "the end of the history is still known");
         let next = run(&mut *lane, vec![notification(world.business.id)]).await.events;
         assert_eq!(next[0].cursor.seq, head.seq + 1);

@@ -161,7 +161,7 @@ impl TestApp {
             refresh_token: String::new(),
         };
         let action = Write::CreateUser(Box::new(user));
-        let command = Command { id: CommandId::generate(), at: Timestamp::now(), action };
+        let command = Command { id: CommandId::generate(), at: Timestamp::now(), write: action };
         let (store, _) = open_store(&settings).await.expect("the database answers");
         let mut lane = store.open_lane().await.expect("a writer is opened");
         lane.run(&[command], Attempt::First).await.expect("the account is stored");

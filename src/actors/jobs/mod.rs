@@ -1,4 +1,4 @@
-//! Background jobs: clean-up, retention and database upkeep, one at a time, urgent ones first.
+//! Background jobs: clean-up, retention and maintenance of the database, one at a time, urgent ones first.
 
 mod actor;
 mod job;

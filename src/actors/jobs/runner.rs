@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
-use crate::storage::commands::{Advanced, Purgeable, RowKey, Sweepable};
+use crate::storage::commands::{Expirable, MaintenanceProgress, RowKey, Sweepable};
 use crate::storage::{Checkpoint, Store};
 
 use super::super::persistence::Persistence;
@@ -46,24 +46,24 @@ impl JobRunner {
     async fn write(self, name: JobName) -> Result<u64, String> {
         let days = |days: u32| DAY * days;
         match name {
-            JobName::ExpiredTickets => self.purge(Purgeable::Tickets, DAY).await,
-            JobName::ExpiredSessions => self.purge(Purgeable::Sessions, DAY).await,
-            JobName::IdempotencyKeys => self.purge(Purgeable::IdempotencyKeys, DAY).await,
-            JobName::Commands => self.purge(Purgeable::Commands, DAY).await,
+            JobName::ExpiredTickets => self.purge(Expirable::Tickets, DAY).await,
+            JobName::ExpiredSessions => self.purge(Expirable::Sessions, DAY).await,
+            JobName::IdempotencyKeys => self.purge(Expirable::IdempotencyKeys, DAY).await,
+            JobName::Commands => self.purge(Expirable::Commands, DAY).await,
             JobName::RoomEvents => {
-                self.purge(Purgeable::RoomEvents, days(self.settings.room_events_days)).await
+                self.purge(Expirable::RoomEvents, days(self.settings.room_events_days)).await
             }
             JobName::Notifications => {
-                self.purge(Purgeable::Notifications, days(self.settings.notifications_days)).await
+                self.purge(Expirable::Notifications, days(self.settings.notifications_days)).await
             }
-            JobName::Invitations => self.purge(Purgeable::Invitations, Duration::ZERO).await,
+            JobName::Invitations => self.purge(Expirable::Invitations, Duration::ZERO).await,
             JobName::DeviceMarks => {
-                self.purge(Purgeable::DeviceMarks, days(self.settings.room_events_days)).await
+                self.purge(Expirable::DeviceMarks, days(self.settings.room_events_days)).await
             }
             JobName::OrderAcks => {
-                self.purge(Purgeable::OrderAcks, days(self.settings.room_events_days)).await
+                self.purge(Expirable::OrderAcks, days(self.settings.room_events_days)).await
             }
-            JobName::Devices => self.purge(Purgeable::Devices, days(self.settings.room_events_days)).await,
+            JobName::Devices => self.purge(Expirable::Devices, days(self.settings.room_events_days)).await,
             JobName::DeviceAcks => {
                 self.sweep(Sweepable::DeviceAcks, days(self.settings.room_events_days)).await
             }
@@ -75,7 +75,7 @@ impl JobRunner {
     }
 
     /// Deletes what is older than `age`, command by command until nothing is left of it.
-    async fn purge(&self, what: Purgeable, age: Duration) -> Result<u64, String> {
+    async fn purge(&self, what: Expirable, age: Duration) -> Result<u64, String> {
         let before = Timestamp::now().minus(age);
         let mut deleted = 0;
         loop {
@@ -93,7 +93,7 @@ impl JobRunner {
         let (mut deleted, mut after) = (0, None);
         loop {
             let step = self.persistence.sweep(what, before, after, PURGE_ROWS).await;
-            let Advanced { changed, last } = step.map_err(|e| e.to_string())?;
+            let MaintenanceProgress { changed, last } = step.map_err(|e| e.to_string())?;
             deleted += changed;
             let Some(last) = last else { return Ok(deleted) };
             after = Some(RowKey::of_text(&last));

@@ -148,7 +148,7 @@ impl Persistence {
         write: W,
     ) -> Result<Once<W::Output>, SubmitError> {
         let RenderedResponse { status, body } = response;
-        match self.write(Box::new(Keyed { key, status, body, action: write.into() })).await? {
+        match self.write(Box::new(Keyed { key, status, body, write: write.into() })).await? {
             Outcome::Repeated(repeat) => Ok(Once::Repeated(repeat)),
             outcome => own_outcome::<W>(outcome).map(Once::Now),
         }
@@ -164,7 +164,7 @@ impl Persistence {
         let permits = self.permits.of(class).clone();
         let permit = permits.try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
         let (reply, outcome) = oneshot::channel();
-        let command = Command { id: CommandId::generate(), at: Timestamp::now(), action: write };
+        let command = Command { id: CommandId::generate(), at: Timestamp::now(), write: write };
         let submit = Submit {
             job: Job { command, waiter: Waiter { reply, permit } },
             lane,

@@ -11,12 +11,12 @@ use crate::domain::order::Order;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    AcksProgress, Advanced, Analyze, AnswerInvitation, ApproveUser, BusinessPatch, BusinessUpdate, Creation,
-    DeviceMark, EndSession, EpochChange, IndexOrders, InvitationAnswer, InvitationOutcome, ItemPatch,
-    MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder, PlaceOutcome, Purge, Purgeable,
-    PutMember, ReadNotification, ReceivedAck, RedeemTicket, Removal, RemoveItem, RemoveMember, RotateRoom,
-    RotateSession, Rotation, RowKey, SessionActivity, SetPassword, Sweep, Sweepable, UpdateBusiness,
-    UpdateItem, UserChange, lane_of,
+    AcksProgress, Analyze, AnswerInvitation, ApproveUser, BusinessPatch, BusinessUpdate, Creation,
+    DeviceMark, EndSession, EpochChange, Expirable, IndexOrders, InvitationAnswer, InvitationOutcome,
+    ItemPatch, MaintenanceProgress, MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder,
+    PlaceOutcome, Purge, PutMember, ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember,
+    RotateRoom, RotateSession, Rotation, RowKey, ScopedAck, SessionActivity, SetPassword, Sweep, Sweepable,
+    UpdateBusiness, UpdateItem, UserChange, lane_of,
 };
 
 use super::{Persistence, SubmitError};
@@ -159,7 +159,7 @@ impl Persistence {
     }
 
     /// Stores acknowledgements, in as many transactions as they need, between which others have their turn.
-    pub async fn store_acks(&self, acks: Arc<[ReceivedAck]>) -> Result<(), SubmitError> {
+    pub async fn store_acks(&self, acks: Arc<[ScopedAck]>) -> Result<(), SubmitError> {
         for _ in 0..ACKS_TRANSACTIONS {
             match self.write(acks.clone()).await? {
                 AcksProgress::Left => {}
@@ -176,7 +176,7 @@ impl Persistence {
 
     /// Deletes at most `limit` rows of what is older than `before`, and tells how many. Gives way to orders: refused
     /// like them when too much waits.
-    pub async fn purge(&self, what: Purgeable, before: Timestamp, limit: u32) -> Result<u64, SubmitError> {
+    pub async fn purge(&self, what: Expirable, before: Timestamp, limit: u32) -> Result<u64, SubmitError> {
         self.write(Purge { what, before, limit }).await
     }
 
@@ -198,12 +198,12 @@ impl Persistence {
         before: Timestamp,
         after: Option<RowKey>,
         limit: u32,
-    ) -> Result<Advanced, SubmitError> {
+    ) -> Result<MaintenanceProgress, SubmitError> {
         self.write(Sweep { what, before, after, limit }).await
     }
 
     /// Puts at most `limit` orders into the text index that are not in it yet.
-    pub async fn index_orders(&self, limit: u32) -> Result<Advanced, SubmitError> {
+    pub async fn index_orders(&self, limit: u32) -> Result<MaintenanceProgress, SubmitError> {
         self.write(IndexOrders { limit }).await
     }
 

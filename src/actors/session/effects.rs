@@ -14,7 +14,7 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
 use crate::storage::StoreError;
-use crate::storage::commands::{DeviceMark, ReceivedAck};
+use crate::storage::commands::{DeviceMark, ScopedAck};
 
 use super::actor::SessionActor;
 use super::messages::{Price, SessionEffect};
@@ -102,7 +102,7 @@ impl SessionActor {
         });
     }
 
-    fn store_ack(&self, ack: ReceivedAck, alerts: &[Option<Instant>]) {
+    fn store_ack(&self, ack: ScopedAck, alerts: &[Option<Instant>]) {
         let worker = &self.connection.worker;
         for committed_at in alerts.iter().flatten() {
             worker.deps.metrics.event_ack_seconds.observe(committed_at.elapsed().as_secs_f64());

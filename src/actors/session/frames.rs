@@ -11,7 +11,7 @@ use crate::protocol::bad_frame;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frames::{ClientFrame, ServerFrame, is_device_id};
 use crate::protocol::websocket::ProtocolError;
-use crate::storage::commands::{DeviceAck, DeviceMark, MarkKind, ReceivedAck};
+use crate::storage::commands::{DeviceAck, DeviceMark, MarkKind, ScopedAck};
 
 use super::messages::SessionEffect;
 use super::settings::SessionSettings;
@@ -159,7 +159,7 @@ impl SessionState {
             Ok(acked) => {
                 let ack =
                     DeviceAck { room, device: self.device(), user: self.principal.user, cursor, at: wall };
-                Some(SessionEffect::Ack(ReceivedAck { ack, reach: acked.reach }, acked.alerts))
+                Some(SessionEffect::Ack(ScopedAck { ack, reach: acked.reach }, acked.alerts))
             }
         }
     }

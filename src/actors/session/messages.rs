@@ -8,7 +8,7 @@ use crate::domain::cursor::Cursor;
 use crate::domain::private::Private;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::storage::commands::{DeviceMark, ReceivedAck};
+use crate::storage::commands::{DeviceMark, ScopedAck};
 
 /// Work for the actor.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum SessionEffect {
     ReadHistory(RoomId, Cursor),
     Leave(RoomId),
     /// Store how far the device is; at once when it covers orders, whose commit times are given.
-    Ack(ReceivedAck, Vec<Option<Instant>>),
+    Ack(ScopedAck, Vec<Option<Instant>>),
     /// Store that the device showed or acted on one event; the outcome goes to `mark_stored`.
     Mark(DeviceMark),
     /// Check a new token; the answer goes to `token_checked`.

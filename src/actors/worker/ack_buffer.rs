@@ -4,19 +4,19 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::domain::room::RoomId;
-use crate::storage::commands::{Reach, ReceivedAck};
+use crate::storage::commands::{AckScope, ScopedAck};
 
 /// Most acknowledgements that wait: 10,000 sockets in a few rooms each.
 const MAX_ACKS: usize = 65_536;
 
 /// At most one acknowledgement for each device and room.
 #[derive(Default)]
-pub(super) struct AckBuffer(HashMap<(RoomId, String, Reach), ReceivedAck>);
+pub(super) struct AckBuffer(HashMap<(RoomId, String, AckScope), ScopedAck>);
 
 impl AckBuffer {
     /// Keeps an acknowledgement; a newer one of the same device and room replaces it. With [`MAX_ACKS`] waiting one of another
     /// device is dropped: the store is away for long, and the device's next one says the same and more.
-    pub(super) fn keep(&mut self, received: ReceivedAck) {
+    pub(super) fn keep(&mut self, received: ScopedAck) {
         let full = self.0.len() >= MAX_ACKS;
         match self.0.entry((received.ack.room, received.ack.device.clone(), received.reach)) {
             Entry::Vacant(_) if full => {}
@@ -33,7 +33,7 @@ impl AckBuffer {
     }
 
     /// Takes at most `max` of them.
-    pub(super) fn take(&mut self, max: usize) -> Vec<ReceivedAck> {
+    pub(super) fn take(&mut self, max: usize) -> Vec<ScopedAck> {
         if self.0.len() <= max {
             return std::mem::take(&mut self.0).into_values().collect();
         }
@@ -50,7 +50,7 @@ mod tests {
     use crate::domain::time::Timestamp;
     use crate::storage::commands::DeviceAck;
 
-    fn ack(device: &str, cursor: Cursor) -> ReceivedAck {
+    fn ack(device: &str, cursor: Cursor) -> ScopedAck {
         let nil = uuid::Uuid::nil();
         let ack = DeviceAck {
             room: RoomId::Business(BusinessId::from_uuid(nil)),
@@ -59,7 +59,7 @@ mod tests {
             cursor,
             at: Timestamp::default(),
         };
-        ReceivedAck { ack, reach: Reach::After(0) }
+        ScopedAck { ack, reach: AckScope::After(0) }
     }
 
     #[test]

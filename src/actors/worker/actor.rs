@@ -12,7 +12,7 @@ use actix::prelude::{
 
 use crate::actors::fatal::FatalGuard;
 use crate::actors::persistence::SubmitError;
-use crate::storage::commands::ReceivedAck;
+use crate::storage::commands::ScopedAck;
 
 use super::access_changes::{AccessChange, AccessChanges, Unseen};
 use super::messages::WorkerMessage;
@@ -96,7 +96,7 @@ impl WorkerActor {
         }
         self.flushing = true;
         let persistence = self.worker.deps.persistence.clone();
-        let acks: Arc<[ReceivedAck]> = acks.into();
+        let acks: Arc<[ScopedAck]> = acks.into();
         async move { (persistence.store_acks(acks.clone()).await, acks) }
             .into_actor(self)
             .map(|(stored, acks), actor: &mut Self, ctx| {

@@ -17,7 +17,7 @@ use crate::domain::cursor::Cursor;
 use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::room::RoomId;
 use crate::protocol::close::CloseReason;
-use crate::storage::commands::ReceivedAck;
+use crate::storage::commands::ScopedAck;
 
 use super::deps::WorkerDeps;
 use super::state::WorkerState;
@@ -187,12 +187,12 @@ impl Worker {
     }
 
     /// Keeps an acknowledgement for the next flush.
-    pub(in crate::actors) fn keep_ack(&self, received: ReceivedAck) {
+    pub(in crate::actors) fn keep_ack(&self, received: ScopedAck) {
         self.state.borrow_mut().acks.keep(received);
     }
 
     /// Keeps an acknowledgement and requests a flush, which begins about 10 ms after the first request.
-    pub(in crate::actors) fn store_ack_soon(&self, received: ReceivedAck) {
+    pub(in crate::actors) fn store_ack_soon(&self, received: ScopedAck) {
         self.keep_ack(received);
         if !self.flush_pending.replace(true) {
             self.flush_requests.notify_one();
@@ -210,7 +210,7 @@ impl Worker {
     }
 
     /// Takes at most `max` of the acknowledgements that wait.
-    pub(super) fn take_acks(&self, max: usize) -> Vec<ReceivedAck> {
+    pub(super) fn take_acks(&self, max: usize) -> Vec<ScopedAck> {
         self.state.borrow_mut().acks.take(max)
     }
 }

@@ -26,9 +26,9 @@ pub use errors::{PasswordError, PasswordSettingsError};
 pub use policy::{NewPassword, PasswordPolicyError};
 pub use queue::Standing;
 
-/// Least memory a hash may use: 19 MiB (requirement 1.5).
+/// Least memory a hash may use: 19 MiB.
 const MIN_MEMORY_KIB: u32 = 19 * 1024;
-/// Least passes over that memory (requirement 1.5).
+/// Least passes over that memory.
 const MIN_ITERATIONS: u32 = 2;
 
 /// The cost of a hash, how many run at once, and how long others wait.
@@ -137,7 +137,7 @@ impl Passwords {
     /// Checks the settings and hashes nothing.
     ///
     /// # Errors
-    /// Settings below the bounds of requirement 1.5, or that argon2 refuses.
+    /// Settings below the least memory and passes, or that argon2 refuses.
     pub fn new(settings: &PasswordSettings) -> Result<Self, PasswordSettingsError> {
         if settings.memory_kib < MIN_MEMORY_KIB || settings.iterations < MIN_ITERATIONS {
             return Err(PasswordSettingsError::TooCheap);

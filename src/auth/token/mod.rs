@@ -18,7 +18,7 @@ use signing::{Holder, Kind, Signer};
 
 pub use signing::{Signed, TokenError, TokenKey, WeakSecret};
 
-/// Lifetime of a ticket, which opens one socket or stream (requirement 1.6).
+/// Lifetime of a ticket, which opens one socket or stream.
 pub const TICKET_LIFETIME: Duration = Duration::from_secs(30);
 
 /// Names in the tokens, and how long an access token lasts.

@@ -29,7 +29,7 @@ pub struct OrderEvent {
 /// An order in short.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct OrderSummary {
-    /// `ord_…`
+    /// The order, `ord_…`.
     #[schema(value_type = String)]
     pub order_id: OrderId,
     /// Short, unique for its business and day.
@@ -44,7 +44,7 @@ pub struct OrderSummary {
     pub fulfilment: Fulfilment,
     /// The sum of the items in minor units.
     pub total_minor: i64,
-    /// ISO 4217.
+    /// The currency by ISO 4217.
     #[schema(value_type = String)]
     pub currency: Currency,
     /// The name on the receipt.
@@ -66,7 +66,7 @@ pub struct KitchenDetails {
     pub notes: Option<String>,
     /// How it is paid.
     pub payment: EventPayment,
-    /// For dine-in.
+    /// The table of a guest who eats in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<u16>,
     /// Minutes from accepting until it is ready.
@@ -85,7 +85,7 @@ pub struct EventItem {
     pub sku: String,
     /// The menu's name at the time.
     pub name: String,
-    /// How many.
+    /// Number of pieces.
     pub qty: u32,
 }
 

@@ -58,7 +58,7 @@ pub struct OrderItem {
     pub sku: String,
     /// The menu's name at the time.
     pub name: String,
-    /// How many.
+    /// Number of pieces.
     pub qty: u32,
     /// Price of one at the time, in minor units.
     pub price_minor: i64,
@@ -67,7 +67,7 @@ pub struct OrderItem {
 /// An order as the store keeps it, phone and address in the clear.
 #[derive(Clone, PartialEq)]
 pub struct Order {
-    /// Its id.
+    /// Unique, `ord_…`.
     pub id: OrderId,
     /// Short, unique for its business and day.
     pub order_number: u32,
@@ -97,7 +97,7 @@ pub struct Order {
     pub currency: Currency,
     /// For the kitchen.
     pub notes: Option<String>,
-    /// For dine-in.
+    /// The table of a guest who eats in.
     pub table: Option<u16>,
     /// Minutes from accepting until it is ready: those the merchant named, else what the business takes then.
     pub prep_minutes: Option<u16>,

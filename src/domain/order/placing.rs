@@ -41,7 +41,7 @@ pub struct Draft {
     pub fulfilment: Fulfilment,
     /// What; at least one line.
     pub items: Vec<DraftItem>,
-    /// For dine-in.
+    /// The table of a guest who eats in.
     pub table: Option<u16>,
     /// For the kitchen.
     pub notes: Option<String>,

@@ -94,7 +94,7 @@ const fn row(
     Row { from, to, ways, parties, follows }
 }
 
-/// The table.
+/// Every transition that there is.
 pub const TABLE: &[Row] = &[
     row(PendingPayment, Placed, ANY, &[System], &[StartAlert]),
     row(PendingPayment, Cancelled, ANY, &[Customer, Member, Admin, System], &[]),

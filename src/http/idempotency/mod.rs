@@ -1,4 +1,4 @@
-//! Requests with an idempotency key: each happens once, however often it is sent (requirement 3.2).
+//! Requests with an idempotency key: each happens once, however often it is sent.
 
 pub(super) mod in_flight;
 pub(super) mod key;

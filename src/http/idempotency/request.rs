@@ -1,5 +1,5 @@
 //! Requests with an optional idempotency key, other than orders. Their response is known before they are executed and is
-//! stored with the key in the same commit (requirement 3.2).
+//! stored with the key in the same commit.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, LOCATION};

@@ -1,4 +1,4 @@
-//! Bounds on how often clients may ask (requirement 9.2) and how much their requests may hold.
+//! Bounds on how often clients may ask and how much their requests may hold.
 
 pub(super) mod body_budget;
 mod class;

@@ -21,7 +21,7 @@ use super::request_id::{REQUEST_ID, RequestId, trace_id};
 use super::request_path::trim_slash;
 use super::security_headers;
 
-/// Time from which a request is logged as slow (requirement 10.3).
+/// Time from which a request is logged as slow.
 const SLOW: Duration = Duration::from_secs(1);
 
 /// The endpoint label of requests that no route matched.

@@ -1,4 +1,4 @@
-//! Header fields that tell browsers how to treat an answer (requirement 9.3).
+//! Header fields that tell browsers how to treat an answer.
 
 use actix_web::http::header::{
     CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,

@@ -1,4 +1,4 @@
-//! The host names under which the hub answers (requirement 9.3).
+//! The host names under which the hub answers.
 
 use std::time::Instant;
 

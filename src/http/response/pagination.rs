@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 
 use crate::http::input::{FromText, NumberBounds};
 
-/// The most entries of a page, 1 to 50 (requirement 3.4).
+/// The most entries of a page, 1 to 50.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSize(u32);
 

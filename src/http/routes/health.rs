@@ -1,4 +1,4 @@
-//! Health and metrics (requirements 10.1 and 10.2): what supervisors, load balancers and Prometheus ask.
+//! Health and metrics: what supervisors, load balancers and Prometheus ask.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Invitations to work for a business: nobody becomes a member without saying yes (requirement 2.1).
+//! Invitations to work for a business: nobody becomes a member without saying yes.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use actix_web::{HttpResponse, get, post, web};

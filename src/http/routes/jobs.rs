@@ -1,4 +1,4 @@
-//! Background jobs as operators see them (requirement 10.6).
+//! Background jobs as operators see them.
 
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;

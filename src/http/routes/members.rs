@@ -1,4 +1,4 @@
-//! Members of a business (requirement 2.1): owners decide, staff may look.
+//! Members of a business: owners decide, staff may look.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 use actix_web::http::StatusCode;

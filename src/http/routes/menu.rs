@@ -1,4 +1,4 @@
-//! Menus (requirement 2.2): everybody reads, members write.
+//! Menus: everybody reads, members write.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};

@@ -1,4 +1,4 @@
-//! Notifications of a business (requirement 4.5).
+//! Notifications of a business.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 use std::collections::HashMap;

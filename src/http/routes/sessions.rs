@@ -1,4 +1,4 @@
-//! Login sessions of a user (requirement 1.4).
+//! Login sessions of a user.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use actix_web::{HttpResponse, delete, get, web};

@@ -13,7 +13,7 @@ impl CachedReads {
     pub fn commit_unknown(&self, commands: &[Command]) {
         let versions = &self.0.versions;
         for command in commands {
-            command.action.each_change(&mut |change| match change {
+            command.write.each_change(&mut |change| match change {
                 Change::NewOrder { business, customer } => {
                     versions.bump(&[Input::OrdersAt(business), Input::OrdersBy(customer), Input::Orders]);
                 }
@@ -40,7 +40,7 @@ impl CachedReads {
     /// Bumps what a commit changed; called before its callers are answered.
     pub fn committed(&self, commands: &[Command], outcomes: &[Outcome]) {
         for (command, outcome) in commands.iter().zip(outcomes) {
-            command.action.each_change(&mut |change| self.changed(change));
+            command.write.each_change(&mut |change| self.changed(change));
             // By the outcome, whatever command it was that changed an order.
             let Some(order) = outcome.order() else { continue };
             self.0.versions.bump(&[

@@ -9,7 +9,7 @@ use crate::storage::commands::{AddItem, Command, CreateBusiness, Outcome, Remove
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::{Lane, sqlite};
 
-struct World {
+struct Fixture {
     reads: CachedReads,
     store: Arc<dyn Store>,
     lane: Box<dyn Lane>,
@@ -18,7 +18,7 @@ struct World {
     _folder: tempfile::TempDir,
 }
 
-async fn world(settings: CacheSettings) -> World {
+async fn fixture(settings: CacheSettings) -> Fixture {
     use crate::domain::access::Role;
     use crate::storage::commands::{Approval, NewUser};
 
@@ -60,12 +60,12 @@ async fn world(settings: CacheSettings) -> World {
     run(&mut *lane, Write::CreateUser(Box::new(user))).await;
     run(&mut *lane, made).await;
     let reads = CachedReads::new(store.clone(), settings, metrics);
-    World { reads, store, lane, business, owner, _folder: folder }
+    Fixture { reads, store, lane, business, owner, _folder: folder }
 }
 
 async fn run(lane: &mut dyn Lane, action: Write) -> (Vec<Command>, Vec<Outcome>) {
     let id = crate::domain::ids::CommandId::generate();
-    let commands = vec![Command { id, at: Timestamp::from_unix_seconds(1_000_001), action }];
+    let commands = vec![Command { id, at: Timestamp::from_unix_seconds(1_000_001), write: action }];
     let committed = lane.run(&commands, crate::storage::Attempt::First).await.unwrap();
     (commands, committed.outcomes)
 }
@@ -86,21 +86,21 @@ fn first_soup(id: BusinessId) -> Write {
     Write::AddItem(AddItem { business: id, item })
 }
 
-fn counted(world: &World, result: &str) -> u64 {
-    world.reads.0.metrics.cache_requests_total.with_label_values(&["menu", result]).get()
+fn counted(fixture: &Fixture, result: &str) -> u64 {
+    fixture.reads.0.metrics.cache_requests_total.with_label_values(&["menu", result]).get()
 }
 
 #[tokio::test]
 async fn a_second_read_comes_from_memory_also_while_the_store_is_away() {
-    let mut world = world(CacheSettings::default()).await;
-    run(&mut *world.lane, first_soup(world.business.id)).await;
+    let mut fixture = fixture(CacheSettings::default()).await;
+    run(&mut *fixture.lane, first_soup(fixture.business.id)).await;
     for _ in 0..3 {
-        assert_eq!(world.reads.menu(world.business.id).await.unwrap().value.len(), 1);
+        assert_eq!(fixture.reads.menu(fixture.business.id).await.unwrap().value.len(), 1);
     }
-    assert_eq!((counted(&world, "miss"), counted(&world, "hit")), (1, 2));
-    world.store.close().await;
-    assert_eq!(world.reads.menu(world.business.id).await.unwrap().value.len(), 1);
-    assert!(world.reads.business(world.business.id).await.is_err(), "what was never read is not there");
+    assert_eq!((counted(&fixture, "miss"), counted(&fixture, "hit")), (1, 2));
+    fixture.store.close().await;
+    assert_eq!(fixture.reads.menu(fixture.business.id).await.unwrap().value.len(), 1);
+    assert!(fixture.reads.business(fixture.business.id).await.is_err(), "what was never read is not there");
 }
 
 /// Copies are over their time at once.
@@ -110,43 +110,43 @@ fn short() -> CacheSettings {
 
 #[tokio::test]
 async fn while_the_store_is_away_the_last_copy_is_given_out_and_said_to_be_stale() {
-    let mut world = world(short()).await;
-    let id = world.business.id;
-    run(&mut *world.lane, first_soup(id)).await;
-    assert_eq!(world.reads.menu(id).await.unwrap().freshness, Freshness::Fresh);
-    assert_eq!(world.reads.menu(id).await.unwrap().freshness, Freshness::Fresh, "the store is there");
-    world.store.close().await;
-    let copy = world.reads.menu(id).await.unwrap();
+    let mut fixture = fixture(short()).await;
+    let id = fixture.business.id;
+    run(&mut *fixture.lane, first_soup(id)).await;
+    assert_eq!(fixture.reads.menu(id).await.unwrap().freshness, Freshness::Fresh);
+    assert_eq!(fixture.reads.menu(id).await.unwrap().freshness, Freshness::Fresh, "the store is there");
+    fixture.store.close().await;
+    let copy = fixture.reads.menu(id).await.unwrap();
     assert!(matches!(copy.freshness, Freshness::Stale(_)), "{:?}", copy.freshness);
-    assert_eq!((copy.value.len(), counted(&world, "stale")), (1, 1));
-    assert!(world.reads.menu(BusinessId::generate()).await.is_err(), "what was never read is not there");
+    assert_eq!((copy.value.len(), counted(&fixture, "stale")), (1, 1));
+    assert!(fixture.reads.menu(BusinessId::generate()).await.is_err(), "what was never read is not there");
 }
 
 #[tokio::test]
 async fn a_copy_is_not_given_out_for_longer_than_the_bound_says() {
-    let world = world(CacheSettings { stale_s: 0, ..short() }).await;
-    world.reads.menu(world.business.id).await.unwrap();
-    world.store.close().await;
-    assert!(world.reads.menu(world.business.id).await.is_err());
+    let fixture = fixture(CacheSettings { stale_s: 0, ..short() }).await;
+    fixture.reads.menu(fixture.business.id).await.unwrap();
+    fixture.store.close().await;
+    assert!(fixture.reads.menu(fixture.business.id).await.is_err());
 }
 
 #[tokio::test]
 async fn what_a_commit_changed_or_may_have_changed_is_not_given_out_as_stale() {
     for certain in [true, false] {
-        let mut world = world(short()).await;
-        let id = world.business.id;
-        run(&mut *world.lane, first_soup(id)).await;
-        world.reads.menu(id).await.unwrap();
-        world.reads.business(id).await.unwrap();
-        let (commands, outcomes) = run(&mut *world.lane, soup(id, 700)).await;
+        let mut fixture = fixture(short()).await;
+        let id = fixture.business.id;
+        run(&mut *fixture.lane, first_soup(id)).await;
+        fixture.reads.menu(id).await.unwrap();
+        fixture.reads.business(id).await.unwrap();
+        let (commands, outcomes) = run(&mut *fixture.lane, soup(id, 700)).await;
         if certain {
-            world.reads.committed(&commands, &outcomes);
+            fixture.reads.committed(&commands, &outcomes);
         } else {
-            world.reads.commit_unknown(&commands);
+            fixture.reads.commit_unknown(&commands);
         }
-        world.store.close().await;
-        assert!(world.reads.menu(id).await.is_err());
-        assert!(world.reads.business(id).await.is_ok(), "the rest is as it was");
+        fixture.store.close().await;
+        assert!(fixture.reads.menu(id).await.is_err());
+        assert!(fixture.reads.business(id).await.is_ok(), "the rest is as it was");
     }
 }
 
@@ -155,8 +155,8 @@ async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in()
     use crate::domain::order::{MoveRequest, Party};
     use crate::storage::commands::MoveOrder;
 
-    let world = world(CacheSettings::default()).await;
-    let (id, since) = (world.business.id, Timestamp::from_unix_seconds(0));
+    let fixture = fixture(CacheSettings::default()).await;
+    let (id, since) = (fixture.business.id, Timestamp::from_unix_seconds(0));
     let everybody = OrderQuery {
         scope: OrderScope::Everybody,
         business: None,
@@ -165,9 +165,9 @@ async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in()
         start: PageStart::Offset(0),
         limit: 20,
     };
-    world.reads.stats(id, since).await.unwrap();
-    world.reads.orders(&everybody).await.unwrap();
-    world.reads.business(id).await.unwrap();
+    fixture.reads.stats(id, since).await.unwrap();
+    fixture.reads.orders(&everybody).await.unwrap();
+    fixture.reads.business(id).await.unwrap();
     let request = MoveRequest {
         to: Status::Accepted,
         party: Party::Member,
@@ -182,74 +182,75 @@ async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in()
         request,
         reason: None,
     });
-    let command = Command { id: crate::domain::ids::CommandId::generate(), at: since, action };
-    world.reads.commit_unknown(&[command]);
-    world.store.close().await;
-    assert!(world.reads.stats(id, since).await.is_err());
-    assert!(world.reads.orders(&everybody).await.is_err());
-    assert!(world.reads.business(id).await.is_ok());
+    let command = Command { id: crate::domain::ids::CommandId::generate(), at: since, write: action };
+    fixture.reads.commit_unknown(&[command]);
+    fixture.store.close().await;
+    assert!(fixture.reads.stats(id, since).await.is_err());
+    assert!(fixture.reads.orders(&everybody).await.is_err());
+    assert!(fixture.reads.business(id).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_list_of_placed_orders_is_never_a_copy() {
-    let world = world(CacheSettings::default()).await;
+    let fixture = fixture(CacheSettings::default()).await;
     let placed = OrderQuery {
         scope: OrderScope::Everybody,
-        business: Some(world.business.id),
+        business: Some(fixture.business.id),
         status: Some(Status::Placed),
         words: Vec::new(),
         start: PageStart::Offset(0),
         limit: 20,
     };
     let accepted = OrderQuery { status: Some(Status::Accepted), ..placed.clone() };
-    world.reads.orders(&placed).await.unwrap();
-    world.reads.orders(&accepted).await.unwrap();
-    world.store.close().await;
-    assert!(world.reads.orders(&placed).await.is_err());
-    assert!(world.reads.orders(&accepted).await.is_ok());
+    fixture.reads.orders(&placed).await.unwrap();
+    fixture.reads.orders(&accepted).await.unwrap();
+    fixture.store.close().await;
+    assert!(fixture.reads.orders(&placed).await.is_err());
+    assert!(fixture.reads.orders(&accepted).await.is_ok());
 }
 
 #[tokio::test]
 async fn who_works_where_is_remembered_and_a_removal_holds_from_its_commit_on() {
-    let world = world(short()).await;
-    let (id, owner) = (world.business.id, world.owner);
+    let fixture = fixture(short()).await;
+    let (id, owner) = (fixture.business.id, fixture.owner);
     let role = |found: Option<Cached<MemberRole>>| found.map(|copy| copy.value);
-    assert_eq!(role(world.reads.membership(id, owner).await.unwrap()), Some(MemberRole::Owner));
+    assert_eq!(role(fixture.reads.membership(id, owner).await.unwrap()), Some(MemberRole::Owner));
     let stranger = UserId::generate();
-    assert_eq!(role(world.reads.membership(id, stranger).await.unwrap()), None);
-    world.store.close().await;
-    let copy = world.reads.membership(id, owner).await.unwrap().unwrap();
+    assert_eq!(role(fixture.reads.membership(id, stranger).await.unwrap()), None);
+    fixture.store.close().await;
+    let copy = fixture.reads.membership(id, owner).await.unwrap().unwrap();
     assert!(matches!(copy.freshness, Freshness::Stale(_)), "{:?}", copy.freshness);
-    assert!(world.reads.membership(id, stranger).await.is_err(), "nobody is let in by silence");
+    assert!(fixture.reads.membership(id, stranger).await.is_err(), "nobody is let in by silence");
     let action = Write::RemoveMember(RemoveMember { business: id, user: owner });
-    let command = Command { id: crate::domain::ids::CommandId::generate(), at: Timestamp::default(), action };
-    world.reads.commit_unknown(&[command]);
-    assert!(world.reads.membership(id, owner).await.is_err(), "a removal that may have happened holds");
+    let command =
+        Command { id: crate::domain::ids::CommandId::generate(), at: Timestamp::default(), write: action };
+    fixture.reads.commit_unknown(&[command]);
+    assert!(fixture.reads.membership(id, owner).await.is_err(), "a removal that may have happened holds");
 }
 
 #[tokio::test]
 async fn a_value_read_before_a_commit_and_kept_after_it_is_never_given_out() {
-    let mut world = world(CacheSettings::default()).await;
-    let id = world.business.id;
-    run(&mut *world.lane, first_soup(id)).await;
+    let mut fixture = fixture(CacheSettings::default()).await;
+    let id = fixture.business.id;
+    run(&mut *fixture.lane, first_soup(id)).await;
     // A reader that is overtaken between its read and its keeping.
-    let seen = world.reads.0.versions.snapshot(&[Input::Menu(id)]);
-    let old = Arc::new(world.store.menu(id).await.unwrap());
-    let (commands, outcomes) = run(&mut *world.lane, soup(id, 700)).await;
-    world.reads.committed(&commands, &outcomes);
-    world.reads.insert(&MenuKey(id), (old, Some(seen)), 300);
-    assert_eq!(world.reads.menu(id).await.unwrap().value[0].price_minor, 700);
+    let seen = fixture.reads.0.versions.snapshot(&[Input::Menu(id)]);
+    let old = Arc::new(fixture.store.menu(id).await.unwrap());
+    let (commands, outcomes) = run(&mut *fixture.lane, soup(id, 700)).await;
+    fixture.reads.committed(&commands, &outcomes);
+    fixture.reads.insert(&MenuKey(id), (old, Some(seen)), 300);
+    assert_eq!(fixture.reads.menu(id).await.unwrap().value[0].price_minor, 700);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_was_told_of_a_write_reads_it_however_many_fill_the_cache_meanwhile() {
-    let mut world = world(CacheSettings::default()).await;
-    let id = world.business.id;
-    run(&mut *world.lane, first_soup(id)).await;
+    let mut fixture = fixture(CacheSettings::default()).await;
+    let id = fixture.business.id;
+    run(&mut *fixture.lane, first_soup(id)).await;
     let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let readers: Vec<_> = (0..4)
         .map(|_| {
-            let (reads, stop) = (world.reads.clone(), stop.clone());
+            let (reads, stop) = (fixture.reads.clone(), stop.clone());
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
                     reads.menu(id).await.unwrap();
@@ -259,33 +260,33 @@ async fn who_was_told_of_a_write_reads_it_however_many_fill_the_cache_meanwhile(
         })
         .collect();
     for price in 1..=200 {
-        let (commands, outcomes) = run(&mut *world.lane, soup(id, price)).await;
-        world.reads.committed(&commands, &outcomes);
-        assert_eq!(world.reads.menu(id).await.unwrap().value[0].price_minor, price);
+        let (commands, outcomes) = run(&mut *fixture.lane, soup(id, price)).await;
+        fixture.reads.committed(&commands, &outcomes);
+        assert_eq!(fixture.reads.menu(id).await.unwrap().value[0].price_minor, price);
     }
     stop.store(true, Ordering::Relaxed);
     for reader in readers {
         reader.await.unwrap();
     }
-    assert!(counted(&world, "hit") > 0);
+    assert!(counted(&fixture, "hit") > 0);
 }
 
 #[tokio::test]
 async fn the_cache_stays_within_its_entries_and_bytes() {
     let settings = CacheSettings { max_bytes: 1 << 20, max_entries: 64, ..CacheSettings::default() };
-    let world = world(settings).await;
+    let fixture = fixture(settings).await;
     for _ in 0..1_000 {
-        world.reads.menu(BusinessId::generate()).await.unwrap();
+        fixture.reads.menu(BusinessId::generate()).await.unwrap();
     }
-    let entries = world.reads.0.entries.as_ref().unwrap();
+    let entries = fixture.reads.0.entries.as_ref().unwrap();
     assert!(entries.len() <= 64 && entries.weight() <= 1 << 20, "{} {}", entries.len(), entries.weight());
 }
 
 #[tokio::test]
 async fn without_bytes_there_is_no_cache() {
-    let world = world(CacheSettings { max_bytes: 0, ..CacheSettings::default() }).await;
+    let fixture = fixture(CacheSettings { max_bytes: 0, ..CacheSettings::default() }).await;
     for _ in 0..2 {
-        assert!(world.reads.business(world.business.id).await.unwrap().is_some());
+        assert!(fixture.reads.business(fixture.business.id).await.unwrap().is_some());
     }
-    assert_eq!(counted(&world, "hit"), 0);
+    assert_eq!(counted(&fixture, "hit"), 0);
 }

@@ -13,5 +13,5 @@ pub struct Command {
     /// Time of the request.
     pub at: Timestamp,
     /// The change itself.
-    pub action: Write,
+    pub write: Write,
 }

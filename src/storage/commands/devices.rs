@@ -22,7 +22,7 @@ pub struct DeviceAck {
 
 /// The first event a device can acknowledge, by the socket it acknowledges on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reach {
+pub enum AckScope {
     /// The socket began after this number; no earlier event was sent on it.
     After(u64),
     /// The socket resumed after this number, so acknowledgements may also cover events an earlier socket sent.
@@ -31,11 +31,11 @@ pub enum Reach {
 
 /// An acknowledgement with the range it may cover.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReceivedAck {
+pub struct ScopedAck {
     /// The device, the room and the cursor.
     pub ack: DeviceAck,
     /// The events it may cover.
-    pub reach: Reach,
+    pub reach: AckScope,
 }
 
 /// A step of a device with one event.

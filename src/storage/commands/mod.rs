@@ -5,10 +5,10 @@ mod businesses;
 mod command;
 mod devices;
 mod invitations;
+mod maintenance;
 mod orders;
 mod outcome;
 mod table;
-mod upkeep;
 
 pub use accounts::{
     Approval, ApproveUser, Creation, Device, EndSession, NewSession, NewUser, ROTATION_GRACE, RedeemTicket,
@@ -19,8 +19,12 @@ pub use businesses::{
     UpdateBusiness, UpdateItem,
 };
 pub use command::Command;
-pub use devices::{DeviceAck, DeviceMark, MarkKind, Reach, ReceivedAck};
+pub use devices::{AckScope, DeviceAck, DeviceMark, MarkKind, ScopedAck};
 pub use invitations::{AnswerInvitation, InvitationAnswer, InvitationOutcome, Invitee, NewInvitation};
+pub use maintenance::{
+    Analyze, EpochChange, Expirable, IndexOrders, MaintenanceProgress, Purge, RETENTION, Reseal, Retention,
+    RotateEpoch, RotateRoom, RowKey, SealedColumn, Sweep, Sweepable,
+};
 pub use orders::{IdempotencyKey, Keyed, MoveOrder, PlaceOrder, RenderedResponse, StoredResponse};
 pub use outcome::{
     AcksProgress, Addition, BusinessUpdate, Committed, KeyedRepeat, MemberRefusal, MoveError, Outcome,
@@ -28,7 +32,3 @@ pub use outcome::{
 };
 pub use table::{Change, Write, WritePriority, WriteRequest, lane_of};
 pub(in crate::storage) use table::{outcome_of, write_table};
-pub use upkeep::{
-    Advanced, Analyze, EpochChange, IndexOrders, Purge, Purgeable, RETENTION, Reseal, Retention, RotateEpoch,
-    RotateRoom, RowKey, SealedColumn, Sweep, Sweepable,
-};

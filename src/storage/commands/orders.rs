@@ -76,7 +76,7 @@ pub struct Keyed {
     /// The body of the answer.
     pub body: Private<String>,
     /// The write; none that places or moves an order.
-    pub action: Write,
+    pub write: Write,
 }
 
 /// Move an order.
@@ -98,7 +98,7 @@ impl Write {
     /// The write itself, whether or not it is done once for a key.
     pub fn unkeyed(&self) -> &Self {
         match self {
-            Self::Keyed(keyed) => &keyed.action,
+            Self::Keyed(keyed) => &keyed.write,
             write => write,
         }
     }

@@ -7,7 +7,9 @@ use crate::domain::order::{MoveRefusal, Order, PlaceRefusal};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
-use super::{Advanced, Creation, EpochChange, InvitationOutcome, Rotation, StoredResponse, UserChange};
+use super::{
+    Creation, EpochChange, InvitationOutcome, MaintenanceProgress, Rotation, StoredResponse, UserChange,
+};
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
 /// holds it in this form, and orders and businesses in a shorter one.
@@ -43,7 +45,7 @@ pub enum Outcome {
     /// Of `Reseal`: how many values were sealed anew; the others were so already, or are gone.
     Resealed(u64),
     /// Of `RotateEpoch`, `Sweep` and `IndexOrders`.
-    Advanced(Advanced),
+    Advanced(MaintenanceProgress),
     /// Of `StoreAcks` that were too much for one transaction: a part is stored, and the same command under a new id stores
     /// more.
     AcksLeft,

@@ -11,6 +11,7 @@ use crate::domain::business::MenuItem;
 use crate::domain::event::Notification;
 use crate::domain::ids::{BusinessId, LoginSessionId, OrderId, UserId};
 use crate::domain::order::Order;
+use crate::domain::time::Timestamp;
 
 use super::*;
 
@@ -66,8 +67,8 @@ pub fn lane_of(key: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// The key of upkeep: one lane at a time is held up by it.
-const UPKEEP: &str = "upkeep";
+/// The key of maintenance: one lane at a time is held up by it.
+const MAINTENANCE: &str = "upkeep";
 
 /// The key of all acknowledgements: rows of a device are locked by one lane only, so that lanes never wait for each other in
 /// a circle.
@@ -93,7 +94,7 @@ macro_rules! write_table {
                 lane: lane_of(w.business), bytes: 256, changes: [Change::Order(w.order)];
             /// Do something at most once for an idempotency key.
             Keyed(w: Box<Keyed>) => Any(Outcome), batched, Awaited, NewWork,
-                lane: w.action.lane_key(), bytes: w.body.0.len() + w.action.bytes(), changes: [..w.action];
+                lane: w.write.lane_key(), bytes: w.body.0.len() + w.write.bytes(), changes: [..w.write];
             /// Store a notification and tell the business's room.
             PostNotification(w: Box<Notification>) => Done(()), posted, Awaited, NewWork,
                 lane: lane_of(w.business_id),
@@ -151,36 +152,36 @@ macro_rules! write_table {
             RemoveMember(w: RemoveMember) => Removed(Removal), alone, Awaited, Finishing,
                 lane: lane_of(w.business), bytes: 128, changes: [Change::Memberships(w.user)];
             /// Store how far devices have received their rooms. A position never goes back within an epoch.
-            StoreAcks(w: Arc<[ReceivedAck]>) => Acks(AcksProgress), batched, Background, Acknowledging,
+            StoreAcks(w: Arc<[ScopedAck]>) => Acks(AcksProgress), batched, Background, Acknowledging,
                 lane: lane_of(ACKS), bytes: 160 * w.len(), changes: [];
             /// Store that one event was shown or acted upon on a device.
             StoreMark(w: DeviceMark) => Done(()), alone, Awaited, NewWork,
                 lane: lane_of(w.room), bytes: 160, changes: [];
             /// Delete rows that are older than a moment.
             Purge(w: Purge) => Purged(u64), alone, Background, NewWork,
-                lane: lane_of(UPKEEP), bytes: 128, changes: [];
+                lane: lane_of(MAINTENANCE), bytes: 128, changes: [];
             /// Go through rows in the order of their keys and delete those older than a moment.
-            Sweep(w: Sweep) => Advanced(Advanced), alone, Background, NewWork,
-                lane: lane_of(UPKEEP), bytes: 256, changes: [];
+            Sweep(w: Sweep) => Advanced(MaintenanceProgress), alone, Background, NewWork,
+                lane: lane_of(MAINTENANCE), bytes: 256, changes: [];
             /// Put orders into the text index that are not in it yet.
-            IndexOrders(w: IndexOrders) => Advanced(Advanced), alone, Background, NewWork,
-                lane: lane_of(UPKEEP), bytes: 256, changes: [];
+            IndexOrders(w: IndexOrders) => Advanced(MaintenanceProgress), alone, Background, NewWork,
+                lane: lane_of(MAINTENANCE), bytes: 256, changes: [];
             /// Store that somebody has read a notification; the first time counts.
             ReadNotification(w: ReadNotification) => NotificationRead(Option<Timestamp>), alone, Awaited, NewWork,
                 lane: lane_of(w.business), bytes: 128, changes: [];
             /// Seal values of a column with the current key, where an older one still seals them.
             Reseal(w: Reseal) => Resealed(u64), alone, Background, NewWork,
-                lane: lane_of(UPKEEP), bytes: 64 * w.rows.len(), changes: [];
+                lane: lane_of(MAINTENANCE), bytes: 64 * w.rows.len(), changes: [];
             /// Put the hub and rooms into another epoch.
-            RotateEpoch(w: RotateEpoch) => Advanced(Advanced), alone, Background, NewWork,
-                lane: lane_of(UPKEEP), bytes: 128, changes: [];
+            RotateEpoch(w: RotateEpoch) => Advanced(MaintenanceProgress), alone, Background, NewWork,
+                lane: lane_of(MAINTENANCE), bytes: 128, changes: [];
             /// Put one room into another epoch, if it is still in the one seen: however many notice that the store is an older
             /// copy, the room changes once. The hub's epoch, in which rooms begin, changes with it under the same condition.
             RotateRoom(w: RotateRoom) => RoomRotated(EpochChange), alone, Awaited, Finishing,
                 lane: lane_of(w.room), bytes: 128, changes: [];
             /// Tell the query planner how the data is spread, where the database does not find out by itself.
             Analyze(w: Analyze) => Done(()), alone, Background, NewWork,
-                lane: lane_of(UPKEEP), bytes: 128, changes: [];
+                lane: lane_of(MAINTENANCE), bytes: 128, changes: [];
         }
     };
 }
@@ -258,7 +259,7 @@ macro_rules! define_writes {
                 match self { $(Self::$name(_) => WritePriority::$priority,)* }
             }
 
-            /// Whether nobody stands and waits for it: acknowledgements that devices send in passing, and upkeep.
+            /// Whether nobody stands and waits for it: acknowledgements that devices send in passing, and maintenance.
             pub const fn can_wait(&self) -> bool {
                 match self { $(Self::$name(_) => is_background!($urgency),)* }
             }

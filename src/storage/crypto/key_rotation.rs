@@ -15,7 +15,9 @@ use crate::domain::cursor::Epoch;
 use crate::domain::ids::CommandId;
 use crate::domain::time::Timestamp;
 
-use crate::storage::commands::{Advanced, Command, Reseal, RotateEpoch, RowKey, SealedColumn, WriteRequest};
+use crate::storage::commands::{
+    Command, MaintenanceProgress, Reseal, RotateEpoch, RowKey, SealedColumn, WriteRequest,
+};
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Attempt, Lane, SealedPage, Store};
 
@@ -166,7 +168,11 @@ async fn reseal(lane: &mut dyn Lane, column: SealedColumn, rows: &[RowKey]) -> R
     run(lane, || Reseal { column, rows: rows.to_vec() }).await
 }
 
-async fn move_rooms(lane: &mut dyn Lane, epoch: Epoch, below: Option<&str>) -> Result<Advanced, StoreError> {
+async fn move_rooms(
+    lane: &mut dyn Lane,
+    epoch: Epoch,
+    below: Option<&str>,
+) -> Result<MaintenanceProgress, StoreError> {
     run(lane, || RotateEpoch { epoch, below: below.map(str::to_owned), limit: ROWS }).await
 }
 
@@ -178,7 +184,7 @@ fn another_outcome() -> StoreError {
 async fn run<W: WriteRequest>(lane: &mut dyn Lane, write: impl Fn() -> W) -> Result<W::Output, StoreError> {
     let mut retries = Retries::default();
     loop {
-        let command = Command { id: CommandId::generate(), at: Timestamp::now(), action: write().into() };
+        let command = Command { id: CommandId::generate(), at: Timestamp::now(), write: write().into() };
         match lane.run(&[command], Attempt::First).await {
             Ok(committed) => {
                 let outcome = committed.outcomes.into_iter().next().ok_or_else(another_outcome)?;

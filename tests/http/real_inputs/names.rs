@@ -1,4 +1,4 @@
-//! Names in many scripts, and what only looks like a name (requirement 9.4).
+//! Names in many scripts, and what only looks like a name.
 
 use serde_json::{Value, json};
 

@@ -139,7 +139,7 @@ fn answer_all(jobs: Vec<Job>, error: SubmitError) {
 /// kind.
 fn divided(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let (later, mut soon): (Vec<Job>, Vec<Job>) =
-        jobs.into_iter().partition(|job| job.command.action.can_wait());
+        jobs.into_iter().partition(|job| job.command.write.can_wait());
     if soon.is_empty() || later.is_empty() {
         soon.extend(later);
         let second = soon.split_off(soon.len() / 2);

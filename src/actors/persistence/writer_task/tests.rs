@@ -81,7 +81,7 @@ impl Lane for FaultyLane {
 #[derive(Default)]
 struct Heard {
     committed: Mutex<Vec<CommandId>>,
-    uncertain: Mutex<Vec<CommandId>>,
+    commit_unknown: Mutex<Vec<CommandId>>,
 }
 
 impl CommitListener for Heard {
@@ -90,7 +90,7 @@ impl CommitListener for Heard {
     }
 
     fn commit_unknown(&self, commands: &[Command]) {
-        self.uncertain.lock().unwrap().extend(commands.iter().map(|c| c.id));
+        self.commit_unknown.lock().unwrap().extend(commands.iter().map(|c| c.id));
     }
 }
 
@@ -108,7 +108,7 @@ async fn run_batch_of(count: usize, mut lane: FaultyLane, poison: Option<usize>)
         let command = Command {
             id: CommandId::generate(),
             at: Timestamp::default(),
-            action: Write::EndSession(EndSession { session: LoginSessionId::generate() }),
+            write: Write::EndSession(EndSession { session: LoginSessionId::generate() }),
         };
         let (reply, receiver) = oneshot::channel();
         let permit = permits.clone().try_acquire_owned().unwrap();
@@ -150,7 +150,7 @@ async fn a_commit_whose_answer_was_lost_is_asked_about_until_it_is_known() {
         let attempts = attempts.lock().unwrap();
         assert_eq!(attempts[0], Attempt::First);
         assert!(attempts[1..].iter().all(|a| *a == Attempt::AfterUnknown) && attempts.len() == 4);
-        assert_eq!(*run.heard.uncertain.lock().unwrap(), run.ids, "caches hear once that nobody knows");
+        assert_eq!(*run.heard.commit_unknown.lock().unwrap(), run.ids, "caches hear once that nobody knows");
         assert_eq!(*run.heard.committed.lock().unwrap(), run.ids, "the rooms hear of it once");
     }
 }
@@ -217,14 +217,14 @@ async fn a_batch_that_goes_on_being_slow_is_given_up_in_time_with_nothing_tried_
 fn what_can_wait_is_divided_from_what_somebody_waits_for() {
     let permits = Arc::new(Semaphore::new(8));
     let job = |action| Job {
-        command: Command { id: CommandId::generate(), at: Timestamp::default(), action },
+        command: Command { id: CommandId::generate(), at: Timestamp::default(), write: action },
         waiter: Waiter { reply: oneshot::channel().0, permit: permits.clone().try_acquire_owned().unwrap() },
     };
     let acks = || job(Write::StoreAcks([].into()));
     let end = || job(Write::EndSession(EndSession { session: LoginSessionId::generate() }));
     let count = |jobs| {
         let (first, second) = divided(jobs);
-        let later = |jobs: &[Job]| jobs.iter().filter(|job| job.command.action.can_wait()).count();
+        let later = |jobs: &[Job]| jobs.iter().filter(|job| job.command.write.can_wait()).count();
         [(first.len(), later(&first)), (second.len(), later(&second))]
     };
     assert_eq!(count(vec![acks(), end(), acks()]), [(1, 0), (2, 2)]);

@@ -1,4 +1,4 @@
-//! Signing in with address and password (requirement 1.2).
+//! Signing in with address and password.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 use std::sync::{MutexGuard, PoisonError};

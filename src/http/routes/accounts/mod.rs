@@ -1,4 +1,4 @@
-//! Accounts and their login sessions (requirements 1.1 to 1.6).
+//! Accounts and their login sessions.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 mod login;

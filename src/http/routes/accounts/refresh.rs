@@ -1,4 +1,4 @@
-//! Exchanging a refresh token (requirement 1.3).
+//! Exchanging a refresh token.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, post, web};

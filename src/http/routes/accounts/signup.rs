@@ -1,4 +1,4 @@
-//! Making an account (requirement 1.1).
+//! Making an account.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 use actix_web::{HttpResponse, post, web};

@@ -1,4 +1,4 @@
-//! Businesses and their figures (requirements 2.1 and 2.3).
+//! Businesses and their figures.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 mod dto;

@@ -1,4 +1,4 @@
-//! Lists of orders (requirement 3.4).
+//! Lists of orders.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Orders (requirements 3.1 to 3.6): placing, listing, reading, transitions, and their timeline.
+//! Orders: placing, listing, reading, transitions, and their timeline.
 
 mod access;
 mod list;

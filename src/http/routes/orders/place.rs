@@ -1,4 +1,4 @@
-//! Placing an order (requirements 3.1 and 3.2).
+//! Placing an order.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, LOCATION};

@@ -1,4 +1,4 @@
-//! Reading one order (requirement 3.5).
+//! Reading one order.
 
 use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, get, web};

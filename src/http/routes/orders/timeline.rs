@@ -1,4 +1,4 @@
-//! The timeline of an order (requirement 3.6).
+//! The timeline of an order.
 
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Moving an order along its table (requirement 3.5).
+//! Moving an order along its table.
 
 use actix_web::http::header::{ETAG, HeaderMap, IF_MATCH};
 use actix_web::{HttpRequest, HttpResponse, patch, web};

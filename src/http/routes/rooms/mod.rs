@@ -1,5 +1,4 @@
-//! A room's events over plain HTTP, for clients that cannot hold a socket; cursors are those of the sockets
-//! (requirement 4.4).
+//! A room's events over plain HTTP, for clients that cannot hold a socket; cursors are those of the sockets.
 
 mod poll;
 mod stream;

@@ -33,7 +33,7 @@ use crate::http::extractors::credentials::redeem_ticket;
 use crate::http::extractors::stream_caller::{StreamCaller, StreamTicket, last_event_id};
 use crate::http::route_table::{Endpoint, RouteFacts};
 
-/// A comment after this much silence (requirement 4.7): with the kernel's 30 s for bytes nobody acknowledges, the
+/// A comment after this much silence: with the kernel's 30 s for bytes nobody acknowledges, the
 /// descriptor of a vanished reader is free within 45 s.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 

@@ -1,4 +1,4 @@
-//! TLS towards Postgres (requirement 10.7).
+//! TLS towards Postgres.
 
 use std::net::IpAddr;
 

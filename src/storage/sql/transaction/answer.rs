@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::storage::commands::{Outcome, ReceivedAck};
+use crate::storage::commands::{Outcome, ScopedAck};
 
 /// The outcome of a command, or its source until orders have their numbers.
 pub(super) enum Answer {
@@ -19,7 +19,7 @@ pub(super) enum Answer {
         request_mac: String,
     },
     /// The outcome of these acknowledgements, once it is known how many fit into the transaction.
-    Acks(Arc<[ReceivedAck]>),
+    Acks(Arc<[ScopedAck]>),
 }
 
 impl From<Outcome> for Answer {

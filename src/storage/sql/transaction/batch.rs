@@ -10,7 +10,7 @@ use crate::domain::order::{self, AnnouncementIds, Moved, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
     AcksProgress, Change, Command, Committed, Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder,
-    PlaceOutcome, ReceivedAck, StoredResponse, Write, outcome_of, write_table,
+    PlaceOutcome, ScopedAck, StoredResponse, Write, outcome_of, write_table,
 };
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
@@ -42,7 +42,7 @@ pub(super) struct Transaction<'a> {
     /// Businesses of which orders are to be accepted.
     accepting: BTreeSet<BusinessId>,
     keys: Keys,
-    acks: Vec<&'a ReceivedAck>,
+    acks: Vec<&'a ScopedAck>,
     sources: Vec<Source>,
 }
 
@@ -91,13 +91,13 @@ impl<'a> Transaction<'a> {
     async fn load(&mut self, open: &[usize]) -> Result<(), TxError> {
         let (mut drafts, mut moves, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         for &i in open {
-            let Command { action, at, .. } = &self.commands[i];
-            if let Write::PlaceOrder(place) = action {
+            let Command { write, at, .. } = &self.commands[i];
+            if let Write::PlaceOrder(place) = write {
                 drafts.push(&place.draft);
                 keys.extend(place.idempotency.as_ref().map(|key| (key, *at)));
-            } else if let Write::MoveOrder(wish) = action {
+            } else if let Write::MoveOrder(wish) = write {
                 moves.push(wish);
-            } else if let Write::Keyed(keyed) = action {
+            } else if let Write::Keyed(keyed) = write {
                 keys.push((&keyed.key, *at));
             }
         }
@@ -115,14 +115,14 @@ impl<'a> Transaction<'a> {
             return Ok(());
         }
         let drafts = self.commands.iter().filter_map(|command| {
-            let Write::PlaceOrder(place) = &command.action else { return None };
+            let Write::PlaceOrder(place) = &command.write else { return None };
             Some(&place.draft)
         });
         self.catalog.load(self.connection, drafts, &self.accepting).await
     }
 
     async fn act(&mut self, command: &'a Command) -> Result<Answer, TxError> {
-        match &command.action {
+        match &command.write {
             Write::StoreAcks(acks) => {
                 self.acks.extend(acks.iter());
                 Ok(Answer::Acks(acks.clone()))
@@ -169,7 +169,7 @@ impl<'a> Transaction<'a> {
                 return Ok(Outcome::Repeated(KeyedRepeat::KeyReused).into());
             }
         }
-        let answer = self.single(&keyed.action, at).await?;
+        let answer = self.single(&keyed.write, at).await?;
         if let Answer::Final(outcome) = &answer
             && outcome.has_made_something()
         {

@@ -8,7 +8,7 @@ use sqlx_macros::FromRow;
 use crate::domain::cursor::Epoch;
 use crate::domain::event::EventType;
 use crate::domain::room::RoomId;
-use crate::storage::commands::{DeviceMark, ReceivedAck};
+use crate::storage::commands::{DeviceMark, ScopedAck};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{number, parse, seq_column};
@@ -114,7 +114,7 @@ struct PositionRow<'a> {
 /// transaction may be about, and tells what is left.
 pub(super) async fn store<'a>(
     connection: &mut Connection,
-    acks: &[&'a ReceivedAck],
+    acks: &[&'a ScopedAck],
 ) -> Result<Left<'a>, TxError> {
     if acks.is_empty() {
         return Ok(Left::default());

@@ -16,7 +16,7 @@ use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{number, open, seal};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
-/// Life of a stored response (requirement 3.2); an older key counts as absent.
+/// Life of a stored response; an older key counts as absent.
 pub(in crate::storage::sql) const RESPONSE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
 // In order, so that lanes with several keys wait for each other in one direction only. A key that another

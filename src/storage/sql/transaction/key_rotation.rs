@@ -4,7 +4,7 @@
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
-use crate::storage::commands::{Advanced, Reseal, RotateEpoch, SealedColumn};
+use crate::storage::commands::{MaintenanceProgress, Reseal, RotateEpoch, SealedColumn};
 use crate::storage::crypto::cipher::Aad;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{AFTER_ALL, open, seal};
@@ -144,10 +144,10 @@ impl Execute for Reseal {
 }
 
 impl Execute for RotateEpoch {
-    type Output = Advanced;
+    type Output = MaintenanceProgress;
 
     /// Puts the hub and the next `limit` rooms into `epoch`. Their numbers go on; what was before is another history.
-    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, TxError> {
+    async fn execute(&self, cx: Context<'_>) -> Result<MaintenanceProgress, TxError> {
         let Self { epoch, below, limit } = self;
         let number = Arg::Int(epoch.value().into());
         cx.connection.execute(&HUB, std::slice::from_ref(&number)).await?;
@@ -157,6 +157,6 @@ impl Execute for RotateEpoch {
         let names = Arg::texts(rooms.iter().map(|row| &row.room));
         let changed =
             if rooms.is_empty() { 0 } else { cx.connection.execute(&MOVE_ROOMS, &[names, number]).await? };
-        Ok(Advanced { changed, last })
+        Ok(MaintenanceProgress { changed, last })
     }
 }

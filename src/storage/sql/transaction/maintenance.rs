@@ -5,7 +5,7 @@ use sqlx_macros::FromRow;
 use crate::domain::business::Timezone;
 use crate::domain::ids::{CommandId, NotificationId};
 use crate::domain::time::Timestamp;
-use crate::storage::commands::{Advanced, Analyze, Purge, Purgeable, RowKey, Sweep, Sweepable};
+use crate::storage::commands::{Analyze, Expirable, MaintenanceProgress, Purge, RowKey, Sweep, Sweepable};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
@@ -142,16 +142,16 @@ impl Execute for Purge {
         let Self { what, before, limit } = *self;
         let time = Arg::Int(before.as_micros());
         let (statement, bound) = match what {
-            Purgeable::Tickets => (&TICKETS, time),
-            Purgeable::Sessions => (&SESSIONS, time),
-            Purgeable::IdempotencyKeys => (&IDEMPOTENCY_KEYS, time),
-            Purgeable::Commands => (&COMMANDS, first_id_of(CommandId::PREFIX, before)),
-            Purgeable::Notifications => (&NOTIFICATIONS, first_id_of(NotificationId::PREFIX, before)),
-            Purgeable::RoomEvents => (&ROOM_EVENTS, time),
-            Purgeable::Invitations => (&INVITATIONS, time),
-            Purgeable::DeviceMarks => (&DEVICE_MARKS, time),
-            Purgeable::OrderAcks => (&ORDER_ACKS, time),
-            Purgeable::Devices => return purge_devices(cx.connection, time, limit).await,
+            Expirable::Tickets => (&TICKETS, time),
+            Expirable::Sessions => (&SESSIONS, time),
+            Expirable::IdempotencyKeys => (&IDEMPOTENCY_KEYS, time),
+            Expirable::Commands => (&COMMANDS, first_id_of(CommandId::PREFIX, before)),
+            Expirable::Notifications => (&NOTIFICATIONS, first_id_of(NotificationId::PREFIX, before)),
+            Expirable::RoomEvents => (&ROOM_EVENTS, time),
+            Expirable::Invitations => (&INVITATIONS, time),
+            Expirable::DeviceMarks => (&DEVICE_MARKS, time),
+            Expirable::OrderAcks => (&ORDER_ACKS, time),
+            Expirable::Devices => return purge_devices(cx.connection, time, limit).await,
         };
         cx.connection.execute(statement, &[bound, Arg::Int(limit.into())]).await
     }
@@ -179,10 +179,10 @@ pub(super) struct PairRow {
 }
 
 impl Execute for Sweep {
-    type Output = Advanced;
+    type Output = MaintenanceProgress;
 
     /// Looks at the next `limit` rows and deletes the old ones of them.
-    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, TxError> {
+    async fn execute(&self, cx: Context<'_>) -> Result<MaintenanceProgress, TxError> {
         let Self { what, before, after, limit } = self;
         let (next, old, bound) = match what {
             Sweepable::DeviceAcks => (&NEXT_ACKS, &OLD_ACKS, Arg::Int(before.as_micros())),
@@ -198,11 +198,11 @@ impl Execute for Sweep {
             .fetch(next, &[from.clone().as_slice(), &[Arg::Int((*limit).into())]].concat())
             .await?;
         let Some(PairRow { first, second }) = rows.into_iter().next_back() else {
-            return Ok(Advanced { changed: 0, last: None });
+            return Ok(MaintenanceProgress { changed: 0, last: None });
         };
         let to = [Arg::text(&first), Arg::text(&second), bound];
         let changed = cx.connection.execute(old, &[from.as_slice(), &to].concat()).await?;
-        Ok(Advanced { changed, last: Some(RowKey { first, second }.to_text()) })
+        Ok(MaintenanceProgress { changed, last: Some(RowKey { first, second }.to_text()) })
     }
 }
 

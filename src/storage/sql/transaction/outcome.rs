@@ -171,9 +171,9 @@ impl StoredOutcome {
 
 /// The idempotency key of a command that was answered by an earlier response.
 fn key_of(command: &Command) -> Result<&IdempotencyKey, StoreError> {
-    let key = if let Write::PlaceOrder(place) = &command.action {
+    let key = if let Write::PlaceOrder(place) = &command.write {
         place.idempotency.as_ref()
-    } else if let Write::Keyed(keyed) = &command.action {
+    } else if let Write::Keyed(keyed) = &command.write {
         Some(&keyed.key)
     } else {
         None

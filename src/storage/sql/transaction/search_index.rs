@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::time::Timestamp;
-use crate::storage::commands::{Advanced, IndexOrders};
+use crate::storage::commands::{IndexOrders, MaintenanceProgress};
 use crate::storage::error::StoreError;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{number, parse};
@@ -83,15 +83,15 @@ struct TermsRow {
 }
 
 impl Execute for IndexOrders {
-    type Output = Advanced;
+    type Output = MaintenanceProgress;
 
     /// Puts the next orders into the index.
-    async fn execute(&self, cx: Context<'_>) -> Result<Advanced, TxError> {
+    async fn execute(&self, cx: Context<'_>) -> Result<MaintenanceProgress, TxError> {
         let limit = self.limit;
         let dialect = cx.connection.dialect();
         let below: Option<PairRow> = cx.connection.fetch_first(&UNINDEXED, &[]).await?;
         let Some(PairRow { first: below, .. }) = below else {
-            return Ok(Advanced { changed: 0, last: None });
+            return Ok(MaintenanceProgress { changed: 0, last: None });
         };
         let args = [Arg::Text(below), Arg::Int(limit.into())];
         let rows: Vec<UnindexedRow> = cx.connection.fetch(&LOCK_UNINDEXED, &args).await?;
@@ -123,6 +123,6 @@ impl Execute for IndexOrders {
             cx.connection.execute(&INSERT_TERMS, &[Arg::rows(&rows)]).await?;
         }
         cx.connection.execute(&INDEXED_TO, &[Arg::OptText(last.clone())]).await?;
-        Ok(Advanced { changed, last })
+        Ok(MaintenanceProgress { changed, last })
     }
 }

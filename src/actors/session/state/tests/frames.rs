@@ -3,7 +3,7 @@
 use super::*;
 use crate::actors::session::frames::MAX_MARKS;
 use crate::domain::private::Private;
-use crate::storage::commands::{MarkKind, ReceivedAck};
+use crate::storage::commands::{MarkKind, ScopedAck};
 
 #[test]
 fn a_new_token_of_the_same_user_keeps_the_socket_and_anothers_does_not_count() {
@@ -47,7 +47,7 @@ fn an_ack_is_stored_with_its_device_and_refused_beyond_what_was_sent() {
     f.written();
     assert_eq!(f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.12"}"#), None);
     assert!(f.written().join("").contains("ack_refused"));
-    let Some(SessionEffect::Ack(ReceivedAck { ack, .. }, rings)) =
+    let Some(SessionEffect::Ack(ScopedAck { ack, .. }, rings)) =
         f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.11"}"#)
     else {
         panic!("it is stored")

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::cursor::Epoch;
 use crate::domain::room::RoomId;
-use crate::storage::commands::{Reach, ReceivedAck};
+use crate::storage::commands::{AckScope, ScopedAck};
 
 /// Stored position of each device in each room.
 pub(super) type Known = BTreeMap<(RoomId, String), (Epoch, u64)>;
@@ -18,7 +18,7 @@ pub(in crate::storage::sql::transaction) struct Left<'a>(BTreeSet<(RoomId, &'a s
 
 impl Left<'_> {
     /// Whether something of these is left.
-    pub(in crate::storage::sql::transaction) fn has_any_of(&self, acks: &[ReceivedAck]) -> bool {
+    pub(in crate::storage::sql::transaction) fn has_any_of(&self, acks: &[ScopedAck]) -> bool {
         !self.0.is_empty() && acks.iter().any(|r| self.0.contains(&(r.ack.room, r.ack.device.as_str())))
     }
 }
@@ -26,7 +26,7 @@ impl Left<'_> {
 /// Events that a device has for the first time: those after one number, up to another.
 #[derive(Debug)]
 pub(super) struct Span<'a> {
-    pub(super) received: &'a ReceivedAck,
+    pub(super) received: &'a ScopedAck,
     pub(super) after: u64,
     pub(super) upto: u64,
 }
@@ -36,12 +36,12 @@ pub(super) struct Span<'a> {
 pub(super) struct Plan<'a> {
     pub(super) spans: Vec<Span<'a>>,
     /// One for each device and room, with how far it comes.
-    pub(super) positions: Vec<(&'a ReceivedAck, u64)>,
+    pub(super) positions: Vec<(&'a ScopedAck, u64)>,
     pub(super) left: Left<'a>,
 }
 
 /// Rooms and devices that `acks` name, each once, of rooms whose events are acknowledged one by one.
-pub(super) fn devices_of_businesses<'a>(acks: &[&'a ReceivedAck]) -> impl Iterator<Item = (RoomId, &'a str)> {
+pub(super) fn devices_of_businesses<'a>(acks: &[&'a ScopedAck]) -> impl Iterator<Item = (RoomId, &'a str)> {
     let of_businesses = acks.iter().filter(|received| is_of_business(received));
     let devices: BTreeSet<_> = of_businesses.map(|r| (r.ack.room, r.ack.device.as_str())).collect();
     devices.into_iter()
@@ -49,7 +49,7 @@ pub(super) fn devices_of_businesses<'a>(acks: &[&'a ReceivedAck]) -> impl Iterat
 
 /// As many of `acks` as are about no more than `budget` events together, those about few first, so that a device that was away
 /// for long holds nobody up; the last one in part. A position never says more than was stored of its events.
-pub(super) fn plan<'a>(acks: &[&'a ReceivedAck], known: &Known, budget: u64) -> Plan<'a> {
+pub(super) fn plan<'a>(acks: &[&'a ScopedAck], known: &Known, budget: u64) -> Plan<'a> {
     let mut plan = Plan { spans: Vec::new(), positions: Vec::new(), left: Left::default() };
     let mut devices: Vec<Device<'a>> = by_device(acks, known);
     devices.sort_by_key(Device::events);
@@ -81,8 +81,8 @@ pub(super) fn plan<'a>(acks: &[&'a ReceivedAck], known: &Known, budget: u64) -> 
 
 /// The position that says more; of two epochs the later one. Spans come by where they begin, so that everything up to it that
 /// one of those to come is about has been stored.
-fn further<'a>(known: Option<(&'a ReceivedAck, u64)>, new: (&'a ReceivedAck, u64)) -> (&'a ReceivedAck, u64) {
-    let same = |known: &(&ReceivedAck, u64)| known.0.ack.cursor.epoch == new.0.ack.cursor.epoch;
+fn further<'a>(known: Option<(&'a ScopedAck, u64)>, new: (&'a ScopedAck, u64)) -> (&'a ScopedAck, u64) {
+    let same = |known: &(&ScopedAck, u64)| known.0.ack.cursor.epoch == new.0.ack.cursor.epoch;
     known.filter(|known| same(known) && known.1 > new.1).unwrap_or(new)
 }
 
@@ -97,10 +97,10 @@ impl Device<'_> {
     }
 }
 
-fn by_device<'a>(acks: &[&'a ReceivedAck], known: &Known) -> Vec<Device<'a>> {
+fn by_device<'a>(acks: &[&'a ScopedAck], known: &Known) -> Vec<Device<'a>> {
     // Of one device and reach the one that says most; of two epochs the later one in `acks`.
-    let mut furthest: BTreeMap<(RoomId, &'a str, Reach), &'a ReceivedAck> = BTreeMap::new();
-    let mut newest: BTreeMap<(RoomId, &'a str), &'a ReceivedAck> = BTreeMap::new();
+    let mut furthest: BTreeMap<(RoomId, &'a str, AckScope), &'a ScopedAck> = BTreeMap::new();
+    let mut newest: BTreeMap<(RoomId, &'a str), &'a ScopedAck> = BTreeMap::new();
     for received in acks.iter().copied() {
         let (room, device) = (received.ack.room, received.ack.device.as_str());
         let last = furthest.entry((room, device, received.reach)).or_insert(received);
@@ -123,7 +123,7 @@ fn by_device<'a>(acks: &[&'a ReceivedAck], known: &Known) -> Vec<Device<'a>> {
 }
 
 /// New part of an acknowledgement; empty in rooms whose events are not acknowledged one by one.
-fn span<'a>(received: &'a ReceivedAck, known: &Known) -> Span<'a> {
+fn span<'a>(received: &'a ScopedAck, known: &Known) -> Span<'a> {
     let ack = &received.ack;
     let upto = ack.cursor.seq;
     if !is_of_business(received) {
@@ -132,13 +132,13 @@ fn span<'a>(received: &'a ReceivedAck, known: &Known) -> Span<'a> {
     let known = known.get(&(ack.room, ack.device.clone())).copied();
     let said = known.filter(|(epoch, _)| *epoch == ack.cursor.epoch).map(|(_, seq)| seq);
     let after = match received.reach {
-        Reach::After(since) => said.unwrap_or(0).max(since),
-        Reach::Resumed(since) => said.unwrap_or(since),
+        AckScope::After(since) => said.unwrap_or(0).max(since),
+        AckScope::Resumed(since) => said.unwrap_or(since),
     };
     Span { received, after: after.max(upto.saturating_sub(MAX_REACH)).min(upto), upto }
 }
 
-fn is_of_business(received: &ReceivedAck) -> bool {
+fn is_of_business(received: &ScopedAck) -> bool {
     matches!(received.ack.room, RoomId::Business(_))
 }
 
@@ -154,10 +154,10 @@ mod tests {
     use crate::domain::time::Timestamp;
     use crate::storage::commands::DeviceAck;
 
-    fn acks(room: RoomId, said: &[(u8, u64, bool, u64)]) -> Vec<ReceivedAck> {
+    fn acks(room: RoomId, said: &[(u8, u64, bool, u64)]) -> Vec<ScopedAck> {
         let user = UserId::generate();
         said.iter()
-            .map(|(device, since, resumed, seq)| ReceivedAck {
+            .map(|(device, since, resumed, seq)| ScopedAck {
                 ack: DeviceAck {
                     room,
                     device: format!("till-{device}"),
@@ -165,14 +165,14 @@ mod tests {
                     cursor: Cursor::new(Epoch::new(7), *seq),
                     at: Timestamp::default(),
                 },
-                reach: if *resumed { Reach::Resumed(*since) } else { Reach::After(*since) },
+                reach: if *resumed { AckScope::Resumed(*since) } else { AckScope::After(*since) },
             })
             .collect()
     }
 
     /// Runs plans until nothing is left, and gives the events that each device was said to have, and how far each came.
-    fn all(acks: &[ReceivedAck], budget: u64) -> (BTreeSet<(String, u64)>, Known, usize) {
-        let refs: Vec<&ReceivedAck> = acks.iter().collect();
+    fn all(acks: &[ScopedAck], budget: u64) -> (BTreeSet<(String, u64)>, Known, usize) {
+        let refs: Vec<&ScopedAck> = acks.iter().collect();
         let (mut events, mut known) = (BTreeSet::new(), Known::new());
         for round in 1.. {
             let Plan { spans, positions, left } = plan(&refs, &known, budget);
@@ -197,7 +197,7 @@ mod tests {
     fn those_about_few_events_do_not_wait_for_those_about_many() {
         let room = RoomId::Business(BusinessId::generate());
         let said = acks(room, &[(1, 0, false, 5_000), (2, 40, false, 42)]);
-        let refs: Vec<&ReceivedAck> = said.iter().collect();
+        let refs: Vec<&ScopedAck> = said.iter().collect();
         let Plan { positions, left, .. } = plan(&refs, &Known::new(), 1_000);
         let reached: BTreeMap<_, _> =
             positions.iter().map(|(received, seq)| (received.ack.device.as_str(), *seq)).collect();
@@ -217,7 +217,7 @@ mod tests {
             let (in_pieces, known, _) = all(&said, budget);
             prop_assert!(in_pieces.is_superset(&at_once), "{:?}", at_once.difference(&in_pieces));
             // A socket that went on by a cursor of its own also has what lies between that and what was stored before.
-            if said.iter().all(|received| matches!(received.reach, Reach::After(_))) {
+            if said.iter().all(|received| matches!(received.reach, AckScope::After(_))) {
                 prop_assert_eq!(in_pieces, at_once);
             }
             prop_assert_eq!(known, known_at_once);

@@ -7,8 +7,8 @@ use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::ids::UserId;
 use crate::domain::order::MoveRefusal;
 use crate::storage::commands::{
-    Addition, Advanced, Creation, EpochChange, InvitationOutcome, MemberRefusal, Removal, Rotation,
-    UserChange,
+    Addition, Creation, EpochChange, InvitationOutcome, MaintenanceProgress, MemberRefusal, Removal,
+    Rotation, UserChange,
 };
 
 const USER: &str = "usr_01a1fdcb036d70308359e1ff1e336b07";
@@ -101,7 +101,7 @@ fn every_form() -> Vec<(String, Outcome)> {
         (r#"{"resealed":3}"#, Outcome::Resealed(3)),
         (
             r#"{"advanced":{"changed":3,"last":"ord_1"}}"#,
-            Outcome::Advanced(Advanced { changed: 3, last: Some("ord_1".to_owned()) }),
+            Outcome::Advanced(MaintenanceProgress { changed: 3, last: Some("ord_1".to_owned()) }),
         ),
         (
             r#"{"room_rotated":{"made":true,"head":"00000007.3"}}"#,
@@ -120,7 +120,7 @@ fn an_outcome_is_stored_as_every_release_before_stored_it() {
     let command = Command {
         id: crate::domain::ids::CommandId::generate(),
         at: Timestamp::now(),
-        action: crate::storage::commands::Analyze.into(),
+        write: crate::storage::commands::Analyze.into(),
     };
     let cipher = cipher();
     for (json, outcome) in every_form() {

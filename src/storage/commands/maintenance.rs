@@ -10,7 +10,7 @@ use crate::domain::time::Timestamp;
 #[derive(Clone, Copy, Debug)]
 pub struct Purge {
     /// The kind of rows.
-    pub what: Purgeable,
+    pub what: Expirable,
     /// Rows of this moment or later stay.
     pub before: Timestamp,
     /// The most rows to delete.
@@ -144,7 +144,7 @@ impl RowKey {
 
 /// The progress of a command that goes through many rows in steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Advanced {
+pub struct MaintenanceProgress {
     /// The number of rows changed.
     pub changed: u64,
     /// The last row looked at, for the next command; `None` at the end.
@@ -184,7 +184,7 @@ impl From<EpochChange> for StoredEpochChange {
 
 /// Rows that run out and are deleted some time after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purgeable {
+pub enum Expirable {
     /// Used tickets, by when they ran out.
     Tickets,
     /// Sign-ins, by when they ran out or were ended.
@@ -222,7 +222,7 @@ pub enum Sweepable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retention {
     /// Until a job purges them.
-    Purged(Purgeable),
+    Purged(Expirable),
     /// Until a job sweeps them out.
     Swept(Sweepable),
     /// As long as the rows of this table that they belong to.
@@ -235,31 +235,31 @@ pub enum Retention {
 pub const RETENTION: &[(&str, Retention)] = &[
     ("_sqlx_migrations", Retention::Stays("a row for each change of the schema")),
     ("businesses", Retention::Stays("orders are theirs")),
-    ("commands", Retention::Purged(Purgeable::Commands)),
+    ("commands", Retention::Purged(Expirable::Commands)),
     ("device_acks", Retention::Swept(Sweepable::DeviceAcks)),
-    ("device_marks", Retention::Purged(Purgeable::DeviceMarks)),
-    ("devices", Retention::Purged(Purgeable::Devices)),
+    ("device_marks", Retention::Purged(Expirable::DeviceMarks)),
+    ("devices", Retention::Purged(Expirable::Devices)),
     ("hub", Retention::Stays("one row")),
-    ("idempotency_keys", Retention::Purged(Purgeable::IdempotencyKeys)),
-    ("invitations", Retention::Purged(Purgeable::Invitations)),
+    ("idempotency_keys", Retention::Purged(Expirable::IdempotencyKeys)),
+    ("invitations", Retention::Purged(Expirable::Invitations)),
     ("members", Retention::Stays("who may do what, until they leave; a bound for each business")),
     ("menu_items", Retention::Stays("what can be ordered, until it is taken off; a bound for each business")),
     ("notification_reads", Retention::With("notifications")),
-    ("notifications", Retention::Purged(Purgeable::Notifications)),
-    ("order_acks", Retention::Purged(Purgeable::OrderAcks)),
+    ("notifications", Retention::Purged(Expirable::Notifications)),
+    ("order_acks", Retention::Purged(Expirable::OrderAcks)),
     ("order_counters", Retention::Swept(Sweepable::OrderCounters)),
     ("order_events", Retention::Stays("who did what to an order, and when")),
     ("order_items", Retention::Stays("what was ordered, for which price")),
     ("order_search", Retention::With("orders")),
     ("orders", Retention::Stays("the books of the businesses")),
-    ("room_events", Retention::Purged(Purgeable::RoomEvents)),
+    ("room_events", Retention::Purged(Expirable::RoomEvents)),
     (
         "room_seq",
         Retention::Stays(
             "a number is never given twice, and the room of an order that stays may speak again",
         ),
     ),
-    ("sessions", Retention::Purged(Purgeable::Sessions)),
-    ("tickets", Retention::Purged(Purgeable::Tickets)),
+    ("sessions", Retention::Purged(Expirable::Sessions)),
+    ("tickets", Retention::Purged(Expirable::Tickets)),
     ("users", Retention::Stays("orders are theirs")),
 ];
