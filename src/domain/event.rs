@@ -145,7 +145,7 @@ impl fmt::Display for EventKind {
 /// An event without a number: made by a write and not committed yet. The store numbers it in the same commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PendingEvent {
-    /// Unique, `evt_…`.
+    /// An id that begins with `evt_`.
     pub id: EventId,
     /// The room that hears it.
     pub room: RoomId,

@@ -25,7 +25,7 @@ string_enum! {
 /// A notification of a business, stored and shown to its members.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Notification {
-    /// Unique, `ntf_…`.
+    /// An id that begins with `ntf_`.
     #[schema(value_type = String)]
     pub id: NotificationId,
     /// Whose it is.

@@ -104,7 +104,7 @@ pub struct OrderView {
     pub fulfilment: String,
     /// Where it stands.
     pub status: String,
-    /// The address of a delivery; `null` otherwise.
+    /// The address, for deliveries only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliveryView>,
     /// How it is paid.

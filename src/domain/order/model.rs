@@ -67,7 +67,7 @@ pub struct OrderItem {
 /// An order as the store keeps it, phone and address in the clear.
 #[derive(Clone, PartialEq)]
 pub struct Order {
-    /// Unique, `ord_…`.
+    /// An id that begins with `ord_`.
     pub id: OrderId,
     /// Short, unique for its business and day.
     pub order_number: u32,
