@@ -164,7 +164,7 @@ impl Persistence {
         let permits = self.permits.of(class).clone();
         let permit = permits.try_acquire_owned().map_err(|_| SubmitError::Overloaded)?;
         let (reply, outcome) = oneshot::channel();
-        let command = Command { id: CommandId::generate(), at: Timestamp::now(), write: write };
+        let command = Command { id: CommandId::generate(), at: Timestamp::now(), write };
         let submit = Submit {
             job: Job { command, waiter: Waiter { reply, permit } },
             lane,

@@ -1,4 +1,5 @@
 //! Server-sent events.
+#![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
 use std::convert::Infallible;
 use std::fmt::{self, Display, Write as _};
