@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::domain::ids::OrderId;
 use crate::domain::money::Currency;
 use crate::domain::notification::Notification;
+use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
 
 use super::ended::EndedReason;
@@ -48,7 +49,8 @@ pub struct OrderSummary {
     #[schema(value_type = String)]
     pub currency: Currency,
     /// The name on the receipt.
-    pub customer_name: String,
+    #[schema(value_type = String)]
+    pub customer_name: Private<String>,
     /// The sum of the quantities.
     pub item_count: u64,
     /// There when it was rejected or cancelled, or has failed.
@@ -118,7 +120,7 @@ impl OrderSummary {
             fulfilment: order.fulfilment,
             total_minor: order.total_minor,
             currency: order.currency,
-            customer_name: order.customer_name.clone(),
+            customer_name: Private(order.customer_name.clone()),
             item_count: order.items.iter().map(|item| u64::from(item.qty)).sum(),
             ended_reason: order.ended_reason.clone(),
         }

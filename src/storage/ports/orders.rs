@@ -38,7 +38,7 @@ pub struct OrderQuery {
     /// Only orders in this status.
     pub status: Option<Status>,
     /// Words an order must all have at the beginning of its number, of a sku or of a word of its customer's name (see
-    /// [`super::search_words`]); none: any order. Where there are only words in which nothing can be looked for, nothing is
+    /// [`crate::storage::search_words`]); none: any order. Where there are only words in which nothing can be looked for, nothing is
     /// found.
     pub words: Vec<String>,
     /// Start of the page.
