@@ -241,17 +241,18 @@ impl<'q> Indexed<'q> {
 
     fn count_of(&self, times: RangeInclusive<u16>, most: i64, dialect: Dialect) -> (Statement, Vec<Arg>) {
         let anybodys = self.owners == [Owner::Anybody] && !self.businesses.is_empty();
-        let (from, limit, args) = if dialect == Dialect::Sqlite && self.filter.status.is_none() && !anybodys {
-            // By the index alone: an order takes its owner and time from there as well.
-            let from = "{rows} CROSS JOIN order_search s WHERE s.order_search MATCH r.query".to_owned();
-            (from, "$2".to_owned(), vec![self.asked(times, dialect), Arg::Int(most)])
-        } else {
-            let mut conditions = self.conditions(times, dialect);
-            let limit = conditions.arg(Arg::Int(most));
-            (orders_of(&conditions.text, dialect), limit, conditions.args)
-        };
+        let (table, from, limit, args) =
+            if dialect == Dialect::Sqlite && self.filter.status.is_none() && !anybodys {
+                // By the index alone: an order takes its owner and time from there as well.
+                let from = "{rows} CROSS JOIN order_search s WHERE s.order_search MATCH r.query".to_owned();
+                ("order_search", from, "$2".to_owned(), vec![self.asked(times, dialect), Arg::Int(most)])
+            } else {
+                let mut conditions = self.conditions(times, dialect);
+                let limit = conditions.arg(Arg::Int(most));
+                ("orders", orders_of(&conditions.text, dialect), limit, conditions.args)
+            };
         let text = format!("SELECT count(*) AS n FROM (SELECT 1 AS one FROM {from} LIMIT {limit}) c");
-        (Statement::over(Operation::Select("orders"), ASKED, &text), args)
+        (Statement::over(Operation::Select(table), ASKED, &text), args)
     }
 }
 
