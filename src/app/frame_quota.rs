@@ -11,7 +11,7 @@ use crate::http::limits::{LocalLimits, QuotaSubject, RateClass};
 pub(super) struct FrameLimits(pub(super) Option<Arc<LocalLimits>>);
 
 impl FrameQuota for FrameLimits {
-    fn spend(&self, user: UserId, now: Instant) -> Result<(), Duration> {
+    fn consume(&self, user: UserId, now: Instant) -> Result<(), Duration> {
         let Some(limits) = &self.0 else { return Ok(()) };
         limits.consume(RateClass::Frames, QuotaSubject::User(user), now).wait().map_or(Ok(()), Err)
     }

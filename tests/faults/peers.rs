@@ -1,7 +1,6 @@
 //! Peers that do not read, do not answer, or claim too much: they end, and nobody else notices.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use futures_util::SinkExt as _;
 use serde_json::{Value, json};
@@ -9,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Device, Person, StoreKind, TestApp, seq};
+use crate::support::{Device, Person, StoreKind, TestApp, seq, until};
 
 /// The smallest a kernel gives is about this.
 const RECEIVE_BUFFER: u32 = 2304;
@@ -77,16 +76,6 @@ impl HubsSide {
             .filter_map(|fd| std::fs::read_link(fd.path()).ok())
             .any(|to| to.as_os_str() == &*self.0)
     }
-}
-
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let mut polls = tokio::time::interval(Duration::from_millis(20));
-    let wait = async {
-        while !holds() {
-            polls.tick().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("{what}"));
 }
 
 fn closes(app: &TestApp, reason: &str) -> u64 {

@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod at_rest;
 mod bad_input;
+mod body_heads;
 mod businesses;
 mod command_line;
 mod connections;

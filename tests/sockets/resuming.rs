@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::assert_consecutive;
-use crate::support::{Device, Person, StoreKind, TestApp, seq};
+use crate::support::{Device, Person, StoreKind, TestApp, seq, until};
 
 crate::on_both_stores!(
     a_device_away_for_a_thousand_events_resumes_from_the_ring_and_after_a_restart_from_the_store,
@@ -112,12 +112,7 @@ async fn rooms_share_a_budget_of_memory_and_devices_resume_all_the_same() {
             8 * 40 * 600
         );
     }
-    let looked_at = async {
-        while app.metrics().room_memory_bytes.get() == 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(20), looked_at).await.expect("the figure is kept");
+    until("the figure is kept", || app.metrics().room_memory_bytes.get() > 0).await;
     for (business, cursor) in &away {
         let mut back = Device::of_business(&app, &merchant, business, Some(cursor)).await;
         assert_consecutive(&back.events(40).await, 1);

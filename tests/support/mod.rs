@@ -7,6 +7,7 @@ mod device;
 mod person;
 mod proxy;
 mod stream;
+mod wait;
 mod wire;
 
 pub use app::{Endpoint, TestApp};
@@ -15,6 +16,7 @@ pub use device::{Closed, Device, seq};
 pub use person::{Answer, PASSWORD, Person, order_body};
 pub use proxy::{CommitFault, NetworkFault, Proxy};
 pub use stream::{EventStream, StreamEvent};
+pub use wait::until;
 pub use wire::{Wire, WireAnswer};
 
 /// Runs each test once over SQLite and once over Postgres.

@@ -35,7 +35,7 @@ impl SessionActor {
     ) {
         let price = effect.price();
         if price != Price::Free
-            && let Err(wait) = self.spend_frame(now)
+            && let Err(wait) = self.consume_frame(now)
             && price == Price::Frame
         {
             return self.state(|s| s.refuse_effect(&effect, wait));
@@ -56,8 +56,8 @@ impl SessionActor {
     }
 
     /// Consumes one of the frames that the user has over all their sockets.
-    fn spend_frame(&self, now: Instant) -> Result<(), Duration> {
-        self.connection.worker.deps.frame_quota.spend(self.state(|s| s.principal.user), now)
+    fn consume_frame(&self, now: Instant) -> Result<(), Duration> {
+        self.connection.worker.deps.frame_quota.consume(self.state(|s| s.principal.user), now)
     }
 
     fn authorize(&self, room: RoomId, cursor: Option<String>, ctx: &mut Context<Self>) {
@@ -108,7 +108,7 @@ impl SessionActor {
             worker.deps.metrics.event_ack_seconds.observe(committed_at.elapsed().as_secs_f64());
         }
         // Without a frame left it waits for the flush, like those that cover no order.
-        if alerts.is_empty() || self.spend_frame(Instant::now()).is_err() {
+        if alerts.is_empty() || self.consume_frame(Instant::now()).is_err() {
             worker.keep_ack(ack);
         } else {
             worker.store_ack_soon(ack);

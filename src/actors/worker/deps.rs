@@ -21,7 +21,7 @@ pub trait FrameQuota: Send + Sync + 'static {
     ///
     /// # Errors
     /// The time until the next one.
-    fn spend(&self, user: UserId, now: Instant) -> Result<(), Duration>;
+    fn consume(&self, user: UserId, now: Instant) -> Result<(), Duration>;
 }
 
 /// Shared by every worker thread of the node.

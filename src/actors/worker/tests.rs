@@ -73,7 +73,7 @@ fn user() -> NewUser {
 struct NoQuota;
 
 impl FrameQuota for NoQuota {
-    fn spend(&self, _: UserId, _: std::time::Instant) -> Result<(), std::time::Duration> {
+    fn consume(&self, _: UserId, _: std::time::Instant) -> Result<(), std::time::Duration> {
         Ok(())
     }
 }
