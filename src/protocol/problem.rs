@@ -69,6 +69,14 @@ problems! {
     BusinessPaused => 409, "business_paused", "The business is paused";
     /// The business takes no orders until a member opens it.
     BusinessClosed => 409, "business_closed", "The business is closed";
+    /// The business does not offer this way of getting or paying an order, or does not deliver that far.
+    NotOffered => 409, "not_offered", "The business does not offer this";
+    /// Operators have stopped new orders there for a time.
+    OrdersHeld => 409, "orders_held", "No new orders are taken for now";
+    /// The order is past the point at which this caller may change it.
+    ChangeForbidden => 409, "change_forbidden", "The order cannot be changed like this in its present status";
+    /// The order does not wait for an answer, so that nothing rings.
+    NotRinging => 409, "not_ringing", "The order does not wait for an answer";
     /// The last owner of a business cannot leave or become staff.
     LastOwner => 409, "last_owner", "A business keeps at least one owner";
     /// The total in the request is not the one of the menu.
@@ -97,6 +105,8 @@ problems! {
     VersionRequired => 428, "version_required", "Name the version you want to change";
     /// The quota is used up.
     TooManyRequests => 429, "too_many_requests", "Too many requests";
+    /// As many orders of the customer as may wait there for an answer do so.
+    TooManyOpenOrders => 429, "too_many_open_orders", "Too many orders wait for an answer";
     /// The head of the request is over the limit.
     HeadTooLarge => 431, "head_too_large", "The head of the request is too large";
     /// A fault of the hub; the log has the cause under the request id.

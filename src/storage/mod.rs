@@ -10,7 +10,7 @@ mod sql;
 
 pub use error::StoreError;
 pub use ports::{
-    AccountReads, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, IdempotencyReads, Invitation,
+    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, IdempotencyReads, Invitation,
     Lane, LoginSession, MaintenanceReads, Member, More, NotificationReads, OrderPage, OrderQuery, OrderReads,
     OrderScope, PageStart, RoomReads, SealedPage, Store, TimelineEntry, TimelineEvent, Total, User,
 };

@@ -75,6 +75,8 @@ pub enum PlaceRefusal {
     NoSuchTable,
     /// The business has tables, and a guest sits at one of them.
     TableMissing,
+    /// As many orders of the customer as may wait there for an answer do so.
+    TooManyWaiting,
     /// The total is beyond what an order may cost.
     TooExpensive,
     /// The menu's total is not the one the customer was told.

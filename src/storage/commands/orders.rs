@@ -13,6 +13,8 @@ pub struct PlaceOrder {
     pub draft: Draft,
     /// Without one, each command is an order of its own.
     pub idempotency: Option<IdempotencyKey>,
+    /// Most orders of one customer that may wait at the business for an answer; `None`: any number.
+    pub most_waiting: Option<u32>,
     /// Renders the answer that is stored under the key, once the order has its number.
     pub respond: fn(&Order) -> RenderedResponse,
 }

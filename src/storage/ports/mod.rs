@@ -12,7 +12,7 @@ mod store;
 mod writer;
 
 pub use accounts::{AccountReads, LoginSession, User};
-pub use businesses::{BusinessReads, Invitation, Member};
+pub use businesses::{AnswerTimes, BusinessReads, Invitation, Member};
 pub use idempotency::IdempotencyReads;
 pub use maintenance::{MaintenanceReads, SealedPage};
 pub use notifications::NotificationReads;

@@ -48,7 +48,8 @@ const MAC_DOMAIN: &str = "idempotent order v1";
             ("Idempotency-Replayed" = bool, description = "`true` when the answer was given before"),
         )),
         (status = 404, description = "`not_found`: there is no such business for you"),
-        (status = 409, description = "`price_changed` with `total_minor` and `currency`, `business_paused`, `business_closed` or `request_in_flight`"),
+        (status = 409, description = "`price_changed` with `total_minor` and `currency`, `business_paused`, `business_closed`, `not_offered` with `offered`, `orders_held` or `request_in_flight`"),
+        (status = 429, description = "`too_many_requests`, or `too_many_open_orders`: as many of your orders as may wait for this business's answer"),
     ))]
 #[post("/orders")]
 pub(super) async fn place(
@@ -188,7 +189,9 @@ async fn try_place(
     }
     let failed = &app.metrics.order_creation_errors_total;
     let draft = draft(app, who, order).await.inspect_err(|_| failed.inc())?;
-    let placed = app.persistence.place_order(PlaceOrder { draft, idempotency, respond: created }).await;
+    let most_waiting = app.limits.is_some().then_some(app.settings.limits.open_orders);
+    let order = PlaceOrder { draft, idempotency, most_waiting, respond: created };
+    let placed = app.persistence.place_order(order).await;
     Ok(placed.inspect_err(|_| failed.inc())?)
 }
 
@@ -280,6 +283,10 @@ fn refused(refusal: PlaceRefusal) -> ApiError {
             ),
         )
         .total(total_minor, currency),
+        PlaceRefusal::TooManyWaiting => ApiError::new(
+            ProblemCode::TooManyOpenOrders,
+            "As many of your orders as may do so wait for an answer of this business. Wait for it, or cancel one.",
+        ),
         PlaceRefusal::TooExpensive => ApiError::invalid_field("items", "cost more than an order may"),
     }
 }

@@ -25,6 +25,7 @@ mod orders;
 mod outcome;
 mod search_index;
 mod sessions;
+mod waiting_orders;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
