@@ -33,13 +33,14 @@ use crate::http::limits::LocalLimits;
 use crate::http::readiness::Readiness;
 use crate::http::server::Listening;
 use crate::storage::Store;
-use crate::storage::cache::CachedReads;
+use crate::storage::cache::{CachedReads, CurrentHolds};
 use crate::telemetry::Metrics;
 
 use super::database::Database;
 use super::equal_addresses;
 use super::errors::StartError;
 use super::frame_quota::FrameLimits;
+use super::hold_poller;
 use super::last_seen_flusher::LastSeenFlusher;
 use super::revocation_poller::{Horizon, RevocationPoller, prune};
 
@@ -109,6 +110,7 @@ impl Auth {
 /// Every actor of the node, running.
 pub(super) struct Actors {
     reads: CachedReads,
+    holds: CurrentHolds,
     pub(super) rooms: Rooms,
     fanout: Arc<CommitFanout>,
     pub(super) persistence: Persistence,
@@ -159,7 +161,7 @@ impl Actors {
         let jobs = Jobs::start(store.clone(), persistence.clone(), actors.retention.clone(), metrics.clone());
         let bridge =
             ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };
-        Ok((Self { reads, rooms, fanout, persistence, sessions, reachability, jobs, fatal }, bridge))
+        Ok((Self { reads, holds: CurrentHolds::default(), rooms, fanout, persistence, sessions, reachability, jobs, fatal }, bridge))
     }
 }
 
@@ -176,6 +178,7 @@ pub(super) fn api(
     web::Data::new(AppState::new(AppStateParts {
         store: database.store.clone(),
         reads: actors.reads.clone(),
+        holds: actors.holds.clone(),
         persistence: actors.persistence.clone(),
         tokens: auth.tokens.clone(),
         refresh_tokens: auth.refresh_tokens.clone(),
@@ -212,6 +215,7 @@ pub(super) fn spawn_background(
         horizon,
     };
     actix::spawn(poller.run(stop.clone()));
+    actix::spawn(hold_poller::follow(actors.holds.clone(), database.store.clone(), stop.clone()));
     actix::spawn(equal_addresses::log_all(database.store.clone()));
     let flusher = LastSeenFlusher {
         last_seen: auth.last_seen,

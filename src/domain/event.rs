@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::business::BusinessEvent;
 use super::ids::{EventId, OrderId};
 use super::order::OrderEvent;
 use super::room::RoomId;
@@ -76,6 +77,8 @@ events! {
     OrderUpdated(OrderEvent) => "order_updated", rings: false;
     /// An order was cancelled.
     OrderCancelled(OrderEvent) => "order_cancelled", rings: false;
+    /// A business takes orders otherwise than before, or its alerts were muted.
+    BusinessUpdated(BusinessEvent) => "business_updated", rings: false;
     /// Somebody posted a notification.
     Notification(Notification) => "notification", rings: false;
 }

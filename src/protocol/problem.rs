@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::domain::business::Accepts;
+
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident => $status:literal, $code:literal, $title:literal;)*) => {
         /// The kinds of refusals over HTTP.
@@ -127,6 +129,31 @@ pub struct FieldError {
     pub message: String,
 }
 
+/// The orders that a business takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct OfferedOrders {
+    /// `delivery`, `pickup` and `dine_in`, as far as they are offered.
+    #[schema(example = json!(["delivery", "pickup"]))]
+    pub fulfilment: Vec<String>,
+    /// `online` and `cash`, as far as they are taken.
+    #[schema(example = json!(["cash"]))]
+    pub payment: Vec<String>,
+    /// The farthest address of a delivery, as the crow flies, metres.
+    #[schema(example = 8000)]
+    pub delivery_radius_m: u32,
+}
+
+impl OfferedOrders {
+    /// What is accepted, in words.
+    pub fn of(accepts: &Accepts) -> Self {
+        Self {
+            fulfilment: accepts.fulfilment.iter().map(|one| one.as_str().to_owned()).collect(),
+            payment: accepts.payment.iter().map(|one| one.as_str().to_owned()).collect(),
+            delivery_radius_m: accepts.delivery_radius_m,
+        }
+    }
+}
+
 /// An RFC 9457 problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Problem {
@@ -161,6 +188,9 @@ pub struct Problem {
     /// With `price_changed`: the currency of that total (ISO 4217).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
+    /// With `not_offered`: the orders that the business takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offered: Option<OfferedOrders>,
     /// The id of the request, under which it is found in the log.
     pub request_id: String,
 }
@@ -180,6 +210,7 @@ impl Problem {
             current_status: None,
             total_minor: None,
             currency: None,
+            offered: None,
             request_id: String::new(),
         }
     }

@@ -10,9 +10,9 @@ mod sql;
 
 pub use error::StoreError;
 pub use ports::{
-    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, IdempotencyReads, Invitation,
+    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, HoldReads, IdempotencyReads, Invitation,
     Lane, LoginSession, MaintenanceReads, Member, More, NotificationReads, OrderPage, OrderQuery, OrderReads,
-    OrderScope, PageStart, RoomReads, SealedPage, Store, TimelineEntry, TimelineEvent, Total, User,
+    OrderScope, PageStart, RoomReads, SealedPage, Store, StoredHold, TimelineEntry, TimelineEvent, Total, User,
 };
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};

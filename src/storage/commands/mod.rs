@@ -4,6 +4,7 @@ mod accounts;
 mod businesses;
 mod command;
 mod devices;
+mod holds;
 mod invitations;
 mod maintenance;
 mod orders;
@@ -16,11 +17,12 @@ pub use accounts::{
     RotateSession, Rotation, SessionActivity, SetPassword, TokenUse, UserChange,
 };
 pub use businesses::{
-    AddItem, BusinessPatch, CreateBusiness, ItemPatch, PutMember, ReadNotification, RemoveItem, RemoveMember,
+    AddItem, AlertTimes, BusinessPatch, CreateBusiness, ItemPatch, PutMember, ReadNotification, RemoveItem, RemoveMember,
     UpdateBusiness, UpdateItem,
 };
 pub use command::Command;
 pub use devices::{AckScope, DeviceAck, DeviceMark, MarkKind, ScopedAck};
+pub use holds::SetHold;
 pub use invitations::{AnswerInvitation, InvitationAnswer, InvitationOutcome, Invitee, NewInvitation};
 pub use maintenance::{
     Analyze, EpochChange, Expirable, IndexOrders, MaintenanceProgress, Purge, RETENTION, Reseal, Retention,

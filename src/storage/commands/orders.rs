@@ -97,6 +97,11 @@ pub struct MoveOrder {
 }
 
 impl Write {
+    /// The order that it places, if it does.
+    pub fn as_place(&self) -> Option<&PlaceOrder> {
+        if let Self::PlaceOrder(place) = self { Some(place) } else { None }
+    }
+
     /// The write itself, whether or not it is done once for a key.
     pub fn unkeyed(&self) -> &Self {
         match self {

@@ -6,6 +6,7 @@ use crate::storage::error::StoreError;
 
 use super::accounts::AccountReads;
 use super::businesses::BusinessReads;
+use super::holds::HoldReads;
 use super::idempotency::IdempotencyReads;
 use super::maintenance::MaintenanceReads;
 use super::notifications::NotificationReads;
@@ -38,6 +39,7 @@ pub enum Checkpoint {
 pub trait Store:
     AccountReads
     + BusinessReads
+    + HoldReads
     + NotificationReads
     + OrderReads
     + IdempotencyReads

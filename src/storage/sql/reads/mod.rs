@@ -3,6 +3,7 @@
 mod accounts;
 mod answer_times;
 mod businesses;
+mod holds;
 mod idempotency;
 mod lists;
 mod maintenance;

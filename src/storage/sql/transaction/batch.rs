@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::event::{Announcement, Posted as _};
 use crate::domain::ids::{BusinessId, EventId, NotificationId};
-use crate::domain::order::{self, AnnouncementIds, Moved, Status};
+use crate::domain::order::{self, AnnouncementIds, Moved, PlaceRefusal, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
     AcksProgress, Change, Command, Committed, Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder,
@@ -24,6 +24,7 @@ use super::events::{self, Emitted};
 use super::execute::{Context, Execute as _};
 use super::idempotency::{By, KeyState, Keys, Responses};
 use super::orders::Orders;
+use super::waiting_orders::WaitingOrders;
 use super::{applied_commands, device_acks, devices};
 
 /// Source of a transaction's notifications and events, in the order of the commands.
@@ -41,6 +42,7 @@ pub(super) struct Transaction<'a> {
     catalog: Catalog,
     /// Businesses of which orders are to be accepted.
     accepting: BTreeSet<BusinessId>,
+    waiting: WaitingOrders,
     keys: Keys,
     acks: Vec<&'a ScopedAck>,
     sources: Vec<Source>,
@@ -55,6 +57,7 @@ impl<'a> Transaction<'a> {
             orders: Orders::default(),
             catalog: Catalog::default(),
             accepting: BTreeSet::new(),
+            waiting: WaitingOrders::default(),
             keys: Keys::default(),
             acks: Vec::new(),
             sources: Vec::new(),
@@ -102,6 +105,8 @@ impl<'a> Transaction<'a> {
             }
         }
         self.keys.claim(self.connection, self.cipher, keys.into_iter()).await?;
+        let places = open.iter().filter_map(|&i| self.commands[i].write.as_place());
+        self.waiting.load(self.connection, places).await?;
         let ids = moves.iter().map(|wish| wish.order).collect();
         self.orders.lock(self.connection, self.cipher, ids).await?;
         let accepted = moves.iter().filter(|wish| wish.request.to == Status::Accepted);
@@ -152,6 +157,10 @@ impl<'a> Transaction<'a> {
             Ok(new) => new,
             Err(refusal) => return Ok(Outcome::Placed(PlaceOutcome::Refused(refusal)).into()),
         };
+        if self.waiting.is_full_for(place) {
+            return Ok(Outcome::Placed(PlaceOutcome::Refused(PlaceRefusal::TooManyWaiting)).into());
+        }
+        self.waiting.moved(&new.order, None);
         let step = self.orders.add(new, command.at);
         self.sources.push(Source::Step(step));
         if let Some(key) = &place.idempotency {
@@ -197,6 +206,7 @@ impl<'a> Transaction<'a> {
             // A copy of its own, since the order's number may be still to come.
             Ok(Moved::Unchanged) => Answer::Moved { step: self.orders.unchanged(wish.order) },
             Ok(Moved::Changed(follows)) => {
+                self.waiting.moved(order, Some(from));
                 let step = self.orders.moved(wish, from, follows, command.at);
                 self.sources.push(Source::Step(step));
                 Answer::Moved { step }
@@ -269,8 +279,12 @@ macro_rules! run_one {
         Ok(outcome_of!($outcome, ()).into())
     }};
     (alone $outcome:ident, $transaction:expr, $write:ident, $at:ident) => {{
-        let cx = Context { connection: &mut *$transaction.connection, cipher: $transaction.cipher, at: $at };
-        Ok(outcome_of!($outcome, $write.execute(cx).await?).into())
+        let mut told = Vec::new();
+        let (connection, cipher) = (&mut *$transaction.connection, $transaction.cipher);
+        let cx = Context { connection, cipher, at: $at, told: &mut told };
+        let value = $write.execute(cx).await?;
+        $transaction.sources.extend(told.into_iter().map(Source::Posted));
+        Ok(outcome_of!($outcome, value).into())
     }};
 }
 

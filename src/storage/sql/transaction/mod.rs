@@ -3,6 +3,7 @@
 mod accounts;
 mod answer;
 mod applied_commands;
+mod audit;
 mod batch;
 mod business_lock;
 mod businesses;
@@ -11,6 +12,7 @@ mod device_acks;
 mod devices;
 mod events;
 mod execute;
+mod holds;
 mod idempotency;
 mod identity;
 mod invitations;
