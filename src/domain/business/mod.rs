@@ -3,6 +3,7 @@
 mod accepts;
 mod alert_policy;
 mod pause;
+mod told;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use super::time::Timestamp;
 pub use accepts::{Accepts, DELIVERY_RADIUS_M};
 pub use alert_policy::{AlertPolicy, Reach};
 pub use pause::{Pause, PauseCause, Pauses};
+pub use told::{BusinessEvent, PauseView};
 
 /// Most items of a menu: more than a person reads. A menu is always answered whole.
 pub const MAX_MENU_ITEMS: u32 = 1000;

@@ -1,5 +1,6 @@
 //! Running one write that shares nothing with the others of its transaction.
 
+use crate::domain::event::Announcement;
 use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::sql::connection::Connection;
@@ -11,6 +12,8 @@ pub(super) struct Context<'a> {
     pub(super) cipher: &'a Cipher,
     /// Time of the request.
     pub(super) at: Timestamp,
+    /// What rooms are told of it.
+    pub(super) told: &'a mut Vec<Announcement>,
 }
 
 /// A write of the rows `alone` of the table of writes.
