@@ -18,8 +18,8 @@ pub use super::notification::{Notification, OpsNotification, Priority};
 
 macro_rules! events {
     (
-        $($(#[$doc:meta])* $name:ident($data:ty) => $word:literal, rings: $rings:literal;)*
-        $(also $(#[$also_doc:meta])* $also:ident($also_data:ty) => $also_type:ident;)*
+        types { $($(#[$doc:meta])* $name:ident($data:ty) => $word:literal, rings: $rings:literal;)* }
+        also { $($(#[$also_doc:meta])* $also:ident($also_data:ty) => $also_type:ident;)* }
     ) => {
         /// The types of events that are stored and numbered.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,19 +88,22 @@ macro_rules! events {
 }
 
 events! {
-    /// An order entered `placed`. Both its rooms hear it; the business's carries the stored notification.
-    OrderCreated(OrderEvent) => "order_created", rings: true;
-    /// An order moved, other than into `cancelled`.
-    OrderUpdated(OrderEvent) => "order_updated", rings: false;
-    /// An order was cancelled.
-    OrderCancelled(OrderEvent) => "order_cancelled", rings: false;
-    /// Somebody posted a notification.
-    Notification(Notification) => "notification", rings: false;
-    /// The state, the pauses or the mute of a business changed. Its room and the one of the operators hear it.
-    BusinessUpdated(BusinessEvent) => "business_updated", rings: false;
-    also
-    /// Operators are told something.
-    OpsNotification(OpsNotification) => Notification;
+    types {
+        /// An order entered `placed`. Both its rooms hear it; the business's carries the stored notification.
+        OrderCreated(OrderEvent) => "order_created", rings: true;
+        /// An order moved, other than into `cancelled`.
+        OrderUpdated(OrderEvent) => "order_updated", rings: false;
+        /// An order was cancelled.
+        OrderCancelled(OrderEvent) => "order_cancelled", rings: false;
+        /// Somebody posted a notification.
+        Notification(Notification) => "notification", rings: false;
+        /// The state, the pauses or the mute of a business changed. Its room and the one of the operators hear it.
+        BusinessUpdated(BusinessEvent) => "business_updated", rings: false;
+    }
+    also {
+        /// Operators are told something.
+        OpsNotification(OpsNotification) => Notification;
+    }
 }
 
 impl FromStr for EventType {

@@ -2,6 +2,7 @@
 
 mod accepts;
 mod alert_policy;
+mod brake;
 mod pause;
 mod told;
 
@@ -16,6 +17,7 @@ use super::time::Timestamp;
 
 pub use accepts::{Accepts, DELIVERY_RADIUS_M};
 pub use alert_policy::{AlertPolicy, Reach};
+pub use brake::{BrakeVerdict, Unreachables};
 pub use pause::{Pause, PauseCause, Pauses};
 pub use told::{BusinessEvent, PauseView};
 
