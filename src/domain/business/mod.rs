@@ -5,6 +5,7 @@ mod alert_policy;
 mod brake;
 mod pause;
 mod told;
+mod unreachable;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};

@@ -23,6 +23,7 @@ mod order_numbers;
 mod order_rows;
 mod orders;
 mod outcome;
+mod reach;
 mod search_index;
 mod sessions;
 
