@@ -94,6 +94,7 @@ impl CommitFanout {
             | Outcome::Resealed(_)
             | Outcome::Advanced(_)
             | Outcome::AcksLeft
+            | Outcome::LeasesRenewed(_)
             | Outcome::RoomRotated(_) => {}
         }
     }

@@ -2,8 +2,11 @@
 
 mod accepts;
 mod alert_policy;
+mod brake;
 mod pause;
+mod told;
 mod trading;
+mod unreachable;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -16,8 +19,10 @@ use super::time::Timestamp;
 
 pub use accepts::{Accepts, DELIVERY_RADIUS_M};
 pub use alert_policy::{AlertPolicy, Reach};
+pub use brake::{BrakeVerdict, Unreachables};
 pub use pause::{Pause, PauseCause, Pauses};
-pub use trading::{BusinessEvent, Hand, TradingChange, TradingWord};
+pub use told::{BusinessEvent, PauseView};
+pub use trading::{Hand, TradingChange, TradingWord};
 
 /// Most items of a menu: more than a person reads. A menu is always answered whole.
 pub const MAX_MENU_ITEMS: u32 = 1000;

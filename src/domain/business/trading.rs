@@ -1,9 +1,5 @@
 //! Whether a business takes orders: as people say it, and as everybody sees it.
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use crate::domain::ids::BusinessId;
 use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
@@ -69,55 +65,6 @@ pub enum TradingChange {
     },
     /// No orders until somebody opens it.
     Closed,
-}
-
-/// The data of `business_updated`.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct BusinessEvent {
-    /// The business, `biz_…`.
-    #[schema(value_type = String)]
-    pub business_id: BusinessId,
-    /// `open`, `busy`, `paused` or `closed`.
-    #[schema(value_type = String)]
-    pub state: TradingWord,
-    /// While `busy`: minutes added to the preparation time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub extra_minutes: Option<u16>,
-    /// While `paused`, if that ends by itself; RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String)]
-    pub paused_until: Option<Timestamp>,
-    /// The pauses that hold, each with its cause: `manual`, `unreachable`, `unanswered` or `operator`.
-    #[schema(value_type = Vec<Object>)]
-    pub pauses: Vec<Pause>,
-    /// Until when calls and mail are silent; RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String)]
-    pub muted_until: Option<Timestamp>,
-    /// Counts changes of the business.
-    pub version: i64,
-}
-
-impl BusinessEvent {
-    /// The business as it is at `now`.
-    pub fn of(business: &Business, now: Timestamp) -> Self {
-        let mut pauses: Vec<Pause> = business.holding_pauses(now).collect();
-        pauses.sort_by_key(|pause| pause.cause);
-        Self {
-            business_id: business.id,
-            state: business.trading(now),
-            extra_minutes: business.extra_minutes(now),
-            paused_until: business.paused_until(now),
-            pauses,
-            muted_until: business.alerts.muted_until.filter(|until| now < *until),
-            version: business.version,
-        }
-    }
-
-    /// Whether it says the same, whatever else of the business has changed.
-    pub fn says_the_same(&self, other: &Self) -> bool {
-        *self == Self { version: self.version, ..other.clone() }
-    }
 }
 
 impl Business {

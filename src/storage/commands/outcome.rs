@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
 use super::{
-    Creation, EpochChange, InvitationOutcome, MaintenanceProgress, Rotation, StoredResponse, UserChange,
+    Creation, EpochChange, InvitationOutcome, LeasesRenewed, MaintenanceProgress, Rotation, StoredResponse, UserChange,
 };
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
@@ -49,6 +49,8 @@ pub enum Outcome {
     /// Of `StoreAcks` that were too much for one transaction: a part is stored, and the same command under a new id stores
     /// more.
     AcksLeft,
+    /// Of `RenewLeases`.
+    LeasesRenewed(LeasesRenewed),
     /// Of `RotateRoom`.
     RoomRotated(EpochChange),
     /// Of everything that cannot be refused.
@@ -229,6 +231,8 @@ pub struct Committed {
     pub outcomes: Vec<Outcome>,
     /// Numbered; in order within each room.
     pub events: Vec<RoomEvent>,
+    /// The store's time, at which all of it was decided.
+    pub now: Timestamp,
 }
 
 /// A moment that may be missing, as microseconds.

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::business::{BusinessContact, Location, Timezone};
+use crate::domain::business::{BusinessContact, BusinessEvent, Location, Timezone};
 use crate::domain::delivery::DeliveredBy;
+use crate::domain::ids::BusinessId;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_000_000);
 
@@ -86,8 +87,8 @@ fn a_pause_that_an_older_release_stored_as_a_state_is_one_by_hand() {
     let until = later(600);
     let mut business = business(BusinessState::Paused { until });
     let event = BusinessEvent::of(&business, NOW);
-    assert_eq!((event.state, event.paused_until), (TradingWord::Paused, Some(until)));
-    assert_eq!(event.pauses[0].cause, PauseCause::Manual);
+    assert_eq!((business.trading(NOW), business.paused_until(NOW)), (TradingWord::Paused, Some(until)));
+    assert_eq!((event.state.as_str(), event.pauses[0].cause.as_str()), ("open", "manual"));
     business.end_pause(PauseCause::Unanswered, NOW);
     assert_eq!(business.trading(NOW), TradingWord::Paused, "another cause has ended");
     assert!(event.says_the_same(&BusinessEvent { version: 2, ..BusinessEvent::of(&business, NOW) }));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::business::{Business, BusinessEvent, Pause};
+use crate::domain::business::{Business, BusinessEvent, PauseView};
 use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
 
@@ -87,29 +87,6 @@ pub(in crate::http) struct BusinessView {
     updated_at: String,
 }
 
-/// A pause of a business.
-#[derive(Debug, Serialize, ToSchema)]
-struct PauseView {
-    /// `manual`, `unreachable`, `unanswered` or `operator`.
-    #[schema(example = "manual")]
-    cause: &'static str,
-    /// The time at which it began; RFC 3339.
-    since: String,
-    /// The time at which it ends by itself, if it does; RFC 3339.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<String>,
-}
-
-impl From<Pause> for PauseView {
-    fn from(pause: Pause) -> Self {
-        Self {
-            cause: pause.cause.as_str(),
-            since: pause.since.to_rfc3339(),
-            until: pause.until.map(Timestamp::to_rfc3339),
-        }
-    }
-}
-
 /// The viewer of a business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum BusinessViewer {
@@ -121,8 +98,7 @@ pub(in crate::http) enum BusinessViewer {
 
 impl BusinessView {
     pub(in crate::http) fn new(business: &Business, viewer: BusinessViewer, now: Timestamp) -> Self {
-        let BusinessEvent { state, extra_minutes, paused_until, pauses, muted_until, .. } =
-            BusinessEvent::of(business, now);
+        let BusinessEvent { pauses, muted_until, .. } = BusinessEvent::of(business, now);
         let (is_member, alerts) = (viewer == BusinessViewer::Member, &business.alerts);
         Self {
             id: business.id.to_string(),
@@ -138,10 +114,10 @@ impl BusinessView {
                 email: business.contact.email.clone().map(Private),
                 phone: business.contact.phone.clone().map(Private),
             }),
-            state: state.as_str(),
-            extra_minutes,
-            paused_until: paused_until.map(Timestamp::to_rfc3339),
-            pauses: is_member.then(|| pauses.into_iter().map(PauseView::from).collect()),
+            state: business.trading(now).as_str(),
+            extra_minutes: business.extra_minutes(now),
+            paused_until: business.paused_until(now).map(Timestamp::to_rfc3339),
+            pauses: is_member.then_some(pauses),
             accepts: OfferedOrders::of(&business.accepts),
             alerts: is_member.then(|| AlertsBody::of(alerts)),
             auto_accept: is_member.then_some(alerts.auto_accept),

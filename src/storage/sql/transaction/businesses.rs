@@ -6,10 +6,9 @@ use sqlx_macros::FromRow;
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, BusinessEvent, PauseCause};
-use crate::domain::event::{Announcement, EventPayload, PendingEvent};
 use crate::domain::ids::{BusinessId, EventId};
 use crate::domain::money::Currency;
-use crate::domain::room::RoomId;
+use crate::domain::ops::{ChangeIds, business_updated};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{BusinessUpdate, CreateBusiness, UpdateBusiness};
 use crate::storage::crypto::cipher::Cipher;
@@ -125,7 +124,7 @@ impl Execute for UpdateBusiness {
     type Output = BusinessUpdate;
 
     async fn execute(&self, cx: Context<'_>) -> Result<BusinessUpdate, TxError> {
-        let now = cx.at;
+        let now = cx.now;
         if let Some(currency) = self.patch.currency
             && is_priced_in_another(cx.connection, self.business, currency).await?
         {
@@ -149,7 +148,8 @@ impl Execute for UpdateBusiness {
                 detail: json!(event),
             };
             audit::record(cx.connection, entry, now).await?;
-            cx.told.push(tell(&event, now));
+            let ids = ChangeIds { in_business: EventId::generate(), in_ops: EventId::generate() };
+            cx.told.push(business_updated(&updated, ids, now));
         }
         Ok(BusinessUpdate::Updated(Box::new(updated)))
     }
@@ -185,18 +185,6 @@ impl UpdateBusiness {
         ];
         Ok([args.as_slice(), &terms_args(after)].concat())
     }
-}
-
-/// The event for the business's room and for operators.
-pub(super) fn tell(event: &BusinessEvent, now: Timestamp) -> Announcement {
-    let to = |room| PendingEvent {
-        id: EventId::generate(),
-        room,
-        at: now,
-        payload: EventPayload::BusinessUpdated(Box::new(event.clone())),
-        order: None,
-    };
-    Announcement { notification: None, events: vec![to(RoomId::Business(event.business_id)), to(RoomId::Ops)] }
 }
 
 /// Whether there are prices or orders of a business in another currency than this. The business is locked from here on, as it is

@@ -27,7 +27,7 @@ impl Execute for SetHold {
 
     async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
         let Self { what, scope, until, reason, user } = self;
-        let now = cx.at;
+        let now = cx.now;
         let key = [Arg::text(what), Arg::text(scope)];
         match until {
             Some(until) => {
