@@ -107,6 +107,9 @@ id!(
     /// A connection: one open WebSocket.
     ConnectionId, "soc_");
 id!(
+    /// A use of a channel to the outside.
+    IntentId, "int_");
+id!(
     /// A command to the store, applied at most once however often it is tried.
     CommandId, "cmd_");
 

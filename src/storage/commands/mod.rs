@@ -8,6 +8,7 @@ mod invitations;
 mod maintenance;
 mod orders;
 mod outcome;
+mod sagas;
 mod table;
 
 pub use accounts::{
@@ -29,6 +30,9 @@ pub use orders::{IdempotencyKey, Keyed, MoveOrder, PlaceOrder, RenderedResponse,
 pub use outcome::{
     AcksProgress, Addition, BusinessUpdate, Committed, KeyedRepeat, MemberRefusal, MoveError, Outcome,
     PlaceOutcome, Removal,
+};
+pub use sagas::{
+    AnswerState, FinishIntent, FireDeadline, FireOutcome, FireReport, IntentResult, RingDue, SagaDue,
 };
 pub use table::{Change, Write, WritePriority, WriteRequest, lane_of};
 pub(in crate::storage) use table::{outcome_of, write_table};
