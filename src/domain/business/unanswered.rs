@@ -7,9 +7,9 @@ use crate::domain::order::{Order, Party, Status};
 use crate::domain::saga::AlertRule;
 use crate::domain::time::Timestamp;
 
+use super::Timezone;
 use super::alert_policy::AlertPolicy;
 use super::pause::{Pause, PauseCause};
-use super::timezone::Timezone;
 
 /// While this many more customers have waited longer than the alert takes to escalate, one order that runs out is enough.
 const MORE_WAITING: usize = 2;

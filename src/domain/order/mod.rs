@@ -23,4 +23,4 @@ pub use table::{FollowUp, ReasonRule, Verdict, Way, When};
 pub use transition::{MoveRefusal, MoveRequest, Moved};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use crate::domain::event::EventType;
 use crate::domain::ids::{BusinessId, EventId, NotificationId, OrderId, UserId};
 use crate::domain::time::Timestamp;
 
-pub(super) const SOON: Timestamp = Timestamp::from_unix_seconds(1_000);
+pub(crate) const SOON: Timestamp = Timestamp::from_unix_seconds(1_000);
 
 fn business() -> Business {
     Business {
@@ -22,6 +22,9 @@ fn business() -> Business {
         delivered_by: DeliveredBy::Business,
         contact: BusinessContact::default(),
         state: BusinessState::Open,
+        pauses: Default::default(),
+        accepts: Default::default(),
+        alerts: Default::default(),
         version: 1,
         created_at: SOON,
         updated_at: SOON,
@@ -57,7 +60,7 @@ fn placed(draft: Draft, business: &Business) -> Result<Order, PlaceRefusal> {
     place(draft, Some(business), &[soup], SOON).map(|new| new.order)
 }
 
-pub(super) fn order(fulfilment: Fulfilment) -> Order {
+pub(crate) fn order(fulfilment: Fulfilment) -> Order {
     placed(draft(fulfilment), &business()).unwrap()
 }
 

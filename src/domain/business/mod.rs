@@ -1,5 +1,11 @@
 //! Businesses and their menus.
 
+mod accepts;
+mod alert_policy;
+mod brake;
+mod pause;
+mod unanswered;
+
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -8,6 +14,11 @@ use super::delivery::DeliveredBy;
 use super::ids::BusinessId;
 use super::money::Currency;
 use super::time::Timestamp;
+
+pub use accepts::{Accepts, DELIVERY_RADIUS_M};
+pub use alert_policy::{AlertPolicy, Reach};
+pub use brake::{BrakeVerdict, Unreachables};
+pub use pause::{Pause, PauseCause, PauseEnd, Pauses};
 
 /// Most items of a menu: more than a person reads. A menu is always answered whole.
 pub const MAX_MENU_ITEMS: u32 = 1000;
@@ -71,6 +82,20 @@ impl Timezone {
         jiff::Timestamp::from_microsecond(now.as_micros())
             .and_then(|t| t.to_zoned(self.rules.clone()).start_of_day())
             .map_or(Timestamp::default(), |began| Timestamp::from_micros(began.timestamp().as_microsecond()))
+    }
+
+    /// The next six in the morning in this zone, after `now`: by then nobody works a shift of the day before any more. A day
+    /// without that hour has the one after the gap.
+    pub fn next_morning(&self, now: Timestamp) -> Timestamp {
+        const HOUR: i8 = 6;
+        jiff::Timestamp::from_microsecond(now.as_micros())
+            .and_then(|t| {
+                let local = t.to_zoned(self.rules.clone());
+                let six = |date: jiff::civil::Date| date.at(HOUR, 0, 0, 0).to_zoned(self.rules.clone());
+                let today = six(local.date())?;
+                if today.timestamp() > t { Ok(today) } else { six(local.date().tomorrow()?) }
+            })
+            .map_or(now, |six| Timestamp::from_micros(six.timestamp().as_microsecond()))
     }
 }
 
@@ -159,6 +184,12 @@ pub struct Business {
     pub contact: BusinessContact,
     /// The state as stored; [`BusinessState::at`] says what it is now.
     pub state: BusinessState,
+    /// Pauses beside the state; orders are taken when none holds.
+    pub pauses: Pauses,
+    /// The kinds of orders it takes.
+    pub accepts: Accepts,
+    /// How its orders ring.
+    pub alerts: AlertPolicy,
     /// Grows by one with each change.
     pub version: i64,
     /// The time at which it was created.
@@ -173,6 +204,8 @@ pub struct Business {
 pub enum NotTakingOrders {
     /// Paused until this time.
     Paused(#[serde(with = "crate::domain::time::micros")] Timestamp),
+    /// Paused without a time at which that ends.
+    PausedForNow,
     /// Closed until a member opens it.
     Closed,
 }
@@ -184,10 +217,14 @@ impl Business {
     /// The reason why it is not.
     pub fn takes_orders(&self, now: Timestamp) -> Result<(), NotTakingOrders> {
         match self.state.at(now) {
-            BusinessState::Open | BusinessState::Busy { .. } => Ok(()),
-            BusinessState::Paused { until } => Err(NotTakingOrders::Paused(until)),
-            BusinessState::Closed => Err(NotTakingOrders::Closed),
+            BusinessState::Closed => return Err(NotTakingOrders::Closed),
+            BusinessState::Paused { until } => return Err(NotTakingOrders::Paused(until)),
+            BusinessState::Open | BusinessState::Busy { .. } => {}
         }
+        if self.pauses.holding(now).next().is_none() {
+            return Ok(());
+        }
+        Err(self.pauses.until(now).map_or(NotTakingOrders::PausedForNow, NotTakingOrders::Paused))
     }
 
     /// The defaults of an order accepted at `now`: the usual preparation time with the extra minutes of a busy business.
@@ -246,6 +283,12 @@ mod tests {
         let began = |zone: &str| Timezone::parse(zone).map(|zone| zone.day_began(t).to_rfc3339());
         assert_eq!(began("UTC"), Ok("2026-03-01T00:00:00.000000Z".to_owned()));
         assert_eq!(began("Asia/Tokyo"), Ok("2026-03-01T15:00:00.000000Z".to_owned()));
+        let morning = |zone: &str| Timezone::parse(zone).map(|zone| zone.next_morning(t).to_rfc3339());
+        assert_eq!(morning("UTC"), Ok("2026-03-02T06:00:00.000000Z".to_owned()));
+        assert_eq!(morning("Asia/Tokyo"), Ok("2026-03-02T21:00:00.000000Z".to_owned()));
+        assert_eq!(morning("America/Los_Angeles"), Ok("2026-03-02T14:00:00.000000Z".to_owned()));
+        let six = Timestamp::parse_rfc3339("2026-03-02T06:00:00Z").expect("a valid time");
+        assert_eq!(Timezone::utc().next_morning(six).since(six).as_secs(), 24 * 3600, "never now");
         assert!(Timezone::parse("Mars/Olympus").is_err());
         assert!(Timezone::parse("asia/tokyo").is_err());
     }
