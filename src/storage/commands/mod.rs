@@ -8,6 +8,7 @@ mod invitations;
 mod maintenance;
 mod orders;
 mod outcome;
+mod reach;
 mod sagas;
 mod table;
 
@@ -34,5 +35,6 @@ pub use outcome::{
 pub use sagas::{
     AnswerState, FinishIntent, FireDeadline, FireOutcome, FireReport, IntentResult, RingDue, SagaDue,
 };
+pub use reach::{Lease, LeaseHistory, LeasesRenewed, PauseUnreachable, RenewLeases};
 pub use table::{Change, Write, WritePriority, WriteRequest, lane_of};
 pub(in crate::storage) use table::{outcome_of, write_table};
