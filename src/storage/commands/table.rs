@@ -24,6 +24,9 @@ pub enum WritePriority {
     Acknowledging,
     /// Begins something, and is refused when it would wait too long.
     NewWork,
+    /// Deadlines and rings of orders. New work does not wait for it; a quarter of each batch is its own. It is never refused for
+    /// its age: what finds no place stays due in the store.
+    Alerting,
 }
 
 /// Something that a write may change and that is remembered outside of the store.
