@@ -192,8 +192,7 @@ impl OrderView {
             table: order.table,
             prep_minutes: order.prep_minutes,
             ready_at: order.ready_at.map(Timestamp::to_rfc3339),
-            // Nothing ends an order by itself yet.
-            deadline_at: None,
+            deadline_at: order.deadline_at.map(Timestamp::to_rfc3339),
             delivered_by: order.delivered_by.map(|by| by.as_str().to_owned()),
             ended_reason: order.ended_reason.as_ref().map(EndedReasonView::of),
             address: order.address.as_ref().filter(|_| shown).map(|a| AddressView {

@@ -10,7 +10,7 @@ use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
 use super::ended::EndedReason;
-use super::status::{Fulfilment, Status};
+use super::status::{Fulfilment, Party, Status};
 use super::table::Way;
 
 string_enum! {
@@ -107,6 +107,14 @@ pub struct Order {
     pub delivered_by: Option<DeliveredBy>,
     /// Why it was rejected or cancelled, or has failed.
     pub ended_reason: Option<EndedReason>,
+    /// In which capacity it was placed.
+    pub placed_by: Party,
+    /// The store's time of the commit that entered `placed`; every clock of its alert starts there.
+    pub placed_at: Option<Timestamp>,
+    /// When a person or the business's own rule answered it.
+    pub answered_at: Option<Timestamp>,
+    /// When the hub will act on the present status by itself.
+    pub deadline_at: Option<Timestamp>,
     /// Counts changes of the status, from 1.
     pub version: i64,
     /// Counts changes of the delivery, from 1.

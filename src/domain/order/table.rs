@@ -98,7 +98,7 @@ const fn row(
 pub const TABLE: &[Row] = &[
     row(PendingPayment, Placed, ANY, &[System], &[StartAlert]),
     row(PendingPayment, Cancelled, ANY, &[Customer, Member, Admin, System], &[]),
-    row(Placed, Accepted, ANY, &[Member, Admin], &[StopAlert]),
+    row(Placed, Accepted, ANY, &[Member, Admin, System], &[StopAlert]),
     row(Placed, Rejected, ANY, &[Member, Admin], &[StopAlert, Refund]),
     row(Placed, Cancelled, ANY, &[Customer, Member, Admin, System], &[StopAlert, Refund]),
     row(Accepted, Preparing, ANY, &[Member, Admin], &[]),

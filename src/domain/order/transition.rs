@@ -109,6 +109,27 @@ impl Order {
         }
     }
 
+    /// Makes a transition by the hub's own hand, and gives what follows; `None` when the table has no such transition from the present
+    /// status, or the order has it already.
+    pub fn apply_by_system(
+        &mut self,
+        to: Status,
+        terms: Option<Acceptance>,
+        now: Timestamp,
+    ) -> Option<&'static [FollowUp]> {
+        let request = MoveRequest {
+            party: Party::System,
+            to,
+            version: self.version,
+            prep_minutes: None,
+            delivered_by: None,
+        };
+        match self.apply(request, None, terms, now) {
+            Ok(Moved::Changed(follows)) => Some(follows),
+            Ok(Moved::Unchanged) | Err(_) => None,
+        }
+    }
+
     fn accept(&mut self, request: MoveRequest, terms: Option<Acceptance>, now: Timestamp) {
         self.prep_minutes = request.prep_minutes.or(terms.map(|terms| terms.prep_minutes));
         self.ready_at =

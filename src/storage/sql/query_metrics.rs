@@ -8,14 +8,17 @@ use crate::telemetry::metrics::Metrics;
 pub(super) const NO_TABLE: &str = "none";
 
 /// Every table there is on either database: a label has no other value than these and [`NO_TABLE`].
-const TABLES: [&str; 24] = [
+const TABLES: [&str; 29] = [
+    "audit",
     "businesses",
     "commands",
     "device_acks",
     "device_marks",
     "devices",
+    "holds",
     "hub",
     "idempotency_keys",
+    "intents",
     "invitations",
     "members",
     "menu_items",
@@ -25,9 +28,11 @@ const TABLES: [&str; 24] = [
     "order_counters",
     "order_events",
     "order_items",
+    "order_sagas",
     "order_search",
     "orders",
     "orders_search",
+    "reach_leases",
     "room_events",
     "room_seq",
     "sessions",

@@ -4,7 +4,9 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Timezone};
+use crate::domain::business::{
+    Accepts, AlertPolicy, Business, BusinessContact, BusinessState, Location, Pauses, Timezone,
+};
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::email::EmailAddress;
 use crate::domain::ids::BusinessId;
@@ -198,6 +200,9 @@ impl NewBusiness {
             delivered_by: self.delivered_by.map_or(DeliveredBy::Business, Parsed::into_inner),
             contact: self.contact.map(BusinessContact::from).unwrap_or_default(),
             state: state.unwrap_or(BusinessState::Open),
+            pauses: Pauses::default(),
+            accepts: Accepts::default(),
+            alerts: AlertPolicy::default(),
             version: 1,
             created_at: now,
             updated_at: now,

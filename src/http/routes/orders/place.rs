@@ -263,6 +263,9 @@ fn refused(refusal: PlaceRefusal) -> ApiError {
             ProblemCode::BusinessPaused,
             format!("It takes orders again at {}.", until.to_rfc3339()),
         ),
+        PlaceRefusal::NotTakingOrders(NotTakingOrders::PausedForNow) => {
+            ApiError::new(ProblemCode::BusinessPaused, "This business takes no orders for now. Try again later.")
+        }
         PlaceRefusal::NotTakingOrders(NotTakingOrders::Closed) => {
             ApiError::new(ProblemCode::BusinessClosed, "It takes no orders until somebody opens it.")
         }

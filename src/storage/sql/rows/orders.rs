@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::money::Currency;
-use crate::domain::order::{Address, EndedReason, Order, OrderItem};
+use crate::domain::order::{Address, EndedReason, Order, OrderItem, Party};
 use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::{Aad, Cipher};
 use crate::storage::error::StoreError;
@@ -19,7 +19,7 @@ use super::values::{corrupt, number, open, parse, seal};
 pub(in crate::storage::sql) const ORDER_COLUMNS: &str = "o.id, o.order_number, o.business_id, o.customer_id, o.customer_name, o.phone, \
      o.address, o.fulfilment, o.status, o.payment_method, o.payment_status, o.total_minor, o.currency, o.notes, \
      o.table_no, o.prep_minutes, o.version, o.created_at, o.updated_at, o.ready_at, o.delivered_by, o.ended_code, \
-     o.ended_text, o.delivery_version, o.payment_version";
+     o.ended_text, o.delivery_version, o.payment_version, o.placed_by, o.placed_at, o.answered_at, o.deadline_at";
 
 #[derive(Serialize, FromRow)]
 pub(in crate::storage::sql) struct OrderRow {
@@ -60,6 +60,14 @@ pub(in crate::storage::sql) struct CourseRow {
     ended_text: Option<String>,
     delivery_version: i64,
     payment_version: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placed_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placed_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline_at: Option<i64>,
 }
 
 impl CourseRow {
@@ -72,6 +80,10 @@ impl CourseRow {
             ended_text: ended.and_then(|ended| ended.text.clone()),
             delivery_version: order.delivery_version,
             payment_version: order.payment_version,
+            placed_by: Some(order.placed_by.as_str().to_owned()),
+            placed_at: order.placed_at.map(Timestamp::as_micros),
+            answered_at: order.answered_at.map(Timestamp::as_micros),
+            deadline_at: order.deadline_at.map(Timestamp::as_micros),
         }
     }
 }
@@ -134,7 +146,7 @@ impl OrderRow {
         };
         let phone = opened("phone", self.phone)?;
         let address = opened("address", self.address)?.map(|json| address(&json)).transpose()?;
-        let CourseRow { ready_at, delivered_by, ended_code, ended_text, .. } = self.course;
+        let CourseRow { ready_at, delivered_by, ended_code, ended_text, placed_by, .. } = self.course;
         let ended_reason = ended_code.map(|code| ended_reason(&code, ended_text)).transpose()?;
         Ok(Order {
             id: parse("orders.id", &self.id)?,
@@ -157,6 +169,11 @@ impl OrderRow {
             ready_at: ready_at.map(Timestamp::from_micros),
             delivered_by: delivered_by.map(|by| parse("orders.delivered_by", &by)).transpose()?,
             ended_reason,
+            // Orders of releases that did not say so have customers' clocks.
+            placed_by: placed_by.map_or(Ok(Party::Customer), |by| parse("orders.placed_by", &by))?,
+            placed_at: self.course.placed_at.map(Timestamp::from_micros),
+            answered_at: self.course.answered_at.map(Timestamp::from_micros),
+            deadline_at: self.course.deadline_at.map(Timestamp::from_micros),
             version: self.version,
             delivery_version: self.course.delivery_version,
             payment_version: self.course.payment_version,

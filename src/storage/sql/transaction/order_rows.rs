@@ -34,12 +34,13 @@ const ROW: &str = "id text, order_number int, business_id text, customer_id text
      address text, fulfilment text, status text, payment_method text, payment_status text, total_minor int, \
      currency text, notes text, table_no int, prep_minutes int, version int, created_at int, updated_at int, \
      ready_at int, delivered_by text, ended_code text, ended_text text, delivery_version int, payment_version int, \
-     terms text, words text";
+     placed_by text, placed_at int, answered_at int, deadline_at int, terms text, words text";
 
 pub(super) static INSERT: LazyStatement = LazyStatement::new(|| {
     let into = "id, order_number, business_id, customer_id, customer_name, phone, address, fulfilment, status, \
          payment_method, payment_status, total_minor, currency, notes, table_no, prep_minutes, version, created_at, \
-         updated_at, ready_at, delivered_by, ended_code, ended_text, delivery_version, payment_version";
+         updated_at, ready_at, delivered_by, ended_code, ended_text, delivery_version, payment_version, \
+         placed_by, placed_at, answered_at, deadline_at";
     let from: Vec<String> = into.split(", ").map(|column| format!("r.{}", column.trim())).collect();
     let from = from.join(", ");
     Statement::apart(
@@ -81,11 +82,13 @@ pub(super) static UPDATE: LazyStatement = LazyStatement::new(|| {
     Statement::over(
         Operation::Update("orders"),
         "id text, status text, payment_status text, prep_minutes int, version int, updated_at int, ready_at int, \
-         delivered_by text, ended_code text, ended_text text, delivery_version int, payment_version int",
+         delivered_by text, ended_code text, ended_text text, delivery_version int, payment_version int, placed_at int, \
+         answered_at int, deadline_at int",
         "UPDATE orders SET status = r.status, payment_status = r.payment_status, prep_minutes = r.prep_minutes, \
              version = r.version, updated_at = r.updated_at, ready_at = r.ready_at, delivered_by = r.delivered_by, \
              ended_code = r.ended_code, ended_text = r.ended_text, delivery_version = r.delivery_version, \
-             payment_version = r.payment_version FROM {rows} WHERE orders.id = r.id",
+             payment_version = r.payment_version, placed_at = r.placed_at, answered_at = r.answered_at, \
+             deadline_at = r.deadline_at FROM {rows} WHERE orders.id = r.id",
     )
 });
 

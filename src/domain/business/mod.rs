@@ -1,5 +1,9 @@
 //! Businesses and their menus.
 
+mod accepts;
+mod alert_policy;
+mod pause;
+
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -8,6 +12,10 @@ use super::delivery::DeliveredBy;
 use super::ids::BusinessId;
 use super::money::Currency;
 use super::time::Timestamp;
+
+pub use accepts::{Accepts, DELIVERY_RADIUS_M};
+pub use alert_policy::{AlertPolicy, Reach};
+pub use pause::{Pause, PauseCause, Pauses};
 
 /// Most items of a menu: more than a person reads. A menu is always answered whole.
 pub const MAX_MENU_ITEMS: u32 = 1000;
@@ -159,6 +167,12 @@ pub struct Business {
     pub contact: BusinessContact,
     /// The state as stored; [`BusinessState::at`] says what it is now.
     pub state: BusinessState,
+    /// Pauses beside the state; orders are taken when none holds.
+    pub pauses: Pauses,
+    /// The kinds of orders it takes.
+    pub accepts: Accepts,
+    /// How its orders ring.
+    pub alerts: AlertPolicy,
     /// Grows by one with each change.
     pub version: i64,
     /// The time at which it was created.
@@ -173,6 +187,8 @@ pub struct Business {
 pub enum NotTakingOrders {
     /// Paused until this time.
     Paused(#[serde(with = "crate::domain::time::micros")] Timestamp),
+    /// Paused without a time at which that ends.
+    PausedForNow,
     /// Closed until a member opens it.
     Closed,
 }
@@ -184,10 +200,14 @@ impl Business {
     /// The reason why it is not.
     pub fn takes_orders(&self, now: Timestamp) -> Result<(), NotTakingOrders> {
         match self.state.at(now) {
-            BusinessState::Open | BusinessState::Busy { .. } => Ok(()),
-            BusinessState::Paused { until } => Err(NotTakingOrders::Paused(until)),
-            BusinessState::Closed => Err(NotTakingOrders::Closed),
+            BusinessState::Closed => return Err(NotTakingOrders::Closed),
+            BusinessState::Paused { until } => return Err(NotTakingOrders::Paused(until)),
+            BusinessState::Open | BusinessState::Busy { .. } => {}
         }
+        if self.pauses.holding(now).next().is_none() {
+            return Ok(());
+        }
+        Err(self.pauses.until(now).map_or(NotTakingOrders::PausedForNow, NotTakingOrders::Paused))
     }
 
     /// The defaults of an order accepted at `now`: the usual preparation time with the extra minutes of a busy business.

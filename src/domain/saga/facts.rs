@@ -1,0 +1,105 @@
+//! What a saga is told when it is fired, and what it wants done.
+
+use crate::domain::business::Acceptance;
+use crate::domain::ids::UserId;
+use crate::domain::order::{FollowUp, Status};
+use crate::domain::time::Timestamp;
+
+use super::SagaTerms;
+use super::clocks::Clocks;
+use super::words::{Channel, OpsAlarm, RingKind, Rung};
+
+/// A time without the hub, after which deadlines wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grace {
+    /// The first commit after the outage: orders placed before it are covered.
+    pub outage_ended_at: Timestamp,
+    /// No deadline of such an order ends earlier.
+    pub until: Timestamp,
+}
+
+/// The facts of the transaction that fires a saga.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// The store's time.
+    pub now: Timestamp,
+    /// The hub's clocks.
+    pub clocks: &'a Clocks,
+    /// Whether a device has acknowledged the order's `order_created`.
+    pub delivered: bool,
+    /// When a device last acted on an event of the order.
+    pub acted_at: Option<Timestamp>,
+    /// Whether calls and mail of the business are silent.
+    pub muted: bool,
+    /// The last call to the business for waiting orders.
+    pub called_at: Option<Timestamp>,
+    /// The last mail to the business for waiting orders.
+    pub mailed_at: Option<Timestamp>,
+    /// The grace after the last outage.
+    pub grace: Option<Grace>,
+    /// Whether an operator holds the cancelling of orders here.
+    pub cancel_held: bool,
+    /// The business's own times.
+    pub saga_terms: SagaTerms,
+    /// The business's defaults for an order accepted now.
+    pub terms: Option<Acceptance>,
+}
+
+impl Facts<'_> {
+    /// The time to which a deadline has to wait that is due at `due`, of an order that has waited since `since`.
+    pub(super) fn postponed(&self, due: Timestamp, since: Timestamp) -> Option<Timestamp> {
+        let grace = self.grace.filter(|grace| since < grace.outage_ended_at && due < grace.until);
+        match grace {
+            Some(grace) if self.now < grace.until => Some(grace.until),
+            _ if self.cancel_held => Some(self.now.plus(self.clocks.held)),
+            _ => None,
+        }
+    }
+
+    /// Whether a deadline ran out in the grace after an outage.
+    pub(super) fn was_in_grace(&self, due: Timestamp, since: Timestamp) -> bool {
+        self.grace.is_some_and(|grace| since < grace.outage_ended_at && due <= grace.until)
+    }
+}
+
+/// A ring of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ring {
+    /// Why.
+    pub kind: RingKind,
+    /// Which one of the order, from 1; the event of the order itself is none.
+    pub ring: u32,
+    /// When the order will be cancelled without an answer.
+    pub deadline_at: Option<Timestamp>,
+}
+
+/// An order that ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Its customer.
+    pub customer: UserId,
+    /// Whether it counts for the pause of its business.
+    pub counts: bool,
+}
+
+/// Something a saga wants done in the commit that fires it, or after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SagaEffect {
+    /// Devices of the business ring; told after the commit and not stored as an event.
+    Ring(Ring),
+    /// A fallback channel is used.
+    Use(Channel, Rung),
+    /// The order was moved by the hub: its events follow as for any move.
+    Moved {
+        /// The status before.
+        from: Status,
+        /// What the table says follows.
+        follows: &'static [FollowUp],
+    },
+    /// The devices of the business are reminded by a notification that the order is late.
+    Remind,
+    /// Operators are told.
+    Alarm(OpsAlarm),
+    /// The business did not answer in time.
+    Unanswered(Unanswered),
+}
