@@ -1,6 +1,7 @@
 //! Storage: ports to the database, and their implementation for Postgres and SQLite, held to one contract.
 
 pub mod cache;
+mod clock;
 pub mod commands;
 pub mod crypto;
 mod error;
@@ -8,6 +9,7 @@ mod ports;
 pub mod settings;
 mod sql;
 
+pub use clock::StoreClock;
 pub use error::StoreError;
 pub use ports::{
     AccountReads, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, IdempotencyReads, Invitation,

@@ -7,7 +7,7 @@ use bellhop::domain::ids::{LoginSessionId, OrderId};
 use bellhop::domain::order::{Draft, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::commands::{Command, PutMember, Write};
+use bellhop::storage::commands::{PutMember, Write};
 use bellhop::storage::{Attempt, Checkpoint, OrderQuery, OrderScope, PageStart, Total};
 
 use crate::fixtures::{Fixture, command, move_to, place, place_once, placed, run_one, world};
@@ -231,13 +231,14 @@ on_every_store! {
 async fn on_postgres_a_search_reads_its_callers_part_of_the_text_index_only() {
     check(TestStore::postgres().await, |store| async move {
         let mut lane = store.lane().await;
-        let place_at = |draft| Command { at: Timestamp::from_micros(SOME_TIME), ..command(place(draft)) };
+        let clock = store.store.clock();
+        clock.turn_back(clock.now().since(Timestamp::from_micros(SOME_TIME)));
         let other = world(&mut *lane).await;
-        lane.run(&[place_at(other.draft())], Attempt::First).await.unwrap();
+        run_one(&mut *lane, place(other.draft())).await;
         multiply(&store).await;
         let own = world(&mut *lane).await;
         let kim = Draft { customer_name: "Kim".to_owned(), ..own.draft() };
-        lane.run(&[place_at(kim)], Attempt::First).await.unwrap();
+        run_one(&mut *lane, place(kim)).await;
         // More of them than are walked past before the index is asked.
         store
             .tamper(

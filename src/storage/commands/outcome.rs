@@ -229,6 +229,8 @@ pub struct Committed {
     pub outcomes: Vec<Outcome>,
     /// Numbered; in order within each room.
     pub events: Vec<RoomEvent>,
+    /// The store's time, at which all of it was decided.
+    pub now: Timestamp,
 }
 
 /// A moment that may be missing, as microseconds.

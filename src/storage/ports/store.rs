@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::storage::clock::StoreClock;
 use crate::storage::error::StoreError;
 
 use super::accounts::AccountReads;
@@ -47,6 +48,8 @@ pub trait Store:
 {
     /// Name in logs and health: `postgres` or `sqlite`.
     fn name(&self) -> &'static str;
+    /// The store's time, as its transactions have it.
+    fn clock(&self) -> &StoreClock;
     /// Most lanes that can be open at once; 1 where there can be only one writer.
     fn max_lanes(&self) -> usize;
     /// Opens a writer.

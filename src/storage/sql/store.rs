@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::storage::clock::StoreClock;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Checkpoint, Circuit, Lane, Store};
@@ -33,6 +34,7 @@ pub(super) struct SqlStore {
     pub(super) migrations: Connector,
     pub(super) read_pool: Arc<ReadPool>,
     pub(super) cipher: Arc<Cipher>,
+    pub(super) clock: Arc<StoreClock>,
     pub(super) metrics: Metrics,
     /// Last events that lanes of this node were told are committed.
     pub(super) acknowledged: Arc<CommittedHeads>,
@@ -62,15 +64,16 @@ impl Store for SqlStore {
         self.name
     }
 
+    fn clock(&self) -> &StoreClock {
+        &self.clock
+    }
+
     fn max_lanes(&self) -> usize {
         self.max_lanes
     }
 
     async fn open_lane(&self) -> Result<Box<dyn Lane>, StoreError> {
-        let (connector, cipher) = (self.connector.clone(), Arc::clone(&self.cipher));
-        let (metrics, acknowledged) = (self.metrics.clone(), Arc::clone(&self.acknowledged));
-        let lane = SqlLane::open(connector, cipher, metrics, acknowledged, TRANSACTION_LIMIT).await?;
-        Ok(Box::new(lane))
+        Ok(Box::new(SqlLane::open(self).await?))
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

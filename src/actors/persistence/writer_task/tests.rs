@@ -72,7 +72,7 @@ impl Lane for FaultyLane {
             Some(_) => Err(StoreError::OutcomeUnknown("the connection was lost".to_owned())),
             None => Ok(Committed {
                 outcomes: commands.iter().map(|_| Outcome::Removed(Removal::Removed)).collect(),
-                events: Vec::new(),
+                ..Committed::default()
             }),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
+use crate::storage::clock::StoreClock;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::Store;
@@ -78,6 +79,7 @@ pub async fn connect(
         connector,
         read_pool: ReadPool::new("sqlite", pool, 2 * BUSY_TIMEOUT, metrics.clone()),
         cipher,
+        clock: Arc::new(StoreClock::of_process()),
         metrics,
         acknowledged: Arc::default(),
     }))

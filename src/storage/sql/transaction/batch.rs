@@ -37,6 +37,8 @@ pub(super) struct Transaction<'a> {
     connection: &'a mut Connection,
     cipher: &'a Cipher,
     commands: &'a [Command],
+    /// The store's time, at which every command is decided.
+    now: Timestamp,
     orders: Orders,
     catalog: Catalog,
     /// Businesses of which orders are to be accepted.
@@ -47,11 +49,17 @@ pub(super) struct Transaction<'a> {
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn new(connection: &'a mut Connection, cipher: &'a Cipher, commands: &'a [Command]) -> Self {
+    pub(super) fn new(
+        connection: &'a mut Connection,
+        cipher: &'a Cipher,
+        commands: &'a [Command],
+        now: Timestamp,
+    ) -> Self {
         Self {
             connection,
             cipher,
             commands,
+            now,
             orders: Orders::default(),
             catalog: Catalog::default(),
             accepting: BTreeSet::new(),
@@ -85,23 +93,23 @@ impl<'a> Transaction<'a> {
         applied_commands::record(self.connection, self.cipher, self.commands, &open, &outcomes, attempt)
             .await?;
         let events = events::number(self.connection, emitted.events).await?;
-        Ok(Committed { outcomes, events })
+        Ok(Committed { outcomes, events, now: self.now })
     }
 
     async fn load(&mut self, open: &[usize]) -> Result<(), TxError> {
         let (mut drafts, mut moves, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         for &i in open {
-            let Command { write, at, .. } = &self.commands[i];
+            let Command { write, .. } = &self.commands[i];
             if let Write::PlaceOrder(place) = write {
                 drafts.push(&place.draft);
-                keys.extend(place.idempotency.as_ref().map(|key| (key, *at)));
+                keys.extend(place.idempotency.as_ref());
             } else if let Write::MoveOrder(wish) = write {
                 moves.push(wish);
             } else if let Write::Keyed(keyed) = write {
-                keys.push((&keyed.key, *at));
+                keys.push(&keyed.key);
             }
         }
-        self.keys.claim(self.connection, self.cipher, keys.into_iter()).await?;
+        self.keys.claim(self.connection, self.cipher, keys, self.now).await?;
         let ids = moves.iter().map(|wish| wish.order).collect();
         self.orders.lock(self.connection, self.cipher, ids).await?;
         let accepted = moves.iter().filter(|wish| wish.request.to == Status::Accepted);
@@ -127,14 +135,14 @@ impl<'a> Transaction<'a> {
                 self.acks.extend(acks.iter());
                 Ok(Answer::Acks(acks.clone()))
             }
-            Write::PlaceOrder(place) => self.place(command, place).await,
-            Write::MoveOrder(request) => self.move_order(command, request).await,
+            Write::PlaceOrder(place) => self.place(place).await,
+            Write::MoveOrder(request) => self.move_order(request).await,
             Write::Keyed(keyed) => self.keyed(keyed, command.at).await,
             write => self.single(write, command.at).await,
         }
     }
 
-    async fn place(&mut self, command: &Command, place: &PlaceOrder) -> Result<Answer, TxError> {
+    async fn place(&mut self, place: &PlaceOrder) -> Result<Answer, TxError> {
         if let Some(key) = &place.idempotency {
             match self.keys.state_of(key) {
                 KeyState::Free => {}
@@ -148,11 +156,11 @@ impl<'a> Transaction<'a> {
         let draft = &place.draft;
         self.refresh(draft.business_id).await?;
         let (business, menu) = self.catalog.of(draft.business_id);
-        let new = match order::place(draft.clone(), business, menu, command.at) {
+        let new = match order::place(draft.clone(), business, menu, self.now) {
             Ok(new) => new,
             Err(refusal) => return Ok(Outcome::Placed(PlaceOutcome::Refused(refusal)).into()),
         };
-        let step = self.orders.add(new, command.at);
+        let step = self.orders.add(new, self.now);
         self.sources.push(Source::Step(step));
         if let Some(key) = &place.idempotency {
             self.keys.answered(key, By::Order { step, respond: place.respond });
@@ -180,24 +188,24 @@ impl<'a> Transaction<'a> {
         Ok(answer)
     }
 
-    async fn move_order(&mut self, command: &Command, wish: &MoveOrder) -> Result<Answer, TxError> {
+    async fn move_order(&mut self, wish: &MoveOrder) -> Result<Answer, TxError> {
         let mut terms = None;
         if wish.request.to == Status::Accepted
             && let Some(business) = self.orders.get(wish.order).map(|order| order.business_id)
         {
             self.refresh(business).await?;
-            terms = self.catalog.of(business).0.map(|business| business.acceptance(command.at));
+            terms = self.catalog.of(business).0.map(|business| business.acceptance(self.now));
         }
         let Some(order) = self.orders.get_mut(wish.order) else {
             return Ok(Outcome::Moved(Err(MoveError::NoSuchOrder)).into());
         };
         let from = order.status;
-        Ok(match order.apply(wish.request, wish.reason.as_deref(), terms, command.at) {
+        Ok(match order.apply(wish.request, wish.reason.as_deref(), terms, self.now) {
             Err(refusal) => Outcome::Moved(Err(MoveError::Refused(refusal))).into(),
             // A copy of its own, since the order's number may be still to come.
             Ok(Moved::Unchanged) => Answer::Moved { step: self.orders.unchanged(wish.order) },
             Ok(Moved::Changed(follows)) => {
-                let step = self.orders.moved(wish, from, follows, command.at);
+                let step = self.orders.moved(wish, from, follows, self.now);
                 self.sources.push(Source::Step(step));
                 Answer::Moved { step }
             }
@@ -269,7 +277,7 @@ macro_rules! run_one {
         Ok(outcome_of!($outcome, ()).into())
     }};
     (alone $outcome:ident, $transaction:expr, $write:ident, $at:ident) => {{
-        let cx = Context { connection: &mut *$transaction.connection, cipher: $transaction.cipher, at: $at };
+        let cx = Context { connection: &mut *$transaction.connection, cipher: $transaction.cipher, now: $transaction.now, at: $at };
         Ok(outcome_of!($outcome, $write.execute(cx).await?).into())
     }};
 }

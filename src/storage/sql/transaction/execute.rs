@@ -9,7 +9,9 @@ use crate::storage::sql::errors::TxError;
 pub(super) struct Context<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) cipher: &'a Cipher,
-    /// Time of the request.
+    /// The store's time in this transaction.
+    pub(super) now: Timestamp,
+    /// Time of the request by the node's clock, which tokens are judged by.
     pub(super) at: Timestamp,
 }
 
