@@ -43,8 +43,7 @@ impl ClusterBridge {
     fn obey(&self, message: BusMessage) {
         match message {
             BusMessage::Event(event) => self.rooms.publish(&[event]),
-            // Nothing publishes these yet, and sockets have no frame for them.
-            BusMessage::Ephemeral(_) => {}
+            BusMessage::Ephemeral(event) => self.rooms.deliver_ephemeral(&event),
             BusMessage::Control(ControlMessage::SessionEnded(session)) => self.fanout.end_session(session),
             BusMessage::Control(ControlMessage::MembershipsChanged(user)) => {
                 self.reads.memberships_changed(user);
@@ -61,6 +60,7 @@ mod tests {
     use actix::System;
     use secrecy::SecretBox;
     use tokio::sync::mpsc;
+    use uuid::Uuid;
 
     use super::*;
     use crate::actors::SendError;
@@ -71,10 +71,12 @@ mod tests {
     use crate::auth::revocations::Revocations;
     use crate::bus::InProcessBus;
     use crate::domain::cursor::{Cursor, Epoch};
+    use crate::domain::ephemeral::EphemeralType;
     use crate::domain::event::EventKind;
     use crate::domain::ids::{BusinessId, CommandId, EventId, LoginSessionId};
     use crate::domain::room::RoomId;
     use crate::domain::time::Timestamp;
+    use crate::protocol::ephemeral::{EncodedEphemeral, EphemeralEvent};
     use crate::protocol::event::{EventData, RoomEvent};
     use crate::storage::commands::{Command, EndSession, Outcome, Removal, Write};
     use crate::storage::crypto::cipher::Cipher;
@@ -144,7 +146,10 @@ mod tests {
     }
 
     /// Passes on what a room delivers.
-    struct EventReader(mpsc::Sender<Cursor>);
+    struct EventReader {
+        events: mpsc::Sender<Cursor>,
+        ephemerals: mpsc::Sender<Uuid>,
+    }
 
     impl Listener for EventReader {
         fn id(&self) -> usize {
@@ -156,7 +161,11 @@ mod tests {
         }
 
         fn deliver(&self, _: RoomId, event: LiveEvent) -> Result<(), SendError> {
-            self.0.try_send(event.event.cursor).map_err(|_| SendError::Closed)
+            self.events.try_send(event.event.cursor).map_err(|_| SendError::Closed)
+        }
+
+        fn deliver_ephemeral(&self, _: RoomId, event: EncodedEphemeral) {
+            let _ = self.ephemerals.try_send(event.subject);
         }
 
         fn set_head(&self, _: RoomId, _: Cursor) -> Result<(), SendError> {
@@ -171,7 +180,9 @@ mod tests {
             let (first, second) = (Node::start(&bus).await, Node::start(&bus).await);
             let room = RoomId::Business(BusinessId::generate());
             let (events, mut delivered) = mpsc::channel(8);
-            let head = second.rooms.join(room, Arc::new(EventReader(events))).await.unwrap();
+            let (ephemerals, mut ephemeral) = mpsc::channel(8);
+            let reader = Arc::new(EventReader { events, ephemerals });
+            let head = second.rooms.join(room, reader).await.unwrap();
             assert_eq!(head, Cursor::new(second.epoch, 0));
             let event = RoomEvent {
                 room,
@@ -184,6 +195,16 @@ mod tests {
             first.fanout.committed(&[], &[], vec![event]);
             let cursor = tokio::time::timeout(Duration::from_secs(5), delivered.recv()).await;
             assert_eq!(cursor.expect("it arrives soon"), Some(Cursor::new(second.epoch, 1)));
+            let ring = EphemeralEvent {
+                room,
+                kind: EphemeralType::OrderRing,
+                subject: Uuid::from_u128(7),
+                at: Timestamp::now(),
+                data: EventData::empty(),
+            };
+            first.rooms.publish_ephemeral(ring);
+            let subject = tokio::time::timeout(Duration::from_secs(5), ephemeral.recv()).await;
+            assert_eq!(subject.expect("it arrives soon"), Some(Uuid::from_u128(7)));
         });
     }
 }

@@ -3,9 +3,11 @@
 pub mod cluster_bridge;
 pub mod commit_fanout;
 mod fatal;
+mod held_ephemerals;
 pub mod jobs;
 mod mailbox;
 pub mod persistence;
+pub mod reachability;
 pub mod reader;
 pub mod room;
 pub mod session;

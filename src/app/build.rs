@@ -14,6 +14,7 @@ use crate::actors::cluster_bridge::ClusterBridge;
 use crate::actors::commit_fanout::CommitFanout;
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
+use crate::actors::reachability::Reachability;
 use crate::actors::room::Rooms;
 use crate::actors::session::Sessions;
 use crate::actors::worker::Workers;
@@ -112,6 +113,7 @@ pub(super) struct Actors {
     fanout: Arc<CommitFanout>,
     pub(super) persistence: Persistence,
     pub(super) sessions: Sessions,
+    reachability: Reachability,
     pub(super) jobs: Jobs,
     /// Raised when an actor dies that must not.
     pub(super) fatal: FatalSignal,
@@ -141,6 +143,7 @@ impl Actors {
         let persistence =
             Persistence::start(store, lanes, &actors.persistence, listener, counted, fatal.clone()).await?;
         rooms.write_through(persistence.clone());
+        let reachability = Reachability::new();
         let sessions = Sessions::new(
             workers,
             rooms.clone(),
@@ -148,6 +151,7 @@ impl Actors {
             reads.clone(),
             Authenticator::new(auth.tokens.clone(), auth.revocations.clone(), auth.last_seen.clone()),
             Arc::new(FrameLimits(limits)),
+            reachability.clone(),
             actors.sessions.of_one_worker(settings.http.server.worker_threads()),
             metrics.clone(),
             fatal.clone(),
@@ -155,7 +159,7 @@ impl Actors {
         let jobs = Jobs::start(store.clone(), persistence.clone(), actors.retention.clone(), metrics.clone());
         let bridge =
             ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };
-        Ok((Self { reads, rooms, fanout, persistence, sessions, jobs, fatal }, bridge))
+        Ok((Self { reads, rooms, fanout, persistence, sessions, reachability, jobs, fatal }, bridge))
     }
 }
 
@@ -180,6 +184,7 @@ pub(super) fn api(
         revocations: auth.revocations.clone(),
         last_seen: auth.last_seen.clone(),
         cipher: database.cipher.clone(),
+        reachability: actors.reachability.clone(),
         jobs: actors.jobs.clone(),
         metrics,
         readiness,

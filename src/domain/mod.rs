@@ -7,6 +7,7 @@ pub mod business;
 pub mod cursor;
 pub mod delivery;
 pub mod email;
+pub mod ephemeral;
 pub mod event;
 pub mod hold;
 pub mod ids;

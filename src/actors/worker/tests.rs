@@ -104,6 +104,7 @@ impl Hub {
             reads,
             nobody_signs_in(),
             Arc::new(NoQuota),
+            Reachability::new(),
             limits,
             metrics,
             fatal,

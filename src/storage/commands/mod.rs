@@ -8,6 +8,7 @@ mod invitations;
 mod maintenance;
 mod orders;
 mod outcome;
+mod reach;
 mod table;
 
 pub use accounts::{
@@ -30,5 +31,6 @@ pub use outcome::{
     AcksProgress, Addition, BusinessUpdate, Committed, KeyedRepeat, MemberRefusal, MoveError, Outcome,
     PlaceOutcome, Removal,
 };
+pub use reach::{Lease, LeaseHistory, LeasesRenewed, PauseUnreachable, RenewLeases};
 pub use table::{Change, Write, WritePriority, WriteRequest, lane_of};
 pub(in crate::storage) use table::{outcome_of, write_table};
