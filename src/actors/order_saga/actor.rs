@@ -10,7 +10,7 @@ use actix::prelude::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::actors::deadlines::Deadline;
+use crate::actors::deadlines::{Deadline, DeadlineLeft};
 
 use super::SagaDeps;
 use super::messages::{ClockMoved, Schedule};
@@ -68,9 +68,12 @@ impl OrderSagaActor {
         let answer = async move { deadlines.fire(deadline).await }.into_actor(self);
         ctx.spawn(answer.map(move |answer, actor, ctx| {
             let now = Instant::now();
-            let fired = answer.map_or(Fired::Unknown, |left| {
-                left.map_or(Fired::Unknown, |left| Fired::Left(Schedule::of(&left, now)))
-            });
+            let fired = match answer {
+                Ok(DeadlineLeft::Next { attempt, wait }) => {
+                    Fired::Left(Schedule { attempt, due: wait.map(|wait| now + wait) })
+                }
+                Ok(DeadlineLeft::Nothing) | Err(_) => Fired::Unknown,
+            };
             let action = actor.state.on_fired(attempt, fired, now);
             actor.perform(action, ctx);
         }));

@@ -4,7 +4,7 @@
 
 mod actor;
 mod messages;
-mod settings;
+pub(in crate::actors) mod settings;
 mod state;
 
 use std::sync::Arc;

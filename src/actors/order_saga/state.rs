@@ -81,6 +81,7 @@ impl OrderSagaState {
             return SagaAction::Continue;
         }
         match fired {
+            // The same attempt, not due yet: the store's clock is behind the one waited by.
             Fired::Left(schedule) => self.on_schedule(schedule, now),
             Fired::Unknown => SagaAction::Stop,
         }

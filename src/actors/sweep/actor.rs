@@ -1,38 +1,27 @@
 //! The actor of the sweep: reads what is due and submits it, once a second.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::prelude::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use futures_util::{StreamExt as _, stream};
 
-use crate::actors::deadlines::{Deadline, Deadlines};
+use crate::actors::deadlines::{Deadline, DeadlineLeft, Deadlines, DuePosition};
 use crate::actors::persistence::SubmitError;
-use crate::domain::ids::OrderId;
-use crate::storage::{DueDeadline, DuePosition, Store};
 
 use super::messages::{Stop, SweepNow};
+use super::settings::SweepSettings;
 use super::state::{SweepAction, SweepState, Swept};
-
-/// Pause between two sweeps, from the end of one to the begin of the next.
-const EVERY: Duration = Duration::from_secs(1);
-
-/// What has been due for less is left to the saga of the node that committed last.
-const OLDER_THAN: Duration = Duration::from_millis(500);
-
-/// Deadlines read at once.
-pub(super) const PAGE: usize = 500;
 
 pub(super) struct SweepActor {
     state: SweepState,
-    store: Arc<dyn Store>,
     deadlines: Deadlines,
+    settings: SweepSettings,
 }
 
 impl SweepActor {
-    pub(super) fn new(store: Arc<dyn Store>, deadlines: Deadlines) -> Self {
-        Self { state: SweepState::new(PAGE), store, deadlines }
+    pub(super) fn new(deadlines: Deadlines, settings: SweepSettings) -> Self {
+        Self { state: SweepState::new(settings.page as usize), deadlines, settings }
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
@@ -49,8 +38,8 @@ impl SweepActor {
     }
 
     fn read(&self, after: Option<DuePosition>, ctx: &mut Context<Self>) {
-        let store = self.store.clone();
-        let page = async move { store.due_deadlines(OLDER_THAN, after, PAGE as u32).await }.into_actor(self);
+        let (deadlines, settings) = (self.deadlines.clone(), self.settings);
+        let page = async move { deadlines.due(settings.older_than, after, settings.page).await }.into_actor(self);
         ctx.spawn(page.map(|page, actor, ctx| {
             let page = page.inspect_err(|error| tracing::warn!(%error, "what is due could not be read"));
             let action = actor.state.on_page(page.ok());
@@ -58,16 +47,16 @@ impl SweepActor {
         }));
     }
 
-    fn fire(&self, due: Vec<DueDeadline>, ctx: &mut Context<Self>) {
-        let deadlines = self.deadlines.clone();
+    fn fire(&self, due: Vec<Deadline>, ctx: &mut Context<Self>) {
+        let (deadlines, at_once) = (self.deadlines.clone(), self.settings.page as usize);
         let all = async move {
-            let each = due.into_iter().map(|due| fire_one(&deadlines, due));
-            stream::iter(each).buffer_unordered(PAGE).collect::<Vec<_>>().await
+            let each = due.into_iter().map(|deadline| fire_one(&deadlines, deadline));
+            stream::iter(each).buffer_unordered(at_once.max(1)).collect::<Vec<_>>().await
         };
         ctx.spawn(all.into_actor(self).map(|swept, actor, ctx| {
             let now = Instant::now();
-            for (order, attempt, swept) in swept {
-                actor.state.on_swept(order, attempt, swept, now);
+            for (deadline, swept) in swept {
+                actor.state.on_swept(deadline, swept, now);
             }
             let action = actor.state.on_page_done();
             actor.perform(action, ctx);
@@ -75,14 +64,13 @@ impl SweepActor {
     }
 }
 
-async fn fire_one(deadlines: &Deadlines, due: DueDeadline) -> (OrderId, i64, Swept) {
-    let DueDeadline { order, business, attempt, .. } = due;
-    let swept = match deadlines.fire(Deadline { order, business, attempt }).await {
-        Ok(left) if left.is_readable() => Swept::Done,
-        Ok(_) | Err(SubmitError::Refused | SubmitError::TooSlow) => Swept::InVain,
+async fn fire_one(deadlines: &Deadlines, deadline: Deadline) -> (Deadline, Swept) {
+    let swept = match deadlines.fire(deadline).await {
+        Ok(DeadlineLeft::Next { .. }) => Swept::Done,
+        Ok(DeadlineLeft::Nothing) | Err(SubmitError::Refused | SubmitError::TooSlow) => Swept::InVain,
         Err(SubmitError::Overloaded | SubmitError::Unavailable | SubmitError::OutcomeUnknown) => Swept::Later,
     };
-    (order, attempt, swept)
+    (deadline, swept)
 }
 
 impl Actor for SweepActor {
@@ -90,7 +78,7 @@ impl Actor for SweepActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.tick(ctx);
-        ctx.run_interval(EVERY, Self::tick);
+        ctx.run_interval(self.settings.every, Self::tick);
     }
 }
 

@@ -6,16 +6,13 @@ mod messages;
 mod settings;
 mod state;
 
-use std::sync::Arc;
-
 use actix::prelude::Arbiter;
-
-use crate::storage::Store;
 
 use super::deadlines::Deadlines;
 use super::mailbox::Mailbox;
 use actor::SweepActor;
 use messages::{Stop, SweepNow};
+use settings::SweepSettings;
 
 /// Messages waiting for the actor before further ones are refused.
 const MAILBOX: usize = 8;
@@ -28,8 +25,8 @@ pub struct DeadlineSweep {
 
 impl DeadlineSweep {
     /// Sweeps at once and then every second, on this arbiter.
-    pub(super) fn start(store: Arc<dyn Store>, deadlines: Deadlines, arbiter: &Arbiter) -> Self {
-        Self { mailbox: Mailbox::start_in(&arbiter.handle(), MAILBOX, SweepActor::new(store, deadlines)) }
+    pub(super) fn start(deadlines: Deadlines, arbiter: &Arbiter) -> Self {
+        Self { mailbox: Mailbox::start_in(&arbiter.handle(), MAILBOX, SweepActor::new(deadlines, SweepSettings::default())) }
     }
 
     /// Sweeps at once: the store's clock was moved.
