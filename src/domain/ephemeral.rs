@@ -7,6 +7,7 @@ use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
 use super::ids::{BusinessId, OrderId};
+use super::saga::{Ring, RingKind};
 use super::string_enum::string_enum;
 use super::time::Timestamp;
 
@@ -22,19 +23,6 @@ string_enum! {
     }
 }
 
-string_enum! {
-    /// The reason why an order rings.
-    #[derive(ToSchema)]
-    pub enum RingKind {
-        /// It waits for an answer.
-        Placed = "placed",
-        /// Somebody else than the business cancelled it after it was accepted.
-        Cancelled = "cancelled",
-        /// Somebody else than the business changed it after it was accepted.
-        Changed = "changed",
-    }
-}
-
 /// An order rings on the devices of its business.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderRing {
@@ -43,7 +31,8 @@ pub struct OrderRing {
     pub order_id: OrderId,
     /// The number people call it by.
     pub order_number: String,
-    /// The reason.
+    /// The reason: `placed`, `cancelled` or `changed`.
+    #[schema(value_type = String)]
     pub kind: RingKind,
     /// The number of this ring, from 1.
     pub ring: u32,
@@ -57,6 +46,16 @@ pub struct OrderRing {
     /// The hub's time when it rang.
     #[schema(value_type = String)]
     pub now: Timestamp,
+}
+
+impl OrderRing {
+    /// A ring of an order at `now`.
+    pub fn new(order_id: OrderId, order_number: &str, ring: Ring, now: Timestamp) -> Self {
+        let Ring { kind, ring, deadline_at } = ring;
+        let remaining = |deadline: Timestamp| u64::try_from(deadline.since(now).as_millis()).unwrap_or(u64::MAX);
+        let remaining_ms = deadline_at.map(remaining);
+        Self { order_id, order_number: order_number.to_owned(), kind, ring, deadline_at, remaining_ms, now }
+    }
 }
 
 /// The devices of a business that can ring have become others.

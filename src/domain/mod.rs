@@ -14,6 +14,7 @@ pub mod ids;
 pub mod json;
 pub mod money;
 pub mod notification;
+pub mod ops;
 pub mod order;
 pub mod phone;
 pub mod private;

@@ -277,8 +277,17 @@ macro_rules! run_one {
         Ok(outcome_of!($outcome, ()).into())
     }};
     (alone $outcome:ident, $transaction:expr, $write:ident, $at:ident) => {{
-        let cx = Context { connection: &mut *$transaction.connection, cipher: $transaction.cipher, now: $transaction.now, at: $at };
-        Ok(outcome_of!($outcome, $write.execute(cx).await?).into())
+        let mut told = Vec::new();
+        let cx = Context {
+            connection: &mut *$transaction.connection,
+            cipher: $transaction.cipher,
+            now: $transaction.now,
+            at: $at,
+            told: &mut told,
+        };
+        let outcome = outcome_of!($outcome, $write.execute(cx).await?);
+        $transaction.sources.extend(told.into_iter().map(Source::Posted));
+        Ok(outcome.into())
     }};
 }
 
