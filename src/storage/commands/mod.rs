@@ -10,6 +10,7 @@ mod maintenance;
 mod orders;
 mod outcome;
 mod reach;
+mod sagas;
 mod table;
 
 pub use accounts::{
@@ -34,5 +35,8 @@ pub use outcome::{
     PlaceOutcome, Removal,
 };
 pub use reach::{Lease, LeaseHistory, LeasesRenewed, PauseUnreachable, RenewLeases};
+pub use sagas::{
+    AnswerState, FinishIntent, FireDeadline, FireOutcome, FireReport, IntentResult, RingDue, SagaDue,
+};
 pub use table::{Change, Write, WritePriority, WriteRequest, lane_of};
 pub(in crate::storage) use table::{outcome_of, write_table};

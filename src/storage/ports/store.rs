@@ -13,6 +13,7 @@ use super::maintenance::MaintenanceReads;
 use super::notifications::NotificationReads;
 use super::orders::OrderReads;
 use super::rooms::RoomReads;
+use super::sagas::SagaReads;
 use super::writer::Lane;
 
 /// State of the circuit breaker before reads.
@@ -45,6 +46,7 @@ pub trait Store:
     + OrderReads
     + IdempotencyReads
     + RoomReads
+    + SagaReads
     + MaintenanceReads
     + 'static
 {

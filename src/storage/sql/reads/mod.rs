@@ -11,6 +11,7 @@ mod notifications;
 mod order_items;
 mod orders;
 mod rooms;
+mod sagas;
 mod timeline;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod tests {
             notifications::STATEMENTS,
             orders::STATEMENTS,
             rooms::STATEMENTS,
+            sagas::STATEMENTS,
             timeline::STATEMENTS,
         ];
         for statement in all.concat() {

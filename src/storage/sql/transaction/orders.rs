@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::ids::{OrderId, UserId};
-use crate::domain::order::{FollowUp, NewOrder, Order, OrderChange, Status};
+use crate::domain::order::{FollowUp, NewOrder, Order, OrderChange, Party, Status};
 use crate::domain::time::Timestamp;
-use crate::storage::commands::MoveOrder;
+use crate::storage::commands::PlaceOrder;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
@@ -13,6 +13,7 @@ use crate::storage::sql::rows::{NewOrderRow, OrderItemRow, OrderRow, assemble};
 use crate::storage::sql::statement::{Arg, Dialect, Statement};
 
 use super::order_numbers;
+use super::waiting_orders::WaitingOrders;
 use super::order_rows::{
     INSERT, INSERT_EVENTS, INSERT_ITEMS, INSERT_TERMS, ITEMS_OF_ORDERS, LOCK, MovedRow, OrderEventRow, READ,
     UPDATE, moved_row,
@@ -22,7 +23,7 @@ use super::order_rows::{
 enum Snapshot {
     /// It was there already.
     Unchanged(Box<Order>),
-    Changed(Box<OrderChange>, OrderEventRow),
+    Changed(Box<OrderChange>, Vec<OrderEventRow>),
 }
 
 impl Snapshot {
@@ -41,6 +42,13 @@ impl Snapshot {
     }
 }
 
+/// Who moved an order, and why.
+pub(super) struct Mover {
+    pub(super) party: Party,
+    pub(super) user: Option<UserId>,
+    pub(super) reason: Option<String>,
+}
+
 #[derive(Default)]
 pub(super) struct Orders {
     /// Every order of the batch as it is now.
@@ -49,6 +57,7 @@ pub(super) struct Orders {
     placed: Vec<(OrderId, String)>,
     /// Those that were there and have been moved.
     moved: BTreeSet<OrderId>,
+    waiting: WaitingOrders,
     snapshots: Vec<Snapshot>,
 }
 
@@ -58,11 +67,24 @@ impl Orders {
         &mut self,
         connection: &mut Connection,
         cipher: &Cipher,
-        ids: Vec<OrderId>,
+        ids: &BTreeSet<OrderId>,
     ) -> Result<(), TxError> {
-        let ids: BTreeSet<OrderId> = ids.into_iter().collect();
-        self.present = select(connection, cipher, &LOCK, &ids).await?;
+        self.present = select(connection, cipher, &LOCK, ids).await?;
         Ok(())
+    }
+
+    /// Counts the waiting orders of the customers who order more, where that has a bound.
+    pub(super) async fn count_waiting<'d>(
+        &mut self,
+        connection: &mut Connection,
+        places: impl Iterator<Item = &'d PlaceOrder>,
+    ) -> Result<(), TxError> {
+        self.waiting.load(connection, places).await
+    }
+
+    /// Whether the customer has as many waiting orders at the business as they may.
+    pub(super) fn is_full_for(&self, place: &PlaceOrder) -> bool {
+        self.waiting.is_full_for(place)
     }
 
     pub(super) fn get(&self, id: OrderId) -> Option<&Order> {
@@ -98,17 +120,18 @@ impl Orders {
     /// Notes that the order has been moved to where it is now.
     pub(super) fn moved(
         &mut self,
-        wish: &MoveOrder,
+        id: OrderId,
         from: Status,
         follows: &'static [FollowUp],
+        mover: Mover,
         at: Timestamp,
     ) -> usize {
-        let order = self.present[&wish.order].clone();
+        let order = self.present[&id].clone();
         if !self.placed.iter().any(|(id, _)| *id == order.id) {
             self.moved.insert(order.id);
         }
-        let change = OrderChange { order, from: Some(from), party: wish.request.party, follows, at };
-        self.changed(change, wish.user, wish.reason.clone())
+        let change = OrderChange { order, from: Some(from), party: mover.party, follows, at };
+        self.changed(change, mover.user, mover.reason)
     }
 
     /// The order as it is now, without anything having happened.
@@ -117,9 +140,16 @@ impl Orders {
         self.push(Snapshot::Unchanged(Box::new(order)))
     }
 
+    /// A time of the order is another one; nobody is told.
+    pub(super) fn shifted(&mut self, id: OrderId) -> usize {
+        self.moved.insert(id);
+        self.unchanged(id)
+    }
+
     fn changed(&mut self, change: OrderChange, user: Option<UserId>, reason: Option<String>) -> usize {
-        let row = OrderEventRow::of(&change, user, reason);
-        self.push(Snapshot::Changed(Box::new(change), row))
+        self.waiting.moved(&change.order, change.from);
+        let rows = OrderEventRow::all_of(&change, user, reason);
+        self.push(Snapshot::Changed(Box::new(change), rows))
     }
 
     fn push(&mut self, snapshot: Snapshot) -> usize {
@@ -169,10 +199,10 @@ impl Orders {
             connection.execute(&UPDATE, &[Arg::rows(&moved)]).await?;
         }
         let changes = self.snapshots.iter().filter_map(|snapshot| match snapshot {
-            Snapshot::Changed(_, row) => Some(row),
+            Snapshot::Changed(_, rows) => Some(rows),
             Snapshot::Unchanged(_) => None,
         });
-        let events: Vec<&OrderEventRow> = changes.collect();
+        let events: Vec<&OrderEventRow> = changes.flatten().collect();
         if !events.is_empty() {
             connection.execute(&INSERT_EVENTS, &[Arg::rows(&events)]).await?;
         }
