@@ -15,7 +15,8 @@ use crate::domain::order::{Order, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::cache::CachedReads;
 use crate::storage::commands::{
-    Command, Committed, EndSession, FireOutcome, MoveOrder, Outcome, PlaceOutcome, Removal, RemoveMember, Rotation, Write,
+    Command, Committed, EndSession, FireOutcome, MoveOrder, Outcome, PlaceOutcome, Removal, RemoveMember,
+    Rotation, Write,
 };
 use crate::telemetry::Metrics;
 
@@ -83,6 +84,8 @@ impl CommitFanout {
             Outcome::Removed(Removal::Removed) => self.removed(write),
             Outcome::Done => self.done(write),
             Outcome::Removed(Removal::NotThere | Removal::LastOwner)
+            | Outcome::Changed(_)
+            | Outcome::RingOrdered(_)
             | Outcome::UserCreated(_)
             | Outcome::UserChanged(_)
             | Outcome::TicketRedeemed(_)

@@ -94,11 +94,10 @@ on_every_store! {
         ]);
         let until = now().plus(std::time::Duration::from_secs(600));
         for (state, expected) in [
-            (BusinessState::Closed, NotTakingOrders::Closed),
-            (BusinessState::Paused { until }, NotTakingOrders::Paused(until)),
+            (TradingChange::Closed, NotTakingOrders::Closed),
+            (TradingChange::Paused { until: Some(until) }, NotTakingOrders::Paused(until)),
         ] {
-            let patch = BusinessPatch { state: Some(state), ..BusinessPatch::default() };
-            let close = Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(patch) });
+            let close = trade(world.business.id, state);
             let outcomes = run(&mut *lane, vec![close, place(world.draft())]).await.outcomes;
             let answer = refusal(outcomes.into_iter().nth(1).unwrap());
             assert_eq!(answer, PlaceRefusal::NotTakingOrders(expected));
@@ -109,9 +108,8 @@ on_every_store! {
 
     async fn a_pause_that_has_run_out_takes_orders(store) {
         let (world, mut lane) = Fixture::new(&store).await;
-        let state = Some(BusinessState::Paused { until: Timestamp::from_unix_seconds(1) });
-        let patch = Box::new(BusinessPatch { state, ..BusinessPatch::default() });
-        run_one(&mut *lane, Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch })).await;
+        let until = Some(Timestamp::from_unix_seconds(1));
+        run_one(&mut *lane, trade(world.business.id, TradingChange::Paused { until })).await;
         place_one(&mut *lane, world.draft()).await;
     }
 

@@ -306,6 +306,32 @@ impl TestApp {
         tokio::time::timeout(Duration::from_secs(20), stored).await.expect("an acknowledgement is stored")
     }
 
+    /// Pauses a business as the hub itself would, behind its back.
+    pub async fn pause(&self, business: &str, cause: &str) {
+        let pause = format!("{{\"cause\":\"{cause}\",\"since\":\"2026-01-01T00:00:00Z\",\"until\":null}}");
+        let pauses = "COALESCE(SUBSTR(pauses, 1, LENGTH(pauses) - 1) || ',', '[')";
+        let sql = format!("UPDATE businesses SET pauses = {pauses} || '{pause}]' WHERE id = '{business}'");
+        self.execute(sql).await;
+    }
+
+    /// The actions of the audit that name this target, oldest first.
+    pub async fn audited(&self, target: &str) -> Vec<String> {
+        const ACTIONS: &str = "SELECT action FROM audit WHERE target = $1 ORDER BY at, id";
+        let rows: Result<Vec<(String,)>, _> = match self.postgres_url() {
+            Some(url) => {
+                let mut connection = PgConnection::connect(url).await.expect("Postgres answers");
+                sqlx::query_as(ACTIONS).bind(target).fetch_all(&mut connection).await
+            }
+            None => {
+                let file = self.data_folder().join("bellhop.sqlite");
+                let options = SqliteConnectOptions::new().filename(file).read_only(true);
+                let mut connection = SqliteConnection::connect_with(&options).await.expect("it opens");
+                sqlx::query_as(ACTIONS).bind(target).fetch_all(&mut connection).await
+            }
+        };
+        rows.expect("the table is there").into_iter().map(|(action,)| action).collect()
+    }
+
     /// Changes the database behind the hub's back.
     pub async fn execute(&self, sql: String) {
         use sqlx::Executor as _;

@@ -6,8 +6,8 @@ mod brake;
 mod pause;
 mod told;
 mod trading;
-mod unreachable;
 mod unanswered;
+mod unreachable;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};

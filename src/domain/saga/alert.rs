@@ -110,6 +110,11 @@ impl OrderAlert {
         self.rule == AlertRule::Full && !self.graced
     }
 
+    /// Rings at `now`, and then at its pace.
+    pub(super) fn ring_now(&mut self, now: Timestamp) {
+        self.next_ring = now;
+    }
+
     /// Does what is due, and tells whether the order's time is over.
     pub(super) fn fire(&mut self, facts: &Facts<'_>, effects: &mut Vec<SagaEffect>) -> bool {
         if self.rule != AlertRule::Member && !self.told && self.accept_at <= facts.now && self.ran_out(facts)

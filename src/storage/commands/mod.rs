@@ -18,8 +18,8 @@ pub use accounts::{
     RotateSession, Rotation, SessionActivity, SetPassword, TokenUse, UserChange,
 };
 pub use businesses::{
-    AddItem, AlertTimes, BusinessPatch, CreateBusiness, ItemPatch, PutMember, ReadNotification, RemoveItem, RemoveMember,
-    UpdateBusiness, UpdateItem,
+    AddItem, AlertTimes, BusinessPatch, CreateBusiness, ItemPatch, PutMember, ReadNotification, RemoveItem,
+    RemoveMember, UpdateBusiness, UpdateItem,
 };
 pub use command::Command;
 pub use devices::{AckScope, DeviceAck, DeviceMark, MarkKind, ScopedAck};
@@ -29,10 +29,12 @@ pub use maintenance::{
     Analyze, EpochChange, Expirable, IndexOrders, MaintenanceProgress, Purge, RETENTION, Reseal, Retention,
     RotateEpoch, RotateRoom, RowKey, SealedColumn, Sweep, Sweepable,
 };
-pub use orders::{IdempotencyKey, Keyed, MoveOrder, PlaceOrder, RenderedResponse, StoredResponse};
+pub use orders::{
+    ChangeOrder, IdempotencyKey, Keyed, MoveOrder, PlaceOrder, RenderedResponse, RingOrder, StoredResponse,
+};
 pub use outcome::{
-    AcksProgress, Addition, BusinessUpdate, Committed, KeyedRepeat, MemberRefusal, MoveError, Outcome,
-    PlaceOutcome, Removal,
+    AcksProgress, Addition, BusinessUpdate, ChangeError, Committed, KeyedRepeat, MemberRefusal, MoveError,
+    Outcome, PlaceOutcome, Removal, RingOutcome,
 };
 pub use reach::{Lease, LeaseHistory, LeasesRenewed, PauseUnreachable, RenewLeases};
 pub use sagas::{

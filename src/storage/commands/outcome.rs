@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::business::{Business, MenuItem};
-use crate::domain::order::{MoveRefusal, Order, PlaceRefusal};
+use crate::domain::order::{ChangeRefusal, MoveRefusal, Order, PlaceRefusal};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
 use super::{
-    Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress, RingDue, Rotation,
-    SagaDue, StoredResponse, UserChange,
+    Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress, RingDue,
+    Rotation, SagaDue, StoredResponse, UserChange,
 };
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
@@ -26,6 +26,11 @@ pub enum Outcome {
     /// Of `FireDeadline`.
     #[serde(skip)]
     Fired(FireOutcome),
+    /// Of `ChangeOrder`: the order as it is now, or why it was not changed.
+    #[serde(skip)]
+    Changed(Result<Box<Order>, ChangeError>),
+    /// Of `RingOrder`.
+    RingOrdered(RingOutcome),
     /// Of `Keyed`, when the key was used before; else what its write came to.
     #[serde(skip)]
     Repeated(KeyedRepeat),
@@ -77,7 +82,9 @@ impl Outcome {
     /// The order that was placed or moved.
     pub fn order(&self) -> Option<&Order> {
         match self {
-            Self::Placed(PlaceOutcome::Placed(order)) | Self::Moved(Ok(order)) => Some(order),
+            Self::Placed(PlaceOutcome::Placed(order)) | Self::Moved(Ok(order)) | Self::Changed(Ok(order)) => {
+                Some(order)
+            }
             Self::Fired(FireOutcome { moved, .. }) => moved.as_deref(),
             _ => None,
         }
@@ -161,6 +168,28 @@ pub enum MoveError {
     /// The order's rules say no.
     #[serde(untagged)]
     Refused(MoveRefusal),
+}
+
+/// Why an order was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeError {
+    /// There is no such order.
+    NoSuchOrder,
+    /// The order's rules say no.
+    Refused(ChangeRefusal),
+}
+
+/// Whether devices ring for an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RingOutcome {
+    /// They do at once.
+    Rings,
+    /// It does not wait for an answer.
+    NotWaiting,
+    /// There is no such order.
+    NoSuchOrder,
 }
 
 /// Whether something was taken away.

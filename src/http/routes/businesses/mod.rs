@@ -287,9 +287,11 @@ async fn change(
 ) -> Result<HttpResponse, ApiError> {
     let write = UpdateBusiness { business, user: who.user, hand: hand_of(who), patch: Box::new(patch) };
     match app.persistence.write(write).await? {
-        BusinessUpdate::Updated(business) => {
-            Ok(HttpResponse::Ok().json(BusinessView::new(&business, BusinessViewer::Member, Timestamp::now())))
-        }
+        BusinessUpdate::Updated(business) => Ok(HttpResponse::Ok().json(BusinessView::new(
+            &business,
+            BusinessViewer::Member,
+            Timestamp::now(),
+        ))),
         BusinessUpdate::NotThere => Err(ApiError::not_found()),
         BusinessUpdate::CurrencyInUse => Err(ApiError::new(
             ProblemCode::CurrencyInUse,

@@ -39,7 +39,10 @@ pub(super) async fn end(
     authorization::membership(&app, who.principal, id.0).await?;
     let cause: PauseCause = path_text(&request, "cause")?.parse().map_err(|_| ApiError::not_found())?;
     if !hand_of(who.principal).ends(cause) {
-        return Err(ApiError::new(ProblemCode::Forbidden, "An operator has paused it, and operators end that."));
+        return Err(ApiError::new(
+            ProblemCode::Forbidden,
+            "An operator has paused it, and operators end that.",
+        ));
     }
     let patch = BusinessPatch { ended_pause: Some(cause), ..BusinessPatch::default() };
     change(&app, who.principal, id.0, patch).await

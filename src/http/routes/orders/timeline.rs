@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::ids::OrderId;
-use crate::domain::order::Party;
+use crate::domain::order::{OrderField, Party};
 use crate::storage::{TimelineEntry, TimelineEvent};
 
 use super::access::order_for;
@@ -21,7 +21,7 @@ use crate::http::route_table::{Endpoint, RouteFacts};
 pub(super) struct TimelineItem {
     /// RFC 3339.
     at: String,
-    /// `moved`; for the business and operators also `acknowledged`, `shown` and `acted`.
+    /// `moved`, `changed` and `deadline`; for the business and operators also `acknowledged`, `shown`, `acted`, `rang` and `reached`.
     #[schema(example = "moved")]
     kind: &'static str,
     /// The status it moved from; left out when it was placed.
@@ -45,6 +45,29 @@ pub(super) struct TimelineItem {
     /// The device. Not for customers.
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
+    /// With `changed`: the names of the fields, like `address`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["ready_at"]))]
+    changed: Option<Vec<&'static str>>,
+    /// With `rang`: the number of rings, of which `at` is the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 4)]
+    rings: Option<u64>,
+    /// With `rang`: the time of the last ring; RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_at: Option<String>,
+    /// With `reached`: `webhook`, `mail` or `telephone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "mail")]
+    channel: Option<&'static str>,
+    /// With `reached`: the step of the alert ladder, `undelivered`, `mail`, `escalate` or `call`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "escalate")]
+    rung: Option<&'static str>,
+    /// With `reached`: `due`, `sent`, `not_configured` or `failed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sent")]
+    result: Option<String>,
 }
 
 /// The timeline of an order.
@@ -52,7 +75,8 @@ pub(super) struct TimelineItem {
 pub(super) struct TimelineView {
     /// `ord_…`
     order_id: String,
-    /// Oldest first: every move, at most 500 acknowledgements, and at most 500 of `shown` and `acted`.
+    /// Oldest first: every move, the changes, at most 500 acknowledgements, at most 500 of `shown` and `acted`, the rings as one
+    /// entry, the channels that were used, and the next deadline, which lies ahead.
     items: Vec<TimelineItem>,
 }
 
@@ -67,6 +91,12 @@ impl TimelineItem {
             user_id: None,
             reason: None,
             device: None,
+            changed: None,
+            rings: None,
+            last_at: None,
+            channel: None,
+            rung: None,
+            result: None,
         };
         match entry.what {
             TimelineEvent::Moved { from, to, party, user, reason } => Self {
@@ -86,12 +116,30 @@ impl TimelineItem {
             TimelineEvent::Marked { kind, device, user } => {
                 Self { kind: kind.as_str(), device: Some(device), user_id: Some(user.to_string()), ..nothing }
             }
+            TimelineEvent::Changed { fields, party, user } => Self {
+                kind: "changed",
+                changed: Some(fields.into_iter().map(OrderField::as_str).collect()),
+                party: Some(party.as_str()),
+                user_id: user.map(|user| user.to_string()),
+                ..nothing
+            },
+            TimelineEvent::Rang { rings, last } => {
+                Self { kind: "rang", rings: Some(rings), last_at: Some(last.to_rfc3339()), ..nothing }
+            }
+            TimelineEvent::Reached { channel, rung, state } => Self {
+                kind: "reached",
+                channel: Some(channel.as_str()),
+                rung: Some(rung.as_str()),
+                result: Some(state),
+                ..nothing
+            },
+            TimelineEvent::Deadline => Self { kind: "deadline", ..nothing },
         }
     }
 }
 
-/// Read the timeline of an order: customers see its transitions, the business and operators also who made them and what
-/// devices said. An acknowledgement says that the order has arrived on a device, `shown` and `acted` what a person did there.
+/// Read the timeline of an order: customers see its transitions, changes and deadline, the business and operators also who made them,
+/// what devices said, and how the business was alerted. An acknowledgement says that the order has arrived on a device, `shown` and `acted` what a person did there.
 #[utoipa::path(operation_id = "readTimeline", tag = "orders",
     params(("id" = String, Path, description = "`ord_…`")),
     responses((status = 200, description = "Oldest first", body = TimelineView)))]
@@ -104,7 +152,13 @@ pub(super) async fn timeline(
     let (order, party) = order_for(&app, who.principal, id.0).await?;
     let mut entries = app.store.timeline(order.id).await?;
     if party == Party::Customer {
-        entries.retain(|entry| matches!(entry.what, TimelineEvent::Moved { .. }));
+        entries.retain(|entry| match entry.what {
+            TimelineEvent::Moved { .. } | TimelineEvent::Changed { .. } | TimelineEvent::Deadline => true,
+            TimelineEvent::Acknowledged { .. }
+            | TimelineEvent::Marked { .. }
+            | TimelineEvent::Rang { .. }
+            | TimelineEvent::Reached { .. } => false,
+        });
     }
     let mut items: Vec<TimelineItem> = entries.into_iter().map(TimelineItem::new).collect();
     if party == Party::Customer {
