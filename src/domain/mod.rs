@@ -11,6 +11,7 @@ pub mod event;
 pub mod hold;
 pub mod ids;
 pub mod json;
+pub mod location;
 pub mod money;
 pub mod notification;
 pub mod order;
