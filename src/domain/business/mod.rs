@@ -18,6 +18,7 @@ use super::ids::BusinessId;
 use super::money::Currency;
 use super::time::Timestamp;
 
+pub use super::location::Location;
 pub use accepts::{Accepts, DELIVERY_RADIUS_M};
 pub use alert_policy::{AlertPolicy, Reach};
 pub use brake::{BrakeVerdict, Unreachables};
@@ -136,28 +137,6 @@ impl BusinessState {
             Self::Paused { until } if until <= now => Self::Open,
             other => other,
         }
-    }
-}
-
-/// A point on the map.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Location {
-    /// Degrees north, −90 to 90.
-    pub lat: f64,
-    /// Degrees east, −180 to 180.
-    pub lng: f64,
-}
-
-impl Location {
-    /// The distance to another point as the crow flies, metres: on a sphere, so some per mille off.
-    pub fn metres_to(self, other: Self) -> f64 {
-        const EARTH_RADIUS_M: f64 = 6_371_000.0;
-        let (from, to) = (self.lat.to_radians(), other.lat.to_radians());
-        let half_lat = ((to - from) / 2.0).sin();
-        let half_lng = ((other.lng - self.lng).to_radians() / 2.0).sin();
-        let chord = half_lat * half_lat + from.cos() * to.cos() * half_lng * half_lng;
-        2.0 * EARTH_RADIUS_M * chord.clamp(0.0, 1.0).sqrt().asin()
     }
 }
 
@@ -289,22 +268,6 @@ mod tests {
         assert_eq!(paused.at(Timestamp::from_unix_seconds(99)), paused);
         assert_eq!(paused.at(until), BusinessState::Open);
         assert_eq!(BusinessState::Closed.at(until), BusinessState::Closed);
-    }
-
-    #[test]
-    fn a_distance_is_that_on_a_sphere() {
-        let at = |lat, lng| Location { lat, lng };
-        for (from, to, metres) in [
-            (at(38.7, -9.1), at(38.7, -9.1), 0.0),
-            (at(38.7, -9.1), at(38.8, -9.1), 11_119.0),
-            (at(0.0, 179.95), at(0.0, -179.95), 11_119.0),
-            (at(60.0, 10.0), at(60.0, 10.1), 5_560.0),
-            (at(90.0, 0.0), at(-90.0, 0.0), 20_015_087.0),
-        ] {
-            let found = from.metres_to(to);
-            assert!((found - metres).abs() < 2.0, "{from:?} to {to:?}: {found}");
-            assert!((found - to.metres_to(from)).abs() < 1e-6);
-        }
     }
 
     #[test]
