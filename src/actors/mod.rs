@@ -2,10 +2,12 @@
 
 pub mod cluster_bridge;
 pub mod commit_fanout;
+mod deadlines;
 mod fatal;
 mod held_ephemerals;
 pub mod jobs;
 mod mailbox;
+pub mod order_saga;
 pub mod persistence;
 pub mod reachability;
 pub mod reader;
@@ -13,6 +15,7 @@ pub mod room;
 pub mod session;
 pub mod settings;
 mod subscription;
+pub mod sweep;
 mod token_expiry;
 pub mod worker;
 

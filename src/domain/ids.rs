@@ -107,6 +107,9 @@ id!(
     /// A connection: one open WebSocket.
     ConnectionId, "soc_");
 id!(
+    /// A use of a channel to the outside.
+    IntentId, "int_");
+id!(
     /// A node of the hub, from its start to its end.
     NodeId, "nod_");
 id!(

@@ -8,9 +8,9 @@ use bellhop::domain::order::{Draft, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{PutMember, Write};
-use bellhop::storage::{Attempt, Checkpoint, OrderQuery, OrderScope, PageStart, Total};
+use bellhop::storage::{Checkpoint, OrderQuery, OrderScope, PageStart, Total};
 
-use crate::fixtures::{Fixture, command, move_to, place, place_once, placed, run_one, world};
+use crate::fixtures::{Fixture, move_to, place, place_once, placed, run_one, world};
 use crate::harness::{Place, TestStore, check};
 
 const SCANS: &str = "SELECT coalesce(sum(seq_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname IN \
@@ -169,9 +169,11 @@ on_every_store! {
     async fn every_list_search_and_count_reads_a_bounded_part_of_an_index(store) {
         let mut lane = store.lane().await;
         let large = world(&mut *lane).await;
-        let mut first = command(place(large.draft()));
-        first.at = Timestamp::from_micros(SOME_TIME);
-        lane.run(&[first], Attempt::First).await.unwrap();
+        let clock = store.store.clock();
+        let ago = clock.now().since(Timestamp::from_micros(SOME_TIME));
+        clock.turn_back(ago);
+        run_one(&mut *lane, place(large.draft())).await;
+        clock.advance(ago);
         multiply(&store).await;
         let small = world(&mut *lane).await;
         for _ in 0..20 {

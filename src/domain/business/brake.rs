@@ -36,8 +36,8 @@ impl Unreachables {
         let paused = u64::from(self.candidates) + u64::from(self.recent);
         // Those that machines have paused already were open.
         let open = u64::from(self.open) + u64::from(self.recent);
-        let too_many = paused >= u64::from(clocks.brake_least)
-            && paused * 100 > u64::from(clocks.brake_percent) * open;
+        let too_many =
+            paused >= u64::from(clocks.brake_least) && paused * 100 > u64::from(clocks.brake_percent) * open;
         if self.in_doubt || too_many { BrakeVerdict::Brake } else { BrakeVerdict::Pause }
     }
 }

@@ -9,6 +9,7 @@ mod maintenance;
 mod orders;
 mod outcome;
 mod reach;
+mod sagas;
 mod table;
 
 pub use accounts::{
@@ -30,6 +31,9 @@ pub use orders::{IdempotencyKey, Keyed, MoveOrder, PlaceOrder, RenderedResponse,
 pub use outcome::{
     AcksProgress, Addition, BusinessUpdate, Committed, KeyedRepeat, MemberRefusal, MoveError, Outcome,
     PlaceOutcome, Removal,
+};
+pub use sagas::{
+    AnswerState, FinishIntent, FireDeadline, FireOutcome, FireReport, IntentResult, RingDue, SagaDue,
 };
 pub use reach::{Lease, LeaseHistory, LeasesRenewed, PauseUnreachable, RenewLeases};
 pub use table::{Change, Write, WritePriority, WriteRequest, lane_of};

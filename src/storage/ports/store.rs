@@ -12,6 +12,7 @@ use super::maintenance::MaintenanceReads;
 use super::notifications::NotificationReads;
 use super::orders::OrderReads;
 use super::rooms::RoomReads;
+use super::sagas::SagaReads;
 use super::writer::Lane;
 
 /// State of the circuit breaker before reads.
@@ -43,6 +44,7 @@ pub trait Store:
     + OrderReads
     + IdempotencyReads
     + RoomReads
+    + SagaReads
     + MaintenanceReads
     + 'static
 {

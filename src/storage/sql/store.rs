@@ -1,10 +1,11 @@
 //! The store of both databases: reads over a pool, lanes over connections of their own.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::domain::saga::Clocks;
 use crate::storage::clock::StoreClock;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
@@ -35,12 +36,18 @@ pub(super) struct SqlStore {
     pub(super) read_pool: Arc<ReadPool>,
     pub(super) cipher: Arc<Cipher>,
     pub(super) clock: Arc<StoreClock>,
+    /// By which lanes that are opened decide.
+    pub(super) clocks: RwLock<Arc<Clocks>>,
     pub(super) metrics: Metrics,
     /// Last events that lanes of this node were told are committed.
     pub(super) acknowledged: Arc<CommittedHeads>,
 }
 
 impl SqlStore {
+    pub(super) fn clocks(&self) -> Arc<Clocks> {
+        Arc::clone(&self.clocks.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) async fn fetch<T: SharedRow>(
         &self,
         statement: &Statement,

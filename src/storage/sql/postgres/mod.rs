@@ -1,7 +1,7 @@
 //! Postgres 15 or later: many lanes, many nodes.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -90,6 +90,7 @@ pub fn connect(
         read_pool: ReadPool::new("postgres", pool, options.acquire_timeout.max(answer), metrics.clone()),
         cipher,
         clock: Arc::new(StoreClock::of_server()),
+        clocks: RwLock::default(),
         metrics,
         acknowledged: Arc::default(),
     }))

@@ -1,7 +1,7 @@
 //! SQLite: one shop, one process, one file.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
@@ -80,6 +80,7 @@ pub async fn connect(
         read_pool: ReadPool::new("sqlite", pool, 2 * BUSY_TIMEOUT, metrics.clone()),
         cipher,
         clock: Arc::new(StoreClock::of_process()),
+        clocks: RwLock::default(),
         metrics,
         acknowledged: Arc::default(),
     }))
