@@ -4,9 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop::bus::{
-    Bus, BusInbox, BusMessage, ControlMessage, INBOX_MESSAGES, InProcessBus, Received,
-};
+use bellhop::bus::{Bus, BusInbox, BusMessage, ControlMessage, INBOX_MESSAGES, InProcessBus, Received};
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::ephemeral::EphemeralType;
 use bellhop::domain::event::EventKind;

@@ -142,6 +142,7 @@ impl CommitFanout {
 impl CommitListener for CommitFanout {
     fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>) {
         self.reads.committed(commands, outcomes);
+        events.iter().for_each(|event| self.reads.told(event));
         self.rooms.publish(&events);
         for (command, outcome) in commands.iter().zip(outcomes) {
             self.after(command.write.unkeyed(), outcome);

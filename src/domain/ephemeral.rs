@@ -52,7 +52,8 @@ impl OrderRing {
     /// A ring of an order at `now`.
     pub fn new(order_id: OrderId, order_number: &str, ring: Ring, now: Timestamp) -> Self {
         let Ring { kind, ring, deadline_at } = ring;
-        let remaining = |deadline: Timestamp| u64::try_from(deadline.since(now).as_millis()).unwrap_or(u64::MAX);
+        let remaining =
+            |deadline: Timestamp| u64::try_from(deadline.since(now).as_millis()).unwrap_or(u64::MAX);
         let remaining_ms = deadline_at.map(remaining);
         Self { order_id, order_number: order_number.to_owned(), kind, ring, deadline_at, remaining_ms, now }
     }
@@ -133,9 +134,6 @@ mod tests {
     fn positions_are_dropped_first_and_rings_last() {
         let mut kinds = EphemeralType::ALL;
         kinds.sort_unstable();
-        assert_eq!(
-            kinds,
-            [EphemeralType::DriverLocation, EphemeralType::Presence, EphemeralType::OrderRing]
-        );
+        assert_eq!(kinds, [EphemeralType::DriverLocation, EphemeralType::Presence, EphemeralType::OrderRing]);
     }
 }

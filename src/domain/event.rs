@@ -229,7 +229,14 @@ mod tests {
     #[test]
     fn the_data_of_events_have_schemas() {
         let names: Vec<String> = EventPayload::schemas().into_iter().map(|(name, _)| name).collect();
-        for name in ["OrderEvent", "OrderSummary", "KitchenDetails", "Notification", "OpsNotification", "BusinessEvent"] {
+        for name in [
+            "OrderEvent",
+            "OrderSummary",
+            "KitchenDetails",
+            "Notification",
+            "OpsNotification",
+            "BusinessEvent",
+        ] {
             assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
         }
     }

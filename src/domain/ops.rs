@@ -27,8 +27,7 @@ pub fn business_updated(business: &Business, ids: ChangeIds, now: Timestamp) -> 
         payload: EventPayload::BusinessUpdated(Box::new(data.clone())),
         order: None,
     };
-    let events =
-        vec![event(ids.in_business, RoomId::Business(business.id)), event(ids.in_ops, RoomId::Ops)];
+    let events = vec![event(ids.in_business, RoomId::Business(business.id)), event(ids.in_ops, RoomId::Ops)];
     Announcement { notification: None, events }
 }
 

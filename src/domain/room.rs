@@ -75,8 +75,15 @@ mod tests {
         assert_eq!(room.to_string().parse(), Ok(room));
         assert_eq!((RoomId::Ops.to_string().as_str(), "ops".parse()), ("ops", Ok(RoomId::Ops)));
         let order = OrderId::generate();
-        for bad in ["business", "business:", &format!("business:{order}"), &format!("table:{order}"), "ops:x", "ops:", "OPS"]
-        {
+        for bad in [
+            "business",
+            "business:",
+            &format!("business:{order}"),
+            &format!("table:{order}"),
+            "ops:x",
+            "ops:",
+            "OPS",
+        ] {
             assert_eq!(bad.parse::<RoomId>(), Err(RoomIdError), "{bad}");
         }
     }

@@ -58,7 +58,9 @@ impl OrderSagas {
         let mailbox = self.deps.registry.get(&deadline.order).map(|entry| entry.value().clone());
         match mailbox.map(|mailbox| mailbox.offer(schedule)) {
             Some(Ok(())) => {}
-            Some(Err(SendError::Full)) => tracing::warn!(order = %deadline.order, "the mailbox of a saga is full"),
+            Some(Err(SendError::Full)) => {
+                tracing::warn!(order = %deadline.order, "the mailbox of a saga is full")
+            }
             Some(Err(SendError::Closed)) | None => self.start_near(deadline, schedule),
         }
     }

@@ -216,7 +216,10 @@ mod tests {
         assert!(!state.said(socket(1), device(1, "till"), [business(1)].into(), now), "it has its lease");
         assert!(state.said(socket(2), device(2, "till"), [business(1), business(2)].into(), now));
         assert_eq!(state.missing(now), Round { leases: vec![lease(2, 1)], lapsed: vec![] });
-        assert!(state.said(socket(1), device(1, "till"), [business(1)].into(), now + LEASE_FOR), "it ran out");
+        assert!(
+            state.said(socket(1), device(1, "till"), [business(1)].into(), now + LEASE_FOR),
+            "it ran out"
+        );
     }
 
     #[test]

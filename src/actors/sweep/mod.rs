@@ -26,7 +26,13 @@ pub struct DeadlineSweep {
 impl DeadlineSweep {
     /// Sweeps at once and then every second, on this arbiter.
     pub(super) fn start(deadlines: Deadlines, arbiter: &Arbiter) -> Self {
-        Self { mailbox: Mailbox::start_in(&arbiter.handle(), MAILBOX, SweepActor::new(deadlines, SweepSettings::default())) }
+        Self {
+            mailbox: Mailbox::start_in(
+                &arbiter.handle(),
+                MAILBOX,
+                SweepActor::new(deadlines, SweepSettings::default()),
+            ),
+        }
     }
 
     /// Sweeps at once: the store's clock was moved.

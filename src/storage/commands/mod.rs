@@ -32,9 +32,9 @@ pub use outcome::{
     AcksProgress, Addition, BusinessUpdate, Committed, KeyedRepeat, MemberRefusal, MoveError, Outcome,
     PlaceOutcome, Removal,
 };
+pub use reach::{Lease, LeaseHistory, LeasesRenewed, PauseUnreachable, RenewLeases};
 pub use sagas::{
     AnswerState, FinishIntent, FireDeadline, FireOutcome, FireReport, IntentResult, RingDue, SagaDue,
 };
-pub use reach::{Lease, LeaseHistory, LeasesRenewed, PauseUnreachable, RenewLeases};
 pub use table::{Change, Write, WritePriority, WriteRequest, lane_of};
 pub(in crate::storage) use table::{outcome_of, write_table};

@@ -8,8 +8,8 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
 use super::{
-    Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress, RingDue, Rotation,
-    SagaDue, StoredResponse, UserChange,
+    Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress, RingDue,
+    Rotation, SagaDue, StoredResponse, UserChange,
 };
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands

@@ -214,8 +214,7 @@ impl Connection {
 }
 
 /// One round trip; the clock is that of the moment, in microseconds since 1970.
-const BEGIN_BY_SERVER: &str =
-    "BEGIN; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+const BEGIN_BY_SERVER: &str = "BEGIN; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 

@@ -96,9 +96,8 @@ impl SagaReads for SqlStore {
         after: Option<DuePlace>,
         limit: u32,
     ) -> Result<Vec<SagaDue>, StoreError> {
-        let (from, order) = after.map_or((i64::MIN, String::new()), |place| {
-            (place.due_at.as_micros(), place.order.to_string())
-        });
+        let (from, order) = after
+            .map_or((i64::MIN, String::new()), |place| (place.due_at.as_micros(), place.order.to_string()));
         let args = [Arg::Int(before.as_micros()), Arg::Int(from), Arg::Text(order), Arg::Int(limit.into())];
         let rows: Vec<DueRow> = self.fetch(&DUE_SAGAS, &args).await?;
         let due = |row: DueRow| {

@@ -11,7 +11,7 @@ use sqlx_macros::FromRow;
 
 use crate::domain::business::{BrakeVerdict, Business, Unreachables};
 use crate::domain::event::Announcement;
-use crate::domain::hold::{Hold, HeldAction, is_held};
+use crate::domain::hold::{HeldAction, Hold, is_held};
 use crate::domain::ids::{BusinessId, EventId, NotificationId};
 use crate::domain::json::JsonObject;
 use crate::domain::ops::{Alarm, ChangeIds, business_updated};
@@ -222,7 +222,13 @@ async fn welcome(
         if business.resume_as_reachable(now) {
             told.push(updated(&business, now));
             let message = format!("A device of {} can ring again.", business.name);
-            told.push(alarm(OpsAlarm::BusinessResumed, Some(&business), "Business reachable again", message, now));
+            told.push(alarm(
+                OpsAlarm::BusinessResumed,
+                Some(&business),
+                "Business reachable again",
+                message,
+                now,
+            ));
         }
         returned.push(business);
     }
@@ -252,7 +258,11 @@ async fn store(
 }
 
 fn updated(business: &Business, now: Timestamp) -> Announcement {
-    business_updated(business, ChangeIds { in_business: EventId::generate(), in_ops: EventId::generate() }, now)
+    business_updated(
+        business,
+        ChangeIds { in_business: EventId::generate(), in_ops: EventId::generate() },
+        now,
+    )
 }
 
 fn alarm(
@@ -341,7 +351,13 @@ async fn brake(
         let message = format!(
             "{at_risk} businesses that take orders have no device that can ring. None is paused by machine meanwhile."
         );
-        told.push(alarm(OpsAlarm::BusinessPaused, None, "Too many businesses unreachable at once", message, now));
+        told.push(alarm(
+            OpsAlarm::BusinessPaused,
+            None,
+            "Too many businesses unreachable at once",
+            message,
+            now,
+        ));
     }
     Ok(())
 }
