@@ -67,9 +67,13 @@ mod tests {
 
     use super::*;
     use crate::actors::SendError;
+    use crate::actors::deadlines::Deadlines;
+    use crate::actors::intents::Intents;
+    use crate::actors::order_lives::OrderLives;
+    use crate::actors::order_saga::OrderSagas;
     use crate::actors::persistence::CommitListener as _;
     use crate::actors::room::{Listener, LiveEvent};
-    use crate::actors::settings::RoomSettings;
+    use crate::actors::settings::{RoomSettings, SagaSettings};
     use crate::actors::worker::Workers;
     use crate::auth::revocations::Revocations;
     use crate::bus::InProcessBus;
@@ -81,7 +85,7 @@ mod tests {
     use crate::domain::time::Timestamp;
     use crate::protocol::ephemeral::{EncodedEphemeral, EphemeralEvent};
     use crate::protocol::event::{EventData, RoomEvent};
-    use crate::storage::commands::{Command, EndSession, Outcome, Removal, Write};
+    use crate::storage::commands::{Command, Committed, EndSession, Outcome, Removal, Write};
     use crate::storage::crypto::cipher::Cipher;
     use crate::storage::settings::CacheSettings;
     use crate::telemetry::Metrics;
@@ -106,12 +110,15 @@ mod tests {
             let (bus, inbox) = bus.connect();
             let rooms = Rooms::start(store.clone(), bus.clone(), 1, RoomSettings::default(), metrics.clone());
             let epoch = store.epoch().await.unwrap();
+            let sagas = OrderSagas::start(Deadlines::new(store.clone()), &SagaSettings::default());
+            let lives = OrderLives::new(sagas, Intents::default(), rooms.clone(), metrics.clone());
             let reads = CachedReads::new(store, CacheSettings::default(), metrics.clone());
             let revocations = Revocations::new(Duration::from_secs(60));
             let (counted, revoked) = (metrics.clone(), revocations.clone());
             let fanout = Arc::new(CommitFanout::new(
                 reads.clone(),
                 rooms.clone(),
+                lives,
                 revoked,
                 Workers::new(),
                 counted,
@@ -125,7 +132,8 @@ mod tests {
         fn commit_end_of(&self, session: LoginSessionId, removal: Removal) {
             let action = Write::EndSession(EndSession { session });
             let command = Command { id: CommandId::generate(), at: Timestamp::now(), write: action };
-            self.fanout.committed(&[command], &[Outcome::Removed(removal)], Vec::new());
+            let outcomes = vec![Outcome::Removed(removal)];
+            self.fanout.committed(&[command], &mut Committed { outcomes, ..Committed::default() });
         }
     }
 
@@ -195,7 +203,7 @@ mod tests {
                 at: Timestamp::now(),
                 data: EventData::empty(),
             };
-            first.fanout.committed(&[], &[], vec![event]);
+            first.fanout.committed(&[], &mut Committed { events: vec![event], ..Committed::default() });
             let cursor = tokio::time::timeout(Duration::from_secs(5), delivered.recv()).await;
             assert_eq!(cursor.expect("it arrives soon"), Some(Cursor::new(second.epoch, 1)));
             let ring = EphemeralEvent {

@@ -2,11 +2,13 @@
 
 pub mod cluster_bridge;
 pub mod commit_fanout;
-mod deadlines;
+pub mod deadlines;
 mod fatal;
 mod held_ephemerals;
+pub mod intents;
 pub mod jobs;
 mod mailbox;
+pub mod order_lives;
 pub mod order_saga;
 pub mod persistence;
 pub mod reachability;

@@ -17,6 +17,7 @@ use crate::actors::persistence::Persistence;
 use crate::actors::reachability::{LeaseKeeper, Reachability};
 use crate::actors::room::Rooms;
 use crate::actors::session::Sessions;
+use crate::actors::settings::clocks;
 use crate::actors::worker::Workers;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::last_seen::LastSeen;
@@ -33,6 +34,7 @@ use crate::http::app_state::{AppState, AppStateParts};
 use crate::http::limits::LocalLimits;
 use crate::http::readiness::Readiness;
 use crate::http::server::Listening;
+use crate::outbound::Channels;
 use crate::storage::Store;
 use crate::storage::cache::CachedReads;
 use crate::telemetry::Metrics;
@@ -42,6 +44,7 @@ use super::equal_addresses;
 use super::errors::StartError;
 use super::frame_quota::FrameLimits;
 use super::last_seen_flusher::LastSeenFlusher;
+use super::order_timers::OrderTimers;
 use super::revocation_poller::{Horizon, RevocationPoller, prune};
 
 /// Binds the port, and the one of the operators' routes if there is one.
@@ -113,6 +116,7 @@ pub(super) struct Actors {
     pub(super) rooms: Rooms,
     fanout: Arc<CommitFanout>,
     pub(super) persistence: Persistence,
+    pub(super) timers: OrderTimers,
     pub(super) sessions: Sessions,
     pub(super) reachability: Reachability,
     pub(super) jobs: Jobs,
@@ -136,14 +140,24 @@ impl Actors {
         let reads = CachedReads::new(store.clone(), settings.storage.cache.clone(), metrics.clone());
         let (revocations, counted) = (auth.revocations.clone(), metrics.clone());
         let workers = Workers::new();
-        let fanout =
-            CommitFanout::new(reads.clone(), rooms.clone(), revocations, workers.clone(), counted, bus);
+        let timers = OrderTimers::new(store.clone(), &actors.sagas);
+        let fanout = CommitFanout::new(
+            reads.clone(),
+            rooms.clone(),
+            timers.lives(rooms.clone(), metrics.clone()),
+            revocations,
+            workers.clone(),
+            counted,
+            bus,
+        );
         let fanout = Arc::new(fanout);
+        store.set_clocks(clocks(&actors.alerts, &actors.sagas));
         let lanes = settings.storage.writer_lanes();
         let (listener, counted) = (fanout.clone(), metrics.clone());
         let persistence =
             Persistence::start(store, lanes, &actors.persistence, listener, counted, fatal.clone()).await?;
         rooms.write_through(persistence.clone());
+        timers.start(&persistence, Channels::default(), metrics.clone());
         let reachability = Reachability::new();
         let sessions = Sessions::new(
             workers,
@@ -160,7 +174,7 @@ impl Actors {
         let jobs = Jobs::start(store.clone(), persistence.clone(), actors.retention.clone(), metrics.clone());
         let bridge =
             ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };
-        Ok((Self { reads, rooms, fanout, persistence, sessions, reachability, jobs, fatal }, bridge))
+        Ok((Self { reads, rooms, fanout, persistence, timers, sessions, reachability, jobs, fatal }, bridge))
     }
 
     fn lease_keeper(&self, store: Arc<dyn Store>, clocks: Clocks) -> LeaseKeeper {

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod address;
+pub mod alert_texts;
 pub mod authorization;
 pub mod business;
 pub mod cursor;

@@ -21,7 +21,7 @@ use crate::harness::{TestStore, check, metrics};
 struct Nobody;
 
 impl CommitListener for Nobody {
-    fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
+    fn committed(&self, _: &[Command], _: &mut Committed) {}
 
     fn commit_unknown(&self, _: &[Command]) {}
 }

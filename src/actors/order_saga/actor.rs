@@ -10,14 +10,15 @@ use actix::prelude::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::actors::deadlines::{Deadline, DeadlineLeft};
+use crate::actors::deadlines::wait_for;
+use crate::storage::commands::{FireDeadline, FireOutcome};
 
 use super::SagaDeps;
 use super::messages::{ClockMoved, Schedule};
 use super::state::{Fired, OrderSagaState, SagaAction};
 
 pub(super) struct OrderSagaActor {
-    deadline: Deadline,
+    deadline: FireDeadline,
     state: OrderSagaState,
     deps: Arc<SagaDeps>,
     timer: Option<SpawnHandle>,
@@ -28,7 +29,7 @@ pub(super) struct OrderSagaActor {
 impl OrderSagaActor {
     /// A saga that waits for this deadline.
     pub(super) fn new(
-        deadline: Deadline,
+        deadline: FireDeadline,
         due: Instant,
         deps: Arc<SagaDeps>,
         place: OwnedSemaphorePermit,
@@ -63,16 +64,17 @@ impl OrderSagaActor {
     }
 
     fn fire(&mut self, attempt: i64, ctx: &mut Context<Self>) {
-        let deadline = Deadline { attempt, ..self.deadline };
+        let deadline = FireDeadline { attempt, ..self.deadline };
         let deadlines = self.deps.deadlines.clone();
         let answer = async move { deadlines.fire(deadline).await }.into_actor(self);
         ctx.spawn(answer.map(move |answer, actor, ctx| {
             let now = Instant::now();
             let fired = match answer {
-                Ok(DeadlineLeft::Next { attempt, wait }) => {
-                    Fired::Left(Schedule { attempt, due: wait.map(|wait| now + wait) })
+                Ok(FireOutcome { left: Some(left), now: at, .. }) => {
+                    let due = wait_for(&left, at).map(|wait| now + wait);
+                    Fired::Left(Schedule { attempt: left.attempt, due })
                 }
-                Ok(DeadlineLeft::Nothing) | Err(_) => Fired::Unknown,
+                Ok(FireOutcome { left: None, .. }) | Err(_) => Fired::Unknown,
             };
             let action = actor.state.on_fired(attempt, fired, now);
             actor.perform(action, ctx);

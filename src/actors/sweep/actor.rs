@@ -6,8 +6,10 @@ use std::time::Instant;
 use actix::prelude::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 use futures_util::{StreamExt as _, stream};
 
-use crate::actors::deadlines::{Deadline, DeadlineLeft, Deadlines, DuePosition};
+use crate::actors::deadlines::Deadlines;
 use crate::actors::persistence::SubmitError;
+use crate::storage::DuePlace;
+use crate::storage::commands::{FireDeadline, FireOutcome};
 
 use super::messages::{Stop, SweepNow};
 use super::settings::SweepSettings;
@@ -37,7 +39,7 @@ impl SweepActor {
         }
     }
 
-    fn read(&self, after: Option<DuePosition>, ctx: &mut Context<Self>) {
+    fn read(&self, after: Option<DuePlace>, ctx: &mut Context<Self>) {
         let (deadlines, settings) = (self.deadlines.clone(), self.settings);
         let page =
             async move { deadlines.due(settings.older_than, after, settings.page).await }.into_actor(self);
@@ -48,7 +50,7 @@ impl SweepActor {
         }));
     }
 
-    fn fire(&self, due: Vec<Deadline>, ctx: &mut Context<Self>) {
+    fn fire(&self, due: Vec<FireDeadline>, ctx: &mut Context<Self>) {
         let (deadlines, at_once) = (self.deadlines.clone(), self.settings.page as usize);
         let all = async move {
             let each = due.into_iter().map(|deadline| fire_one(&deadlines, deadline));
@@ -65,10 +67,12 @@ impl SweepActor {
     }
 }
 
-async fn fire_one(deadlines: &Deadlines, deadline: Deadline) -> (Deadline, Swept) {
+async fn fire_one(deadlines: &Deadlines, deadline: FireDeadline) -> (FireDeadline, Swept) {
     let swept = match deadlines.fire(deadline).await {
-        Ok(DeadlineLeft::Next { .. }) => Swept::Done,
-        Ok(DeadlineLeft::Nothing) | Err(SubmitError::Refused | SubmitError::TooSlow) => Swept::InVain,
+        Ok(FireOutcome { report: Some(_), .. }) => Swept::Done,
+        // Another node has fired it, or it was written since.
+        Ok(FireOutcome { left: Some(left), .. }) if left.attempt != deadline.attempt => Swept::Done,
+        Ok(_) | Err(SubmitError::Refused | SubmitError::TooSlow) => Swept::InVain,
         Err(SubmitError::Overloaded | SubmitError::Unavailable | SubmitError::OutcomeUnknown) => Swept::Later,
     };
     (deadline, swept)

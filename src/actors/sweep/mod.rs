@@ -6,7 +6,7 @@ mod messages;
 mod settings;
 mod state;
 
-use actix::prelude::Arbiter;
+use actix::prelude::ArbiterHandle;
 
 use super::deadlines::Deadlines;
 use super::mailbox::Mailbox;
@@ -25,14 +25,9 @@ pub struct DeadlineSweep {
 
 impl DeadlineSweep {
     /// Sweeps at once and then every second, on this arbiter.
-    pub(super) fn start(deadlines: Deadlines, arbiter: &Arbiter) -> Self {
-        Self {
-            mailbox: Mailbox::start_in(
-                &arbiter.handle(),
-                MAILBOX,
-                SweepActor::new(deadlines, SweepSettings::default()),
-            ),
-        }
+    pub fn start(arbiter: &ArbiterHandle, deadlines: Deadlines) -> Self {
+        let actor = SweepActor::new(deadlines, SweepSettings::default());
+        Self { mailbox: Mailbox::start_in(arbiter, MAILBOX, actor) }
     }
 
     /// Sweeps at once: the store's clock was moved.

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::actors::deadlines::{Deadline, DueDeadline, DuePosition};
 use crate::domain::ids::OrderId;
+use crate::storage::DuePlace;
+use crate::storage::commands::{FireDeadline, SagaDue};
 
 /// A deadline that came to nothing is tried again after this: its row is of a newer version, or the store refuses it. Others
 /// behind it are not held up.
@@ -17,9 +18,9 @@ const MAX_PASSED: usize = 4096;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum SweepAction {
     /// Read the page behind this position.
-    Read(Option<DuePosition>),
+    Read(Option<DuePlace>),
     /// Submit these, and say when all are answered.
-    Fire(Vec<Deadline>),
+    Fire(Vec<FireDeadline>),
     /// Wait for the next tick.
     Wait,
 }
@@ -40,7 +41,7 @@ enum Run {
     Idle,
     Reading,
     /// The position behind the page that is being fired; `None` when it was the last page.
-    Firing(Option<DuePosition>),
+    Firing(Option<DuePlace>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,19 +83,19 @@ impl SweepState {
     }
 
     /// The page was read; `None` when the store did not answer.
-    pub(super) fn on_page(&mut self, page: Option<Vec<DueDeadline>>) -> SweepAction {
+    pub(super) fn on_page(&mut self, page: Option<Vec<SagaDue>>) -> SweepAction {
         let Some(page) = page else { return self.end() };
         let is_full = page.len() >= self.page;
-        let next = page.last().filter(|_| is_full).map(DueDeadline::position);
+        let next = page.last().filter(|_| is_full).and_then(place);
         self.run = Run::Firing(next);
-        let is_passed = |deadline: &Deadline| {
+        let is_passed = |deadline: &FireDeadline| {
             self.passed.get(&deadline.order).is_some_and(|passed| passed.attempt == deadline.attempt)
         };
-        SweepAction::Fire(page.iter().map(|due| due.deadline).filter(|due| !is_passed(due)).collect())
+        SweepAction::Fire(page.iter().map(deadline).filter(|due| !is_passed(due)).collect())
     }
 
     /// One deadline of the page was answered.
-    pub(super) fn on_swept(&mut self, deadline: Deadline, swept: Swept, now: Instant) {
+    pub(super) fn on_swept(&mut self, deadline: FireDeadline, swept: Swept, now: Instant) {
         if swept == Swept::InVain && self.passed.len() < MAX_PASSED {
             self.passed.insert(deadline.order, Passed { attempt: deadline.attempt, until: now + PASS_FOR });
         }
@@ -121,18 +122,26 @@ impl SweepState {
     }
 }
 
+fn place(due: &SagaDue) -> Option<DuePlace> {
+    due.due_at.map(|due_at| DuePlace { due_at, order: due.order })
+}
+
+fn deadline(due: &SagaDue) -> FireDeadline {
+    FireDeadline { order: due.order, business: due.business, attempt: due.attempt }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::ids::BusinessId;
     use crate::domain::time::Timestamp;
 
-    fn due(attempt: i64) -> DueDeadline {
-        let deadline = Deadline { order: OrderId::generate(), business: BusinessId::generate(), attempt };
-        DueDeadline { deadline, due_at: Timestamp::from_unix_seconds(attempt) }
+    fn due(attempt: i64) -> SagaDue {
+        let due_at = Some(Timestamp::from_unix_seconds(attempt));
+        SagaDue { order: OrderId::generate(), business: BusinessId::generate(), attempt, due_at }
     }
 
-    fn fired(action: SweepAction) -> Vec<Deadline> {
+    fn fired(action: SweepAction) -> Vec<FireDeadline> {
         match action {
             SweepAction::Fire(deadlines) => deadlines,
             other => panic!("expected deadlines to fire: {other:?}"),
@@ -147,8 +156,8 @@ mod tests {
         assert_eq!(sweep.on_tick(now), SweepAction::Read(None));
         assert_eq!(sweep.on_tick(now), SweepAction::Wait, "one at a time");
         assert_eq!(fired(sweep.on_page(Some(pages[0].clone()))).len(), 2);
-        assert_eq!(sweep.on_page_done(), SweepAction::Read(Some(pages[0][1].position())));
-        assert_eq!(fired(sweep.on_page(Some(pages[1].clone()))), [pages[1][0].deadline]);
+        assert_eq!(sweep.on_page_done(), SweepAction::Read(Some(place(&pages[0][1]).unwrap())));
+        assert_eq!(fired(sweep.on_page(Some(pages[1].clone()))), [deadline(&pages[1][0])]);
         assert_eq!(sweep.on_page_done(), SweepAction::Wait);
         assert_eq!(sweep.on_tick(now), SweepAction::Read(None), "the next one begins at the oldest");
     }
@@ -160,22 +169,22 @@ mod tests {
         let (bad, good) = (due(1), due(2));
         sweep.on_tick(now);
         sweep.on_page(Some(vec![bad, good]));
-        sweep.on_swept(bad.deadline, Swept::InVain, now);
-        sweep.on_swept(good.deadline, Swept::Later, now);
+        sweep.on_swept(deadline(&bad), Swept::InVain, now);
+        sweep.on_swept(deadline(&good), Swept::Later, now);
         sweep.on_page_done();
         assert_eq!(fired(sweep.on_page(Some(vec![bad]))), [], "passed over");
         sweep.on_page_done();
         sweep.on_tick(now + Duration::from_secs(1));
-        assert_eq!(fired(sweep.on_page(Some(vec![bad, good]))), [good.deadline]);
+        assert_eq!(fired(sweep.on_page(Some(vec![bad, good]))), [deadline(&good)]);
         sweep.on_page_done();
         sweep.on_page(Some(Vec::new()));
         sweep.on_page_done();
-        let written = DueDeadline { deadline: Deadline { attempt: 5, ..bad.deadline }, ..bad };
+        let written = SagaDue { attempt: 5, ..bad };
         sweep.on_tick(now + Duration::from_secs(2));
-        assert_eq!(fired(sweep.on_page(Some(vec![written]))), [written.deadline], "it was written since");
+        assert_eq!(fired(sweep.on_page(Some(vec![written]))), [deadline(&written)], "it was written since");
         sweep.on_page_done();
         sweep.on_tick(now + PASS_FOR);
-        assert_eq!(fired(sweep.on_page(Some(vec![bad]))), [bad.deadline], "its time is over");
+        assert_eq!(fired(sweep.on_page(Some(vec![bad]))), [deadline(&bad)], "its time is over");
     }
 
     #[test]

@@ -38,7 +38,7 @@ use crate::telemetry::Metrics;
 struct NobodyHears;
 
 impl CommitListener for NobodyHears {
-    fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
+    fn committed(&self, _: &[Command], _: &mut Committed) {}
     fn commit_unknown(&self, _: &[Command]) {}
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{BusinessId, IntentId, OrderId};
-use crate::domain::order::Order;
+use crate::domain::order::{Order, Status};
 use crate::domain::saga::{DeadlineKind, Ring, Rung};
 use crate::domain::time::Timestamp;
 
@@ -23,7 +23,7 @@ pub struct FireDeadline {
 pub struct FireOutcome {
     /// What was done; `None`: nothing, because it is not due yet, or the row was written since.
     pub report: Option<FireReport>,
-    /// The order, if it was moved.
+    /// The order, if anything of it changed: its status, or a time of it.
     pub moved: Option<Box<Order>>,
     /// The saga's row as the commit leaves it; `None`: there is none, or a newer release wrote it, or the outcome was read back
     /// after a COMMIT without an answer.
@@ -45,6 +45,8 @@ pub struct FireReport {
     pub fired_at: Timestamp,
     /// The rungs that were taken, rings among them.
     pub rungs: Vec<Rung>,
+    /// The status that the order was moved from, if it was moved.
+    pub moved_from: Option<Status>,
     /// What the order's end says about its business.
     pub answer: AnswerState,
 }

@@ -85,7 +85,7 @@ struct Heard {
 }
 
 impl CommitListener for Heard {
-    fn committed(&self, commands: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {
+    fn committed(&self, commands: &[Command], _: &mut Committed) {
         self.committed.lock().unwrap().extend(commands.iter().map(|c| c.id));
     }
 

@@ -7,12 +7,14 @@ mod batch;
 mod business_lock;
 mod businesses;
 mod catalog;
+mod deadline_facts;
 mod device_acks;
 mod devices;
 mod events;
 mod execute;
 mod idempotency;
 mod identity;
+mod intents;
 mod invitations;
 mod key_rotation;
 mod maintenance;
@@ -22,8 +24,10 @@ mod notifications;
 mod order_numbers;
 mod order_rows;
 mod orders;
+mod outage;
 mod outcome;
 mod reach;
+mod sagas;
 mod search_index;
 mod sessions;
 
@@ -32,6 +36,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use crate::domain::saga::Clocks;
 use crate::domain::time::Timestamp;
 use crate::storage::clock::StoreClock;
 use crate::storage::commands::{Command, Committed};
@@ -59,6 +64,7 @@ pub(super) struct SqlLane {
     connection: Option<Connection>,
     cipher: Arc<Cipher>,
     clock: Arc<StoreClock>,
+    clocks: Arc<Clocks>,
     metrics: Metrics,
     /// Last events that lanes of this node were told are committed.
     acknowledged: Arc<CommittedHeads>,
@@ -74,6 +80,7 @@ impl SqlLane {
             connection: None,
             cipher: Arc::clone(&store.cipher),
             clock: Arc::clone(&store.clock),
+            clocks: store.clocks(),
             metrics: store.metrics.clone(),
             acknowledged: Arc::clone(&store.acknowledged),
             limit: TRANSACTION_LIMIT,
@@ -136,7 +143,7 @@ impl SqlLane {
     async fn run_once(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, TxError> {
         self.connector.check()?;
         let (mut connection, now) = self.begin().await?;
-        let batch = Transaction::new(&mut connection, &self.cipher, commands, now);
+        let batch = Transaction::new(&mut connection, &self.cipher, commands, self.clocks.clone(), now);
         let done = match tokio::time::timeout(self.limit, batch.run(attempt)).await {
             Ok(done) => done,
             Err(_) => return Err(self.took_too_long(connection).await),

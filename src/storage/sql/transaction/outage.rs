@@ -51,7 +51,8 @@ pub(super) async fn alive(
     if hub.alive_at.is_none_or(|alive| Timestamp::from_micros(alive) < renewed_before) {
         let micros = |at: Timestamp| Arg::Int(at.as_micros());
         let outage_before = now.minus(clocks.outage.max(Duration::from_secs(1)));
-        let args = [micros(now), micros(renewed_before), micros(outage_before), micros(now.plus(clocks.grace))];
+        let args =
+            [micros(now), micros(renewed_before), micros(outage_before), micros(now.plus(clocks.grace))];
         connection.execute(&RENEW, &args).await?;
         hub = read(connection).await?;
     }

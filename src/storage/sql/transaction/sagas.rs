@@ -196,8 +196,12 @@ impl Sagas {
     }
 
     /// Its row as it is now is told after the commit, though nothing changes.
-    pub(super) fn asked(&mut self, order: OrderId) -> Option<SagaDue> {
+    pub(super) fn asked(&mut self, order: OrderId) {
         self.asked.insert(order);
+    }
+
+    /// The saga's row as the transaction leaves it.
+    pub(super) fn due_of(&self, order: OrderId) -> Option<SagaDue> {
         Some(self.sagas.get(&order)?.due(order))
     }
 
@@ -205,7 +209,8 @@ impl Sagas {
     pub(super) async fn write(&self, connection: &mut Connection, now: Timestamp) -> Result<(), TxError> {
         let (mut new, mut old) = (Vec::new(), Vec::new());
         for (id, saga) in self.changed.iter().filter_map(|id| Some((*id, self.sagas.get(id)?))) {
-            let state = serde_json::to_string(&saga.saga).expect("a saga is made of words, numbers and times");
+            let state =
+                serde_json::to_string(&saga.saga).expect("a saga is made of words, numbers and times");
             let (due_at, attempt) = (saga.due_at.map(Timestamp::as_micros), saga.attempt);
             let auto_accept = saga.saga.accepts_by_itself();
             match saga.origin {
