@@ -1,0 +1,1 @@
+//! Thousands of deadlines, punctual and over a kill.
