@@ -16,7 +16,7 @@ async fn fifty_orders(app: &TestApp) -> (Person, String, Vec<(Person, Value)>) {
     let business = merchant.business(app).await;
     let mut orders = Vec::new();
     for n in 0..10 {
-        let customer = app.person("customer", &format!("Guest {n}")).await;
+        let customer = app.person("customer", &format!("Guest{n}")).await;
         for _ in 0..5 {
             let order = customer.order(app, &business).await;
             orders.push((customer.clone(), order));

@@ -116,7 +116,7 @@ async fn ten_orders_of_a_minute_are_one_call(kind: StoreKind) {
     let merchant = app.person("merchant", "Mia").await;
     let business = merchant.business(&app).await;
     for n in 0..10 {
-        app.person("customer", &format!("Guest {n}")).await.order(&app, &business).await;
+        app.person("customer", &format!("Guest{n}")).await.order(&app, &business).await;
         app.advance(s(5)).await;
     }
     app.advance(s(60)).await;
