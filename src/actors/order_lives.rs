@@ -58,8 +58,7 @@ impl OrderLives {
     /// Counts the time of an answer, if this transition by a person was one. Orders of members are not waited for.
     pub(super) fn moved(&self, order: &Order) {
         let answered = order.answered_at.filter(|at| *at == order.updated_at);
-        if let (Some(placed), Some(answered), Party::Customer) =
-            (order.placed_at, answered, order.placed_by)
+        if let (Some(placed), Some(answered), Party::Customer) = (order.placed_at, answered, order.placed_by)
         {
             self.metrics.order_answer_seconds.observe(answered.since(placed).as_secs_f64());
         }
