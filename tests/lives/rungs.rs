@@ -89,7 +89,9 @@ async fn an_order_of_a_member_rings_and_is_neither_passed_on_nor_cancelled(kind:
     let order = merchant.post(&app, "/orders", &body).await.expect(201).json();
     app.advance(s(600)).await;
     let [rings, passed @ ..] = counts(&app);
-    assert_eq!((rings, passed), (40, [0; 4]));
+    // Each ring is some milliseconds late, and the next one follows it.
+    assert!((39..=40).contains(&rings), "{rings}");
+    assert_eq!(passed, [0; 4]);
     assert_eq!(seen(&app, &merchant, &order).await["status"], "placed");
     assert_eq!(app.metrics().orders_unanswered_total.get(), 0);
 }
