@@ -15,7 +15,8 @@ use crate::domain::order::{Order, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::cache::CachedReads;
 use crate::storage::commands::{
-    Command, Committed, EndSession, FireOutcome, MoveOrder, Outcome, PlaceOutcome, Removal, RemoveMember, Rotation, Write,
+    Command, Committed, EndSession, FireOutcome, MoveOrder, Outcome, PlaceOutcome, Removal, RemoveMember,
+    Rotation, Write,
 };
 use crate::telemetry::Metrics;
 

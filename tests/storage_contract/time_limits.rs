@@ -9,9 +9,8 @@ use bellhop::actors::persistence::{CommitListener, Persistence};
 use bellhop::actors::settings::PersistenceSettings;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::room::RoomId;
-use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::commands::{
-    AckScope, Command, DeviceAck, Outcome, PlaceOrder, PlaceOutcome, ScopedAck,
+    AckScope, Command, Committed, DeviceAck, PlaceOrder, PlaceOutcome, ScopedAck,
 };
 use futures_util::future::join_all;
 

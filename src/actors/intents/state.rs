@@ -191,7 +191,11 @@ mod tests {
         let steps = state.on_page(Some(vec![one]), 8, NOW, |_| true);
         assert_eq!(steps.len(), 1);
         assert!(state.on_ended(one.id));
-        assert_eq!(state.on_page(None, 8, NOW, |_| true), [], "a store that is away is asked at the next tick");
+        assert_eq!(
+            state.on_page(None, 8, NOW, |_| true),
+            [],
+            "a store that is away is asked at the next tick"
+        );
         assert!(state.on_due());
     }
 

@@ -62,7 +62,9 @@ impl OrderSagas {
         let mailbox = self.deps.registry.get(&saga.order).map(|entry| entry.value().clone());
         match mailbox.map(|mailbox| mailbox.offer(schedule)) {
             Some(Ok(())) => {}
-            Some(Err(SendError::Full)) => tracing::warn!(order = %saga.order, "the mailbox of a saga is full"),
+            Some(Err(SendError::Full)) => {
+                tracing::warn!(order = %saga.order, "the mailbox of a saga is full")
+            }
             Some(Err(SendError::Closed)) | None => self.start_near(saga, schedule, now),
         }
     }

@@ -129,10 +129,7 @@ mod tests {
     fn the_deadline_that_a_commit_leaves_replaces_the_one_waited_for() {
         let start = Instant::now();
         let mut saga = OrderSagaState::new(3, start + s(15), HORIZON);
-        assert_eq!(
-            saga.on_schedule(due(4, start + s(30)), start),
-            SagaAction::WaitUntil(start + s(30))
-        );
+        assert_eq!(saga.on_schedule(due(4, start + s(30)), start), SagaAction::WaitUntil(start + s(30)));
         assert_eq!(saga.on_timer(start + s(15)), SagaAction::WaitUntil(start + s(30)));
         assert_eq!(saga.on_schedule(due(3, start + s(20)), start), SagaAction::Continue, "older news");
         assert_eq!(saga.on_timer(start + s(30)), SagaAction::Fire(4));

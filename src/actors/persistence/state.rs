@@ -186,9 +186,7 @@ impl<T> LaneQueue<T> {
     /// Takes out every command whose caller has stopped waiting. None of them has been tried.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<T> {
         let mut expired = Vec::new();
-        for queue in
-            [&mut self.finishing, &mut self.acknowledging, &mut self.new_work, &mut self.alerting]
-        {
+        for queue in [&mut self.finishing, &mut self.acknowledging, &mut self.new_work, &mut self.alerting] {
             if queue.iter().all(|w| w.deadline > now) {
                 continue;
             }
@@ -242,7 +240,8 @@ impl<T> LaneQueue<T> {
         if kept > 0 || left > 0 {
             alerts.fill_from(&mut self.alerting, half);
         }
-        self.without_alerts = if alerts.commands.is_empty() { self.without_alerts.saturating_add(1) } else { 0 };
+        self.without_alerts =
+            if alerts.commands.is_empty() { self.without_alerts.saturating_add(1) } else { 0 };
         taken.commands.append(&mut alerts.commands);
         taken.commands.into_iter().map(|waiting| self.gone(waiting)).collect()
     }

@@ -41,7 +41,8 @@ impl SweepActor {
 
     fn read(&self, after: Option<DuePlace>, ctx: &mut Context<Self>) {
         let (deadlines, settings) = (self.deadlines.clone(), self.settings);
-        let page = async move { deadlines.due(settings.older_than, after, settings.page).await }.into_actor(self);
+        let page =
+            async move { deadlines.due(settings.older_than, after, settings.page).await }.into_actor(self);
         ctx.spawn(page.map(|page, actor, ctx| {
             let page = page.inspect_err(|error| tracing::warn!(%error, "what is due could not be read"));
             let action = actor.state.on_page(page.ok());

@@ -39,8 +39,8 @@ static UPDATE: LazyStatement = LazyStatement::new(|| {
         Operation::Update("order_sagas"),
         "order_id text, due_at int, attempt int, state text, auto_accept bool, rings int, rung_at int",
         "UPDATE order_sagas SET due_at = r.due_at, attempt = r.attempt, state = r.state, auto_accept = r.auto_accept, \
-             rings = rings + r.rings, first_ring_at = COALESCE(first_ring_at, r.rung_at), \
-             last_ring_at = COALESCE(r.rung_at, last_ring_at) FROM {rows} WHERE order_sagas.order_id = r.order_id",
+             rings = order_sagas.rings + r.rings, first_ring_at = COALESCE(order_sagas.first_ring_at, r.rung_at), \
+             last_ring_at = COALESCE(r.rung_at, order_sagas.last_ring_at) FROM {rows} WHERE order_sagas.order_id = r.order_id",
     )
 });
 
