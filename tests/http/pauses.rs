@@ -28,6 +28,13 @@ async fn in_hours(app: &TestApp) -> (Person, Person, String) {
     (owner, staff, business)
 }
 
+/// Pauses a business as the hub itself would, behind its back.
+async fn pause(app: &TestApp, business: &str, cause: &str) {
+    let pause = format!("{{\"cause\":\"{cause}\",\"since\":\"2026-01-01T00:00:00Z\",\"until\":null}}");
+    let others = "COALESCE(SUBSTR(pauses, 1, LENGTH(pauses) - 1) || ',', '[')";
+    app.execute(format!("UPDATE businesses SET pauses = {others} || '{pause}]' WHERE id = '{business}'")).await;
+}
+
 fn causes(business: &Value) -> Vec<String> {
     let pauses = business["pauses"].as_array().expect("members see the pauses");
     pauses.iter().map(|pause| pause["cause"].as_str().expect("a pause has a cause").to_owned()).collect()
@@ -95,7 +102,7 @@ async fn the_right_pause_ends_and_the_others_hold(kind: StoreKind) {
         staff.patch(&app, &path, &json!({"state": "paused", "paused_until": soon(600)})).await.expect(200);
         operator.patch(&app, &path, &json!({"state": "paused"})).await.expect(200);
         for machine in ["unanswered", "unreachable"] {
-            app.pause(&business, machine).await;
+            pause(&app, &business, machine).await;
         }
         // Members are shown all of them, whoever made them.
         let mut begun = causes(&owner.get(&app, &path).await.expect(200).json());
@@ -136,8 +143,8 @@ async fn a_change_of_what_a_business_takes_is_an_event_of_its_room_and_in_the_au
     assert_eq!(said, [(busy, yes), (busy, no), (busy, yes)], "{told}");
     let pauses = &updates[1]["data"]["pauses"];
     assert_eq!(*pauses, json!([{"cause": "manual", "until": until, "since": pauses[0]["since"]}]));
-    let audited = app.audited(&business).await;
-    assert_eq!(audited, ["business.trading"; 3]);
+    let audited = "SELECT count(*) FROM audit WHERE action = 'business.trading'";
+    assert_eq!(app.numbers(audited).await, [Some(3)]);
 }
 
 async fn alerts_are_muted_by_members_for_eight_hours_at_most(kind: StoreKind) {

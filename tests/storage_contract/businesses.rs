@@ -93,8 +93,8 @@ on_every_store! {
 
     async fn a_pause_of_an_older_release_ends_by_hand_like_any(store) {
         let (world, mut lane) = Fixture::new(&store).await;
-        let (id, until) = (world.business.id, now().plus(Duration::from_secs(600)).as_micros());
-        store.tamper(&format!("UPDATE businesses SET state = 'paused', paused_until = {until}")).await;
+        let id = world.business.id;
+        store.tamper("UPDATE businesses SET state = 'paused', paused_until = 9000000000000000").await;
         let ended = BusinessPatch { ended_pause: Some(PauseCause::Manual), ..BusinessPatch::default() };
         let outcomes = run(&mut *lane, vec![place(world.draft()), update(id, ended), place(world.draft())]).await.outcomes;
         assert!(matches!(&outcomes[0], Outcome::Placed(PlaceOutcome::Refused(PlaceRefusal::NotTakingOrders(_)))));
@@ -124,16 +124,17 @@ on_every_store! {
         let (world, mut lane) = Fixture::new(&store).await;
         let slow = crate::fixtures::world(&mut *lane).await;
         let since = now().minus(Duration::from_secs(3600));
-        for seconds in 1..=10 {
-            let order = place_one(&mut *lane, world.draft()).await;
-            store.tamper(&format!(
-                "UPDATE orders SET answered_at = placed_at + {} WHERE id = '{}'", seconds * 1_000_000, order.id,
-            )).await;
+        // Answered after 1 to 10 seconds, by their numbers.
+        for _ in 1..=10 {
+            place_one(&mut *lane, world.draft()).await;
         }
-        let lost = place_one(&mut *lane, slow.draft()).await;
-        store.tamper(&format!("UPDATE orders SET status = 'cancelled', ended_code = 'unanswered' WHERE id = '{}'", lost.id)).await;
-        let order = place_one(&mut *lane, slow.draft()).await;
-        store.tamper(&format!("UPDATE orders SET answered_at = placed_at + 90000000 WHERE id = '{}'", order.id)).await;
+        store.tamper("UPDATE orders SET answered_at = placed_at + order_number * 1000000").await;
+        let (lost, late) = (slow.draft(), slow.draft());
+        for draft in [lost, late] {
+            place_one(&mut *lane, draft).await;
+        }
+        store.tamper("UPDATE orders SET status = 'cancelled', ended_code = 'unanswered' WHERE answered_at IS NULL AND order_number = 1").await;
+        store.tamper("UPDATE orders SET answered_at = placed_at + 90000000 WHERE answered_at IS NULL AND order_number = 2").await;
         let stats = store.store.business_stats(world.business.id, since).await.unwrap().answers;
         assert_eq!((stats.p50_s, stats.p90_s, stats.answered, stats.unanswered), (Some(5), Some(9), 10, 0));
         let slowest = store.store.slowest_to_answer(since, 10).await.unwrap();

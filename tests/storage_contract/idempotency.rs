@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop::domain::business::BusinessState;
+use bellhop::domain::business::TradingChange;
 use bellhop::domain::private::Private;
 use bellhop::protocol::views::{Contact, OrderView};
 use bellhop::storage::commands::{
-    AddItem, Addition, BusinessPatch, IdempotencyKey, Keyed, KeyedRepeat, Outcome, PlaceOutcome,
-    StoredResponse, UpdateBusiness, Write,
+    AddItem, Addition, IdempotencyKey, Keyed, KeyedRepeat, Outcome, PlaceOutcome,
+    StoredResponse, Write,
 };
 
-use crate::fixtures::{Fixture, item, place_once, placed, run, run_one};
+use crate::fixtures::{Fixture, item, place_once, placed, run, run_one, trade};
 
 fn replayed(outcome: &Outcome) -> StoredResponse {
     match outcome {

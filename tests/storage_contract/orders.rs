@@ -13,7 +13,7 @@ use bellhop::storage::commands::{
     AddItem, BusinessPatch, ItemPatch, Outcome, PlaceOutcome, UpdateBusiness, UpdateItem, Write,
 };
 
-use crate::fixtures::{Fixture, essence, item, move_to, now, place, place_one, placed, run, run_one};
+use crate::fixtures::{Fixture, essence, item, move_to, now, place, place_one, placed, run, run_one, trade};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 

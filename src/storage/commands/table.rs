@@ -103,7 +103,7 @@ macro_rules! write_table {
                 lane: lane_of(w.business), bytes: 256,
                 changes: [Change::Order(w.order), Change::Business(w.business)];
             /// Store what came of a use of a channel to the outside.
-            FinishIntent(w: FinishIntent) => Done(()), alone, Background, Finishing,
+            FinishIntent(w: FinishIntent) => Done(()), alone, Background, Alerting,
                 lane: lane_of(w.intent), bytes: 128, changes: [];
             /// Change what an order says, without moving it.
             ChangeOrder(w: Box<ChangeOrder>) => Changed(Result<Box<Order>, ChangeError>), batched, Awaited, Finishing,

@@ -68,14 +68,14 @@ static RENEW: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-// Another node that says the same at this moment says it for all.
+// Another node that says the same at this moment says it for all. The grace after an outage is that of `outage.rs`.
 static ALIVE: LazyStatement = LazyStatement::new(|| {
-    let text = "UPDATE hub SET alive_at = $1, \
+    let text = "UPDATE hub SET alive_at = CASE WHEN alive_at > $1 THEN alive_at ELSE $1 END, \
              outage_ended_at = CASE WHEN alive_at < $2 THEN $1 ELSE outage_ended_at END, \
              grace_until = CASE WHEN alive_at < $2 THEN $3 ELSE grace_until END, \
-             leases_since = CASE WHEN alive_at IS NULL OR alive_at < $4 OR leases_since IS NULL OR $5 \
-                 THEN $1 ELSE leases_since END \
-         WHERE id IN (SELECT h.id FROM hub h WHERE h.id = 1 {locks}) AND (alive_at IS NULL OR alive_at <= $1)";
+             leases_since = CASE WHEN leases_since IS NULL OR leases_at < $4 OR $5 THEN $1 ELSE leases_since END, \
+             leases_at = $1 \
+         WHERE id IN (SELECT h.id FROM hub h WHERE h.id = 1 {locks})";
     locking(Operation::Update("hub"), text, "FOR NO KEY UPDATE SKIP LOCKED")
 });
 
