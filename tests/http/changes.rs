@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Person, StoreKind, TestApp, order_body};
-use crate::{fields, header, with};
+use crate::{fields, header, history, with};
 
 crate::on_both_stores!(
     an_address_is_changed_by_its_customer_until_accepted_and_by_members_until_the_end,
@@ -103,7 +103,7 @@ async fn a_change_is_told_with_what_has_changed_and_stands_in_the_timeline(kind:
     let again = customer.get(&app, &format!("/orders/{id}")).await.expect(200);
     assert_eq!(header(&again, "etag"), header(&changed, "etag"));
     for room in [format!("order:{id}"), format!("business:{business}")] {
-        let told = owner.get(&app, &format!("/rooms/{room}/events")).await.expect(200);
+        let told = history(&app, &owner, &room).await;
         assert!(!told.text.contains("Segredo") && !told.text.contains("555"), "events hold no contact");
         let told = told.json();
         let event = &told["events"][1]["event"];
@@ -115,7 +115,7 @@ async fn a_change_is_told_with_what_has_changed_and_stands_in_the_timeline(kind:
     // What is already so is no change: nothing is told.
     let repeated = change(&app, &customer, &order, json!({"phone": "+351 21 555 01 99"})).await.expect(200);
     assert_eq!(header(&repeated, "etag"), header(&changed, "etag"));
-    let told = owner.get(&app, &format!("/rooms/order:{id}/events")).await.expect(200).json();
+    let told = history(&app, &owner, &format!("order:{id}")).await.json();
     assert_eq!(told["events"].as_array().unwrap().len(), 2);
     let timeline = owner.get(&app, &format!("/orders/{id}/timeline")).await.expect(200).json();
     let entry = timeline["items"].as_array().unwrap().iter().find(|item| item["kind"] == "changed").unwrap();

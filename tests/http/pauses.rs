@@ -5,7 +5,7 @@ use std::time::Duration;
 use bellhop::domain::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::fields;
+use crate::{fields, history};
 use crate::support::{Person, StoreKind, TestApp, order_body};
 
 crate::on_both_stores!(
@@ -32,7 +32,8 @@ async fn in_hours(app: &TestApp) -> (Person, Person, String) {
 async fn pause(app: &TestApp, business: &str, cause: &str) {
     let pause = format!("{{\"cause\":\"{cause}\",\"since\":\"2026-01-01T00:00:00Z\",\"until\":null}}");
     let others = "COALESCE(SUBSTR(pauses, 1, LENGTH(pauses) - 1) || ',', '[')";
-    app.execute(format!("UPDATE businesses SET pauses = {others} || '{pause}]' WHERE id = '{business}'")).await;
+    app.execute(format!("UPDATE businesses SET pauses = {others} || '{pause}]' WHERE id = '{business}'"))
+        .await;
 }
 
 fn causes(business: &Value) -> Vec<String> {
@@ -126,14 +127,13 @@ async fn a_change_of_what_a_business_takes_is_an_event_of_its_room_and_in_the_au
     let app = TestApp::start(kind).await;
     let (owner, staff, business) = in_hours(&app).await;
     let path = format!("/businesses/{business}");
-    let room = format!("/rooms/business:{business}/events");
     let until = soon(600);
     staff.patch(&app, &path, &json!({"state": "busy", "extra_minutes": 10})).await.expect(200);
     staff.patch(&app, &path, &json!({"state": "paused", "paused_until": until})).await.expect(200);
     owner.patch(&app, &path, &json!({"name": "Bakery"})).await.expect(200);
     staff.delete(&app, &format!("{path}/pauses/manual")).await.expect(200);
     staff.delete(&app, &format!("{path}/pauses/manual")).await.expect(200);
-    let told = owner.get(&app, &room).await.expect(200).json();
+    let told = history(&app, &owner, &format!("business:{business}")).await.json();
     let updates: Vec<&Value> = told["events"].as_array().unwrap().iter().map(|told| &told["event"]).collect();
     assert!(updates.iter().all(|event| event["type"] == "business_updated"), "{told}");
     let said: Vec<_> =

@@ -13,8 +13,8 @@ use bellhop::domain::ids::{BusinessId, UserId};
 use bellhop::domain::order::{Fulfilment, PlaceRefusal};
 use bellhop::storage::Lane;
 use bellhop::storage::commands::{
-    AddItem, Addition, AlertTimes, BusinessPatch, BusinessUpdate, CreateBusiness, ItemPatch, MemberRefusal, Outcome, PlaceOutcome,
-    PutMember, Removal, RemoveItem, RemoveMember, SetHold, UpdateItem, Write,
+    AddItem, Addition, AlertTimes, BusinessPatch, BusinessUpdate, CreateBusiness, ItemPatch, MemberRefusal,
+    Outcome, PlaceOutcome, PutMember, Removal, RemoveItem, RemoveMember, SetHold, UpdateItem, Write,
 };
 
 use crate::fixtures::{Fixture, item, now, place, place_one, run, run_one, trade, update, user, world};

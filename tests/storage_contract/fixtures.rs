@@ -1,7 +1,9 @@
 //! Businesses, customers and commands to test with.
 
 use bellhop::domain::access::Role;
-use bellhop::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Timezone, Hand, TradingChange};
+use bellhop::domain::business::{
+    Business, BusinessContact, BusinessState, Hand, Location, MenuItem, Timezone, TradingChange,
+};
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::ids::{BusinessId, CommandId, OrderId, UserId};
 use bellhop::domain::order::{
@@ -12,8 +14,8 @@ use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::protocol::views::{Contact, OrderView};
 use bellhop::storage::commands::{
-    AddItem, Approval, BusinessPatch, Command, Committed, CreateBusiness, IdempotencyKey, MoveOrder, NewUser, Outcome,
-    PlaceOrder, PlaceOutcome, RenderedResponse, UpdateBusiness, Write,
+    AddItem, Approval, BusinessPatch, Command, Committed, CreateBusiness, IdempotencyKey, MoveOrder, NewUser,
+    Outcome, PlaceOrder, PlaceOutcome, RenderedResponse, UpdateBusiness, Write,
 };
 use bellhop::storage::{Attempt, Lane};
 

@@ -7,8 +7,7 @@ use bellhop::domain::business::TradingChange;
 use bellhop::domain::private::Private;
 use bellhop::protocol::views::{Contact, OrderView};
 use bellhop::storage::commands::{
-    AddItem, Addition, IdempotencyKey, Keyed, KeyedRepeat, Outcome, PlaceOutcome,
-    StoredResponse, Write,
+    AddItem, Addition, IdempotencyKey, Keyed, KeyedRepeat, Outcome, PlaceOutcome, StoredResponse, Write,
 };
 
 use crate::fixtures::{Fixture, item, place_once, placed, run, run_one, trade};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellhop::domain::business::{BusinessState, NotTakingOrders, Timezone};
+use bellhop::domain::business::{NotTakingOrders, Timezone, TradingChange};
 use bellhop::domain::event::EventType;
 use bellhop::domain::ids::BusinessId;
 use bellhop::domain::order::{Draft, DraftItem, Fulfilment, Party, PaymentMethod, PlaceRefusal, Status};
@@ -10,7 +10,7 @@ use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::TimelineEvent;
 use bellhop::storage::commands::{
-    AddItem, BusinessPatch, ItemPatch, Outcome, PlaceOutcome, UpdateBusiness, UpdateItem, Write,
+    AddItem, BusinessPatch, ItemPatch, Outcome, PlaceOutcome, UpdateItem, Write,
 };
 
 use crate::fixtures::{Fixture, essence, item, move_to, now, place, place_one, placed, run, run_one, trade};
@@ -155,8 +155,8 @@ on_every_store! {
         let next = run(&mut *lane, (0..3).map(|_| place(world.draft())).collect()).await;
         assert_eq!(numbers(&next), [2, 5, 6]);
         // In a transaction in which the day of the business changes.
-        let patch = Box::new(BusinessPatch { timezone: Some(other_day(store.store.clock().now())), ..BusinessPatch::default() });
-        let zone = Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch });
+        let patch = BusinessPatch { timezone: Some(other_day(store.store.clock().now())), ..BusinessPatch::default() };
+        let zone = crate::fixtures::update(world.business.id, patch);
         let later = run(&mut *lane, vec![place(world.draft()), zone, place(world.draft())]).await;
         let placed: Vec<u32> = [0, 2].into_iter().map(|n| placed(&later.outcomes[n]).order_number).collect();
         assert!(placed == [7, 8] || placed == [8, 7], "of two days at once: {placed:?}");

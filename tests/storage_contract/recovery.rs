@@ -7,12 +7,14 @@ use bellhop::domain::order::Status;
 use bellhop::domain::private::Private;
 use bellhop::storage::commands::{
     AddItem, ApproveUser, BusinessPatch, Command, EndSession, IdempotencyKey, ItemPatch, Keyed, NewSession,
-    Outcome, PutMember, RedeemTicket, RemoveItem, RemoveMember, RotateSession, SetPassword,
-    UpdateItem, Write,
+    Outcome, PutMember, RedeemTicket, RemoveItem, RemoveMember, RotateSession, SetPassword, UpdateItem,
+    Write,
 };
 use bellhop::storage::{Attempt, StoreError};
 
-use crate::fixtures::{Fixture, command, item, move_to, now, place, place_once, place_one, placed, run_one, update, user, world};
+use crate::fixtures::{
+    Fixture, command, item, move_to, now, place, place_once, place_one, placed, run_one, update, user, world,
+};
 use crate::harness::{TestStore, check};
 
 /// One command of every kind whose outcome says something, some of them refused.
