@@ -256,14 +256,15 @@ mod tests {
     #[test]
     fn the_hubs_own_frames_are_understood() {
         let rooms = [JoinedRoom { room: room(), cursor: at(7), recovered: true }];
-        let hello = ServerFrame::Hello { connection: "soc_1", rooms: &rooms, ping_s: 25 };
+        let now = Timestamp::default();
+        let hello = ServerFrame::Hello { connection: "soc_1", rooms: &rooms, ping_s: 25, now };
         assert_eq!(read(&hello.encode()), Frame::Hello { cursor: seen(7) });
         let resync = ServerFrame::Resync { room: room(), cursor: at(9) };
         assert_eq!(read(&resync.encode()), Frame::Resync { cursor: seen(9) });
         let error = ServerFrame::Error { code: "ack_refused", message: "…", retry_after_ms: None };
         assert_eq!(read(&error.encode()), Frame::Refused { code: "ack_refused".to_owned() });
         assert_eq!(read(&ServerFrame::TokenExpiring { in_s: 60 }.encode()), Frame::TokenExpiring);
-        assert_eq!(read(&ServerFrame::Alive {}.encode()), Frame::Other);
+        assert_eq!(read(&ServerFrame::Alive { now }.encode()), Frame::Other);
         let event = RoomEvent {
             room: room(),
             cursor: at(8),
