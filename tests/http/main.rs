@@ -65,7 +65,8 @@ fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
 async fn history(app: &TestApp, who: &Person, room: &str) -> Answer {
     let path = format!("/rooms/{room}/events");
     let head = who.get(app, &path).await.expect(200).json();
-    let (epoch, _) = head["cursor"].as_str().expect("a cursor").split_once('.').expect("an epoch and a number");
+    let (epoch, _) =
+        head["cursor"].as_str().expect("a cursor").split_once('.').expect("an epoch and a number");
     who.get(app, &format!("{path}?cursor={epoch}.0")).await.expect(200)
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bellhop::domain::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{fields, history};
 use crate::support::{Person, StoreKind, TestApp, order_body};
+use crate::{fields, history};
 
 crate::on_both_stores!(
     a_pause_by_hand_is_kept_beside_the_state_and_staff_may_begin_and_end_it,

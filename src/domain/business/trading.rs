@@ -25,7 +25,7 @@ string_enum! {
 pub enum Hand {
     /// A member of the business.
     Member,
-    /// An operator.
+    /// An operator of the hub.
     Operator,
 }
 

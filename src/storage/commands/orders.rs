@@ -1,7 +1,9 @@
 //! Placing and moving orders, and doing something once for an idempotency key.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::ids::{BusinessId, OrderId, UserId};
-use crate::domain::order::{ChangeRequest, Draft, MoveRequest, Order};
+use crate::domain::order::{ChangeRefusal, ChangeRequest, Draft, MoveRequest, Order};
 use crate::domain::private::Private;
 
 use super::table::Write;
@@ -118,6 +120,28 @@ pub struct RingOrder {
     pub business: BusinessId,
     /// The operator who asks.
     pub user: UserId,
+}
+
+/// Why an order was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeError {
+    /// There is no such order.
+    NoSuchOrder,
+    /// The order's rules say no.
+    Refused(ChangeRefusal),
+}
+
+/// Whether devices ring for an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RingOutcome {
+    /// They do at once.
+    Rings,
+    /// It does not wait for an answer.
+    NotWaiting,
+    /// There is no such order.
+    NoSuchOrder,
 }
 
 impl Write {

@@ -3,13 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::business::{Business, MenuItem};
-use crate::domain::order::{ChangeRefusal, MoveRefusal, Order, PlaceRefusal};
+use crate::domain::order::{MoveRefusal, Order, PlaceRefusal};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
 use super::{
-    Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress, RingDue,
-    Rotation, SagaDue, StoredResponse, UserChange,
+    ChangeError, Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress,
+    RingDue, RingOutcome, Rotation, SagaDue, StoredResponse, UserChange,
 };
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
@@ -168,28 +168,6 @@ pub enum MoveError {
     /// The order's rules say no.
     #[serde(untagged)]
     Refused(MoveRefusal),
-}
-
-/// Why an order was not changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChangeError {
-    /// There is no such order.
-    NoSuchOrder,
-    /// The order's rules say no.
-    Refused(ChangeRefusal),
-}
-
-/// Whether devices ring for an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RingOutcome {
-    /// They do at once.
-    Rings,
-    /// It does not wait for an answer.
-    NotWaiting,
-    /// There is no such order.
-    NoSuchOrder,
 }
 
 /// Whether something was taken away.

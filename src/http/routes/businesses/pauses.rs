@@ -14,8 +14,8 @@ use crate::http::route_table::{Endpoint, RouteFacts};
 use crate::protocol::problem::ProblemCode;
 use crate::storage::commands::BusinessPatch;
 
+use super::update::{change, hand_of};
 use super::view::BusinessView;
-use super::{change, hand_of};
 
 /// End the pause of one cause, and no other, of a business you are a member of.
 ///

@@ -5,6 +5,7 @@ mod change;
 mod list;
 mod place;
 mod place_body;
+mod place_refusal;
 mod precondition;
 mod read;
 mod ring;

@@ -6,6 +6,8 @@ use utoipa::ToSchema;
 
 use crate::domain::ids::OrderId;
 use crate::domain::order::{OrderField, Party};
+use crate::domain::saga::{Channel, Rung};
+use crate::domain::time::Timestamp;
 use crate::storage::{TimelineEntry, TimelineEvent};
 
 use super::access::order_for;
@@ -17,7 +19,7 @@ use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, RouteFacts};
 
 /// An entry of an order's timeline.
-#[derive(Serialize, ToSchema)]
+#[derive(Default, Serialize, ToSchema)]
 pub(super) struct TimelineItem {
     /// RFC 3339.
     at: String,
@@ -82,24 +84,10 @@ pub(super) struct TimelineView {
 
 impl TimelineItem {
     fn new(entry: TimelineEntry) -> Self {
-        let nothing = Self {
-            at: entry.at.to_rfc3339(),
-            kind: "moved",
-            from: None,
-            to: None,
-            party: None,
-            user_id: None,
-            reason: None,
-            device: None,
-            changed: None,
-            rings: None,
-            last_at: None,
-            channel: None,
-            rung: None,
-            result: None,
-        };
+        let nothing = Self { at: entry.at.to_rfc3339(), ..Self::default() };
         match entry.what {
             TimelineEvent::Moved { from, to, party, user, reason } => Self {
+                kind: "moved",
                 from: from.map(|from| from.as_str()),
                 to: Some(to.as_str()),
                 party: Some(party.as_str()),
@@ -123,18 +111,19 @@ impl TimelineItem {
                 user_id: user.map(|user| user.to_string()),
                 ..nothing
             },
-            TimelineEvent::Rang { rings, last } => {
-                Self { kind: "rang", rings: Some(rings), last_at: Some(last.to_rfc3339()), ..nothing }
-            }
-            TimelineEvent::Reached { channel, rung, state } => Self {
-                kind: "reached",
-                channel: Some(channel.as_str()),
-                rung: Some(rung.as_str()),
-                result: Some(state),
-                ..nothing
-            },
+            TimelineEvent::Rang { rings, last } => nothing.of_rings(rings, last),
+            TimelineEvent::Reached { channel, rung, state } => nothing.of_channel(channel, rung, state),
             TimelineEvent::Deadline => Self { kind: "deadline", ..nothing },
         }
+    }
+
+    fn of_rings(self, rings: u64, last: Timestamp) -> Self {
+        Self { kind: "rang", rings: Some(rings), last_at: Some(last.to_rfc3339()), ..self }
+    }
+
+    fn of_channel(self, channel: Channel, rung: Rung, state: String) -> Self {
+        let (channel, rung) = (Some(channel.as_str()), Some(rung.as_str()));
+        Self { kind: "reached", channel, rung, result: Some(state), ..self }
     }
 }
 

@@ -141,15 +141,7 @@ pub(in crate::storage::sql) async fn timeline(
         };
         entries.push(TimelineEntry { at: Timestamp::from_micros(row.at), what });
     }
-    for row in store.fetch::<EditRow>(&EDITS, &args).await? {
-        let what = TimelineEvent::Changed {
-            // A word that only a newer release knows is left out.
-            fields: row.fields.split_whitespace().filter_map(|word| word.parse().ok()).collect(),
-            party: parse("order_edits.party", &row.party)?,
-            user: row.user_id.map(|user| parse("order_edits.user_id", &user)).transpose()?,
-        };
-        entries.push(TimelineEntry { at: Timestamp::from_micros(row.at), what });
-    }
+    entries.extend(edits(store, &args).await?);
     entries.extend(alert(store, &args).await?);
     // Stable: moves of one moment stay in the order of their versions.
     entries.sort_by_key(|entry| entry.at);
@@ -171,6 +163,21 @@ async fn alert(store: &SqlStore, args: &[Arg]) -> Result<Vec<TimelineEntry>, Sto
         if let (Ok(channel), Ok(rung)) = (row.channel.parse(), row.rung.parse()) {
             entries.push(entry(row.created_at, TimelineEvent::Reached { channel, rung, state: row.state }));
         }
+    }
+    Ok(entries)
+}
+
+/// Changes without a transition.
+async fn edits(store: &SqlStore, args: &[Arg]) -> Result<Vec<TimelineEntry>, StoreError> {
+    let mut entries = Vec::new();
+    for row in store.fetch::<EditRow>(&EDITS, args).await? {
+        let what = TimelineEvent::Changed {
+            // A word that only a newer release knows is left out.
+            fields: row.fields.split_whitespace().filter_map(|word| word.parse().ok()).collect(),
+            party: parse("order_edits.party", &row.party)?,
+            user: row.user_id.map(|user| parse("order_edits.user_id", &user)).transpose()?,
+        };
+        entries.push(TimelineEntry { at: Timestamp::from_micros(row.at), what });
     }
     Ok(entries)
 }

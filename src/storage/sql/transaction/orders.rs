@@ -222,26 +222,31 @@ impl Orders {
         if !moved.is_empty() {
             connection.execute(&UPDATE, &[Arg::rows(&moved)]).await?;
         }
-        let edited: Vec<OrderRow> =
-            self.edited.iter().map(|id| OrderRow::of(&self.present[id], cipher)).collect::<Result<_, _>>()?;
-        if !edited.is_empty() {
-            connection.execute(&UPDATE_WORDING, &[Arg::rows(&edited)]).await?;
-        }
-        let (mut events, mut edits) = (Vec::new(), Vec::new());
-        for snapshot in &self.snapshots {
-            match snapshot {
-                Snapshot::Changed(_, rows) => events.extend(rows),
-                Snapshot::Edited(_, row) => edits.push(row),
-                Snapshot::Unchanged(_) => {}
-            }
-        }
+        let changes = self.snapshots.iter().filter_map(|snapshot| match snapshot {
+            Snapshot::Changed(_, rows) => Some(rows),
+            Snapshot::Edited(..) | Snapshot::Unchanged(_) => None,
+        });
+        let events: Vec<&OrderEventRow> = changes.flatten().collect();
         if !events.is_empty() {
             connection.execute(&INSERT_EVENTS, &[Arg::rows(&events)]).await?;
         }
-        if !edits.is_empty() {
-            connection.execute(&INSERT_EDITS, &[Arg::rows(&edits)]).await?;
+        self.write_edits(connection, cipher).await
+    }
+
+    /// Writes what orders say now, and the log of these changes.
+    async fn write_edits(&self, connection: &mut Connection, cipher: &Cipher) -> Result<(), TxError> {
+        if self.edited.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let edited: Vec<OrderRow> =
+            self.edited.iter().map(|id| OrderRow::of(&self.present[id], cipher)).collect::<Result<_, _>>()?;
+        connection.execute(&UPDATE_WORDING, &[Arg::rows(&edited)]).await?;
+        let edits = self.snapshots.iter().filter_map(|snapshot| match snapshot {
+            Snapshot::Edited(_, row) => Some(row),
+            Snapshot::Changed(..) | Snapshot::Unchanged(_) => None,
+        });
+        let edits: Vec<&OrderEditRow> = edits.collect();
+        connection.execute(&INSERT_EDITS, &[Arg::rows(&edits)]).await.map(drop)
     }
 }
 
