@@ -6,6 +6,7 @@ mod support;
 
 mod access;
 mod accounts;
+mod answers;
 mod at_rest;
 mod bad_input;
 mod body_heads;
