@@ -139,8 +139,10 @@ async fn rows(database: &TestDatabase, sql: &'static str) -> Vec<(i64, i64, i64)
         }
         None => {
             let file = database.folder.path().join("data/bellhop.sqlite");
-            let options =
-                SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(Duration::from_secs(10));
+            let options = SqliteConnectOptions::new()
+                .filename(file)
+                .read_only(true)
+                .busy_timeout(Duration::from_secs(10));
             let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
             sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()
         }
