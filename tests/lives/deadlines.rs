@@ -174,7 +174,8 @@ async fn place_all(at: &Endpoint, plan: Plan) {
 }
 
 async fn until_none_waits(database: &TestDatabase, within: Duration) {
-    const WAITING: &str = "SELECT COUNT(*), 0, 0 FROM orders WHERE status = 'placed'";
+    const WAITING: &str =
+        "SELECT COUNT(*), CAST(0 AS BIGINT), CAST(0 AS BIGINT) FROM orders WHERE status = 'placed'";
     let mut looks = tokio::time::interval(Duration::from_millis(100));
     let wait = async {
         while rows(database, WAITING).await[0].0 > 0 {
@@ -190,8 +191,8 @@ async fn deadline(database: &TestDatabase, plan: Plan, which: &'static str) -> T
     Timestamp::from_micros(placed).plus(plan.accept)
 }
 
-const FIRST: &str = "SELECT MIN(placed_at), 0, 0 FROM orders";
-const LAST: &str = "SELECT MAX(placed_at), 0, 0 FROM orders";
+const FIRST: &str = "SELECT MIN(placed_at), CAST(0 AS BIGINT), CAST(0 AS BIGINT) FROM orders";
+const LAST: &str = "SELECT MAX(placed_at), CAST(0 AS BIGINT), CAST(0 AS BIGINT) FROM orders";
 
 async fn wait_until(at: Timestamp) {
     tokio::time::sleep(at.since(Timestamp::now())).await;
