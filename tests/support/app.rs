@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bellhop::actors::reachability::Reachability;
 use bellhop::actors::session::Sessions;
 use bellhop::app::{App, OrderTimers, RunError, Stopper, open_store};
 use bellhop::auth::password::{NewPassword, PasswordSettings, Passwords, Standing};
@@ -21,8 +22,8 @@ use super::database::{Database, DatabaseCopy, PostgresDatabase, StoreKind};
 use super::person::{PASSWORD, Person};
 use super::proxy::Proxy;
 
-/// Time that may go by without a commit in [`TestApp::advance`]: far less than an outage.
-const MAX_STEP: Duration = Duration::from_secs(20);
+/// Time that goes by at once in [`TestApp::advance`]: less than a lease of a business's devices, far less than an outage.
+const MAX_STEP: Duration = Duration::from_secs(10);
 
 /// Where a hub answers, and a client to ask it.
 #[derive(Clone)]
@@ -67,6 +68,7 @@ struct Running {
     sessions: Sessions,
     metrics: Metrics,
     timers: OrderTimers,
+    reachability: Reachability,
     ops_address: Option<SocketAddr>,
     thread: JoinHandle<Result<(), RunError>>,
 }
@@ -125,14 +127,18 @@ impl TestApp {
                 let app = App::build(settings).await.expect("the hub starts");
                 let (address, ops_address) = (app.address(), app.ops_address());
                 let (sessions, metrics) = (app.sessions().clone(), app.metrics().clone());
-                let handles = (address, ops_address, app.stopper(), sessions, metrics, app.timers().clone());
+                let reachability = app.reachability().clone();
+                let timers = app.timers().clone();
+                let handles =
+                    (address, ops_address, app.stopper(), sessions, metrics, timers, reachability);
                 let _ = started.send(handles);
                 app.run().await
             })
         });
-        let (address, ops_address, stopper, sessions, metrics, timers) =
+        let (address, ops_address, stopper, sessions, metrics, timers, reachability) =
             start.await.expect("the hub says that it listens");
-        self.running = Some(Running { stopper, sessions, metrics, timers, ops_address, thread });
+        self.running =
+            Some(Running { stopper, sessions, metrics, timers, reachability, ops_address, thread });
         self.endpoint.address = address;
         // It listens before it is ready; requests wait in the backlog until then.
         loop {
@@ -310,7 +316,8 @@ impl TestApp {
         tokio::time::timeout(Duration::from_secs(20), stored).await.expect("an acknowledgement is stored")
     }
 
-    /// Moves the hub's time ahead from one deadline to the next, so that each is fired when it is due and no time is an outage.
+    /// Moves the hub's time ahead from one deadline to the next, so that each is fired when it is due, leases are renewed, and no time
+    /// is an outage.
     pub async fn advance(&self, by: Duration) {
         let end = self.timers().now().plus(by);
         loop {
@@ -320,6 +327,7 @@ impl TestApp {
             let step = left.min(next).min(MAX_STEP);
             // A deadline within the next millisecond would be missed by the time that goes by here.
             self.timers().advance(step.max(Duration::from_millis(1)).min(left));
+            self.running().reachability.renew_now().await;
             self.fire_all().await;
             if step == left {
                 return;
@@ -369,6 +377,11 @@ impl TestApp {
             }
         };
         rows.into_iter().map(|(number,)| number).collect()
+    }
+
+    /// Renews the leases of reachable businesses now, and pauses those that are due.
+    pub async fn renew_leases(&self) {
+        self.running().reachability.renew_now().await;
     }
 
     /// What acts on orders when their time has come.
