@@ -115,10 +115,33 @@ fn definer(files: &BTreeMap<Vec<String>, File>, path: &[String], steps: usize) -
     let Some(name) = path.get(length) else { return Some(module.to_vec()) };
     let file = &files[module];
     let export = file.paths.iter().find(|used| used.exported && used.imported_as.as_ref() == Some(name));
-    match export.and_then(|export| from_root(file, files, &export.segments)) {
+    let target = match export {
+        Some(export) => from_root(file, files, &export.segments),
+        None => declared_below(file, files, name),
+    };
+    match target {
         Some(target) if steps > 0 => definer(files, &target, steps - 1),
         _ => Some(module.to_vec()),
     }
+}
+
+/// The path of what `file` exports with everything else of the module that declares it.
+fn declared_below(file: &File, files: &BTreeMap<Vec<String>, File>, name: &str) -> Option<Vec<String>> {
+    let wholes = file.paths.iter().filter(|used| used.exported && used.imported_as.as_deref() == Some("*"));
+    let modules = wholes.filter_map(|used| from_root(file, files, used.segments.split_last()?.1));
+    let declares = |module: &Vec<String>| {
+        let words: Vec<&str> = files[module]
+            .code
+            .split(|c: char| !c.is_alphanumeric() && c != '_')
+            .filter(|w| !w.is_empty())
+            .collect();
+        let declared = |pair: &[&str]| {
+            pair[1] == name && ["struct", "enum", "trait", "type", "const", "static", "fn"].contains(&pair[0])
+        };
+        words.windows(2).any(declared)
+    };
+    let module = modules.filter(|module| files.contains_key(module)).find(declares)?;
+    Some([module, vec![name.to_owned()]].concat())
 }
 
 /// The modules that each module imports from. What is only re-exported does not count.
@@ -293,4 +316,37 @@ fn a_circle_is_found_however_it_is_written_and_a_parent_that_re_exports_makes_no
     let own_use = format!("{parent}fn own(_: C) {{}}\npub struct Own;\n");
     let sources = [lib, ("src/a/mod.rs", &own_use), ("src/a/b.rs", ""), ("src/a/c.rs", "use super::Own;")];
     assert_eq!(circles_of(&sources), 2, "a parent that uses its child, which uses the parent");
+}
+
+/// The writes of the table by name, each with the type that it holds.
+fn writes(table: &str) -> Vec<(&str, &str)> {
+    let mut writes = Vec::new();
+    for line in table.lines() {
+        let Some((name, rest)) = line.trim().split_once("(w: ") else { continue };
+        let Some((payload, _)) = rest.split_once(") =>") else { continue };
+        let held = payload.split(|c: char| !c.is_alphanumeric()).rfind(|word| !word.is_empty());
+        writes.extend(held.map(|held| (name, held)));
+    }
+    writes
+}
+
+/// The row of a write makes its SQL necessary and nothing that asks for it: a write nobody makes is found here.
+#[test]
+fn every_write_is_made_outside_of_the_storage() {
+    let files = files();
+    let table: Vec<String> = ["storage", "commands", "table"].map(str::to_owned).to_vec();
+    let writes = writes(&files[&table].code);
+    assert!(writes.len() > 20, "the rows of the table are read as {writes:?}");
+    let makes = |file: &&File| {
+        let by_name = ["src/domain", "src/storage/commands", "src/storage/sql", "src/storage/cache"];
+        let named = by_name.iter().any(|folder| file.path.starts_with(folder));
+        !named && !file.path.ends_with("commit_fanout.rs")
+    };
+    let words: BTreeSet<&str> = files
+        .values()
+        .filter(makes)
+        .flat_map(|file| file.code.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .collect();
+    let forgotten: Vec<_> = writes.iter().filter(|(_, held)| !words.contains(held)).collect();
+    assert!(forgotten.is_empty(), "no part of the hub makes {forgotten:?}");
 }

@@ -13,6 +13,7 @@ pub mod event;
 pub mod hold;
 pub mod ids;
 pub mod json;
+pub mod location;
 pub mod money;
 pub mod notification;
 pub mod ops;

@@ -17,6 +17,7 @@ use super::ids::BusinessId;
 use super::money::Currency;
 use super::time::Timestamp;
 
+pub use super::location::Location;
 pub use accepts::{Accepts, DELIVERY_RADIUS_M};
 pub use alert_policy::{AlertPolicy, Reach};
 pub use brake::{BrakeVerdict, Unreachables};
@@ -135,16 +136,6 @@ impl BusinessState {
             other => other,
         }
     }
-}
-
-/// A point on the map.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Location {
-    /// Degrees north, −90 to 90.
-    pub lat: f64,
-    /// Degrees east, −180 to 180.
-    pub lng: f64,
 }
 
 /// The addresses of a business for when none of its devices answers. Not printed by `{:?}`.

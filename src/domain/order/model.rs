@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::business::Location;
 use crate::domain::delivery::{DeliveredBy, DeliveryStatus};
 use crate::domain::ids::{BusinessId, OrderId, UserId};
+use crate::domain::location::Location;
 use crate::domain::money::Currency;
 use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;

@@ -8,9 +8,9 @@ use crate::domain::order::{Fulfilment, Order, Party};
 use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
-use super::SagaTerms;
 use super::clocks::Clocks;
 use super::facts::{Facts, Ring, SagaEffect};
+use super::terms::SagaTerms;
 use super::words::{Channel, OpsAlarm, RingKind, Rung};
 
 string_enum! {

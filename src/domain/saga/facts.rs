@@ -5,8 +5,8 @@ use crate::domain::ids::UserId;
 use crate::domain::order::{FollowUp, Status};
 use crate::domain::time::Timestamp;
 
-use super::SagaTerms;
 use super::clocks::Clocks;
+use super::terms::SagaTerms;
 use super::words::{Channel, OpsAlarm, RingKind, Rung};
 
 /// A time without the hub, after which deadlines wait.

@@ -6,6 +6,7 @@ mod attention;
 mod clocks;
 mod facts;
 mod progress;
+mod terms;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub use attention::Attention;
 pub use clocks::Clocks;
 pub use facts::{Facts, Grace, Ring, SagaEffect, Unanswered};
 pub use progress::Progress;
+pub use terms::SagaTerms;
 pub use words::{Channel, DeadlineKind, OpsAlarm, RingKind, Rung};
 
 /// What waits for a time in the life of one order. It is read back from its JSON; a state that cannot be read is left alone.
@@ -36,17 +38,6 @@ pub struct OrderSaga {
     /// There while the order has been answered and has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
-}
-
-/// The times of a business that differ from those of the hub, and its rule for answering.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SagaTerms {
-    /// Its own time to answer, seconds.
-    pub accept_s: Option<u16>,
-    /// Its own pause between rings, seconds.
-    pub ring_every_s: Option<u16>,
-    /// Whether it accepts after the first acknowledgement.
-    pub auto_accept: bool,
 }
 
 impl OrderSaga {
