@@ -39,12 +39,13 @@ async fn live(store: &TestStore, lane: &mut dyn Lane, during: Duration) -> Vec<C
     let (clock, mut commits) = (store.store.clock(), Vec::new());
     let end = clock.now().plus(during);
     loop {
-        let due = store.store.due_sagas(clock.now(), None, 100).await.unwrap();
+        let now = clock.now();
+        let due = store.store.due_sagas(now, None, 100).await.unwrap();
         if !due.is_empty() {
             commits.push(run(lane, due.iter().map(fire).collect()).await);
             continue;
         }
-        let next = store.store.next_saga_due(clock.now()).await.unwrap().filter(|next| *next <= end);
+        let next = store.store.next_saga_due(now).await.unwrap().filter(|next| *next <= end);
         match next {
             Some(next) => clock.advance(next.since(clock.now())),
             None => {
@@ -118,7 +119,7 @@ on_every_store! {
             && due.order_number == order.order_number && due.ring.deadline_at == order.deadline_at));
         assert_eq!(store.peek("SELECT rings FROM order_sagas").await, 31);
         assert!(store.peek("SELECT last_ring_at - first_ring_at FROM order_sagas").await >= 450_000_000);
-        assert_eq!(commits.iter().map(|commit| commit.intents).sum::<u32>(), 5);
+        assert_eq!(commits.iter().map(|commit| commit.intents).sum::<u32>(), 4, "one mail is enough");
         let commits = live(&store, &mut *lane, S(600)).await;
         assert_eq!(commits.len(), 1, "{commits:?}");
         let done = outcomes(&commits)[0];

@@ -25,6 +25,16 @@ pub enum JobName {
     DeviceMarks,
     /// Deletes when devices first had orders, past `retention.room_events_days`.
     OrderAcks,
+    /// Deletes sagas of orders that have ended, past `retention.room_events_days`.
+    OrderSagas,
+    /// Deletes uses of channels to the outside, past `retention.intents_days`.
+    Intents,
+    /// Deletes leases of reachable businesses that ran out an hour ago.
+    ReachLeases,
+    /// Deletes holds that ended a day ago.
+    Holds,
+    /// Deletes the audit past `retention.audit_days`.
+    Audit,
     /// Deletes how far devices have rooms, past `retention.room_events_days`.
     DeviceAcks,
     /// Deletes devices not seen for `retention.room_events_days` and those beyond what a user may have, with what is known
@@ -53,7 +63,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 20] = [
         Self::ExpiredTickets,
         Self::ExpiredSessions,
         Self::IdempotencyKeys,
@@ -63,6 +73,11 @@ impl JobName {
         Self::Invitations,
         Self::DeviceMarks,
         Self::OrderAcks,
+        Self::OrderSagas,
+        Self::Intents,
+        Self::ReachLeases,
+        Self::Holds,
+        Self::Audit,
         Self::DeviceAcks,
         Self::Devices,
         Self::OrderCounters,
@@ -83,6 +98,11 @@ impl JobName {
             Self::Invitations => "invitations",
             Self::DeviceMarks => "device_marks",
             Self::OrderAcks => "order_acks",
+            Self::OrderSagas => "order_sagas",
+            Self::Intents => "intents",
+            Self::ReachLeases => "reach_leases",
+            Self::Holds => "holds",
+            Self::Audit => "audit",
             Self::DeviceAcks => "device_acks",
             Self::Devices => "devices",
             Self::OrderCounters => "order_counters",
@@ -105,6 +125,11 @@ impl JobName {
             | Self::Invitations
             | Self::DeviceMarks
             | Self::OrderAcks
+            | Self::OrderSagas
+            | Self::Intents
+            | Self::ReachLeases
+            | Self::Holds
+            | Self::Audit
             | Self::DeviceAcks
             | Self::OrderCounters
             | Self::OrderSearch
@@ -128,8 +153,13 @@ impl JobName {
             | Self::Notifications
             | Self::Invitations
             | Self::DeviceMarks
-            | Self::OrderAcks => HOUR,
-            Self::DeviceAcks | Self::OrderCounters | Self::Analyze => Duration::from_secs(24 * 60 * 60),
+            | Self::OrderAcks
+            | Self::OrderSagas
+            | Self::Intents
+            | Self::ReachLeases => HOUR,
+            Self::DeviceAcks | Self::OrderCounters | Self::Holds | Self::Audit | Self::Analyze => {
+                Duration::from_secs(24 * 60 * 60)
+            }
         }
     }
 }

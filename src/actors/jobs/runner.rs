@@ -20,6 +20,7 @@ const PURGE_ROWS: u32 = 500;
 const INDEX_ROWS: u32 = 100;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Runs jobs. Cheap to clone.
 #[derive(Clone)]
@@ -63,6 +64,13 @@ impl JobRunner {
             JobName::OrderAcks => {
                 self.purge(Expirable::OrderAcks, days(self.settings.room_events_days)).await
             }
+            JobName::OrderSagas => {
+                self.purge(Expirable::OrderSagas, days(self.settings.room_events_days)).await
+            }
+            JobName::Intents => self.purge(Expirable::Intents, days(self.settings.intents_days)).await,
+            JobName::ReachLeases => self.purge(Expirable::ReachLeases, HOUR).await,
+            JobName::Holds => self.purge(Expirable::Holds, DAY).await,
+            JobName::Audit => self.purge(Expirable::Audit, days(self.settings.audit_days)).await,
             JobName::Devices => self.purge(Expirable::Devices, days(self.settings.room_events_days)).await,
             JobName::DeviceAcks => {
                 self.sweep(Sweepable::DeviceAcks, days(self.settings.room_events_days)).await

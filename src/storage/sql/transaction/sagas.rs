@@ -242,7 +242,7 @@ impl Sagas {
     pub(super) async fn acknowledged(
         &mut self,
         connection: &mut Connection,
-        orders: &BTreeSet<OrderId>,
+        orders: &BTreeSet<String>,
         now: Timestamp,
     ) -> Result<(), TxError> {
         if orders.is_empty() {

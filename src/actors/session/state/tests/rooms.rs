@@ -97,7 +97,10 @@ fn a_room_that_is_left_before_it_has_answered_is_left_for_good_whenever_the_answ
     assert_eq!(joined_late.state.admitted(other, None), Some(SessionEffect::Join(other, None)));
     joined_late.say(&unsubscribe);
     joined_late.written();
-    assert_eq!(joined_late.state.joined(other, at(3), None, WALL, &SessionSettings::default()), Some(SessionEffect::Leave(other)));
+    assert_eq!(
+        joined_late.state.joined(other, at(3), None, WALL, &SessionSettings::default()),
+        Some(SessionEffect::Leave(other))
+    );
     for mut f in [admitted_late, refused_late, unknown, joined_late] {
         assert_eq!((f.written().len(), f.state.rooms().collect::<Vec<_>>()), (0, vec![f.room]));
         assert_eq!(f.say(&subscribe), Some(SessionEffect::Authorize(other, None)), "it may come again");
@@ -123,7 +126,10 @@ fn who_leaves_and_comes_back_before_the_answer_joins_once_with_the_newer_cursor(
     assert_eq!(joins, Some(SessionEffect::Join(other, Some(at(2).to_string()))));
     assert_eq!((ask(&mut f, "unsubscribe", 0), ask(&mut f, "subscribe", 3)), (None, None));
     f.written();
-    assert_eq!(f.state.joined(other, at(5), Some(at(2).to_string()), WALL, &SessionSettings::default()), None);
+    assert_eq!(
+        f.state.joined(other, at(5), Some(at(2).to_string()), WALL, &SessionSettings::default()),
+        None
+    );
     let hello = f.written().join("");
     assert!(hello.contains(&format!(r#""cursor":"{}""#, at(3))), "{hello}");
 }
