@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::event::EventType;
-use bellhop::domain::ids::UserId;
+use bellhop::domain::ids::{NodeId, UserId};
 use bellhop::domain::order::{
     Draft, EndedCode, Fulfilment, MoveRequest, Order, Party, PaymentMethod, PlaceRefusal, Status,
 };
@@ -13,8 +13,9 @@ use bellhop::domain::room::RoomId;
 use bellhop::domain::saga::{Clocks, DeadlineKind, RingKind, Rung};
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{
-    AckScope, AnswerState, Command, Committed, DeviceAck, DeviceMark, FinishIntent, FireDeadline,
-    FireOutcome, IntentResult, MarkKind, MoveOrder, Outcome, PlaceOutcome, SagaDue, ScopedAck, Write,
+    AckScope, AnswerState, BusinessPatch, Command, Committed, DeviceAck, DeviceMark, FinishIntent,
+    FireDeadline, FireOutcome, IntentResult, Lease, LeaseHistory, MarkKind, MoveOrder, Outcome, PlaceOutcome,
+    RenewLeases, SagaDue, ScopedAck, UpdateBusiness, Write,
 };
 use bellhop::storage::{Attempt, DuePlace, Lane};
 
@@ -419,6 +420,33 @@ on_every_store! {
         assert!(store.store.due_intents(now.plus(S(60)), 10).await.unwrap().iter().all(|i| i.id != mail.id));
         let state = "SELECT state FROM intents WHERE rung = 'mail'";
         assert_eq!(store.texts(state).await, ["not_configured"], "what has ended stays as it ended");
+    }
+
+    async fn what_is_counted_of_a_business_and_what_others_change_of_it_are_both_kept(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let committed = run(&mut *lane, vec![place(world.draft())]).await;
+        live(&store, &mut *lane, S(19)).await;
+        store.tamper(
+            "UPDATE businesses SET can_ring_since = 1, unreachable_since = 2, \
+             pauses = '[{\"cause\":\"unreachable\",\"since\":\"2026-01-01T00:00:00Z\",\"until\":null}]'"
+        ).await;
+        store.store.clock().advance(S(2));
+        let due = store.store.due_sagas(store.store.clock().now(), None, 10).await.unwrap()[0];
+        assert_eq!(due.order, placed(&committed.outcomes[0]).id);
+        let business = world.business.id;
+        let renew = Write::RenewLeases(RenewLeases {
+            node: NodeId::generate(), leases: vec![Lease { business, devices: 1 }], lapsed: Vec::new(),
+            history: LeaseHistory::Unbroken, lease: S(15), clocks: Clocks::default(),
+        });
+        let rename = Write::UpdateBusiness(UpdateBusiness {
+            business, patch: Box::new(BusinessPatch { name: Some("Other".to_owned()), ..BusinessPatch::default() }),
+        });
+        let refused = run(&mut *lane, vec![place(world.draft()), fire(&due), renew, place(world.draft()), rename]).await;
+        assert!(matches!(refused.outcomes[0], Outcome::Placed(PlaceOutcome::Refused(_))), "it is paused");
+        placed(&refused.outcomes[3]);
+        let stored = store.store.business(business).await.unwrap().unwrap();
+        assert_eq!((stored.pauses.iter().count(), stored.name.as_str()), (0, "Other"));
+        assert_eq!(stored.alerts.mailed_at, Some(refused.now));
     }
 
     async fn what_is_due_is_read_in_pages_the_oldest_first(store) {
