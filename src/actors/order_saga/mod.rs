@@ -20,19 +20,12 @@ use crate::storage::commands::{FireDeadline, SagaDue};
 
 use super::deadlines::{Deadlines, wait_for};
 use super::mailbox::{Mailbox, SendError};
-use actor::OrderSagaActor;
+use actor::{OrderSagaActor, SagaDeps};
 use messages::{ClockMoved, Schedule};
 use settings::SagaSettings;
 
 /// Messages waiting for one saga before further ones are refused: each is the news of a commit, and the newest counts.
 const MAILBOX: usize = 8;
-
-/// Everything that the sagas of a node share.
-struct SagaDeps {
-    registry: DashMap<OrderId, Mailbox<OrderSagaActor>>,
-    deadlines: Deadlines,
-    horizon: Duration,
-}
 
 /// The handle to the sagas of this node. Cheap to clone, safe to use from any thread.
 #[derive(Clone)]
