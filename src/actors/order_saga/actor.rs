@@ -1,6 +1,5 @@
 //! The actor of an order's saga: waits for the moment that its state names, submits the deadline, and ends when nothing of the
 //! order is near.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,6 +1,5 @@
 //! Sagas of orders: one actor for each order that has a deadline within the horizon, on the node whose lane committed last. It
 //! makes the deadline punctual and nothing else: what is due is a row of the store, and the sweep of any node finds it.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 mod actor;
 mod messages;
@@ -14,7 +13,6 @@ use actix::prelude::{Arbiter, ArbiterHandle};
 use dashmap::DashMap;
 use tokio::sync::Semaphore;
 
-use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{FireDeadline, SagaDue};
 
