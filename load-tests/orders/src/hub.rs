@@ -7,6 +7,8 @@ use bellhop_client::lean::{Connection, write_request};
 use bellhop_client::{Account, CallError, Client, ClientSettings, NewAccount, Request, Rng, Tokens, metrics};
 use serde_json::{Value, json};
 
+use crate::devices::Devices;
+
 /// Of every account made here.
 const PASSWORD: &str = "a password for load";
 
@@ -25,6 +27,8 @@ pub(crate) struct Hub {
     pub(crate) customers: Vec<String>,
     businesses: Vec<String>,
     lines: usize,
+    /// Access token of the owner of the businesses.
+    merchant: String,
 }
 
 impl Hub {
@@ -46,7 +50,12 @@ impl Hub {
             ids.push(make_business(&client, &merchant, ids.len()).await?);
         }
         ids.truncate(businesses);
-        Ok(Self { address, client, customers: tokens, businesses: ids, lines })
+        Ok(Self { address, client, customers: tokens, businesses: ids, lines, merchant })
+    }
+
+    /// Devices that answer every order, one for each business.
+    pub(crate) async fn devices(&self) -> Result<Devices> {
+        Devices::open(self.address, &self.merchant, &self.businesses).await
     }
 
     /// Writes the request that places an order: a delivery to a customer with a phone, `lines` different items of a

@@ -1,6 +1,7 @@
 //! Places and reads orders as fast as a hub takes them, or faster, and says what became of each request.
 
 mod closed;
+mod devices;
 mod flood;
 mod hub;
 mod open;
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand};
 use serde::Serialize;
 use tokio::task::LocalSet;
 
+use devices::Devices;
 use hub::Hub;
 use open::Second;
 use process::Server;
@@ -59,6 +61,9 @@ enum Mode {
         /// For how long
         #[arg(long, default_value_t = 20)]
         seconds: u64,
+        /// One device for each business acknowledges and accepts every order
+        #[arg(long)]
+        answered: bool,
     },
     /// Clients read one order after the other
     Read {
@@ -122,6 +127,9 @@ struct Loop {
     /// Different orders, where they are read.
     #[serde(skip_serializing_if = "Option::is_none")]
     different: Option<usize>,
+    /// Orders that devices accepted while others were placed, and answers that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<(u64, u64)>,
     /// CPU of the hub for each answer, microseconds.
     cpu_us: f64,
 }
@@ -144,12 +152,13 @@ async fn run(options: Options) -> Result<()> {
     let run = format!("{:x}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
     let json = options.json;
     match options.mode {
-        Mode::Place { clients, seconds } => {
+        Mode::Place { clients, seconds, answered } => {
+            let devices = if answered { Some(hub.devices().await?) } else { None };
             let before = server.read()?;
             let figures = closed::place(&hub, clients, Duration::from_secs(seconds), &run).await?;
-            finish(&Loop::new(clients, figures, None, &before, &server)?, json, |report| {
-                report.print("orders placed");
-            });
+            let mut report = Loop::new(clients, figures, None, &before, &server)?;
+            report.answers = devices.as_ref().map(Devices::counts);
+            finish(&report, json, |report| report.print("orders placed"));
         }
         Mode::Read { clients, seconds, different } => {
             let orders = closed::orders(&hub, different).await?;
@@ -186,7 +195,7 @@ impl Loop {
     ) -> Result<Self> {
         let cpu = server.read()?.cpu - before.cpu;
         let cpu_us = cpu.as_secs_f64() * 1e6 / figures.wanted.max(1) as f64;
-        Ok(Self { clients, figures, different, cpu_us })
+        Ok(Self { clients, figures, different, answers: None, cpu_us })
     }
 
     #[allow(clippy::print_stdout)]
@@ -194,6 +203,9 @@ impl Loop {
         self.figures.print(title);
         if let Some(different) = self.different {
             println!("different orders {different}");
+        }
+        if let Some((accepted, failed)) = self.answers {
+            println!("accepted by devices {accepted}, failed {failed}");
         }
         println!("CPU of the hub {:.0} µs for each", self.cpu_us);
     }

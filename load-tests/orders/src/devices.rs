@@ -1,0 +1,126 @@
+//! One device for each business: it acknowledges every new order and accepts it.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use anyhow::Result;
+use bellhop_client::lean::{Connection, Greeting, Socket, handshake, write_request};
+use serde::Deserialize;
+use tokio::task::JoinHandle;
+
+/// The devices of a hub, which answer as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct Devices {
+    tasks: Vec<JoinHandle<()>>,
+    accepted: Rc<Cell<u64>>,
+    failed: Rc<Cell<u64>>,
+}
+
+#[derive(Deserialize)]
+struct Frame<'f> {
+    #[serde(borrow)]
+    room: &'f str,
+    cursor: &'f str,
+    event: Event<'f>,
+}
+
+#[derive(Deserialize)]
+struct Event<'f> {
+    #[serde(rename = "type", borrow)]
+    kind: &'f str,
+    data: Data<'f>,
+}
+
+#[derive(Deserialize)]
+struct Data<'f> {
+    #[serde(borrow)]
+    order_id: &'f str,
+    version: i64,
+}
+
+impl Devices {
+    /// A device for each of these businesses, all of one merchant.
+    pub(crate) async fn open(address: SocketAddr, merchant: &str, businesses: &[String]) -> Result<Self> {
+        let mut devices = Self { tasks: Vec::new(), accepted: Rc::default(), failed: Rc::default() };
+        for business in businesses {
+            let request = handshake(address, &format!("/ws/notifications/{business}"), merchant);
+            let socket = Socket::open(address, &request, Greeting::Hello, None).await?;
+            let (accepted, failed) = (devices.accepted.clone(), devices.failed.clone());
+            let merchant = merchant.to_owned();
+            devices.tasks.push(tokio::task::spawn_local(async move {
+                let connection = Connection::new(address);
+                if answer(socket, connection, &merchant, &accepted, &failed).await.is_err() {
+                    failed.set(failed.get() + 1);
+                }
+            }));
+        }
+        Ok(devices)
+    }
+
+    /// Orders accepted so far, and moves or sockets that failed.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.accepted.get(), self.failed.get())
+    }
+}
+
+impl Drop for Devices {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Answers until the hub closes the socket.
+async fn answer(
+    mut socket: Socket,
+    mut connection: Connection,
+    merchant: &str,
+    accepted: &Cell<u64>,
+    failed: &Cell<u64>,
+) -> Result<()> {
+    let mut request = Vec::new();
+    loop {
+        socket.readable().await?;
+        let (mut orders, mut ack) = (Vec::new(), None);
+        let open = socket.read(|text| {
+            let Ok(frame) = serde_json::from_slice::<Frame<'_>>(text) else { return };
+            if frame.event.kind == "order_created" {
+                orders.push((frame.event.data.order_id.to_owned(), frame.event.data.version));
+                ack =
+                    Some(format!(r#"{{"type":"ack","room":"{}","cursor":"{}"}}"#, frame.room, frame.cursor));
+            }
+        })?;
+        if let Some(ack) = ack {
+            socket.send_raw(&masked(&ack)).await?;
+        }
+        for (order, version) in orders {
+            let body = format!(r#"{{"status":"accepted","version":{version},"prep_minutes":15}}"#);
+            let path = format!("/api/v1/orders/{order}/status");
+            write_request(&mut request, connection.address(), ("PATCH", &path), merchant, "", &body);
+            let count = match connection.ask(&request).await {
+                Ok(answer) if answer.status == 200 => accepted,
+                Ok(_) | Err(_) => failed,
+            };
+            count.set(count.get() + 1);
+        }
+        if !open {
+            return Ok(());
+        }
+    }
+}
+
+/// A text frame of a client, with a mask of zeros.
+fn masked(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match u8::try_from(text.len()) {
+        Ok(length @ 0..=125) => frame.push(0x80 | length),
+        _ => {
+            let length = u16::try_from(text.len()).expect("an acknowledgement is short");
+            frame.push(0x80 | 126);
+            frame.extend(length.to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(text.as_bytes());
+    frame
+}
