@@ -42,7 +42,7 @@ pub struct AddressView {
 pub struct PaymentView {
     /// `online` or `cash`.
     pub method: String,
-    /// `pending`, `paid` or `refund_due`.
+    /// `pending`, `paid`, `refund_due` or `uncollected`.
     pub status: String,
     /// Counts changes of the payment.
     pub version: i64,

@@ -9,6 +9,7 @@ use crate::domain::notification::Notification;
 use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
 
+use super::edit::OrderField;
 use super::ended::EndedReason;
 use super::model::{Order, OrderItem, PaymentMethod, PaymentStatus};
 use super::status::{Fulfilment, Status};
@@ -22,6 +23,10 @@ pub struct OrderEvent {
     /// In the business's room only.
     #[serde(flatten)]
     pub kitchen: Option<KitchenDetails>,
+    /// What changed without a transition: `ready_at`, `address`, `phone`, `notes`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub changed: Vec<OrderField>,
     /// In the business's room only, where one was stored with the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notification: Option<Notification>,
@@ -97,7 +102,7 @@ pub struct EventPayment {
     /// `online` or `cash`.
     #[schema(value_type = String)]
     pub method: PaymentMethod,
-    /// `pending`, `paid` or `refund_due`.
+    /// `pending`, `paid`, `refund_due` or `uncollected`.
     #[schema(value_type = String)]
     pub status: PaymentStatus,
     /// Counts changes of the payment, from 1.

@@ -32,6 +32,8 @@ string_enum! {
         Paid = "paid",
         /// The money is taken and owed to the customer.
         RefundDue = "refund_due",
+        /// Cash that nobody took when the order ended.
+        Uncollected = "uncollected",
     }
 }
 

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::OrderId;
-use crate::domain::order::table::verdict;
-use crate::domain::order::{Fulfilment, MoveRefusal, MoveRequest, Order, Party, Status, Verdict};
+use crate::domain::order::table::{Row, verdict};
+use crate::domain::order::{Fulfilment, MoveRefusal, MoveRequest, Order, Party, ReasonRule, Status, Verdict};
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::commands::{MoveError, MoveOrder};
@@ -38,8 +38,8 @@ pub(super) struct StatusChange {
     #[garde(range(min = 1))]
     #[schema(minimum = 1, example = 1)]
     version: Option<i64>,
-    /// The reason; required of members and operators who cancel, and with `failed`, where it is one of
-    /// `customer_unreachable`, `wrong_address`, `refused`, `damaged`, `driver_fault`.
+    /// The reason; required of members and operators who cancel, of operators who correct an end, and with `failed`, where it
+    /// is one of `customer_unreachable`, `wrong_address`, `refused`, `damaged`, `driver_fault`, or `no_show` from `ready`.
     #[garde(inner(custom(rules::block::<300>)))]
     #[schema(min_length = 1, max_length = 300, example = "The oven broke")]
     reason: Option<String>,
@@ -53,9 +53,6 @@ pub(super) struct StatusChange {
     #[schema(schema_with = schema_of::<DeliveredBy>)]
     delivered_by: Option<Parsed<DeliveredBy>>,
 }
-
-/// The reasons for which an order can fail. They decide who has to pay for it.
-const FAILURES: [&str; 5] = ["customer_unreachable", "wrong_address", "refused", "damaged", "driver_fault"];
 
 /// On which version a change was decided, and which refusal an outdated one gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,8 +100,8 @@ pub(super) async fn change_status(
     }
     let precondition = precondition(request.headers(), version)?.ok_or_else(version_required)?;
     let version = precondition.version(&order)?;
-    if matches!(verdict, Verdict::Allowed(_)) {
-        check_reason(to, party, reason.as_deref())?;
+    if let Verdict::Allowed(row) = verdict {
+        check_reason(row, party, reason.as_deref())?;
     }
     let delivered_by = delivered_by.map(Parsed::into_inner);
     if delivered_by.is_some() {
@@ -130,19 +127,15 @@ impl Endpoint for change_status {
     const FACTS: RouteFacts = RouteFacts::of::<Anyone>().rate(Rate::Move);
 }
 
-/// Checks the reason: a cancelled order owes one to its customer, and the consequences of a failure depend on it.
-fn check_reason(to: Status, party: Party, reason: Option<&str>) -> Result<(), ApiError> {
-    let wrong = match to {
-        Status::Cancelled => party != Party::Customer && reason.is_none(),
-        Status::Failed => !reason.is_some_and(|reason| FAILURES.contains(&reason)),
-        _ => false,
-    };
-    if !wrong {
-        return Ok(());
-    }
-    let message = match to {
-        Status::Failed => format!("must be one of {}", FAILURES.join(", ")),
-        _ => "is required to cancel".to_owned(),
+/// Checks the reason against what the transition needs of this party.
+fn check_reason(row: &Row, party: Party, reason: Option<&str>) -> Result<(), ApiError> {
+    let message = match row.reason(party) {
+        ReasonRule::Required if reason.is_none() => format!("is required with {}", row.to),
+        ReasonRule::OneOf(known) if !known.iter().any(|word| reason == Some(word.as_str())) => {
+            let words: Vec<&str> = known.iter().map(|word| word.as_str()).collect();
+            format!("must be one of {}", words.join(", "))
+        }
+        ReasonRule::Optional | ReasonRule::Required | ReasonRule::OneOf(_) => return Ok(()),
     };
     Err(ApiError::invalid_field("reason", message))
 }
@@ -213,6 +206,7 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     use super::*;
+    use crate::domain::order::table::TABLE;
 
     fn named(
         if_match: Option<&'static str>,
@@ -238,13 +232,22 @@ mod tests {
 
     #[test]
     fn a_failure_has_one_of_the_reasons_and_a_cancel_by_others_than_the_customer_any() {
-        let good = |to, party, reason| check_reason(to, party, reason).is_ok();
-        assert!(good(Status::Failed, Party::Member, Some("customer_unreachable")));
-        assert!(!good(Status::Failed, Party::Admin, Some("nobody was there")));
-        assert!(!good(Status::Failed, Party::Member, None));
-        assert!(
-            good(Status::Cancelled, Party::Customer, None) && !good(Status::Cancelled, Party::Admin, None)
-        );
-        assert!(good(Status::Rejected, Party::Member, None));
+        let good = |from, to, party, reason| {
+            let row =
+                TABLE.iter().find(|row| row.from == from && row.to == to && row.parties.contains(&party));
+            check_reason(row.unwrap_or_else(|| panic!("{from} to {to}")), party, reason).is_ok()
+        };
+        let (placed, ready, on_the_way) = (Status::Placed, Status::Ready, Status::PickedUp);
+        assert!(good(on_the_way, Status::Failed, Party::Member, Some("customer_unreachable")));
+        assert!(!good(on_the_way, Status::Failed, Party::Member, Some("no_show")));
+        assert!(!good(on_the_way, Status::Failed, Party::Admin, Some("nobody was there")));
+        assert!(!good(on_the_way, Status::Failed, Party::Member, None));
+        assert!(good(ready, Status::Failed, Party::Member, Some("no_show")));
+        assert!(!good(ready, Status::Failed, Party::Member, Some("refused")));
+        assert!(good(placed, Status::Cancelled, Party::Customer, None));
+        assert!(!good(placed, Status::Cancelled, Party::Admin, None));
+        assert!(good(placed, Status::Rejected, Party::Member, None));
+        assert!(!good(Status::Delivered, Status::PickedUp, Party::Admin, None));
+        assert!(good(Status::Delivered, Status::PickedUp, Party::Admin, Some("the other bag")));
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::ids::{OrderId, UserId};
-use crate::domain::order::{Order, OrderChange, Status};
+use crate::domain::order::{Order, OrderChange, OrderStep, Status};
 use crate::storage::sql::rows::{CourseRow, ORDER_COLUMNS};
 use crate::storage::sql::statement::{LazyStatement, Operation, Statement};
 
@@ -127,17 +127,23 @@ pub(super) struct OrderEventRow {
 }
 
 impl OrderEventRow {
-    pub(super) fn of(change: &OrderChange, user: Option<UserId>, reason: Option<String>) -> Self {
-        Self {
+    /// A row for each transition of the change; the reason stands with the last.
+    pub(super) fn all_of(change: &OrderChange, user: Option<UserId>, reason: Option<String>) -> Vec<Self> {
+        let row = |step: OrderStep| Self {
             order_id: change.order.id,
-            version: change.order.version,
-            from_status: change.from,
-            to_status: change.order.status,
+            version: step.version,
+            from_status: step.from,
+            to_status: step.to,
             party: change.party.as_str(),
             user_id: user.map(|user| user.to_string()),
-            reason,
+            reason: None,
             at: change.at.as_micros(),
+        };
+        let mut rows: Vec<Self> = change.steps().map(row).collect();
+        if let Some(last) = rows.last_mut() {
+            last.reason = reason;
         }
+        rows
     }
 }
 

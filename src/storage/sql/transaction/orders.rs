@@ -22,7 +22,7 @@ use super::order_rows::{
 enum Snapshot {
     /// It was there already.
     Unchanged(Box<Order>),
-    Changed(Box<OrderChange>, OrderEventRow),
+    Changed(Box<OrderChange>, Vec<OrderEventRow>),
 }
 
 impl Snapshot {
@@ -118,8 +118,8 @@ impl Orders {
     }
 
     fn changed(&mut self, change: OrderChange, user: Option<UserId>, reason: Option<String>) -> usize {
-        let row = OrderEventRow::of(&change, user, reason);
-        self.push(Snapshot::Changed(Box::new(change), row))
+        let rows = OrderEventRow::all_of(&change, user, reason);
+        self.push(Snapshot::Changed(Box::new(change), rows))
     }
 
     fn push(&mut self, snapshot: Snapshot) -> usize {
@@ -169,10 +169,10 @@ impl Orders {
             connection.execute(&UPDATE, &[Arg::rows(&moved)]).await?;
         }
         let changes = self.snapshots.iter().filter_map(|snapshot| match snapshot {
-            Snapshot::Changed(_, row) => Some(row),
+            Snapshot::Changed(_, rows) => Some(rows),
             Snapshot::Unchanged(_) => None,
         });
-        let events: Vec<&OrderEventRow> = changes.collect();
+        let events: Vec<&OrderEventRow> = changes.flatten().collect();
         if !events.is_empty() {
             connection.execute(&INSERT_EVENTS, &[Arg::rows(&events)]).await?;
         }
