@@ -10,6 +10,7 @@ mod frame_quota;
 mod hub_lock;
 mod initial_series;
 mod last_seen_flusher;
+mod order_timers;
 mod revocation_poller;
 mod shutdown;
 mod startup_message;
@@ -39,6 +40,7 @@ use startup_message::StartupMessage;
 
 pub use database::{migrate, open_store};
 pub use errors::{RunError, StartError};
+pub use order_timers::OrderTimers;
 
 /// Begins the clean stop of a hub. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -140,6 +142,11 @@ impl App {
     /// The only way to write, for writes that no HTTP request asks for.
     pub fn persistence(&self) -> &Persistence {
         &self.actors.persistence
+    }
+
+    /// What acts on its orders when their time has come.
+    pub fn timers(&self) -> &OrderTimers {
+        &self.actors.timers
     }
 
     /// A handle that stops it.

@@ -14,8 +14,10 @@ use crate::actors::cluster_bridge::ClusterBridge;
 use crate::actors::commit_fanout::CommitFanout;
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
+use crate::actors::reachability::Reachability;
 use crate::actors::room::Rooms;
 use crate::actors::session::Sessions;
+use crate::actors::settings::clocks;
 use crate::actors::worker::Workers;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::last_seen::LastSeen;
@@ -31,6 +33,7 @@ use crate::http::app_state::{AppState, AppStateParts};
 use crate::http::limits::LocalLimits;
 use crate::http::readiness::Readiness;
 use crate::http::server::Listening;
+use crate::outbound::Channels;
 use crate::storage::Store;
 use crate::storage::cache::CachedReads;
 use crate::telemetry::Metrics;
@@ -40,6 +43,7 @@ use super::equal_addresses;
 use super::errors::StartError;
 use super::frame_quota::FrameLimits;
 use super::last_seen_flusher::LastSeenFlusher;
+use super::order_timers::OrderTimers;
 use super::revocation_poller::{Horizon, RevocationPoller, prune};
 
 /// Binds the port, and the one of the operators' routes if there is one.
@@ -111,7 +115,9 @@ pub(super) struct Actors {
     pub(super) rooms: Rooms,
     fanout: Arc<CommitFanout>,
     pub(super) persistence: Persistence,
+    pub(super) timers: OrderTimers,
     pub(super) sessions: Sessions,
+    reachability: Reachability,
     pub(super) jobs: Jobs,
     /// Raised when an actor dies that must not.
     pub(super) fatal: FatalSignal,
@@ -133,14 +139,25 @@ impl Actors {
         let reads = CachedReads::new(store.clone(), settings.storage.cache.clone(), metrics.clone());
         let (revocations, counted) = (auth.revocations.clone(), metrics.clone());
         let workers = Workers::new();
-        let fanout =
-            CommitFanout::new(reads.clone(), rooms.clone(), revocations, workers.clone(), counted, bus);
+        let timers = OrderTimers::new(store.clone(), &actors.sagas);
+        let fanout = CommitFanout::new(
+            reads.clone(),
+            rooms.clone(),
+            timers.lives(rooms.clone(), metrics.clone()),
+            revocations,
+            workers.clone(),
+            counted,
+            bus,
+        );
         let fanout = Arc::new(fanout);
+        store.set_clocks(clocks(&actors.alerts, &actors.sagas));
         let lanes = settings.storage.writer_lanes();
         let (listener, counted) = (fanout.clone(), metrics.clone());
         let persistence =
             Persistence::start(store, lanes, &actors.persistence, listener, counted, fatal.clone()).await?;
         rooms.write_through(persistence.clone());
+        timers.start(&persistence, Channels::default(), metrics.clone());
+        let reachability = Reachability::new();
         let sessions = Sessions::new(
             workers,
             rooms.clone(),
@@ -148,6 +165,7 @@ impl Actors {
             reads.clone(),
             Authenticator::new(auth.tokens.clone(), auth.revocations.clone(), auth.last_seen.clone()),
             Arc::new(FrameLimits(limits)),
+            reachability.clone(),
             actors.sessions.of_one_worker(settings.http.server.worker_threads()),
             metrics.clone(),
             fatal.clone(),
@@ -155,7 +173,7 @@ impl Actors {
         let jobs = Jobs::start(store.clone(), persistence.clone(), actors.retention.clone(), metrics.clone());
         let bridge =
             ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };
-        Ok((Self { reads, rooms, fanout, persistence, sessions, jobs, fatal }, bridge))
+        Ok((Self { reads, rooms, fanout, persistence, timers, sessions, reachability, jobs, fatal }, bridge))
     }
 }
 
@@ -180,6 +198,7 @@ pub(super) fn api(
         revocations: auth.revocations.clone(),
         last_seen: auth.last_seen.clone(),
         cipher: database.cipher.clone(),
+        reachability: actors.reachability.clone(),
         jobs: actors.jobs.clone(),
         metrics,
         readiness,

@@ -25,6 +25,11 @@ pub const fn business_access(role: Role) -> BusinessAccess {
     }
 }
 
+/// Whether somebody may be in the operators' room.
+pub fn may_hear_ops(who: Principal) -> bool {
+    who.role == Role::Admin
+}
+
 /// What decides whether somebody may deal with an order: see it, hear its room, move it as its table allows their party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderAccess {

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, web};
 
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
+use crate::actors::reachability::Reachability;
 use crate::auth::last_seen::LastSeen;
 use crate::auth::login_throttle::LoginThrottle;
 use crate::auth::password::Passwords;
@@ -55,6 +56,8 @@ pub struct AppStateParts {
     pub last_seen: LastSeen,
     /// Fingerprints requests that have an idempotency key.
     pub cipher: Arc<Cipher>,
+    /// What devices without a socket say.
+    pub reachability: Reachability,
     /// The background jobs.
     pub jobs: Jobs,
     /// Every metric.
@@ -81,6 +84,7 @@ pub struct AppState {
     pub(in crate::http) revocations: Revocations,
     pub(in crate::http) last_seen: LastSeen,
     pub(in crate::http) cipher: Arc<Cipher>,
+    pub(in crate::http) reachability: Reachability,
     pub(in crate::http) jobs: Jobs,
     pub(in crate::http) metrics: Metrics,
     pub(in crate::http) readiness: Readiness,
@@ -119,6 +123,7 @@ impl AppState {
             revocations: parts.revocations,
             last_seen: parts.last_seen,
             cipher: parts.cipher,
+            reachability: parts.reachability,
             jobs: parts.jobs,
             metrics: parts.metrics,
             readiness: parts.readiness,

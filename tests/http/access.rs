@@ -40,6 +40,10 @@ GET    /api/v1/rooms/{room}/events                     absent        401 404 404
 GET    /api/v1/rooms/{room}/stream                     own           401 404 404 200 200 200
 GET    /api/v1/rooms/{room}/stream                     other,foreign 401 404 404 404 404 200
 GET    /api/v1/rooms/{room}/stream                     absent        401 404 404 404 404 404
+POST   /api/v1/rooms/{room}/ack                        own           401 404 404 204 204 204
+POST   /api/v1/rooms/{room}/ack                        other,foreign 401 404 404 404 404 204
+POST   /api/v1/rooms/{room}/ack                        absent        401 404 404 404 404 404
+PUT    /api/v1/devices/{id}                            own,other,foreign,absent 401 403 403 200 200 200
 GET    /api/v1/businesses                             -             401 200 200 200 200 200
 POST   /api/v1/businesses                             -             401 403 403 201 201 201
 GET    /api/v1/businesses/{id}                        own           401 200 200 200 200 200
@@ -114,6 +118,7 @@ WS     /ws/orders/{order_id}                          own           401 101 4004
 WS     /ws/orders/{order_id}                          other         401 4004 4004 101 101 101
 WS     /ws/orders/{order_id}                          foreign       401 4004 4004 4004 4004 101
 WS     /ws/orders/{order_id}                          absent        401 4004 4004 4004 4004 4004
+WS     /ws/ops                                        -             401 4004 4004 4004 4004 101
 ";
 
 const ROLES: [&str; 6] = ["nobody", "customer", "driver", "staff", "owner", "admin"];
@@ -266,6 +271,8 @@ impl Fixture {
         let mut path = template.to_owned();
         if template.contains("{room}") {
             path = path.replace("{room}", &format!("business:{}", self.business(whose).0));
+        } else if template.contains("/devices/{") {
+            path = path.replace("{id}", "till-1");
         } else if template.contains("/orders/{") {
             let order = self.order(whose).await;
             path = path.replace("{id}", &order).replace("{order_id}", &order);
@@ -309,6 +316,12 @@ impl Fixture {
                 yan.sign_in(&self.app, None).await;
                 json!({"refresh_token": yan.refresh_token})
             }
+            ("POST", "/api/v1/rooms/{room}/ack") => {
+                let path = format!("/rooms/business:{}/events", self.business(whose).0);
+                let polled = self.people["admin"].get(&self.app, &path).await.json();
+                json!({"cursor": polled["cursor"].as_str().unwrap_or("00000001.0")})
+            }
+            ("PUT", "/api/v1/devices/{id}") => json!({"can_ring": true}),
             ("POST", "/api/v1/businesses") => json!({
                 "name": "New", "location": {"lat": 1, "lng": 1}, "zone": "z", "currency": "EUR",
             }),

@@ -6,13 +6,12 @@ use std::time::Duration;
 use bellhop::domain::business::BusinessState;
 use bellhop::domain::private::Private;
 use bellhop::protocol::views::{Contact, OrderView};
-use bellhop::storage::Attempt;
 use bellhop::storage::commands::{
     AddItem, Addition, BusinessPatch, IdempotencyKey, Keyed, KeyedRepeat, Outcome, PlaceOutcome,
     StoredResponse, UpdateBusiness, Write,
 };
 
-use crate::fixtures::{Fixture, command, item, place_once, placed, run, run_one};
+use crate::fixtures::{Fixture, item, place_once, placed, run, run_one};
 
 fn replayed(outcome: &Outcome) -> StoredResponse {
     match outcome {
@@ -78,9 +77,8 @@ on_every_store! {
 
     async fn a_key_older_than_a_day_counts_as_absent(store) {
         let (world, mut lane) = Fixture::new(&store).await;
-        let mut old = command(place_once(world.draft(), "k", "m1"));
-        old.at = old.at.minus(Duration::from_secs(24 * 60 * 60 + 1));
-        placed(&lane.run(&[old], Attempt::First).await.unwrap().outcomes[0]);
+        placed(&run_one(&mut *lane, place_once(world.draft(), "k", "m1")).await);
+        store.store.clock().advance(Duration::from_secs(24 * 60 * 60 + 1));
         let scope = format!("{}:POST /orders", world.customer);
         assert_eq!(store.store.stored_response(&scope, "k").await.unwrap(), None);
         let second = placed(&run_one(&mut *lane, place_once(world.draft(), "k", "m2")).await);

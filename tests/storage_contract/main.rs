@@ -25,6 +25,7 @@ mod reindexing;
 mod retention;
 mod rooms;
 mod rotation;
+mod sagas;
 mod secrecy;
 mod throughput;
 mod time_limits;

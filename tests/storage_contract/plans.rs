@@ -7,10 +7,10 @@ use bellhop::domain::ids::{LoginSessionId, OrderId};
 use bellhop::domain::order::{Draft, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::commands::{Command, PutMember, Write};
-use bellhop::storage::{Attempt, Checkpoint, OrderQuery, OrderScope, PageStart, Total};
+use bellhop::storage::commands::{PutMember, Write};
+use bellhop::storage::{Checkpoint, OrderQuery, OrderScope, PageStart, Total};
 
-use crate::fixtures::{Fixture, command, move_to, place, place_once, placed, run_one, world};
+use crate::fixtures::{Fixture, move_to, place, place_once, placed, run_one, world};
 use crate::harness::{Place, TestStore, check};
 
 const SCANS: &str = "SELECT coalesce(sum(seq_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname IN \
@@ -169,9 +169,11 @@ on_every_store! {
     async fn every_list_search_and_count_reads_a_bounded_part_of_an_index(store) {
         let mut lane = store.lane().await;
         let large = world(&mut *lane).await;
-        let mut first = command(place(large.draft()));
-        first.at = Timestamp::from_micros(SOME_TIME);
-        lane.run(&[first], Attempt::First).await.unwrap();
+        let clock = store.store.clock();
+        let ago = clock.now().since(Timestamp::from_micros(SOME_TIME));
+        clock.turn_back(ago);
+        run_one(&mut *lane, place(large.draft())).await;
+        clock.advance(ago);
         multiply(&store).await;
         let small = world(&mut *lane).await;
         for _ in 0..20 {
@@ -231,13 +233,14 @@ on_every_store! {
 async fn on_postgres_a_search_reads_its_callers_part_of_the_text_index_only() {
     check(TestStore::postgres().await, |store| async move {
         let mut lane = store.lane().await;
-        let place_at = |draft| Command { at: Timestamp::from_micros(SOME_TIME), ..command(place(draft)) };
+        let clock = store.store.clock();
+        clock.turn_back(clock.now().since(Timestamp::from_micros(SOME_TIME)));
         let other = world(&mut *lane).await;
-        lane.run(&[place_at(other.draft())], Attempt::First).await.unwrap();
+        run_one(&mut *lane, place(other.draft())).await;
         multiply(&store).await;
         let own = world(&mut *lane).await;
         let kim = Draft { customer_name: "Kim".to_owned(), ..own.draft() };
-        lane.run(&[place_at(kim)], Attempt::First).await.unwrap();
+        run_one(&mut *lane, place(kim)).await;
         // More of them than are walked past before the index is asked.
         store
             .tamper(

@@ -9,9 +9,8 @@ use bellhop::actors::persistence::{CommitListener, Persistence};
 use bellhop::actors::settings::PersistenceSettings;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::room::RoomId;
-use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::commands::{
-    AckScope, Command, DeviceAck, Outcome, PlaceOrder, PlaceOutcome, ScopedAck,
+    AckScope, Command, Committed, DeviceAck, PlaceOrder, PlaceOutcome, ScopedAck,
 };
 use futures_util::future::join_all;
 
@@ -21,7 +20,7 @@ use crate::harness::{TestStore, check, metrics};
 struct Nobody;
 
 impl CommitListener for Nobody {
-    fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
+    fn committed(&self, _: &[Command], _: &mut Committed) {}
 
     fn commit_unknown(&self, _: &[Command]) {}
 }

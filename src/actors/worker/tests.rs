@@ -37,7 +37,7 @@ use crate::telemetry::Metrics;
 struct NobodyHears;
 
 impl CommitListener for NobodyHears {
-    fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
+    fn committed(&self, _: &[Command], _: &mut Committed) {}
     fn commit_unknown(&self, _: &[Command]) {}
 }
 
@@ -104,6 +104,7 @@ impl Hub {
             reads,
             nobody_signs_in(),
             Arc::new(NoQuota),
+            Reachability::new(),
             limits,
             metrics,
             fatal,

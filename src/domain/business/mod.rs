@@ -4,6 +4,7 @@ mod accepts;
 mod alert_policy;
 mod brake;
 mod pause;
+mod told;
 mod unanswered;
 
 use jiff::tz::TimeZone;
@@ -20,6 +21,7 @@ pub use accepts::{Accepts, DELIVERY_RADIUS_M};
 pub use alert_policy::{AlertPolicy, Reach};
 pub use brake::{BrakeVerdict, Unreachables};
 pub use pause::{Pause, PauseCause, PauseEnd, Pauses};
+pub use told::{BusinessEvent, PauseView};
 
 /// Most items of a menu: more than a person reads. A menu is always answered whole.
 pub const MAX_MENU_ITEMS: u32 = 1000;

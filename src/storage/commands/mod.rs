@@ -10,6 +10,8 @@ mod invitations;
 mod maintenance;
 mod orders;
 mod outcome;
+mod reach;
+mod sagas;
 mod table;
 
 pub use accounts::*;
@@ -20,5 +22,7 @@ pub use invitations::*;
 pub use maintenance::*;
 pub use orders::*;
 pub use outcome::*;
+pub use reach::*;
+pub use sagas::*;
 pub use table::{Change, Write, WritePriority, WriteRequest, lane_of};
 pub(in crate::storage) use table::{outcome_of, write_table};

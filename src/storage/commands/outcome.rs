@@ -8,7 +8,8 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
 use super::{
-    Creation, EpochChange, InvitationOutcome, MaintenanceProgress, Rotation, StoredResponse, UserChange,
+    Creation, EpochChange, FireOutcome, InvitationOutcome, MaintenanceProgress, RingDue, Rotation, SagaDue,
+    StoredResponse, UserChange,
 };
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
@@ -22,6 +23,9 @@ pub enum Outcome {
     /// Of `MoveOrder`: the order as it is now, or why it was not moved.
     #[serde(skip)]
     Moved(Result<Box<Order>, MoveError>),
+    /// Of `FireDeadline`.
+    #[serde(skip)]
+    Fired(FireOutcome),
     /// Of `Keyed`, when the key was used before; else what its write came to.
     #[serde(skip)]
     Repeated(KeyedRepeat),
@@ -70,10 +74,11 @@ pub enum Outcome {
 impl Outcome {
     /// The order that was placed or moved.
     pub fn order(&self) -> Option<&Order> {
-        if let Self::Placed(PlaceOutcome::Placed(order)) | Self::Moved(Ok(order)) = self {
-            return Some(order);
+        match self {
+            Self::Placed(PlaceOutcome::Placed(order)) | Self::Moved(Ok(order)) => Some(order),
+            Self::Fired(FireOutcome { moved, .. }) => moved.as_deref(),
+            _ => None,
         }
-        None
     }
 
     /// Whether something was made: then the answer is stored under the key of the request.
@@ -229,6 +234,14 @@ pub struct Committed {
     pub outcomes: Vec<Outcome>,
     /// Numbered; in order within each room.
     pub events: Vec<RoomEvent>,
+    /// The store's time, at which all of it was decided.
+    pub now: Timestamp,
+    /// The sagas that it wrote or found not due, each once.
+    pub sagas: Vec<SagaDue>,
+    /// The rings that follow.
+    pub rings: Vec<RingDue>,
+    /// The number of intents that it made due.
+    pub intents: u32,
 }
 
 /// A moment that may be missing, as microseconds.

@@ -24,6 +24,9 @@ pub enum WritePriority {
     Acknowledging,
     /// Begins something, and is refused when it would wait too long.
     NewWork,
+    /// Deadlines and rings of orders. New work does not wait for it; a quarter of each batch is its own. It is never refused for
+    /// its age: what finds no place stays due in the store.
+    Alerting,
 }
 
 /// Something that a write may change and that is remembered outside of the store.
@@ -92,6 +95,13 @@ macro_rules! write_table {
             /// Move an order along its table.
             MoveOrder(w: MoveOrder) => Moved(Result<Box<Order>, MoveError>), batched, Awaited, Finishing,
                 lane: lane_of(w.business), bytes: 256, changes: [Change::Order(w.order)];
+            /// Do what is due in the life of an order.
+            FireDeadline(w: FireDeadline) => Fired(FireOutcome), batched, Background, Alerting,
+                lane: lane_of(w.business), bytes: 256,
+                changes: [Change::Order(w.order), Change::Business(w.business)];
+            /// Store what came of a use of a channel to the outside.
+            FinishIntent(w: FinishIntent) => Done(()), alone, Background, Finishing,
+                lane: lane_of(w.intent), bytes: 128, changes: [];
             /// Do something at most once for an idempotency key.
             Keyed(w: Box<Keyed>) => Any(Outcome), batched, Awaited, NewWork,
                 lane: w.write.lane_key(), bytes: w.body.0.len() + w.write.bytes(), changes: [..w.write];

@@ -8,6 +8,7 @@ mod maintenance;
 mod notifications;
 mod orders;
 mod rooms;
+mod sagas;
 mod store;
 mod writer;
 
@@ -21,5 +22,6 @@ pub use orders::{
     TimelineEvent, Total,
 };
 pub use rooms::RoomReads;
+pub use sagas::{DueIntent, DuePlace, SagaReads};
 pub use store::{Checkpoint, Circuit, Store};
 pub use writer::{Attempt, Lane};

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::storage::clock::StoreClock;
 use crate::storage::error::StoreError;
 
 use super::accounts::AccountReads;
@@ -11,6 +12,7 @@ use super::maintenance::MaintenanceReads;
 use super::notifications::NotificationReads;
 use super::orders::OrderReads;
 use super::rooms::RoomReads;
+use super::sagas::SagaReads;
 use super::writer::Lane;
 
 /// State of the circuit breaker before reads.
@@ -42,11 +44,14 @@ pub trait Store:
     + OrderReads
     + IdempotencyReads
     + RoomReads
+    + SagaReads
     + MaintenanceReads
     + 'static
 {
     /// Name in logs and health: `postgres` or `sqlite`.
     fn name(&self) -> &'static str;
+    /// The store's time, as its transactions have it.
+    fn clock(&self) -> &StoreClock;
     /// Most lanes that can be open at once; 1 where there can be only one writer.
     fn max_lanes(&self) -> usize;
     /// Opens a writer.

@@ -5,12 +5,13 @@ use std::time::Duration;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{
-    Arguments, Connection as _, Error, Executor, FromRow, PgConnection, Postgres, SqlStr, Sqlite,
+    Arguments, Connection as _, Error, Executor, FromRow, PgConnection, Postgres, Row as _, SqlStr, Sqlite,
     SqliteConnection,
 };
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::Metrics;
 
 use super::errors::{TxError, is_broken_connection};
@@ -137,13 +138,19 @@ impl Connection {
         Ok(self.settled(answer, limit)?)
     }
 
-    /// Begins a transaction; on SQLite as the writer at once, so that it never has to give way later.
-    pub(super) async fn begin(&mut self) -> Result<(), TxError> {
-        let word = match self.dialect() {
-            Dialect::Postgres => "BEGIN",
-            Dialect::Sqlite => "BEGIN IMMEDIATE",
+    /// Begins a transaction, and gives the server's time, where there is a server; on SQLite as the writer at once, so that it never
+    /// has to give way later.
+    pub(super) async fn begin(&mut self) -> Result<Option<Timestamp>, TxError> {
+        let (limit, begun) = (self.limit, BEGIN_BY_SERVER);
+        let DriverConnection::Postgres(driver) = &mut self.driver else {
+            self.say("BEGIN IMMEDIATE", limit).await?;
+            return Ok(None);
         };
-        Ok(self.say(word, self.limit).await?)
+        self.soundness = Soundness::Asked;
+        let answer = timeout(limit, sqlx::raw_sql(begun).fetch_all(&mut **driver)).await;
+        let rows = self.settled(answer, limit)?;
+        let micros = rows.first().ok_or(Error::RowNotFound)?.try_get(0)?;
+        Ok(Some(Timestamp::from_micros(micros)))
     }
 
     /// Sends COMMIT. Never after an error: Postgres answers an aborted transaction's COMMIT with success.
@@ -205,6 +212,9 @@ impl Connection {
         answer
     }
 }
+
+/// One round trip; the clock is that of the moment, in microseconds since 1970.
+const BEGIN_BY_SERVER: &str = "BEGIN; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 

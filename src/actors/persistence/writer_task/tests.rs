@@ -72,7 +72,7 @@ impl Lane for FaultyLane {
             Some(_) => Err(StoreError::OutcomeUnknown("the connection was lost".to_owned())),
             None => Ok(Committed {
                 outcomes: commands.iter().map(|_| Outcome::Removed(Removal::Removed)).collect(),
-                events: Vec::new(),
+                ..Committed::default()
             }),
         }
     }
@@ -85,7 +85,7 @@ struct Heard {
 }
 
 impl CommitListener for Heard {
-    fn committed(&self, commands: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {
+    fn committed(&self, commands: &[Command], _: &mut Committed) {
         self.committed.lock().unwrap().extend(commands.iter().map(|c| c.id));
     }
 

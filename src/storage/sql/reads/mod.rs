@@ -9,6 +9,7 @@ mod notifications;
 mod order_items;
 mod orders;
 mod rooms;
+mod sagas;
 mod timeline;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tests {
             notifications::STATEMENTS,
             orders::STATEMENTS,
             rooms::STATEMENTS,
+            sagas::STATEMENTS,
             timeline::STATEMENTS,
         ];
         for statement in all.concat() {

@@ -72,6 +72,26 @@ pub(in crate::storage::sql) struct PolicyRow {
     pauses: Option<String>,
 }
 
+/// What is counted of a business while orders live and end.
+#[derive(Serialize)]
+pub(in crate::storage::sql) struct BusinessFactsRow {
+    id: BusinessId,
+    unanswered: Option<String>,
+    called_at: Option<i64>,
+    mailed_at: Option<i64>,
+    pauses: Option<String>,
+    version: i64,
+    updated_at: i64,
+}
+
+impl BusinessFactsRow {
+    pub(in crate::storage::sql) fn of(business: &Business) -> Self {
+        let PolicyRow { unanswered, called_at, mailed_at, pauses, .. } = PolicyRow::of(business);
+        let (version, updated_at) = (business.version, business.updated_at.as_micros());
+        Self { id: business.id, unanswered, called_at, mailed_at, pauses, version, updated_at }
+    }
+}
+
 /// The words of a list, separated by spaces; `None` for all there are.
 fn listed<T: Copy + PartialEq>(words: &[T], all: &[T], word: impl Fn(T) -> &'static str) -> Option<String> {
     let is_all = all.iter().all(|one| words.contains(one));

@@ -5,7 +5,9 @@ mod events;
 mod orders;
 mod values;
 
-pub(super) use businesses::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
+pub(super) use businesses::{
+    BUSINESS_COLUMNS, BusinessFactsRow, BusinessRow, MenuItemRow, sealed_contact, state_columns,
+};
 pub(super) use events::{NotificationRow, RoomEventRow};
 pub(super) use orders::{CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble};
 pub(super) use values::{

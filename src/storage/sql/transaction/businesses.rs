@@ -92,7 +92,7 @@ impl Execute for UpdateBusiness {
     type Output = BusinessUpdate;
 
     async fn execute(&self, cx: Context<'_>) -> Result<BusinessUpdate, TxError> {
-        let (business, patch, at) = (self.business, &self.patch, cx.at);
+        let (business, patch, now) = (self.business, &self.patch, cx.now);
         if let Some(currency) = patch.currency
             && is_priced_in_another(cx.connection, business, currency).await?
         {
@@ -115,7 +115,7 @@ impl Execute for UpdateBusiness {
             Arg::OptText(state.map(|(word, _, _)| word.to_owned())),
             Arg::OptInt(state.and_then(|(_, extra, _)| extra)),
             Arg::OptInt(state.and_then(|(_, _, until)| until)),
-            Arg::Int(at.as_micros()),
+            Arg::Int(now.as_micros()),
             Arg::OptText(patch.delivered_by.map(|by| by.as_str().to_owned())),
             Arg::OptText(patch.currency.map(|currency| currency.to_string())),
             Arg::Bool(is_contact),

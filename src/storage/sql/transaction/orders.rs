@@ -3,9 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::ids::{OrderId, UserId};
-use crate::domain::order::{FollowUp, NewOrder, Order, OrderChange, Status};
+use crate::domain::order::{FollowUp, NewOrder, Order, OrderChange, Party, Status};
 use crate::domain::time::Timestamp;
-use crate::storage::commands::MoveOrder;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
@@ -41,6 +40,13 @@ impl Snapshot {
     }
 }
 
+/// Who moved an order, and why.
+pub(super) struct Mover {
+    pub(super) party: Party,
+    pub(super) user: Option<UserId>,
+    pub(super) reason: Option<String>,
+}
+
 #[derive(Default)]
 pub(super) struct Orders {
     /// Every order of the batch as it is now.
@@ -58,10 +64,9 @@ impl Orders {
         &mut self,
         connection: &mut Connection,
         cipher: &Cipher,
-        ids: Vec<OrderId>,
+        ids: &BTreeSet<OrderId>,
     ) -> Result<(), TxError> {
-        let ids: BTreeSet<OrderId> = ids.into_iter().collect();
-        self.present = select(connection, cipher, &LOCK, &ids).await?;
+        self.present = select(connection, cipher, &LOCK, ids).await?;
         Ok(())
     }
 
@@ -98,23 +103,30 @@ impl Orders {
     /// Notes that the order has been moved to where it is now.
     pub(super) fn moved(
         &mut self,
-        wish: &MoveOrder,
+        id: OrderId,
         from: Status,
         follows: &'static [FollowUp],
+        mover: Mover,
         at: Timestamp,
     ) -> usize {
-        let order = self.present[&wish.order].clone();
+        let order = self.present[&id].clone();
         if !self.placed.iter().any(|(id, _)| *id == order.id) {
             self.moved.insert(order.id);
         }
-        let change = OrderChange { order, from: Some(from), party: wish.request.party, follows, at };
-        self.changed(change, wish.user, wish.reason.clone())
+        let change = OrderChange { order, from: Some(from), party: mover.party, follows, at };
+        self.changed(change, mover.user, mover.reason)
     }
 
     /// The order as it is now, without anything having happened.
     pub(super) fn unchanged(&mut self, id: OrderId) -> usize {
         let order = self.present[&id].clone();
         self.push(Snapshot::Unchanged(Box::new(order)))
+    }
+
+    /// A time of the order is another one; nobody is told.
+    pub(super) fn shifted(&mut self, id: OrderId) -> usize {
+        self.moved.insert(id);
+        self.unchanged(id)
     }
 
     fn changed(&mut self, change: OrderChange, user: Option<UserId>, reason: Option<String>) -> usize {

@@ -8,8 +8,8 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::{EndedReason, Order, PaymentStatus, PlaceRefusal, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    BusinessUpdate, Command, IdempotencyKey, KeyedRepeat, MoveError, Outcome, PlaceOutcome, StoredResponse,
-    Write,
+    BusinessUpdate, Command, FireOutcome, FireReport, IdempotencyKey, KeyedRepeat, MoveError, Outcome,
+    PlaceOutcome, StoredResponse, Write,
 };
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
@@ -27,6 +27,11 @@ pub(super) enum StoredOutcome {
     },
     KeyReused,
     Moved(OrderState),
+    Fired {
+        report: Option<FireReport>,
+        order: Option<OrderState>,
+        at: i64,
+    },
     Repeated {
         scope: String,
         key: String,
@@ -56,6 +61,12 @@ pub(super) struct OrderState {
     delivered_by: Option<DeliveredBy>,
     #[serde(default)]
     ended_reason: Option<EndedReason>,
+    #[serde(default)]
+    placed_at: Option<i64>,
+    #[serde(default)]
+    answered_at: Option<i64>,
+    #[serde(default)]
+    deadline_at: Option<i64>,
     #[serde(default = "first")]
     delivery_version: i64,
     #[serde(default = "first")]
@@ -78,6 +89,9 @@ impl OrderState {
             ready_at: order.ready_at.map(Timestamp::as_micros),
             delivered_by: order.delivered_by,
             ended_reason: order.ended_reason.clone(),
+            placed_at: order.placed_at.map(Timestamp::as_micros),
+            answered_at: order.answered_at.map(Timestamp::as_micros),
+            deadline_at: order.deadline_at.map(Timestamp::as_micros),
             delivery_version: order.delivery_version,
             payment_version: order.payment_version,
         }
@@ -92,6 +106,9 @@ impl OrderState {
         order.ready_at = self.ready_at.map(Timestamp::from_micros);
         order.delivered_by = self.delivered_by;
         order.ended_reason = self.ended_reason;
+        order.placed_at = self.placed_at.map(Timestamp::from_micros);
+        order.answered_at = self.answered_at.map(Timestamp::from_micros);
+        order.deadline_at = self.deadline_at.map(Timestamp::from_micros);
         order.delivery_version = self.delivery_version;
         order.payment_version = self.payment_version;
         order
@@ -111,6 +128,11 @@ impl StoredOutcome {
             Outcome::Placed(PlaceOutcome::KeyReused) => Self::KeyReused,
             Outcome::Moved(Ok(order)) => Self::Moved(OrderState::of(order)),
             Outcome::Moved(Err(error)) => Self::NotMoved(error.clone()),
+            Outcome::Fired(FireOutcome { report, moved, now, .. }) => Self::Fired {
+                report: report.clone(),
+                order: moved.as_deref().map(OrderState::of),
+                at: now.as_micros(),
+            },
             Outcome::Repeated(KeyedRepeat::Answered(_)) => {
                 let IdempotencyKey { scope, key, .. } = key_of(command)?;
                 Self::Repeated { scope: scope.clone(), key: key.clone() }
@@ -127,7 +149,7 @@ impl StoredOutcome {
 
     /// The order whose row the outcome is rebuilt from.
     pub(super) fn order(&self) -> Option<OrderId> {
-        if let Self::Placed(state) | Self::Moved(state) = self {
+        if let Self::Placed(state) | Self::Moved(state) | Self::Fired { order: Some(state), .. } = self {
             return Some(state.order);
         }
         None
@@ -156,6 +178,14 @@ impl StoredOutcome {
             Self::KeyReused => Outcome::Placed(PlaceOutcome::KeyReused),
             Self::Moved(state) => Outcome::Moved(Ok(Box::new(state.put_back(order?)))),
             Self::NotMoved(error) => Outcome::Moved(Err(error)),
+            Self::Fired { report, order: state, at } => {
+                let moved = match state {
+                    Some(state) => Some(Box::new(state.put_back(order?))),
+                    None => None,
+                };
+                let now = Timestamp::from_micros(at);
+                Outcome::Fired(FireOutcome { report, moved, left: None, now })
+            }
             Self::Repeated { .. } => Outcome::Repeated(KeyedRepeat::Answered(response?)),
             Self::KeyOfAnother => Outcome::Repeated(KeyedRepeat::KeyReused),
             Self::BusinessUpdated(None) => Outcome::BusinessUpdated(BusinessUpdate::NotThere),
