@@ -23,7 +23,9 @@ use actix_server::{Server, ServerHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::persistence::Persistence;
+use crate::actors::reachability::Reachability;
 use crate::actors::session::Sessions;
+use crate::actors::settings::clocks;
 use crate::config::Settings;
 use crate::http::limits::LocalLimits;
 use crate::http::readiness::{Phase, Readiness};
@@ -101,7 +103,8 @@ impl App {
             .serve(ops, &settings.http.server, api, gate)
             .map_err(|cause| StartError::Listen { address, cause })?;
         let stop = CancellationToken::new();
-        let last_seen = build::spawn_background(&database, auth, &actors, bridge, horizon, &stop);
+        let clocks = clocks(&settings.actors.alerts, &settings.actors.sagas);
+        let last_seen = build::spawn_background(&database, auth, &actors, bridge, horizon, clocks, &stop);
         Ok(Self {
             server,
             handle,
@@ -137,6 +140,16 @@ impl App {
     /// Its sockets.
     pub fn sessions(&self) -> &Sessions {
         &self.actors.sessions
+    }
+
+    /// The businesses its devices can ring for.
+    pub fn reachability(&self) -> &Reachability {
+        &self.actors.reachability
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
     }
 
     /// The only way to write, for writes that no HTTP request asks for.

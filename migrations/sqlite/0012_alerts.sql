@@ -1,10 +1,12 @@
 -- An order lives by itself: deadlines, alerts, reachability, pauses, holds.
 
 -- `alive_at`: the last sign of life of any node. A gap in it was an outage, after which deadlines end no earlier than `grace_until`
--- for what was placed before `outage_ended_at`. `leases_since`: since when leases have been written without a gap.
+-- for what was placed before `outage_ended_at`. `leases_at`: when a node last renewed leases; `leases_since`: since when
+-- they have been renewed without a gap.
 ALTER TABLE hub ADD COLUMN alive_at INTEGER;
 ALTER TABLE hub ADD COLUMN outage_ended_at INTEGER;
 ALTER TABLE hub ADD COLUMN grace_until INTEGER;
+ALTER TABLE hub ADD COLUMN leases_at INTEGER;
 ALTER TABLE hub ADD COLUMN leases_since INTEGER;
 ALTER TABLE hub ADD COLUMN brake_alarmed_at INTEGER;
 

@@ -42,7 +42,10 @@ impl ClusterBridge {
 
     fn obey(&self, message: BusMessage) {
         match message {
-            BusMessage::Event(event) => self.rooms.publish(&[event]),
+            BusMessage::Event(event) => {
+                self.reads.told(&event);
+                self.rooms.publish(&[event]);
+            }
             BusMessage::Ephemeral(event) => self.rooms.deliver_ephemeral(&event),
             BusMessage::Control(ControlMessage::SessionEnded(session)) => self.fanout.end_session(session),
             BusMessage::Control(ControlMessage::MembershipsChanged(user)) => {

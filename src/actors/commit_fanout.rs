@@ -98,6 +98,7 @@ impl CommitFanout {
             | Outcome::Resealed(_)
             | Outcome::Advanced(_)
             | Outcome::AcksLeft
+            | Outcome::LeasesRenewed(_)
             | Outcome::RoomRotated(_) => {}
         }
     }
@@ -158,6 +159,7 @@ impl CommitListener for CommitFanout {
     fn committed(&self, commands: &[Command], committed: &mut Committed) {
         self.reads.committed(commands, &committed.outcomes);
         let events = std::mem::take(&mut committed.events);
+        events.iter().for_each(|event| self.reads.told(event));
         self.rooms.publish(&events);
         for (command, outcome) in commands.iter().zip(&committed.outcomes) {
             self.after(command.write.unkeyed(), outcome);

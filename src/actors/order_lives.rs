@@ -46,7 +46,11 @@ impl OrderLives {
         let Some(report) = &fired.report else { return };
         let late = report.fired_at.since(report.due_at).as_secs_f64();
         self.metrics.deadline_lateness_seconds.with_label_values(&[report.kind.as_str()]).observe(late);
-        for rung in &report.rungs {
+        // A rung that uses two channels is taken once.
+        let mut rungs = report.rungs.clone();
+        rungs.sort_unstable();
+        rungs.dedup();
+        for rung in rungs {
             self.metrics.order_rings_total.with_label_values(&[rung.as_str()]).inc();
         }
         match report.answer {

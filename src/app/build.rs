@@ -14,7 +14,7 @@ use crate::actors::cluster_bridge::ClusterBridge;
 use crate::actors::commit_fanout::CommitFanout;
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
-use crate::actors::reachability::Reachability;
+use crate::actors::reachability::{LeaseKeeper, Reachability};
 use crate::actors::room::Rooms;
 use crate::actors::session::Sessions;
 use crate::actors::settings::clocks;
@@ -28,6 +28,7 @@ use crate::auth::stream_proof::StreamProofs;
 use crate::auth::token::{TokenKey, TokenSettings, Tokens};
 use crate::bus::InProcessBus;
 use crate::config::Settings;
+use crate::domain::saga::Clocks;
 use crate::domain::time::Timestamp;
 use crate::http::app_state::{AppState, AppStateParts};
 use crate::http::limits::LocalLimits;
@@ -117,7 +118,7 @@ pub(super) struct Actors {
     pub(super) persistence: Persistence,
     pub(super) timers: OrderTimers,
     pub(super) sessions: Sessions,
-    reachability: Reachability,
+    pub(super) reachability: Reachability,
     pub(super) jobs: Jobs,
     /// Raised when an actor dies that must not.
     pub(super) fatal: FatalSignal,
@@ -175,6 +176,11 @@ impl Actors {
             ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };
         Ok((Self { reads, rooms, fanout, persistence, timers, sessions, reachability, jobs, fatal }, bridge))
     }
+
+    fn lease_keeper(&self, store: Arc<dyn Store>, clocks: Clocks) -> LeaseKeeper {
+        let (persistence, rooms) = (self.persistence.clone(), self.rooms.clone());
+        LeaseKeeper::new(self.reachability.clone(), store, persistence, rooms, clocks)
+    }
 }
 
 /// Everything request handlers may use.
@@ -215,9 +221,11 @@ pub(super) fn spawn_background(
     actors: &Actors,
     bridge: ClusterBridge,
     horizon: Horizon,
+    clocks: Clocks,
     stop: &CancellationToken,
 ) -> LastSeenFlusher {
     actix::spawn(bridge.run(stop.clone()));
+    actix::spawn(actors.lease_keeper(database.store.clone(), clocks).run(stop.clone()));
     actix::spawn(prune(auth.revocations.clone(), stop.clone()));
     let poller = RevocationPoller {
         store: database.store.clone(),

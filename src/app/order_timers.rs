@@ -11,6 +11,7 @@ use crate::actors::persistence::Persistence;
 use crate::actors::room::Rooms;
 use crate::actors::settings::SagaSettings;
 use crate::actors::sweep::DeadlineSweep;
+use crate::domain::time::Timestamp;
 use crate::outbound::Channels;
 use crate::storage::Store;
 use crate::telemetry::Metrics;
@@ -60,8 +61,13 @@ impl OrderTimers {
         self.sagas.count()
     }
 
-    /// Moves the store's clock ahead, for tests, and fires what is due by then. Nothing that others decided before is changed; the
-    /// time without a commit is an outage if it is long enough for one.
+    /// The store's time.
+    pub fn now(&self) -> Timestamp {
+        self.store.clock().now()
+    }
+
+    /// Moves the store's clock ahead, for tests, and lets what is due by then be fired. Time without a commit is an outage, as it would
+    /// be if it had gone by.
     pub fn advance(&self, by: Duration) {
         self.store.clock().advance(by);
         self.sagas.clock_moved(by);

@@ -20,6 +20,7 @@ mod million;
 mod moves;
 mod orders;
 mod plans;
+mod reach;
 mod recovery;
 mod reindexing;
 mod retention;

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Du
 use super::*;
 use crate::actors::fatal::FatalSignal;
 use crate::actors::persistence::{CommitListener, Persistence};
+use crate::actors::reachability::Reachability;
 use crate::actors::room::Rooms;
 use crate::actors::session::{self, ConnectParams, Sessions};
 use crate::actors::settings::{PersistenceSettings, RoomSettings, SessionSettings};

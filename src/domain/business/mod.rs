@@ -6,6 +6,7 @@ mod brake;
 mod pause;
 mod told;
 mod unanswered;
+mod unreachable;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};

@@ -8,8 +8,8 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
 use super::{
-    Creation, EpochChange, FireOutcome, InvitationOutcome, MaintenanceProgress, RingDue, Rotation, SagaDue,
-    StoredResponse, UserChange,
+    Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress, RingDue,
+    Rotation, SagaDue, StoredResponse, UserChange,
 };
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
@@ -53,6 +53,8 @@ pub enum Outcome {
     /// Of `StoreAcks` that were too much for one transaction: a part is stored, and the same command under a new id stores
     /// more.
     AcksLeft,
+    /// Of `RenewLeases`.
+    LeasesRenewed(LeasesRenewed),
     /// Of `RotateRoom`.
     RoomRotated(EpochChange),
     /// Of everything that cannot be refused.

@@ -1,10 +1,12 @@
 //! Leases of businesses that can be reached, and pauses of those that cannot.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{BusinessId, NodeId};
+use crate::domain::saga::Clocks;
 
 /// A business that devices of one node can ring for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -33,22 +35,25 @@ pub struct RenewLeases {
     pub leases: Vec<Lease>,
     /// Businesses without a lease of this node any more; the outcome tells whether others have one.
     pub lapsed: Vec<BusinessId>,
+    /// How long the leases hold. The hub was in doubt about all of them if no node renewed any for this long.
+    pub lease: Duration,
     /// Whether the leases before these ones ran out for want of a store.
     pub history: LeaseHistory,
+    /// The clocks of outages.
+    pub clocks: Clocks,
 }
 
-/// What the renewal of leases came to.
+/// The outcome of a renewal of leases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeasesRenewed {
-    /// Devices, on all nodes, of the businesses named; one that is missing has none.
-    pub devices: HashMap<BusinessId, u32>,
+    /// Devices, on all nodes, of the businesses named; one that is missing has none. `None` where the first answer was lost.
+    #[serde(skip)]
+    pub devices: Option<HashMap<BusinessId, u32>>,
 }
 
 /// Pause every business that could not be reached for long enough, unless too many of them would be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PauseUnreachable {
-    /// Seconds without a device after which a business is paused.
-    pub after_s: u64,
-    /// Percent of the open businesses beyond which none is paused.
-    pub brake_percent: u32,
+    /// The time without a device, and the brake.
+    pub clocks: Clocks,
 }

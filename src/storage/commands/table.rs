@@ -77,6 +77,9 @@ const MAINTENANCE: &str = "upkeep";
 /// a circle.
 const ACKS: &str = "acks";
 
+/// The key of leases: the rows of a node are written by one lane.
+const LEASES: &str = "leases";
+
 /// Gives the rows to the macro named. The columns:
 ///
 /// - how a transaction runs it: `alone` (it shares nothing with other commands and implements `Execute`), `posted` (it
@@ -100,7 +103,7 @@ macro_rules! write_table {
                 lane: lane_of(w.business), bytes: 256,
                 changes: [Change::Order(w.order), Change::Business(w.business)];
             /// Store what came of a use of a channel to the outside.
-            FinishIntent(w: FinishIntent) => Done(()), alone, Background, Finishing,
+            FinishIntent(w: FinishIntent) => Done(()), alone, Background, Alerting,
                 lane: lane_of(w.intent), bytes: 128, changes: [];
             /// Do something at most once for an idempotency key.
             Keyed(w: Box<Keyed>) => Any(Outcome), batched, Awaited, NewWork,
@@ -164,6 +167,12 @@ macro_rules! write_table {
             /// Store how far devices have received their rooms. A position never goes back within an epoch.
             StoreAcks(w: Arc<[ScopedAck]>) => Acks(AcksProgress), batched, Background, Acknowledging,
                 lane: lane_of(ACKS), bytes: 160 * w.len(), changes: [];
+            /// Renew the leases of a node's reachable businesses, say that the node lives, and end pauses that this ends.
+            RenewLeases(w: RenewLeases) => LeasesRenewed(LeasesRenewed), alone, Background, Finishing,
+                lane: lane_of(LEASES), bytes: 256 + 64 * w.leases.len() + 16 * w.lapsed.len(), changes: [];
+            /// Pause the businesses that no device can ring for.
+            PauseUnreachable(w: PauseUnreachable) => Done(()), alone, Background, Finishing,
+                lane: lane_of(LEASES), bytes: 256, changes: [];
             /// Store that one event was shown or acted upon on a device.
             StoreMark(w: DeviceMark) => Done(()), alone, Awaited, NewWork,
                 lane: lane_of(w.room), bytes: 160, changes: [];

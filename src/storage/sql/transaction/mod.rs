@@ -26,6 +26,7 @@ mod order_rows;
 mod orders;
 mod outage;
 mod outcome;
+mod reach;
 mod sagas;
 mod search_index;
 mod sessions;

@@ -1,0 +1,404 @@
+//! Leases of businesses that can be reached, and the pauses that follow from them.
+//!
+//! Nothing here waits for a row that another transaction holds: what is passed over is found a few seconds later.
+#![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx_macros::FromRow;
+
+use crate::domain::business::{BrakeVerdict, Business, Unreachables};
+use crate::domain::event::Announcement;
+use crate::domain::hold::{HeldAction, Hold, is_held};
+use crate::domain::ids::{BusinessId, EventId, NotificationId};
+use crate::domain::json::JsonObject;
+use crate::domain::ops::{Alarm, ChangeIds, business_updated};
+use crate::domain::saga::{Clocks, OpsAlarm};
+use crate::domain::time::Timestamp;
+use crate::storage::commands::{LeaseHistory, LeasesRenewed, PauseUnreachable, RenewLeases};
+use crate::storage::sql::connection::Connection;
+use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::{BUSINESS_COLUMNS, BusinessRow, number, parse};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
+
+use super::execute::{Context, Execute};
+
+/// Most businesses that one transaction pauses; the next one is a few seconds later.
+const PAUSES_A_TRANSACTION: usize = 200;
+
+/// Most businesses without a device that are looked at: beyond them the brake holds anyway.
+const LOOKED_AT: i64 = 10_000;
+
+/// A statement whose locks are `locks` on Postgres; SQLite has one writer, who needs none.
+fn locking(operation: Operation, text: &str, locks: &str) -> Statement {
+    let postgres = text.replace("{locks}", locks);
+    Statement::apart(operation, "", &postgres, &text.replace("{locks}", ""))
+}
+
+const UNLESS_LOCKED: &str = "FOR NO KEY UPDATE OF b SKIP LOCKED";
+
+// Businesses whose first device this is, and those that were paused for having none.
+static RETURNED: LazyStatement = LazyStatement::new(|| {
+    let text = format!(
+        "SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.id = {{any}} \
+         AND (b.can_ring_since IS NULL OR b.unreachable_since IS NOT NULL) ORDER BY b.id {{locks}}"
+    );
+    locking(Operation::Select("businesses"), &text, UNLESS_LOCKED)
+});
+
+static UPDATE: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        Operation::Update("businesses"),
+        "id text, pauses text, can_ring_since int, unreachable_since int, version int, updated_at int",
+        "UPDATE businesses SET pauses = r.pauses, can_ring_since = r.can_ring_since, \
+             unreachable_since = r.unreachable_since, version = r.version, updated_at = r.updated_at \
+         FROM {rows} WHERE businesses.id = r.id",
+    )
+});
+
+static RENEW: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        Operation::Insert("reach_leases"),
+        "business text, devices int",
+        "INSERT INTO reach_leases (business_id, node, devices, until) \
+         SELECT r.business, $2, r.devices, $3 FROM {rows} WHERE true ORDER BY r.business \
+         ON CONFLICT (business_id, node) DO UPDATE SET devices = excluded.devices, until = excluded.until",
+    )
+});
+
+// Another node that says the same at this moment says it for all. The grace after an outage is that of `outage.rs`.
+static ALIVE: LazyStatement = LazyStatement::new(|| {
+    let text = "UPDATE hub SET alive_at = CASE WHEN alive_at > $1 THEN alive_at ELSE $1 END, \
+             outage_ended_at = CASE WHEN alive_at < $2 THEN $1 ELSE outage_ended_at END, \
+             grace_until = CASE WHEN alive_at < $2 THEN $3 ELSE grace_until END, \
+             leases_since = CASE WHEN leases_since IS NULL OR leases_at < $4 OR $5 THEN $1 ELSE leases_since END, \
+             leases_at = $1 \
+         WHERE id IN (SELECT h.id FROM hub h WHERE h.id = 1 {locks})";
+    locking(Operation::Update("hub"), text, "FOR NO KEY UPDATE SKIP LOCKED")
+});
+
+static DEVICES: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("reach_leases"),
+        "SELECT l.business_id, CAST(SUM(l.devices) AS BIGINT) AS devices FROM reach_leases l \
+         WHERE l.business_id = {any} AND l.until > $2 GROUP BY l.business_id",
+    )
+});
+
+// Those of which a device could ring once, and none can now.
+static UNREACHABLE: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("businesses"),
+        &format!(
+            "SELECT {BUSINESS_COLUMNS}, (SELECT MAX(l.until) FROM reach_leases l WHERE l.business_id = b.id) AS last_lease \
+             FROM businesses b WHERE b.can_ring_since IS NOT NULL AND b.unreachable_since IS NULL \
+             AND b.state <> 'closed' AND b.reach = 'devices' \
+             AND NOT EXISTS (SELECT 1 FROM reach_leases l WHERE l.business_id = b.id AND l.until > $1) \
+             ORDER BY b.id LIMIT $2"
+        ),
+    )
+});
+
+static STANDING: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("hub"),
+        "SELECT h.leases_since, h.brake_alarmed_at, \
+             (SELECT COUNT(*) FROM businesses b WHERE b.state IN ('open', 'busy') AND b.pauses IS NULL) AS open, \
+             (SELECT COUNT(*) FROM businesses b WHERE b.unreachable_since > $1) AS recent \
+         FROM hub h WHERE h.id = 1",
+    )
+});
+
+static HOLDS: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("holds"),
+        "SELECT h.scope, h.until FROM holds h WHERE h.what = $1 AND h.until > $2",
+    )
+});
+
+static STILL: LazyStatement = LazyStatement::new(|| {
+    let text = format!(
+        "SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.id = {{any}} AND b.unreachable_since IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM reach_leases l WHERE l.business_id = b.id AND l.until > $2) \
+         ORDER BY b.id {{locks}}"
+    );
+    locking(Operation::Select("businesses"), &text, UNLESS_LOCKED)
+});
+
+static BRAKED: LazyStatement = LazyStatement::new(|| {
+    let text = "UPDATE hub SET brake_alarmed_at = $1 \
+         WHERE id IN (SELECT h.id FROM hub h WHERE h.id = 1 {locks}) AND brake_alarmed_at IS NULL";
+    locking(Operation::Update("hub"), text, "FOR NO KEY UPDATE SKIP LOCKED")
+});
+
+static RELEASED: LazyStatement = LazyStatement::new(|| {
+    let text = "UPDATE hub SET brake_alarmed_at = NULL \
+         WHERE id IN (SELECT h.id FROM hub h WHERE h.id = 1 {locks}) AND brake_alarmed_at IS NOT NULL";
+    locking(Operation::Update("hub"), text, "FOR NO KEY UPDATE SKIP LOCKED")
+});
+
+#[derive(Serialize)]
+struct ReachRow {
+    id: BusinessId,
+    pauses: Option<String>,
+    can_ring_since: Option<i64>,
+    unreachable_since: Option<i64>,
+    version: i64,
+    updated_at: i64,
+}
+
+#[derive(FromRow)]
+struct DevicesRow {
+    business_id: String,
+    devices: i64,
+}
+
+#[derive(FromRow)]
+struct UnreachableRow {
+    #[sqlx(flatten)]
+    business: BusinessRow,
+    last_lease: Option<i64>,
+}
+
+#[derive(FromRow)]
+struct StandingRow {
+    leases_since: Option<i64>,
+    brake_alarmed_at: Option<i64>,
+    open: i64,
+    recent: i64,
+}
+
+#[derive(FromRow)]
+struct HoldRow {
+    scope: String,
+    until: i64,
+}
+
+impl Execute for RenewLeases {
+    type Output = LeasesRenewed;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<LeasesRenewed, TxError> {
+        let Context { connection, now, told, .. } = cx;
+        let named: Vec<BusinessId> = self.leases.iter().map(|lease| lease.business).collect();
+        if !named.is_empty() {
+            welcome(connection, &named, now, told).await?;
+            let until = now.plus(self.lease).as_micros();
+            let args = [Arg::rows(&self.leases), Arg::text(self.node), Arg::Int(until)];
+            connection.execute(&RENEW, &args).await?;
+        }
+        let broken = self.history == LeaseHistory::Broken;
+        let alive = [
+            Arg::Int(now.as_micros()),
+            Arg::Int(now.minus(self.clocks.outage).as_micros()),
+            Arg::Int(now.plus(self.clocks.grace).as_micros()),
+            Arg::Int(now.minus(self.lease).as_micros()),
+            Arg::Bool(broken),
+        ];
+        connection.execute(&ALIVE, &alive).await?;
+        let asked = named.iter().chain(&self.lapsed);
+        let asked = [Arg::texts(asked), Arg::Int(now.as_micros())];
+        let mut devices = HashMap::new();
+        for row in connection.fetch::<DevicesRow>(&DEVICES, &asked).await? {
+            let business = parse("reach_leases.business_id", &row.business_id)?;
+            devices.insert(business, number("reach_leases.devices", row.devices)?);
+        }
+        Ok(LeasesRenewed { devices: Some(devices) })
+    }
+}
+
+/// Ends the pauses of businesses that are reachable again, and notes the first device of each.
+async fn welcome(
+    connection: &mut Connection,
+    reachable: &[BusinessId],
+    now: Timestamp,
+    told: &mut Vec<Announcement>,
+) -> Result<(), TxError> {
+    let mut returned = Vec::new();
+    for row in connection.fetch::<BusinessRow>(&RETURNED, &[Arg::texts(reachable)]).await? {
+        let mut business = row.into_business_without_contact()?;
+        business.alerts.can_ring_since.get_or_insert(now);
+        if business.resume_as_reachable(now) {
+            told.push(updated(&business, now));
+            let message = format!("A device of {} can ring again.", business.name);
+            told.push(alarm(
+                OpsAlarm::BusinessResumed,
+                Some(&business),
+                "Business reachable again",
+                message,
+                now,
+            ));
+        }
+        returned.push(business);
+    }
+    store(connection, &returned, None).await
+}
+
+/// Stores what this file changes of businesses; `since` is when they became unreachable.
+async fn store(
+    connection: &mut Connection,
+    businesses: &[Business],
+    since: Option<Timestamp>,
+) -> Result<(), TxError> {
+    if businesses.is_empty() {
+        return Ok(());
+    }
+    let row = |business: &Business| ReachRow {
+        id: business.id,
+        pauses: (business.pauses.iter().next().is_some())
+            .then(|| serde_json::to_string(&business.pauses).expect("pauses are words and times")),
+        can_ring_since: business.alerts.can_ring_since.map(Timestamp::as_micros),
+        unreachable_since: since.map(Timestamp::as_micros),
+        version: business.version,
+        updated_at: business.updated_at.as_micros(),
+    };
+    let rows: Vec<ReachRow> = businesses.iter().map(row).collect();
+    connection.execute(&UPDATE, &[Arg::rows(&rows)]).await.map(drop)
+}
+
+fn updated(business: &Business, now: Timestamp) -> Announcement {
+    business_updated(
+        business,
+        ChangeIds { in_business: EventId::generate(), in_ops: EventId::generate() },
+        now,
+    )
+}
+
+fn alarm(
+    kind: OpsAlarm,
+    business: Option<&Business>,
+    title: &str,
+    message: String,
+    now: Timestamp,
+) -> Announcement {
+    let alarm = Alarm {
+        kind,
+        business: business.map(|business| business.id),
+        title: title.to_owned(),
+        message,
+        data: JsonObject::default(),
+    };
+    alarm.announce(EventId::generate(), NotificationId::generate(), now)
+}
+
+impl Execute for PauseUnreachable {
+    type Output = ();
+
+    async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
+        let Context { connection, now, told, .. } = cx;
+        let clocks = &self.clocks;
+        if clocks.unreachable.is_zero() {
+            return Ok(());
+        }
+        let (at_risk, due) = unreachable(connection, clocks.unreachable, now).await?;
+        let since = Arg::Int(now.minus(clocks.unreachable).as_micros());
+        let standing: Option<StandingRow> = connection.fetch_first(&STANDING, &[since]).await?;
+        let Some(standing) = standing else { return Ok(()) };
+        let began = standing.leases_since.map(Timestamp::from_micros);
+        let verdict = Unreachables {
+            open: number("businesses", standing.open)?,
+            candidates: at_risk,
+            recent: number("businesses", standing.recent)?,
+            in_doubt: began.is_none_or(|began| now < began.plus(clocks.unreachable)),
+        }
+        .verdict(clocks);
+        if verdict == BrakeVerdict::Brake {
+            return brake(connection, clocks, at_risk, due.len(), now, told).await;
+        }
+        if standing.brake_alarmed_at.is_some() {
+            connection.execute(&RELEASED, &[]).await?;
+        }
+        pause(connection, due, now, told).await
+    }
+}
+
+/// How many businesses take orders that no device can ring for, and those of them for which that is so for `within`.
+async fn unreachable(
+    connection: &mut Connection,
+    within: Duration,
+    now: Timestamp,
+) -> Result<(u32, Vec<Business>), TxError> {
+    let args = [Arg::Int(now.as_micros()), Arg::Int(LOOKED_AT)];
+    let (mut at_risk, mut due) = (0, Vec::new());
+    for row in connection.fetch::<UnreachableRow>(&UNREACHABLE, &args).await? {
+        let business = row.business.into_business_without_contact()?;
+        let Some(since) = business.unreachable_since(row.last_lease.map(Timestamp::from_micros), now) else {
+            continue;
+        };
+        at_risk += 1;
+        if since.plus(within) <= now {
+            due.push(business);
+        }
+    }
+    Ok((at_risk, due))
+}
+
+/// Pauses none, and tells operators once, when some would have been paused. A few in doubt are not worth a word: they are paused
+/// when the doubt is over.
+async fn brake(
+    connection: &mut Connection,
+    clocks: &Clocks,
+    at_risk: u32,
+    due: usize,
+    now: Timestamp,
+    told: &mut Vec<Announcement>,
+) -> Result<(), TxError> {
+    if due == 0 || at_risk < clocks.brake_least {
+        return Ok(());
+    }
+    if connection.execute(&BRAKED, &[Arg::Int(now.as_micros())]).await? > 0 {
+        let message = format!(
+            "{at_risk} businesses that take orders have no device that can ring. None is paused by machine meanwhile."
+        );
+        told.push(alarm(
+            OpsAlarm::BusinessPaused,
+            None,
+            "Too many businesses unreachable at once",
+            message,
+            now,
+        ));
+    }
+    Ok(())
+}
+
+/// Pauses those that nobody holds and that are still unreachable.
+async fn pause(
+    connection: &mut Connection,
+    mut due: Vec<Business>,
+    now: Timestamp,
+    told: &mut Vec<Announcement>,
+) -> Result<(), TxError> {
+    if due.is_empty() {
+        return Ok(());
+    }
+    let held = holds(connection, now).await?;
+    due.retain(|business| !is_held(&held, HeldAction::AutoPause, business.id, &business.zone, now));
+    due.truncate(PAUSES_A_TRANSACTION);
+    let ids = due.iter().map(|business| business.id);
+    let args = [Arg::texts(ids), Arg::Int(now.as_micros())];
+    let mut paused = Vec::new();
+    for row in connection.fetch::<BusinessRow>(&STILL, &args).await? {
+        let mut business = row.into_business_without_contact()?;
+        if business.takes_orders(now).is_err() {
+            continue;
+        }
+        business.pause_as_unreachable(now);
+        told.push(updated(&business, now));
+        let message = format!("No device of {} can ring. It takes no orders until one can.", business.name);
+        told.push(alarm(OpsAlarm::BusinessPaused, Some(&business), "Business unreachable", message, now));
+        paused.push(business);
+    }
+    store(connection, &paused, Some(now)).await
+}
+
+async fn holds(connection: &mut Connection, now: Timestamp) -> Result<Vec<Hold>, TxError> {
+    let what = HeldAction::AutoPause;
+    let args = [Arg::text(what), Arg::Int(now.as_micros())];
+    let rows: Vec<HoldRow> = connection.fetch(&HOLDS, &args).await?;
+    let hold = |row: HoldRow| {
+        let scope = parse("holds.scope", &row.scope)?;
+        Ok(Hold { what, scope, until: Timestamp::from_micros(row.until), reason: String::new() })
+    };
+    rows.into_iter().map(hold).collect()
+}
