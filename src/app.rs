@@ -7,6 +7,7 @@ mod database;
 mod equal_addresses;
 mod errors;
 mod frame_quota;
+mod hold_poller;
 mod hub_lock;
 mod initial_series;
 mod last_seen_flusher;

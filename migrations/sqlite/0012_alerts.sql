@@ -109,3 +109,6 @@ ALTER TABLE users ADD COLUMN phone TEXT;
 INSERT INTO order_sagas (order_id, business_id, due_at, attempt, state, created_at)
     SELECT id, business_id, 0, 0, '{}', created_at FROM orders
     WHERE status NOT IN ('delivered', 'rejected', 'cancelled', 'failed');
+
+-- Which of a customer's orders wait at a business, which is counted for each new one.
+CREATE INDEX orders_waiting ON orders (customer_id, business_id) WHERE status = 'placed';

@@ -36,13 +36,14 @@ use crate::http::readiness::Readiness;
 use crate::http::server::Listening;
 use crate::outbound::Channels;
 use crate::storage::Store;
-use crate::storage::cache::CachedReads;
+use crate::storage::cache::{CachedReads, CurrentHolds};
 use crate::telemetry::Metrics;
 
 use super::database::Database;
 use super::equal_addresses;
 use super::errors::StartError;
 use super::frame_quota::FrameLimits;
+use super::hold_poller;
 use super::last_seen_flusher::LastSeenFlusher;
 use super::order_timers::OrderTimers;
 use super::revocation_poller::{Horizon, RevocationPoller, prune};
@@ -113,6 +114,7 @@ impl Auth {
 /// Every actor of the node, running.
 pub(super) struct Actors {
     reads: CachedReads,
+    holds: CurrentHolds,
     pub(super) rooms: Rooms,
     fanout: Arc<CommitFanout>,
     pub(super) persistence: Persistence,
@@ -174,7 +176,10 @@ impl Actors {
         let jobs = Jobs::start(store.clone(), persistence.clone(), actors.retention.clone(), metrics.clone());
         let bridge =
             ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };
-        Ok((Self { reads, rooms, fanout, persistence, timers, sessions, reachability, jobs, fatal }, bridge))
+        let holds = CurrentHolds::default();
+        let all =
+            Self { reads, holds, rooms, fanout, persistence, timers, sessions, reachability, jobs, fatal };
+        Ok((all, bridge))
     }
 
     fn lease_keeper(&self, store: Arc<dyn Store>, clocks: Clocks) -> LeaseKeeper {
@@ -196,6 +201,7 @@ pub(super) fn api(
     web::Data::new(AppState::new(AppStateParts {
         store: database.store.clone(),
         reads: actors.reads.clone(),
+        holds: actors.holds.clone(),
         persistence: actors.persistence.clone(),
         tokens: auth.tokens.clone(),
         refresh_tokens: auth.refresh_tokens.clone(),
@@ -234,6 +240,7 @@ pub(super) fn spawn_background(
         horizon,
     };
     actix::spawn(poller.run(stop.clone()));
+    actix::spawn(hold_poller::follow(actors.holds.clone(), database.store.clone(), stop.clone()));
     actix::spawn(equal_addresses::log_all(database.store.clone()));
     let flusher = LastSeenFlusher {
         last_seen: auth.last_seen,

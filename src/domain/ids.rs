@@ -113,6 +113,9 @@ id!(
     /// A node of the hub, from its start to its end.
     NodeId, "nod_");
 id!(
+    /// An entry of the audit.
+    AuditId, "aud_");
+id!(
     /// A command to the store, applied at most once however often it is tried.
     CommandId, "cmd_");
 

@@ -17,7 +17,7 @@ use crate::auth::stream_proof::StreamProofs;
 use crate::auth::token::Tokens;
 use crate::auth::unanswered_tickets::UnansweredTickets;
 use crate::storage::Store;
-use crate::storage::cache::CachedReads;
+use crate::storage::cache::{CachedReads, CurrentHolds};
 use crate::storage::crypto::cipher::Cipher;
 use crate::telemetry::Metrics;
 
@@ -40,6 +40,8 @@ pub struct AppStateParts {
     pub store: Arc<dyn Store>,
     /// Reads that are only shown.
     pub reads: CachedReads,
+    /// What operators hold.
+    pub holds: CurrentHolds,
     /// The only way to write.
     pub persistence: Persistence,
     /// Signs and checks access tokens and tickets.
@@ -76,6 +78,7 @@ pub struct AppStateParts {
 pub struct AppState {
     pub(in crate::http) store: Arc<dyn Store>,
     pub(in crate::http) reads: CachedReads,
+    pub(in crate::http) holds: CurrentHolds,
     pub(in crate::http) persistence: Persistence,
     pub(in crate::http) tokens: Arc<Tokens>,
     pub(in crate::http) refresh_tokens: Arc<RefreshTokens>,
@@ -115,6 +118,7 @@ impl AppState {
         Self {
             store: parts.store,
             reads: parts.reads,
+            holds: parts.holds,
             persistence: parts.persistence,
             tokens: parts.tokens,
             refresh_tokens: parts.refresh_tokens,

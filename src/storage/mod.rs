@@ -12,10 +12,10 @@ mod sql;
 pub use clock::StoreClock;
 pub use error::StoreError;
 pub use ports::{
-    AccountReads, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DueIntent, DuePlace,
-    IdempotencyReads, Invitation, Lane, LoginSession, MaintenanceReads, Member, More, NotificationReads,
-    OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, RoomReads, SagaReads, SealedPage, Store,
-    TimelineEntry, TimelineEvent, Total, User,
+    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DueIntent, DuePlace,
+    HoldReads, IdempotencyReads, Invitation, Lane, LoginSession, MaintenanceReads, Member, More,
+    NotificationReads, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, RoomReads, SagaReads,
+    SealedPage, Store, StoredHold, TimelineEntry, TimelineEvent, Total, User,
 };
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};

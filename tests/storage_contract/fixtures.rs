@@ -148,7 +148,7 @@ pub(crate) fn respond(order: &Order) -> RenderedResponse {
 }
 
 pub(crate) fn place(draft: Draft) -> Write {
-    Write::PlaceOrder(Box::new(PlaceOrder { draft, idempotency: None, respond }))
+    Write::PlaceOrder(Box::new(PlaceOrder { draft, idempotency: None, most_waiting: None, respond }))
 }
 
 pub(crate) fn place_once(draft: Draft, key: &str, mac: &str) -> Write {
@@ -157,7 +157,7 @@ pub(crate) fn place_once(draft: Draft, key: &str, mac: &str) -> Write {
         key: key.to_owned(),
         request_mac: mac.to_owned(),
     });
-    Write::PlaceOrder(Box::new(PlaceOrder { draft, idempotency, respond }))
+    Write::PlaceOrder(Box::new(PlaceOrder { draft, idempotency, most_waiting: None, respond }))
 }
 
 pub(crate) fn placed(outcome: &Outcome) -> Order {

@@ -65,7 +65,7 @@ fn acknowledgements_of_much_are_stored_in_the_end_and_orders_beside_them_are_alw
             let mut pace = tokio::time::interval(Duration::from_millis(100));
             while !acknowledged.load(Ordering::Relaxed) {
                 pace.tick().await;
-                let order = PlaceOrder { draft: world.draft(), idempotency: None, respond };
+                let order = PlaceOrder { draft: world.draft(), idempotency: None, most_waiting: None, respond };
                 let outcome = persistence.place_order(order).await.expect("an order is placed");
                 assert!(matches!(outcome, PlaceOutcome::Placed(_)), "{outcome:?}");
                 placed += 1;

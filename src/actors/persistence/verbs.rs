@@ -11,12 +11,12 @@ use crate::domain::order::Order;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    AcksProgress, Analyze, AnswerInvitation, ApproveUser, BusinessPatch, BusinessUpdate, Creation,
+    AcksProgress, Analyze, AnswerInvitation, ApproveUser, Creation,
     DeviceMark, EndSession, EpochChange, Expirable, IndexOrders, InvitationAnswer, InvitationOutcome,
     ItemPatch, MaintenanceProgress, MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder,
     PlaceOutcome, Purge, PutMember, ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember,
     RotateRoom, RotateSession, Rotation, RowKey, ScopedAck, SessionActivity, SetPassword, Sweep, Sweepable,
-    UpdateBusiness, UpdateItem, UserChange, lane_of,
+    UpdateItem, UserChange, lane_of,
 };
 
 use super::{Persistence, SubmitError};
@@ -107,15 +107,6 @@ impl Persistence {
     /// Uses up a ticket; `AlreadyThere` when it was used before.
     pub async fn redeem_ticket(&self, jti: String, expires_at: Timestamp) -> Result<Creation, SubmitError> {
         self.write(RedeemTicket { jti, expires_at }).await
-    }
-
-    /// Changes a business.
-    pub async fn update_business(
-        &self,
-        business: BusinessId,
-        patch: BusinessPatch,
-    ) -> Result<BusinessUpdate, SubmitError> {
-        self.write(UpdateBusiness { business, patch: Box::new(patch) }).await
     }
 
     /// Changes an item; `None` when there is no such.

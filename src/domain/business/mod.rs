@@ -5,6 +5,7 @@ mod alert_policy;
 mod brake;
 mod pause;
 mod told;
+mod trading;
 mod unanswered;
 mod unreachable;
 
@@ -23,6 +24,7 @@ pub use alert_policy::{AlertPolicy, Reach};
 pub use brake::{BrakeVerdict, Unreachables};
 pub use pause::{Pause, PauseCause, PauseEnd, Pauses};
 pub use told::{BusinessEvent, PauseView};
+pub use trading::{Hand, TradingChange, TradingWord};
 
 /// Most items of a menu: more than a person reads. A menu is always answered whole.
 pub const MAX_MENU_ITEMS: u32 = 1000;
@@ -266,6 +268,22 @@ mod tests {
         assert_eq!(paused.at(Timestamp::from_unix_seconds(99)), paused);
         assert_eq!(paused.at(until), BusinessState::Open);
         assert_eq!(BusinessState::Closed.at(until), BusinessState::Closed);
+    }
+
+    #[test]
+    fn a_distance_is_that_on_a_sphere() {
+        let at = |lat, lng| Location { lat, lng };
+        for (from, to, metres) in [
+            (at(38.7, -9.1), at(38.7, -9.1), 0.0),
+            (at(38.7, -9.1), at(38.8, -9.1), 11_119.0),
+            (at(0.0, 179.95), at(0.0, -179.95), 11_119.0),
+            (at(60.0, 10.0), at(60.0, 10.1), 5_560.0),
+            (at(90.0, 0.0), at(-90.0, 0.0), 20_015_087.0),
+        ] {
+            let found = from.metres_to(to);
+            assert!((found - metres).abs() < 2.0, "{from:?} to {to:?}: {found}");
+            assert!((found - to.metres_to(from)).abs() < 1e-6);
+        }
     }
 
     #[test]

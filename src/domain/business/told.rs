@@ -53,7 +53,7 @@ impl BusinessEvent {
             BusinessState::Busy { extra_minutes } => ("busy", Some(extra_minutes)),
             BusinessState::Closed => ("closed", None),
         };
-        let view = |pause: &super::Pause| PauseView {
+        let view = |pause: super::Pause| PauseView {
             cause: pause.cause.as_str().to_owned(),
             since: pause.since,
             until: pause.until,
@@ -63,9 +63,14 @@ impl BusinessEvent {
             state: state.to_owned(),
             extra_minutes,
             takes_orders: business.takes_orders(now).is_ok(),
-            pauses: business.pauses.holding(now).map(view).collect(),
+            pauses: business.holding_pauses(now).map(view).collect(),
             muted_until: business.alerts.muted_until.filter(|until| now < *until),
             version: business.version,
         }
+    }
+
+    /// Whether it says the same, whatever else of the business has changed.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        *self == Self { version: self.version, ..other.clone() }
     }
 }

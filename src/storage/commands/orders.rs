@@ -13,6 +13,8 @@ pub struct PlaceOrder {
     pub draft: Draft,
     /// Without one, each command is an order of its own.
     pub idempotency: Option<IdempotencyKey>,
+    /// Most orders of one customer that may wait at the business for an answer; `None`: any number.
+    pub most_waiting: Option<u32>,
     /// Renders the answer that is stored under the key, once the order has its number.
     pub respond: fn(&Order) -> RenderedResponse,
 }
@@ -95,6 +97,11 @@ pub struct MoveOrder {
 }
 
 impl Write {
+    /// The order that it places, if it does.
+    pub fn as_place(&self) -> Option<&PlaceOrder> {
+        if let Self::PlaceOrder(place) = self { Some(place) } else { None }
+    }
+
     /// The write itself, whether or not it is done once for a key.
     pub fn unkeyed(&self) -> &Self {
         match self {

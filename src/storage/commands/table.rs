@@ -143,6 +143,9 @@ macro_rules! write_table {
             /// Change fields of a business.
             UpdateBusiness(w: UpdateBusiness) => BusinessUpdated(BusinessUpdate), alone, Awaited, Finishing,
                 lane: lane_of(w.business), bytes: 256, changes: [Change::Business(w.business)];
+            /// Hold something that the hub does, or lift that.
+            SetHold(w: SetHold) => Done(()), alone, Awaited, Finishing,
+                lane: lane_of(&w.scope), bytes: 256 + w.reason.len(), changes: [];
             /// Put a new item on the menu.
             AddItem(w: AddItem) => ItemAdded(Addition), alone, Awaited, NewWork,
                 lane: lane_of(w.business), bytes: 256, changes: [Change::Menu(w.business)];

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod businesses;
+mod holds;
 mod idempotency;
 mod maintenance;
 mod notifications;
@@ -13,7 +14,8 @@ mod store;
 mod writer;
 
 pub use accounts::{AccountReads, LoginSession, User};
-pub use businesses::{BusinessReads, Invitation, Member};
+pub use businesses::{AnswerTimes, BusinessReads, Invitation, Member};
+pub use holds::{HoldReads, StoredHold};
 pub use idempotency::IdempotencyReads;
 pub use maintenance::{MaintenanceReads, SealedPage};
 pub use notifications::NotificationReads;

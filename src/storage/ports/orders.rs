@@ -8,6 +8,8 @@ use crate::domain::time::Timestamp;
 use crate::storage::commands::MarkKind;
 use crate::storage::error::StoreError;
 
+use super::businesses::AnswerTimes;
+
 /// Orders that a list is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OrderScope {
@@ -95,6 +97,8 @@ pub struct BusinessStats {
     pub revenue_minor: i64,
     /// Orders of any day that wait for an answer.
     pub pending: u64,
+    /// How soon they were answered since the day began.
+    pub answers: AnswerTimes,
     /// Time of the read.
     pub at: Timestamp,
 }

@@ -7,6 +7,7 @@ use crate::storage::error::StoreError;
 
 use super::accounts::AccountReads;
 use super::businesses::BusinessReads;
+use super::holds::HoldReads;
 use super::idempotency::IdempotencyReads;
 use super::maintenance::MaintenanceReads;
 use super::notifications::NotificationReads;
@@ -40,6 +41,7 @@ pub enum Checkpoint {
 pub trait Store:
     AccountReads
     + BusinessReads
+    + HoldReads
     + NotificationReads
     + OrderReads
     + IdempotencyReads

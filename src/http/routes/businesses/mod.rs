@@ -2,7 +2,11 @@
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 mod dto;
+mod mute;
+mod pauses;
+mod place;
 mod state;
+mod terms;
 mod view;
 
 use actix_web::http::StatusCode;
@@ -11,11 +15,12 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::access::Role;
+use crate::domain::access::{Principal, Role};
+use crate::domain::business::Hand;
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
 use crate::protocol::problem::ProblemCode;
-use crate::storage::commands::{BusinessUpdate, CreateBusiness};
+use crate::storage::commands::{BusinessPatch, BusinessUpdate, CreateBusiness, UpdateBusiness};
 
 use crate::http::app_state::AppState;
 use crate::http::authorization;
@@ -29,11 +34,18 @@ use crate::http::response::pagination::PageSize;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, Mount, RouteFacts};
 use dto::{BusinessChanges, NewBusiness};
-use view::{BusinessView, BusinessViewer};
+pub(in crate::http) use view::{BusinessView, BusinessViewer};
 
 /// Mounts the routes.
 pub(in crate::http) fn routes(mount: &mut impl Mount) {
-    mount.endpoint(create).endpoint(list).endpoint(read).endpoint(stats).endpoint(update);
+    mount
+        .endpoint(create)
+        .endpoint(list)
+        .endpoint(read)
+        .endpoint(stats)
+        .endpoint(update)
+        .endpoint(pauses::end)
+        .endpoint(mute::mute);
 }
 
 /// Make a business.
@@ -193,6 +205,15 @@ pub struct StatsView {
     /// Orders that wait for an answer.
     #[schema(example = 2)]
     pending_orders: u64,
+    /// Seconds within which half of today's answers came; `null` before the first.
+    #[schema(example = 35)]
+    answer_p50_s: Option<u32>,
+    /// Seconds within which nine of ten of today's answers came; `null` before the first.
+    #[schema(example = 190)]
+    answer_p90_s: Option<u32>,
+    /// Orders of today that nobody answered in time.
+    #[schema(example = 0)]
+    unanswered_today: u64,
     /// The time of counting; RFC 3339.
     updated_at: String,
 }
@@ -219,6 +240,9 @@ async fn stats(
         today_revenue_minor: stats.revenue_minor,
         currency: business.currency.to_string(),
         pending_orders: stats.pending,
+        answer_p50_s: stats.answers.p50_s,
+        answer_p90_s: stats.answers.p90_s,
+        unanswered_today: stats.answers.unanswered,
         updated_at: stats.at.to_rfc3339(),
     });
     freshness.mark(&mut response);
@@ -230,7 +254,7 @@ impl Endpoint for stats {
 }
 
 /// Change a business you are a member of. Members say whether it takes orders (`state`, `extra_minutes`, `paused_until`); everything
-/// else is for owners.
+/// else is for owners. `paused` begins a pause beside the state, and another state ends the pauses of the same hand.
 #[utoipa::path(operation_id = "changeBusiness", tag = "businesses", request_body = BusinessChanges,
     params(("id" = String, Path, description = "`biz_…`")),
     responses(
@@ -250,11 +274,21 @@ async fn update(
     } else {
         authorization::require_owner(&app, who.principal, id.0).await?;
     }
-    let now = Timestamp::now();
-    let patch = body.0.into_patch(now)?;
-    match app.persistence.update_business(id.0, patch).await? {
+    let patch = body.0.into_patch(hand_of(who.principal), Timestamp::now())?;
+    change(&app, who.principal, id.0, patch).await
+}
+
+/// Changes a business and answers with it.
+async fn change(
+    app: &AppState,
+    who: Principal,
+    business: BusinessId,
+    patch: BusinessPatch,
+) -> Result<HttpResponse, ApiError> {
+    let write = UpdateBusiness { business, user: who.user, hand: hand_of(who), patch: Box::new(patch) };
+    match app.persistence.write(write).await? {
         BusinessUpdate::Updated(business) => {
-            Ok(HttpResponse::Ok().json(BusinessView::new(&business, BusinessViewer::Member, now)))
+            Ok(HttpResponse::Ok().json(BusinessView::new(&business, BusinessViewer::Member, Timestamp::now())))
         }
         BusinessUpdate::NotThere => Err(ApiError::not_found()),
         BusinessUpdate::CurrencyInUse => Err(ApiError::new(
@@ -263,6 +297,11 @@ async fn update(
              had orders keeps its currency: make another business.",
         )),
     }
+}
+
+/// The capacity in which somebody who may change a business does so.
+fn hand_of(who: Principal) -> Hand {
+    if who.role == Role::Admin { Hand::Operator } else { Hand::Member }
 }
 
 impl Endpoint for update {

@@ -4,6 +4,7 @@ mod access;
 mod list;
 mod place;
 mod place_body;
+mod precondition;
 mod read;
 mod timeline;
 mod transition;

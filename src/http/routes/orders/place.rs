@@ -1,4 +1,5 @@
 //! Placing an order.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, LOCATION};
@@ -7,8 +8,11 @@ use serde::Deserialize;
 
 use crate::domain::access::{Principal, Role};
 use crate::domain::business::NotTakingOrders;
+use crate::domain::hold::HeldAction;
+use crate::domain::ids::BusinessId;
 use crate::domain::order::{Draft, Fulfilment, Order, Party, PlaceRefusal};
 use crate::domain::private::Private;
+use crate::domain::time::Timestamp;
 use crate::http::app_state::AppState;
 use crate::http::authorization;
 use crate::http::extractors::audience::CanPlaceOrders;
@@ -22,7 +26,7 @@ use crate::http::limits::{QuotaStatus, QuotaSubject, Rate, RateClass};
 use crate::http::response::etag::OrderTag;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, KIB, RouteFacts};
-use crate::protocol::problem::{FieldError, ProblemCode};
+use crate::protocol::problem::{FieldError, OfferedOrders, ProblemCode};
 use crate::protocol::views::{Contact, OrderView};
 use crate::storage::commands::{IdempotencyKey, PlaceOrder, PlaceOutcome, RenderedResponse, StoredResponse};
 
@@ -48,7 +52,8 @@ const MAC_DOMAIN: &str = "idempotent order v1";
             ("Idempotency-Replayed" = bool, description = "`true` when the answer was given before"),
         )),
         (status = 404, description = "`not_found`: there is no such business for you"),
-        (status = 409, description = "`price_changed` with `total_minor` and `currency`, `business_paused`, `business_closed` or `request_in_flight`"),
+        (status = 409, description = "`price_changed` with `total_minor` and `currency`, `business_paused`, `business_closed`, `not_offered` with `offered`, `orders_held` or `request_in_flight`"),
+        (status = 429, description = "`too_many_requests`, or `too_many_open_orders`: as many of your orders as may wait for this business's answer"),
     ))]
 #[post("/orders")]
 pub(super) async fn place(
@@ -186,10 +191,31 @@ async fn try_place(
             return Err(ApiError::new(ProblemCode::Forbidden, "Members order for their tables only."));
         }
     }
+    check_holds(app, order.business_id.clone().into_inner()).await?;
     let failed = &app.metrics.order_creation_errors_total;
     let draft = draft(app, who, order).await.inspect_err(|_| failed.inc())?;
-    let placed = app.persistence.place_order(PlaceOrder { draft, idempotency, respond: created }).await;
+    let most_waiting = app.limits.is_some().then_some(app.settings.limits.open_orders);
+    let order = PlaceOrder { draft, idempotency, most_waiting, respond: created };
+    let placed = app.persistence.place_order(order).await;
     Ok(placed.inspect_err(|_| failed.inc())?)
+}
+
+/// Whether operators hold new orders there. The business is looked at only while there is such a hold.
+///
+/// # Errors
+/// 409 `orders_held`.
+async fn check_holds(app: &AppState, business: BusinessId) -> Result<(), ApiError> {
+    if app.holds.is_free(HeldAction::NewOrders) {
+        return Ok(());
+    }
+    let Some(found) = app.reads.business(business).await? else { return Ok(()) };
+    match app.holds.over(HeldAction::NewOrders, business, &found.value.zone, Timestamp::now()) {
+        Some(hold) => Err(ApiError::new(
+            ProblemCode::OrdersHeld,
+            format!("Orders are taken again at {} at the latest.", hold.until.to_rfc3339()),
+        )),
+        None => Ok(()),
+    }
 }
 
 async fn draft(app: &AppState, who: Principal, mut order: PlaceOrderBody) -> Result<Draft, ApiError> {
@@ -283,6 +309,15 @@ fn refused(refusal: PlaceRefusal) -> ApiError {
             ),
         )
         .total(total_minor, currency),
+        PlaceRefusal::NotOffered(accepts) => ApiError::new(
+            ProblemCode::NotOffered,
+            "The business does not take such orders, or does not deliver that far; see offered for what it takes.",
+        )
+        .offered(OfferedOrders::of(&accepts)),
+        PlaceRefusal::TooManyWaiting => ApiError::new(
+            ProblemCode::TooManyOpenOrders,
+            "As many of your orders as may do so wait for an answer of this business. Wait for it, or cancel one.",
+        ),
         PlaceRefusal::TooExpensive => ApiError::invalid_field("items", "cost more than an order may"),
     }
 }

@@ -1,6 +1,6 @@
 //! Moving an order along its table.
 
-use actix_web::http::header::{ETAG, HeaderMap, IF_MATCH};
+use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, patch, web};
 use garde::Validate;
 use serde::Deserialize;
@@ -15,13 +15,14 @@ use crate::protocol::views::OrderView;
 use crate::storage::commands::{MoveError, MoveOrder};
 
 use super::access::{order_for, view_for};
+use super::precondition::{Precondition, precondition, version_required};
 use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Anyone;
 use crate::http::extractors::path_id::PathId;
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Body, Parsed, rules, schema_of};
 use crate::http::limits::Rate;
-use crate::http::response::etag::{self, OrderTag};
+use crate::http::response::etag::OrderTag;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, RouteFacts};
 
@@ -54,14 +55,6 @@ pub(super) struct StatusChange {
     delivered_by: Option<Parsed<DeliveredBy>>,
 }
 
-/// On which version a change was decided, and which refusal an outdated one gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Precondition {
-    /// By the field `version`: outdated is 409.
-    Field(i64),
-    /// By `If-Match`, any of these: outdated is 412.
-    Header(Vec<i64>),
-}
 
 /// Change the status of an order.
 ///
@@ -147,43 +140,7 @@ fn check_delivery(to: Status, order: &Order) -> Result<(), ApiError> {
     Err(ApiError::invalid_field("delivered_by", "goes with accepted and a delivery only"))
 }
 
-/// The precondition of the request, if it names a version. `*` names none: whoever moves an order has to have seen it.
-fn precondition(headers: &HeaderMap, field: Option<i64>) -> Result<Option<Precondition>, ApiError> {
-    let Some(versions) = etag::versions(headers, &IF_MATCH)? else {
-        return Ok(field.map(Precondition::Field));
-    };
-    if field.is_some_and(|field| versions != [field]) {
-        return Err(ApiError::invalid_field("version", "differs from the header If-Match"));
-    }
-    Ok(Some(Precondition::Header(versions)))
-}
-
-impl Precondition {
-    /// The version to move the order on.
-    fn version(&self, order: &Order) -> Result<i64, ApiError> {
-        match self {
-            Self::Field(version) if *version == order.version => Ok(order.version),
-            Self::Header(versions) if versions.contains(&order.version) => Ok(order.version),
-            Self::Field(_) | Self::Header(_) => Err(self.outdated(order.version, order.status)),
-        }
-    }
-
-    fn outdated(&self, current: i64, status: Status) -> ApiError {
-        let code = match self {
-            Self::Field(_) => ProblemCode::StaleVersion,
-            Self::Header(_) => ProblemCode::PreconditionFailed,
-        };
-        let detail =
-            format!("It is {} now, in version {current}. Read the order and decide again.", status.as_str());
-        ApiError::new(code, detail).current(current, status)
-    }
-}
-
-fn version_required() -> ApiError {
-    ApiError::new(ProblemCode::VersionRequired, "Send the version as version or If-Match.")
-}
-
-fn not_their_move() -> ApiError {
+pub(super) fn not_their_move() -> ApiError {
     ApiError::new(ProblemCode::NotYourMove, "Somebody else makes this move.")
 }
 
@@ -203,32 +160,8 @@ fn refused(refusal: MoveRefusal, precondition: &Precondition) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
     use crate::domain::order::table::TABLE;
-
-    fn named(
-        if_match: Option<&'static str>,
-        field: Option<i64>,
-    ) -> Result<Option<Precondition>, ProblemCode> {
-        let mut headers = HeaderMap::new();
-        if let Some(value) = if_match {
-            headers.insert(IF_MATCH, HeaderValue::from_static(value));
-        }
-        precondition(&headers, field).map_err(|error| error.code())
-    }
-
-    #[test]
-    fn the_version_is_named_by_the_field_or_the_header() {
-        assert_eq!(named(None, None), Ok(None));
-        assert_eq!(named(Some("*"), None), Ok(None));
-        assert_eq!(named(None, Some(3)), Ok(Some(Precondition::Field(3))));
-        assert_eq!(named(Some("\"3\""), None), Ok(Some(Precondition::Header(vec![3]))));
-        assert_eq!(named(Some("\"3\", \"4\""), None), Ok(Some(Precondition::Header(vec![3, 4]))));
-        assert_eq!(named(Some("W/\"3.1.2\""), Some(3)), Ok(Some(Precondition::Header(vec![3]))));
-        assert_eq!(named(Some("\"3\""), Some(4)), Err(ProblemCode::Invalid));
-    }
 
     #[test]
     fn a_failure_has_one_of_the_reasons_and_a_cancel_by_others_than_the_customer_any() {

@@ -1,7 +1,9 @@
 //! Reads, a file for each aggregate: its statements and the port it implements. Every list goes through an index.
 
 mod accounts;
+mod answer_times;
 mod businesses;
+mod holds;
 mod idempotency;
 mod lists;
 mod maintenance;
@@ -25,6 +27,7 @@ mod tests {
         sqlx_macros::migrate!("migrations/sqlite").run_direct(None, &mut connection, false).await.unwrap();
         let all = [
             accounts::STATEMENTS,
+            answer_times::STATEMENTS,
             businesses::STATEMENTS,
             idempotency::STATEMENTS,
             notifications::STATEMENTS,

@@ -12,6 +12,7 @@ use crate::storage::sql::rows::{ORDER_COLUMNS, OrderRow, corrupt, number};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, words};
 use crate::storage::sql::store::SqlStore;
 
+use super::answer_times;
 use super::lists::{self, Asker};
 use super::order_items::with_lines;
 use super::timeline::timeline;
@@ -81,10 +82,12 @@ impl OrderReads for SqlStore {
         let args = [Arg::text(business), Arg::Int(since.as_micros())];
         let row: Option<StatsRow> = self.fetch_first(&STATS, &args).await?;
         let row = row.ok_or_else(|| corrupt("orders"))?;
+        let answers = answer_times::of_businesses(self, &[business], since).await?;
         Ok(BusinessStats {
             orders: number("count", row.orders)?,
             revenue_minor: row.revenue,
             pending: number("count", row.pending)?,
+            answers: answers.first().map(|(_, times)| *times).unwrap_or_default(),
             at,
         })
     }

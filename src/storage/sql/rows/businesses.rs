@@ -15,6 +15,7 @@ use crate::domain::order::{Fulfilment, PaymentMethod};
 use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::{Aad, Cipher};
 use crate::storage::error::StoreError;
+use crate::storage::sql::statement::Arg;
 
 use super::values::{corrupt, number, open, parse, seal};
 
@@ -96,6 +97,37 @@ impl BusinessFactsRow {
 fn listed<T: Copy + PartialEq>(words: &[T], all: &[T], word: impl Fn(T) -> &'static str) -> Option<String> {
     let is_all = all.iter().all(|one| words.contains(one));
     (!is_all).then(|| words.iter().map(|one| word(*one)).collect::<Vec<_>>().join(" "))
+}
+
+/// The columns that people set of how a business takes orders, in the order of [`terms_args`].
+pub(in crate::storage::sql) const TERMS_COLUMNS: [&str; 10] = [
+    "accept_s",
+    "ring_every_s",
+    "auto_accept",
+    "reach",
+    "accepts_fulfilment",
+    "accepts_payment",
+    "delivery_radius_m",
+    "muted_until",
+    "unanswered",
+    "pauses",
+];
+
+/// The values of [`TERMS_COLUMNS`].
+pub(in crate::storage::sql) fn terms_args(business: &Business) -> [Arg; 10] {
+    let row = PolicyRow::of(business);
+    [
+        Arg::OptInt(row.accept_s),
+        Arg::OptInt(row.ring_every_s),
+        Arg::Bool(row.auto_accept),
+        Arg::Text(row.reach),
+        Arg::OptText(row.accepts_fulfilment),
+        Arg::OptText(row.accepts_payment),
+        Arg::OptInt(row.delivery_radius_m),
+        Arg::OptInt(row.muted_until),
+        Arg::OptText(row.unanswered),
+        Arg::OptText(row.pauses),
+    ]
 }
 
 impl PolicyRow {

@@ -6,7 +6,8 @@ mod orders;
 mod values;
 
 pub(super) use businesses::{
-    BUSINESS_COLUMNS, BusinessFactsRow, BusinessRow, MenuItemRow, sealed_contact, state_columns,
+    BUSINESS_COLUMNS, BusinessFactsRow, BusinessRow, MenuItemRow, TERMS_COLUMNS, sealed_contact, state_columns,
+    terms_args,
 };
 pub(super) use events::{NotificationRow, RoomEventRow};
 pub(super) use orders::{CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble};

@@ -137,6 +137,8 @@ impl<'a> Transaction<'a> {
         self.catalog.lock(self.connection, businesses).await?;
         moved.extend(fires.iter().map(|fire| fire.order));
         self.orders.lock(self.connection, self.cipher, &moved).await?;
+        let places = open.iter().filter_map(|&i| self.commands[i].write.as_place());
+        self.orders.count_waiting(self.connection, places).await?;
         self.sagas.load(self.connection, &moved).await?;
         let due = fires.iter().filter(|fire| self.is_due(fire)).map(|fire| fire.order).collect();
         self.facts.load(self.connection, &due, self.now).await?;
@@ -283,6 +285,8 @@ macro_rules! define_single {
         impl Transaction<'_> {
             /// Everything that concerns no other command of the transaction.
             async fn single(&mut self, write: &Write, at: Timestamp) -> Result<Answer, TxError> {
+                // It reads businesses as they are stored.
+                self.catalog.write(self.connection).await?;
                 write.each_change(&mut |change| match change {
                     Change::Business(business) | Change::Menu(business) => self.catalog.changed(business),
                     Change::NewOrder { .. }

@@ -3,6 +3,7 @@
 mod accounts;
 mod answer;
 mod applied_commands;
+mod audit;
 mod batch;
 mod business_lock;
 mod businesses;
@@ -12,6 +13,7 @@ mod device_acks;
 mod devices;
 mod events;
 mod execute;
+mod holds;
 mod idempotency;
 mod identity;
 mod intents;
@@ -30,6 +32,7 @@ mod reach;
 mod sagas;
 mod search_index;
 mod sessions;
+mod waiting_orders;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::domain::ids::{OrderId, UserId};
 use crate::domain::order::{FollowUp, NewOrder, Order, OrderChange, Party, Status};
 use crate::domain::time::Timestamp;
+use crate::storage::commands::PlaceOrder;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
@@ -12,6 +13,7 @@ use crate::storage::sql::rows::{NewOrderRow, OrderItemRow, OrderRow, assemble};
 use crate::storage::sql::statement::{Arg, Dialect, Statement};
 
 use super::order_numbers;
+use super::waiting_orders::WaitingOrders;
 use super::order_rows::{
     INSERT, INSERT_EVENTS, INSERT_ITEMS, INSERT_TERMS, ITEMS_OF_ORDERS, LOCK, MovedRow, OrderEventRow, READ,
     UPDATE, moved_row,
@@ -55,6 +57,7 @@ pub(super) struct Orders {
     placed: Vec<(OrderId, String)>,
     /// Those that were there and have been moved.
     moved: BTreeSet<OrderId>,
+    waiting: WaitingOrders,
     snapshots: Vec<Snapshot>,
 }
 
@@ -68,6 +71,20 @@ impl Orders {
     ) -> Result<(), TxError> {
         self.present = select(connection, cipher, &LOCK, ids).await?;
         Ok(())
+    }
+
+    /// Counts the waiting orders of the customers who order more, where that has a bound.
+    pub(super) async fn count_waiting<'d>(
+        &mut self,
+        connection: &mut Connection,
+        places: impl Iterator<Item = &'d PlaceOrder>,
+    ) -> Result<(), TxError> {
+        self.waiting.load(connection, places).await
+    }
+
+    /// Whether the customer has as many waiting orders at the business as they may.
+    pub(super) fn is_full_for(&self, place: &PlaceOrder) -> bool {
+        self.waiting.is_full_for(place)
     }
 
     pub(super) fn get(&self, id: OrderId) -> Option<&Order> {
@@ -130,6 +147,7 @@ impl Orders {
     }
 
     fn changed(&mut self, change: OrderChange, user: Option<UserId>, reason: Option<String>) -> usize {
+        self.waiting.moved(&change.order, change.from);
         let rows = OrderEventRow::all_of(&change, user, reason);
         self.push(Snapshot::Changed(Box::new(change), rows))
     }

@@ -1,6 +1,6 @@
 //! Deciding on drafts, moves, and what is done once for a key.
 
-use crate::domain::order::{self, Moved};
+use crate::domain::order::{self, Moved, PlaceRefusal};
 use crate::domain::saga::OrderSaga;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
@@ -34,6 +34,9 @@ impl Transaction<'_> {
             Ok(new) => new,
             Err(refusal) => return Ok(Outcome::Placed(PlaceOutcome::Refused(refusal)).into()),
         };
+        if self.orders.is_full_for(place) {
+            return Ok(Outcome::Placed(PlaceOutcome::Refused(PlaceRefusal::TooManyWaiting)).into());
+        }
         let terms = business.map(saga_terms).unwrap_or_default();
         let saga = OrderSaga::begin(&mut new.order, terms, &self.clocks, self.now);
         self.sagas.begin(&new.order, saga);
