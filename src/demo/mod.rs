@@ -22,10 +22,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bellhop_client::{CallError, Client, ClientSettings, Rng};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
 use crate::app::{App, RunError, StartError};
@@ -54,8 +54,8 @@ pub struct Options {
     /// Folder of the database; a temporary one that is removed at the end unless given.
     #[arg(skip)]
     pub data: Option<PathBuf>,
-    /// Use this Postgres database (postgres://user:password@host/name) instead of an SQLite file; it has to exist and to be
-    /// the demo's own: it gets accounts with known passwords, and keeps what is written
+    /// Use this Postgres database (postgres://user:password@host/name) instead of an SQLite file. It has to exist and to be
+    /// the demo's own, empty or of an earlier demo: accounts in it have a known password
     #[arg(long, value_name = "URL")]
     pub database: Option<SecretString>,
     /// Orders a second, on average
@@ -76,6 +76,9 @@ impl Default for Options {
         Self { run_for, port: 8000, data, database, orders_per_second: 20, businesses: 20, seed }
     }
 }
+
+/// Seals the phone numbers of the demo's customers in a database that outlives its folder. They are the same made-up number.
+const SHARED_KEY: &str = "demo:cmluZy11bnRpbC1hbnN3ZXJlZC1pbi10aGUtZGVtbyE=";
 
 /// The reason why the demo did not reach its end.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +163,10 @@ async fn start_hub(data: &Path, options: &Options) -> Result<App, DemoError> {
         let sources =
             sources.with("server.drain_s", "5").with("log.level", "warn").with("limits.enabled", "false");
         match &options.database {
-            Some(url) => sources.with("database.url", url.expose_secret()),
+            // A later run has to read what this one leaves there.
+            Some(url) => {
+                sources.with("database.url", url.expose_secret()).with("encryption.keys", SHARED_KEY)
+            }
             None => sources,
         }
     };
@@ -314,7 +320,8 @@ mod tests {
     fn the_defaults_of_the_command_line_are_the_defaults() {
         let parsed = Line::try_parse_from(["demo"]).unwrap().options;
         assert_eq!(format!("{parsed:?}"), format!("{:?}", Options::default()));
-        let parsed = Line::try_parse_from(["demo", "--database", "postgres://u:hunter2@h/d"]).unwrap().options;
+        let parsed =
+            Line::try_parse_from(["demo", "--database", "postgres://u:hunter2@h/d"]).unwrap().options;
         assert!(parsed.database.is_some() && !format!("{parsed:?}").contains("hunter2"));
         let parsed = Line::try_parse_from(["demo", "--for", "20s", "--businesses", "3"]).unwrap().options;
         assert_eq!((parsed.run_for, parsed.businesses), (Some(Duration::from_secs(20)), 3));

@@ -99,7 +99,8 @@ impl RunReport {
         let Findings { audit, paused: paused_at_end } = findings;
         let Audit { lost, doubled, missed, stuck, live, left } = audit;
         let Totals { placed, rung, acked, completed, settled: _, rang_again, unanswered } = ledger.totals();
-        let Alerts { rings_heard, accepted_by_itself, paused, resumed: open_again, refused_by_pause } = ledger.alerts();
+        let Alerts { rings_heard, accepted_by_itself, paused, resumed: open_again, refused_by_pause } =
+            ledger.alerts();
         let (refused, odd, last) = ledger.odd();
         let Recoveries { cut, resumed, repeated, same } = ledger.recoveries();
         Self {
@@ -151,9 +152,10 @@ pub(super) fn caught_up(metrics: &Metrics) -> u64 {
     metrics.deliveries_total.with_label_values(&["history"]).get()
 }
 
-/// Milliseconds as people read them.
+/// Milliseconds as people read them, and seconds from ten on.
 pub(super) fn millis(duration: Duration) -> String {
-    format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
+    let seconds = duration.as_secs_f64();
+    if seconds < 10.0 { format!("{:.1} ms", seconds * 1_000.0) } else { format!("{seconds:.1} s") }
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display) -> fmt::Result {
@@ -318,14 +320,17 @@ mod tests {
             "    Trattoria Nonna Pia\n",
             "orders refused by a pause                      44",
             "time to an answer, p50                   350.0 ms",
-            "                   p99                 21000.0 ms",
+            "                   p99                     21.0 s",
             "commit to acknowledgement, p50             3.0 ms",
             "p99",
             "12.0 ms",
         ] {
             assert!(table.contains(line), "{table}");
         }
-        assert!(!table.contains("refused to") && !table.contains("live") && !table.contains("unexpected"), "{table}");
+        assert!(
+            !table.contains("refused to") && !table.contains("live") && !table.contains("unexpected"),
+            "{table}"
+        );
         let odd = RunReport { odd: (2, Some("POST /orders: 500".to_owned())), lost: 1, ..good() };
         assert!(
             odd.to_string().contains("the last: POST /orders: 500") && odd.to_string().contains("NOT GOOD")

@@ -145,7 +145,9 @@ mod tests {
 
     #[test]
     fn a_frame_that_cannot_be_read_is_noticed() {
-        for text in ["", "{}", r#"{"type":"event"}"#, r#"{"type":"ephemeral"}"#, r#"{"type":"hello","rooms":[]}"#] {
+        for text in
+            ["", "{}", r#"{"type":"event"}"#, r#"{"type":"ephemeral"}"#, r#"{"type":"hello","rooms":[]}"#]
+        {
             assert!(matches!(Frame::<Value>::read(text), Frame::Refused { .. }), "{text}");
         }
     }

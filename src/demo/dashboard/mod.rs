@@ -122,7 +122,9 @@ impl Snapshot {
             format!("  connections cut {cut}, resumed {resumed}, events caught up {}", self.caught_up),
             format!("  orders sent again {repeated}, answered with the first {same}"),
             format!("  rung again {rang_again}, cancelled without an answer {unanswered}"),
-            format!("  businesses paused {paused}, open again {open_again}; orders refused there {refused_by_pause}"),
+            format!(
+                "  businesses paused {paused}, open again {open_again}; orders refused there {refused_by_pause}"
+            ),
             if self.closing { format!("  {}", self.closing_line()) } else { String::new() },
         ];
         lines.extend(followed);
@@ -315,7 +317,10 @@ mod tests {
     fn a_line_tells_it_all_at_once() {
         let line = snapshot().line();
         assert!(
-            line.contains("placed 60") && line.contains("unanswered 3") && line.contains("open 20") && line.contains("sockets 40"),
+            line.contains("placed 60")
+                && line.contains("unanswered 3")
+                && line.contains("open 20")
+                && line.contains("sockets 40"),
             "{line}"
         );
         assert!(!line.contains('\n') && !line.contains('\x1b'));

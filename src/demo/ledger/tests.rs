@@ -52,7 +52,10 @@ fn an_order_is_rung_when_every_device_heard_it_and_settled_when_all_heard_its_en
     ledger.heard(0, 0, &order(5, Status::Rejected, 2));
     ledger.heard(1, 0, &order(5, Status::Rejected, 2));
     assert!(ledger.is_settled());
-    assert_eq!(ledger.audit(&[listed(5, 1, Status::Rejected, 2)], &AuditScope::Everything, NOW), Audit::default());
+    assert_eq!(
+        ledger.audit(&[listed(5, 1, Status::Rejected, 2)], &AuditScope::Everything, NOW),
+        Audit::default()
+    );
 }
 
 #[test]
@@ -144,7 +147,11 @@ fn one_key_with_two_orders_is_doubled_whoever_shows_it() {
     let both = [listed(5, 1, Status::Rejected, 2), listed(6, 1, Status::Placed, 1)];
     assert_eq!(ledger.audit(&both, &AuditScope::Everything, NOW), Audit { doubled: 1, ..Audit::default() });
     ledger.placed(1, 0, &order(6, Status::Placed, 1));
-    assert_eq!(ledger.audit(&both, &AuditScope::Everything, NOW).doubled, 1, "the same second order counts once");
+    assert_eq!(
+        ledger.audit(&both, &AuditScope::Everything, NOW).doubled,
+        1,
+        "the same second order counts once"
+    );
     ledger.placed(1, 0, &order(5, Status::Placed, 1));
     assert_eq!(
         ledger.audit(&both, &AuditScope::Everything, NOW).doubled,
