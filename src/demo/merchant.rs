@@ -281,10 +281,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::business::{BusinessEvent, PauseView};
     use crate::domain::cursor::{Cursor as HubCursor, Epoch};
+    use crate::domain::ephemeral::{EphemeralPayload, OrderRing};
+    use crate::domain::ids::OrderId;
     use crate::domain::ids::{BusinessId, EventId};
     use crate::domain::room::RoomId;
+    use crate::domain::saga::{Ring, RingKind};
     use crate::domain::time::Timestamp;
+    use crate::protocol::ephemeral::{EncodedEphemeral, EphemeralEvent};
     use crate::protocol::event::{EncodedEvent, EventData, RoomEvent};
     use crate::protocol::frames::{JoinedRoom, ServerFrame};
 
@@ -312,24 +317,58 @@ mod tests {
     #[test]
     fn the_hubs_own_frames_are_understood() {
         let rooms = [JoinedRoom { room: room(), cursor: at(7), recovered: true }];
-        let hello = ServerFrame::Hello { connection: "soc_1", rooms: &rooms, ping_s: 25 };
+        let now = Timestamp::from_micros(0);
+        let hello = ServerFrame::Hello { connection: "soc_1", rooms: &rooms, ping_s: 25, now };
         assert_eq!(read(&hello.encode()), Frame::Hello { cursor: seen(7) });
         let resync = ServerFrame::Resync { room: room(), cursor: at(9) };
         assert_eq!(read(&resync.encode()), Frame::Resync { cursor: seen(9) });
         let error = ServerFrame::Error { code: "ack_refused", message: "…", retry_after_ms: None };
         assert_eq!(read(&error.encode()), Frame::Refused { code: "ack_refused".to_owned() });
         assert_eq!(read(&ServerFrame::TokenExpiring { in_s: 60 }.encode()), Frame::TokenExpiring);
-        assert_eq!(read(&ServerFrame::Alive {}.encode()), Frame::Other);
+        assert_eq!(read(&ServerFrame::Alive { now }.encode()), Frame::Other);
         let event = RoomEvent {
             room: room(),
             cursor: at(8),
             id: EventId::from_uuid(uuid::Uuid::nil()),
             kind: EventType::OrderCreated.into(),
-            at: Timestamp::from_micros(0),
+            at: now,
             data: EventData::stored(r#"{"a":1}"#.to_owned()).unwrap(),
         };
         let expected =
             Frame::Event { cursor: seen(8), kind: "order_created".to_owned(), data: json!({"a": 1}) };
         assert_eq!(Frame::read(std::str::from_utf8(&EncodedEvent::new(&event).json()).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_ring_of_the_hub_names_the_order_that_waits() {
+        let (order_id, now) = (OrderId::from_uuid(uuid::Uuid::nil()), Timestamp::from_micros(0));
+        let ring = OrderRing::new(
+            order_id,
+            "007",
+            Ring { kind: RingKind::Placed, ring: 2, deadline_at: Some(now) },
+            now,
+        );
+        let event = EphemeralEvent::new(room(), now, &EphemeralPayload::OrderRing(ring));
+        let frame = read(EncodedEphemeral::new(&event).frame());
+        let Frame::Ephemeral { kind, data: Some(data) } = frame else { panic!("{frame:?}") };
+        assert_eq!(kind, EphemeralType::OrderRing.as_str());
+        assert_eq!(serde_json::from_value::<OrderNudge>(data).unwrap(), OrderNudge { order_id });
+    }
+
+    #[test]
+    fn a_change_of_a_business_is_read_as_the_hub_tells_it() {
+        let pause =
+            PauseView { cause: "unreachable".to_owned(), since: Timestamp::from_micros(0), until: None };
+        let told = BusinessEvent {
+            business_id: BusinessId::from_uuid(uuid::Uuid::nil()),
+            state: "open".to_owned(),
+            extra_minutes: None,
+            takes_orders: false,
+            pauses: vec![pause.clone()],
+            muted_until: None,
+            version: 2,
+        };
+        let read: BusinessChange = serde_json::from_value(serde_json::to_value(told).unwrap()).unwrap();
+        assert_eq!(read, BusinessChange { pauses: vec![pause] });
     }
 }
