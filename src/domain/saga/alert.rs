@@ -84,8 +84,9 @@ impl OrderAlert {
                 step(Rung::Mail, Channel::Mail, clocks.mail),
                 step(Rung::Escalate, Channel::Webhook, clocks.escalate),
                 step(Rung::Escalate, Channel::Mail, clocks.escalate),
-                step(Rung::Escalate, Channel::Telephone, clocks.escalate),
                 step(Rung::Call, Channel::Telephone, clocks.call),
+                // Of both, the first one due calls.
+                step(Rung::Escalate, Channel::Telephone, clocks.escalate),
             ],
             AlertRule::Guest | AlertRule::Member => Vec::new(),
         };

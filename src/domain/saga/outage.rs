@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn a_hub_that_was_away_longer_than_a_moment_gives_everybody_time() {
         let clocks = Clocks::default();
-        let at = |seconds| Timestamp::from_unix_seconds(1_000 + seconds);
+        let at = |seconds: i64| Timestamp::from_unix_seconds(1_000 + seconds);
         let mut life = SignsOfLife::default();
         assert_eq!(life.commit(at(0), &clocks), None, "it begins");
         assert_eq!(life.commit(at(60), &clocks), None, "not longer than the limit");
