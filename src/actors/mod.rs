@@ -7,6 +7,7 @@ mod fatal;
 mod held_ephemerals;
 pub mod intents;
 pub mod jobs;
+mod kept;
 mod mailbox;
 pub mod order_lives;
 pub mod order_saga;

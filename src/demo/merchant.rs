@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn the_hubs_own_frames_are_understood() {
         let rooms = [JoinedRoom { room: room(), cursor: at(7), recovered: true }];
-        let now = Timestamp::from_micros(0);
+        let now = Timestamp::default();
         let hello = ServerFrame::Hello { connection: "soc_1", rooms: &rooms, ping_s: 25, now };
         assert_eq!(read(&hello.encode()), Frame::Hello { cursor: seen(7) });
         let resync = ServerFrame::Resync { room: room(), cursor: at(9) };

@@ -139,8 +139,10 @@ async fn rows(database: &TestDatabase, sql: &'static str) -> Vec<(i64, i64, i64)
         }
         None => {
             let file = database.folder.path().join("data/bellhop.sqlite");
-            let options =
-                SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(Duration::from_secs(10));
+            let options = SqliteConnectOptions::new()
+                .filename(file)
+                .read_only(true)
+                .busy_timeout(Duration::from_secs(10));
             let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
             sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()
         }
@@ -172,7 +174,8 @@ async fn place_all(at: &Endpoint, plan: Plan) {
 }
 
 async fn until_none_waits(database: &TestDatabase, within: Duration) {
-    const WAITING: &str = "SELECT COUNT(*), 0, 0 FROM orders WHERE status = 'placed'";
+    const WAITING: &str =
+        "SELECT COUNT(*), CAST(0 AS BIGINT), CAST(0 AS BIGINT) FROM orders WHERE status = 'placed'";
     let mut looks = tokio::time::interval(Duration::from_millis(100));
     let wait = async {
         while rows(database, WAITING).await[0].0 > 0 {
@@ -188,8 +191,8 @@ async fn deadline(database: &TestDatabase, plan: Plan, which: &'static str) -> T
     Timestamp::from_micros(placed).plus(plan.accept)
 }
 
-const FIRST: &str = "SELECT MIN(placed_at), 0, 0 FROM orders";
-const LAST: &str = "SELECT MAX(placed_at), 0, 0 FROM orders";
+const FIRST: &str = "SELECT MIN(placed_at), CAST(0 AS BIGINT), CAST(0 AS BIGINT) FROM orders";
+const LAST: &str = "SELECT MAX(placed_at), CAST(0 AS BIGINT), CAST(0 AS BIGINT) FROM orders";
 
 async fn wait_until(at: Timestamp) {
     tokio::time::sleep(at.since(Timestamp::now())).await;

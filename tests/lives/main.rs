@@ -7,6 +7,7 @@ mod support;
 mod answers;
 mod deadlines;
 mod outages;
+mod rules;
 mod rungs;
 
 use serde_json::Value;

@@ -36,7 +36,6 @@ async fn with_status(app: &TestApp, orders: &[(Person, Value)], status: &str) ->
 async fn after_ten_minutes_without_the_hub_nothing_is_cancelled_for_two_minutes(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let (merchant, business, orders) = fifty_orders(&app).await;
-    app.advance(s(6)).await;
     app.be_away(s(600)).await;
     app.advance(s(115)).await;
     assert_eq!(with_status(&app, &orders, "placed").await, 50);

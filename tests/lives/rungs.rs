@@ -44,7 +44,10 @@ async fn each_rung_is_taken_at_its_time_and_the_order_is_cancelled_at_its_deadli
     assert_eq!(seen(&app, &zoe, &order).await["status"], "placed");
     app.advance(s(4)).await;
     let order = seen(&app, &zoe, &order).await;
-    assert_eq!((&order["status"], &order["ended_reason"]["code"]), (&json!("cancelled"), &json!("unanswered")));
+    assert_eq!(
+        (&order["status"], &order["ended_reason"]["code"]),
+        (&json!("cancelled"), &json!("unanswered"))
+    );
     assert_eq!(order["deadline_at"], Value::Null);
     assert_eq!(app.metrics().orders_unanswered_total.get(), 1);
     assert_eq!(app.timers().sagas(), 0, "nothing of the order is left in memory");

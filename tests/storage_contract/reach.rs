@@ -40,7 +40,14 @@ impl Node {
     fn renewal(&self, businesses: &[BusinessId], history: LeaseHistory) -> Write {
         let leases = businesses.iter().map(|business| Lease { business: *business, devices: 2 }).collect();
         let clocks = Clocks::default();
-        Write::RenewLeases(RenewLeases { node: self.id, leases, lapsed: Vec::new(), lease: LEASE, history, clocks })
+        Write::RenewLeases(RenewLeases {
+            node: self.id,
+            leases,
+            lapsed: Vec::new(),
+            lease: LEASE,
+            history,
+            clocks,
+        })
     }
 
     async fn renew(&mut self, businesses: &[BusinessId]) -> Committed {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bellhop::actors::reachability::Reachability;
 use bellhop::actors::session::Sessions;
 use bellhop::app::{App, OrderTimers, RunError, Stopper, open_store};
 use bellhop::auth::password::{NewPassword, PasswordSettings, Passwords, Standing};
@@ -67,6 +68,7 @@ struct Running {
     sessions: Sessions,
     metrics: Metrics,
     timers: OrderTimers,
+    reachability: Reachability,
     ops_address: Option<SocketAddr>,
     thread: JoinHandle<Result<(), RunError>>,
 }
@@ -124,15 +126,21 @@ impl TestApp {
             actix_rt::System::new().block_on(async move {
                 let app = App::build(settings).await.expect("the hub starts");
                 let (address, ops_address) = (app.address(), app.ops_address());
-                let (sessions, metrics) = (app.sessions().clone(), app.metrics().clone());
-                let handles = (address, ops_address, app.stopper(), sessions, metrics, app.timers().clone());
-                let _ = started.send(handles);
+                let running = (
+                    app.stopper(),
+                    app.sessions().clone(),
+                    app.metrics().clone(),
+                    app.timers().clone(),
+                    app.reachability().clone(),
+                );
+                let _ = started.send((address, ops_address, running));
                 app.run().await
             })
         });
-        let (address, ops_address, stopper, sessions, metrics, timers) =
-            start.await.expect("the hub says that it listens");
-        self.running = Some(Running { stopper, sessions, metrics, timers, ops_address, thread });
+        let (address, ops_address, running) = start.await.expect("the hub says that it listens");
+        let (stopper, sessions, metrics, timers, reachability) = running;
+        self.running =
+            Some(Running { stopper, sessions, metrics, timers, reachability, ops_address, thread });
         self.endpoint.address = address;
         // It listens before it is ready; requests wait in the backlog until then.
         loop {
@@ -321,6 +329,8 @@ impl TestApp {
             // A deadline within the next millisecond would be missed by the time that goes by here.
             self.timers().advance(step.max(Duration::from_millis(1)).min(left));
             self.fire_all().await;
+            // Leases are renewed by the time that passes, and are the hub's sign of life while nothing is due.
+            self.running().reachability.renew_now().await;
             if step == left {
                 return;
             }
@@ -328,9 +338,11 @@ impl TestApp {
     }
 
     /// Moves the hub's time ahead at once, as if nothing had run meanwhile, and waits until what was due then is fired.
-    pub async fn be_away(&self, for_: Duration) {
-        self.timers().advance(for_);
+    pub async fn be_away(&self, time: Duration) {
+        self.running().reachability.renew_now().await;
+        self.timers().advance(time);
         self.fire_all().await;
+        self.running().reachability.renew_now().await;
     }
 
     /// Waits until nothing is due.

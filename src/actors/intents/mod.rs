@@ -14,7 +14,7 @@ use crate::outbound::Channels;
 use crate::storage::Store;
 use crate::telemetry::Metrics;
 
-use super::mailbox::Mailbox;
+use super::kept::Kept;
 use super::persistence::Persistence;
 use actor::IntentsActor;
 use messages::{IntentsDue, Stop};
@@ -25,7 +25,7 @@ const MAILBOX: usize = 8;
 /// The handle to the dispatcher of this node. Cheap to clone, safe to use from any thread. It is silent until it is started.
 #[derive(Clone, Default)]
 pub struct Intents {
-    mailbox: Arc<OnceLock<Mailbox<IntentsActor>>>,
+    actor: Arc<OnceLock<Kept<IntentsActor>>>,
 }
 
 impl Intents {
@@ -38,24 +38,28 @@ impl Intents {
         channels: Channels,
         metrics: Metrics,
     ) {
-        self.mailbox.get_or_init(|| {
-            let actor = IntentsActor::new(store, persistence, channels, metrics);
-            Mailbox::start_in(arbiter, MAILBOX, actor)
+        self.actor.get_or_init(|| {
+            let make = move || {
+                let (store, persistence) = (store.clone(), persistence.clone());
+                IntentsActor::new(store, persistence, channels.clone(), metrics.clone())
+            };
+            Kept::start(arbiter, MAILBOX, "the dispatcher of intents", make)
         });
     }
 
     /// A commit has made intents due.
     pub(super) fn due(&self) {
-        if let Some(mailbox) = self.mailbox.get() {
+        if let Some(actor) = self.actor.get() {
             // A full mailbox holds such a message already.
-            let _ = mailbox.offer(IntentsDue);
+            let _ = actor.offer(IntentsDue);
         }
     }
 
     /// Ends the dispatcher.
     pub fn stop(&self) {
-        if let Some(mailbox) = self.mailbox.get() {
-            let _ = mailbox.offer(Stop);
+        if let Some(actor) = self.actor.get() {
+            actor.let_go();
+            let _ = actor.offer(Stop);
         }
     }
 }

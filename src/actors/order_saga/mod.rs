@@ -106,3 +106,6 @@ impl OrderSagas {
         self.deps.registry.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

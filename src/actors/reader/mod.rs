@@ -81,6 +81,11 @@ impl Reader {
         Ok(JoinedRoom { room, cursor: self.position(), recovered: result == JoinResult::Recovered })
     }
 
+    /// The hub's time.
+    pub fn now(&self) -> Timestamp {
+        self.shared.worker.deps.reads.now()
+    }
+
     /// Takes ephemeral events too, from now on.
     pub fn take_ephemerals(&self) {
         self.shared.ephemerals.borrow_mut().get_or_insert_default();

@@ -173,7 +173,8 @@ impl SessionActor {
             let now = Instant::now();
             match incoming {
                 Incoming::Text(text) => {
-                    let effect = self.state(|s| s.on_message(&text, Timestamp::now(), now, &settings));
+                    let at = self.connection.worker.deps.reads.now();
+                    let effect = self.state(|s| s.on_message(&text, at, now, &settings));
                     if let Some(effect) = effect {
                         self.perform_for_client(effect, now, ctx);
                     }

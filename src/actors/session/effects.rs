@@ -91,7 +91,7 @@ impl SessionActor {
         self.then(ctx, joined, move |session, joined, ctx| match joined {
             Ok(head) => {
                 let settings = session.connection.worker.deps.settings.clone();
-                let now = Timestamp::now();
+                let now = session.connection.worker.deps.reads.now();
                 let effect = session.state(|s| s.joined(room, head, cursor, now, &settings));
                 if let Some(effect) = effect {
                     session.perform(effect, ctx);

@@ -9,7 +9,7 @@ mod state;
 use actix::prelude::ArbiterHandle;
 
 use super::deadlines::Deadlines;
-use super::mailbox::Mailbox;
+use super::kept::Kept;
 use actor::SweepActor;
 use messages::{Stop, SweepNow};
 use settings::SweepSettings;
@@ -20,24 +20,25 @@ const MAILBOX: usize = 8;
 /// The handle to the sweep of this node. Cheap to clone.
 #[derive(Clone)]
 pub struct DeadlineSweep {
-    mailbox: Mailbox<SweepActor>,
+    actor: Kept<SweepActor>,
 }
 
 impl DeadlineSweep {
     /// Sweeps at once and then every second, on this arbiter.
     pub fn start(arbiter: &ArbiterHandle, deadlines: Deadlines) -> Self {
-        let actor = SweepActor::new(deadlines, SweepSettings::default());
-        Self { mailbox: Mailbox::start_in(arbiter, MAILBOX, actor) }
+        let make = move || SweepActor::new(deadlines.clone(), SweepSettings::default());
+        Self { actor: Kept::start(arbiter, MAILBOX, "the sweep of deadlines", make) }
     }
 
     /// Sweeps at once: the store's clock was moved.
     pub fn now(&self) {
         // A full mailbox holds such a message already, and one that has stopped sweeps no more.
-        let _ = self.mailbox.offer(SweepNow);
+        let _ = self.actor.offer(SweepNow);
     }
 
     /// Ends it.
     pub fn stop(&self) {
-        let _ = self.mailbox.offer(Stop);
+        self.actor.let_go();
+        let _ = self.actor.offer(Stop);
     }
 }

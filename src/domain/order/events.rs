@@ -83,6 +83,10 @@ pub struct KitchenDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     pub ready_at: Option<Timestamp>,
+    /// When the hub will act on the present status by itself; RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    pub deadline_at: Option<Timestamp>,
 }
 
 /// One line of an order.
@@ -148,6 +152,7 @@ impl KitchenDetails {
             table: order.table,
             prep_minutes: order.prep_minutes,
             ready_at: order.ready_at,
+            deadline_at: order.deadline_at,
         }
     }
 }

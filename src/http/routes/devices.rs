@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::access::Role;
-use crate::domain::time::Timestamp;
 use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Merchants;
 use crate::http::extractors::path_id::path_text;
@@ -75,7 +74,7 @@ async fn put_device(
     };
     let businesses = businesses.into_iter().map(|business| business.id).collect();
     let holds = app.reachability.said_by_request(user, &id, businesses, Instant::now());
-    let now = Timestamp::now();
+    let now = app.store.clock().now();
     let until = can_ring.then(|| now.plus(holds).to_rfc3339());
     Ok(HttpResponse::Ok().json(DeviceView { id, can_ring, until, now: now.to_rfc3339() }))
 }

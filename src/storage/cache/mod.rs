@@ -58,6 +58,11 @@ impl CachedReads {
         Self(Arc::new(Inner { store, entries, versions: Versions::new(), metrics, settings }))
     }
 
+    /// The store's time.
+    pub fn now(&self) -> Timestamp {
+        self.0.store.clock().now()
+    }
+
     /// A business.
     ///
     /// # Errors

@@ -8,7 +8,6 @@ use super::*;
 use crate::actors::persistence::messages::Waiter;
 use crate::domain::ids::{CommandId, LoginSessionId};
 use crate::domain::time::Timestamp;
-use crate::protocol::event::RoomEvent;
 use crate::storage::commands::{EndSession, Removal, Write};
 
 /// A store that fails as it is told, and whose poison command fails every batch it is in.

@@ -1,5 +1,4 @@
 //! Acknowledgements of devices without a socket.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::sync::Arc;
 
@@ -10,7 +9,6 @@ use utoipa::ToSchema;
 
 use crate::auth::authorization::{RoomAccess, room_access};
 use crate::domain::cursor::Cursor;
-use crate::domain::time::Timestamp;
 use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Anyone;
 use crate::http::extractors::signed_in::SignedIn;
@@ -60,7 +58,7 @@ pub(super) async fn acknowledge(
     }
     let named = device.or_else(|| who.claims.device.as_deref().map(str::to_owned));
     let device = named.unwrap_or_else(|| principal.session.to_string());
-    let ack = DeviceAck { room, device, user: principal.user, cursor, at: Timestamp::now() };
+    let ack = DeviceAck { room, device, user: principal.user, cursor, at: app.store.clock().now() };
     // What was acknowledged before is in the store; without that, only the event that is named has certainly arrived.
     let reach = AckScope::Resumed(cursor.seq.saturating_sub(1));
     app.persistence.store_acks(Arc::new([ScopedAck { ack, reach }])).await?;

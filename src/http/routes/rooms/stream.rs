@@ -1,5 +1,5 @@
 //! Server-sent events.
-#![expect(clippy::disallowed_methods, reason = "this file draws new ids and reads the clock")]
+#![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
 use std::convert::Infallible;
 use std::fmt::{self, Display, Write as _};
@@ -150,7 +150,10 @@ enum Next {
 impl Feed {
     async fn chunk(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let chunk = match std::mem::replace(&mut self.next, Next::Events) {
-            Next::Hello(joined, position) => hello(&joined, position.map(|cursor| self.id(cursor))),
+            Next::Hello(joined, position) => {
+                let now = self.reader.now();
+                hello(&joined, position.map(|cursor| self.id(cursor)), now)
+            }
             Next::Events => self.next_chunk().await,
             Next::Nothing => return None,
         };
@@ -231,10 +234,9 @@ impl Display for EventId<'_> {
     }
 }
 
-fn hello(joined: &JoinedRoom, id: Option<EventId<'_>>) -> String {
+fn hello(joined: &JoinedRoom, id: Option<EventId<'_>>, now: Timestamp) -> String {
     let connection = ConnectionId::generate().to_string();
     let rooms = std::slice::from_ref(joined);
-    let now = Timestamp::now();
     let frame = ServerFrame::Hello { connection: &connection, rooms, ping_s: HEARTBEAT.as_secs(), now };
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     format!("retry: {RETRY_MS}\n{id}event: hello\ndata: {}\n\n", json(&frame))

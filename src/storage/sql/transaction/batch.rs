@@ -237,7 +237,9 @@ struct Written<'a> {
 /// Names the business that a write changes, counts or answers for: it is locked before any order.
 fn lock_of(write: &Write, businesses: &mut BTreeSet<BusinessId>) {
     match write.unkeyed() {
-        Write::MoveOrder(wish) if matches!(wish.request.to, Status::Accepted | Status::Rejected) => {
+        Write::MoveOrder(wish)
+            if matches!(wish.request.to, Status::Placed | Status::Accepted | Status::Rejected) =>
+        {
             businesses.insert(wish.business);
         }
         Write::PutMember(put) => _ = businesses.insert(put.business),
@@ -283,10 +285,13 @@ macro_rules! define_single {
     ($($(#[$doc:meta])* $name:ident($w:ident: $payload:ty) => $outcome:ident($output:ty), $how:ident, $urgency:ident,
         $priority:ident, lane: $lane:expr, bytes: $bytes:expr, changes: [$($changes:tt)*];)*) => {
         impl Transaction<'_> {
-            /// Everything that concerns no other command of the transaction.
+            /// Everything that concerns no other command of the transaction. What was counted of businesses is written before,
+            /// since it may change them as well.
             async fn single(&mut self, write: &Write, at: Timestamp) -> Result<Answer, TxError> {
-                // It reads businesses as they are stored.
                 self.catalog.write(self.connection).await?;
+                if let Write::RenewLeases(_) | Write::PauseUnreachable(_) = write {
+                    self.catalog.all_changed();
+                }
                 write.each_change(&mut |change| match change {
                     Change::Business(business) | Change::Menu(business) => self.catalog.changed(business),
                     Change::NewOrder { .. }

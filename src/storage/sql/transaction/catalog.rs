@@ -135,6 +135,11 @@ impl Catalog {
         self.stale.insert(business);
     }
 
+    /// A command of this batch may change any business.
+    pub(super) fn all_changed(&mut self) {
+        self.stale.extend(self.businesses.keys());
+    }
+
     /// Whether the business has to be read again before the next draft for it is decided, or the next order accepted.
     pub(super) fn is_stale(&self, business: BusinessId) -> bool {
         self.stale.contains(&business)

@@ -135,8 +135,8 @@ pub(super) async fn store<'a>(
     let spans: Vec<SpanRow<'_>> = spans.iter().map(SpanRow::of).collect();
     if !spans.is_empty() {
         let first: Vec<AckedRead> = connection.fetch(&ORDERS, &[Arg::rows(&spans)]).await?;
-        let orders = first.iter().map(|row| parse("order_acks.order_id", &row.order_id));
-        sagas.acknowledged(connection, &orders.collect::<Result<_, _>>()?, now).await?;
+        let orders = first.into_iter().map(|row| row.order_id).collect();
+        sagas.acknowledged(connection, &orders, now).await?;
     }
     // One row a device and room: a statement cannot write a row twice.
     let positions: Vec<PositionRow<'_>> = positions

@@ -1,7 +1,5 @@
 //! The sign of life of all nodes, and the grace after a time in which there was none.
 
-use std::time::Duration;
-
 use sqlx_macros::FromRow;
 
 use crate::domain::saga::{Clocks, Grace};
@@ -50,7 +48,7 @@ pub(super) async fn alive(
     let renewed_before = now.minus(clocks.outage / RENEWED_IN);
     if hub.alive_at.is_none_or(|alive| Timestamp::from_micros(alive) < renewed_before) {
         let micros = |at: Timestamp| Arg::Int(at.as_micros());
-        let outage_before = now.minus(clocks.outage.max(Duration::from_secs(1)));
+        let outage_before = now.minus(clocks.outage);
         let args =
             [micros(now), micros(renewed_before), micros(outage_before), micros(now.plus(clocks.grace))];
         connection.execute(&RENEW, &args).await?;

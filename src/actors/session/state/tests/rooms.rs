@@ -12,7 +12,7 @@ fn an_absent_room_is_closed_with_4004() {
 #[test]
 fn hello_comes_before_history_and_says_where_the_client_stands() {
     let mut f = Fixture::opened(Some("biz"));
-    f.state.joined(f.room, at(10), Some("00000007.8".to_owned()), 25);
+    f.state.joined(f.room, at(10), Some("00000007.8".to_owned()), WALL, &SessionSettings::default());
     let written = f.written();
     assert!(
         written[0].contains(r#""type":"hello""#)
@@ -30,7 +30,7 @@ fn hello_comes_before_history_and_says_where_the_client_stands() {
 fn a_cursor_that_means_nothing_here_is_told_to_resync() {
     for cursor in ["00000007.11", "00000008.1", "nonsense", ""] {
         let mut f = Fixture::opened(Some("biz"));
-        f.state.joined(f.room, at(10), Some(cursor.to_owned()), 25);
+        f.state.joined(f.room, at(10), Some(cursor.to_owned()), WALL, &SessionSettings::default());
         let written = f.written().join("\n");
         assert!(
             written.contains(r#""recovered":false"#) && written.contains(r#""type":"resync""#),
@@ -43,7 +43,7 @@ fn a_cursor_that_means_nothing_here_is_told_to_resync() {
 #[test]
 fn history_that_is_gone_is_a_resync_and_the_session_goes_on_from_the_head() {
     let mut f = Fixture::opened(Some("biz"));
-    f.state.joined(f.room, at(10), Some("00000007.2".to_owned()), 25);
+    f.state.joined(f.room, at(10), Some("00000007.2".to_owned()), WALL, &SessionSettings::default());
     f.written();
     f.state.history_gone(f.room, at(1), at(12));
     assert!(f.state.next_history().is_some(), "an answer to another question changes nothing");
@@ -97,7 +97,10 @@ fn a_room_that_is_left_before_it_has_answered_is_left_for_good_whenever_the_answ
     assert_eq!(joined_late.state.admitted(other, None), Some(SessionEffect::Join(other, None)));
     joined_late.say(&unsubscribe);
     joined_late.written();
-    assert_eq!(joined_late.state.joined(other, at(3), None, 25), Some(SessionEffect::Leave(other)));
+    assert_eq!(
+        joined_late.state.joined(other, at(3), None, WALL, &SessionSettings::default()),
+        Some(SessionEffect::Leave(other))
+    );
     for mut f in [admitted_late, refused_late, unknown, joined_late] {
         assert_eq!((f.written().len(), f.state.rooms().collect::<Vec<_>>()), (0, vec![f.room]));
         assert_eq!(f.say(&subscribe), Some(SessionEffect::Authorize(other, None)), "it may come again");
@@ -123,7 +126,10 @@ fn who_leaves_and_comes_back_before_the_answer_joins_once_with_the_newer_cursor(
     assert_eq!(joins, Some(SessionEffect::Join(other, Some(at(2).to_string()))));
     assert_eq!((ask(&mut f, "unsubscribe", 0), ask(&mut f, "subscribe", 3)), (None, None));
     f.written();
-    assert_eq!(f.state.joined(other, at(5), Some(at(2).to_string()), 25), None);
+    assert_eq!(
+        f.state.joined(other, at(5), Some(at(2).to_string()), WALL, &SessionSettings::default()),
+        None
+    );
     let hello = f.written().join("");
     assert!(hello.contains(&format!(r#""cursor":"{}""#, at(3))), "{hello}");
 }
