@@ -112,3 +112,15 @@ INSERT INTO order_sagas (order_id, business_id, due_at, attempt, state, created_
 
 -- Which of a customer's orders wait at a business, which is counted for each new one.
 CREATE INDEX orders_waiting ON orders (customer_id, business_id) WHERE status = 'placed';
+
+-- How often what an order says was changed (address, phone, notes, ready_at), and each change: which of them, never what.
+ALTER TABLE orders ADD COLUMN edits BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE order_edits (
+    order_id TEXT NOT NULL,
+    edit BIGINT NOT NULL,
+    fields TEXT NOT NULL,
+    party TEXT NOT NULL,
+    user_id TEXT,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (order_id, edit)
+);

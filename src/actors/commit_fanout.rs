@@ -84,6 +84,8 @@ impl CommitFanout {
             Outcome::Removed(Removal::Removed) => self.removed(write),
             Outcome::Done => self.done(write),
             Outcome::Removed(Removal::NotThere | Removal::LastOwner)
+            | Outcome::Changed(_)
+            | Outcome::RingOrdered(_)
             | Outcome::UserCreated(_)
             | Outcome::UserChanged(_)
             | Outcome::TicketRedeemed(_)

@@ -23,3 +23,24 @@ impl Location {
         2.0 * EARTH_RADIUS_M * chord.clamp(0.0, 1.0).sqrt().asin()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distance_is_that_on_a_sphere() {
+        let at = |lat, lng| Location { lat, lng };
+        for (from, to, metres) in [
+            (at(38.7, -9.1), at(38.7, -9.1), 0.0),
+            (at(38.7, -9.1), at(38.8, -9.1), 11_119.0),
+            (at(0.0, 179.95), at(0.0, -179.95), 11_119.0),
+            (at(60.0, 10.0), at(60.0, 10.1), 5_560.0),
+            (at(90.0, 0.0), at(-90.0, 0.0), 20_015_087.0),
+        ] {
+            let found = from.metres_to(to);
+            assert!((found - metres).abs() < 2.0, "{from:?} to {to:?}: {found}");
+            assert!((found - to.metres_to(from)).abs() < 1e-6);
+        }
+    }
+}

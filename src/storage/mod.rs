@@ -12,8 +12,8 @@ mod sql;
 pub use clock::StoreClock;
 pub use error::StoreError;
 pub use ports::{
-    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DueIntent, DuePlace,
-    HoldReads, IdempotencyReads, Invitation, Lane, LoginSession, MaintenanceReads, Member, More,
+    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DueIntent,
+    DuePlace, HoldReads, IdempotencyReads, Invitation, Lane, LoginSession, MaintenanceReads, Member, More,
     NotificationReads, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, RoomReads, SagaReads,
     SealedPage, Store, StoredHold, TimelineEntry, TimelineEvent, Total, User,
 };

@@ -52,6 +52,12 @@ GET    /api/v1/businesses/{id}                        absent        401 404 404 
 PATCH  /api/v1/businesses/{id}                        own           401 403 403 403 200 200
 PATCH  /api/v1/businesses/{id}                        other,foreign 401 403 403 404 404 200
 PATCH  /api/v1/businesses/{id}                        absent        401 403 403 404 404 404
+DELETE /api/v1/businesses/{id}/pauses/{cause}         own           401 403 403 200 200 200
+DELETE /api/v1/businesses/{id}/pauses/{cause}         other,foreign 401 403 403 404 404 200
+DELETE /api/v1/businesses/{id}/pauses/{cause}         absent        401 403 403 404 404 404
+POST   /api/v1/businesses/{id}/alerts/mute            own           401 403 403 200 200 200
+POST   /api/v1/businesses/{id}/alerts/mute            other,foreign 401 403 403 404 404 200
+POST   /api/v1/businesses/{id}/alerts/mute            absent        401 403 403 404 404 404
 GET    /api/v1/businesses/{id}/members                own           401 403 403 200 200 200
 GET    /api/v1/businesses/{id}/members                other,foreign 401 403 403 404 404 200
 GET    /api/v1/businesses/{id}/members                absent        401 403 403 404 404 404
@@ -95,11 +101,20 @@ GET    /api/v1/orders/{id}                            own           401 200 404 
 GET    /api/v1/orders/{id}                            other         401 404 404 200 200 200
 GET    /api/v1/orders/{id}                            foreign       401 404 404 404 404 200
 GET    /api/v1/orders/{id}                            absent        401 404 404 404 404 404
+PATCH  /api/v1/orders/{id}                            own           401 200 404 200 200 200
+PATCH  /api/v1/orders/{id}                            other         401 404 404 200 200 200
+PATCH  /api/v1/orders/{id}                            foreign       401 404 404 404 404 200
+PATCH  /api/v1/orders/{id}                            absent        401 404 404 404 404 404
+POST   /api/v1/orders/{id}/ring                       own,other,foreign 401 403 403 403 403 204
+POST   /api/v1/orders/{id}/ring                       absent        401 403 403 403 403 404
 PATCH  /api/v1/orders/{id}/status                     own           401 200 404 200 200 200
 PATCH  /api/v1/orders/{id}/status                     other         401 404 404 200 200 200
 PATCH  /api/v1/orders/{id}/status                     foreign       401 404 404 404 404 200
 PATCH  /api/v1/orders/{id}/status                     absent        401 404 404 404 404 404
 GET    /api/v1/admin/jobs                             -             401 403 403 403 403 200
+GET    /api/v1/admin/businesses                       -             401 403 403 403 403 200
+GET    /api/v1/admin/holds                            -             401 403 403 403 403 200
+PUT    /api/v1/admin/holds                            -             401 403 403 403 403 200
 GET    /api/v1/businesses/{id}/stats                  own           401 403 403 200 200 200
 GET    /api/v1/businesses/{id}/stats                  other,foreign 401 403 403 404 404 200
 GET    /api/v1/businesses/{id}/stats                  absent        401 403 403 404 404 404
@@ -299,6 +314,7 @@ impl Fixture {
         if path.contains("{sku}") {
             path = path.replace("{sku}", &self.item(whose).await);
         }
+        path = path.replace("{cause}", "manual");
         assert!(!path.contains('{'), "{template} has a part this test knows nothing of");
         path
     }
@@ -337,6 +353,11 @@ impl Fixture {
                 order["fulfilment"] = json!("dine_in");
                 order["table"] = json!(3);
                 order
+            }
+            ("PATCH", "/api/v1/orders/{id}") => json!({"version": 1, "notes": "No sugar"}),
+            ("POST", "/api/v1/businesses/{id}/alerts/mute") => json!({"until": null}),
+            ("PUT", "/api/v1/admin/holds") => {
+                json!({"what": "refunds", "scope": "all", "until": null, "reason": "a test"})
             }
             ("PATCH", "/api/v1/orders/{id}/status") => {
                 json!({"status": "cancelled", "version": 1, "reason": "a test"})

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Person, StoreKind, TestApp, order_body};
-use crate::{fields, header, with};
+use crate::{fields, header, history, with};
 
 crate::on_both_stores!(
     an_address_is_changed_by_its_customer_until_accepted_and_by_members_until_the_end,
@@ -36,7 +36,10 @@ async fn an_address_is_changed_by_its_customer_until_accepted_and_by_members_unt
     let phone = json!({"phone": "+351 21 000 00 00", "notes": "No cinnamon"});
     let changed = change(&app, &customer, &order, phone).await.expect(200).json();
     assert_eq!(changed["customer"]["phone"], "+351 21 000 00 00");
-    assert_eq!((&changed["notes"], &changed["address"]["text"]), (&json!("No cinnamon"), &json!("Rua Augusta 10")));
+    assert_eq!(
+        (&changed["notes"], &changed["address"]["text"]),
+        (&json!("No cinnamon"), &json!("Rua Augusta 10"))
+    );
 
     let order = owner.move_order(&app, &changed, "accepted").await;
     change(&app, &customer, &order, to("Elsewhere")).await.expect_problem(409, "change_forbidden");
@@ -92,11 +95,15 @@ async fn a_change_is_told_with_what_has_changed_and_stands_in_the_timeline(kind:
     });
     let before = customer.get(&app, &format!("/orders/{id}")).await.expect(200);
     let changed = change(&app, &customer, &order, secret).await.expect(200);
-    assert_ne!(header(&before, "etag"), header(&changed, "etag"), "a copy from before is not the present one");
+    assert_ne!(
+        header(&before, "etag"),
+        header(&changed, "etag"),
+        "a copy from before is not the present one"
+    );
     let again = customer.get(&app, &format!("/orders/{id}")).await.expect(200);
     assert_eq!(header(&again, "etag"), header(&changed, "etag"));
     for room in [format!("order:{id}"), format!("business:{business}")] {
-        let told = owner.get(&app, &format!("/rooms/{room}/events")).await.expect(200);
+        let told = history(&app, &owner, &room).await;
         assert!(!told.text.contains("Segredo") && !told.text.contains("555"), "events hold no contact");
         let told = told.json();
         let event = &told["events"][1]["event"];
@@ -108,7 +115,7 @@ async fn a_change_is_told_with_what_has_changed_and_stands_in_the_timeline(kind:
     // What is already so is no change: nothing is told.
     let repeated = change(&app, &customer, &order, json!({"phone": "+351 21 555 01 99"})).await.expect(200);
     assert_eq!(header(&repeated, "etag"), header(&changed, "etag"));
-    let told = owner.get(&app, &format!("/rooms/order:{id}/events")).await.expect(200).json();
+    let told = history(&app, &owner, &format!("order:{id}")).await.json();
     assert_eq!(told["events"].as_array().unwrap().len(), 2);
     let timeline = owner.get(&app, &format!("/orders/{id}/timeline")).await.expect(200).json();
     let entry = timeline["items"].as_array().unwrap().iter().find(|item| item["kind"] == "changed").unwrap();
@@ -140,7 +147,8 @@ async fn what_a_business_does_not_offer_is_refused_with_what_it_does(kind: Store
     let (owner, customer) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
     let business = owner.business(&app).await;
     // Some 13 km away, while the business delivers within 8 unless it says otherwise.
-    let far = customer.post(&app, "/orders", &delivery(&business, 38.82)).await.expect_problem(409, "not_offered");
+    let far =
+        customer.post(&app, "/orders", &delivery(&business, 38.82)).await.expect_problem(409, "not_offered");
     assert_eq!(far["offered"]["delivery_radius_m"], 8000);
     assert_eq!(far["offered"]["fulfilment"], json!(["delivery", "pickup", "dine_in"]));
     let path = format!("/businesses/{business}");
@@ -148,7 +156,8 @@ async fn what_a_business_does_not_offer_is_refused_with_what_it_does(kind: Store
     customer.post(&app, "/orders", &delivery(&business, 38.82)).await.expect(201);
     let accepts = json!({"accepts": {"fulfilment": ["pickup"], "payment": ["online"]}});
     owner.patch(&app, &path, &accepts).await.expect(200);
-    let refused = customer.post(&app, "/orders", &order_body(&business)).await.expect_problem(409, "not_offered");
+    let refused =
+        customer.post(&app, "/orders", &order_body(&business)).await.expect_problem(409, "not_offered");
     assert_eq!(refused["offered"]["payment"], json!(["online"]));
     let refused = customer.post(&app, "/orders", &delivery(&business, 38.71)).await;
     assert_eq!(refused.expect_problem(409, "not_offered")["offered"]["fulfilment"], json!(["pickup"]));

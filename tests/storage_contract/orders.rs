@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellhop::domain::business::{BusinessState, NotTakingOrders, Timezone};
+use bellhop::domain::business::{NotTakingOrders, Timezone, TradingChange};
 use bellhop::domain::event::EventType;
 use bellhop::domain::ids::BusinessId;
 use bellhop::domain::order::{Draft, DraftItem, Fulfilment, Party, PaymentMethod, PlaceRefusal, Status};
@@ -10,10 +10,10 @@ use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::TimelineEvent;
 use bellhop::storage::commands::{
-    AddItem, BusinessPatch, ItemPatch, Outcome, PlaceOutcome, UpdateBusiness, UpdateItem, Write,
+    AddItem, BusinessPatch, ItemPatch, Outcome, PlaceOutcome, UpdateItem, Write,
 };
 
-use crate::fixtures::{Fixture, essence, item, move_to, now, place, place_one, placed, run, run_one};
+use crate::fixtures::{Fixture, essence, item, move_to, now, place, place_one, placed, run, run_one, trade};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -105,11 +105,10 @@ on_every_store! {
         ]);
         let until = now().plus(std::time::Duration::from_secs(600));
         for (state, expected) in [
-            (BusinessState::Closed, NotTakingOrders::Closed),
-            (BusinessState::Paused { until }, NotTakingOrders::Paused(until)),
+            (TradingChange::Closed, NotTakingOrders::Closed),
+            (TradingChange::Paused { until: Some(until) }, NotTakingOrders::Paused(until)),
         ] {
-            let patch = BusinessPatch { state: Some(state), ..BusinessPatch::default() };
-            let close = Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(patch) });
+            let close = trade(world.business.id, state);
             let outcomes = run(&mut *lane, vec![close, place(world.draft())]).await.outcomes;
             let answer = refusal(outcomes.into_iter().nth(1).unwrap());
             assert_eq!(answer, PlaceRefusal::NotTakingOrders(expected));
@@ -120,9 +119,8 @@ on_every_store! {
 
     async fn a_pause_that_has_run_out_takes_orders(store) {
         let (world, mut lane) = Fixture::new(&store).await;
-        let state = Some(BusinessState::Paused { until: Timestamp::from_unix_seconds(1) });
-        let patch = Box::new(BusinessPatch { state, ..BusinessPatch::default() });
-        run_one(&mut *lane, Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch })).await;
+        let until = Some(Timestamp::from_unix_seconds(1));
+        run_one(&mut *lane, trade(world.business.id, TradingChange::Paused { until })).await;
         place_one(&mut *lane, world.draft()).await;
     }
 
@@ -157,8 +155,8 @@ on_every_store! {
         let next = run(&mut *lane, (0..3).map(|_| place(world.draft())).collect()).await;
         assert_eq!(numbers(&next), [2, 5, 6]);
         // In a transaction in which the day of the business changes.
-        let patch = Box::new(BusinessPatch { timezone: Some(other_day(store.store.clock().now())), ..BusinessPatch::default() });
-        let zone = Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch });
+        let patch = BusinessPatch { timezone: Some(other_day(store.store.clock().now())), ..BusinessPatch::default() };
+        let zone = crate::fixtures::update(world.business.id, patch);
         let later = run(&mut *lane, vec![place(world.draft()), zone, place(world.draft())]).await;
         let placed: Vec<u32> = [0, 2].into_iter().map(|n| placed(&later.outcomes[n]).order_number).collect();
         assert!(placed == [7, 8] || placed == [8, 7], "of two days at once: {placed:?}");

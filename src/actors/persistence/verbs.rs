@@ -11,12 +11,12 @@ use crate::domain::order::Order;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    AcksProgress, Analyze, AnswerInvitation, ApproveUser, Creation,
-    DeviceMark, EndSession, EpochChange, Expirable, IndexOrders, InvitationAnswer, InvitationOutcome,
-    ItemPatch, MaintenanceProgress, MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder,
-    PlaceOutcome, Purge, PutMember, ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember,
-    RotateRoom, RotateSession, Rotation, RowKey, ScopedAck, SessionActivity, SetPassword, Sweep, Sweepable,
-    TakeInOrders, UpdateItem, UserChange, lane_of,
+    AcksProgress, Analyze, AnswerInvitation, ApproveUser, Creation, DeviceMark, EndSession, EpochChange,
+    Expirable, IndexOrders, InvitationAnswer, InvitationOutcome, ItemPatch, MaintenanceProgress,
+    MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder, PlaceOutcome, Purge, PutMember,
+    ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember, RotateRoom, RotateSession, Rotation,
+    RowKey, ScopedAck, SessionActivity, SetPassword, Sweep, Sweepable, TakeInOrders, UpdateItem,
+    UserChange, lane_of,
 };
 
 use super::{Persistence, SubmitError};

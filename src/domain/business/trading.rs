@@ -25,7 +25,7 @@ string_enum! {
 pub enum Hand {
     /// A member of the business.
     Member,
-    /// An operator.
+    /// An operator of the hub.
     Operator,
 }
 
@@ -81,7 +81,9 @@ impl Business {
     /// The minutes that a busy business adds, while that is what it shows.
     pub fn extra_minutes(&self, now: Timestamp) -> Option<u16> {
         match self.state {
-            BusinessState::Busy { extra_minutes } if self.trading(now) == TradingWord::Busy => Some(extra_minutes),
+            BusinessState::Busy { extra_minutes } if self.trading(now) == TradingWord::Busy => {
+                Some(extra_minutes)
+            }
             _ => None,
         }
     }
@@ -95,7 +97,10 @@ impl Business {
 
     /// The pauses that hold at `now`. A pause that an older release stored as a state is one by hand.
     pub fn holding_pauses(&self, now: Timestamp) -> impl Iterator<Item = Pause> {
-        self.old_pause().filter(move |pause| pause.holds(now)).into_iter().chain(self.pauses.holding(now).copied())
+        self.old_pause()
+            .filter(move |pause| pause.holds(now))
+            .into_iter()
+            .chain(self.pauses.holding(now).copied())
     }
 
     fn old_pause(&self) -> Option<Pause> {

@@ -141,6 +141,7 @@ impl Order {
         note(OrderField::Address, replace(&mut self.address, request.address));
         note(OrderField::Phone, replace(&mut self.phone, request.phone));
         note(OrderField::Notes, replace(&mut self.notes, request.notes));
+        self.edits += i64::from(!changed.is_empty());
         Ok(changed)
     }
 }

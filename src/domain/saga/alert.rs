@@ -141,6 +141,11 @@ impl OrderAlert {
         self.rule == AlertRule::Full && !self.graced
     }
 
+    /// Rings at `now`, and then at its pace.
+    pub(super) fn ring_now(&mut self, now: Timestamp) {
+        self.next_ring = Some(now);
+    }
+
     /// Does what is due, and tells where the order goes now that its time is over; `None` while it is not.
     pub(super) fn fire(
         &mut self,

@@ -109,6 +109,11 @@ impl OrderSaga {
         }
     }
 
+    /// Lets the order ring at `now`, and says whether it waits for an answer.
+    pub fn ring_now(&mut self, now: Timestamp) -> bool {
+        self.alert.as_mut().map(|alert| alert.ring_now(now)).is_some()
+    }
+
     /// The next time at which something is to happen; `None`: nothing by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
         [

@@ -45,6 +45,7 @@ fn order(status: Status) -> Order {
         version: 1,
         delivery_version: 1,
         payment_version: 1,
+        edits: 0,
         created_at: START,
         updated_at: START,
     }

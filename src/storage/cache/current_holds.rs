@@ -44,11 +44,17 @@ mod tests {
     fn a_hold_stops_its_action_in_its_scope_until_it_ends() {
         let (here, there) = (BusinessId::generate(), BusinessId::generate());
         let at = Timestamp::from_unix_seconds;
-        let hold = |scope, until| Hold { what: HeldAction::NewOrders, scope, until: at(until), reason: "x".to_owned() };
+        let hold = |scope, until| Hold {
+            what: HeldAction::NewOrders,
+            scope,
+            until: at(until),
+            reason: "x".to_owned(),
+        };
         let holds = CurrentHolds::default();
         assert!(holds.is_free(HeldAction::NewOrders));
         holds.replace([hold(HoldScope::Business(here), 100), hold(HoldScope::Zone("north".to_owned()), 200)]);
-        let until = |what, business, zone, now| holds.over(what, business, zone, at(now)).map(|hold| hold.until);
+        let until =
+            |what, business, zone, now| holds.over(what, business, zone, at(now)).map(|hold| hold.until);
         assert_eq!(until(HeldAction::NewOrders, here, "south", 99), Some(at(100)));
         assert_eq!(until(HeldAction::NewOrders, here, "south", 100), None);
         assert_eq!(until(HeldAction::NewOrders, here, "north", 99), Some(at(200)), "the last to end");

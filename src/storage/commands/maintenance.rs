@@ -268,6 +268,7 @@ pub const RETENTION: &[(&str, Retention)] = &[
     ("notifications", Retention::Purged(Expirable::Notifications)),
     ("order_acks", Retention::Purged(Expirable::OrderAcks)),
     ("order_counters", Retention::Swept(Sweepable::OrderCounters)),
+    ("order_edits", Retention::Stays("who changed what of an order, and when")),
     ("order_events", Retention::Stays("who did what to an order, and when")),
     ("order_items", Retention::Stays("what was ordered, for which price")),
     ("order_sagas", Retention::Purged(Expirable::OrderSagas)),

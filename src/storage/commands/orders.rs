@@ -1,7 +1,9 @@
 //! Placing and moving orders, and doing something once for an idempotency key.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::ids::{BusinessId, OrderId, UserId};
-use crate::domain::order::{Draft, MoveRequest, Order};
+use crate::domain::order::{ChangeRefusal, ChangeRequest, Draft, MoveRequest, Order};
 use crate::domain::private::Private;
 
 use super::table::Write;
@@ -94,6 +96,52 @@ pub struct MoveOrder {
     pub request: MoveRequest,
     /// The mover's words for why.
     pub reason: Option<String>,
+}
+
+/// Change what an order says, without moving it.
+#[derive(Clone, Debug)]
+pub struct ChangeOrder {
+    /// The order.
+    pub order: OrderId,
+    /// The business it was placed at; its writes go one after another.
+    pub business: BusinessId,
+    /// The user who asks.
+    pub user: UserId,
+    /// What is to be different, the capacity and the version it was decided on.
+    pub request: ChangeRequest,
+}
+
+/// Let the devices of a business ring at once for an order that waits for an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct RingOrder {
+    /// The order.
+    pub order: OrderId,
+    /// The business it was placed at.
+    pub business: BusinessId,
+    /// The operator who asks.
+    pub user: UserId,
+}
+
+/// Why an order was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeError {
+    /// There is no such order.
+    NoSuchOrder,
+    /// The order's rules say no.
+    Refused(ChangeRefusal),
+}
+
+/// Whether devices ring for an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RingOutcome {
+    /// They do at once.
+    Rings,
+    /// It does not wait for an answer.
+    NotWaiting,
+    /// There is no such order.
+    NoSuchOrder,
 }
 
 impl Write {

@@ -8,8 +8,8 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
 use super::{
-    Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress, RingDue,
-    Rotation, SagaDue, StoredResponse, UserChange,
+    ChangeError, Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress,
+    RingDue, RingOutcome, Rotation, SagaDue, StoredResponse, UserChange,
 };
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
@@ -26,6 +26,11 @@ pub enum Outcome {
     /// Of `FireDeadline`.
     #[serde(skip)]
     Fired(FireOutcome),
+    /// Of `ChangeOrder`: the order as it is now, or why it was not changed.
+    #[serde(skip)]
+    Changed(Result<Box<Order>, ChangeError>),
+    /// Of `RingOrder`.
+    RingOrdered(RingOutcome),
     /// Of `Keyed`, when the key was used before; else what its write came to.
     #[serde(skip)]
     Repeated(KeyedRepeat),
@@ -77,7 +82,9 @@ impl Outcome {
     /// The order that was placed or moved.
     pub fn order(&self) -> Option<&Order> {
         match self {
-            Self::Placed(PlaceOutcome::Placed(order)) | Self::Moved(Ok(order)) => Some(order),
+            Self::Placed(PlaceOutcome::Placed(order)) | Self::Moved(Ok(order)) | Self::Changed(Ok(order)) => {
+                Some(order)
+            }
             Self::Fired(FireOutcome { moved, .. }) => moved.as_deref(),
             _ => None,
         }

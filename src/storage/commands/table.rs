@@ -105,6 +105,12 @@ macro_rules! write_table {
             /// Store what came of a use of a channel to the outside.
             FinishIntent(w: FinishIntent) => Done(()), alone, Background, Alerting,
                 lane: lane_of(w.intent), bytes: 128, changes: [];
+            /// Change what an order says, without moving it.
+            ChangeOrder(w: Box<ChangeOrder>) => Changed(Result<Box<Order>, ChangeError>), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 1024, changes: [Change::Order(w.order)];
+            /// Let devices ring at once for an order that waits.
+            RingOrder(w: RingOrder) => RingOrdered(RingOutcome), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 128, changes: [];
             /// Do something at most once for an idempotency key.
             Keyed(w: Box<Keyed>) => Any(Outcome), batched, Awaited, NewWork,
                 lane: w.write.lane_key(), bytes: w.body.0.len() + w.write.bytes(), changes: [..w.write];

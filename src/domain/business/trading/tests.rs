@@ -42,9 +42,11 @@ fn pause(cause: PauseCause) -> Pause {
 #[test]
 fn a_pause_leaves_the_state_as_it_is_and_a_closed_business_opens_with_it() {
     let until = Some(later(600));
-    for (before, after) in
-        [(BusinessState::Open, TradingWord::Open), (BUSY, TradingWord::Busy), (BusinessState::Closed, TradingWord::Open)]
-    {
+    for (before, after) in [
+        (BusinessState::Open, TradingWord::Open),
+        (BUSY, TradingWord::Busy),
+        (BusinessState::Closed, TradingWord::Open),
+    ] {
         let mut business = business(before);
         business.trade(TradingChange::Paused { until }, Hand::Member, NOW);
         assert_eq!((business.trading(NOW), business.paused_until(NOW)), (TradingWord::Paused, until));

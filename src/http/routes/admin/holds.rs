@@ -94,7 +94,10 @@ impl HoldView {
     (status = 200, description = "Those that have not ended", body = HoldsView),
 ))]
 #[get("/admin/holds")]
-pub(super) async fn list(app: web::Data<AppState>, _who: SignedIn<Operators>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn list(
+    app: web::Data<AppState>,
+    _who: SignedIn<Operators>,
+) -> Result<HttpResponse, ApiError> {
     Ok(HttpResponse::Ok().json(current(&app).await?))
 }
 
@@ -116,7 +119,8 @@ pub(super) async fn put(
     let HoldChange { what, scope, until, reason } = body.0;
     let (scope, until, now) = (scope.into_inner(), until.map(Parsed::into_inner), Timestamp::now());
     if let HoldScope::Zone(name) = &scope {
-        text::check_line(name, MAX_ZONE).map_err(|error| ApiError::invalid_field("scope", error.to_string()))?;
+        text::check_line(name, MAX_ZONE)
+            .map_err(|error| ApiError::invalid_field("scope", error.to_string()))?;
     }
     if until.is_some_and(|until| until <= now || until > now.plus(LONGEST)) {
         return Err(ApiError::invalid_field("until", "must lie ahead, by at most 30 days"));

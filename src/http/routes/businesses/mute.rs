@@ -20,7 +20,7 @@ use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, RouteFacts};
 use crate::storage::commands::BusinessPatch;
 
-use super::change;
+use super::update::change;
 use super::view::BusinessView;
 
 /// The longest time without calls: a night.

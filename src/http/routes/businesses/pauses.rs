@@ -14,8 +14,8 @@ use crate::http::route_table::{Endpoint, RouteFacts};
 use crate::protocol::problem::ProblemCode;
 use crate::storage::commands::BusinessPatch;
 
+use super::update::{change, hand_of};
 use super::view::BusinessView;
-use super::{change, hand_of};
 
 /// End the pause of one cause, and no other, of a business you are a member of.
 ///
@@ -39,7 +39,10 @@ pub(super) async fn end(
     authorization::membership(&app, who.principal, id.0).await?;
     let cause: PauseCause = path_text(&request, "cause")?.parse().map_err(|_| ApiError::not_found())?;
     if !hand_of(who.principal).ends(cause) {
-        return Err(ApiError::new(ProblemCode::Forbidden, "An operator has paused it, and operators end that."));
+        return Err(ApiError::new(
+            ProblemCode::Forbidden,
+            "An operator has paused it, and operators end that.",
+        ));
     }
     let patch = BusinessPatch { ended_pause: Some(cause), ..BusinessPatch::default() };
     change(&app, who.principal, id.0, patch).await

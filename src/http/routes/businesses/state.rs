@@ -49,16 +49,13 @@ pub(super) fn trading_of(
             refuse("extra_minutes", "is required with the state busy");
             None
         }
-        // Operators pause for as long as it takes; a member who forgets the time would lose an evening.
-        (Some(TradingWord::Paused), _, None) if hand == Hand::Member => {
-            refuse("paused_until", "is required with the state paused");
-            None
-        }
-        (Some(TradingWord::Paused), _, Some(until)) if until <= now || until > now.plus(LONGEST_PAUSE) => {
-            refuse("paused_until", "must lie ahead, by at most 30 days");
-            None
-        }
-        (Some(TradingWord::Paused), _, until) => Some(TradingChange::Paused { until }),
+        (Some(TradingWord::Paused), _, until) => match check_pause(until, hand, now) {
+            Ok(()) => Some(TradingChange::Paused { until }),
+            Err(message) => {
+                refuse("paused_until", message);
+                None
+            }
+        },
         (Some(TradingWord::Busy), Some(minutes), _) => {
             Some(TradingChange::Busy { extra_minutes: bounded(minutes) })
         }
@@ -67,6 +64,17 @@ pub(super) fn trading_of(
         (None, ..) => None,
     };
     if wrong.is_empty() { Ok(state) } else { Err(ApiError::invalid(wrong)) }
+}
+
+/// Checks the end of a pause. Operators pause for as long as it takes; a member who forgets the time would lose an evening.
+fn check_pause(until: Option<Timestamp>, hand: Hand, now: Timestamp) -> Result<(), &'static str> {
+    match until {
+        None if hand == Hand::Member => Err("is required with the state paused"),
+        Some(until) if until <= now || until > now.plus(LONGEST_PAUSE) => {
+            Err("must lie ahead, by at most 30 days")
+        }
+        None | Some(_) => Ok(()),
+    }
 }
 
 /// A number whose range was checked with its field.

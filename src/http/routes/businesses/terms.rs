@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::domain::business::{Accepts, AlertPolicy, DELIVERY_RADIUS_M};
 use crate::domain::order::{Fulfilment, PaymentMethod};
-use crate::http::input::{List, Parsed, schema_of};
+use crate::http::input::{List, Parsed};
 use crate::storage::commands::AlertTimes;
 
 use super::state::bounded;

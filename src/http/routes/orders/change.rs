@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::business::Location;
 use crate::domain::ids::OrderId;
-use crate::domain::order::{Address, ChangeRefusal, ChangeRequest};
+use crate::domain::order::{Address, ChangeRefusal, ChangeRequest, OrderField, Party};
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::commands::{ChangeError, ChangeOrder};
@@ -54,24 +54,19 @@ pub(super) struct OrderChanges {
 }
 
 impl OrderChanges {
-    /// The changes as the domain judges them.
-    ///
-    /// # Errors
-    /// 422 when nothing is to change.
-    fn into_request(self, version: i64) -> Result<ChangeRequest, ApiError> {
-        let address = |a: NewOrderAddress| Address {
-            text: a.text,
-            location: Location { lat: a.lat, lng: a.lng },
-        };
+    /// The changes as the order's rules judge them.
+    fn into_request(self, party: Party, version: i64) -> ChangeRequest {
+        let address =
+            |a: NewOrderAddress| Address { text: a.text, location: Location { lat: a.lat, lng: a.lng } };
         let minutes = |minutes| u16::try_from(minutes).expect("the range of the field lies within 16 bits");
-        let request = ChangeRequest {
+        ChangeRequest {
+            party,
             version,
             ready_in_minutes: self.ready_in_minutes.map(minutes),
             address: self.address.map(address),
             phone: self.phone.map(|phone| rules::checked_phone(&phone)),
             notes: self.notes,
-        };
-        Ok(request)
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -112,15 +107,10 @@ pub(super) async fn change(
     }
     let precondition = precondition(request.headers(), body.0.version)?.ok_or_else(version_required)?;
     let version = precondition.version(&order)?;
-    let request = body.0.into_request(version)?;
-    let write = ChangeOrder {
-        order: id.0,
-        business: order.business_id,
-        user: who.principal.user,
-        party,
-        request: Box::new(request),
-    };
-    match app.persistence.write(write).await? {
+    let request = body.0.into_request(party, version);
+    let (business, user) = (order.business_id, who.principal.user);
+    let write = ChangeOrder { order: id.0, business, user, request };
+    match app.persistence.write(Box::new(write)).await? {
         Ok(order) => {
             let mut response = HttpResponse::Ok().json(view_for(&order, party));
             response.headers_mut().insert(ETAG, OrderTag::of(&order).header());
@@ -133,4 +123,19 @@ pub(super) async fn change(
 
 impl Endpoint for change {
     const FACTS: RouteFacts = RouteFacts::of::<Anyone>().rate(Rate::Move);
+}
+
+fn refused(refusal: ChangeRefusal, precondition: &Precondition) -> ApiError {
+    match refusal {
+        ChangeRefusal::Stale { current, status } => precondition.outdated(current, status),
+        ChangeRefusal::NotTheirs(OrderField::ReadyAt) => {
+            ApiError::new(ProblemCode::NotYourMove, "Its business says when it is ready.")
+        }
+        ChangeRefusal::NotTheirs(_) => not_their_move(),
+        ChangeRefusal::NotNow { field, status } => ApiError::new(
+            ProblemCode::ChangeForbidden,
+            format!("It is {} now, where you cannot change {}.", status.as_str(), field.as_str()),
+        ),
+        ChangeRefusal::NoDelivery => ApiError::invalid_field("address", "does not go with this fulfilment"),
+    }
 }

@@ -7,10 +7,9 @@ use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::Deserialize;
 
 use crate::domain::access::{Principal, Role};
-use crate::domain::business::NotTakingOrders;
 use crate::domain::hold::HeldAction;
 use crate::domain::ids::BusinessId;
-use crate::domain::order::{Draft, Fulfilment, Order, Party, PlaceRefusal};
+use crate::domain::order::{Draft, Fulfilment, Order, Party};
 use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
 use crate::http::app_state::AppState;
@@ -26,11 +25,12 @@ use crate::http::limits::{QuotaStatus, QuotaSubject, Rate, RateClass};
 use crate::http::response::etag::OrderTag;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, KIB, RouteFacts};
-use crate::protocol::problem::{FieldError, OfferedOrders, ProblemCode};
+use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::{Contact, OrderView};
 use crate::storage::commands::{IdempotencyKey, PlaceOrder, PlaceOutcome, RenderedResponse, StoredResponse};
 
 use super::place_body::PlaceOrderBody;
+use super::place_refusal::refused;
 
 /// The name on a receipt when nobody gave one.
 const NO_NAME: &str = "Guest";
@@ -276,48 +276,4 @@ fn replay(kept: StoredResponse, status: Option<QuotaStatus>) -> HttpResponse {
         status.write_to(answer.headers_mut());
     }
     answer
-}
-
-fn refused(refusal: PlaceRefusal) -> ApiError {
-    let lines = |lines: Vec<usize>, message: &str| {
-        let named = |line| FieldError { field: format!("items[{line}].sku"), message: message.to_owned() };
-        ApiError::invalid(lines.into_iter().map(named).collect())
-    };
-    match refusal {
-        PlaceRefusal::NoSuchBusiness => ApiError::not_found(),
-        PlaceRefusal::NotTakingOrders(NotTakingOrders::Paused(until)) => ApiError::new(
-            ProblemCode::BusinessPaused,
-            format!("It takes orders again at {}.", until.to_rfc3339()),
-        ),
-        PlaceRefusal::NotTakingOrders(NotTakingOrders::PausedForNow) => {
-            ApiError::new(ProblemCode::BusinessPaused, "This business takes no orders for now. Try again later.")
-        }
-        PlaceRefusal::NotTakingOrders(NotTakingOrders::Closed) => {
-            ApiError::new(ProblemCode::BusinessClosed, "It takes no orders until somebody opens it.")
-        }
-        PlaceRefusal::UnknownItems(unknown) => lines(unknown, "is not on the menu"),
-        PlaceRefusal::UnavailableItems(unavailable) => lines(unavailable, "is not available now"),
-        PlaceRefusal::NoSuchTable => ApiError::invalid_field("table", "the business has no such table"),
-        PlaceRefusal::TableMissing => {
-            ApiError::invalid_field("table", "is required: the business has tables, say at which one")
-        }
-        PlaceRefusal::PriceChanged { total_minor, currency } => ApiError::new(
-            ProblemCode::PriceChanged,
-            format!(
-                "By the menu it costs {total_minor} {currency} now, in minor units. Nothing was ordered: ask the customer, and \
-                 order with the new total."
-            ),
-        )
-        .total(total_minor, currency),
-        PlaceRefusal::NotOffered(accepts) => ApiError::new(
-            ProblemCode::NotOffered,
-            "The business does not take such orders, or does not deliver that far; see offered for what it takes.",
-        )
-        .offered(OfferedOrders::of(&accepts)),
-        PlaceRefusal::TooManyWaiting => ApiError::new(
-            ProblemCode::TooManyOpenOrders,
-            "As many of your orders as may do so wait for an answer of this business. Wait for it, or cancel one.",
-        ),
-        PlaceRefusal::TooExpensive => ApiError::invalid_field("items", "cost more than an order may"),
-    }
 }

@@ -17,7 +17,10 @@ pub(super) enum Precondition {
 }
 
 /// The precondition of the request, if it names a version. `*` names none: whoever moves an order has to have seen it.
-pub(super) fn precondition(headers: &HeaderMap, field: Option<i64>) -> Result<Option<Precondition>, ApiError> {
+pub(super) fn precondition(
+    headers: &HeaderMap,
+    field: Option<i64>,
+) -> Result<Option<Precondition>, ApiError> {
     let Some(versions) = etag::versions(headers, &IF_MATCH)? else {
         return Ok(field.map(Precondition::Field));
     };

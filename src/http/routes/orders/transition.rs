@@ -55,7 +55,6 @@ pub(super) struct StatusChange {
     delivered_by: Option<Parsed<DeliveredBy>>,
 }
 
-
 /// Change the status of an order.
 ///
 /// The version has to be named, by `version` or by `If-Match`, of which the first number counts. An order that stands there already

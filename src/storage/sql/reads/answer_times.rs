@@ -32,7 +32,8 @@ fn figures(answered: &str) -> String {
     )
 }
 
-const ORDER: &str = "SELECT o.business_id, o.answered_at - o.placed_at AS took, o.ended_code, o.created_at FROM orders o";
+const ORDER: &str =
+    "SELECT o.business_id, o.answered_at - o.placed_at AS took, o.ended_code, o.created_at FROM orders o";
 
 static OF_BUSINESSES: LazyStatement = LazyStatement::new(|| {
     let orders = format!("{ORDER} WHERE o.business_id = {{any}} AND o.created_at >= $2");
@@ -40,7 +41,8 @@ static OF_BUSINESSES: LazyStatement = LazyStatement::new(|| {
 });
 
 static SLOWEST: LazyStatement = LazyStatement::new(|| {
-    let newest = format!("{ORDER} WHERE o.created_at >= $1 ORDER BY o.created_at DESC, o.id DESC LIMIT {MOST_ORDERS}");
+    let newest =
+        format!("{ORDER} WHERE o.created_at >= $1 ORDER BY o.created_at DESC, o.id DESC LIMIT {MOST_ORDERS}");
     let text = format!("{} ORDER BY p90 DESC NULLS LAST, a.business_id LIMIT $2", figures(&newest));
     Statement::new(Operation::Select("orders"), &text)
 });

@@ -14,6 +14,9 @@ pub(super) enum Answer {
     Moved {
         step: usize,
     },
+    Changed {
+        step: usize,
+    },
     /// What a deadline did; the step is there when it changed the order.
     Fired {
         order: OrderId,

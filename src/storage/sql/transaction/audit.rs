@@ -29,7 +29,11 @@ pub(super) struct AuditEntry {
 }
 
 /// Records an entry.
-pub(super) async fn record(connection: &mut Connection, entry: AuditEntry, now: Timestamp) -> Result<(), TxError> {
+pub(super) async fn record(
+    connection: &mut Connection,
+    entry: AuditEntry,
+    now: Timestamp,
+) -> Result<(), TxError> {
     let AuditEntry { user, action, target, detail } = entry;
     let args = [
         Arg::text(AuditId::generate()),

@@ -2,6 +2,7 @@
 //! the hub's sign of life, businesses, orders, everything single, counters, rows, and the rooms last; each in the order of its ids.
 #![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
+mod change;
 mod decide;
 mod fire;
 
@@ -124,6 +125,10 @@ impl<'a> Transaction<'a> {
                 keys.extend(place.idempotency.as_ref());
             } else if let Write::MoveOrder(wish) = write {
                 moved.insert(wish.order);
+            } else if let Write::ChangeOrder(change) = write {
+                moved.insert(change.order);
+            } else if let Write::RingOrder(ring) = write {
+                moved.insert(ring.order);
             } else if let Write::FireDeadline(fire) = write {
                 fires.push(fire);
             } else if let Write::Keyed(keyed) = write {
@@ -165,6 +170,8 @@ impl<'a> Transaction<'a> {
             }
             Write::PlaceOrder(place) => self.place(place).await,
             Write::MoveOrder(request) => self.move_order(request).await,
+            Write::ChangeOrder(change) => Ok(self.change_order(change)),
+            Write::RingOrder(ring) => Ok(self.ring_order(ring)),
             Write::FireDeadline(fire) => self.fire(fire).await,
             Write::Keyed(keyed) => self.keyed(keyed, command.at).await,
             write => self.single(write, command.at).await,
@@ -181,6 +188,7 @@ impl<'a> Transaction<'a> {
             }
             Answer::Placed { step } => Outcome::Placed(PlaceOutcome::Placed(Box::new(order(step)))),
             Answer::Moved { step } => Outcome::Moved(Ok(Box::new(order(step)))),
+            Answer::Changed { step } => Outcome::Changed(Ok(Box::new(order(step)))),
             Answer::Fired { report, step, order: id } => {
                 let (moved, left) = (step.map(|step| Box::new(order(step))), self.sagas.due_of(id));
                 Outcome::Fired(FireOutcome { report, moved, left, now: self.now })
@@ -202,9 +210,7 @@ impl<'a> Transaction<'a> {
                         in_business: EventId::generate(),
                         in_order: EventId::generate(),
                     };
-                    if let Some(change) = self.orders.change(step) {
-                        emitted.add(change.announce(ids));
-                    }
+                    emitted.add(self.orders.announce(step, ids));
                 }
                 Source::Posted(announcement) => emitted.add(announcement),
             }

@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::domain::event::Announcement;
 use crate::domain::ids::{OrderId, UserId};
-use crate::domain::order::{FollowUp, NewOrder, Order, OrderChange, Party, Status};
+use crate::domain::order::{
+    AnnouncementIds, FollowUp, NewOrder, Order, OrderChange, OrderEdit, OrderField, Party, Status,
+};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::PlaceOrder;
 use crate::storage::crypto::cipher::Cipher;
@@ -13,17 +16,18 @@ use crate::storage::sql::rows::{NewOrderRow, OrderItemRow, OrderRow, assemble};
 use crate::storage::sql::statement::{Arg, Dialect, Statement};
 
 use super::order_numbers;
-use super::waiting_orders::WaitingOrders;
 use super::order_rows::{
-    INSERT, INSERT_EVENTS, INSERT_ITEMS, INSERT_TERMS, ITEMS_OF_ORDERS, LOCK, MovedRow, OrderEventRow, READ,
-    UPDATE, moved_row,
+    INSERT, INSERT_EDITS, INSERT_EVENTS, INSERT_ITEMS, INSERT_TERMS, ITEMS_OF_ORDERS, LOCK, MovedRow,
+    OrderEditRow, OrderEventRow, READ, UPDATE, UPDATE_WORDING, moved_row,
 };
+use super::waiting_orders::WaitingOrders;
 
 /// An order as one command left it.
 enum Snapshot {
     /// It was there already.
     Unchanged(Box<Order>),
     Changed(Box<OrderChange>, Vec<OrderEventRow>),
+    Edited(Box<OrderEdit>, OrderEditRow),
 }
 
 impl Snapshot {
@@ -31,6 +35,7 @@ impl Snapshot {
         match self {
             Self::Unchanged(order) => order,
             Self::Changed(change, _) => &change.order,
+            Self::Edited(edit, _) => &edit.order,
         }
     }
 
@@ -38,6 +43,7 @@ impl Snapshot {
         match self {
             Self::Unchanged(order) => order,
             Self::Changed(change, _) => &mut change.order,
+            Self::Edited(edit, _) => &mut edit.order,
         }
     }
 }
@@ -57,6 +63,8 @@ pub(super) struct Orders {
     placed: Vec<(OrderId, String)>,
     /// Those that were there and have been moved.
     moved: BTreeSet<OrderId>,
+    /// Those that say something else than before.
+    edited: BTreeSet<OrderId>,
     waiting: WaitingOrders,
     snapshots: Vec<Snapshot>,
 }
@@ -100,11 +108,12 @@ impl Orders {
         self.snapshots[step].order()
     }
 
-    /// The change of this step. Only steps of [`Orders::add`] and [`Orders::moved`] have one.
-    pub(super) fn change(&self, step: usize) -> Option<&OrderChange> {
+    /// What the rooms of the order are told of this step.
+    pub(super) fn announce(&self, step: usize, ids: AnnouncementIds) -> Announcement {
         match &self.snapshots[step] {
-            Snapshot::Changed(change, _) => Some(change),
-            Snapshot::Unchanged(_) => None,
+            Snapshot::Changed(change, _) => change.announce(ids),
+            Snapshot::Edited(edit, _) => edit.announce(ids),
+            Snapshot::Unchanged(_) => Announcement::default(),
         }
     }
 
@@ -132,6 +141,21 @@ impl Orders {
         }
         let change = OrderChange { order, from: Some(from), party: mover.party, follows, at };
         self.changed(change, mover.user, mover.reason)
+    }
+
+    /// Notes that the order says something else than before, without having been moved.
+    pub(super) fn edited(
+        &mut self,
+        id: OrderId,
+        changed: Vec<OrderField>,
+        (party, user): (Party, UserId),
+        at: Timestamp,
+    ) -> usize {
+        self.moved.insert(id);
+        self.edited.insert(id);
+        let edit = OrderEdit { order: self.present[&id].clone(), changed, party, at };
+        let row = OrderEditRow::of(&edit, user);
+        self.push(Snapshot::Edited(Box::new(edit), row))
     }
 
     /// The order as it is now, without anything having happened.
@@ -172,7 +196,7 @@ impl Orders {
         Ok(())
     }
 
-    /// Writes orders, lines and the log of their transitions, whatever their number in at most five statements.
+    /// Writes orders, lines and the log of their transitions, whatever their number in a statement each.
     pub(super) async fn write(
         &mut self,
         connection: &mut Connection,
@@ -200,13 +224,29 @@ impl Orders {
         }
         let changes = self.snapshots.iter().filter_map(|snapshot| match snapshot {
             Snapshot::Changed(_, rows) => Some(rows),
-            Snapshot::Unchanged(_) => None,
+            Snapshot::Edited(..) | Snapshot::Unchanged(_) => None,
         });
         let events: Vec<&OrderEventRow> = changes.flatten().collect();
         if !events.is_empty() {
             connection.execute(&INSERT_EVENTS, &[Arg::rows(&events)]).await?;
         }
-        Ok(())
+        self.write_edits(connection, cipher).await
+    }
+
+    /// Writes what orders say now, and the log of these changes.
+    async fn write_edits(&self, connection: &mut Connection, cipher: &Cipher) -> Result<(), TxError> {
+        if self.edited.is_empty() {
+            return Ok(());
+        }
+        let edited: Vec<OrderRow> =
+            self.edited.iter().map(|id| OrderRow::of(&self.present[id], cipher)).collect::<Result<_, _>>()?;
+        connection.execute(&UPDATE_WORDING, &[Arg::rows(&edited)]).await?;
+        let edits = self.snapshots.iter().filter_map(|snapshot| match snapshot {
+            Snapshot::Edited(_, row) => Some(row),
+            Snapshot::Changed(..) | Snapshot::Unchanged(_) => None,
+        });
+        let edits: Vec<&OrderEditRow> = edits.collect();
+        connection.execute(&INSERT_EDITS, &[Arg::rows(&edits)]).await.map(drop)
     }
 }
 

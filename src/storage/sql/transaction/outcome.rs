@@ -8,8 +8,8 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::{EndedReason, Order, PaymentStatus, PlaceRefusal, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    BusinessUpdate, Command, FireOutcome, FireReport, IdempotencyKey, KeyedRepeat, MoveError, Outcome,
-    PlaceOutcome, StoredResponse, Write,
+    BusinessUpdate, ChangeError, Command, FireOutcome, FireReport, IdempotencyKey, KeyedRepeat, MoveError,
+    Outcome, PlaceOutcome, StoredResponse, Write,
 };
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
@@ -27,6 +27,8 @@ pub(super) enum StoredOutcome {
     },
     KeyReused,
     Moved(OrderState),
+    Changed(OrderState),
+    NotChanged(ChangeError),
     Fired {
         report: Option<FireReport>,
         order: Option<OrderState>,
@@ -71,6 +73,8 @@ pub(super) struct OrderState {
     delivery_version: i64,
     #[serde(default = "first")]
     payment_version: i64,
+    #[serde(default)]
+    edits: i64,
 }
 
 fn first() -> i64 {
@@ -94,6 +98,7 @@ impl OrderState {
             deadline_at: order.deadline_at.map(Timestamp::as_micros),
             delivery_version: order.delivery_version,
             payment_version: order.payment_version,
+            edits: order.edits,
         }
     }
 
@@ -111,6 +116,7 @@ impl OrderState {
         order.deadline_at = self.deadline_at.map(Timestamp::from_micros);
         order.delivery_version = self.delivery_version;
         order.payment_version = self.payment_version;
+        order.edits = self.edits;
         order
     }
 }
@@ -128,6 +134,8 @@ impl StoredOutcome {
             Outcome::Placed(PlaceOutcome::KeyReused) => Self::KeyReused,
             Outcome::Moved(Ok(order)) => Self::Moved(OrderState::of(order)),
             Outcome::Moved(Err(error)) => Self::NotMoved(error.clone()),
+            Outcome::Changed(Ok(order)) => Self::Changed(OrderState::of(order)),
+            Outcome::Changed(Err(error)) => Self::NotChanged(error.clone()),
             Outcome::Fired(FireOutcome { report, moved, now, .. }) => Self::Fired {
                 report: report.clone(),
                 order: moved.as_deref().map(OrderState::of),
@@ -149,7 +157,11 @@ impl StoredOutcome {
 
     /// The order whose row the outcome is rebuilt from.
     pub(super) fn order(&self) -> Option<OrderId> {
-        if let Self::Placed(state) | Self::Moved(state) | Self::Fired { order: Some(state), .. } = self {
+        if let Self::Placed(state)
+        | Self::Moved(state)
+        | Self::Changed(state)
+        | Self::Fired { order: Some(state), .. } = self
+        {
             return Some(state.order);
         }
         None
@@ -178,6 +190,8 @@ impl StoredOutcome {
             Self::KeyReused => Outcome::Placed(PlaceOutcome::KeyReused),
             Self::Moved(state) => Outcome::Moved(Ok(Box::new(state.put_back(order?)))),
             Self::NotMoved(error) => Outcome::Moved(Err(error)),
+            Self::Changed(state) => Outcome::Changed(Ok(Box::new(state.put_back(order?)))),
+            Self::NotChanged(error) => Outcome::Changed(Err(error)),
             Self::Fired { report, order: state, at } => {
                 let moved = match state {
                     Some(state) => Some(Box::new(state.put_back(order?))),
