@@ -27,22 +27,26 @@ pub(super) enum StoredOutcome {
     },
     KeyReused,
     Moved(OrderState),
-    Fired {
-        report: Option<FireReport>,
-        order: Option<OrderState>,
-        at: i64,
-    },
+    Fired(Box<StoredFire>),
     Repeated {
         scope: String,
         key: String,
     },
     KeyOfAnother,
-    BusinessUpdated(Option<BusinessRow>),
+    BusinessUpdated(Option<Box<BusinessRow>>),
     CurrencyInUse,
     #[serde(untagged)]
     NotMoved(MoveError),
     #[serde(untagged)]
     AsItIs(Outcome),
+}
+
+/// A deadline that was fired, and the order as it left it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredFire {
+    report: Option<FireReport>,
+    order: Option<OrderState>,
+    at: i64,
 }
 
 /// Columns of an order that change after it was placed.
@@ -128,18 +132,17 @@ impl StoredOutcome {
             Outcome::Placed(PlaceOutcome::KeyReused) => Self::KeyReused,
             Outcome::Moved(Ok(order)) => Self::Moved(OrderState::of(order)),
             Outcome::Moved(Err(error)) => Self::NotMoved(error.clone()),
-            Outcome::Fired(FireOutcome { report, moved, now, .. }) => Self::Fired {
-                report: report.clone(),
-                order: moved.as_deref().map(OrderState::of),
-                at: now.as_micros(),
-            },
+            Outcome::Fired(FireOutcome { report, moved, now, .. }) => {
+                let (report, order) = (report.clone(), moved.as_deref().map(OrderState::of));
+                Self::Fired(Box::new(StoredFire { report, order, at: now.as_micros() }))
+            }
             Outcome::Repeated(KeyedRepeat::Answered(_)) => {
                 let IdempotencyKey { scope, key, .. } = key_of(command)?;
                 Self::Repeated { scope: scope.clone(), key: key.clone() }
             }
             Outcome::Repeated(KeyedRepeat::KeyReused) => Self::KeyOfAnother,
             Outcome::BusinessUpdated(BusinessUpdate::Updated(business)) => {
-                Self::BusinessUpdated(Some(BusinessRow::of(business, cipher)?))
+                Self::BusinessUpdated(Some(Box::new(BusinessRow::of(business, cipher)?)))
             }
             Outcome::BusinessUpdated(BusinessUpdate::NotThere) => Self::BusinessUpdated(None),
             Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse) => Self::CurrencyInUse,
@@ -149,10 +152,11 @@ impl StoredOutcome {
 
     /// The order whose row the outcome is rebuilt from.
     pub(super) fn order(&self) -> Option<OrderId> {
-        if let Self::Placed(state) | Self::Moved(state) | Self::Fired { order: Some(state), .. } = self {
-            return Some(state.order);
+        match self {
+            Self::Placed(state) | Self::Moved(state) => Some(state.order),
+            Self::Fired(fire) => Some(fire.order.as_ref()?.order),
+            _ => None,
         }
-        None
     }
 
     /// The scope and key of the response that the outcome is rebuilt from.
@@ -178,7 +182,8 @@ impl StoredOutcome {
             Self::KeyReused => Outcome::Placed(PlaceOutcome::KeyReused),
             Self::Moved(state) => Outcome::Moved(Ok(Box::new(state.put_back(order?)))),
             Self::NotMoved(error) => Outcome::Moved(Err(error)),
-            Self::Fired { report, order: state, at } => {
+            Self::Fired(fire) => {
+                let StoredFire { report, order: state, at } = *fire;
                 let moved = match state {
                     Some(state) => Some(Box::new(state.put_back(order?))),
                     None => None,
