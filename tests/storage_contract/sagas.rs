@@ -15,11 +15,11 @@ use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{
     AckScope, AnswerState, BusinessPatch, Command, Committed, DeviceAck, DeviceMark, FinishIntent,
     FireDeadline, FireOutcome, IntentResult, Lease, LeaseHistory, MarkKind, MoveOrder, Outcome, PlaceOutcome,
-    RenewLeases, SagaDue, ScopedAck, TakeInOrders, UpdateBusiness, Write,
+    RenewLeases, SagaDue, ScopedAck, TakeInOrders, Write,
 };
 use bellhop::storage::{Attempt, DuePlace, Lane};
 
-use crate::fixtures::{Fixture, command, move_to, now, place, place_one, placed, run, run_one, user};
+use crate::fixtures::{Fixture, command, move_to, now, place, place_one, placed, run, run_one, update, user};
 use crate::harness::{TestStore, check};
 
 const S: fn(u64) -> Duration = Duration::from_secs;
@@ -282,10 +282,10 @@ on_every_store! {
     }
 
     async fn three_customers_without_an_answer_pause_the_business_until_morning(store) {
-        let (world, mut lane) = Fixture::new(&store).await;
-        let clocks = Clocks { escalate: S(3600), ..Clocks::default() };
-        store.store.set_clocks(clocks);
-        let mut lane = { drop(lane); store.lane().await };
+        let (world, lane) = Fixture::new(&store).await;
+        drop(lane);
+        store.store.set_clocks(Clocks { escalate: S(3600), ..Clocks::default() });
+        let mut lane = store.lane().await;
         for n in 1..=3 {
             place_by_another(&world, &mut *lane).await;
             let commits = live(&store, &mut *lane, S(481)).await;
@@ -470,9 +470,7 @@ on_every_store! {
         assert_eq!(due.order, placed(&committed.outcomes[0]).id);
         let business = world.business.id;
         let renew = renewal(vec![Lease { business, devices: 1 }]);
-        let rename = Write::UpdateBusiness(UpdateBusiness {
-            business, patch: Box::new(BusinessPatch { name: Some("Other".to_owned()), ..BusinessPatch::default() }),
-        });
+        let rename = update(business, BusinessPatch { name: Some("Other".to_owned()), ..BusinessPatch::default() });
         let refused = run(&mut *lane, vec![place(world.draft()), fire(&due), renew, place(world.draft()), rename]).await;
         assert!(matches!(refused.outcomes[0], Outcome::Placed(PlaceOutcome::Refused(_))), "it is paused");
         placed(&refused.outcomes[3]);
