@@ -33,6 +33,9 @@ pub fn order_alarm(kind: OpsAlarm, order: &Order) -> Alarm {
             format!("Order #{number} was not handed over"),
             "It has been ready for a long time and nobody took it.",
         ),
+        Status::Cancelled => {
+            (format!("Order #{number} was cancelled"), "Nobody at the business answered it in time.")
+        }
         _ => (
             format!("Order #{number} is under way for too long"),
             "It was picked up long ago and is not delivered. Ask who brings it.",

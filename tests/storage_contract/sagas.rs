@@ -15,7 +15,7 @@ use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{
     AckScope, AnswerState, BusinessPatch, Command, Committed, DeviceAck, DeviceMark, FinishIntent,
     FireDeadline, FireOutcome, IntentResult, Lease, LeaseHistory, MarkKind, MoveOrder, Outcome, PlaceOutcome,
-    RenewLeases, SagaDue, ScopedAck, UpdateBusiness, Write,
+    RenewLeases, SagaDue, ScopedAck, TakeInOrders, UpdateBusiness, Write,
 };
 use bellhop::storage::{Attempt, DuePlace, Lane};
 
@@ -35,7 +35,23 @@ fn fired(outcome: &Outcome) -> &FireOutcome {
     }
 }
 
-/// The commits of everything that comes due within a time, each at its moment.
+/// A node says that it lives.
+async fn beat(lane: &mut dyn Lane) {
+    run_one(lane, renewal(Vec::new())).await;
+}
+
+fn renewal(leases: Vec<Lease>) -> Write {
+    Write::RenewLeases(RenewLeases {
+        node: NodeId::from_uuid(uuid::Uuid::from_u128(7)),
+        leases,
+        lapsed: Vec::new(),
+        history: LeaseHistory::Unbroken,
+        lease: S(15),
+        clocks: Clocks::default(),
+    })
+}
+
+/// The commits of everything that comes due within a time, each at its moment, while a node lives.
 async fn live(store: &TestStore, lane: &mut dyn Lane, during: Duration) -> Vec<Committed> {
     let (clock, mut commits) = (store.store.clock(), Vec::new());
     let end = clock.now().plus(during);
@@ -46,14 +62,13 @@ async fn live(store: &TestStore, lane: &mut dyn Lane, during: Duration) -> Vec<C
             commits.push(run(lane, due.iter().map(fire).collect()).await);
             continue;
         }
-        let next = store.store.next_saga_due(now).await.unwrap().filter(|next| *next <= end);
-        match next {
-            Some(next) => clock.advance(next.since(clock.now())),
-            None => {
-                clock.advance(end.since(clock.now()));
-                return commits;
-            }
+        if now >= end {
+            return commits;
         }
+        let next = store.store.next_saga_due(now).await.unwrap().filter(|next| *next <= end);
+        let (now, next) = (clock.now(), next.unwrap_or(end));
+        clock.advance(next.since(now).min(S(30)));
+        beat(lane).await;
     }
 }
 
@@ -115,10 +130,10 @@ on_every_store! {
         let climbed: Vec<Rung> = rungs(&commits).into_iter().filter(|rung| *rung != Rung::Ring).collect();
         assert_eq!(climbed, [Rung::Undelivered, Rung::Mail, Rung::Escalate, Rung::Call]);
         let rings: Vec<_> = commits.iter().flat_map(|commit| &commit.rings).collect();
-        assert_eq!(rings.len(), 31);
+        assert_eq!(rings.len(), 32);
         assert!(rings.iter().all(|due| due.ring.kind == RingKind::Placed && due.order == order.id
             && due.order_number == order.order_number && due.ring.deadline_at == order.deadline_at));
-        assert_eq!(store.peek("SELECT rings FROM order_sagas").await, 31);
+        assert_eq!(store.peek("SELECT rings FROM order_sagas").await, 32);
         assert!(store.peek("SELECT last_ring_at - first_ring_at FROM order_sagas").await >= 450_000_000);
         assert_eq!(commits.iter().map(|commit| commit.intents).sum::<u32>(), 4, "one mail is enough");
         let commits = live(&store, &mut *lane, S(600)).await;
@@ -132,8 +147,11 @@ on_every_store! {
         assert_eq!((ended.status, ended.version, ended.deadline_at), (Status::Cancelled, 2, None));
         assert_eq!(ended.ended_reason.unwrap().code, EndedCode::Unanswered);
         let told: Vec<_> = commits[0].events.iter().map(|event| (event.room, event.kind.clone())).collect();
-        assert_eq!(told, [RoomId::Business(world.business.id), RoomId::Order(order.id)]
-            .map(|room| (room, EventType::OrderCancelled.into())));
+        assert_eq!(told, [
+            (RoomId::Business(world.business.id), EventType::OrderCancelled.into()),
+            (RoomId::Order(order.id), EventType::OrderCancelled.into()),
+            (RoomId::Ops, EventType::Notification.into()),
+        ]);
         assert_eq!(done.left.unwrap().due_at, None);
         let system = "SELECT count(*) FROM order_events WHERE party = 'system' AND to_status = 'cancelled'";
         assert_eq!(store.peek(system).await, 1);
@@ -167,7 +185,7 @@ on_every_store! {
         for task in tasks {
             won += u32::from(task.await.unwrap());
         }
-        assert_eq!((won, store.peek("SELECT rings FROM order_sagas").await), (1, 1));
+        assert_eq!((won, store.peek("SELECT rings FROM order_sagas").await), (1, 2));
     }
 
     async fn an_answer_ends_the_alert_and_begins_the_clocks_of_the_kitchen(store) {
@@ -187,7 +205,7 @@ on_every_store! {
             .map(|event| (event.room, event.kind.clone())).collect();
         assert_eq!(told, [RoomId::Business(world.business.id), RoomId::Ops]
             .map(|room| (room, EventType::Notification.into())));
-        let ended = live(&store, &mut *lane, S(12 * 3600)).await;
+        let ended = live(&store, &mut *lane, S(12 * 3600 + 180)).await;
         let end = outcomes(&ended).pop().unwrap();
         assert_eq!(end.report.as_ref().unwrap().kind, DeadlineKind::Forgotten);
         assert_eq!(crate::sagas::order(&store, &order).await.status, Status::Delivered);
@@ -210,11 +228,7 @@ on_every_store! {
         let order = place_one(&mut *lane, Draft { payment: PaymentMethod::Online, ..world.draft() }).await;
         assert_eq!((order.status, order.placed_at), (Status::PendingPayment, None));
         assert_eq!(order.deadline_at, Some(order.created_at.plus(S(900))));
-        // Somebody is alive all the time.
-        for _ in 0..30 {
-            live(&store, &mut *lane, S(30)).await;
-            place_one(&mut *lane, world.draft()).await;
-        }
+        live(&store, &mut *lane, S(901)).await;
         let ended = crate::sagas::order(&store, &order).await;
         assert_eq!((ended.status, ended.ended_reason.unwrap().code), (Status::Cancelled, EndedCode::Unpaid));
     }
@@ -244,6 +258,27 @@ on_every_store! {
         assert_eq!((taken_in.placed_by, taken_in.status), (Party::Customer, Status::Placed));
         assert_eq!((taken_in.placed_at, taken_in.deadline_at), (Some(now), Some(now.plus(S(480)))));
         assert_eq!(outcomes(&commits)[0].moved.as_deref(), Some(&taken_in), "whoever caches it hears of it");
+    }
+
+    async fn live_orders_that_have_no_saga_are_made_due(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let drafts = (0..3).map(|_| place(world.draft())).collect();
+        let orders: Vec<Order> = run(&mut *lane, drafts).await.outcomes.iter().map(placed).collect();
+        run_one(&mut *lane, move_to(&orders[0], Status::Rejected)).await;
+        store.tamper("DELETE FROM order_sagas").await;
+        let mut taken = Vec::new();
+        for _ in 0..3 {
+            let Outcome::Advanced(step) = run_one(&mut *lane, Write::TakeInOrders(TakeInOrders { limit: 1 })).await else {
+                panic!("expected progress")
+            };
+            taken.push((step.changed, step.last.is_some()));
+        }
+        assert_eq!(taken, [(1, true), (1, true), (0, false)]);
+        assert_eq!(live(&store, &mut *lane, S(1)).await.len(), 1);
+        live(&store, &mut *lane, S(481)).await;
+        for order in &orders[1..] {
+            assert_eq!(crate::sagas::order(&store, order).await.status, Status::Cancelled);
+        }
     }
 
     async fn three_customers_without_an_answer_pause_the_business_until_morning(store) {
@@ -434,10 +469,7 @@ on_every_store! {
         let due = store.store.due_sagas(store.store.clock().now(), None, 10).await.unwrap()[0];
         assert_eq!(due.order, placed(&committed.outcomes[0]).id);
         let business = world.business.id;
-        let renew = Write::RenewLeases(RenewLeases {
-            node: NodeId::generate(), leases: vec![Lease { business, devices: 1 }], lapsed: Vec::new(),
-            history: LeaseHistory::Unbroken, lease: S(15), clocks: Clocks::default(),
-        });
+        let renew = renewal(vec![Lease { business, devices: 1 }]);
         let rename = Write::UpdateBusiness(UpdateBusiness {
             business, patch: Box::new(BusinessPatch { name: Some("Other".to_owned()), ..BusinessPatch::default() }),
         });

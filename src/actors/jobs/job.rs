@@ -44,6 +44,8 @@ pub enum JobName {
     OrderCounters,
     /// Puts orders into the text index that an older version stored (Postgres; on SQLite the migration does).
     OrderSearch,
+    /// Makes orders due that an older version has placed beside this one, and that have no deadlines yet.
+    OrderDeadlines,
     /// Tells the query planner how the data is spread (SQLite; Postgres does so by itself).
     Analyze,
     /// Folds the write-ahead log into the file (SQLite).
@@ -63,7 +65,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::ExpiredTickets,
         Self::ExpiredSessions,
         Self::IdempotencyKeys,
@@ -82,6 +84,7 @@ impl JobName {
         Self::Devices,
         Self::OrderCounters,
         Self::OrderSearch,
+        Self::OrderDeadlines,
         Self::Analyze,
         Self::Checkpoint,
     ];
@@ -107,6 +110,7 @@ impl JobName {
             Self::Devices => "devices",
             Self::OrderCounters => "order_counters",
             Self::OrderSearch => "order_search",
+            Self::OrderDeadlines => "order_deadlines",
             Self::Analyze => "analyze",
             Self::Checkpoint => "checkpoint",
         }
@@ -119,6 +123,7 @@ impl JobName {
             | Self::ExpiredSessions
             | Self::IdempotencyKeys
             | Self::Commands
+            | Self::OrderDeadlines
             | Self::Devices => Urgency::Urgent,
             Self::RoomEvents
             | Self::Notifications
@@ -147,6 +152,7 @@ impl JobName {
             | Self::Commands
             | Self::Devices
             | Self::OrderSearch => Duration::from_secs(5 * 60),
+            Self::OrderDeadlines => Duration::from_secs(60),
             Self::Checkpoint => Duration::from_secs(10 * 60),
             Self::ExpiredSessions
             | Self::RoomEvents

@@ -77,6 +77,7 @@ impl JobRunner {
             }
             JobName::OrderCounters => self.sweep(Sweepable::OrderCounters, days(7)).await,
             JobName::OrderSearch => self.index_orders().await,
+            JobName::OrderDeadlines => self.take_in_orders().await,
             JobName::Analyze => self.persistence.analyze().await.map(|()| 0).map_err(|e| e.to_string()),
             JobName::Checkpoint => Ok(0),
         }
@@ -106,6 +107,12 @@ impl JobRunner {
             let Some(last) = last else { return Ok(deleted) };
             after = Some(RowKey::of_text(&last));
         }
+    }
+
+    /// Makes all orders due that have no deadlines. Nothing is deleted by that.
+    async fn take_in_orders(&self) -> Result<u64, String> {
+        while self.persistence.take_in_orders(PURGE_ROWS).await.map_err(|e| e.to_string())?.last.is_some() {}
+        Ok(0)
     }
 
     /// Puts all orders into the text index that are not in it. Nothing is deleted by that.

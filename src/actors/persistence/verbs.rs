@@ -16,7 +16,7 @@ use crate::storage::commands::{
     ItemPatch, MaintenanceProgress, MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder,
     PlaceOutcome, Purge, PutMember, ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember,
     RotateRoom, RotateSession, Rotation, RowKey, ScopedAck, SessionActivity, SetPassword, Sweep, Sweepable,
-    UpdateBusiness, UpdateItem, UserChange, lane_of,
+    TakeInOrders, UpdateBusiness, UpdateItem, UserChange, lane_of,
 };
 
 use super::{Persistence, SubmitError};
@@ -205,6 +205,11 @@ impl Persistence {
     /// Puts at most `limit` orders into the text index that are not in it yet.
     pub async fn index_orders(&self, limit: u32) -> Result<MaintenanceProgress, SubmitError> {
         self.write(IndexOrders { limit }).await
+    }
+
+    /// Makes at most `limit` live orders due that have no saga.
+    pub async fn take_in_orders(&self, limit: u32) -> Result<MaintenanceProgress, SubmitError> {
+        self.write(TakeInOrders { limit }).await
     }
 
     /// Tells the query planner how the data is spread.

@@ -4,6 +4,7 @@
 mod alert;
 mod attention;
 mod clocks;
+pub mod deadlines;
 mod facts;
 mod outage;
 mod progress;

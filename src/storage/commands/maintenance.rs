@@ -57,6 +57,13 @@ pub struct RotateEpoch {
     pub limit: u32,
 }
 
+/// Makes live orders due that have no saga, because an older version placed them beside this one.
+#[derive(Clone, Copy, Debug)]
+pub struct TakeInOrders {
+    /// The most orders.
+    pub limit: u32,
+}
+
 /// Puts one room into another epoch, if it is still in the one seen.
 #[derive(Clone, Copy, Debug)]
 pub struct RotateRoom {

@@ -48,7 +48,7 @@ pub enum Outcome {
     NotificationRead(#[serde(with = "optional_micros")] Option<Timestamp>),
     /// Of `Reseal`: how many values were sealed anew; the others were so already, or are gone.
     Resealed(u64),
-    /// Of `RotateEpoch`, `Sweep` and `IndexOrders`.
+    /// Of `RotateEpoch`, `Sweep`, `IndexOrders` and `TakeInOrders`.
     Advanced(MaintenanceProgress),
     /// Of `StoreAcks` that were too much for one transaction: a part is stored, and the same command under a new id stores
     /// more.

@@ -185,6 +185,9 @@ macro_rules! write_table {
             /// Put orders into the text index that are not in it yet.
             IndexOrders(w: IndexOrders) => Advanced(MaintenanceProgress), alone, Background, NewWork,
                 lane: lane_of(MAINTENANCE), bytes: 256, changes: [];
+            /// Make live orders due that have no saga.
+            TakeInOrders(w: TakeInOrders) => Advanced(MaintenanceProgress), alone, Background, NewWork,
+                lane: lane_of(MAINTENANCE), bytes: 128, changes: [];
             /// Store that somebody has read a notification; the first time counts.
             ReadNotification(w: ReadNotification) => NotificationRead(Option<Timestamp>), alone, Awaited, NewWork,
                 lane: lane_of(w.business), bytes: 128, changes: [];

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
 use crate::domain::alert_texts::{late_order, order_alarm, pause_alarm};
-use crate::domain::business::Pause;
+use crate::domain::business::{Pause, PauseCause};
 use crate::domain::event::{Announcement, Posted as _};
 use crate::domain::hold::HeldAction;
 use crate::domain::ids::{BusinessId, EventId, IntentId, NotificationId, OrderId};
@@ -82,7 +82,10 @@ impl Transaction<'_> {
             }
             SagaEffect::Use(channel, rung) => {
                 self.use_channel(business, id, channel, rung).await?;
-                report.rungs.push(rung);
+                // One rung may use two channels.
+                if !report.rungs.contains(&rung) {
+                    report.rungs.push(rung);
+                }
             }
             SagaEffect::Moved { from, follows } => {
                 let mover = Mover { party: Party::System, user: None, reason: None };
@@ -161,7 +164,8 @@ impl Transaction<'_> {
             .is_some_and(|business| self.facts.holds(HeldAction::AutoPause, business, now));
         let mut pause = None;
         self.catalog.count(id, |business| {
-            if business.alerts.ran_out(customer, &waiting, limit) && !held {
+            let paused = business.pauses.of(PauseCause::Unanswered, now).is_some();
+            if business.alerts.ran_out(customer, &waiting, limit) && !held && !paused {
                 let begun = Pause::unanswered(now, &business.timezone);
                 business.pauses.put(begun);
                 (business.version, business.updated_at) = (business.version + 1, now);
