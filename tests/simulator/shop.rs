@@ -1,7 +1,7 @@
 //! A business and its devices.
 
 use bellhop::domain::business::{
-    Business, BusinessContact, BusinessState, MenuItem, Pause, PauseCause, Pauses, Timezone,
+    Business, BusinessContact, BusinessState, MenuItem, Pause, Pauses, Timezone,
 };
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::hold::{HeldAction, Hold, is_held};
