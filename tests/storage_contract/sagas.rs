@@ -282,10 +282,10 @@ on_every_store! {
     }
 
     async fn three_customers_without_an_answer_pause_the_business_until_morning(store) {
-        let (world, mut lane) = Fixture::new(&store).await;
-        let clocks = Clocks { escalate: S(3600), ..Clocks::default() };
-        store.store.set_clocks(clocks);
-        let mut lane = { drop(lane); store.lane().await };
+        let (world, lane) = Fixture::new(&store).await;
+        drop(lane);
+        store.store.set_clocks(Clocks { escalate: S(3600), ..Clocks::default() });
+        let mut lane = store.lane().await;
         for n in 1..=3 {
             place_by_another(&world, &mut *lane).await;
             let commits = live(&store, &mut *lane, S(481)).await;

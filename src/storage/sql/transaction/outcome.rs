@@ -29,22 +29,26 @@ pub(super) enum StoredOutcome {
     Moved(OrderState),
     Changed(OrderState),
     NotChanged(ChangeError),
-    Fired {
-        report: Option<FireReport>,
-        order: Option<OrderState>,
-        at: i64,
-    },
+    Fired(Box<StoredFire>),
     Repeated {
         scope: String,
         key: String,
     },
     KeyOfAnother,
-    BusinessUpdated(Option<BusinessRow>),
+    BusinessUpdated(Option<Box<BusinessRow>>),
     CurrencyInUse,
     #[serde(untagged)]
     NotMoved(MoveError),
     #[serde(untagged)]
     AsItIs(Outcome),
+}
+
+/// A deadline that was fired, and the order as it left it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredFire {
+    report: Option<FireReport>,
+    order: Option<OrderState>,
+    at: i64,
 }
 
 /// Columns of an order that change after it was placed.
@@ -136,18 +140,17 @@ impl StoredOutcome {
             Outcome::Moved(Err(error)) => Self::NotMoved(error.clone()),
             Outcome::Changed(Ok(order)) => Self::Changed(OrderState::of(order)),
             Outcome::Changed(Err(error)) => Self::NotChanged(error.clone()),
-            Outcome::Fired(FireOutcome { report, moved, now, .. }) => Self::Fired {
-                report: report.clone(),
-                order: moved.as_deref().map(OrderState::of),
-                at: now.as_micros(),
-            },
+            Outcome::Fired(FireOutcome { report, moved, now, .. }) => {
+                let (report, order) = (report.clone(), moved.as_deref().map(OrderState::of));
+                Self::Fired(Box::new(StoredFire { report, order, at: now.as_micros() }))
+            }
             Outcome::Repeated(KeyedRepeat::Answered(_)) => {
                 let IdempotencyKey { scope, key, .. } = key_of(command)?;
                 Self::Repeated { scope: scope.clone(), key: key.clone() }
             }
             Outcome::Repeated(KeyedRepeat::KeyReused) => Self::KeyOfAnother,
             Outcome::BusinessUpdated(BusinessUpdate::Updated(business)) => {
-                Self::BusinessUpdated(Some(BusinessRow::of(business, cipher)?))
+                Self::BusinessUpdated(Some(Box::new(BusinessRow::of(business, cipher)?)))
             }
             Outcome::BusinessUpdated(BusinessUpdate::NotThere) => Self::BusinessUpdated(None),
             Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse) => Self::CurrencyInUse,
@@ -157,14 +160,11 @@ impl StoredOutcome {
 
     /// The order whose row the outcome is rebuilt from.
     pub(super) fn order(&self) -> Option<OrderId> {
-        if let Self::Placed(state)
-        | Self::Moved(state)
-        | Self::Changed(state)
-        | Self::Fired { order: Some(state), .. } = self
-        {
-            return Some(state.order);
+        match self {
+            Self::Placed(state) | Self::Moved(state) | Self::Changed(state) => Some(state.order),
+            Self::Fired(fire) => Some(fire.order.as_ref()?.order),
+            _ => None,
         }
-        None
     }
 
     /// The scope and key of the response that the outcome is rebuilt from.
@@ -192,7 +192,8 @@ impl StoredOutcome {
             Self::NotMoved(error) => Outcome::Moved(Err(error)),
             Self::Changed(state) => Outcome::Changed(Ok(Box::new(state.put_back(order?)))),
             Self::NotChanged(error) => Outcome::Changed(Err(error)),
-            Self::Fired { report, order: state, at } => {
+            Self::Fired(fire) => {
+                let StoredFire { report, order: state, at } = *fire;
                 let moved = match state {
                     Some(state) => Some(Box::new(state.put_back(order?))),
                     None => None,
