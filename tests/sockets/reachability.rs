@@ -72,7 +72,9 @@ fn kinds(frames: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-async fn the_last_device_of_a_business_pauses_it_after_five_minutes_and_a_new_one_resumes_it(kind: StoreKind) {
+async fn the_last_device_of_a_business_pauses_it_after_five_minutes_and_a_new_one_resumes_it(
+    kind: StoreKind,
+) {
     let app = TestApp::start(kind).await;
     let (merchant, customer) = (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
     let (business, operator) = (merchant.business(&app).await, app.operator("Ada").await);
@@ -128,7 +130,8 @@ async fn a_device_that_polls_keeps_its_business_reachable_and_acknowledges(kind:
     for order in &orders {
         let timeline = format!("/orders/{}/timeline", order["id"].as_str().unwrap());
         let timeline = merchant.get(&app, &timeline).await.expect(200).json();
-        let acknowledged = timeline["items"].as_array().unwrap().iter().find(|entry| entry["device"] == "till-7");
+        let acknowledged =
+            timeline["items"].as_array().unwrap().iter().find(|entry| entry["device"] == "till-7");
         assert!(acknowledged.is_some(), "{timeline}");
     }
     let beyond = events[1]["cursor"].as_str().unwrap().replace(".2", ".3");
@@ -174,7 +177,8 @@ async fn only_operators_hear_what_operators_are_told(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let (merchant, operator) = (app.person("merchant", "Mia").await, app.operator("Ada").await);
     let business = merchant.business(&app).await;
-    let mut refused = Device::dial(&app, Some(&merchant.token), "/ws/ops", &[]).await.expect("it is upgraded");
+    let mut refused =
+        Device::dial(&app, Some(&merchant.token), "/ws/ops", &[]).await.expect("it is upgraded");
     assert_eq!(refused.closed().await.code, 4004);
     let mut device = Device::of_business(&app, &merchant, &business, None).await;
     device.send(json!({"type": "subscribe", "room": "ops"})).await;

@@ -30,7 +30,11 @@ async fn an_answer_on_one_device_silences_ten_within_a_second(kind: StoreKind) {
         let heard = device.next().await;
         assert_eq!(heard["event"]["data"]["status"], "accepted", "{heard}");
     }
-    assert!(answered.elapsed() < Duration::from_secs(1), "the last device was silent after {:?}", answered.elapsed());
+    assert!(
+        answered.elapsed() < Duration::from_secs(1),
+        "the last device was silent after {:?}",
+        answered.elapsed()
+    );
 }
 
 async fn a_ring_reaches_sockets_and_streams_and_moves_no_cursor(kind: StoreKind) {
@@ -57,7 +61,11 @@ async fn a_ring_reaches_sockets_and_streams_and_moves_no_cursor(kind: StoreKind)
     assert_eq!(streamed.json()["event"]["data"], *data);
     let path = format!("/rooms/business:{business}/events?cursor={}", created["cursor"].as_str().unwrap());
     let polled = merchant.get(&app, &path).await.expect(200).json();
-    assert_eq!((&polled["events"], &polled["cursor"]), (&json!([]), &created["cursor"]), "a poll has no rings");
+    assert_eq!(
+        (&polled["events"], &polled["cursor"]),
+        (&json!([]), &created["cursor"]),
+        "a poll has no rings"
+    );
     merchant.move_order(&app, &order, "accepted").await;
     assert_eq!(device.next().await["event"]["data"]["status"], "accepted");
     app.advance(Duration::from_secs(60)).await;

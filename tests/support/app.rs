@@ -329,9 +329,9 @@ impl TestApp {
             let step = left.min(next).min(MAX_STEP);
             // A deadline within the next millisecond would be missed by the time that goes by here.
             self.timers().advance(step.max(Duration::from_millis(1)).min(left));
-            self.fire_all().await;
             // Leases are renewed by the time that passes, and are the hub's sign of life while nothing is due.
             self.running().reachability.renew_now().await;
+            self.fire_all().await;
             if step == left {
                 return;
             }

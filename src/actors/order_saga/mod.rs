@@ -1,6 +1,5 @@
 //! Sagas of orders: one actor for each order that has a deadline within the horizon, on the node whose lane committed last. It
 //! makes the deadline punctual and nothing else: what is due is a row of the store, and the sweep of any node finds it.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 mod actor;
 mod messages;
@@ -14,25 +13,17 @@ use actix::prelude::{Arbiter, ArbiterHandle};
 use dashmap::DashMap;
 use tokio::sync::Semaphore;
 
-use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{FireDeadline, SagaDue};
 
 use super::deadlines::{Deadlines, wait_for};
 use super::mailbox::{Mailbox, SendError};
-use actor::OrderSagaActor;
+use actor::{OrderSagaActor, SagaDeps};
 use messages::{ClockMoved, Schedule};
 use settings::SagaSettings;
 
 /// Messages waiting for one saga before further ones are refused: each is the news of a commit, and the newest counts.
 const MAILBOX: usize = 8;
-
-/// Everything that the sagas of a node share.
-struct SagaDeps {
-    registry: DashMap<OrderId, Mailbox<OrderSagaActor>>,
-    deadlines: Deadlines,
-    horizon: Duration,
-}
 
 /// The handle to the sagas of this node. Cheap to clone, safe to use from any thread.
 #[derive(Clone)]
