@@ -50,9 +50,10 @@ async fn the_timeline_shows_rings_rungs_and_the_deadline_and_customers_only_the_
     let shown = timeline(&app, &owner, &order).await;
     let rang = entries(&shown, "rang");
     assert_eq!(rang.len(), 1, "all rings are one entry: {shown}");
-    assert_eq!(rang[0]["rings"], 4, "one each 15 s: {shown}");
+    assert_eq!(rang[0]["rings"], 5, "undelivered after 5 s, and one each 15 s: {shown}");
     assert!(rang[0]["at"].as_str() < rang[0]["last_at"].as_str(), "{shown}");
-    let rungs: Vec<_> = entries(&shown, "reached").iter().map(|rung| rung["rung"].as_str().unwrap()).collect();
+    let rungs: Vec<_> =
+        entries(&shown, "reached").iter().map(|rung| rung["rung"].as_str().unwrap()).collect();
     assert!(rungs.contains(&"undelivered") && rungs.contains(&"escalate"), "{shown}");
     assert_eq!(entries(&shown, "deadline")[0]["at"], order["deadline_at"], "{shown}");
     let to_customer = timeline(&app, &customer, &order).await;
@@ -85,7 +86,10 @@ async fn figures_say_how_soon_orders_are_answered_and_how_many_were_not(kind: St
 
     let slowest = operator.get(&app, "/admin/businesses?sort=answer_p90").await.expect(200).json();
     assert_eq!(each(&slowest, "id"), [slow.clone(), quick.clone()], "{slowest}");
-    assert_eq!((&slowest["items"][0]["answered"], &slowest["items"][0]["unanswered"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&slowest["items"][0]["answered"], &slowest["items"][0]["unanswered"]),
+        (&json!(1), &json!(1))
+    );
     let page = operator.get(&app, "/admin/businesses?limit=2").await.expect(200).json();
     assert_eq!(each(&page, "id"), [quick, slow]);
     let rest = format!("/admin/businesses?cursor={}", page["next_cursor"].as_str().unwrap());
@@ -101,7 +105,10 @@ async fn a_hold_that_another_node_has_set_counts_within_two_seconds(kind: StoreK
     let business = owner.business(&app).await;
     let until = bellhop::domain::time::Timestamp::now().plus(Duration::from_secs(600)).as_micros();
     let row = format!("'new_orders', '{business}', {until}, 'a test', '{}', 0", owner.id);
-    app.execute(format!("INSERT INTO holds (what, scope, until, reason, user_id, created_at) VALUES ({row})")).await;
+    app.execute(format!(
+        "INSERT INTO holds (what, scope, until, reason, user_id, created_at) VALUES ({row})"
+    ))
+    .await;
     let mut looks = tokio::time::interval(Duration::from_millis(20));
     let held = async {
         loop {

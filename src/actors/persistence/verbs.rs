@@ -15,8 +15,8 @@ use crate::storage::commands::{
     Expirable, IndexOrders, InvitationAnswer, InvitationOutcome, ItemPatch, MaintenanceProgress,
     MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder, PlaceOutcome, Purge, PutMember,
     ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember, RotateRoom, RotateSession, Rotation,
-    RowKey, ScopedAck, SessionActivity, SetPassword, Sweep, Sweepable, TakeInOrders, UpdateItem,
-    UserChange, lane_of,
+    RowKey, ScopedAck, SessionActivity, SetPassword, Sweep, Sweepable, TakeInOrders, UpdateItem, UserChange,
+    lane_of,
 };
 
 use super::{Persistence, SubmitError};
