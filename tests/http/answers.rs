@@ -50,7 +50,7 @@ async fn the_timeline_shows_rings_rungs_and_the_deadline_and_customers_only_the_
     let shown = timeline(&app, &owner, &order).await;
     let rang = entries(&shown, "rang");
     assert_eq!(rang.len(), 1, "all rings are one entry: {shown}");
-    assert_eq!(rang[0]["rings"], 4, "one each 15 s: {shown}");
+    assert_eq!(rang[0]["rings"], 5, "undelivered after 5 s, and one each 15 s: {shown}");
     assert!(rang[0]["at"].as_str() < rang[0]["last_at"].as_str(), "{shown}");
     let rungs: Vec<_> =
         entries(&shown, "reached").iter().map(|rung| rung["rung"].as_str().unwrap()).collect();

@@ -57,7 +57,7 @@ async fn of_several_refusals_the_one_that_says_least_wins(kind: StoreKind) {
         (&zoe, &placed, json!({"status": "cancelled", "version": stale}), 409, "stale_version"),
         (&merchant, &placed, json!({"status": "accepted", "version": stale}), 409, "stale_version"),
         (&zoe, &placed, json!({"status": "cancelled", "version": 2}), 409, "move_forbidden"),
-        (&merchant, &placed, json!({"status": "delivered", "version": 2}), 409, "move_forbidden"),
+        (&merchant, &placed, json!({"status": "rejected", "version": 2}), 409, "move_forbidden"),
     ] {
         let name = format!("{} {body}", order["id"]);
         let problem = change(&app, who, order, body).await.expect_problem(status, code);

@@ -19,16 +19,16 @@ const MOST_ORDERS: u32 = 50_000;
 fn figures(answered: &str) -> String {
     let unanswered = EndedCode::Unanswered.as_str();
     format!(
-        "SELECT a.business_id, \
-             max(CASE WHEN a.n = (a.answers + 1) / 2 THEN a.took END) AS p50, \
-             max(CASE WHEN a.n = (a.answers * 9 + 9) / 10 THEN a.took END) AS p90, \
-             count(a.took) AS answered, \
-             count(CASE WHEN a.ended_code = '{unanswered}' THEN 1 END) AS unanswered \
+        "SELECT found.business_id, \
+             max(CASE WHEN found.n = (found.answers + 1) / 2 THEN found.took END) AS p50, \
+             max(CASE WHEN found.n = (found.answers * 9 + 9) / 10 THEN found.took END) AS p90, \
+             count(found.took) AS answered, \
+             count(CASE WHEN found.ended_code = '{unanswered}' THEN 1 END) AS unanswered \
          FROM (SELECT s.business_id, s.took, s.ended_code, \
                    row_number() OVER (PARTITION BY s.business_id ORDER BY s.took NULLS LAST) AS n, \
                    count(s.took) OVER (PARTITION BY s.business_id) AS answers \
-               FROM ({answered}) AS s) AS a \
-         GROUP BY a.business_id"
+               FROM ({answered}) AS s) AS found \
+         GROUP BY found.business_id"
     )
 }
 
@@ -43,7 +43,7 @@ static OF_BUSINESSES: LazyStatement = LazyStatement::new(|| {
 static SLOWEST: LazyStatement = LazyStatement::new(|| {
     let newest =
         format!("{ORDER} WHERE o.created_at >= $1 ORDER BY o.created_at DESC, o.id DESC LIMIT {MOST_ORDERS}");
-    let text = format!("{} ORDER BY p90 DESC NULLS LAST, a.business_id LIMIT $2", figures(&newest));
+    let text = format!("{} ORDER BY p90 DESC NULLS LAST, found.business_id LIMIT $2", figures(&newest));
     Statement::new(Operation::Select("orders"), &text)
 });
 
