@@ -30,6 +30,7 @@ mod reach;
 mod sagas;
 mod search_index;
 mod sessions;
+mod taking_in;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
