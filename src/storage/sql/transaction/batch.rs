@@ -5,13 +5,14 @@
 mod change;
 mod decide;
 mod fire;
+mod locks;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::domain::event::{Announcement, Posted as _};
 use crate::domain::ids::{BusinessId, EventId, NotificationId};
-use crate::domain::order::{AnnouncementIds, Status};
+use crate::domain::order::AnnouncementIds;
 use crate::domain::saga::Clocks;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
@@ -119,7 +120,7 @@ impl<'a> Transaction<'a> {
         let (mut moved, mut fires, mut businesses) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
         for &i in open {
             let write = &self.commands[i].write;
-            lock_of(write, &mut businesses);
+            locks::name_business(write, &mut businesses);
             if let Write::PlaceOrder(place) = write {
                 drafts.push(&place.draft);
                 keys.extend(place.idempotency.as_ref());
@@ -238,25 +239,6 @@ struct Written<'a> {
     left: device_acks::Left<'a>,
     /// Uses of channels that are due.
     intents: u32,
-}
-
-/// Names the business that a write changes, counts or answers for: it is locked before any order.
-fn lock_of(write: &Write, businesses: &mut BTreeSet<BusinessId>) {
-    match write.unkeyed() {
-        Write::MoveOrder(wish)
-            if matches!(wish.request.to, Status::Placed | Status::Accepted | Status::Rejected) =>
-        {
-            businesses.insert(wish.business);
-        }
-        Write::PutMember(put) => _ = businesses.insert(put.business),
-        Write::RemoveMember(remove) => _ = businesses.insert(remove.business),
-        Write::Invite(invite) => _ = businesses.insert(invite.business),
-        write => write.each_change(&mut |change| {
-            if let Change::Business(business) | Change::Menu(business) = change {
-                businesses.insert(business);
-            }
-        }),
-    }
 }
 
 /// One write of the table by the way its row names.

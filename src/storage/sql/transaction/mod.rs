@@ -32,6 +32,7 @@ mod reach;
 mod sagas;
 mod search_index;
 mod sessions;
+mod taking_in;
 mod waiting_orders;
 
 use std::sync::Arc;
