@@ -146,7 +146,7 @@ pub(crate) async fn device(
                     let order = frame["event"]["data"]["order_id"].as_str().unwrap().to_owned();
                     watcher.log.events.push(SeenEvent { seq: last, order });
                 }
-                "reconnect" => {}
+                "reconnect" | "ephemeral" => {}
                 _ => panic!("unexpected: {frame}"),
             }
             let target = *until.borrow();
