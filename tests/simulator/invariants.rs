@@ -71,7 +71,8 @@ fn has_ended_for_good(n: usize, live: &Live) {
 fn ended_by_their_cause(n: usize, before: &Pauses, then: Timestamp, world: &World) {
     let after = world.shops[n].stored_pauses();
     for pause in before.holding(then) {
-        if after.of(pause.cause, world.now).is_some() || !pause.holds(world.now) {
+        // Holds, or stands there and has run out: itself, or one that somebody put in its place.
+        if after.iter().any(|other| other.cause == pause.cause) || !pause.holds(world.now) {
             continue;
         }
         let allowed = |end: PauseEnd| match end {
