@@ -193,7 +193,12 @@ fn in_its_time(since: Timestamp, time: Duration, world: &World) {
 /// Whether an order that ran out now may count against its business.
 pub(crate) fn may_count(live: &Live, world: &World) -> bool {
     let placed = live.order.placed_at.expect("it was placed");
-    let own = world.shops[live.shop].business.alerts.accept_s.map(|own| Duration::from_secs(own.into()));
+    let shop = &world.shops[live.shop];
+    let own = shop.business.alerts.accept_s.map(|own| Duration::from_secs(own.into()));
+    // A hold put the deadline off to a time that the oracle does not know.
+    if shop.holds.iter().any(|hold| hold.what == HeldAction::AutoCancel) {
+        return true;
+    }
     let due = placed.plus(own.unwrap_or(world.clocks.accept));
     !world.outage_ended_at.is_some_and(|ended| placed < ended && due <= ended.plus(world.clocks.grace))
 }
