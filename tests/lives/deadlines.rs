@@ -42,7 +42,7 @@ struct Plan {
 }
 
 /// When the hub is killed.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Kill {
     Never,
     /// In the middle of the deadlines, and started again so much later.
@@ -202,23 +202,23 @@ async fn run(kind: StoreKind, plan: Plan, kill: Kill) -> Figures {
     let database = TestDatabase::create(kind).await;
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let at = Endpoint::new(SocketAddr::from(([127, 0, 0, 1], port)));
-    let mut hub = Some(Hub::start(&database, &at, plan.accept).await);
+    let first = Hub::start(&database, &at, plan.accept).await;
     place_all(&at, plan).await;
-    let mut ready = None;
-    if kill != Kill::Never {
-        let first = deadline(&database, plan, FIRST).await;
-        let begin = match kill {
-            Kill::Between(away) => {
-                wait_until(first.plus(plan.spread / 2)).await;
-                Timestamp::now().plus(away)
-            }
-            Kill::Never | Kill::Before => deadline(&database, plan, LAST).await.plus(s(1)),
-        };
-        hub = None;
+    let begin = match kill {
+        Kill::Never => None,
+        Kill::Between(away) => {
+            wait_until(deadline(&database, plan, FIRST).await.plus(plan.spread / 2)).await;
+            Some(Timestamp::now().plus(away))
+        }
+        Kill::Before => Some(deadline(&database, plan, LAST).await.plus(s(1))),
+    };
+    let (hub, ready) = if let Some(begin) = begin {
+        drop(first);
         wait_until(begin).await;
-        hub = Some(Hub::start(&database, &at, plan.accept).await);
-        ready = Some(Timestamp::now());
-    }
+        (Hub::start(&database, &at, plan.accept).await, Some(Timestamp::now()))
+    } else {
+        (first, None)
+    };
     until_none_waits(&database, plan.accept + plan.spread + s(60)).await;
     drop(hub);
     figures(&database, plan, ready).await

@@ -22,8 +22,8 @@ use super::database::{Database, DatabaseCopy, PostgresDatabase, StoreKind};
 use super::person::{PASSWORD, Person};
 use super::proxy::Proxy;
 
-/// Time that may go by without a commit in [`TestApp::advance`]: far less than an outage.
-const MAX_STEP: Duration = Duration::from_secs(20);
+/// Time that goes by at once in [`TestApp::advance`]: less than a lease of a business's devices, far less than an outage.
+const MAX_STEP: Duration = Duration::from_secs(10);
 
 /// Where a hub answers, and a client to ask it.
 #[derive(Clone)]
@@ -318,7 +318,8 @@ impl TestApp {
         tokio::time::timeout(Duration::from_secs(20), stored).await.expect("an acknowledgement is stored")
     }
 
-    /// Moves the hub's time ahead from one deadline to the next, so that each is fired when it is due and no time is an outage.
+    /// Moves the hub's time ahead from one deadline to the next, so that each is fired when it is due, leases are renewed, and no time
+    /// is an outage.
     pub async fn advance(&self, by: Duration) {
         let end = self.timers().now().plus(by);
         loop {
@@ -328,9 +329,9 @@ impl TestApp {
             let step = left.min(next).min(MAX_STEP);
             // A deadline within the next millisecond would be missed by the time that goes by here.
             self.timers().advance(step.max(Duration::from_millis(1)).min(left));
-            self.fire_all().await;
             // Leases are renewed by the time that passes, and are the hub's sign of life while nothing is due.
             self.running().reachability.renew_now().await;
+            self.fire_all().await;
             if step == left {
                 return;
             }
@@ -381,6 +382,11 @@ impl TestApp {
             }
         };
         rows.into_iter().map(|(number,)| number).collect()
+    }
+
+    /// Renews the leases of reachable businesses now, and pauses those that are due.
+    pub async fn renew_leases(&self) {
+        self.running().reachability.renew_now().await;
     }
 
     /// What acts on orders when their time has come.

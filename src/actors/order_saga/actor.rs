@@ -1,21 +1,29 @@
 //! The actor of an order's saga: waits for the moment that its state names, submits the deadline, and ends when nothing of the
 //! order is near.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::prelude::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, SpawnHandle, WrapFuture,
 };
+use dashmap::DashMap;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::actors::deadlines::wait_for;
+use crate::actors::deadlines::{Deadlines, wait_for};
+use crate::actors::mailbox::Mailbox;
+use crate::domain::ids::OrderId;
 use crate::storage::commands::{FireDeadline, FireOutcome};
 
-use super::SagaDeps;
 use super::messages::{ClockMoved, Schedule};
 use super::state::{Fired, OrderSagaState, SagaAction};
+
+/// Everything that the sagas of a node share.
+pub(super) struct SagaDeps {
+    pub(super) registry: DashMap<OrderId, Mailbox<OrderSagaActor>>,
+    pub(super) deadlines: Deadlines,
+    pub(super) horizon: Duration,
+}
 
 pub(super) struct OrderSagaActor {
     deadline: FireDeadline,

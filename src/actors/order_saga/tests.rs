@@ -4,7 +4,7 @@ use actix::System;
 use secrecy::SecretBox;
 
 use super::*;
-use crate::domain::ids::BusinessId;
+use crate::domain::ids::{BusinessId, OrderId};
 use crate::storage::crypto::cipher::Cipher;
 use crate::telemetry::Metrics;
 

@@ -1,5 +1,4 @@
 //! Keeps what the store knows of this node's reachable businesses true, and tells businesses and operators of changes.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::collections::HashMap;
 use std::sync::Arc;

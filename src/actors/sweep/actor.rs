@@ -1,5 +1,4 @@
 //! The actor of the sweep: reads what is due and submits it, once a second.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::time::Instant;
 
