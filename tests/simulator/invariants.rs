@@ -71,7 +71,8 @@ fn has_ended_for_good(n: usize, live: &Live) {
 fn ended_by_their_cause(n: usize, before: &Pauses, then: Timestamp, world: &World) {
     let after = world.shops[n].stored_pauses();
     for pause in before.holding(then) {
-        if after.of(pause.cause, world.now).is_some() || !pause.holds(world.now) {
+        // Holds, or stands there and has run out: itself, or one that somebody put in its place.
+        if after.iter().any(|other| other.cause == pause.cause) || !pause.holds(world.now) {
             continue;
         }
         let allowed = |end: PauseEnd| match end {
@@ -192,7 +193,12 @@ fn in_its_time(since: Timestamp, time: Duration, world: &World) {
 /// Whether an order that ran out now may count against its business.
 pub(crate) fn may_count(live: &Live, world: &World) -> bool {
     let placed = live.order.placed_at.expect("it was placed");
-    let own = world.shops[live.shop].business.alerts.accept_s.map(|own| Duration::from_secs(own.into()));
+    let shop = &world.shops[live.shop];
+    let own = shop.business.alerts.accept_s.map(|own| Duration::from_secs(own.into()));
+    // A hold put the deadline off to a time that the oracle does not know.
+    if shop.holds.iter().any(|hold| hold.what == HeldAction::AutoCancel) {
+        return true;
+    }
     let due = placed.plus(own.unwrap_or(world.clocks.accept));
     !world.outage_ended_at.is_some_and(|ended| placed < ended && due <= ended.plus(world.clocks.grace))
 }

@@ -1,7 +1,7 @@
 //! A business and its devices.
 
 use bellhop::domain::business::{
-    Business, BusinessContact, BusinessState, MenuItem, Pause, PauseCause, Pauses, Timezone,
+    Business, BusinessContact, BusinessState, MenuItem, Pause, Pauses, Timezone,
 };
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::hold::{HeldAction, Hold, is_held};
@@ -36,8 +36,9 @@ impl Shop {
             name: format!("Shop {n}"),
             location: Location { lat: 0.0, lng: 0.0 },
             zone: if n.is_multiple_of(2) { "north" } else { "south" }.to_owned(),
-            timezone: Timezone::parse(if n == 0 { "Europe/Lisbon" } else { "Asia/Tokyo" }).unwrap(),
-            currency: "EUR".parse().unwrap(),
+            timezone: Timezone::parse(if n == 0 { "Europe/Lisbon" } else { "Asia/Tokyo" })
+                .expect("both are known"),
+            currency: "EUR".parse().expect("a currency"),
             prep_minutes: 20,
             tables: 0,
             delivered_by: if n.is_multiple_of(2) { DeliveredBy::Business } else { DeliveredBy::Drivers },
@@ -85,10 +86,6 @@ impl Shop {
         let mut pauses = self.stored_pauses();
         pauses.put(pause);
         self.write_pauses(&pauses);
-    }
-
-    pub(crate) fn is_paused(&self, cause: PauseCause, now: Timestamp) -> bool {
-        self.stored_pauses().of(cause, now).is_some()
     }
 
     pub(crate) fn holds(&self, what: HeldAction, now: Timestamp) -> bool {

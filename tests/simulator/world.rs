@@ -128,6 +128,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::print_stdout, reason = "the steps of a seed that is replayed")]
     pub(crate) fn note(&mut self, step: impl FnOnce() -> String) {
         if self.traced {
             let step = format!("{} {}", self.now.to_rfc3339(), step());

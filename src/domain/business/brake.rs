@@ -18,7 +18,7 @@ pub struct Unreachables {
 /// What to do with the businesses that have no device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrakeVerdict {
-    /// Nothing.
+    /// Nothing is to be done.
     Nothing,
     /// They are paused.
     Pause,

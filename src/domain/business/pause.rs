@@ -52,10 +52,10 @@ impl PauseCause {
     }
 }
 
-/// One pause.
+/// One pause of a business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
-    /// Its cause.
+    /// The cause, which says what ends it.
     pub cause: PauseCause,
     /// When it began.
     pub since: Timestamp,

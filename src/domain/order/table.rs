@@ -110,9 +110,9 @@ pub struct Row {
 /// The reason that a transition needs in the words of who makes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReasonRule {
-    /// None.
+    /// None is needed.
     Optional,
-    /// Any text.
+    /// Any text will do.
     Required,
     /// One of these words.
     OneOf(&'static [FailureReason]),

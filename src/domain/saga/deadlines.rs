@@ -50,7 +50,7 @@ pub struct DeadlineRow {
     pub after: fn(&Clocks) -> Duration,
     /// The setting of that time; empty where it has none.
     pub setting: &'static str,
-    /// What happens.
+    /// What happens then.
     pub does: Consequence,
 }
 

@@ -72,7 +72,7 @@ impl Facts<'_> {
 /// A ring of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ring {
-    /// Why.
+    /// The reason for it.
     pub kind: RingKind,
     /// Which one of the order, from 1; the event of the order itself is none.
     pub ring: u32,
@@ -83,7 +83,7 @@ pub struct Ring {
 /// An order that ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unanswered {
-    /// Its customer.
+    /// The customer who got none.
     pub customer: UserId,
     /// Whether it counts for the pause of its business.
     pub counts: bool,

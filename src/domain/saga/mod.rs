@@ -181,8 +181,9 @@ impl OrderSaga {
         }
         self.fire_unpaid(order, facts, &mut effects);
         self.fire_alert(order, facts, &mut effects);
-        self.fire_attention(facts, &mut effects);
         self.fire_progress(order, facts, &mut effects);
+        // Last, so that what ended just now does not ring.
+        self.fire_attention(facts, &mut effects);
         order.deadline_at = self.acts_at(order);
         effects
     }
