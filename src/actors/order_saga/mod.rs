@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::{Arbiter, ArbiterHandle};
 use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
 use tokio::sync::Semaphore;
 
 use crate::domain::time::Timestamp;
@@ -45,32 +46,43 @@ impl OrderSagas {
         }
     }
 
-    /// A commit at `at` by the store's time has left this deadline, or none, for an order. Never waits: a saga that cannot be told or started is found by the
-    /// sweep when it is due.
+    /// A commit at `at` by the store's time has left this deadline, or none, for an order. Never waits: a saga that cannot be told
+    /// or started is found by the sweep when it is due.
     pub(super) fn schedule(&self, saga: &SagaDue, at: Timestamp) {
         let now = Instant::now();
         let schedule = Schedule { attempt: saga.attempt, due: wait_for(saga, at).map(|wait| now + wait) };
-        let mailbox = self.deps.registry.get(&saga.order).map(|entry| entry.value().clone());
-        match mailbox.map(|mailbox| mailbox.offer(schedule)) {
-            Some(Ok(())) => {}
-            Some(Err(SendError::Full)) => {
-                tracing::warn!(order = %saga.order, "the mailbox of a saga is full")
+        // Lanes may tell of one order at the same time: the entry is theirs one after the other, so that it has one actor.
+        match self.deps.registry.entry(saga.order) {
+            Entry::Occupied(entry) if entry.get().is_open() => {
+                if entry.get().offer(schedule) == Err(SendError::Full) {
+                    tracing::warn!(order = %saga.order, "the mailbox of a saga is full");
+                }
             }
-            Some(Err(SendError::Closed)) | None => self.start_near(saga, schedule, now),
+            Entry::Occupied(mut stopped) => match self.start_near(saga, schedule, now) {
+                Some(mailbox) => drop(stopped.insert(mailbox)),
+                None => drop(stopped.remove()),
+            },
+            Entry::Vacant(vacant) => {
+                if let Some(mailbox) = self.start_near(saga, schedule, now) {
+                    vacant.insert(mailbox);
+                }
+            }
         }
     }
 
-    fn start_near(&self, saga: &SagaDue, schedule: Schedule, now: Instant) {
+    /// A saga, if the deadline is near and the node may have another one.
+    fn start_near(
+        &self,
+        saga: &SagaDue,
+        schedule: Schedule,
+        now: Instant,
+    ) -> Option<Mailbox<OrderSagaActor>> {
+        let due = schedule.due.filter(|due| *due <= now + self.deps.horizon)?;
+        let place = self.places.clone().try_acquire_owned().ok()?;
         let SagaDue { order, business, attempt, .. } = *saga;
-        let Some(due) = schedule.due.filter(|due| *due <= now + self.deps.horizon) else {
-            self.deps.registry.remove_if(&order, |_, mailbox| !mailbox.is_open());
-            return;
-        };
         let deadline = FireDeadline { order, business, attempt };
-        let Ok(place) = self.places.clone().try_acquire_owned() else { return };
         let actor = OrderSagaActor::new(deadline, due, self.deps.clone(), place);
-        let mailbox = Mailbox::start_in(&self.arbiter.handle(), MAILBOX, actor);
-        self.deps.registry.insert(deadline.order, mailbox);
+        Some(Mailbox::start_in(&self.arbiter.handle(), MAILBOX, actor))
     }
 
     /// The store's clock was moved ahead: every deadline is nearer by so much.

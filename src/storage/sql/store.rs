@@ -80,7 +80,16 @@ impl Store for SqlStore {
     }
 
     async fn open_lane(&self) -> Result<Box<dyn Lane>, StoreError> {
-        Ok(Box::new(SqlLane::open(self).await?))
+        let lane = SqlLane::open(
+            self.connector.clone(),
+            Arc::clone(&self.cipher),
+            Arc::clone(&self.clock),
+            self.clocks(),
+            self.metrics.clone(),
+            Arc::clone(&self.acknowledged),
+            TRANSACTION_LIMIT,
+        );
+        Ok(Box::new(lane.await?))
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

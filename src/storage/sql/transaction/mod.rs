@@ -52,7 +52,6 @@ use crate::storage::sql::connection::{Connection, Soundness};
 use crate::storage::sql::connector::Connector;
 use crate::storage::sql::errors::{Retry, TxError, away};
 use crate::storage::sql::statement::Dialect;
-use crate::storage::sql::store::{SqlStore, TRANSACTION_LIMIT};
 use crate::telemetry::metrics::Metrics;
 
 use batch::Transaction;
@@ -78,17 +77,17 @@ pub(super) struct SqlLane {
 
 impl SqlLane {
     /// Connects to the database. The store's clock has been told the time by then.
-    pub(super) async fn open(store: &SqlStore) -> Result<Self, StoreError> {
-        let mut lane = Self {
-            connector: store.connector.clone(),
-            connection: None,
-            cipher: Arc::clone(&store.cipher),
-            clock: Arc::clone(&store.clock),
-            clocks: store.clocks(),
-            metrics: store.metrics.clone(),
-            acknowledged: Arc::clone(&store.acknowledged),
-            limit: TRANSACTION_LIMIT,
-        };
+    pub(super) async fn open(
+        connector: Connector,
+        cipher: Arc<Cipher>,
+        clock: Arc<StoreClock>,
+        clocks: Arc<Clocks>,
+        metrics: Metrics,
+        acknowledged: Arc<CommittedHeads>,
+        limit: Duration,
+    ) -> Result<Self, StoreError> {
+        let mut lane =
+            Self { connector, connection: None, cipher, clock, clocks, metrics, acknowledged, limit };
         let mut connection = lane.connector.connect(lane.metrics.clone()).await.map_err(away)?;
         lane.check_identity(&mut connection).await.map_err(|failure| failure.error)?;
         if connection.dialect() == Dialect::Postgres {

@@ -5,10 +5,10 @@ use crate::domain::alert_texts::{late_order, order_alarm, pause_alarm};
 use crate::domain::business::{Pause, PauseCause};
 use crate::domain::event::{Announcement, Posted as _};
 use crate::domain::hold::HeldAction;
-use crate::domain::ids::{BusinessId, EventId, IntentId, NotificationId, OrderId};
+use crate::domain::ids::{BusinessId, EventId, IntentId, NotificationId, OrderId, UserId};
 use crate::domain::ops::{Alarm, ChangeIds, business_updated};
 use crate::domain::order::{Order, Party, Status};
-use crate::domain::saga::{Channel, DeadlineKind, Rung, SagaEffect, Unanswered};
+use crate::domain::saga::{Channel, DeadlineKind, OpsAlarm, Ring, Rung, SagaEffect, Unanswered};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{AnswerState, FireDeadline, FireReport, RingDue};
 use crate::storage::sql::errors::TxError;
@@ -73,11 +73,7 @@ impl Transaction<'_> {
         let FireDeadline { order: id, business, .. } = *fire;
         match effect {
             SagaEffect::Ring(ring) => {
-                if let Some(saga) = self.sagas.of(id, business) {
-                    saga.rang();
-                }
-                let order_number = self.orders.get(id).map_or(0, |order| order.order_number);
-                self.rings.push(RingDue { business, order: id, order_number, ring });
+                self.ring(business, id, ring);
                 report.rungs.push(Rung::Ring);
             }
             SagaEffect::Use(channel, rung) => {
@@ -93,22 +89,34 @@ impl Transaction<'_> {
                 self.sources.push(Source::Step(moved));
                 (*step, report.moved_from) = (Some(moved), Some(from));
             }
-            SagaEffect::Remind => {
-                if let Some(order) = self.orders.get(id) {
-                    let reminder = late_order(order, NotificationId::generate(), self.now);
-                    self.tell(reminder.announce(EventId::generate()));
-                }
-            }
-            SagaEffect::Alarm(kind) => {
-                if let Some(order) = self.orders.get(id) {
-                    self.alarm(order_alarm(kind, order));
-                }
-            }
+            SagaEffect::Remind => self.remind(id),
+            SagaEffect::Alarm(kind) => self.alarm_of(id, kind),
             SagaEffect::Unanswered(unanswered) => {
                 report.answer = self.unanswered(business, id, unanswered).await?;
             }
         }
         Ok(())
+    }
+
+    fn remind(&mut self, order: OrderId) {
+        if let Some(order) = self.orders.get(order) {
+            let reminder = late_order(order, NotificationId::generate(), self.now);
+            self.tell(reminder.announce(EventId::generate()));
+        }
+    }
+
+    fn alarm_of(&mut self, order: OrderId, kind: OpsAlarm) {
+        if let Some(order) = self.orders.get(order) {
+            self.alarm(order_alarm(kind, order));
+        }
+    }
+
+    fn ring(&mut self, business: BusinessId, order: OrderId, ring: Ring) {
+        if let Some(saga) = self.sagas.of(order, business) {
+            saga.rang();
+        }
+        let order_number = self.orders.get(order).map_or(0, |order| order.order_number);
+        self.rings.push(RingDue { business, order, order_number, ring });
     }
 
     async fn use_channel(
@@ -148,20 +156,9 @@ impl Transaction<'_> {
             return Ok(AnswerState::Unanswered);
         }
         let (now, limit) = (self.now, self.clocks.unanswered_pause);
-        let waiting = self.facts.waiting(self.connection, id, now).await?;
-        // Those of this batch have moved on without being written yet.
-        let still =
-            |order: &OrderId| self.orders.get(*order).is_none_or(|order| order.status == Status::Placed);
-        let waiting: Vec<_> = waiting
-            .into_iter()
-            .filter(|(other, _)| *other != order && still(other))
-            .map(|(_, by)| by)
-            .collect();
-        let held = self
-            .catalog
-            .of(id)
-            .0
-            .is_some_and(|business| self.facts.holds(HeldAction::AutoPause, business, now));
+        let waiting = self.waiting(id, order).await?;
+        let business = self.catalog.of(id).0;
+        let held = business.is_some_and(|business| self.facts.holds(HeldAction::AutoPause, business, now));
         let mut pause = None;
         self.catalog.count(id, |business| {
             let paused = business.pauses.of(PauseCause::Unanswered, now).is_some();
@@ -181,6 +178,16 @@ impl Transaction<'_> {
         self.tell(told);
         self.alarm(alarm);
         Ok(AnswerState::Paused)
+    }
+
+    /// The customers of other orders of a business that wait for too long. Those of this batch may have moved on without being
+    /// written yet.
+    async fn waiting(&mut self, business: BusinessId, order: OrderId) -> Result<Vec<UserId>, TxError> {
+        let waiting = self.facts.waiting(self.connection, business, self.now).await?;
+        let still = |other: OrderId| {
+            other != order && self.orders.get(other).is_none_or(|other| other.status == Status::Placed)
+        };
+        Ok(waiting.into_iter().filter(|(other, _)| still(*other)).map(|(_, customer)| customer).collect())
     }
 
     fn alarm(&mut self, alarm: Alarm) {
