@@ -63,6 +63,7 @@ struct Figures {
 }
 
 impl Figures {
+    #[expect(clippy::print_stdout, reason = "the figures are the result of a measuring run")]
     fn print(&self, store: StoreKind, what: &str) {
         let of = |sorted: &[i64], percent: usize| {
             let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
