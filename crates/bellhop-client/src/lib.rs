@@ -38,4 +38,4 @@ pub use long_poll::LongPoll;
 pub use request::{Repeat, Request};
 pub use rng::Rng;
 pub use room::Room;
-pub use socket::{Credential, Socket, WebSocket, dial};
+pub use socket::{CanRing, Credential, Socket, WebSocket, dial};

@@ -42,6 +42,15 @@ pub enum Credential {
     Ticket,
 }
 
+/// Whether a device could make a sound now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CanRing {
+    /// It could.
+    Yes,
+    /// It could not.
+    No,
+}
+
 /// Opens a WebSocket at `path`, which may have a query. `receive_buffer` bounds what the kernel takes in for a reader that
 /// stops reading; 2,304 bytes is about the smallest.
 ///
@@ -160,6 +169,15 @@ impl Socket {
     pub async fn ack(&mut self, cursor: Cursor) -> Result<(), ConnectionError> {
         let ack = json!({"type": "ack", "room": self.room, "cursor": cursor});
         self.send(&ack).await
+    }
+
+    /// Names the device of this socket and says whether it can ring. The word holds for 45 seconds.
+    ///
+    /// # Errors
+    /// As [`Socket::send_text`].
+    pub async fn say_device(&mut self, id: &str, can_ring: CanRing) -> Result<(), ConnectionError> {
+        let can_ring = can_ring == CanRing::Yes;
+        self.send(&json!({"type": "device", "id": id, "can_ring": can_ring})).await
     }
 
     /// Goes on with a newer access token.
