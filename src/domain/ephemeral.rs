@@ -74,9 +74,9 @@ pub struct Presence {
 /// The data of an ephemeral event by its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EphemeralPayload {
-    /// Of [`EphemeralType::OrderRing`].
+    /// The data of [`EphemeralType::OrderRing`].
     OrderRing(OrderRing),
-    /// Of [`EphemeralType::Presence`].
+    /// The data of [`EphemeralType::Presence`].
     Presence(Presence),
 }
 

@@ -34,7 +34,7 @@ pub fn business_updated(business: &Business, ids: ChangeIds, now: Timestamp) -> 
 /// Something that operators are told.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alarm {
-    /// What happened.
+    /// The type of the notification.
     pub kind: OpsAlarm,
     /// The business it is about, if it is about one.
     pub business: Option<BusinessId>,

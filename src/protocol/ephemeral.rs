@@ -15,7 +15,7 @@ use super::event::{EventData, frame_with_data};
 pub struct EphemeralEvent {
     /// The room whose members see it.
     pub room: RoomId,
-    /// Its type.
+    /// The type of its data.
     pub kind: EphemeralType,
     /// What it is about, like an order.
     pub subject: Uuid,
@@ -52,7 +52,7 @@ struct EphemeralEnvelope {
 /// The bytes of an ephemeral event: one allocation, shared by every connection and stream that sends it.
 #[derive(Clone, Debug)]
 pub struct EncodedEphemeral {
-    /// Its type.
+    /// The type of its data.
     pub kind: EphemeralType,
     /// What it is about.
     pub subject: Uuid,

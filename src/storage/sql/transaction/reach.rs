@@ -129,13 +129,13 @@ static STILL: LazyStatement = LazyStatement::new(|| {
 
 static BRAKED: LazyStatement = LazyStatement::new(|| {
     let text = "UPDATE hub SET brake_alarmed_at = $1 \
-         WHERE id IN (SELECT h.id FROM hub h WHERE h.id = 1 {locks}) AND brake_alarmed_at IS NULL";
+         WHERE id IN (SELECT h.id FROM hub h WHERE h.id = 1 AND h.brake_alarmed_at IS NULL {locks})";
     locking(Operation::Update("hub"), text, "FOR NO KEY UPDATE SKIP LOCKED")
 });
 
 static RELEASED: LazyStatement = LazyStatement::new(|| {
     let text = "UPDATE hub SET brake_alarmed_at = NULL \
-         WHERE id IN (SELECT h.id FROM hub h WHERE h.id = 1 {locks}) AND brake_alarmed_at IS NOT NULL";
+         WHERE id IN (SELECT h.id FROM hub h WHERE h.id = 1 AND h.brake_alarmed_at IS NOT NULL {locks})";
     locking(Operation::Update("hub"), text, "FOR NO KEY UPDATE SKIP LOCKED")
 });
 
@@ -292,6 +292,10 @@ impl Execute for PauseUnreachable {
             return Ok(());
         }
         let (at_risk, due) = unreachable(connection, clocks.unreachable, now).await?;
+        if due.is_empty() && at_risk < clocks.brake_least {
+            // Nearly always: nothing to count.
+            return connection.execute(&RELEASED, &[]).await.map(drop);
+        }
         let since = Arg::Int(now.minus(clocks.unreachable).as_micros());
         let standing: Option<StandingRow> = connection.fetch_first(&STANDING, &[since]).await?;
         let Some(standing) = standing else { return Ok(()) };
