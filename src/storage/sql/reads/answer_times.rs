@@ -24,10 +24,10 @@ fn figures(answered: &str) -> String {
              max(CASE WHEN found.n = (found.answers * 9 + 9) / 10 THEN found.took END) AS p90, \
              count(found.took) AS answered, \
              count(CASE WHEN found.ended_code = '{unanswered}' THEN 1 END) AS unanswered \
-         FROM (SELECT s.business_id, s.took, s.ended_code, \
-                   row_number() OVER (PARTITION BY s.business_id ORDER BY s.took NULLS LAST) AS n, \
-                   count(s.took) OVER (PARTITION BY s.business_id) AS answers \
-               FROM ({answered}) AS s) AS found \
+         FROM (SELECT asked.business_id, asked.took, asked.ended_code, \
+                   row_number() OVER (PARTITION BY asked.business_id ORDER BY asked.took NULLS LAST) AS n, \
+                   count(asked.took) OVER (PARTITION BY asked.business_id) AS answers \
+               FROM ({answered}) AS asked) AS found \
          GROUP BY found.business_id"
     )
 }

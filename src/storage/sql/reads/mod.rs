@@ -46,6 +46,7 @@ mod tests {
                     && !step.starts_with("SCAN json_each")
                     // Rows that the statement itself has found.
                     && !step.starts_with("SCAN (subquery")
+                    && step != "SCAN asked"
                     && step != "SCAN found"
                     && step != "SCAN CONSTANT ROW";
                 assert!(!scan, "{text}: {step}");
