@@ -183,6 +183,8 @@ impl Device {
                 let token = self.account().token().await?;
                 socket.refresh(&token).await?;
             }
+            // The hub had too much to do. The order's next step silences the devices as well.
+            Frame::Refused { code } if code == "mark_not_stored" => {}
             Frame::Refused { code } => {
                 self.simulation
                     .ledger(|ledger| ledger.fault(format!("a device's frame was refused: {code}")));
