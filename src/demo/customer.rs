@@ -11,7 +11,7 @@ use bellhop_client::{Account, CallError, Request, Rng};
 use crate::domain::order::{Fulfilment, Status};
 use crate::protocol::problem::ProblemCode;
 
-use super::ledger::{Ledger, OrderEvent};
+use super::ledger::OrderEvent;
 use super::scenario::{Business, TABLES};
 use super::serving::OrderAnswer;
 use super::simulation::Simulation;
@@ -110,7 +110,7 @@ async fn fulfil(simulation: &Simulation, planned: PlannedOrder) {
         let same = matches!((&one, &other), (Ok(one), Ok(other)) if one.id == other.id);
         // A pause that began or ended in between makes no second order.
         if !is_pause(&one) && !is_pause(&other) {
-            simulation.ledger(|ledger| ledger.repeated(same));
+            simulation.ledger(|ledger| ledger.recoveries.repeated(same));
         }
         one.or(other)
     } else {
@@ -121,7 +121,7 @@ async fn fulfil(simulation: &Simulation, planned: PlannedOrder) {
             cancel(simulation, planned.business, &planned.customer, order).await;
         }
         Ok(_) => {}
-        refused if is_pause(&refused) => simulation.ledger(Ledger::refused_by_pause),
+        refused if is_pause(&refused) => simulation.ledger(|ledger| ledger.alerts.refused_by_pause()),
         Err(error) => simulation.ledger(|ledger| ledger.refused(error.to_string())),
     }
 }

@@ -19,7 +19,7 @@ use crate::domain::event::EventType;
 use crate::domain::order::Status;
 
 use super::business_kind::{BusinessKind, Vanishing};
-use super::ledger::{BusinessChange, COUNTER, Ledger, OrderEvent, OrderNudge};
+use super::ledger::{BusinessChange, COUNTER, OrderEvent, OrderNudge};
 use super::scenario::Business;
 use super::serving::{OrderAnswer, serve};
 use super::simulation::Simulation;
@@ -87,7 +87,7 @@ impl Device {
                 () = simulation.over.cancelled() => return,
             };
             if !matches!(listened, Ok(Departure::ForGood)) {
-                simulation.ledger(|ledger| ledger.cut());
+                simulation.ledger(|ledger| ledger.recoveries.cut());
             }
             match listened {
                 Ok(Departure::ForGood) => return,
@@ -162,7 +162,7 @@ impl Device {
         match frame {
             Frame::Hello { cursor } => {
                 if self.gaps.cursor().is_some() {
-                    self.simulation.ledger(|ledger| ledger.resumed());
+                    self.simulation.ledger(|ledger| ledger.recoveries.resumed());
                 }
                 let arrival = self.gaps.on_hello(cursor);
                 self.note(arrival);
@@ -183,6 +183,8 @@ impl Device {
                 let token = self.account().token().await?;
                 socket.refresh(&token).await?;
             }
+            // The hub had too much to do. The order's next step silences the devices as well.
+            Frame::Refused { code } if code == "mark_not_stored" => {}
             Frame::Refused { code } => {
                 self.simulation
                     .ledger(|ledger| ledger.fault(format!("a device's frame was refused: {code}")));
@@ -216,7 +218,7 @@ impl Device {
     ) -> Result<(), ConnectionError> {
         if self.slot == COUNTER && kind == EventType::BusinessUpdated.as_str() {
             match serde_json::from_value::<BusinessChange>(data.clone()) {
-                Ok(change) => self.simulation.ledger(|ledger| ledger.changed(self.business, &change)),
+                Ok(change) => self.simulation.ledger(|ledger| ledger.alerts.changed(self.business, &change)),
                 Err(error) => self.simulation.ledger(|ledger| ledger.fault(format!("{kind}: {error}"))),
             }
         }
@@ -230,7 +232,7 @@ impl Device {
             let accepted = order.status == Status::Accepted;
             if self.answer(order) && accepted {
                 // It rings until somebody has looked at it, though it is accepted.
-                self.simulation.ledger(Ledger::accepted_by_itself);
+                self.simulation.ledger(|ledger| ledger.alerts.accepted_by_itself());
                 socket.acted(cursor).await?;
             }
         }

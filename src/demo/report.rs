@@ -85,7 +85,7 @@ impl Quantiles {
 
     /// From placing to the answer of a member so far.
     fn to_answer(ledger: &Ledger) -> Option<Self> {
-        Self::of(ledger.answer_times())
+        Self::of(ledger.alerts.answer_times())
     }
 
     fn of(histogram: &Histogram) -> Option<Self> {
@@ -100,9 +100,9 @@ impl RunReport {
         let Audit { lost, doubled, missed, stuck, live, left } = audit;
         let Totals { placed, rung, acked, completed, settled: _, rang_again, unanswered } = ledger.totals();
         let Alerts { rings_heard, accepted_by_itself, paused, resumed: open_again, refused_by_pause } =
-            ledger.alerts();
+            ledger.alerts.counts();
         let (refused, odd, last) = ledger.odd();
-        let Recoveries { cut, resumed, repeated, same } = ledger.recoveries();
+        let Recoveries { cut, resumed, repeated, same } = ledger.recoveries;
         Self {
             placed,
             rung,

@@ -71,7 +71,7 @@ pub(super) async fn serve(
                 simulation.ledger(|ledger| {
                     ledger.moved(business, &order);
                     if let Some(time) = answered_in {
-                        ledger.answered_in(time);
+                        ledger.alerts.answered_in(time);
                     }
                 });
             }

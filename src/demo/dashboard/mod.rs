@@ -192,7 +192,7 @@ fn draw(
         let (totals, recoveries, alerts) = {
             let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
             tracked.update(elapsed, &ledger);
-            (ledger.totals(), ledger.recoveries(), ledger.alerts())
+            (ledger.totals(), ledger.recoveries, ledger.alerts.counts())
         };
         let shown = Snapshot {
             elapsed,

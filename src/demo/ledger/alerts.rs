@@ -9,8 +9,6 @@ use serde::Deserialize;
 use crate::domain::business::{PauseCause, PauseView};
 use crate::domain::ids::OrderId;
 
-use super::Ledger;
-
 /// Bounds of the time to an answer, in seconds: people answer within one, and orders wait for devices that are away for a minute.
 const ANSWER_SECONDS: [f64; 20] = [
     0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0, 18.0, 27.0, 40.0, 120.0,
@@ -45,7 +43,7 @@ pub(in crate::demo) struct Alerts {
 
 /// Everything about answers and their absence.
 #[derive(Debug)]
-pub(super) struct AlertBook {
+pub(in crate::demo) struct AlertBook {
     counts: Alerts,
     /// The causes for which each business is paused.
     pauses: HashMap<usize, BTreeSet<PauseCause>>,
@@ -58,47 +56,44 @@ impl AlertBook {
         let answer_times = Histogram::with_opts(times).expect("the bounds rise and the name is a word");
         Self { counts: Alerts::default(), pauses: HashMap::new(), answer_times }
     }
-}
 
-impl Ledger {
     /// A device was told that an order still waits for its business.
-    pub(in crate::demo) fn rang(&mut self, ring: &OrderNudge) {
-        self.alerts.counts.rings_heard += 1;
-        self.update(ring.order_id, |record| record.rang_again = true);
+    pub(super) fn rang(&mut self) {
+        self.counts.rings_heard += 1;
     }
 
     /// The hub accepted an order for its business.
     pub(in crate::demo) fn accepted_by_itself(&mut self) {
-        self.alerts.counts.accepted_by_itself += 1;
+        self.counts.accepted_by_itself += 1;
     }
 
     /// A business is paused for these causes now, and for no other.
     pub(in crate::demo) fn changed(&mut self, business: usize, change: &BusinessChange) {
         let now: BTreeSet<PauseCause> =
             change.pauses.iter().filter_map(|pause| pause.cause.parse().ok()).collect();
-        let before = self.alerts.pauses.entry(business).or_default();
-        self.alerts.counts.paused += now.difference(before).count() as u64;
-        self.alerts.counts.resumed += before.difference(&now).count() as u64;
+        let before = self.pauses.entry(business).or_default();
+        self.counts.paused += now.difference(before).count() as u64;
+        self.counts.resumed += before.difference(&now).count() as u64;
         *before = now;
     }
 
     /// A customer was told that the business is paused.
     pub(in crate::demo) fn refused_by_pause(&mut self) {
-        self.alerts.counts.refused_by_pause += 1;
+        self.counts.refused_by_pause += 1;
     }
 
     /// A member answered an order within this time.
     pub(in crate::demo) fn answered_in(&mut self, time: Duration) {
-        self.alerts.answer_times.observe(time.as_secs_f64());
+        self.answer_times.observe(time.as_secs_f64());
     }
 
     /// Counts of rings, answers and pauses.
-    pub(in crate::demo) fn alerts(&self) -> Alerts {
-        self.alerts.counts
+    pub(in crate::demo) fn counts(&self) -> Alerts {
+        self.counts
     }
 
     /// Times from placing to the answer of a member.
     pub(in crate::demo) fn answer_times(&self) -> &Histogram {
-        &self.alerts.answer_times
+        &self.answer_times
     }
 }

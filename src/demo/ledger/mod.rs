@@ -63,8 +63,10 @@ pub(super) struct Ledger {
     orders: BTreeMap<OrderId, Record>,
     keys: HashMap<u64, OrderId>,
     totals: Totals,
-    recoveries: Recoveries,
-    alerts: AlertBook,
+    /// Connections that ended, and orders that were sent again.
+    pub(super) recoveries: Recoveries,
+    /// Answers, and what follows where there is none.
+    pub(super) alerts: AlertBook,
     recent: VecDeque<OrderId>,
     second_orders: HashSet<OrderId>,
     repeated: u64,
@@ -152,6 +154,12 @@ impl Ledger {
         self.change(business, order, |_| ());
     }
 
+    /// A device was told that an order still waits for its business.
+    pub(super) fn rang(&mut self, ring: &OrderNudge) {
+        self.alerts.rang();
+        self.update(ring.order_id, |record| record.rang_again = true);
+    }
+
     /// Whether the caller is the first to take this order in hand.
     pub(super) fn claim(&mut self, id: OrderId) -> bool {
         match self.orders.get_mut(&id) {
@@ -193,10 +201,6 @@ impl Ledger {
 
     pub(super) fn totals(&self) -> Totals {
         self.totals
-    }
-
-    pub(super) fn recoveries(&self) -> Recoveries {
-        self.recoveries
     }
 
     /// The latest orders.

@@ -117,7 +117,7 @@ fn an_order_that_nobody_answered_ends_like_any_other_and_is_counted() {
         ledger.heard(device, 0, &ended);
     }
     let totals = ledger.totals();
-    assert_eq!((totals.unanswered, totals.rang_again, ledger.alerts().rings_heard), (1, 1, 6));
+    assert_eq!((totals.unanswered, totals.rang_again, ledger.alerts.counts().rings_heard), (1, 1, 6));
     assert!(ledger.is_settled());
     let list = [listed(5, 1, Status::Cancelled, 2)];
     assert_eq!(ledger.audit(&list, &AuditScope::Everything, NOW), Audit::default());
@@ -130,14 +130,14 @@ fn pauses_are_counted_by_their_causes_when_they_begin_and_when_they_end() {
         let view = |cause: &PauseCause| PauseView { cause: cause.to_string(), since: NOW, until: None };
         BusinessChange { pauses: causes.iter().map(view).collect() }
     };
-    ledger.changed(1, &change(&[PauseCause::Unanswered]));
-    ledger.changed(2, &change(&[PauseCause::Unreachable]));
-    ledger.changed(1, &change(&[PauseCause::Unanswered, PauseCause::Manual]));
-    ledger.changed(1, &change(&[PauseCause::Unanswered, PauseCause::Manual]));
-    assert_eq!((ledger.alerts().paused, ledger.alerts().resumed), (3, 0));
-    ledger.changed(2, &change(&[]));
-    ledger.changed(1, &change(&[PauseCause::Unanswered]));
-    assert_eq!((ledger.alerts().paused, ledger.alerts().resumed), (3, 2));
+    ledger.alerts.changed(1, &change(&[PauseCause::Unanswered]));
+    ledger.alerts.changed(2, &change(&[PauseCause::Unreachable]));
+    ledger.alerts.changed(1, &change(&[PauseCause::Unanswered, PauseCause::Manual]));
+    ledger.alerts.changed(1, &change(&[PauseCause::Unanswered, PauseCause::Manual]));
+    assert_eq!((ledger.alerts.counts().paused, ledger.alerts.counts().resumed), (3, 0));
+    ledger.alerts.changed(2, &change(&[]));
+    ledger.alerts.changed(1, &change(&[PauseCause::Unanswered]));
+    assert_eq!((ledger.alerts.counts().paused, ledger.alerts.counts().resumed), (3, 2));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Counts of a run.
 
-use super::Ledger;
 use super::record::Stages;
 
 /// Orders by the stage they have reached.
@@ -49,20 +48,20 @@ pub(in crate::demo) struct Recoveries {
     pub(in crate::demo) same: u64,
 }
 
-impl Ledger {
+impl Recoveries {
     /// A device's connection ended before the run did.
     pub(in crate::demo) fn cut(&mut self) {
-        self.recoveries.cut += 1;
+        self.cut += 1;
     }
 
     /// A device went on where it had been.
     pub(in crate::demo) fn resumed(&mut self) {
-        self.recoveries.resumed += 1;
+        self.resumed += 1;
     }
 
     /// An order was sent twice with one key, and both answers were the same order or not.
     pub(in crate::demo) fn repeated(&mut self, same: bool) {
-        self.recoveries.repeated += 1;
-        self.recoveries.same += u64::from(same);
+        self.repeated += 1;
+        self.same += u64::from(same);
     }
 }
