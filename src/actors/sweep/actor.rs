@@ -71,8 +71,13 @@ async fn fire_one(deadlines: &Deadlines, deadline: FireDeadline) -> (FireDeadlin
         Ok(FireOutcome { report: Some(_), .. }) => Swept::Done,
         // Another node has fired it, or it was written since.
         Ok(FireOutcome { left: Some(left), .. }) if left.attempt != deadline.attempt => Swept::Done,
-        Ok(_) | Err(SubmitError::Refused | SubmitError::TooSlow) => Swept::InVain,
-        Err(SubmitError::Overloaded | SubmitError::Unavailable | SubmitError::OutcomeUnknown) => Swept::Later,
+        Ok(_) | Err(SubmitError::Refused) => Swept::InVain,
+        Err(
+            SubmitError::Overloaded
+            | SubmitError::Unavailable
+            | SubmitError::TooSlow
+            | SubmitError::OutcomeUnknown,
+        ) => Swept::Later,
     };
     (deadline, swept)
 }

@@ -15,11 +15,13 @@ use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::parse;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
-// Whoever writes a saga holds its order's lock, but for acknowledgements, which wait for nobody.
+// Whoever writes a saga holds its order's lock, but for acknowledgements: they wait for this lock, so that what is decided here without
+// them is decided again.
 static READ: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("order_sagas"),
-        "SELECT order_id, business_id, due_at, attempt, state FROM order_sagas WHERE order_id = {any}",
+        "SELECT order_id, business_id, due_at, attempt, state FROM order_sagas WHERE order_id = {any} \
+         ORDER BY order_id {for_update}",
     )
 });
 
@@ -44,8 +46,8 @@ static UPDATE: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-// Of orders that a device has acknowledged for the first time. A row that somebody else holds is being written: it is fired or
-// answered there.
+// Of orders that a device has acknowledged for the first time, locked in one order. A row that is being written is waited for: its
+// writer may have decided before the acknowledgement.
 static ACCEPT: LazyStatement = LazyStatement::new(|| {
     let text = |lock: &str| {
         format!(
@@ -54,7 +56,7 @@ static ACCEPT: LazyStatement = LazyStatement::new(|| {
              RETURNING order_id, business_id, due_at, attempt, state"
         )
     };
-    Statement::apart(Operation::Update("order_sagas"), "", &text("FOR UPDATE SKIP LOCKED"), &text(""))
+    Statement::apart(Operation::Update("order_sagas"), "", &text("ORDER BY s.order_id FOR UPDATE"), &text(""))
 });
 
 #[derive(FromRow)]
