@@ -172,7 +172,7 @@ impl Device {
                 let arrival = self.gaps.on_event(cursor);
                 self.note(arrival);
                 if arrival != Arrival::Repeated {
-                    self.hear(&kind, data, cursor, socket).await?;
+                    self.on_event(&kind, data, cursor, socket).await?;
                 }
             }
             Frame::Resync { cursor } => {
@@ -209,7 +209,7 @@ impl Device {
         }
     }
 
-    async fn hear(
+    async fn on_event(
         &mut self,
         kind: &str,
         data: Value,

@@ -13,9 +13,9 @@ pub use clock::StoreClock;
 pub use error::StoreError;
 pub use ports::{
     AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DueIntent,
-    DuePlace, HoldReads, IdempotencyReads, Invitation, Lane, LoginSession, MaintenanceReads, Member, More,
-    NotificationReads, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, RoomReads, SagaReads,
-    SealedPage, Store, StoredHold, TimelineEntry, TimelineEvent, Total, User,
+    DuePlace, HoldReads, IdempotencyReads, Invitation, Lane, LoginSession, MaintenanceReads, Member,
+    NextPage, NotificationReads, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, RoomReads,
+    SagaReads, SealedPage, Store, StoredHold, TimelineEntry, TimelineEvent, Total, User,
 };
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};

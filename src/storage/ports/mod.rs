@@ -20,7 +20,7 @@ pub use idempotency::IdempotencyReads;
 pub use maintenance::{MaintenanceReads, SealedPage};
 pub use notifications::NotificationReads;
 pub use orders::{
-    BusinessStats, More, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, TimelineEntry,
+    BusinessStats, NextPage, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, TimelineEntry,
     TimelineEvent, Total,
 };
 pub use rooms::RoomReads;

@@ -77,16 +77,16 @@ pub struct OrderPage {
     /// Total of the list; `None` where it was not counted.
     pub total: Option<Total>,
     /// Whether more follow.
-    pub more: More,
+    pub more: NextPage,
 }
 
 /// Whether a page is the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum More {
-    /// More orders follow.
-    Follow,
+pub enum NextPage {
+    /// There is one.
+    Exists,
     /// This is the last page.
-    End,
+    Absent,
 }
 
 /// Figures of a business today, and the number of orders that wait there.

@@ -143,7 +143,7 @@ impl Connection {
     pub(super) async fn begin(&mut self) -> Result<Option<Timestamp>, TxError> {
         let (limit, begun) = (self.limit, BEGIN_BY_SERVER);
         let DriverConnection::Postgres(driver) = &mut self.driver else {
-            self.say("BEGIN IMMEDIATE", limit).await?;
+            self.command("BEGIN IMMEDIATE", limit).await?;
             return Ok(None);
         };
         self.soundness = Soundness::Asked;
@@ -155,12 +155,12 @@ impl Connection {
 
     /// Sends COMMIT. Never after an error: Postgres answers an aborted transaction's COMMIT with success.
     pub(super) async fn commit(&mut self) -> Result<(), TxError> {
-        self.say("COMMIT", self.limit + COMMIT_MARGIN).await.map_err(TxError::at_commit)
+        self.command("COMMIT", self.limit + COMMIT_MARGIN).await.map_err(TxError::at_commit)
     }
 
     /// Sends ROLLBACK.
     pub(super) async fn rollback(&mut self) -> Result<(), TxError> {
-        Ok(self.say("ROLLBACK", self.limit).await?)
+        Ok(self.command("ROLLBACK", self.limit).await?)
     }
 
     /// Whether the other side answers, within `limit`. What an earlier question left behind is read first, so that a
@@ -187,7 +187,7 @@ impl Connection {
         }
     }
 
-    async fn say(&mut self, word: &'static str, limit: Duration) -> Result<(), Error> {
+    async fn command(&mut self, word: &'static str, limit: Duration) -> Result<(), Error> {
         self.soundness = Soundness::Asked;
         let answer = match &mut self.driver {
             DriverConnection::Postgres(c) => timeout(limit, c.execute(word)).await.map(|done| done.map(drop)),

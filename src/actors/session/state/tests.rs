@@ -85,7 +85,7 @@ impl Fixture {
         }
     }
 
-    fn say(&mut self, frame: &str) -> Option<SessionEffect> {
+    fn send(&mut self, frame: &str) -> Option<SessionEffect> {
         let frame = frame.replace("ROOM", &self.room.to_string());
         self.state.on_message(&frame, WALL, self.now, &self.limits)
     }

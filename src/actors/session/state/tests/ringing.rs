@@ -12,27 +12,27 @@ const CANNOT: &str = r#"{"type":"device","id":"till-1","can_ring":false}"#;
 fn a_device_that_says_so_rings_for_the_businesses_it_listens_to_until_it_takes_it_back() {
     let mut f = Fixture::joined();
     let business = BusinessId::from_uuid(Uuid::nil());
-    assert_eq!(f.say(CANNOT), None, "it never could");
-    assert_eq!(f.say(CAN), Some(SessionEffect::TellRing));
+    assert_eq!(f.send(CANNOT), None, "it never could");
+    assert_eq!(f.send(CAN), Some(SessionEffect::TellRing));
     assert_eq!(word(&f), Some(("till-1".to_owned(), vec![business], f.now)));
-    assert_eq!(f.say(CANNOT), Some(SessionEffect::TellRing));
+    assert_eq!(f.send(CANNOT), Some(SessionEffect::TellRing));
     assert_eq!(word(&f), None);
 }
 
 #[test]
 fn a_room_that_is_joined_later_is_told_at_once_with_the_time_of_the_word() {
     let mut f = Fixture::joined();
-    f.say(CAN);
+    f.send(CAN);
     let other = BusinessId::from_uuid(Uuid::from_u128(2));
     let frame = format!(r#"{{"type":"subscribe","room":"business:{other}"}}"#);
-    f.say(&frame);
+    f.send(&frame);
     let room = RoomId::Business(other);
     f.state.admitted(room, None);
     assert_eq!(word(&f).map(|word| word.1.len()), Some(1), "it is not there yet");
     let joined = f.state.joined(room, at(3), None, WALL, &SessionSettings::default());
     assert_eq!(joined, Some(SessionEffect::TellRing));
     assert_eq!(word(&f).map(|word| word.1), Some(vec![BusinessId::from_uuid(Uuid::nil()), other]));
-    f.say(&format!(r#"{{"type":"unsubscribe","room":"business:{other}"}}"#));
+    f.send(&format!(r#"{{"type":"unsubscribe","room":"business:{other}"}}"#));
     assert_eq!(word(&f).map(|word| word.1.len()), Some(1));
 }
 
@@ -40,13 +40,13 @@ fn a_room_that_is_joined_later_is_told_at_once_with_the_time_of_the_word() {
 fn an_operator_who_listens_answers_for_no_business() {
     let mut f = Fixture::joined();
     f.state.principal.role = Role::Admin;
-    f.say(CAN);
+    f.send(CAN);
     assert_eq!(word(&f), None);
 }
 
 #[test]
 fn a_bad_device_id_says_nothing_about_ringing() {
     let mut f = Fixture::joined();
-    assert_eq!(f.say(r#"{"type":"device","id":"","can_ring":true}"#), None);
+    assert_eq!(f.send(r#"{"type":"device","id":"","can_ring":true}"#), None);
     assert_eq!(word(&f), None);
 }
