@@ -1,5 +1,6 @@
 //! How far devices are.
 
+use bellhop::domain::access::Role;
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::room::RoomId;
 use bellhop::storage::TimelineEvent;
@@ -125,7 +126,7 @@ on_every_store! {
         let (world, mut lane) = Fixture::new(&store).await;
         let event = run(&mut *lane, vec![place(world.draft())]).await.events.remove(0);
         let mark = |kind| Write::StoreMark(DeviceMark {
-            room: event.room, device: "till".to_owned(), user: world.owner, cursor: event.cursor, kind, at: now(),
+            room: event.room, device: "till".to_owned(), user: world.owner, role: Role::Merchant, cursor: event.cursor, kind, at: now(),
         });
         run(&mut *lane, vec![mark(MarkKind::Shown), mark(MarkKind::Shown), mark(MarkKind::Acted)]).await;
         run_one(&mut *lane, mark(MarkKind::Shown)).await;

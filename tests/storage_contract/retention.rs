@@ -54,7 +54,7 @@ fn ack(room: RoomId, user: UserId, device: &str, cursor: Cursor, at: Timestamp) 
 
 fn mark(event: &RoomEvent, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Write {
     let (room, device) = (event.room, device.to_owned());
-    Write::StoreMark(DeviceMark { room, device, user, cursor, kind: MarkKind::Shown, at })
+    Write::StoreMark(DeviceMark { room, device, user, role: Role::Merchant, cursor, kind: MarkKind::Shown, at })
 }
 
 async fn count(store: &TestStore, table: &str) -> i64 {

@@ -171,6 +171,7 @@ impl SessionState {
             room,
             device,
             user: self.principal.user,
+            role: self.principal.role,
             cursor,
             kind,
             at: wall,

@@ -1,5 +1,6 @@
 //! Acknowledgements and marks of devices.
 
+use crate::domain::access::Role;
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::UserId;
 use crate::domain::room::RoomId;
@@ -66,6 +67,8 @@ pub struct DeviceMark {
     pub device: String,
     /// User of the device.
     pub user: UserId,
+    /// The user's role: what an operator acts upon is not known to the business.
+    pub role: Role,
     /// The event.
     pub cursor: Cursor,
     /// Which of the two.
