@@ -117,7 +117,7 @@ fn by(party: Party, order: &Order, to: Status) -> Write {
 fn acknowledged(world: &Fixture, cursor: Cursor) -> Write {
     let (room, device) = (RoomId::Business(world.business.id), "till".to_owned());
     let ack = DeviceAck { room, device, user: world.owner, cursor, at: now() };
-    Write::StoreAcks([ScopedAck { ack, reach: AckScope::After(0) }].into())
+    Write::StoreAcks([ScopedAck { ack, reach: AckScope::After(0), role: Role::Merchant }].into())
 }
 
 on_every_store! {

@@ -139,7 +139,8 @@ impl SessionState {
             Ok(acked) => {
                 let ack =
                     DeviceAck { room, device: self.device(), user: self.principal.user, cursor, at: wall };
-                Some(SessionEffect::Ack(ScopedAck { ack, reach: acked.reach }, acked.alerts))
+                let role = self.principal.role;
+                Some(SessionEffect::Ack(ScopedAck { ack, reach: acked.reach, role }, acked.alerts))
             }
         }
     }

@@ -37,6 +37,8 @@ pub struct ScopedAck {
     pub ack: DeviceAck,
     /// The events it may cover.
     pub reach: AckScope,
+    /// The role of the device's user: an order has not arrived at the business with an operator who watches its room.
+    pub role: Role,
 }
 
 /// A step of a device with one event.
