@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellhop::domain::access::Role;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::event::EventType;
 use bellhop::domain::ids::{NodeId, UserId};
@@ -12,6 +13,7 @@ use bellhop::domain::order::{
 use bellhop::domain::room::RoomId;
 use bellhop::domain::saga::{Clocks, DeadlineKind, RingKind, Rung};
 use bellhop::domain::time::Timestamp;
+use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::commands::{
     AckScope, AnswerState, BusinessPatch, Command, Committed, DeviceAck, DeviceMark, FinishIntent,
     FireDeadline, FireOutcome, IntentResult, Lease, LeaseHistory, MarkKind, MoveOrder, Outcome, PlaceOutcome,
@@ -90,7 +92,7 @@ async fn order(store: &TestStore, order: &Order) -> Order {
 
 /// A customer of the same business.
 async fn another(lane: &mut dyn Lane) -> UserId {
-    let customer = user(bellhop::domain::access::Role::Customer);
+    let customer = user(Role::Customer);
     let id = customer.id;
     run_one(lane, Write::CreateUser(Box::new(customer))).await;
     id
@@ -115,7 +117,7 @@ fn by(party: Party, order: &Order, to: Status) -> Write {
 fn acknowledged(world: &Fixture, cursor: Cursor) -> Write {
     let (room, device) = (RoomId::Business(world.business.id), "till".to_owned());
     let ack = DeviceAck { room, device, user: world.owner, cursor, at: now() };
-    Write::StoreAcks([ScopedAck { ack, reach: AckScope::After(0) }].into())
+    Write::StoreAcks([ScopedAck { ack, reach: AckScope::After(0), role: Role::Merchant }].into())
 }
 
 on_every_store! {
@@ -412,11 +414,18 @@ on_every_store! {
         let ringing = live(&store, &mut *lane, S(60)).await;
         let rings = ringing.iter().map(|commit| commit.rings.len()).sum::<usize>();
         assert!(rings >= 4, "it rings until somebody has looked at it: {rings}");
-        let cursor = accepted.events.iter().find(|event| event.room == RoomId::Business(world.business.id)).unwrap().cursor;
-        run_one(&mut *lane, Write::StoreMark(DeviceMark {
-            room: RoomId::Business(world.business.id), device: "till".to_owned(), user: world.owner, cursor,
-            kind: MarkKind::Acted, at: now(),
-        })).await;
+        let of = |room| accepted.events.iter().find(|event| event.room == room).unwrap();
+        let acted = |event: &RoomEvent, user, role| Write::StoreMark(DeviceMark {
+            room: event.room, device: "till".to_owned(), user, role, cursor: event.cursor, kind: MarkKind::Acted,
+            at: now(),
+        });
+        let (kitchen, own) = (of(RoomId::Business(world.business.id)), of(RoomId::Order(order.id)));
+        run_one(&mut *lane, acted(own, world.customer, Role::Customer)).await;
+        run_one(&mut *lane, acted(kitchen, UserId::generate(), Role::Admin)).await;
+        assert_eq!(store.peek("SELECT count(*) FROM device_marks").await, 1, "an operator is not the kitchen");
+        let ringing = live(&store, &mut *lane, S(60)).await;
+        assert!(ringing.iter().any(|commit| !commit.rings.is_empty()), "nor is the customer");
+        run_one(&mut *lane, acted(kitchen, world.owner, Role::Merchant)).await;
         let silent = live(&store, &mut *lane, S(60)).await;
         assert_eq!(silent.iter().map(|commit| commit.rings.len()).sum::<usize>(), 0);
     }

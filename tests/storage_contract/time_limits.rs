@@ -7,6 +7,7 @@ use std::time::Duration;
 use bellhop::actors::FatalSignal;
 use bellhop::actors::persistence::{CommitListener, Persistence};
 use bellhop::actors::settings::PersistenceSettings;
+use bellhop::domain::access::Role;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::room::RoomId;
 use bellhop::storage::commands::{
@@ -53,7 +54,7 @@ fn acknowledgements_of_much_are_stored_in_the_end_and_orders_beside_them_are_alw
         let acks = (0..DEVICES).map(|device| {
             let cursor = Cursor::new(epoch, EVENTS);
             let ack = DeviceAck { room, device: format!("till-{device}"), user: world.owner, cursor, at: now() };
-            persistence.store_acks([ScopedAck { ack, reach: AckScope::Resumed(0) }].into())
+            persistence.store_acks([ScopedAck { ack, reach: AckScope::Resumed(0), role: Role::Merchant }].into())
         });
         let acks = async {
             let stored = join_all(acks).await;

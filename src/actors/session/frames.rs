@@ -139,7 +139,8 @@ impl SessionState {
             Ok(acked) => {
                 let ack =
                     DeviceAck { room, device: self.device(), user: self.principal.user, cursor, at: wall };
-                Some(SessionEffect::Ack(ScopedAck { ack, reach: acked.reach }, acked.alerts))
+                let role = self.principal.role;
+                Some(SessionEffect::Ack(ScopedAck { ack, reach: acked.reach, role }, acked.alerts))
             }
         }
     }
@@ -171,6 +172,7 @@ impl SessionState {
             room,
             device,
             user: self.principal.user,
+            role: self.principal.role,
             cursor,
             kind,
             at: wall,

@@ -61,7 +61,7 @@ pub(super) async fn acknowledge(
     let ack = DeviceAck { room, device, user: principal.user, cursor, at: app.store.clock().now() };
     // What was acknowledged before is in the store; without that, only the event that is named has certainly arrived.
     let reach = AckScope::Resumed(cursor.seq.saturating_sub(1));
-    app.persistence.store_acks(Arc::new([ScopedAck { ack, reach }])).await?;
+    app.persistence.store_acks(Arc::new([ScopedAck { ack, reach, role: principal.role }])).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

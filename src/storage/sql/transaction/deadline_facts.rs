@@ -19,13 +19,15 @@ use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, w
 
 use super::outage;
 
+// Acted upon in the room of the business: whoever else may mark events of the order, its customer among them, is not the kitchen.
 static DEVICES: LazyStatement = LazyStatement::new(|| {
     let acted = MarkKind::Acted.as_str();
     Statement::new(
         Operation::Select("orders"),
         &format!(
             "SELECT o.id, EXISTS (SELECT 1 FROM order_acks a WHERE a.order_id = o.id) AS delivered, \
-                 (SELECT max(m.at) FROM device_marks m WHERE m.order_id = o.id AND m.kind = '{acted}') AS acted_at \
+                 (SELECT max(m.at) FROM device_marks m WHERE m.order_id = o.id AND m.kind = '{acted}' \
+                     AND m.room = 'business:' || o.business_id) AS acted_at \
              FROM orders o WHERE o.id = {{any}}"
         ),
     )

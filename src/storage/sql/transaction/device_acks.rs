@@ -5,11 +5,12 @@ mod plan;
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
+use crate::domain::access::Role;
 use crate::domain::cursor::Epoch;
 use crate::domain::event::EventType;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::storage::commands::{DeviceMark, ScopedAck};
+use crate::storage::commands::{DeviceMark, MarkKind, ScopedAck};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{number, parse, seq_column};
@@ -186,8 +187,12 @@ impl Execute for DeviceMark {
     type Output = ();
 
     /// Stores that an event about an order was shown or acted upon; a second time changes nothing, nor does one of another event.
+    /// That an operator acted ends no alert of the business and is not stored.
     async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
         let mark = self;
+        if mark.kind == MarkKind::Acted && mark.role == Role::Admin {
+            return Ok(());
+        }
         // By the store's time, as far as the request is old: alerts compare it with their own.
         let at = cx.now.minus(cx.at.since(mark.at));
         let args = [
