@@ -90,7 +90,7 @@ impl OrderChanges {
          headers(("ETag" = String, description = "`\"<version>.<delivery>.<payment>\"`, and after changes `.<changes>`"))),
         (status = 400, description = "`malformed`: `If-Match` is no entity tag"),
         (status = 403, description = "`not_your_move`: others say when it is ready"),
-        (status = 409, description = "`stale_version` with `current_version` and `current_status`, `change_forbidden`: not in this status, or `not_offered` with `offered`: the business does not deliver that far"),
+        (status = 409, description = "`stale_version` with `current_version` and `current_status`, `change_forbidden`: not in this status, or changed too often, or `not_offered` with `offered`: the business does not deliver that far"),
         (status = 412, description = "`precondition_failed` with `current_version` and `current_status`: `If-Match` is outdated"),
         (status = 428, description = "`version_required`"),
     ))]
@@ -155,6 +155,10 @@ fn refused(refusal: ChangeRefusal, precondition: &Precondition) -> ApiError {
         ChangeRefusal::NotNow { field, status } => ApiError::new(
             ProblemCode::ChangeForbidden,
             format!("It is {} now, where you cannot change {}.", status.as_str(), field.as_str()),
+        ),
+        ChangeRefusal::TooOften => ApiError::new(
+            ProblemCode::ChangeForbidden,
+            "It has been changed as often as an order may be. Nothing was changed: call the business.",
         ),
         ChangeRefusal::NoDelivery => ApiError::invalid_field("address", "does not go with this fulfilment"),
     }
