@@ -25,6 +25,8 @@ ALTER TABLE businesses ADD COLUMN unanswered TEXT;
 ALTER TABLE businesses ADD COLUMN called_at BIGINT;
 ALTER TABLE businesses ADD COLUMN mailed_at BIGINT;
 ALTER TABLE businesses ADD COLUMN pauses TEXT;
+-- Since when its devices are looked for: when it opened, or a pause ended.
+ALTER TABLE businesses ADD COLUMN opened_at BIGINT;
 -- Which businesses were paused by machine, and since when, for the brake.
 ALTER TABLE businesses ADD COLUMN unreachable_since BIGINT;
 CREATE INDEX businesses_unreachable ON businesses (unreachable_since) WHERE unreachable_since IS NOT NULL;

@@ -8,7 +8,9 @@ use crate::{fields, header, history, with};
 crate::on_both_stores!(
     an_address_is_changed_by_its_customer_until_accepted_and_by_members_until_the_end,
     minutes_until_ready_are_said_by_members_between_accepting_and_hand_over,
+    a_customer_does_not_move_a_delivery_beyond_the_radius_of_its_business,
     a_change_is_told_with_what_has_changed_and_stands_in_the_timeline,
+    a_customer_changes_an_order_twenty_times_and_its_business_goes_on,
     a_change_names_the_version_it_was_decided_on,
     what_a_business_does_not_offer_is_refused_with_what_it_does,
     five_orders_of_a_customer_may_wait_at_a_business_and_no_sixth,
@@ -84,6 +86,21 @@ async fn minutes_until_ready_are_said_by_members_between_accepting_and_hand_over
     change(&app, &owner, &order, ten_more).await.expect_problem(409, "change_forbidden");
 }
 
+async fn a_customer_does_not_move_a_delivery_beyond_the_radius_of_its_business(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let (owner, customer) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
+    let business = owner.business(&app).await;
+    let order = customer.post(&app, "/orders", &delivery(&business, 38.71)).await.expect(201).json();
+    // Some 13 km away, while the business delivers within 8.
+    let far = json!({"address": {"text": "Far away", "lat": 38.82, "lng": -9.1}});
+    let refused = change(&app, &customer, &order, far.clone()).await.expect_problem(409, "not_offered");
+    assert_eq!(refused["offered"]["delivery_radius_m"], 8000);
+    let path = format!("/orders/{}", order["id"].as_str().unwrap());
+    assert_eq!(customer.get(&app, &path).await.expect(200).json()["address"], order["address"]);
+    // The kitchen knows how far it goes for once.
+    change(&app, &owner, &order, far).await.expect(200);
+}
+
 async fn a_change_is_told_with_what_has_changed_and_stands_in_the_timeline(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let (owner, customer) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
@@ -121,6 +138,22 @@ async fn a_change_is_told_with_what_has_changed_and_stands_in_the_timeline(kind:
     let entry = timeline["items"].as_array().unwrap().iter().find(|item| item["kind"] == "changed").unwrap();
     assert_eq!((&entry["changed"], &entry["party"]), (&json!(["address", "phone"]), &json!("customer")));
     assert_eq!(entry["user_id"], customer.id);
+}
+
+async fn a_customer_changes_an_order_twenty_times_and_its_business_goes_on(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let (owner, customer) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
+    let business = owner.business(&app).await;
+    let order = customer.order(&app, &business).await;
+    let notes = |n: u32| json!({"notes": format!("No {n}")});
+    for n in 0..20 {
+        change(&app, &customer, &order, notes(n)).await.expect(200);
+    }
+    let refused = change(&app, &customer, &order, notes(20)).await.expect_problem(409, "change_forbidden");
+    assert!(refused["detail"].as_str().unwrap().contains("as often as"), "{refused}");
+    change(&app, &customer, &order, notes(19)).await.expect(200);
+    assert_eq!(app.numbers("SELECT count(*) FROM order_edits").await, [Some(20)]);
+    change(&app, &owner, &order, notes(20)).await.expect(200);
 }
 
 async fn a_change_names_the_version_it_was_decided_on(kind: StoreKind) {

@@ -5,11 +5,12 @@ use std::time::Duration;
 use bellhop::domain::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::fields;
 use crate::support::{StoreKind, TestApp, order_body};
+use crate::{fields, header, with};
 
 crate::on_both_stores!(
     a_hold_stops_new_orders_in_its_scope_and_ends_when_it_is_lifted,
+    an_order_that_was_placed_before_a_hold_is_answered_again_during_it,
     a_hold_ends_by_itself_and_names_its_reason,
     every_hold_and_its_end_is_in_the_audit,
 );
@@ -41,6 +42,22 @@ async fn a_hold_stops_new_orders_in_its_scope_and_ends_when_it_is_lifted(kind: S
     customer.order(&app, &business).await;
 }
 
+async fn an_order_that_was_placed_before_a_hold_is_answered_again_during_it(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let (owner, customer) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
+    let operator = app.operator("Ada").await;
+    let business = owner.business(&app).await;
+    let keyed = with(order_body(&business), json!({"client_token": "k"}));
+    let first = customer.post(&app, "/orders", &keyed).await.expect(201);
+    operator.put(&app, "/admin/holds", &hold("all", 600)).await.expect(200);
+    let again = customer.post(&app, "/orders", &keyed).await.expect(201);
+    assert_eq!((again.text.as_str(), header(&again, "idempotency-replayed")), (first.text.as_str(), "true"));
+    let other = with(keyed, json!({"notes": "more"}));
+    customer.post(&app, "/orders", &other).await.expect_problem(422, "idempotency_mismatch");
+    let new = with(order_body(&business), json!({"client_token": "new"}));
+    customer.post(&app, "/orders", &new).await.expect_problem(409, "orders_held");
+}
+
 async fn a_hold_ends_by_itself_and_names_its_reason(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let operator = app.operator("Ada").await;
@@ -58,7 +75,7 @@ async fn a_hold_ends_by_itself_and_names_its_reason(kind: StoreKind) {
         (json!({"what": "everything"}), "what"),
         (json!({"reason": " "}), "reason"),
     ] {
-        let wrong = crate::with(hold("all", 600), wrong);
+        let wrong = with(hold("all", 600), wrong);
         let refused = operator.put(&app, "/admin/holds", &wrong).await.expect_problem(422, "invalid");
         assert_eq!(fields(&refused), [field], "{wrong}");
     }

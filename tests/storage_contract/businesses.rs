@@ -46,6 +46,7 @@ on_every_store! {
             let Outcome::BusinessUpdated(BusinessUpdate::Updated(updated)) = outcome else { panic!() };
             expected.version += 1;
             (expected.state, expected.updated_at) = (state, updated.updated_at);
+            expected.alerts.opened_at = (state == BusinessState::Open).then_some(updated.updated_at);
             assert_eq!(*updated, expected);
         }
         let patch = BusinessPatch {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop::domain::business::{Pause, PauseCause};
+use bellhop::domain::business::{Pause, PauseCause, TradingChange};
 use bellhop::domain::event::EventType;
 use bellhop::domain::ids::{BusinessId, NodeId, UserId};
 use bellhop::domain::room::RoomId;
@@ -12,10 +12,11 @@ use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::Lane;
 use bellhop::storage::commands::{
-    Committed, CreateBusiness, Lease, LeaseHistory, Outcome, PauseUnreachable, RenewLeases, Write,
+    BusinessPatch, Committed, CreateBusiness, Lease, LeaseHistory, Outcome, PauseUnreachable, RenewLeases,
+    Write,
 };
 
-use crate::fixtures::{Fixture, business, run, run_one};
+use crate::fixtures::{Fixture, business, run, run_one, trade, update};
 use crate::harness::TestStore;
 
 const LEASE: Duration = Duration::from_secs(15);
@@ -152,6 +153,23 @@ on_every_store! {
         assert_eq!(causes(&store, own).await, []);
         assert!(node.renew(&[own]).await.events.is_empty());
         assert!(node.pause().await.events.is_empty());
+    }
+
+    async fn changes_of_a_business_do_not_put_off_its_pause_and_opening_does(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let own = world.business.id;
+        let mut node = Node::settled(&store, &[own]).await;
+        node.pass(UNREACHABLE, &[]).await;
+        let renamed = BusinessPatch { name: Some("x".to_owned()), ..BusinessPatch::default() };
+        run_one(&mut *lane, update(own, renamed)).await;
+        node.pass(LEASE, &[]).await;
+        assert_eq!(told(&node.pause().await.events), changed(own, "BUSINESS_PAUSED"));
+        let ended = BusinessPatch { ended_pause: Some(PauseCause::Unreachable), ..BusinessPatch::default() };
+        for opening in [ended, BusinessPatch { trading: Some(TradingChange::Open), ..BusinessPatch::default() }] {
+            run_one(&mut *lane, trade(own, TradingChange::Closed)).await;
+            run_one(&mut *lane, update(own, opening)).await;
+            assert!(node.pause().await.events.is_empty(), "it has time to connect its devices");
+        }
     }
 
     async fn a_business_no_device_of_which_could_ever_ring_is_not_paused(store) {

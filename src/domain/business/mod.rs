@@ -223,6 +223,11 @@ impl Business {
         Err(self.pauses.until(now).map_or(NotTakingOrders::PausedForNow, NotTakingOrders::Paused))
     }
 
+    /// Whether customers may have something delivered there: it lies within the radius of its deliveries.
+    pub fn delivers_to(&self, place: Location) -> bool {
+        self.location.metres_to(place) <= f64::from(self.accepts.delivery_radius_m)
+    }
+
     /// The defaults of an order accepted at `now`: the usual preparation time with the extra minutes of a busy business.
     pub fn acceptance(&self, now: Timestamp) -> Acceptance {
         let extra = match self.state.at(now) {

@@ -117,7 +117,7 @@ impl Business {
     }
 
     /// Does what somebody says about taking orders. A state ends the pauses of the hand that says it; a pause leaves the state as it
-    /// is, but a closed business opens with it.
+    /// is, but a business that a member pauses while it is closed opens with it. Operators never open a closed one by a pause.
     pub fn trade(&mut self, change: TradingChange, hand: Hand, now: Timestamp) {
         self.settle_pauses(now);
         let state = match change {
@@ -125,7 +125,7 @@ impl Business {
             TradingChange::Busy { extra_minutes } => BusinessState::Busy { extra_minutes },
             TradingChange::Closed => BusinessState::Closed,
             TradingChange::Paused { until } => {
-                if self.state == BusinessState::Closed {
+                if hand == Hand::Member && self.state == BusinessState::Closed {
                     self.state = BusinessState::Open;
                 }
                 self.pauses.put(Pause { cause: hand.cause(), since: now, until });

@@ -2,18 +2,38 @@
 
 use crate::domain::time::Timestamp;
 
-use super::{Business, Pause, PauseCause, Reach};
+use super::{Business, BusinessState, Pause, PauseCause, Reach};
 
 impl Business {
     /// Since when nobody can reach the business although it takes orders at `now`: the end of its last lease, or a later moment at
-    /// which it opened. `None` while it takes none, and for one that is not judged by its devices. `last_lease` is the end of the
+    /// which it opened: other changes do not put it off. `None` while it takes none, and for one that is not judged by its devices. `last_lease` is the end of the
     /// last lease that has run out; its caller knows that none holds.
     pub fn unreachable_since(&self, last_lease: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
         let first_ring = self.alerts.can_ring_since.filter(|_| self.alerts.reach == Reach::Devices)?;
         self.takes_orders(now).ok()?;
-        let pauses_ended = self.pauses.iter().filter_map(|pause| pause.until);
-        let opened = pauses_ended.chain([self.updated_at]).max().unwrap_or(self.updated_at);
-        Some(last_lease.unwrap_or(first_ring).max(opened))
+        let opened = self.alerts.opened_at.into_iter();
+        let base = last_lease.unwrap_or(first_ring);
+        Some(opened.chain(self.ends_of_pauses(now)).fold(base, Timestamp::max))
+    }
+
+    /// The times at which pauses ended by themselves.
+    fn ends_of_pauses(&self, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+        let old = match self.state {
+            BusinessState::Paused { until } => Some(until),
+            BusinessState::Open | BusinessState::Busy { .. } | BusinessState::Closed => None,
+        };
+        let ends = self.pauses.iter().filter_map(|pause| pause.until).chain(old);
+        ends.filter(move |until| *until <= now)
+    }
+
+    /// Notes when it opened, after a change from what it was `before`. A change forgets pauses that have ended, so their ends are
+    /// noted as well.
+    pub fn note_opening(&mut self, before: &Self, now: Timestamp) {
+        let is_judged =
+            |business: &Self| business.alerts.reach == Reach::Devices && business.takes_orders(now).is_ok();
+        let opened = (is_judged(self) && !is_judged(before)).then_some(now);
+        let noted = self.alerts.opened_at.into_iter().chain(opened);
+        self.alerts.opened_at = noted.chain(before.ends_of_pauses(now)).max();
     }
 
     /// Pauses the business as one that cannot be reached, until it can.
@@ -41,7 +61,7 @@ impl Business {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::business::{BusinessContact, BusinessState, Location, Timezone};
+    use crate::domain::business::{BusinessContact, Location, Timezone};
     use crate::domain::delivery::DeliveredBy;
     use crate::domain::ids::BusinessId;
 
@@ -78,11 +98,37 @@ mod tests {
         let mut business = business();
         assert_eq!(business.unreachable_since(Some(at(50)), at(100)), Some(at(50)));
         assert_eq!(business.unreachable_since(None, at(100)), Some(at(10)), "its leases are forgotten");
-        business.updated_at = at(70);
+        business.updated_at = at(95);
+        assert_eq!(business.unreachable_since(Some(at(50)), at(100)), Some(at(50)), "a change is no opening");
+        business.alerts.opened_at = Some(at(70));
         assert_eq!(business.unreachable_since(Some(at(50)), at(100)), Some(at(70)), "it opened later");
         business.pauses.put(Pause { cause: PauseCause::Manual, since: at(60), until: Some(at(90)) });
         assert_eq!(business.unreachable_since(Some(at(50)), at(100)), Some(at(90)), "its pause ended then");
         assert_eq!(business.unreachable_since(Some(at(50)), at(80)), None, "it takes no orders");
+    }
+
+    #[test]
+    fn a_business_counts_from_opening_relying_on_devices_and_ended_pauses_not_from_other_changes() {
+        let open = business();
+        let closed = Business { state: BusinessState::Closed, ..business() };
+        let mut relying_on_nothing = business();
+        relying_on_nothing.alerts.reach = Reach::Off;
+        let mut was_paused = business();
+        was_paused.pauses.put(Pause { cause: PauseCause::Manual, since: at(60), until: Some(at(90)) });
+        let old_pause = Business { state: BusinessState::Paused { until: at(80) }, ..business() };
+        for (before, opened) in [
+            (&open, None),
+            (&closed, Some(at(100))),
+            (&relying_on_nothing, Some(at(100))),
+            (&was_paused, Some(at(90))),
+            (&old_pause, Some(at(80))),
+        ] {
+            let mut after = business();
+            after.note_opening(before, at(100));
+            assert_eq!(after.alerts.opened_at, opened);
+            after.note_opening(&open, at(200));
+            assert_eq!(after.alerts.opened_at, opened, "nothing happened since");
+        }
     }
 
     #[test]

@@ -78,6 +78,22 @@ pub enum ChangeRefusal {
     },
     /// Nothing is delivered, so there is no address.
     NoDelivery,
+    /// It has been changed as often as this party may change it.
+    #[serde(rename = "changed_too_often")]
+    TooOften,
+}
+
+/// Changes of an order after which its customer changes nothing more: each is told to two rooms and kept as long as the order.
+const MAX_EDITS_OF_CUSTOMER: i64 = 20;
+
+/// Most changes of an order, whoever makes them.
+const MAX_EDITS: i64 = 100;
+
+const fn most_edits(party: Party) -> i64 {
+    match party {
+        Party::Customer => MAX_EDITS_OF_CUSTOMER,
+        Party::Member | Party::Driver | Party::Admin | Party::System => MAX_EDITS,
+    }
 }
 
 impl ChangeRequest {
@@ -114,7 +130,7 @@ const fn right(field: OrderField, party: Party, status: Status) -> Right {
 impl Order {
     /// Changes what the request names, all of it or nothing, and says what is different now: nothing where all of it was so
     /// before. The version stays, since the status does. Refused first where a field is never theirs to change, then on an
-    /// outdated version, then by where the order stands.
+    /// outdated version, then by where the order stands, and last where it was changed too often.
     pub fn change(
         &mut self,
         request: ChangeRequest,
@@ -136,12 +152,20 @@ impl Order {
         }
         let minutes = |minutes: u16| now.plus(Duration::from_secs(60 * u64::from(minutes)));
         let mut changed = Vec::new();
+        let mut after = self.clone();
         let mut note = |field, is_new: bool| changed.extend(is_new.then_some(field));
-        note(OrderField::ReadyAt, replace(&mut self.ready_at, request.ready_in_minutes.map(minutes)));
-        note(OrderField::Address, replace(&mut self.address, request.address));
-        note(OrderField::Phone, replace(&mut self.phone, request.phone));
-        note(OrderField::Notes, replace(&mut self.notes, request.notes));
-        self.edits += i64::from(!changed.is_empty());
+        note(OrderField::ReadyAt, replace(&mut after.ready_at, request.ready_in_minutes.map(minutes)));
+        note(OrderField::Address, replace(&mut after.address, request.address));
+        note(OrderField::Phone, replace(&mut after.phone, request.phone));
+        note(OrderField::Notes, replace(&mut after.notes, request.notes));
+        if changed.is_empty() {
+            return Ok(changed);
+        }
+        if self.edits >= most_edits(request.party) {
+            return Err(ChangeRefusal::TooOften);
+        }
+        after.edits += 1;
+        *self = after;
         Ok(changed)
     }
 }

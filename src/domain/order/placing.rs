@@ -119,11 +119,9 @@ const MAX_TOTAL_MINOR: i64 = 1_000_000_000_000;
 
 /// Whether the business takes orders like this one from customers. Members know what they can serve.
 fn is_offered(draft: &Draft, business: &Business) -> bool {
-    let Accepts { fulfilment, payment, delivery_radius_m } = &business.accepts;
+    let Accepts { fulfilment, payment, .. } = &business.accepts;
     let is_near = match (&draft.address, draft.fulfilment) {
-        (Some(address), Fulfilment::Delivery) => {
-            business.location.metres_to(address.location) <= f64::from(*delivery_radius_m)
-        }
+        (Some(address), Fulfilment::Delivery) => business.delivers_to(address.location),
         _ => true,
     };
     fulfilment.contains(&draft.fulfilment) && payment.contains(&draft.payment) && is_near

@@ -58,6 +58,7 @@ pub struct AlertTimes {
 impl BusinessPatch {
     /// Changes what of a business decides whether and how it takes orders.
     pub fn apply_terms(&self, business: &mut Business, hand: Hand, now: Timestamp) {
+        let before = business.clone();
         business.settle_pauses(now);
         if let Some(change) = self.trading {
             business.trade(change, hand, now);
@@ -77,6 +78,7 @@ impl BusinessPatch {
         if let Some(accepts) = &self.accepts {
             business.accepts = accepts.clone();
         }
+        business.note_opening(&before, now);
     }
 }
 

@@ -55,6 +55,17 @@ fn a_pause_leaves_the_state_as_it_is_and_a_closed_business_opens_with_it() {
 }
 
 #[test]
+fn an_operators_pause_leaves_a_closed_business_closed() {
+    for until in [Some(later(600)), None] {
+        let mut business = business(BusinessState::Closed);
+        business.trade(TradingChange::Paused { until }, Hand::Operator, NOW);
+        assert!(business.holding_pauses(NOW).any(|pause| pause.cause == PauseCause::Operator));
+        business.end_pause(PauseCause::Operator, NOW);
+        assert_eq!((business.state, business.trading(NOW)), (BusinessState::Closed, TradingWord::Closed));
+    }
+}
+
+#[test]
 fn each_cause_ends_alone_and_by_whom_it_may() {
     for ended in PauseCause::ALL {
         let mut business = business(BusinessState::Open);

@@ -101,3 +101,26 @@ fn a_printed_request_does_not_say_where_somebody_lives() {
     let printed = format!("{:?}", naming(OrderField::Address, Party::Customer, &order));
     assert!(printed.contains("address") && !printed.contains("Rua"), "{printed}");
 }
+
+#[test]
+fn a_customer_changes_an_order_20_times_and_all_together_100_times_at_most() {
+    let mut order = order(Fulfilment::Delivery);
+    let notes = |party, text: &str, order: &Order| {
+        let notes = Some(text.to_owned());
+        ChangeRequest { notes, ..request(party, order) }
+    };
+    for (party, most) in [(Party::Customer, 20), (Party::Member, 100)] {
+        for edit in order.edits..most {
+            assert_eq!(
+                order.change(notes(party, &edit.to_string(), &order), SOON),
+                Ok(vec![OrderField::Notes])
+            );
+        }
+        let before = order.clone();
+        assert_eq!(order.change(notes(party, "more", &order), SOON), Err(ChangeRefusal::TooOften));
+        assert_eq!(order, before);
+        let last = (most - 1).to_string();
+        assert_eq!(order.change(notes(party, &last, &order), SOON), Ok(vec![]), "a repetition is none");
+    }
+    assert_eq!(order.change(notes(Party::Admin, "more", &order), SOON), Err(ChangeRefusal::TooOften));
+}

@@ -211,6 +211,12 @@ impl NewBusiness {
 }
 
 impl BusinessChanges {
+    /// Whether it names nothing to change.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { state, extra_minutes, paused_until, .. } = self;
+        self.is_of_state_only() && state.is_none() && extra_minutes.is_none() && paused_until.is_none()
+    }
+
     /// Whether it is about taking orders and nothing else.
     pub(super) fn is_of_state_only(&self) -> bool {
         let Self {

@@ -42,6 +42,9 @@ pub(super) async fn update(
     } else {
         authorization::require_owner(&app, who.principal, id.0).await?;
     }
+    if body.0.is_empty() {
+        return Err(ApiError::invalid_field("body", "names nothing to change"));
+    }
     let patch = body.0.into_patch(hand_of(who.principal), Timestamp::now())?;
     change(&app, who.principal, id.0, patch).await
 }

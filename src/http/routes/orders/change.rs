@@ -8,13 +8,14 @@ use utoipa::ToSchema;
 
 use crate::domain::business::Location;
 use crate::domain::ids::OrderId;
-use crate::domain::order::{Address, ChangeRefusal, ChangeRequest, OrderField, Party};
+use crate::domain::order::{Address, ChangeRefusal, ChangeRequest, Fulfilment, Order, OrderField, Party};
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::commands::{ChangeError, ChangeOrder};
 
 use super::access::{order_for, view_for};
 use super::place_body::NewOrderAddress;
+use super::place_refusal::not_offered;
 use super::precondition::{Precondition, precondition, version_required};
 use super::transition::not_their_move;
 use crate::http::app_state::AppState;
@@ -89,7 +90,7 @@ impl OrderChanges {
          headers(("ETag" = String, description = "`\"<version>.<delivery>.<payment>\"`, and after changes `.<changes>`"))),
         (status = 400, description = "`malformed`: `If-Match` is no entity tag"),
         (status = 403, description = "`not_your_move`: others say when it is ready"),
-        (status = 409, description = "`stale_version` with `current_version` and `current_status`, or `change_forbidden`: not in this status"),
+        (status = 409, description = "`stale_version` with `current_version` and `current_status`, `change_forbidden`: not in this status, or changed too often, or `not_offered` with `offered`: the business does not deliver that far"),
         (status = 412, description = "`precondition_failed` with `current_version` and `current_status`: `If-Match` is outdated"),
         (status = 428, description = "`version_required`"),
     ))]
@@ -108,6 +109,7 @@ pub(super) async fn change(
     let precondition = precondition(request.headers(), body.0.version)?.ok_or_else(version_required)?;
     let version = precondition.version(&order)?;
     let request = body.0.into_request(party, version);
+    check_distance(&app, &order, &request).await?;
     let (business, user) = (order.business_id, who.principal.user);
     let write = ChangeOrder { order: id.0, business, user, request };
     match app.persistence.write(Box::new(write)).await? {
@@ -125,6 +127,24 @@ impl Endpoint for change {
     const FACTS: RouteFacts = RouteFacts::of::<Anyone>().rate(Rate::Move);
 }
 
+/// Refuses a new address to which the business does not deliver for customers, as placing does. Members and operators know what
+/// can be done.
+///
+/// # Errors
+/// 409 `not_offered`.
+async fn check_distance(app: &AppState, order: &Order, request: &ChangeRequest) -> Result<(), ApiError> {
+    let Some(address) = request.address.as_ref().filter(|_| request.party == Party::Customer) else {
+        return Ok(());
+    };
+    if order.fulfilment != Fulfilment::Delivery {
+        return Ok(());
+    }
+    match app.store.business(order.business_id).await? {
+        Some(business) if !business.delivers_to(address.location) => Err(not_offered(&business.accepts)),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn refused(refusal: ChangeRefusal, precondition: &Precondition) -> ApiError {
     match refusal {
         ChangeRefusal::Stale { current, status } => precondition.outdated(current, status),
@@ -135,6 +155,10 @@ fn refused(refusal: ChangeRefusal, precondition: &Precondition) -> ApiError {
         ChangeRefusal::NotNow { field, status } => ApiError::new(
             ProblemCode::ChangeForbidden,
             format!("It is {} now, where you cannot change {}.", status.as_str(), field.as_str()),
+        ),
+        ChangeRefusal::TooOften => ApiError::new(
+            ProblemCode::ChangeForbidden,
+            "It has been changed as often as an order may be. Nothing was changed: call the business.",
         ),
         ChangeRefusal::NoDelivery => ApiError::invalid_field("address", "does not go with this fulfilment"),
     }

@@ -191,13 +191,28 @@ async fn try_place(
             return Err(ApiError::new(ProblemCode::Forbidden, "Members order for their tables only."));
         }
     }
-    check_holds(app, order.business_id.clone().into_inner()).await?;
+    if let Err(held) = check_holds(app, order.business_id.clone().into_inner()).await {
+        return placed_before(app, idempotency.as_ref()).await?.ok_or(held);
+    }
     let failed = &app.metrics.order_creation_errors_total;
     let draft = draft(app, who, order).await.inspect_err(|_| failed.inc())?;
     let most_waiting = app.limits.is_some().then_some(app.settings.limits.open_orders);
     let order = PlaceOrder { draft, idempotency, most_waiting, respond: created };
     let placed = app.persistence.place_order(order).await;
     Ok(placed.inspect_err(|_| failed.inc())?)
+}
+
+/// What an earlier request with this key came to: a repetition is no new order, so it is answered while orders are held.
+async fn placed_before(
+    app: &AppState,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<PlaceOutcome>, ApiError> {
+    let Some(key) = key else { return Ok(None) };
+    let kept = app.store.stored_response(&key.scope, &key.key).await?;
+    Ok(kept.map(|kept| match kept.request_mac == key.request_mac {
+        true => PlaceOutcome::Replayed(kept),
+        false => PlaceOutcome::KeyReused,
+    }))
 }
 
 /// Whether operators hold new orders there. The business is looked at only while there is such a hold.

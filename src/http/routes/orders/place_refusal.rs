@@ -1,6 +1,6 @@
 //! Why an order was not placed, as its customer is told.
 
-use crate::domain::business::NotTakingOrders;
+use crate::domain::business::{Accepts, NotTakingOrders};
 use crate::domain::order::PlaceRefusal;
 use crate::http::response::problem::ApiError;
 use crate::protocol::problem::{FieldError, OfferedOrders, ProblemCode};
@@ -28,17 +28,22 @@ pub(super) fn refused(refusal: PlaceRefusal) -> ApiError {
             ),
         )
         .total(total_minor, currency),
-        PlaceRefusal::NotOffered(accepts) => ApiError::new(
-            ProblemCode::NotOffered,
-            "The business does not take such orders, or does not deliver that far; see offered for what it takes.",
-        )
-        .offered(OfferedOrders::of(&accepts)),
+        PlaceRefusal::NotOffered(accepts) => not_offered(&accepts),
         PlaceRefusal::TooManyWaiting => ApiError::new(
             ProblemCode::TooManyOpenOrders,
             "As many of your orders as may do so wait for an answer of this business. Wait for it, or cancel one.",
         ),
         PlaceRefusal::TooExpensive => ApiError::invalid_field("items", "cost more than an order may"),
     }
+}
+
+/// The refusal of what a business does not offer to customers.
+pub(super) fn not_offered(accepts: &Accepts) -> ApiError {
+    ApiError::new(
+        ProblemCode::NotOffered,
+        "The business does not take such orders, or does not deliver that far; see offered for what it takes.",
+    )
+    .offered(OfferedOrders::of(accepts))
 }
 
 fn not_taking_orders(why: NotTakingOrders) -> ApiError {

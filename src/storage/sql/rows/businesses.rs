@@ -19,7 +19,7 @@ pub(in crate::storage::sql) const BUSINESS_COLUMNS: &str = "b.id, b.name, b.lat,
      b.prep_minutes, b.tables, b.state, b.extra_minutes, b.paused_until, b.version, b.created_at, b.updated_at, \
      b.delivered_by, b.contact_email, b.contact_phone, b.accept_s, b.ring_every_s, b.auto_accept, b.reach, \
      b.accepts_fulfilment, b.accepts_payment, b.delivery_radius_m, b.muted_until, b.can_ring_since, b.unanswered, \
-     b.called_at, b.mailed_at, b.pauses";
+     b.called_at, b.mailed_at, b.pauses, b.opened_at";
 
 #[derive(Debug, Serialize, Deserialize, FromRow)]
 pub(in crate::storage::sql) struct BusinessRow {

@@ -31,6 +31,7 @@ pub(in crate::storage::sql) struct PolicyRow {
     called_at: Option<i64>,
     mailed_at: Option<i64>,
     pauses: Option<String>,
+    opened_at: Option<i64>,
 }
 
 /// What is counted of a business while orders live and end.
@@ -60,7 +61,7 @@ fn listed<T: Copy + PartialEq>(words: &[T], all: &[T], word: impl Fn(T) -> &'sta
 }
 
 /// The columns that people set of how a business takes orders, in the order of [`terms_args`].
-pub(in crate::storage::sql) const TERMS_COLUMNS: [&str; 10] = [
+pub(in crate::storage::sql) const TERMS_COLUMNS: [&str; 11] = [
     "accept_s",
     "ring_every_s",
     "auto_accept",
@@ -71,10 +72,11 @@ pub(in crate::storage::sql) const TERMS_COLUMNS: [&str; 10] = [
     "muted_until",
     "unanswered",
     "pauses",
+    "opened_at",
 ];
 
 /// The values of [`TERMS_COLUMNS`].
-pub(in crate::storage::sql) fn terms_args(business: &Business) -> [Arg; 10] {
+pub(in crate::storage::sql) fn terms_args(business: &Business) -> [Arg; 11] {
     let row = PolicyRow::of(business);
     [
         Arg::OptInt(row.accept_s),
@@ -87,6 +89,7 @@ pub(in crate::storage::sql) fn terms_args(business: &Business) -> [Arg; 10] {
         Arg::OptInt(row.muted_until),
         Arg::OptText(row.unanswered),
         Arg::OptText(row.pauses),
+        Arg::OptInt(row.opened_at),
     ]
 }
 
@@ -109,6 +112,7 @@ impl PolicyRow {
             mailed_at: alerts.mailed_at.map(Timestamp::as_micros),
             pauses: (pauses.iter().next().is_some())
                 .then(|| serde_json::to_string(pauses).expect("pauses are words and times")),
+            opened_at: alerts.opened_at.map(Timestamp::as_micros),
         }
     }
 
@@ -145,6 +149,7 @@ impl PolicyRow {
             unanswered: words("businesses.unanswered", self.unanswered.as_deref(), Vec::new())?,
             called_at: self.called_at.map(Timestamp::from_micros),
             mailed_at: self.mailed_at.map(Timestamp::from_micros),
+            opened_at: self.opened_at.map(Timestamp::from_micros),
         })
     }
 }
