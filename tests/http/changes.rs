@@ -71,6 +71,8 @@ async fn minutes_until_ready_are_said_by_members_between_accepting_and_hand_over
     change(&app, &customer, &order, ten_more.clone()).await.expect_problem(403, "not_your_move");
     change(&app, &owner, &order, ten_more.clone()).await.expect_problem(409, "change_forbidden");
     let accepted = owner.move_order(&app, &order, "accepted").await;
+    // Whatever the version: no version makes it theirs.
+    change(&app, &customer, &order, ten_more.clone()).await.expect_problem(403, "not_your_move");
     let changed = change(&app, &owner, &accepted, ten_more.clone()).await.expect(200).json();
     assert!(changed["ready_at"].as_str() < accepted["ready_at"].as_str(), "10 minutes instead of 20");
     for minutes in [0, 121] {

@@ -97,6 +97,11 @@ const fn most_edits(party: Party) -> i64 {
 }
 
 impl ChangeRequest {
+    /// A field it names that this party changes in no status and on no version.
+    pub fn never_theirs(&self) -> Option<OrderField> {
+        self.fields().find(|field| matches!(right(*field, self.party, Status::Accepted), Right::Never))
+    }
+
     /// The fields it names.
     fn fields(&self) -> impl Iterator<Item = OrderField> {
         let named = [
@@ -136,8 +141,7 @@ impl Order {
         request: ChangeRequest,
         now: Timestamp,
     ) -> Result<Vec<OrderField>, ChangeRefusal> {
-        let never = |field: &OrderField| matches!(right(*field, request.party, self.status), Right::Never);
-        if let Some(field) = request.fields().find(never) {
+        if let Some(field) = request.never_theirs() {
             return Err(ChangeRefusal::NotTheirs(field));
         }
         if request.address.is_some() && self.fulfilment != Fulfilment::Delivery {

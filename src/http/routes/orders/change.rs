@@ -106,9 +106,14 @@ pub(super) async fn change(
     if body.0.is_empty() {
         return Err(ApiError::invalid_field("body", "names nothing to change"));
     }
-    let precondition = precondition(request.headers(), body.0.version)?.ok_or_else(version_required)?;
-    let version = precondition.version(&order)?;
-    let request = body.0.into_request(party, version);
+    let named = body.0.version;
+    let change = body.0.into_request(party, 0);
+    // No version makes it theirs, so that none is asked for.
+    if let Some(field) = change.never_theirs() {
+        return Err(not_theirs(field));
+    }
+    let precondition = precondition(request.headers(), named)?.ok_or_else(version_required)?;
+    let request = ChangeRequest { version: precondition.version(&order)?, ..change };
     check_distance(&app, &order, &request).await?;
     let (business, user) = (order.business_id, who.principal.user);
     let write = ChangeOrder { order: id.0, business, user, request };
@@ -145,13 +150,17 @@ async fn check_distance(app: &AppState, order: &Order, request: &ChangeRequest) 
     }
 }
 
+fn not_theirs(field: OrderField) -> ApiError {
+    match field {
+        OrderField::ReadyAt => ApiError::new(ProblemCode::NotYourMove, "Its business says when it is ready."),
+        OrderField::Address | OrderField::Phone | OrderField::Notes => not_their_move(),
+    }
+}
+
 fn refused(refusal: ChangeRefusal, precondition: &Precondition) -> ApiError {
     match refusal {
         ChangeRefusal::Stale { current, status } => precondition.outdated(current, status),
-        ChangeRefusal::NotTheirs(OrderField::ReadyAt) => {
-            ApiError::new(ProblemCode::NotYourMove, "Its business says when it is ready.")
-        }
-        ChangeRefusal::NotTheirs(_) => not_their_move(),
+        ChangeRefusal::NotTheirs(field) => not_theirs(field),
         ChangeRefusal::NotNow { field, status } => ApiError::new(
             ProblemCode::ChangeForbidden,
             format!("It is {} now, where you cannot change {}.", status.as_str(), field.as_str()),
