@@ -41,7 +41,7 @@ pub(super) fn begin_at_zero(metrics: &Metrics) {
         let _ = metrics.deadline_lateness_seconds.with_label_values(&[kind.as_str()]);
     }
     for channel in Channel::ALL {
-        for result in ["sent", "failed", "not_configured"] {
+        for result in ["sent", "failed", "not_configured", "cancelled"] {
             metrics.intents_total.with_label_values(&[channel.as_str(), result]).inc_by(0);
         }
     }

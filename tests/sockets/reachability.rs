@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bellhop::domain::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -46,6 +47,22 @@ async fn shop(app: &TestApp, owner: &Person) -> String {
     });
     let shop = owner.post(app, "/businesses", &body).await.expect(201).json();
     shop["id"].as_str().unwrap().to_owned()
+}
+
+/// Every business has had an order a moment ago.
+async fn used(app: &TestApp, kind: StoreKind, customer: &Person) {
+    let (column, nothing) = match kind {
+        StoreKind::Postgres => (", search", ", ''::tsvector"),
+        StoreKind::Sqlite => ("", ""),
+    };
+    let (id, now) = (&customer.id, Timestamp::now().as_micros());
+    app.execute(format!(
+        "INSERT INTO orders (id, order_number, business_id, customer_id, customer_name, fulfilment, status, \
+             payment_method, payment_status, total_minor, currency, version, created_at, updated_at{column}) \
+         SELECT 'ord_' || substr(id, 5), 1, id, '{id}', 'Carl', 'pickup', 'delivered', \
+             'cash', 'paid', 100, 'EUR', 1, {now}, {now}{nothing} FROM businesses"
+    ))
+    .await;
 }
 
 /// Every frame that has come up to an answer to a ping, without changes of presence.
@@ -147,6 +164,7 @@ async fn a_device_that_polls_keeps_its_business_reachable_and_acknowledges(kind:
 async fn forty_of_a_hundred_shops_lose_their_devices_and_none_is_paused(kind: StoreKind) {
     let app = TestApp::start_with(kind, &[("sessions.max_per_user", "200")]).await;
     let (merchant, operator) = (app.person("merchant", "Mia").await, app.operator("Ada").await);
+    let customer = app.person("customer", "Carl").await;
     let mut ops = Device::open(&app, &operator, "/ws/ops").await;
     let mut tills = Vec::new();
     for n in 0..100 {
@@ -155,6 +173,7 @@ async fn forty_of_a_hundred_shops_lose_their_devices_and_none_is_paused(kind: St
         can_ring(&mut till, &format!("till-{n}")).await;
         tills.push(till);
     }
+    used(&app, kind, &customer).await;
     app.advance(Duration::from_secs(320)).await;
     for till in tills.drain(..40) {
         till.close().await;

@@ -6,17 +6,18 @@ use std::time::Duration;
 use bellhop::domain::business::{Pause, PauseCause, TradingChange};
 use bellhop::domain::event::EventType;
 use bellhop::domain::ids::{BusinessId, NodeId, UserId};
+use bellhop::domain::order::{Draft, DraftItem};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::saga::Clocks;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::Lane;
 use bellhop::storage::commands::{
-    BusinessPatch, Committed, CreateBusiness, Lease, LeaseHistory, Outcome, PauseUnreachable, RenewLeases,
-    Write,
+    AddItem, BusinessPatch, Committed, CreateBusiness, Lease, LeaseHistory, Outcome, PauseUnreachable,
+    RenewLeases, Write,
 };
 
-use crate::fixtures::{Fixture, business, run, run_one, trade, update};
+use crate::fixtures::{Fixture, business, item, place, placed, run, run_one, trade, update};
 use crate::harness::TestStore;
 
 const LEASE: Duration = Duration::from_secs(15);
@@ -106,11 +107,29 @@ fn changed(business: BusinessId, alarm: &str) -> Vec<(RoomId, String)> {
         .into()
 }
 
-async fn businesses(lane: &mut dyn Lane, owner: UserId, count: usize) -> Vec<BusinessId> {
+/// Businesses that take orders, none of which has had one.
+async fn new_businesses(lane: &mut dyn Lane, owner: UserId, count: usize) -> Vec<BusinessId> {
     let made: Vec<_> = (0..count).map(|_| business()).collect();
     let ids = made.iter().map(|business| business.id).collect();
     let create = |business| Write::CreateBusiness(CreateBusiness { business: Box::new(business), owner });
     run(lane, made.into_iter().map(create).collect()).await;
+    ids
+}
+
+/// Each of them has an order.
+async fn order_at(lane: &mut dyn Lane, world: &Fixture, businesses: &[BusinessId]) {
+    let add = |business: &BusinessId| Write::AddItem(AddItem { business: *business, item: item("TEA", 100) });
+    run(lane, businesses.iter().map(add).collect()).await;
+    let items = vec![DraftItem { sku: "TEA".to_owned(), qty: 1 }];
+    let order = |business: &BusinessId| Draft { business_id: *business, items: items.clone(), ..world.draft() };
+    let placing = run(lane, businesses.iter().map(order).map(place).collect()).await;
+    placing.outcomes.iter().for_each(|outcome| drop(placed(outcome)));
+}
+
+/// Businesses in use.
+async fn businesses(lane: &mut dyn Lane, world: &Fixture, count: usize) -> Vec<BusinessId> {
+    let ids = new_businesses(lane, world.owner, count).await;
+    order_at(lane, world, &ids).await;
     ids
 }
 
@@ -198,7 +217,8 @@ on_every_store! {
 
     async fn forty_of_a_hundred_businesses_without_devices_at_once_pause_none_and_alarm_once(store) {
         let (world, mut lane) = Fixture::new(&store).await;
-        let mut all = businesses(&mut *lane, world.owner, 99).await;
+        let mut all = businesses(&mut *lane, &world, 99).await;
+        order_at(&mut *lane, &world, &[world.business.id]).await;
         all.push(world.business.id);
         let mut node = Node::settled(&store, &all).await;
         node.pass(UNREACHABLE + LEASE, &all[40..]).await;
@@ -215,9 +235,31 @@ on_every_store! {
         assert_eq!(node.pause().await.events.len(), 1, "the next time is another alarm");
     }
 
+    async fn businesses_that_nobody_uses_hold_no_brake_for_the_others(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let mut all = businesses(&mut *lane, &world, 20).await;
+        all.extend(new_businesses(&mut *lane, world.owner, 30).await);
+        let mut node = Node::settled(&store, &all).await;
+        // Three of twenty that are used, and all that nobody uses.
+        node.pass(UNREACHABLE + LEASE, &all[3..20]).await;
+        assert_eq!(node.pause().await.events.len(), 3 * 33);
+        assert_eq!(store.peek("SELECT count(*) FROM hub WHERE brake_alarmed_at IS NOT NULL").await, 0);
+    }
+
+    async fn a_business_whose_pause_has_ended_by_time_counts_as_open(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let all = businesses(&mut *lane, &world, 30).await;
+        let mut node = Node::settled(&store, &all).await;
+        let (since, until) = (Timestamp::default(), Some(node.now()));
+        let ended = serde_json::to_string(&[Pause { cause: PauseCause::Manual, since, until }]).unwrap();
+        store.tamper(format!("UPDATE businesses SET pauses = '{ended}' WHERE can_ring_since IS NOT NULL").leak()).await;
+        node.pass(UNREACHABLE + LEASE, &all[6..]).await;
+        assert_eq!(node.pause().await.events.len(), 3 * 6, "six of thirty are a fifth");
+    }
+
     async fn businesses_that_go_one_after_the_other_in_the_same_minutes_are_many_at_once(store) {
         let (world, mut lane) = Fixture::new(&store).await;
-        let all = businesses(&mut *lane, world.owner, 20).await;
+        let all = businesses(&mut *lane, &world, 20).await;
         let mut node = Node::settled(&store, &all).await;
         let mut paused = 0;
         for gone in 0..10 {

@@ -466,6 +466,28 @@ on_every_store! {
         assert_eq!(store.texts(state).await, ["not_configured"], "what has ended stays as it ended");
     }
 
+    async fn a_use_of_a_channel_is_needed_until_an_answer_or_a_device_has_come(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let order = place_one(&mut *lane, world.draft()).await;
+        let needed = async || {
+            let due = store.store.due_intents(store.store.clock().now(), 10).await.unwrap();
+            let mut needed: Vec<Rung> = due.iter().filter(|i| i.is_needed).map(|i| i.rung).collect();
+            needed.sort_by_key(|rung| rung.as_str());
+            (due.len(), needed)
+        };
+        live(&store, &mut *lane, S(301)).await;
+        let (due, all) = needed().await;
+        assert_eq!(due, all.len());
+        assert!(all.contains(&Rung::Undelivered) && all.contains(&Rung::Mail) && all.contains(&Rung::Escalate));
+        let cursor = store.store.head(RoomId::Business(world.business.id)).await.unwrap().cursor;
+        run_one(&mut *lane, acknowledged(&world, cursor)).await;
+        let of_the_ignored: Vec<Rung> =
+            all.into_iter().filter(|rung| ![Rung::Undelivered, Rung::Mail].contains(rung)).collect();
+        assert_eq!(needed().await, (due, of_the_ignored), "a device has it, and nobody has answered");
+        run_one(&mut *lane, move_to(&order, Status::Accepted)).await;
+        assert_eq!(needed().await, (due, vec![]));
+    }
+
     async fn what_is_counted_of_a_business_and_what_others_change_of_it_are_both_kept(store) {
         let (world, mut lane) = Fixture::new(&store).await;
         let committed = run(&mut *lane, vec![place(world.draft())]).await;

@@ -109,6 +109,8 @@ impl IntentsState {
 fn step(intent: DueIntent, now: Timestamp, is_configured: impl Fn(Channel) -> bool) -> IntentStep {
     if !is_configured(intent.channel) {
         IntentStep::End(intent, IntentResult::NotConfigured)
+    } else if !intent.is_needed {
+        IntentStep::End(intent, IntentResult::Cancelled)
     } else if intent.expires_at <= now {
         IntentStep::End(intent, IntentResult::Failed)
     } else {
@@ -148,6 +150,7 @@ mod tests {
             rung: Rung::Mail,
             business: BusinessId::generate(),
             order: OrderId::generate(),
+            is_needed: true,
             waiting: 1,
             attempts: 0,
             due_at: NOW,
@@ -166,6 +169,15 @@ mod tests {
         let steps = state.on_page(Some(vec![late, intent()]), 8, NOW, |_| true);
         assert_eq!(steps[0], IntentStep::End(late, IntentResult::Failed));
         assert!(matches!(steps[1], IntentStep::Call(_)));
+    }
+
+    #[test]
+    fn an_intent_that_nobody_needs_any_more_ends_without_a_call() {
+        let mut state = IntentsState::new(8);
+        let answered = DueIntent { is_needed: false, attempts: 3, ..intent() };
+        assert!(state.on_due());
+        let steps = state.on_page(Some(vec![answered]), 8, NOW, |_| true);
+        assert_eq!(steps, [IntentStep::End(answered, IntentResult::Cancelled)]);
     }
 
     #[test]

@@ -107,6 +107,8 @@ pub enum IntentResult {
     NotConfigured,
     /// It was too late, or the channel refuses it for good.
     Failed,
+    /// It had become needless before it was used: somebody has answered, or a device has the order.
+    Cancelled,
     /// It did not work; it is tried again then.
     Retry(Timestamp),
 }
@@ -118,6 +120,7 @@ impl IntentResult {
             Self::Sent => "sent",
             Self::NotConfigured => "not_configured",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
             Self::Retry(_) => "due",
         }
     }

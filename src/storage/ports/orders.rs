@@ -167,7 +167,7 @@ pub enum TimelineEvent {
         channel: Channel,
         /// The rung.
         rung: Rung,
-        /// What came of it, in the word of the intent: `due`, `sent`, `not_configured` or `failed`.
+        /// What came of it, in the word of the intent: `due`, `sent`, `not_configured`, `failed` or `cancelled`.
         state: String,
     },
     /// The time at which the hub will act on the present status by itself.

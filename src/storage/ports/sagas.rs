@@ -30,6 +30,8 @@ pub struct DueIntent {
     pub business: BusinessId,
     /// The order that wants it.
     pub order: OrderId,
+    /// Whether its order still waits for an answer, and where it is for want of a device, still has none.
+    pub is_needed: bool,
     /// Orders of the business that waited for an answer then.
     pub waiting: u32,
     /// Uses that have not worked.

@@ -66,7 +66,7 @@ pub(super) struct TimelineItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "escalate")]
     rung: Option<&'static str>,
-    /// With `reached`: `due`, `sent`, `not_configured` or `failed`.
+    /// With `reached`: `due`, `sent`, `not_configured`, `failed` or `cancelled`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "sent")]
     result: Option<String>,

@@ -5,13 +5,14 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 use sqlx_macros::FromRow;
 
-use crate::domain::saga::Clocks;
+use crate::domain::order::Status;
+use crate::domain::saga::{Clocks, Rung};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::SagaDue;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{DueIntent, DuePlace, SagaReads};
 use crate::storage::sql::rows::{number, parse};
-use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
+use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, words};
 use crate::storage::sql::store::SqlStore;
 
 static DUE_SAGAS: LazyStatement = LazyStatement::new(|| {
@@ -31,10 +32,17 @@ static NEXT_SAGA: LazyStatement = LazyStatement::new(|| {
 });
 
 static DUE_INTENTS: LazyStatement = LazyStatement::new(|| {
+    let placed = Status::Placed.as_str();
+    let undelivered = words([Rung::Undelivered, Rung::Mail].map(Rung::as_str));
     Statement::new(
         Operation::Select("intents"),
-        "SELECT id, channel, rung, business_id, order_id, waiting, attempts, due_at, expires_at FROM intents \
-         WHERE due_at IS NOT NULL AND due_at <= $1 ORDER BY due_at, id LIMIT $2",
+        &format!(
+            "SELECT i.id, i.channel, i.rung, i.business_id, i.order_id, i.waiting, i.attempts, i.due_at, i.expires_at, \
+                 (EXISTS (SELECT 1 FROM orders o WHERE o.id = i.order_id AND o.status = '{placed}') \
+                  AND NOT (i.rung IN ({undelivered}) \
+                      AND EXISTS (SELECT 1 FROM order_acks a WHERE a.order_id = i.order_id))) AS is_needed \
+             FROM intents i WHERE i.due_at IS NOT NULL AND i.due_at <= $1 ORDER BY i.due_at, i.id LIMIT $2"
+        ),
     )
 });
 
@@ -66,6 +74,7 @@ struct IntentRow {
     attempts: i64,
     due_at: i64,
     expires_at: i64,
+    is_needed: bool,
 }
 
 impl IntentRow {
@@ -76,6 +85,7 @@ impl IntentRow {
             rung: parse("intents.rung", &self.rung)?,
             business: parse("intents.business_id", &self.business_id)?,
             order: parse("intents.order_id", &self.order_id)?,
+            is_needed: self.is_needed,
             waiting: number("intents.waiting", self.waiting)?,
             attempts: number("intents.attempts", self.attempts)?,
             due_at: Timestamp::from_micros(self.due_at),

@@ -105,7 +105,7 @@ impl Execute for FinishIntent {
         let Self { intent, result } = *self;
         let (used, due, ended) = match result {
             IntentResult::Sent | IntentResult::Failed => (1, None, Some(cx.now)),
-            IntentResult::NotConfigured => (0, None, Some(cx.now)),
+            IntentResult::NotConfigured | IntentResult::Cancelled => (0, None, Some(cx.now)),
             IntentResult::Retry(at) => (1, Some(at), None),
         };
         let micros = |at: Option<Timestamp>| Arg::OptInt(at.map(Timestamp::as_micros));

@@ -31,6 +31,15 @@ const PAUSES_A_TRANSACTION: usize = 200;
 /// Most businesses without a device that are looked at: beyond them the brake holds anyway.
 const LOOKED_AT: i64 = 10_000;
 
+/// Businesses without an order for this long are not counted for the brake: neither those that nobody uses, nor any number of
+/// them that somebody made, say whether a network is lost.
+const IN_USE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Whether a business `b` had an order since the time in `since`.
+fn is_in_use(since: &str) -> String {
+    format!("EXISTS (SELECT 1 FROM orders o WHERE o.business_id = b.id AND o.created_at > {since})")
+}
+
 /// A statement whose locks are `locks` on Postgres; SQLite has one writer, who needs none.
 fn locking(operation: Operation, text: &str, locks: &str) -> Statement {
     let postgres = text.replace("{locks}", locks);
@@ -92,11 +101,12 @@ static UNREACHABLE: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("businesses"),
         &format!(
-            "SELECT {BUSINESS_COLUMNS}, (SELECT MAX(l.until) FROM reach_leases l WHERE l.business_id = b.id) AS last_lease \
-             FROM businesses b WHERE b.can_ring_since IS NOT NULL AND b.unreachable_since IS NULL \
+            "SELECT {BUSINESS_COLUMNS}, (SELECT MAX(l.until) FROM reach_leases l WHERE l.business_id = b.id) AS last_lease, \
+                 {} AS in_use FROM businesses b WHERE b.can_ring_since IS NOT NULL AND b.unreachable_since IS NULL \
              AND b.state <> 'closed' AND b.reach = 'devices' \
              AND NOT EXISTS (SELECT 1 FROM reach_leases l WHERE l.business_id = b.id AND l.until > $1) \
-             ORDER BY b.id LIMIT $2"
+             ORDER BY b.id LIMIT $2",
+            is_in_use("$3")
         ),
     )
 });
@@ -104,10 +114,25 @@ static UNREACHABLE: LazyStatement = LazyStatement::new(|| {
 static STANDING: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("hub"),
-        "SELECT h.leases_since, h.brake_alarmed_at, \
-             (SELECT COUNT(*) FROM businesses b WHERE b.state IN ('open', 'busy') AND b.pauses IS NULL) AS open, \
-             (SELECT COUNT(*) FROM businesses b WHERE b.unreachable_since > $1) AS recent \
-         FROM hub h WHERE h.id = 1",
+        &format!(
+            "SELECT h.leases_since, h.brake_alarmed_at, \
+                 (SELECT COUNT(*) FROM businesses b WHERE b.state IN ('open', 'busy') AND b.pauses IS NULL AND {in_use}) AS open, \
+                 (SELECT COUNT(*) FROM businesses b WHERE b.unreachable_since > $1 AND {in_use}) AS recent \
+             FROM hub h WHERE h.id = 1",
+            in_use = is_in_use("$2")
+        ),
+    )
+});
+
+// A pause that has ended by time stays in the row until the next change: whether it holds is decided here.
+static PAUSED: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("businesses"),
+        &format!(
+            "SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.state <> 'closed' \
+             AND (b.pauses IS NOT NULL OR b.state = 'paused') AND {} ORDER BY b.id LIMIT $2",
+            is_in_use("$1")
+        ),
     )
 });
 
@@ -160,6 +185,7 @@ struct UnreachableRow {
     #[sqlx(flatten)]
     business: BusinessRow,
     last_lease: Option<i64>,
+    in_use: bool,
 }
 
 #[derive(FromRow)]
@@ -291,24 +317,27 @@ impl Execute for PauseUnreachable {
         if clocks.unreachable.is_zero() {
             return Ok(());
         }
-        let (at_risk, due) = unreachable(connection, clocks.unreachable, now).await?;
+        let Unreachable { at_risk, counted, due } = unreachable(connection, clocks.unreachable, now).await?;
         if due.is_empty() && at_risk < clocks.brake_least {
             // Nearly always: nothing to count.
             return connection.execute(&RELEASED, &[]).await.map(drop);
         }
         let since = Arg::Int(now.minus(clocks.unreachable).as_micros());
-        let standing: Option<StandingRow> = connection.fetch_first(&STANDING, &[since]).await?;
+        let used_since = Arg::Int(now.minus(IN_USE).as_micros());
+        let standing: Option<StandingRow> = connection.fetch_first(&STANDING, &[since, used_since]).await?;
         let Some(standing) = standing else { return Ok(()) };
         let began = standing.leases_since.map(Timestamp::from_micros);
+        let in_doubt = began.is_none_or(|began| now < began.plus(clocks.unreachable));
+        let open: u32 = number("businesses", standing.open)?;
         let verdict = Unreachables {
-            open: number("businesses", standing.open)?,
+            open: open.saturating_add(open_after_pauses(connection, now).await?),
             candidates: at_risk,
             recent: number("businesses", standing.recent)?,
-            in_doubt: began.is_none_or(|began| now < began.plus(clocks.unreachable)),
+            in_doubt,
         }
         .verdict(clocks);
-        if verdict == BrakeVerdict::Brake {
-            return brake(connection, clocks, at_risk, due.len(), now, told).await;
+        if in_doubt || verdict == BrakeVerdict::Brake {
+            return brake(connection, clocks, at_risk, counted, now, told).await;
         }
         if standing.brake_alarmed_at.is_some() {
             connection.execute(&RELEASED, &[]).await?;
@@ -317,25 +346,48 @@ impl Execute for PauseUnreachable {
     }
 }
 
-/// How many businesses take orders that no device can ring for, and those of them for which that is so for `within`.
+/// Businesses that take orders and that no device can ring for.
+#[derive(Default)]
+struct Unreachable {
+    /// Those in use.
+    at_risk: u32,
+    /// Those in use among `due`.
+    counted: usize,
+    /// Those for which that has been so for long enough.
+    due: Vec<Business>,
+}
+
+/// Looks for them; due are those without a device for `within`.
 async fn unreachable(
     connection: &mut Connection,
     within: Duration,
     now: Timestamp,
-) -> Result<(u32, Vec<Business>), TxError> {
-    let args = [Arg::Int(now.as_micros()), Arg::Int(LOOKED_AT)];
-    let (mut at_risk, mut due) = (0, Vec::new());
+) -> Result<Unreachable, TxError> {
+    let used_since = Arg::Int(now.minus(IN_USE).as_micros());
+    let args = [Arg::Int(now.as_micros()), Arg::Int(LOOKED_AT), used_since];
+    let mut found = Unreachable::default();
     for row in connection.fetch::<UnreachableRow>(&UNREACHABLE, &args).await? {
-        let business = row.business.into_business_without_contact()?;
+        let (in_use, business) = (row.in_use, row.business.into_business_without_contact()?);
         let Some(since) = business.unreachable_since(row.last_lease.map(Timestamp::from_micros), now) else {
             continue;
         };
-        at_risk += 1;
+        found.at_risk += u32::from(in_use);
         if since.plus(within) <= now {
-            due.push(business);
+            found.counted += usize::from(in_use);
+            found.due.push(business);
         }
     }
-    Ok((at_risk, due))
+    Ok(found)
+}
+
+/// How many businesses in use take orders again because their pauses have ended by time.
+async fn open_after_pauses(connection: &mut Connection, now: Timestamp) -> Result<u32, TxError> {
+    let args = [Arg::Int(now.minus(IN_USE).as_micros()), Arg::Int(LOOKED_AT)];
+    let mut open = 0;
+    for row in connection.fetch::<BusinessRow>(&PAUSED, &args).await? {
+        open += u32::from(row.into_business_without_contact()?.takes_orders(now).is_ok());
+    }
+    Ok(open)
 }
 
 /// Pauses none, and tells operators once, when some would have been paused. A few in doubt are not worth a word: they are paused
