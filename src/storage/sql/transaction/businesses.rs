@@ -22,6 +22,7 @@ use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use super::audit::{self, AuditEntry};
 use super::business_lock::lock;
 use super::execute::{Context, Execute};
+use super::holds;
 use super::members::put_member_row;
 
 static CREATE: LazyStatement = LazyStatement::new(|| {
@@ -133,6 +134,9 @@ impl Execute for UpdateBusiness {
         let row: Option<BusinessRow> = cx.connection.fetch_first(&LOCK, &[Arg::text(self.business)]).await?;
         let Some(row) = row else { return Ok(BusinessUpdate::NotThere) };
         let before = row.into_business_without_contact()?;
+        if self.leaves_a_hold(cx.connection, &before, now).await? {
+            return Ok(BusinessUpdate::ZoneHeld);
+        }
         let mut after = before.clone();
         self.patch.apply_terms(&mut after, self.hand, now);
         let args = self.args(&after, cx.cipher, now)?;
@@ -145,6 +149,22 @@ impl Execute for UpdateBusiness {
 }
 
 impl UpdateBusiness {
+    /// Whether the change would take the business out of something that operators hold, or into it: the zone is a word that its
+    /// owners choose, and with another word a hold of the zone would be over for it.
+    async fn leaves_a_hold(
+        &self,
+        connection: &mut Connection,
+        before: &Business,
+        now: Timestamp,
+    ) -> Result<bool, TxError> {
+        match &self.patch.zone {
+            Some(zone) if self.hand == Hand::Member && *zone != before.zone => {
+                holds::is_any_in(connection, [&before.zone, zone], now).await
+            }
+            Some(_) | None => Ok(false),
+        }
+    }
+
     /// Tells the business of a change, and operators of one that decides whether orders are taken. Extra minutes and the mute can be
     /// changed all day: from members they are no entry of the audit, whose size is for what matters.
     async fn tell(&self, cx: Context<'_>, before: &Business, after: &Business) -> Result<(), TxError> {
