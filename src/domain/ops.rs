@@ -17,18 +17,20 @@ pub struct ChangeIds {
     pub in_ops: EventId,
 }
 
-/// A change of the state, the pauses or the mute of a business, for its room and the one of the operators.
+/// A change of whether a business takes orders, for its room and the one of the operators.
 pub fn business_updated(business: &Business, ids: ChangeIds, now: Timestamp) -> Announcement {
-    let data = BusinessEvent::of(business, now);
-    let event = |id, room| PendingEvent {
-        id,
-        room,
-        at: now,
-        payload: EventPayload::BusinessUpdated(Box::new(data.clone())),
-        order: None,
-    };
-    let events = vec![event(ids.in_business, RoomId::Business(business.id)), event(ids.in_ops, RoomId::Ops)];
-    Announcement { notification: None, events }
+    let mut told = business_updated_for_members(business, ids.in_business, now);
+    let in_ops = PendingEvent { id: ids.in_ops, room: RoomId::Ops, ..told.events[0].clone() };
+    told.events.push(in_ops);
+    told
+}
+
+/// A change of the state, the pauses or the mute of a business that is nothing for operators, for its room alone.
+pub fn business_updated_for_members(business: &Business, id: EventId, now: Timestamp) -> Announcement {
+    let payload = EventPayload::BusinessUpdated(Box::new(BusinessEvent::of(business, now)));
+    let room = RoomId::Business(business.id);
+    let event = PendingEvent { id, room, at: now, payload, order: None };
+    Announcement { notification: None, events: vec![event] }
 }
 
 /// Something that operators are told.

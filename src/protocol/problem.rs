@@ -85,6 +85,8 @@ problems! {
     PriceChanged => 409, "price_changed", "The price has changed";
     /// There are prices or orders in the present currency, so it cannot change.
     CurrencyInUse => 409, "currency_in_use", "The currency is in use";
+    /// Operators hold something in the present zone or the new one, so the zone cannot change.
+    ZoneHeld => 409, "zone_held", "The zone cannot change for now";
     /// The most of this kind exist already.
     LimitReached => 409, "limit_reached", "The most that are allowed exist already";
     /// The version in `If-Match` is not the present one.

@@ -11,6 +11,7 @@ use crate::{fields, header, with};
 crate::on_both_stores!(
     a_hold_stops_new_orders_in_its_scope_and_ends_when_it_is_lifted,
     an_order_that_was_placed_before_a_hold_is_answered_again_during_it,
+    a_business_neither_leaves_nor_enters_a_held_zone_by_its_own_hand,
     a_hold_ends_by_itself_and_names_its_reason,
     every_hold_and_its_end_is_in_the_audit,
 );
@@ -56,6 +57,26 @@ async fn an_order_that_was_placed_before_a_hold_is_answered_again_during_it(kind
     customer.post(&app, "/orders", &other).await.expect_problem(422, "idempotency_mismatch");
     let new = with(order_body(&business), json!({"client_token": "new"}));
     customer.post(&app, "/orders", &new).await.expect_problem(409, "orders_held");
+}
+
+async fn a_business_neither_leaves_nor_enters_a_held_zone_by_its_own_hand(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let owner = app.person("merchant", "Olga").await;
+    let operator = app.operator("Ada").await;
+    let path = format!("/businesses/{}", owner.business(&app).await);
+    let to = |zone: &str| json!({"zone": zone});
+    // The business is in the zone `lisbon`.
+    for (held, wanted) in [("zone:lisbon", "porto"), ("zone:porto", "porto")] {
+        operator.put(&app, "/admin/holds", &hold(held, 600)).await.expect(200);
+        owner.patch(&app, &path, &to(wanted)).await.expect_problem(409, "zone_held");
+        assert_eq!(owner.get(&app, &path).await.expect(200).json()["zone"], "lisbon");
+        owner.patch(&app, &path, &to("lisbon")).await.expect(200);
+        let lifted = json!({"what": "new_orders", "scope": held, "until": null, "reason": "it is back"});
+        operator.put(&app, "/admin/holds", &lifted).await.expect(200);
+    }
+    operator.put(&app, "/admin/holds", &hold("zone:lisbon", 600)).await.expect(200);
+    operator.patch(&app, &path, &to("porto")).await.expect(200);
+    owner.patch(&app, &path, &to("faro")).await.expect(200);
 }
 
 async fn a_hold_ends_by_itself_and_names_its_reason(kind: StoreKind) {

@@ -11,6 +11,7 @@ use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::hold::HeldAction;
 use bellhop::domain::ids::{BusinessId, UserId};
 use bellhop::domain::order::{Fulfilment, PlaceRefusal};
+use bellhop::domain::room::RoomId;
 use bellhop::storage::Lane;
 use bellhop::storage::commands::{
     AddItem, Addition, AlertTimes, BusinessPatch, BusinessUpdate, CreateBusiness, ItemPatch, MemberRefusal,
@@ -89,7 +90,24 @@ on_every_store! {
         assert!(renamed.events.is_empty());
         let after = store.store.business(id).await.unwrap().unwrap();
         assert_eq!((after.pauses, after.accepts, after.alerts), (stored.pauses, stored.accepts, stored.alerts));
-        assert_eq!(store.peek("SELECT count(*) FROM audit WHERE action = 'business.trading'").await, 3);
+        assert_eq!(store.peek("SELECT count(*) FROM audit WHERE action = 'business.trading'").await, 2);
+    }
+
+    async fn operators_and_the_audit_are_told_what_changes_whether_orders_are_taken(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let id = world.business.id;
+        let until = now().plus(Duration::from_secs(600));
+        let mute = BusinessPatch { muted_until: Some(Some(until)), ..BusinessPatch::default() };
+        let busy = |extra_minutes| trade(id, TradingChange::Busy { extra_minutes });
+        for (change, in_ops, in_audit) in [
+            (busy(5), false, 1), (busy(6), false, 1), (update(id, mute), false, 1),
+            (trade(id, TradingChange::Closed), true, 2), (trade(id, TradingChange::Open), true, 3),
+        ] {
+            let rooms: Vec<RoomId> = run(&mut *lane, vec![change]).await.events.iter().map(|event| event.room).collect();
+            let ops = in_ops.then_some(RoomId::Ops);
+            assert_eq!(rooms, [RoomId::Business(id)].into_iter().chain(ops).collect::<Vec<_>>());
+            assert_eq!(store.peek("SELECT count(*) FROM audit WHERE action = 'business.trading'").await, in_audit);
+        }
     }
 
     async fn a_pause_of_an_older_release_ends_by_hand_like_any(store) {

@@ -13,9 +13,14 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::domain::ids::{BusinessId, UserId};
 
 pub use keeper::LeaseKeeper;
-use state::ReachState;
+use state::{Heard, ReachState};
 
 pub(in crate::actors) use state::{DeviceOf, RingSource};
+
+/// A node that remembers as many devices as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many devices")]
+pub struct TooManyDevices;
 
 /// What the devices of this node said, shared by its worker threads. Cheap to clone; nothing here waits.
 #[derive(Clone, Debug)]
@@ -70,17 +75,20 @@ impl Reachability {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A device said at `at` that it can ring for these businesses.
+    /// A device said at `at` that it can ring for these businesses. Whether the node has place for it.
     pub(in crate::actors) fn said(
         &self,
         source: RingSource,
         device: DeviceOf,
         businesses: Box<[BusinessId]>,
         at: Instant,
-    ) {
-        if self.state().said(source, device, businesses, at) {
-            self.0.wake.notify_one();
+    ) -> Result<(), TooManyDevices> {
+        match self.state().said(source, device, businesses, at) {
+            Heard::Leased => {}
+            Heard::NeedsLease => self.0.wake.notify_one(),
+            Heard::Full => return Err(TooManyDevices),
         }
+        Ok(())
     }
 
     /// A device can no longer ring from there.
@@ -89,20 +97,23 @@ impl Reachability {
     }
 
     /// The word of a device without a socket; no businesses when it cannot ring. Returns how long it holds.
+    ///
+    /// # Errors
+    /// The node has no place for it.
     pub fn said_by_request(
         &self,
         user: UserId,
         device: &str,
         businesses: Box<[BusinessId]>,
         now: Instant,
-    ) -> Duration {
+    ) -> Result<Duration, TooManyDevices> {
         let device: DeviceOf = (user, device.into());
         let source = RingSource::Requests(device.clone());
         if businesses.is_empty() {
             self.silent(&source);
         } else {
-            self.said(source, device, businesses, now);
+            self.said(source, device, businesses, now)?;
         }
-        settings::SAID_FOR
+        Ok(settings::SAID_FOR)
     }
 }

@@ -17,5 +17,8 @@ pub(super) const MERGE_WITHIN: Duration = Duration::from_millis(100);
 /// Most devices that are remembered: 10,000 sockets, and polling devices beside them.
 pub(super) const MAX_DEVICES: usize = 65_536;
 
+/// Most devices of one user that are remembered: more than a shop has.
+pub(super) const MAX_DEVICES_OF_USER: usize = 50;
+
 /// Most leases in one write.
 pub(super) const LEASES_A_WRITE: usize = 2_000;

@@ -1,6 +1,6 @@
 //! The pure state of reachability on one node: which device said that it can ring, and which businesses have a lease for it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use crate::domain::ephemeral::Presence;
 use crate::domain::ids::{BusinessId, ConnectionId, UserId};
 use crate::storage::commands::Lease;
 
-use super::settings::{LEASE_FOR, MAX_DEVICES, SAID_FOR};
+use super::settings::{LEASE_FOR, MAX_DEVICES, MAX_DEVICES_OF_USER, SAID_FOR};
 
 /// A device of a user.
 pub(in crate::actors) type DeviceOf = (UserId, Arc<str>);
@@ -38,6 +38,17 @@ struct Leased {
     told: Option<u32>,
 }
 
+/// What came of the word of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::actors) enum Heard {
+    /// Its businesses have leases.
+    Leased,
+    /// One of its businesses has none.
+    NeedsLease,
+    /// The node remembers as many devices as it may.
+    Full,
+}
+
 /// One write of leases.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Round {
@@ -47,41 +58,67 @@ pub(super) struct Round {
     pub(super) lapsed: Vec<BusinessId>,
 }
 
-/// At most [`MAX_DEVICES`] devices, and the businesses they can ring for.
+/// At most [`MAX_DEVICES`] devices, [`MAX_DEVICES_OF_USER`] of a user, and the businesses they can ring for.
 #[derive(Debug, Default)]
 pub(super) struct ReachState {
     said: HashMap<RingSource, Said>,
+    /// The places in `said` that devices of a user speak from, the oldest word first.
+    of_user: HashMap<UserId, VecDeque<RingSource>>,
     leased: HashMap<BusinessId, Leased>,
 }
 
 impl ReachState {
-    /// A device says that it can ring for these businesses, for [`SAID_FOR`] from `now`. Whether one of them has no lease.
+    /// A device says that it can ring for these businesses, for [`SAID_FOR`] from `now`. Of a user with too many, the oldest word
+    /// makes place.
     pub(super) fn said(
         &mut self,
         source: RingSource,
         device: DeviceOf,
         businesses: Box<[BusinessId]>,
         now: Instant,
-    ) -> bool {
-        if self.said.len() >= MAX_DEVICES && !self.said.contains_key(&source) {
+    ) -> Heard {
+        self.silent(&source);
+        let user = device.0;
+        if let Some(sources) = self.of_user.get(&user)
+            && sources.len() >= MAX_DEVICES_OF_USER
+            && let Some(oldest) = sources.front().cloned()
+        {
+            self.silent(&oldest);
+        }
+        if self.said.len() >= MAX_DEVICES {
             self.expire(now);
             if self.said.len() >= MAX_DEVICES {
-                return false;
+                return Heard::Full;
             }
         }
         let needs_lease = businesses.iter().any(|business| !self.has_lease(*business, now));
-        self.said.insert(source, Said { device, businesses, until: now + SAID_FOR });
-        needs_lease
+        self.said.insert(source.clone(), Said { device, businesses, until: now + SAID_FOR });
+        self.of_user.entry(user).or_default().push_back(source);
+        if needs_lease { Heard::NeedsLease } else { Heard::Leased }
     }
 
     /// A device can no longer ring, or its socket is closed. Its lease runs out by itself, so that a device that comes back soon
     /// was never away.
     pub(super) fn silent(&mut self, source: &RingSource) {
-        self.said.remove(source);
+        if let Some(said) = self.said.remove(source) {
+            self.forget(said.device.0, source);
+        }
+    }
+
+    fn forget(&mut self, user: UserId, source: &RingSource) {
+        if let Some(sources) = self.of_user.get_mut(&user) {
+            sources.retain(|other| other != source);
+            if sources.is_empty() {
+                self.of_user.remove(&user);
+            }
+        }
     }
 
     fn expire(&mut self, now: Instant) {
-        self.said.retain(|_, said| said.until > now);
+        let expired: Vec<(RingSource, Said)> = self.said.extract_if(|_, said| said.until <= now).collect();
+        for (source, said) in expired {
+            self.forget(said.device.0, &source);
+        }
     }
 
     fn has_lease(&self, business: BusinessId, now: Instant) -> bool {
@@ -190,7 +227,10 @@ mod tests {
     #[test]
     fn a_device_counts_once_however_many_sockets_it_has_and_for_each_of_its_businesses() {
         let (mut state, now) = (ReachState::default(), Instant::now());
-        assert!(state.said(socket(1), device(1, "till"), [business(1), business(2)].into(), now));
+        assert_eq!(
+            state.said(socket(1), device(1, "till"), [business(1), business(2)].into(), now),
+            Heard::NeedsLease
+        );
         state.said(socket(2), device(1, "till"), [business(1)].into(), now);
         state.said(socket(3), device(2, "till"), [business(1)].into(), now);
         state.said(RingSource::Requests(device(2, "phone")), device(2, "phone"), [business(1)].into(), now);
@@ -213,11 +253,15 @@ mod tests {
         let (mut state, now) = (ReachState::default(), Instant::now());
         state.said(socket(1), device(1, "till"), [business(1)].into(), now);
         renew(&mut state, now);
-        assert!(!state.said(socket(1), device(1, "till"), [business(1)].into(), now), "it has its lease");
-        assert!(state.said(socket(2), device(2, "till"), [business(1), business(2)].into(), now));
+        assert_eq!(state.said(socket(1), device(1, "till"), [business(1)].into(), now), "it has its lease");
+        assert_eq!(
+            state.said(socket(2), device(2, "till"), [business(1), business(2)].into(), now),
+            Heard::NeedsLease
+        );
         assert_eq!(state.missing(now), Round { leases: vec![lease(2, 1)], lapsed: vec![] });
-        assert!(
+        assert_eq!(
             state.said(socket(1), device(1, "till"), [business(1)].into(), now + LEASE_FOR),
+            Heard::NeedsLease,
             "it ran out"
         );
     }
@@ -248,7 +292,7 @@ mod tests {
         state.silent(&socket(1));
         renew(&mut state, now + Duration::from_secs(5));
         let back = now + Duration::from_secs(8);
-        assert!(!state.said(socket(2), device(1, "till"), [business(1)].into(), back));
+        assert_eq!(state.said(socket(2), device(1, "till"), [business(1)].into(), back), Heard::Leased);
         assert_eq!(renew(&mut state, now + Duration::from_secs(10)), []);
     }
 
@@ -258,11 +302,42 @@ mod tests {
         for n in 0..MAX_DEVICES as u128 {
             state.said(socket(n), device(n, "till"), [business(1)].into(), now);
         }
-        assert!(!state.said(socket(u128::MAX), device(7, "new"), [business(2)].into(), now), "it is full");
+        assert!(!state.said(socket(u128::MAX), device(7, "new"), [business(2)].into(), now), Heard::Full);
         assert_eq!(state.missing(now).leases, [lease(1, MAX_DEVICES as u32)]);
-        assert!(state.said(socket(0), device(0, "till"), [business(3)].into(), now), "one that is known");
+        assert_eq!(
+            state.said(socket(0), device(0, "till"), [business(3)].into(), now),
+            Heard::NeedsLease,
+            "one that is known"
+        );
         let later = now + SAID_FOR;
-        assert!(state.said(socket(u128::MAX), device(7, "new"), [business(2)].into(), later));
+        assert_eq!(
+            state.said(socket(u128::MAX), device(7, "new"), [business(2)].into(), later),
+            Heard::NeedsLease
+        );
         assert_eq!(state.missing(later).leases, [lease(2, 1)]);
+    }
+
+    #[test]
+    fn a_user_has_fifty_devices_at_most_and_a_new_one_replaces_the_one_that_spoke_longest_ago() {
+        let (mut state, now) = (ReachState::default(), Instant::now());
+        let most = MAX_DEVICES_OF_USER as u128;
+        let say = |state: &mut ReachState, n: u128| {
+            state.said(socket(n), device(1, &n.to_string()), [business(n)].into(), now)
+        };
+        for n in 0..most {
+            say(&mut state, n);
+        }
+        state.said(socket(u128::MAX), device(2, "till"), [business(7)].into(), now);
+        say(&mut state, 0);
+        assert_eq!(say(&mut state, most), Heard::NeedsLease);
+        let leased: Vec<BusinessId> = state.missing(now).leases.iter().map(|lease| lease.business).collect();
+        let left: Vec<BusinessId> = (0..=most).filter(|n| *n != 1).map(business).collect();
+        assert_eq!(leased, left, "the first one spoke again, so the second one is the oldest");
+        assert_eq!(state.missing(now).leases[6], lease(7, 2), "nobody else has lost a device");
+        state.renewal(now + SAID_FOR);
+        assert!(
+            state.said.is_empty() && state.of_user.is_empty(),
+            "nothing is remembered of those that are gone"
+        );
     }
 }

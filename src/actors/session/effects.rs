@@ -115,7 +115,11 @@ impl SessionActor {
         let source = RingSource::Socket(id);
         let reachability = &self.connection.worker.deps.reachability;
         match word {
-            Some(RingWord { device, businesses, at }) => reachability.said(source, device, businesses, at),
+            Some(RingWord { device, businesses, at }) => {
+                if let Err(error) = reachability.said(source, device, businesses, at) {
+                    tracing::warn!(%error, "a device on a socket does not count as one that can ring");
+                }
+            }
             None => reachability.silent(&source),
         }
     }

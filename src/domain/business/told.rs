@@ -73,4 +73,9 @@ impl BusinessEvent {
     pub fn says_the_same(&self, other: &Self) -> bool {
         *self == Self { version: self.version, ..other.clone() }
     }
+
+    /// Whether its word and its pauses are the same: what it says is about something smaller, extra minutes or the mute.
+    pub fn trades_the_same(&self, other: &Self) -> bool {
+        (&self.state, &self.pauses) == (&other.state, &other.pauses)
+    }
 }

@@ -7,6 +7,7 @@ use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::actors::reachability::TooManyDevices;
 use crate::domain::access::Role;
 use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Merchants;
@@ -16,6 +17,7 @@ use crate::http::input::Body;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, KIB, Mount, RouteFacts};
 use crate::protocol::frames::is_device_id;
+use crate::protocol::problem::ProblemCode;
 
 /// Most businesses that one device rings for without a socket, the oldest ones.
 const MAX_BUSINESSES: u32 = 100;
@@ -54,7 +56,10 @@ struct DeviceView {
 /// It holds for 45 s, and for the businesses you are a member of.
 #[utoipa::path(operation_id = "putDevice", tag = "rooms",
     params(("id" = String, Path, description = "The device's own id: 1 to 64 visible ASCII characters")),
-    responses((status = 200, description = "It is heard", body = DeviceView)))]
+    responses(
+        (status = 200, description = "It is heard", body = DeviceView),
+        (status = 503, description = "`unavailable`: the hub hears as many devices as it may"),
+    ))]
 #[put("/devices/{id}")]
 async fn put_device(
     app: web::Data<AppState>,
@@ -73,6 +78,9 @@ async fn put_device(
     };
     let businesses = businesses.into_iter().map(|business| business.id).collect();
     let holds = app.reachability.said_by_request(user, &id, businesses, Instant::now());
+    let holds = holds.map_err(|TooManyDevices| {
+        ApiError::new(ProblemCode::Unavailable, "Too many devices are heard now; say it again soon.")
+    })?;
     let now = app.store.clock().now();
     let until = can_ring.then(|| now.plus(holds).to_rfc3339());
     Ok(HttpResponse::Ok().json(DeviceView { id, can_ring, until, now: now.to_rfc3339() }))

@@ -157,6 +157,8 @@ pub enum BusinessUpdate {
     NotThere,
     /// There are prices or orders in the present currency; nothing changed.
     CurrencyInUse,
+    /// An operator holds something in the present zone or the new one; nothing changed.
+    ZoneHeld,
 }
 
 /// Why an order was not moved.

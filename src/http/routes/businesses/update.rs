@@ -28,7 +28,7 @@ use super::view::{BusinessView, BusinessViewer};
     responses(
         (status = 200, description = "The business as it is now", body = BusinessView),
         (status = 403, description = "`forbidden`: this is for owners"),
-        (status = 409, description = "`currency_in_use`: there are prices or orders in the present currency"),
+        (status = 409, description = "`currency_in_use`: there are prices or orders in the present currency, or `zone_held`: operators hold something in the present zone or the new one"),
     ))]
 #[patch("/businesses/{id}")]
 pub(super) async fn update(
@@ -64,6 +64,10 @@ pub(super) async fn change(
             Timestamp::now(),
         ))),
         BusinessUpdate::NotThere => Err(ApiError::not_found()),
+        BusinessUpdate::ZoneHeld => Err(ApiError::new(
+            ProblemCode::ZoneHeld,
+            "Operators hold something in its present zone or in the new one. Change the zone when that is over.",
+        )),
         BusinessUpdate::CurrencyInUse => Err(ApiError::new(
             ProblemCode::CurrencyInUse,
             "There are prices or orders in its present currency. Take every item off the menu to change it; a business that \

@@ -5,10 +5,10 @@ use serde_json::json;
 use sqlx_macros::FromRow;
 
 use crate::domain::access::MemberRole;
-use crate::domain::business::{Business, BusinessEvent, PauseCause};
+use crate::domain::business::{Business, BusinessEvent, Hand, PauseCause};
 use crate::domain::ids::{BusinessId, EventId};
 use crate::domain::money::Currency;
-use crate::domain::ops::{ChangeIds, business_updated};
+use crate::domain::ops::{ChangeIds, business_updated, business_updated_for_members};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{BusinessUpdate, CreateBusiness, UpdateBusiness};
 use crate::storage::crypto::cipher::Cipher;
@@ -22,6 +22,7 @@ use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use super::audit::{self, AuditEntry};
 use super::business_lock::lock;
 use super::execute::{Context, Execute};
+use super::holds;
 use super::members::put_member_row;
 
 static CREATE: LazyStatement = LazyStatement::new(|| {
@@ -133,29 +134,63 @@ impl Execute for UpdateBusiness {
         let row: Option<BusinessRow> = cx.connection.fetch_first(&LOCK, &[Arg::text(self.business)]).await?;
         let Some(row) = row else { return Ok(BusinessUpdate::NotThere) };
         let before = row.into_business_without_contact()?;
+        if self.leaves_a_hold(cx.connection, &before, now).await? {
+            return Ok(BusinessUpdate::ZoneHeld);
+        }
         let mut after = before.clone();
         self.patch.apply_terms(&mut after, self.hand, now);
         let args = self.args(&after, cx.cipher, now)?;
         let row: Option<BusinessRow> = cx.connection.fetch_first(&UPDATE, &args).await?;
         let Some(row) = row else { return Ok(BusinessUpdate::NotThere) };
         let updated = row.into_business(cx.cipher)?;
-        let event = BusinessEvent::of(&updated, now);
-        if !event.says_the_same(&BusinessEvent::of(&before, now)) {
-            let entry = AuditEntry {
-                user: Some(self.user),
-                action: "business.trading",
-                target: self.business.to_string(),
-                detail: json!(event),
-            };
-            audit::record(cx.connection, entry, now).await?;
-            let ids = ChangeIds { in_business: EventId::generate(), in_ops: EventId::generate() };
-            cx.told.push(business_updated(&updated, ids, now));
-        }
+        self.tell(cx, &before, &updated).await?;
         Ok(BusinessUpdate::Updated(Box::new(updated)))
     }
 }
 
 impl UpdateBusiness {
+    /// Whether the change would take the business out of something that operators hold, or into it: the zone is a word that its
+    /// owners choose, and with another word a hold of the zone would be over for it.
+    async fn leaves_a_hold(
+        &self,
+        connection: &mut Connection,
+        before: &Business,
+        now: Timestamp,
+    ) -> Result<bool, TxError> {
+        match &self.patch.zone {
+            Some(zone) if self.hand == Hand::Member && *zone != before.zone => {
+                holds::is_any_in(connection, [&before.zone, zone], now).await
+            }
+            Some(_) | None => Ok(false),
+        }
+    }
+
+    /// Tells the business of a change, and operators of one that decides whether orders are taken. Extra minutes and the mute can be
+    /// changed all day: from members they are no entry of the audit, whose size is for what matters.
+    async fn tell(&self, cx: Context<'_>, before: &Business, after: &Business) -> Result<(), TxError> {
+        let Context { connection, now, told, .. } = cx;
+        let (was, is) = (BusinessEvent::of(before, now), BusinessEvent::of(after, now));
+        if is.says_the_same(&was) {
+            return Ok(());
+        }
+        let in_business = EventId::generate();
+        told.push(if is.takes_orders == was.takes_orders {
+            business_updated_for_members(after, in_business, now)
+        } else {
+            business_updated(after, ChangeIds { in_business, in_ops: EventId::generate() }, now)
+        });
+        if self.hand == Hand::Member && is.trades_the_same(&was) {
+            return Ok(());
+        }
+        let entry = AuditEntry {
+            user: Some(self.user),
+            action: "business.trading",
+            target: self.business.to_string(),
+            detail: json!(is),
+        };
+        audit::record(connection, entry, now).await
+    }
+
     fn args(&self, after: &Business, cipher: &Cipher, now: Timestamp) -> Result<Vec<Arg>, TxError> {
         let (business, patch) = (self.business, &self.patch);
         let contact =

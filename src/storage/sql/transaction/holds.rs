@@ -1,8 +1,12 @@
 //! Holds: set and lifted by operators, with an entry of the audit.
 
 use serde_json::json;
+use sqlx_macros::FromRow;
 
+use crate::domain::hold::HoldScope;
+use crate::domain::time::Timestamp;
 use crate::storage::commands::SetHold;
+use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
@@ -21,6 +25,31 @@ static SET: LazyStatement = LazyStatement::new(|| {
 static LIFT: LazyStatement = LazyStatement::new(|| {
     Statement::new(Operation::Delete("holds"), "DELETE FROM holds WHERE what = $1 AND scope = $2")
 });
+
+static IN_ZONES: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("holds"),
+        "SELECT h.scope FROM holds h WHERE h.scope IN ($1, $2) AND h.until > $3 LIMIT 1",
+    )
+});
+
+#[derive(FromRow)]
+struct ScopeRow {
+    #[expect(dead_code, reason = "it is asked whether there is a row")]
+    scope: String,
+}
+
+/// Whether operators hold anything in one of these zones.
+pub(super) async fn is_any_in(
+    connection: &mut Connection,
+    zones: [&str; 2],
+    now: Timestamp,
+) -> Result<bool, TxError> {
+    let [one, other] = zones.map(|zone| Arg::text(HoldScope::Zone(zone.to_owned())));
+    let row: Option<ScopeRow> =
+        connection.fetch_first(&IN_ZONES, &[one, other, Arg::Int(now.as_micros())]).await?;
+    Ok(row.is_some())
+}
 
 impl Execute for SetHold {
     type Output = ();

@@ -37,6 +37,7 @@ pub(super) enum StoredOutcome {
     KeyOfAnother,
     BusinessUpdated(Option<Box<BusinessRow>>),
     CurrencyInUse,
+    ZoneHeld,
     #[serde(untagged)]
     NotMoved(MoveError),
     #[serde(untagged)]
@@ -154,6 +155,7 @@ impl StoredOutcome {
             }
             Outcome::BusinessUpdated(BusinessUpdate::NotThere) => Self::BusinessUpdated(None),
             Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse) => Self::CurrencyInUse,
+            Outcome::BusinessUpdated(BusinessUpdate::ZoneHeld) => Self::ZoneHeld,
             outcome => Self::AsItIs(outcome.clone()),
         })
     }
@@ -209,6 +211,7 @@ impl StoredOutcome {
                 Outcome::BusinessUpdated(BusinessUpdate::Updated(business))
             }
             Self::CurrencyInUse => Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse),
+            Self::ZoneHeld => Outcome::BusinessUpdated(BusinessUpdate::ZoneHeld),
             Self::AsItIs(outcome) => outcome,
         })
     }

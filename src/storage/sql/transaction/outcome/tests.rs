@@ -96,6 +96,7 @@ fn every_form() -> Vec<(String, Outcome)> {
         (r#""rotation_refused""#, Outcome::Rotated(Rotation::Refused)),
         (r#"{"business_updated":null}"#, Outcome::BusinessUpdated(BusinessUpdate::NotThere)),
         (r#""currency_in_use""#, Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse)),
+        (r#""zone_held""#, Outcome::BusinessUpdated(BusinessUpdate::ZoneHeld)),
         (r#"{"item_added":true}"#, Outcome::ItemAdded(Addition::Added)),
         (r#"{"item_added":false}"#, Outcome::ItemAdded(Addition::AlreadyThere)),
         (r#""menu_full""#, Outcome::ItemAdded(Addition::Full)),
