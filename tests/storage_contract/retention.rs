@@ -49,12 +49,22 @@ async fn sweep(lane: &mut dyn Lane, what: Sweepable, before: Timestamp, limit: u
 
 fn ack(room: RoomId, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Write {
     let ack = DeviceAck { room, device: device.to_owned(), user, cursor, at };
-    Write::StoreAcks([ScopedAck { ack, reach: AckScope::After(0), role: Role::Merchant }].into_iter().collect())
+    Write::StoreAcks(
+        [ScopedAck { ack, reach: AckScope::After(0), role: Role::Merchant }].into_iter().collect(),
+    )
 }
 
 fn mark(event: &RoomEvent, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Write {
     let (room, device) = (event.room, device.to_owned());
-    Write::StoreMark(DeviceMark { room, device, user, role: Role::Merchant, cursor, kind: MarkKind::Shown, at })
+    Write::StoreMark(DeviceMark {
+        room,
+        device,
+        user,
+        role: Role::Merchant,
+        cursor,
+        kind: MarkKind::Shown,
+        at,
+    })
 }
 
 async fn count(store: &TestStore, table: &str) -> i64 {
