@@ -121,7 +121,8 @@ async fn order_at(lane: &mut dyn Lane, world: &Fixture, businesses: &[BusinessId
     let add = |business: &BusinessId| Write::AddItem(AddItem { business: *business, item: item("TEA", 100) });
     run(lane, businesses.iter().map(add).collect()).await;
     let items = vec![DraftItem { sku: "TEA".to_owned(), qty: 1 }];
-    let order = |business: &BusinessId| Draft { business_id: *business, items: items.clone(), ..world.draft() };
+    let order =
+        |business: &BusinessId| Draft { business_id: *business, items: items.clone(), ..world.draft() };
     let placing = run(lane, businesses.iter().map(order).map(place).collect()).await;
     placing.outcomes.iter().for_each(|outcome| drop(placed(outcome)));
 }
