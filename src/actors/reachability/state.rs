@@ -253,7 +253,7 @@ mod tests {
         let (mut state, now) = (ReachState::default(), Instant::now());
         state.said(socket(1), device(1, "till"), [business(1)].into(), now);
         renew(&mut state, now);
-        assert_eq!(state.said(socket(1), device(1, "till"), [business(1)].into(), now), "it has its lease");
+        assert_eq!(state.said(socket(1), device(1, "till"), [business(1)].into(), now), Heard::Leased);
         assert_eq!(
             state.said(socket(2), device(2, "till"), [business(1), business(2)].into(), now),
             Heard::NeedsLease
@@ -302,7 +302,7 @@ mod tests {
         for n in 0..MAX_DEVICES as u128 {
             state.said(socket(n), device(n, "till"), [business(1)].into(), now);
         }
-        assert!(!state.said(socket(u128::MAX), device(7, "new"), [business(2)].into(), now), Heard::Full);
+        assert_eq!(state.said(socket(u128::MAX), device(7, "new"), [business(2)].into(), now), Heard::Full);
         assert_eq!(state.missing(now).leases, [lease(1, MAX_DEVICES as u32)]);
         assert_eq!(
             state.said(socket(0), device(0, "till"), [business(3)].into(), now),
