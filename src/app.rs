@@ -7,9 +7,11 @@ mod database;
 mod equal_addresses;
 mod errors;
 mod frame_quota;
+mod hold_poller;
 mod hub_lock;
 mod initial_series;
 mod last_seen_flusher;
+mod order_timers;
 mod revocation_poller;
 mod shutdown;
 mod startup_message;
@@ -22,7 +24,9 @@ use actix_server::{Server, ServerHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::persistence::Persistence;
+use crate::actors::reachability::Reachability;
 use crate::actors::session::Sessions;
+use crate::actors::settings::clocks;
 use crate::config::Settings;
 use crate::http::limits::LocalLimits;
 use crate::http::readiness::{Phase, Readiness};
@@ -39,6 +43,7 @@ use startup_message::StartupMessage;
 
 pub use database::{migrate, open_store};
 pub use errors::{RunError, StartError};
+pub use order_timers::OrderTimers;
 
 /// Begins the clean stop of a hub. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -99,7 +104,8 @@ impl App {
             .serve(ops, &settings.http.server, api, gate)
             .map_err(|cause| StartError::Listen { address, cause })?;
         let stop = CancellationToken::new();
-        let last_seen = build::spawn_background(&database, auth, &actors, bridge, horizon, &stop);
+        let clocks = clocks(&settings.actors.alerts, &settings.actors.sagas);
+        let last_seen = build::spawn_background(&database, auth, &actors, bridge, horizon, clocks, &stop);
         Ok(Self {
             server,
             handle,
@@ -137,9 +143,24 @@ impl App {
         &self.actors.sessions
     }
 
+    /// The businesses its devices can ring for.
+    pub fn reachability(&self) -> &Reachability {
+        &self.actors.reachability
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
     /// The only way to write, for writes that no HTTP request asks for.
     pub fn persistence(&self) -> &Persistence {
         &self.actors.persistence
+    }
+
+    /// What acts on its orders when their time has come.
+    pub fn timers(&self) -> &OrderTimers {
+        &self.actors.timers
     }
 
     /// A handle that stops it.

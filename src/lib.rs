@@ -1,7 +1,7 @@
 //! Bellhop: a realtime order and notification hub.
 //!
 //! The map of the modules. Imports go one way, and a test checks it:
-//! `domain ← protocol ← storage ← auth, bus ← actors ← http ← config ← app ← demo ← cli ← main`; `telemetry` may be used by
+//! `domain ← protocol ← storage ← auth, bus, outbound ← actors ← http ← config ← app ← demo ← cli ← main`; `telemetry` may be used by
 //! `storage` and everything after it.
 //!
 //! - [`domain`]: the rules, pure and synchronous: ids, money, orders, rooms, cursors.
@@ -9,6 +9,7 @@
 //! - [`storage`]: the ports of the store, and their implementations on Postgres and SQLite.
 //! - [`auth`]: authentication: passwords, access tokens, tickets, refresh tokens. It knows no actor and no route.
 //! - [`bus`]: the port through which messages leave for other nodes and arrive from them.
+//! - [`outbound`]: the port of channels to the outside: webhook, mail, telephone.
 //! - [`actors`]: sessions, rooms and persistence, each a plain state with an actor around it.
 //! - [`http`]: routes, extractors, problems, and the upgrade to WebSocket.
 //! - [`config`]: one [`config::Settings`] made of the modules' own settings.
@@ -29,6 +30,7 @@ pub mod config;
 pub mod demo;
 pub mod domain;
 pub mod http;
+pub mod outbound;
 pub mod protocol;
 pub mod settings;
 pub mod storage;

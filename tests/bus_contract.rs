@@ -4,15 +4,14 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop::bus::{
-    Bus, BusInbox, BusMessage, ControlMessage, EphemeralEvent, EphemeralType, INBOX_MESSAGES, InProcessBus,
-    Received,
-};
+use bellhop::bus::{Bus, BusInbox, BusMessage, ControlMessage, INBOX_MESSAGES, InProcessBus, Received};
 use bellhop::domain::cursor::{Cursor, Epoch};
+use bellhop::domain::ephemeral::EphemeralType;
 use bellhop::domain::event::EventKind;
 use bellhop::domain::ids::{BusinessId, EventId, LoginSessionId};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
+use bellhop::protocol::ephemeral::EphemeralEvent;
 use bellhop::protocol::event::{EventData, RoomEvent};
 
 /// A fresh bus of one implementation.
@@ -83,6 +82,7 @@ fn ephemeral(room: RoomId) -> BusMessage {
     BusMessage::Ephemeral(EphemeralEvent {
         room,
         kind: EphemeralType::OrderRing,
+        subject: uuid::Uuid::from_u128(7),
         at: Timestamp::from_unix_seconds(1_000_000),
         data: EventData::empty(),
     })

@@ -1,23 +1,62 @@
-//! The demo plays to its end and finds nothing lost and nothing doubled.
+//! The demo plays to its end on both stores and finds nothing lost, nothing doubled and nothing stuck.
+#![allow(clippy::expect_used)]
+
+#[allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
+#[path = "support/database.rs"]
+mod database;
 
 use std::time::Duration;
 
-use bellhop::demo::{self, Options};
+use bellhop::demo::{self, Options, RunReport};
+use database::{Database, StoreKind};
 
-#[test]
-fn a_short_demo_loses_nothing_and_doubles_nothing() {
-    let options = Options {
+/// The business that ignores its bell.
+const DEAF: &str = "Trattoria Nonna Pia";
+
+fn options(seed: u64) -> Options {
+    Options {
         run_for: Some(Duration::from_secs(3)),
         port: 0,
         orders_per_second: 20,
         businesses: 4,
-        seed: Some(7),
+        seed: Some(seed),
         ..Options::default()
-    };
-    let verdict = actix_rt::System::new().block_on(demo::run(options)).expect("the demo runs");
-    assert_eq!((verdict.lost, verdict.doubled, verdict.missed), (0, 0, 0), "{verdict}");
+    }
+}
+
+async fn play(options: Options) {
+    let verdict = demo::run(options).await.expect("the demo runs");
+    let faults = [verdict.lost, verdict.doubled, verdict.missed, verdict.stuck];
+    assert_eq!(faults, [0; 4], "{verdict}");
     assert!(verdict.placed > 0 && verdict.completed == verdict.placed, "{verdict}");
     assert_eq!((verdict.rung, verdict.acked), (verdict.placed, verdict.placed), "{verdict}");
     assert_eq!((verdict.refused, &verdict.odd), (0, &(0, None)), "{verdict}");
     assert!(verdict.commit_to_ack.is_some() && verdict.is_good(), "{verdict}");
+    nobody_answers_one_and_the_hub_another(&verdict);
+}
+
+fn nobody_answers_one_and_the_hub_another(verdict: &RunReport) {
+    assert!(verdict.unanswered > 0 && verdict.escalated > 0, "{verdict}");
+    assert!(verdict.rung_again.0 >= verdict.unanswered, "{verdict}");
+    assert!(verdict.rung_again.1 >= verdict.rung_again.0, "{verdict}");
+    assert_eq!(
+        (verdict.paused_and_resumed, verdict.paused_at_end.as_slice()),
+        ((1, 0), &[DEAF.to_owned()][..])
+    );
+    assert!(verdict.accepted_by_itself > 0 && verdict.time_to_answer.is_some(), "{verdict}");
+}
+
+#[test]
+fn a_short_demo_loses_and_doubles_nothing_and_pauses_who_never_answers() {
+    actix_rt::System::new().block_on(play(options(7)));
+}
+
+#[test]
+fn a_demo_on_postgres_does_so_too_and_again_on_what_it_left() {
+    actix_rt::System::new().block_on(async {
+        let database = Database::create(StoreKind::Postgres).await;
+        let url = || database.postgres.as_ref().map(|postgres| postgres.url.clone().into());
+        play(Options { database: url(), ..options(7) }).await;
+        play(Options { database: url(), ..options(8) }).await;
+    });
 }

@@ -18,7 +18,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("storage", &["domain", "protocol", "settings", "telemetry"]),
     ("auth", &["domain", "settings", "storage", "telemetry"]),
     ("bus", &["domain", "protocol"]),
-    ("actors", &["domain", "protocol", "settings", "storage", "auth", "bus", "telemetry"]),
+    ("outbound", &["domain"]),
+    ("actors", &["domain", "protocol", "settings", "storage", "auth", "bus", "outbound", "telemetry"]),
     ("http", &["domain", "protocol", "settings", "storage", "auth", "actors", "telemetry"]),
     ("config", &["settings", "storage", "auth", "actors", "http", "telemetry"]),
     (
@@ -30,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "storage",
             "auth",
             "bus",
+            "outbound",
             "actors",
             "http",
             "config",

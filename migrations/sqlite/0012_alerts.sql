@@ -1,10 +1,12 @@
 -- An order lives by itself: deadlines, alerts, reachability, pauses, holds.
 
 -- `alive_at`: the last sign of life of any node. A gap in it was an outage, after which deadlines end no earlier than `grace_until`
--- for what was placed before `outage_ended_at`. `leases_since`: since when leases have been written without a gap.
+-- for what was placed before `outage_ended_at`. `leases_at`: when a node last renewed leases; `leases_since`: since when
+-- they have been renewed without a gap.
 ALTER TABLE hub ADD COLUMN alive_at INTEGER;
 ALTER TABLE hub ADD COLUMN outage_ended_at INTEGER;
 ALTER TABLE hub ADD COLUMN grace_until INTEGER;
+ALTER TABLE hub ADD COLUMN leases_at INTEGER;
 ALTER TABLE hub ADD COLUMN leases_since INTEGER;
 ALTER TABLE hub ADD COLUMN brake_alarmed_at INTEGER;
 
@@ -23,6 +25,8 @@ ALTER TABLE businesses ADD COLUMN unanswered TEXT;
 ALTER TABLE businesses ADD COLUMN called_at INTEGER;
 ALTER TABLE businesses ADD COLUMN mailed_at INTEGER;
 ALTER TABLE businesses ADD COLUMN pauses TEXT;
+-- Since when its devices are looked for: when it opened, or a pause ended.
+ALTER TABLE businesses ADD COLUMN opened_at INTEGER;
 -- Which businesses were paused by machine, and since when, for the brake.
 ALTER TABLE businesses ADD COLUMN unreachable_since INTEGER;
 CREATE INDEX businesses_unreachable ON businesses (unreachable_since) WHERE unreachable_since IS NOT NULL;
@@ -107,3 +111,18 @@ ALTER TABLE users ADD COLUMN phone TEXT;
 INSERT INTO order_sagas (order_id, business_id, due_at, attempt, state, created_at)
     SELECT id, business_id, 0, 0, '{}', created_at FROM orders
     WHERE status NOT IN ('delivered', 'rejected', 'cancelled', 'failed');
+
+-- Which of a customer's orders wait at a business, which is counted for each new one.
+CREATE INDEX orders_waiting ON orders (customer_id, business_id) WHERE status = 'placed';
+
+-- How often what an order says was changed (address, phone, notes, ready_at), and each change: which of them, never what.
+ALTER TABLE orders ADD COLUMN edits BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE order_edits (
+    order_id TEXT NOT NULL,
+    edit BIGINT NOT NULL,
+    fields TEXT NOT NULL,
+    party TEXT NOT NULL,
+    user_id TEXT,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (order_id, edit)
+);

@@ -42,9 +42,11 @@ impl ClusterBridge {
 
     fn obey(&self, message: BusMessage) {
         match message {
-            BusMessage::Event(event) => self.rooms.publish(&[event]),
-            // Nothing publishes these yet, and sockets have no frame for them.
-            BusMessage::Ephemeral(_) => {}
+            BusMessage::Event(event) => {
+                self.reads.told(&event);
+                self.rooms.publish(&[event]);
+            }
+            BusMessage::Ephemeral(event) => self.rooms.deliver_ephemeral(&event),
             BusMessage::Control(ControlMessage::SessionEnded(session)) => self.fanout.end_session(session),
             BusMessage::Control(ControlMessage::MembershipsChanged(user)) => {
                 self.reads.memberships_changed(user);
@@ -61,22 +63,29 @@ mod tests {
     use actix::System;
     use secrecy::SecretBox;
     use tokio::sync::mpsc;
+    use uuid::Uuid;
 
     use super::*;
     use crate::actors::SendError;
+    use crate::actors::deadlines::Deadlines;
+    use crate::actors::intents::Intents;
+    use crate::actors::order_lives::OrderLives;
+    use crate::actors::order_saga::OrderSagas;
     use crate::actors::persistence::CommitListener as _;
     use crate::actors::room::{Listener, LiveEvent};
-    use crate::actors::settings::RoomSettings;
+    use crate::actors::settings::{RoomSettings, SagaSettings};
     use crate::actors::worker::Workers;
     use crate::auth::revocations::Revocations;
     use crate::bus::InProcessBus;
     use crate::domain::cursor::{Cursor, Epoch};
+    use crate::domain::ephemeral::EphemeralType;
     use crate::domain::event::EventKind;
     use crate::domain::ids::{BusinessId, CommandId, EventId, LoginSessionId};
     use crate::domain::room::RoomId;
     use crate::domain::time::Timestamp;
+    use crate::protocol::ephemeral::{EncodedEphemeral, EphemeralEvent};
     use crate::protocol::event::{EventData, RoomEvent};
-    use crate::storage::commands::{Command, EndSession, Outcome, Removal, Write};
+    use crate::storage::commands::{Command, Committed, EndSession, Outcome, Removal, Write};
     use crate::storage::crypto::cipher::Cipher;
     use crate::storage::settings::CacheSettings;
     use crate::telemetry::Metrics;
@@ -101,12 +110,15 @@ mod tests {
             let (bus, inbox) = bus.connect();
             let rooms = Rooms::start(store.clone(), bus.clone(), 1, RoomSettings::default(), metrics.clone());
             let epoch = store.epoch().await.unwrap();
+            let sagas = OrderSagas::start(Deadlines::new(store.clone()), &SagaSettings::default());
+            let lives = OrderLives::new(sagas, Intents::default(), rooms.clone(), metrics.clone());
             let reads = CachedReads::new(store, CacheSettings::default(), metrics.clone());
             let revocations = Revocations::new(Duration::from_secs(60));
             let (counted, revoked) = (metrics.clone(), revocations.clone());
             let fanout = Arc::new(CommitFanout::new(
                 reads.clone(),
                 rooms.clone(),
+                lives,
                 revoked,
                 Workers::new(),
                 counted,
@@ -120,7 +132,8 @@ mod tests {
         fn commit_end_of(&self, session: LoginSessionId, removal: Removal) {
             let action = Write::EndSession(EndSession { session });
             let command = Command { id: CommandId::generate(), at: Timestamp::now(), write: action };
-            self.fanout.committed(&[command], &[Outcome::Removed(removal)], Vec::new());
+            let outcomes = vec![Outcome::Removed(removal)];
+            self.fanout.committed(&[command], &mut Committed { outcomes, ..Committed::default() });
         }
     }
 
@@ -144,7 +157,10 @@ mod tests {
     }
 
     /// Passes on what a room delivers.
-    struct EventReader(mpsc::Sender<Cursor>);
+    struct EventReader {
+        events: mpsc::Sender<Cursor>,
+        ephemerals: mpsc::Sender<Uuid>,
+    }
 
     impl Listener for EventReader {
         fn id(&self) -> usize {
@@ -156,7 +172,11 @@ mod tests {
         }
 
         fn deliver(&self, _: RoomId, event: LiveEvent) -> Result<(), SendError> {
-            self.0.try_send(event.event.cursor).map_err(|_| SendError::Closed)
+            self.events.try_send(event.event.cursor).map_err(|_| SendError::Closed)
+        }
+
+        fn deliver_ephemeral(&self, _: RoomId, event: EncodedEphemeral) {
+            let _ = self.ephemerals.try_send(event.subject);
         }
 
         fn set_head(&self, _: RoomId, _: Cursor) -> Result<(), SendError> {
@@ -171,7 +191,9 @@ mod tests {
             let (first, second) = (Node::start(&bus).await, Node::start(&bus).await);
             let room = RoomId::Business(BusinessId::generate());
             let (events, mut delivered) = mpsc::channel(8);
-            let head = second.rooms.join(room, Arc::new(EventReader(events))).await.unwrap();
+            let (ephemerals, mut ephemeral) = mpsc::channel(8);
+            let reader = Arc::new(EventReader { events, ephemerals });
+            let head = second.rooms.join(room, reader).await.unwrap();
             assert_eq!(head, Cursor::new(second.epoch, 0));
             let event = RoomEvent {
                 room,
@@ -181,9 +203,19 @@ mod tests {
                 at: Timestamp::now(),
                 data: EventData::empty(),
             };
-            first.fanout.committed(&[], &[], vec![event]);
+            first.fanout.committed(&[], &mut Committed { events: vec![event], ..Committed::default() });
             let cursor = tokio::time::timeout(Duration::from_secs(5), delivered.recv()).await;
             assert_eq!(cursor.expect("it arrives soon"), Some(Cursor::new(second.epoch, 1)));
+            let ring = EphemeralEvent {
+                room,
+                kind: EphemeralType::OrderRing,
+                subject: Uuid::from_u128(7),
+                at: Timestamp::now(),
+                data: EventData::empty(),
+            };
+            first.rooms.publish_ephemeral(ring);
+            let subject = tokio::time::timeout(Duration::from_secs(5), ephemeral.recv()).await;
+            assert_eq!(subject.expect("it arrives soon"), Some(Uuid::from_u128(7)));
         });
     }
 }

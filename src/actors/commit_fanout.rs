@@ -13,13 +13,14 @@ use crate::bus::{Bus, BusMessage, ControlMessage};
 use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::order::{Order, Status};
 use crate::domain::time::Timestamp;
-use crate::protocol::event::RoomEvent;
 use crate::storage::cache::CachedReads;
 use crate::storage::commands::{
-    Command, EndSession, MoveOrder, Outcome, PlaceOutcome, Removal, RemoveMember, Rotation, Write,
+    Command, Committed, EndSession, FireOutcome, MoveOrder, Outcome, PlaceOutcome, Removal, RemoveMember,
+    Rotation, Write,
 };
 use crate::telemetry::Metrics;
 
+use super::order_lives::OrderLives;
 use super::persistence::CommitListener;
 use super::room::Rooms;
 use super::worker::Workers;
@@ -29,6 +30,7 @@ use super::worker::Workers;
 pub struct CommitFanout {
     reads: CachedReads,
     rooms: Rooms,
+    lives: OrderLives,
     revocations: Revocations,
     metrics: Metrics,
     bus: Arc<dyn Bus>,
@@ -40,12 +42,13 @@ impl CommitFanout {
     pub fn new(
         reads: CachedReads,
         rooms: Rooms,
+        lives: OrderLives,
         revocations: Revocations,
         workers: Workers,
         metrics: Metrics,
         bus: Arc<dyn Bus>,
     ) -> Self {
-        Self { reads, rooms, revocations, workers, metrics, bus }
+        Self { reads, rooms, lives, revocations, workers, metrics, bus }
     }
 
     /// Refuses the tokens of a login session from now on and closes its sockets (4001).
@@ -70,6 +73,7 @@ impl CommitFanout {
                     self.order_moved(wanted, order);
                 }
             }
+            Outcome::Fired(fired) => self.deadline_fired(fired),
             Outcome::Rotated(rotation) => match (write, rotation) {
                 (Write::RotateSession(rotate), Rotation::Reused { .. }) => {
                     self.metrics.security_events_total.with_label_values(&["refresh_reuse"]).inc();
@@ -80,6 +84,8 @@ impl CommitFanout {
             Outcome::Removed(Removal::Removed) => self.removed(write),
             Outcome::Done => self.done(write),
             Outcome::Removed(Removal::NotThere | Removal::LastOwner)
+            | Outcome::Changed(_)
+            | Outcome::RingOrdered(_)
             | Outcome::UserCreated(_)
             | Outcome::UserChanged(_)
             | Outcome::TicketRedeemed(_)
@@ -94,6 +100,7 @@ impl CommitFanout {
             | Outcome::Resealed(_)
             | Outcome::Advanced(_)
             | Outcome::AcksLeft
+            | Outcome::LeasesRenewed(_)
             | Outcome::RoomRotated(_) => {}
         }
     }
@@ -130,6 +137,18 @@ impl CommitFanout {
         if order.version <= wanted.request.version {
             return;
         }
+        self.lives.moved(order);
+        self.count_status(order);
+    }
+
+    fn deadline_fired(&self, fired: &FireOutcome) {
+        self.lives.fired(fired);
+        if let Some(order) = &fired.moved {
+            self.count_status(order);
+        }
+    }
+
+    fn count_status(&self, order: &Order) {
         self.metrics.orders_processed_total.with_label_values(&[order.status.as_str()]).inc();
         if order.status == Status::Delivered {
             let total = u64::try_from(order.total_minor).unwrap_or(0);
@@ -139,12 +158,15 @@ impl CommitFanout {
 }
 
 impl CommitListener for CommitFanout {
-    fn committed(&self, commands: &[Command], outcomes: &[Outcome], events: Vec<RoomEvent>) {
-        self.reads.committed(commands, outcomes);
+    fn committed(&self, commands: &[Command], committed: &mut Committed) {
+        self.reads.committed(commands, &committed.outcomes);
+        let events = std::mem::take(&mut committed.events);
+        events.iter().for_each(|event| self.reads.told(event));
         self.rooms.publish(&events);
-        for (command, outcome) in commands.iter().zip(outcomes) {
+        for (command, outcome) in commands.iter().zip(&committed.outcomes) {
             self.after(command.write.unkeyed(), outcome);
         }
+        self.lives.committed(committed);
         events.into_iter().for_each(|event| self.bus.publish(BusMessage::Event(event)));
     }
 

@@ -2,15 +2,23 @@
 
 pub mod cluster_bridge;
 pub mod commit_fanout;
+pub mod deadlines;
 mod fatal;
+mod held_ephemerals;
+pub mod intents;
 pub mod jobs;
+mod kept;
 mod mailbox;
+pub mod order_lives;
+pub mod order_saga;
 pub mod persistence;
+pub mod reachability;
 pub mod reader;
 pub mod room;
 pub mod session;
 pub mod settings;
 mod subscription;
+pub mod sweep;
 mod token_expiry;
 pub mod worker;
 

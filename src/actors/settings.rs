@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::settings::SettingProblem;
 
 pub use super::jobs::RetentionSettings;
+pub use super::order_saga::settings::{AlertSettings, SagaSettings, clocks};
 pub use super::persistence::PersistenceSettings;
 pub use super::room::settings::RoomSettings;
 pub use super::session::settings::SessionSettings;
@@ -21,6 +22,10 @@ pub struct Settings {
     pub sessions: SessionSettings,
     /// How long things are kept.
     pub retention: RetentionSettings,
+    /// How orders ring and when they are given up.
+    pub alerts: AlertSettings,
+    /// What the hub does to orders by itself.
+    pub sagas: SagaSettings,
 }
 
 impl Settings {
@@ -30,6 +35,8 @@ impl Settings {
         problems.extend(self.rooms.problems());
         problems.extend(self.sessions.problems());
         problems.extend(self.retention.problems());
+        problems.extend(self.alerts.problems());
+        problems.extend(self.sagas.problems());
         problems
     }
 }

@@ -14,8 +14,10 @@ use crate::actors::cluster_bridge::ClusterBridge;
 use crate::actors::commit_fanout::CommitFanout;
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
+use crate::actors::reachability::{LeaseKeeper, Reachability};
 use crate::actors::room::Rooms;
 use crate::actors::session::Sessions;
+use crate::actors::settings::clocks;
 use crate::actors::worker::Workers;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::last_seen::LastSeen;
@@ -26,20 +28,24 @@ use crate::auth::stream_proof::StreamProofs;
 use crate::auth::token::{TokenKey, TokenSettings, Tokens};
 use crate::bus::InProcessBus;
 use crate::config::Settings;
+use crate::domain::saga::Clocks;
 use crate::domain::time::Timestamp;
 use crate::http::app_state::{AppState, AppStateParts};
 use crate::http::limits::LocalLimits;
 use crate::http::readiness::Readiness;
 use crate::http::server::Listening;
+use crate::outbound::Channels;
 use crate::storage::Store;
-use crate::storage::cache::CachedReads;
+use crate::storage::cache::{CachedReads, CurrentHolds};
 use crate::telemetry::Metrics;
 
 use super::database::Database;
 use super::equal_addresses;
 use super::errors::StartError;
 use super::frame_quota::FrameLimits;
+use super::hold_poller;
 use super::last_seen_flusher::LastSeenFlusher;
+use super::order_timers::OrderTimers;
 use super::revocation_poller::{Horizon, RevocationPoller, prune};
 
 /// Binds the port, and the one of the operators' routes if there is one.
@@ -108,10 +114,13 @@ impl Auth {
 /// Every actor of the node, running.
 pub(super) struct Actors {
     reads: CachedReads,
+    holds: CurrentHolds,
     pub(super) rooms: Rooms,
     fanout: Arc<CommitFanout>,
     pub(super) persistence: Persistence,
+    pub(super) timers: OrderTimers,
     pub(super) sessions: Sessions,
+    pub(super) reachability: Reachability,
     pub(super) jobs: Jobs,
     /// Raised when an actor dies that must not.
     pub(super) fatal: FatalSignal,
@@ -133,14 +142,25 @@ impl Actors {
         let reads = CachedReads::new(store.clone(), settings.storage.cache.clone(), metrics.clone());
         let (revocations, counted) = (auth.revocations.clone(), metrics.clone());
         let workers = Workers::new();
-        let fanout =
-            CommitFanout::new(reads.clone(), rooms.clone(), revocations, workers.clone(), counted, bus);
+        let timers = OrderTimers::new(store.clone(), &actors.sagas);
+        let fanout = CommitFanout::new(
+            reads.clone(),
+            rooms.clone(),
+            timers.lives(rooms.clone(), metrics.clone()),
+            revocations,
+            workers.clone(),
+            counted,
+            bus,
+        );
         let fanout = Arc::new(fanout);
+        store.set_clocks(clocks(&actors.alerts, &actors.sagas));
         let lanes = settings.storage.writer_lanes();
         let (listener, counted) = (fanout.clone(), metrics.clone());
         let persistence =
             Persistence::start(store, lanes, &actors.persistence, listener, counted, fatal.clone()).await?;
         rooms.write_through(persistence.clone());
+        timers.start(&persistence, Channels::default(), metrics.clone());
+        let reachability = Reachability::new();
         let sessions = Sessions::new(
             workers,
             rooms.clone(),
@@ -148,6 +168,7 @@ impl Actors {
             reads.clone(),
             Authenticator::new(auth.tokens.clone(), auth.revocations.clone(), auth.last_seen.clone()),
             Arc::new(FrameLimits(limits)),
+            reachability.clone(),
             actors.sessions.of_one_worker(settings.http.server.worker_threads()),
             metrics.clone(),
             fatal.clone(),
@@ -155,7 +176,15 @@ impl Actors {
         let jobs = Jobs::start(store.clone(), persistence.clone(), actors.retention.clone(), metrics.clone());
         let bridge =
             ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };
-        Ok((Self { reads, rooms, fanout, persistence, sessions, jobs, fatal }, bridge))
+        let holds = CurrentHolds::default();
+        let all =
+            Self { reads, holds, rooms, fanout, persistence, timers, sessions, reachability, jobs, fatal };
+        Ok((all, bridge))
+    }
+
+    fn lease_keeper(&self, store: Arc<dyn Store>, clocks: Clocks) -> LeaseKeeper {
+        let (persistence, rooms) = (self.persistence.clone(), self.rooms.clone());
+        LeaseKeeper::new(self.reachability.clone(), store, persistence, rooms, clocks)
     }
 }
 
@@ -172,6 +201,7 @@ pub(super) fn api(
     web::Data::new(AppState::new(AppStateParts {
         store: database.store.clone(),
         reads: actors.reads.clone(),
+        holds: actors.holds.clone(),
         persistence: actors.persistence.clone(),
         tokens: auth.tokens.clone(),
         refresh_tokens: auth.refresh_tokens.clone(),
@@ -180,6 +210,7 @@ pub(super) fn api(
         revocations: auth.revocations.clone(),
         last_seen: auth.last_seen.clone(),
         cipher: database.cipher.clone(),
+        reachability: actors.reachability.clone(),
         jobs: actors.jobs.clone(),
         metrics,
         readiness,
@@ -196,9 +227,11 @@ pub(super) fn spawn_background(
     actors: &Actors,
     bridge: ClusterBridge,
     horizon: Horizon,
+    clocks: Clocks,
     stop: &CancellationToken,
 ) -> LastSeenFlusher {
     actix::spawn(bridge.run(stop.clone()));
+    actix::spawn(actors.lease_keeper(database.store.clone(), clocks).run(stop.clone()));
     actix::spawn(prune(auth.revocations.clone(), stop.clone()));
     let poller = RevocationPoller {
         store: database.store.clone(),
@@ -207,6 +240,7 @@ pub(super) fn spawn_background(
         horizon,
     };
     actix::spawn(poller.run(stop.clone()));
+    actix::spawn(hold_poller::follow(actors.holds.clone(), database.store.clone(), stop.clone()));
     actix::spawn(equal_addresses::log_all(database.store.clone()));
     let flusher = LastSeenFlusher {
         last_seen: auth.last_seen,

@@ -2,6 +2,7 @@
 
 use crate::actors::jobs::JobName;
 use crate::domain::order::Status;
+use crate::domain::saga::{Channel, DeadlineKind, Rung};
 use crate::http::connection::REFUSALS;
 use crate::protocol::close::CloseReason;
 use crate::telemetry::Metrics;
@@ -35,6 +36,15 @@ pub(super) fn begin_at_zero(metrics: &Metrics) {
     one(&metrics.notifications_sent_total, &["NEW_ORDER", "CUSTOM"]);
     one(&metrics.deliveries_total, &["live", "history"]);
     one(&metrics.epoch_rotations_total, &["store_behind", "other_event"]);
+    one(&metrics.order_rings_total, &Rung::ALL.map(Rung::as_str));
+    for kind in DeadlineKind::ALL {
+        let _ = metrics.deadline_lateness_seconds.with_label_values(&[kind.as_str()]);
+    }
+    for channel in Channel::ALL {
+        for result in ["sent", "failed", "not_configured", "cancelled"] {
+            metrics.intents_total.with_label_values(&[channel.as_str(), result]).inc_by(0);
+        }
+    }
     one(&metrics.security_events_total, &SECURITY_EVENTS);
     one(&metrics.job_rows_deleted_total, &jobs);
     let two = |family: &prometheus::IntCounterVec, firsts: &[&str], seconds: [&str; 3]| {

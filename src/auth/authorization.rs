@@ -4,7 +4,9 @@
 //! changes are decided by the store.
 
 use crate::domain::access::{MemberRole, Principal};
-use crate::domain::authorization::{BusinessAccess, OrderAccess, business_access, order_access};
+use crate::domain::authorization::{
+    BusinessAccess, OrderAccess, business_access, may_hear_ops, order_access,
+};
 use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
 use crate::storage::cache::{Cached, CachedReads};
@@ -48,13 +50,15 @@ pub async fn cached_role_at(
     }
 }
 
-/// Decides whether somebody may be in a room: they may if they may see its business or its order.
+/// Decides whether somebody may be in a room: they may if they may see its business or its order; in that of the operators, if they
+/// are one.
 pub async fn room_access(
     reads: &CachedReads,
     who: Principal,
     room: RoomId,
 ) -> Result<RoomAccess, StoreError> {
     let granted = match room {
+        RoomId::Ops => may_hear_ops(who),
         RoomId::Business(business) => cached_role_at(reads, who, business).await?.is_some(),
         RoomId::Order(order) => match reads.order(order).await? {
             None => false,

@@ -2,8 +2,8 @@
 
 use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::room::RoomId;
-use crate::domain::time::Timestamp;
-use crate::protocol::event::{EventData, RoomEvent};
+use crate::protocol::ephemeral::EphemeralEvent;
+use crate::protocol::event::RoomEvent;
 
 /// A message from one node to others.
 #[derive(Clone, Debug)]
@@ -25,30 +25,6 @@ impl BusMessage {
             Self::Control(_) => None,
         }
     }
-}
-
-/// An event without a place in its room: it is neither stored nor repeated, and a newer one of its type replaces it.
-#[derive(Clone, Debug)]
-pub struct EphemeralEvent {
-    /// The room whose members see it.
-    pub room: RoomId,
-    /// Its type.
-    pub kind: EphemeralType,
-    /// The time it is true for.
-    pub at: Timestamp,
-    /// Its data, as it is sent to clients.
-    pub data: EventData,
-}
-
-/// The types of ephemeral events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EphemeralType {
-    /// An order that nobody has acknowledged rings again.
-    OrderRing,
-    /// The last position of a driver.
-    DriverLocation,
-    /// A device can ring, or no longer can.
-    Presence,
 }
 
 /// An instruction for every node. Each only makes a node look at what the store already says, so that obeying one twice, or

@@ -23,5 +23,5 @@ mod port;
 
 pub use in_process::InProcessBus;
 pub use inbox::{BusInbox, INBOX_MESSAGES, InboxSender, Received, inbox};
-pub use message::{BusMessage, ControlMessage, EphemeralEvent, EphemeralType};
+pub use message::{BusMessage, ControlMessage};
 pub use port::Bus;

@@ -59,8 +59,8 @@ enum Command {
         #[arg(long, value_name = "ADDRESS")]
         host: Option<IpAddr>,
     },
-    /// Run a separate hub with simulated customers and merchants, and count the outcome of every order; always on SQLite, without
-    /// config files and variables
+    /// Run a separate hub with simulated customers and merchants, and count the outcome of every order; without config files and
+    /// variables, on SQLite unless told otherwise
     Demo(demo::Options),
     /// Bring the database's schema up to date and exit
     Migrate,

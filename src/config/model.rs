@@ -17,7 +17,7 @@ pub struct Settings {
     pub environment: Environment,
     /// Sections `data`, `database`, `encryption`, `cache`.
     pub storage: storage::Settings,
-    /// Sections `persistence`, `rooms`, `sessions`, `retention`.
+    /// Sections `persistence`, `rooms`, `sessions`, `retention`, `alerts`, `sagas`.
     pub actors: actors::Settings,
     /// Sections `server`, `auth`, `docs`, `drivers`, `limits`, `ops`, `health`.
     pub http: http::Settings,

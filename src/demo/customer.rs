@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use bellhop_client::{Account, CallError, Request, Rng};
 
 use crate::domain::order::{Fulfilment, Status};
+use crate::protocol::problem::ProblemCode;
 
 use super::ledger::OrderEvent;
 use super::scenario::{Business, TABLES};
@@ -89,16 +90,14 @@ fn order(business: &Business, customer: &Account, notes: String, rng: &mut Rng) 
         "notes": notes,
         "payment": "cash",
     });
-    match rng.below(3) {
-        0 => {
-            body["fulfilment"] = json!(Fulfilment::Delivery);
+    let fulfilment = *rng.pick(business.kind.fulfilments());
+    body["fulfilment"] = json!(fulfilment);
+    match fulfilment {
+        Fulfilment::Delivery => {
             body["address"] = json!({"text": "Rua do Exemplo 1, 2.º", "lat": 38.7139, "lng": -9.1394});
         }
-        1 => body["fulfilment"] = json!(Fulfilment::Pickup),
-        _ => {
-            body["fulfilment"] = json!(Fulfilment::DineIn);
-            body["table"] = json!(1 + rng.below(usize::from(TABLES)));
-        }
+        Fulfilment::Pickup => {}
+        Fulfilment::DineIn => body["table"] = json!(1 + rng.below(usize::from(TABLES))),
     }
     body
 }
@@ -109,7 +108,10 @@ async fn fulfil(simulation: &Simulation, planned: PlannedOrder) {
     let placed = if planned.behaviour == Behaviour::TapsTwice {
         let (one, other) = tokio::join!(place(), place());
         let same = matches!((&one, &other), (Ok(one), Ok(other)) if one.id == other.id);
-        simulation.ledger(|ledger| ledger.repeated(same));
+        // A pause that began or ended in between makes no second order.
+        if !is_pause(&one) && !is_pause(&other) {
+            simulation.ledger(|ledger| ledger.recoveries.repeated(same));
+        }
         one.or(other)
     } else {
         place().await
@@ -119,8 +121,14 @@ async fn fulfil(simulation: &Simulation, planned: PlannedOrder) {
             cancel(simulation, planned.business, &planned.customer, order).await;
         }
         Ok(_) => {}
+        refused if is_pause(&refused) => simulation.ledger(|ledger| ledger.alerts.refused_by_pause()),
         Err(error) => simulation.ledger(|ledger| ledger.refused(error.to_string())),
     }
+}
+
+/// Whether the hub took no order because the business is paused.
+fn is_pause(placed: &Result<OrderEvent, CallError>) -> bool {
+    matches!(placed, Err(error) if error.code() == Some(ProblemCode::BusinessPaused.as_str()))
 }
 
 async fn place(
@@ -142,6 +150,8 @@ async fn cancel(simulation: &Simulation, business: usize, customer: &Account, or
     match customer.ask::<OrderAnswer>(&call).await {
         Ok(view) => simulation.ledger(|ledger| ledger.moved(business, &view.into())),
         Err(error) if error.status() == Some(409) => {}
+        // Of an accepted order: customers may no longer.
+        Err(error) if error.code() == Some(ProblemCode::NotYourMove.as_str()) => {}
         Err(error) => simulation.ledger(|ledger| ledger.fault(error.to_string())),
     }
 }

@@ -1,6 +1,8 @@
 //! Simulated customers and merchants against a real hub: everything over its own port, nothing behind its back.
 #![expect(clippy::disallowed_methods, reason = "this file draws new ids and owns the tasks that it starts")]
 
+mod business_kind;
+mod clocks;
 mod customer;
 mod dashboard;
 mod ledger;
@@ -20,6 +22,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bellhop_client::{CallError, Client, ClientSettings, Rng};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -33,8 +36,9 @@ use crate::telemetry::{Metrics, logs};
 pub use report::{Quantiles, RunReport};
 
 use dashboard::Dashboard;
-use ledger::{Audit, Ledger};
-use play::Plan;
+use ledger::Ledger;
+use play::{Findings, Plan};
+use scenario::Scenario;
 use temp_data_dir::DataDir;
 
 /// Options of the demo.
@@ -50,10 +54,15 @@ pub struct Options {
     /// Folder of the database; a temporary one that is removed at the end unless given.
     #[arg(skip)]
     pub data: Option<PathBuf>,
+    /// Use this Postgres database (postgres://user:password@host/name) instead of an SQLite file. It has to exist and to be
+    /// the demo's own, empty or of an earlier demo: accounts in it have a known password
+    #[arg(long, value_name = "URL")]
+    pub database: Option<SecretString>,
     /// Orders a second, on average
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub orders_per_second: u32,
-    /// How many businesses there are, each with two devices
+    /// How many businesses there are, each with two devices; of four and more, one never answers, one loses its devices for a
+    /// while, and one accepts by itself
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
     pub businesses: u16,
     /// Makes the same choices again; drawn unless given
@@ -63,9 +72,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { run_for: None, port: 8000, data: None, orders_per_second: 20, businesses: 20, seed: None }
+        let (run_for, data, database, seed) = (None, None, None, None);
+        Self { run_for, port: 8000, data, database, orders_per_second: 20, businesses: 20, seed }
     }
 }
+
+/// Seals the phone numbers of the demo's customers in a database that outlives its folder. They are the same made-up number.
+const SHARED_KEY: &str = "demo:cmluZy11bnRpbC1hbnN3ZXJlZC1pbi10aGUtZGVtbyE=";
 
 /// The reason why the demo did not reach its end.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +109,7 @@ pub enum DemoError {
     Request(#[from] CallError),
 }
 
-/// Starts a hub with an embedded database of its own, plays customers and merchants against it, prints what happens and
+/// Starts a hub with short clocks on a database of its own, an embedded one unless another is named, plays customers and merchants against it, prints what happens and
 /// what it came to. Reads no environment variables and no configuration files. Ctrl-C ends it like `run_for`; one after that
 /// waits for nothing, and what is open then is not judged. Must be called inside an actix system.
 ///
@@ -115,7 +128,7 @@ pub async fn run(options: Options) -> Result<RunReport, DemoError> {
     let (businesses, devices) = (options.businesses, usize::from(options.businesses) * ledger::DEVICES);
     say(&format!("setting up {businesses} businesses with {devices} devices on a hub of their own…\n"));
     // Whoever interrupts waits for it: half a start could still write into the folder when that is removed.
-    let app = start_hub(folder.path(), options.port).await?;
+    let app = start_hub(folder.path(), &options).await?;
     let (address, metrics, stopper) = (app.address(), app.metrics().clone(), app.stopper());
     let mut hub = actix::spawn(app.run());
 
@@ -134,19 +147,28 @@ pub async fn run(options: Options) -> Result<RunReport, DemoError> {
     stopper.stop();
     let stopped = hub.await;
     signals.abort();
-    let (ledger, audit) = played?;
+    let (ledger, findings) = played?;
     stopped.map_err(|_| DemoError::HubGone)??;
     let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
-    let verdict = RunReport::new(&ledger, audit, &metrics, began.elapsed());
+    let verdict = RunReport::new(&ledger, findings, &metrics, began.elapsed());
     say(&format!("\n{verdict}"));
     Ok(verdict)
 }
 
 /// Only warnings are logged: a line for each request would bury the screen. Limits of requests are not in force.
-async fn start_hub(data: &Path, port: u16) -> Result<App, DemoError> {
+async fn start_hub(data: &Path, options: &Options) -> Result<App, DemoError> {
+    let port = options.port;
     let sources = |port: u16| {
-        let sources = Sources::bare(data).with("server.port", port.to_string());
-        sources.with("server.drain_s", "5").with("log.level", "warn").with("limits.enabled", "false")
+        let sources = clocks::shortened(Sources::bare(data)).with("server.port", port.to_string());
+        let sources =
+            sources.with("server.drain_s", "5").with("log.level", "warn").with("limits.enabled", "false");
+        match &options.database {
+            // A later run has to read what this one leaves there.
+            Some(url) => {
+                sources.with("database.url", url.expose_secret()).with("encryption.keys", SHARED_KEY)
+            }
+            None => sources,
+        }
     };
     let settings = Settings::load(&sources(port))?;
     // Whoever started logging before, as tests do, keeps it as it is.
@@ -182,7 +204,7 @@ async fn heed_signals(
 }
 
 type SharedLedger = Arc<Mutex<Ledger>>;
-type Played = Result<(SharedLedger, Audit), DemoError>;
+type Played = Result<(SharedLedger, Findings), DemoError>;
 
 /// Plays the scenario on a thread of its own, so that clients and hub share nothing but the machine.
 fn simulate(
@@ -208,16 +230,16 @@ fn simulate(
             scenario = scenario::build(&client, businesses) => scenario?,
             () = plan.closing.cancelled() => return Err(DemoError::Interrupted),
         };
-        say(&welcome(address, seed));
+        say(&welcome(address, seed, &scenario));
         let ledger: SharedLedger = Arc::new(Mutex::new(Ledger::new(OrderId::from_uuid(run))));
         let names = scenario.businesses.iter().map(|place| place.name.clone()).collect();
         let screen = Dashboard::start(ledger.clone(), metrics, names, plan.closing.clone())
             .map_err(|e| DemoError::Simulation(e.to_string()))?;
         let played = play::play(scenario, run, ledger.clone(), Rng::new(seed), plan).await;
         screen.finish();
-        let (simulation, audit) = played?;
+        let (simulation, findings) = played?;
         simulation.go_home().await;
-        Ok((ledger, audit))
+        Ok((ledger, findings))
     };
     // Who no longer waits for the outcome has heard that the hub is gone.
     let thread = move || drop(done.send(runtime.block_on(work)));
@@ -225,8 +247,9 @@ fn simulate(
     Ok(played)
 }
 
-fn welcome(address: SocketAddr, seed: u64) -> String {
+fn welcome(address: SocketAddr, seed: u64, scenario: &Scenario) -> String {
     let (customer, owner, password) = (scenario::CUSTOMER_EMAIL, scenario::OWNER_EMAIL, scenario::PASSWORD);
+    let (clocks, kinds) = (clocks::told(), scenario.told());
     format!(
         "Bellhop is taking orders at http://{address}\n\
          \x20 API documentation   http://{address}/docs/\n\
@@ -234,7 +257,7 @@ fn welcome(address: SocketAddr, seed: u64) -> String {
          \x20 sign in as merchant {owner}     password {password}\n\
          \x20 an order that you place yourself is answered by the devices too, and disturbs nothing\n\
          Devices lose their connection all the time and come back where they were; some customers send their order twice.\n\
-         Seed {seed}; Ctrl-C stops taking orders and counts\n"
+         {clocks}{kinds}Seed {seed}; Ctrl-C stops taking orders and counts\n"
     )
 }
 
@@ -297,6 +320,9 @@ mod tests {
     fn the_defaults_of_the_command_line_are_the_defaults() {
         let parsed = Line::try_parse_from(["demo"]).unwrap().options;
         assert_eq!(format!("{parsed:?}"), format!("{:?}", Options::default()));
+        let parsed =
+            Line::try_parse_from(["demo", "--database", "postgres://u:hunter2@h/d"]).unwrap().options;
+        assert!(parsed.database.is_some() && !format!("{parsed:?}").contains("hunter2"));
         let parsed = Line::try_parse_from(["demo", "--for", "20s", "--businesses", "3"]).unwrap().options;
         assert_eq!((parsed.run_for, parsed.businesses), (Some(Duration::from_secs(20)), 3));
         assert!(Line::try_parse_from(["demo", "--businesses", "0"]).is_err());
@@ -304,10 +330,15 @@ mod tests {
 
     #[test]
     fn the_welcome_says_where_to_look_and_how_to_sign_in() {
-        let text = welcome(SocketAddr::from(([127, 0, 0, 1], 8000)), 7);
-        for part in
-            ["http://127.0.0.1:8000/docs/", "customer1@bellhop.example", "owner1@bellhop.example", "Seed 7"]
-        {
+        let none = Scenario { businesses: Vec::new(), customers: Vec::new() };
+        let text = welcome(SocketAddr::from(([127, 0, 0, 1], 8000)), 7, &none);
+        for part in [
+            "http://127.0.0.1:8000/docs/",
+            "customer1@bellhop.example",
+            "owner1@bellhop.example",
+            "is cancelled after 8 s",
+            "Seed 7",
+        ] {
             assert!(text.contains(part), "{text}");
         }
     }

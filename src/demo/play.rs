@@ -1,5 +1,6 @@
 //! A run of the demo: devices come on, customers order until the time is up, open orders run to their end, and the ledger
 //! is compared with what the hub lists.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock, by which it judges deadlines")]
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -11,11 +12,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::domain::business::PauseView;
 use crate::domain::ids::{BusinessId, OrderId};
 use crate::domain::order::Status;
+use crate::domain::time::Timestamp;
 
 use super::customer;
-use super::ledger::{Audit, AuditScope, DEVICES, Ledger, Listed};
+use super::ledger::{Audit, AuditScope, COUNTER, DEVICES, Ledger, Listed};
 use super::merchant::Device;
 use super::scenario::Scenario;
 use super::simulation::Simulation;
@@ -42,6 +45,14 @@ pub(super) struct Plan {
     pub(super) hurry: CancellationToken,
 }
 
+/// What the hub's lists say at the end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Findings {
+    pub(super) audit: Audit,
+    /// The names of businesses that are paused.
+    pub(super) paused: Vec<String>,
+}
+
 /// Plays the scenario until it closes and everything has run to its end, at most thirty seconds later; then audits. The
 /// devices are still there afterwards, until [`Simulation::go_home`].
 ///
@@ -53,7 +64,7 @@ pub(super) async fn play(
     ledger: Arc<Mutex<Ledger>>,
     mut rng: Rng,
     plan: Plan,
-) -> Result<(Arc<Simulation>, Audit), CallError> {
+) -> Result<(Arc<Simulation>, Findings), CallError> {
     let simulation = Arc::new(Simulation::new(scenario, run, ledger, plan.closing.clone()));
     // An order placed before a device has its place in the room would not ring on it: each holds an end of this channel
     // until then.
@@ -81,8 +92,10 @@ pub(super) async fn play(
         AuditScope::Everything
     };
     let listed = list_everything(&simulation).await?;
-    let audit = simulation.ledger(|ledger| ledger.audit(&listed, &scope));
-    Ok((simulation, audit))
+    let now = Timestamp::now();
+    let audit = simulation.ledger(|ledger| ledger.audit(&listed, &scope, now));
+    let paused = paused_businesses(&simulation).await?;
+    Ok((simulation, Findings { audit, paused }))
 }
 
 async fn customers_order(simulation: &Arc<Simulation>, rng: Rng, plan: &Plan) {
@@ -121,6 +134,7 @@ struct Item {
     status: Status,
     version: i64,
     notes: Option<String>,
+    deadline_at: Option<Timestamp>,
 }
 
 /// Every order of this run that the hub lists, business by business.
@@ -130,7 +144,7 @@ async fn list_everything(simulation: &Simulation) -> Result<Vec<Listed>, CallErr
     for place in &simulation.scenario.businesses {
         let mut next = None;
         loop {
-            let page = page_of(&place.team[0], place.id, next).await?;
+            let page = page_of(&place.team[COUNTER], place.id, next).await?;
             // Newest first: what is older than the run needs no look.
             let done = page.items.last().is_none_or(|oldest| oldest.id < floor);
             let ours = page.items.into_iter().filter(|item| item.id >= floor);
@@ -139,6 +153,7 @@ async fn list_everything(simulation: &Simulation) -> Result<Vec<Listed>, CallErr
                 id: item.id,
                 status: item.status,
                 version: item.version,
+                deadline_at: item.deadline_at,
             }));
             next = page.next_cursor;
             if done || next.is_none() {
@@ -147,6 +162,23 @@ async fn list_everything(simulation: &Simulation) -> Result<Vec<Listed>, CallErr
         }
     }
     Ok(listed)
+}
+
+#[derive(Deserialize)]
+struct Standing {
+    pauses: Vec<PauseView>,
+}
+
+/// The names of businesses that are paused now.
+async fn paused_businesses(simulation: &Simulation) -> Result<Vec<String>, CallError> {
+    let mut paused = Vec::new();
+    for place in &simulation.scenario.businesses {
+        let business = Request::get(format!("/businesses/{}", place.id));
+        if !place.team[COUNTER].ask::<Standing>(&business).await?.pauses.is_empty() {
+            paused.push(place.name.clone());
+        }
+    }
+    Ok(paused)
 }
 
 async fn page_of(member: &Account, business: BusinessId, cursor: Option<String>) -> Result<Page, CallError> {

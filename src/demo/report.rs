@@ -3,9 +3,13 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use prometheus::Histogram;
+
+use crate::domain::saga::Rung;
 use crate::telemetry::{Metrics, quantile};
 
-use super::ledger::{Audit, Ledger, Recoveries, Totals};
+use super::ledger::{Alerts, Audit, Ledger, Recoveries, Totals};
+use super::play::Findings;
 
 /// The report of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,12 +22,32 @@ pub struct RunReport {
     pub acked: u64,
     /// Of them, those that ended: delivered, rejected or cancelled.
     pub completed: u64,
-    /// Orders answered with 201 that the hub does not list, that did not ring everywhere or did not end. Must be 0.
+    /// Orders that have not ended, and that a deadline ahead or a member moves on.
+    pub live: u64,
+    /// Orders that were cancelled because nobody answered.
+    pub unanswered: u64,
+    /// Orders that rang once more, and how often devices heard it.
+    pub rung_again: (u64, u64),
+    /// Uses of other channels because an order was not answered for a while, as the hub counted them.
+    pub escalated: u64,
+    /// Orders that the hub accepted for their business.
+    pub accepted_by_itself: u64,
+    /// Pauses of businesses that began, and those that ended.
+    pub paused_and_resumed: (u64, u64),
+    /// The names of businesses that are paused at the end.
+    pub paused_at_end: Vec<String>,
+    /// Orders that were not taken because the business was paused.
+    pub refused_by_pause: u64,
+    /// From placing to the answer of a member; absent when nobody answered.
+    pub time_to_answer: Option<Quantiles>,
+    /// Orders answered with 201 that the hub does not list or that did not ring everywhere. Must be 0.
     pub lost: u64,
     /// Second orders for one idempotency key, and events that a device got twice in spite of its cursor. Must be 0.
     pub doubled: u64,
     /// Events that a device never got and was not told of. Must be 0.
     pub missed: u64,
+    /// Orders that have not ended, and that neither a deadline ahead nor a member moves on. Must be 0.
+    pub stuck: u64,
     /// Orders that were open when somebody left without waiting for them, and are not judged.
     pub left: u64,
     /// Connections of devices that ended, and how many came back where they had been.
@@ -56,25 +80,48 @@ pub struct Quantiles {
 impl Quantiles {
     /// From commit to a device's acknowledgement so far.
     pub(super) fn commit_to_ack(metrics: &Metrics) -> Option<Self> {
-        let at = |q| quantile(&metrics.event_ack_seconds, q);
+        Self::of(&metrics.event_ack_seconds)
+    }
+
+    /// From placing to the answer of a member so far.
+    fn to_answer(ledger: &Ledger) -> Option<Self> {
+        Self::of(ledger.alerts.answer_times())
+    }
+
+    fn of(histogram: &Histogram) -> Option<Self> {
+        let at = |q| quantile(histogram, q);
         Some(Self { p50: at(0.5)?, p95: at(0.95)?, p99: at(0.99)? })
     }
 }
 
 impl RunReport {
-    pub(super) fn new(ledger: &Ledger, audit: Audit, metrics: &Metrics, lasted: Duration) -> Self {
-        let Totals { placed, rung, acked, completed, settled: _ } = ledger.totals();
+    pub(super) fn new(ledger: &Ledger, findings: Findings, metrics: &Metrics, lasted: Duration) -> Self {
+        let Findings { audit, paused: paused_at_end } = findings;
+        let Audit { lost, doubled, missed, stuck, live, left } = audit;
+        let Totals { placed, rung, acked, completed, settled: _, rang_again, unanswered } = ledger.totals();
+        let Alerts { rings_heard, accepted_by_itself, paused, resumed: open_again, refused_by_pause } =
+            ledger.alerts.counts();
         let (refused, odd, last) = ledger.odd();
-        let Recoveries { cut, resumed, repeated, same } = ledger.recoveries();
+        let Recoveries { cut, resumed, repeated, same } = ledger.recoveries;
         Self {
             placed,
             rung,
             acked,
             completed,
-            lost: audit.lost,
-            doubled: audit.doubled,
-            missed: audit.missed,
-            left: audit.left,
+            live,
+            unanswered,
+            rung_again: (rang_again, rings_heard),
+            escalated: metrics.order_rings_total.with_label_values(&[Rung::Escalate.as_str()]).get(),
+            accepted_by_itself,
+            paused_and_resumed: (paused, open_again),
+            paused_at_end,
+            refused_by_pause,
+            time_to_answer: Quantiles::to_answer(ledger),
+            lost,
+            doubled,
+            missed,
+            stuck,
+            left,
             cut_and_resumed: (cut, resumed),
             caught_up: caught_up(metrics),
             repeated_and_same: (repeated, same),
@@ -85,7 +132,7 @@ impl RunReport {
         }
     }
 
-    /// Whether orders were placed and completed and none was lost or doubled, nor any event of one.
+    /// Whether orders were placed and completed and none was lost, doubled or stuck, nor any event of one lost or doubled.
     pub fn is_good(&self) -> bool {
         self.placed > 0 && self.completed > 0 && self.is_clean()
     }
@@ -96,7 +143,7 @@ impl RunReport {
     }
 
     fn is_clean(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.missed == 0
+        self.lost == 0 && self.doubled == 0 && self.missed == 0 && self.stuck == 0
     }
 }
 
@@ -105,41 +152,71 @@ pub(super) fn caught_up(metrics: &Metrics) -> u64 {
     metrics.deliveries_total.with_label_values(&["history"]).get()
 }
 
-/// Milliseconds as people read them.
+/// Milliseconds as people read them, and seconds from ten on.
 pub(super) fn millis(duration: Duration) -> String {
-    format!("{:.1} ms", duration.as_secs_f64() * 1_000.0)
+    let seconds = duration.as_secs_f64();
+    if seconds < 10.0 { format!("{:.1} ms", seconds * 1_000.0) } else { format!("{seconds:.1} s") }
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display) -> fmt::Result {
     writeln!(f, "  {name:<38} {value:>10}")
 }
 
-impl Display for RunReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn quantiles(f: &mut fmt::Formatter<'_>, name: &str, of: Option<Quantiles>) -> fmt::Result {
+    let Some(Quantiles { p50, p95, p99 }) = of else { return row(f, name, &"none") };
+    let indent = " ".repeat(name.len());
+    row(f, &format!("{name}, p50"), &millis(p50))?;
+    row(f, &format!("{indent}  p95"), &millis(p95))?;
+    row(f, &format!("{indent}  p99"), &millis(p99))
+}
+
+impl RunReport {
+    fn orders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "orders placed", &self.placed)?;
         row(f, "  rung on every device", &self.rung)?;
         row(f, "  acknowledged by every device", &self.acked)?;
         row(f, "  completed", &self.completed)?;
+        if self.live > 0 {
+            row(f, "  live, with a deadline or a member", &self.live)?;
+        }
         if self.left > 0 {
             row(f, "left open, not judged", &self.left)?;
         }
+        Ok(())
+    }
+
+    fn alerts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ((orders, rings), (paused, resumed)) = (self.rung_again, self.paused_and_resumed);
+        row(f, "cancelled because nobody answered", &self.unanswered)?;
+        row(f, "rung again", &orders)?;
+        row(f, "  rings heard by devices", &rings)?;
+        row(f, "escalated to other channels", &self.escalated)?;
+        row(f, "accepted by the hub itself", &self.accepted_by_itself)?;
+        row(f, "businesses paused", &paused)?;
+        row(f, "  resumed", &resumed)?;
+        row(f, "  paused at the end", &self.paused_at_end.len())?;
+        for name in &self.paused_at_end {
+            writeln!(f, "    {name}")?;
+        }
+        row(f, "orders refused by a pause", &self.refused_by_pause)?;
+        quantiles(f, "time to an answer", self.time_to_answer)
+    }
+
+    fn connections(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ((cut, resumed), (repeated, same)) = (self.cut_and_resumed, self.repeated_and_same);
         row(f, "connections of devices cut", &cut)?;
         row(f, "  resumed where they had been", &resumed)?;
         row(f, "  events caught up from the history", &self.caught_up)?;
         row(f, "orders sent again with their key", &repeated)?;
         row(f, "  answered with the first order", &same)?;
+        quantiles(f, "commit to acknowledgement", self.commit_to_ack)
+    }
+
+    fn faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "lost (must be 0)", &self.lost)?;
         row(f, "doubled (must be 0)", &self.doubled)?;
+        row(f, "stuck (must be 0)", &self.stuck)?;
         row(f, "events missed (must be 0)", &self.missed)?;
-        match self.commit_to_ack {
-            Some(Quantiles { p50, p95, p99 }) => {
-                row(f, "commit to acknowledgement, p50", &millis(p50))?;
-                row(f, "                           p95", &millis(p95))?;
-                row(f, "                           p99", &millis(p99))?;
-            }
-            None => row(f, "commit to acknowledgement", &"none")?,
-        }
         if self.refused > 0 {
             row(f, "orders refused to customers", &self.refused)?;
         }
@@ -147,11 +224,22 @@ impl Display for RunReport {
             row(f, "unexpected answers", count)?;
             writeln!(f, "    the last: {last}")?;
         }
+        Ok(())
+    }
+}
+
+impl Display for RunReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.orders(f)?;
+        self.alerts(f)?;
+        self.connections(f)?;
+        self.faults(f)?;
         row(f, "seconds", &format!("{:.1}", self.lasted.as_secs_f64()))?;
         if self.was_left() {
-            writeln!(f, "left {} open, not judged; of the others none lost, none doubled", self.left)
+            writeln!(f, "left {} open, not judged; of the others none lost, doubled or stuck", self.left)
         } else {
-            writeln!(f, "{}", if self.is_good() { "nothing lost, nothing doubled" } else { "NOT GOOD" })
+            let good = "nothing lost, nothing doubled, nothing stuck";
+            writeln!(f, "{}", if self.is_good() { good } else { "NOT GOOD" })
         }
     }
 }
@@ -167,9 +255,19 @@ mod tests {
             rung: 400,
             acked: 400,
             completed: 400,
+            live: 0,
+            unanswered: 3,
+            rung_again: (3, 18),
+            escalated: 7,
+            accepted_by_itself: 21,
+            paused_and_resumed: (2, 1),
+            paused_at_end: vec!["Trattoria Nonna Pia".to_owned()],
+            refused_by_pause: 44,
+            time_to_answer: Some(Quantiles { p50: ms(350), p95: ms(600), p99: ms(21_000) }),
             lost: 0,
             doubled: 0,
             missed: 0,
+            stuck: 0,
             left: 0,
             cut_and_resumed: (210, 205),
             caught_up: 903,
@@ -182,13 +280,15 @@ mod tests {
     }
 
     #[test]
-    fn it_is_good_only_when_something_was_done_and_nothing_lost_or_doubled() {
+    fn it_is_good_only_when_something_was_done_and_nothing_lost_doubled_or_stuck() {
         assert!(good().is_good());
         assert!(!RunReport { placed: 0, completed: 0, ..good() }.is_good());
         assert!(!RunReport { completed: 0, ..good() }.is_good());
         assert!(!RunReport { lost: 1, ..good() }.is_good());
         assert!(!RunReport { doubled: 1, ..good() }.is_good());
         assert!(!RunReport { missed: 1, ..good() }.is_good());
+        assert!(!RunReport { stuck: 1, ..good() }.is_good());
+        assert!(RunReport { live: 1, completed: 399, ..good() }.is_good(), "the hub or a member goes on");
     }
 
     #[test]
@@ -209,12 +309,28 @@ mod tests {
             "orders placed",
             "lost (must be 0)",
             "doubled (must be 0)",
+            "stuck (must be 0)",
+            "cancelled because nobody answered               3",
+            "rung again                                      3",
+            "  rings heard by devices                       18",
+            "escalated to other channels                     7",
+            "accepted by the hub itself                     21",
+            "businesses paused                               2",
+            "  resumed                                       1",
+            "    Trattoria Nonna Pia\n",
+            "orders refused by a pause                      44",
+            "time to an answer, p50                   350.0 ms",
+            "                   p99                     21.0 s",
+            "commit to acknowledgement, p50             3.0 ms",
             "p99",
             "12.0 ms",
         ] {
             assert!(table.contains(line), "{table}");
         }
-        assert!(!table.contains("refused") && !table.contains("unexpected"), "{table}");
+        assert!(
+            !table.contains("refused to") && !table.contains("live") && !table.contains("unexpected"),
+            "{table}"
+        );
         let odd = RunReport { odd: (2, Some("POST /orders: 500".to_owned())), lost: 1, ..good() };
         assert!(
             odd.to_string().contains("the last: POST /orders: 500") && odd.to_string().contains("NOT GOOD")

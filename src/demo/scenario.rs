@@ -8,7 +8,10 @@ use serde_json::json;
 
 use bellhop_client::{Account, CallError, Client, NewAccount, Request};
 
+use crate::domain::business::PauseCause;
 use crate::domain::ids::{BusinessId, InvitationId};
+
+use super::business_kind::BusinessKind;
 
 /// Password of every account; the hub listens on loopback only.
 pub(super) const PASSWORD: &str = "ring-until-answered";
@@ -87,6 +90,7 @@ const CUSTOMER_NAMES: [&str; CUSTOMERS] =
 pub(super) struct Business {
     pub(super) id: BusinessId,
     pub(super) name: String,
+    pub(super) kind: BusinessKind,
     pub(super) skus: Vec<&'static str>,
     /// The owner at the counter and the staff member in the kitchen.
     pub(super) team: [Arc<Account>; 2],
@@ -99,9 +103,17 @@ pub(super) struct Scenario {
     pub(super) customers: Vec<Arc<Account>>,
 }
 
+impl Scenario {
+    /// A line for each business that is not an ordinary one.
+    pub(super) fn told(&self) -> String {
+        let line = |place: &Business| Some(format!("{} {}\n", place.name, place.kind.told()?));
+        self.businesses.iter().filter_map(line).collect()
+    }
+}
+
 /// Builds the scenario, or finds what is left of it from an earlier run on the same data.
-pub(super) async fn build(client: &Client, businesses: usize) -> Result<Scenario, CallError> {
-    let teams = businesses.min(TEAMS);
+pub(super) async fn build(client: &Client, count: usize) -> Result<Scenario, CallError> {
+    let teams = count.min(TEAMS);
     let people = (0..teams).flat_map(|n| [owner(n), staff(n)]).chain((0..CUSTOMERS).map(customer));
     let accounts: Vec<Arc<Account>> = stream::iter(people)
         .map(|person| async { Account::open(client, person).await.map(Arc::new) })
@@ -109,10 +121,10 @@ pub(super) async fn build(client: &Client, businesses: usize) -> Result<Scenario
         .try_collect()
         .await?;
     let (merchants, customers) = accounts.split_at(teams * 2);
-    let businesses = stream::iter(0..businesses)
+    let businesses = stream::iter(0..count)
         .map(|n| {
             let team = (n % TEAMS) * 2;
-            open(n, [merchants[team].clone(), merchants[team + 1].clone()])
+            open(n, BusinessKind::of(n, count), [merchants[team].clone(), merchants[team + 1].clone()])
         })
         .buffered(AT_ONCE)
         .try_collect()
@@ -177,28 +189,14 @@ struct Page {
 }
 
 /// Opens a business with its menu and its staff.
-async fn open(n: usize, team: [Arc<Account>; 2]) -> Result<Business, CallError> {
+async fn open(n: usize, kind: BusinessKind, team: [Arc<Account>; 2]) -> Result<Business, CallError> {
     let (house, menu) = HOUSES[n % HOUSES.len()];
     let name = if n < HOUSES.len() { house.to_owned() } else { format!("{house} {}", n / HOUSES.len() + 1) };
     let owner = &team[0];
-    let owned: Page = owner.ask(&Request::get("/businesses?limit=50")).await?;
-    let id = match owned.items.into_iter().find(|business| business.name == name) {
-        Some(found) => found.id,
-        None => {
-            // Around the centre of Lisbon, a few streets apart.
-            let (east, north) = ((n % 10) as f64 * 0.004, (n / 10) as f64 * 0.004);
-            let business = json!({
-                "name": name,
-                "location": {"lat": 38.71 + north, "lng": -9.15 + east},
-                "zone": "lisbon-centre",
-                "timezone": "Europe/Lisbon",
-                "currency": "EUR",
-                "prep_minutes": 15,
-                "tables": TABLES,
-            });
-            owner.ask::<Identified>(&Request::post("/businesses", business)).await?.id
-        }
-    };
+    let id = found_or_made(n, &name, owner).await?;
+    if let Some(settings) = kind.settings() {
+        owner.call(&Request::patch(format!("/businesses/{id}"), settings)).await?;
+    }
     for (sku, name, category, price) in menu {
         let item = json!({"sku": sku, "name": name, "category": category, "price_minor": price});
         match owner.call(&Request::post(format!("/businesses/{id}/menu/items"), item)).await {
@@ -210,7 +208,30 @@ async fn open(n: usize, team: [Arc<Account>; 2]) -> Result<Business, CallError> 
     let staff = json!({"email": team[1].email(), "role": "staff"});
     owner.call(&Request::post(format!("/businesses/{id}/members"), staff)).await?;
     accept_invitations(&team[1]).await?;
-    Ok(Business { id, name, skus: menu.iter().map(|dish| dish.0).collect(), team })
+    Ok(Business { id, name, kind, skus: menu.iter().map(|dish| dish.0).collect(), team })
+}
+
+/// The business of this name, open for orders.
+async fn found_or_made(n: usize, name: &str, owner: &Account) -> Result<BusinessId, CallError> {
+    let owned: Page = owner.ask(&Request::get("/businesses?limit=50")).await?;
+    if let Some(found) = owned.items.into_iter().find(|business| business.name == name) {
+        // An earlier run may have left it paused.
+        let pause = format!("/businesses/{}/pauses/{}", found.id, PauseCause::Unanswered);
+        owner.call(&Request::delete(pause)).await?;
+        return Ok(found.id);
+    }
+    // Around the centre of Lisbon, a few streets apart.
+    let (east, north) = ((n % 10) as f64 * 0.004, (n / 10) as f64 * 0.004);
+    let business = json!({
+        "name": name,
+        "location": {"lat": 38.71 + north, "lng": -9.15 + east},
+        "zone": "lisbon-centre",
+        "timezone": "Europe/Lisbon",
+        "currency": "EUR",
+        "prep_minutes": 15,
+        "tables": TABLES,
+    });
+    Ok(owner.ask::<Identified>(&Request::post("/businesses", business)).await?.id)
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::domain::ids::OrderId;
-use crate::domain::order::{Fulfilment, Status};
+use crate::domain::order::{EndedReason, Fulfilment, Status};
+use crate::domain::time::Timestamp;
 
 use super::ledger::OrderEvent;
 use super::simulation::Simulation;
@@ -64,9 +65,15 @@ pub(super) async fn serve(
         let (least, most) = if order.status == Status::Placed { (100, 600) } else { (100, 700) };
         tokio::time::sleep(rng.millis(least, most)).await;
         match push(account, &order, to).await {
-            Ok(moved) => {
-                order = moved;
-                simulation.ledger(|ledger| ledger.moved(business, &order));
+            Ok(view) => {
+                let answered_in = view.answered_in().filter(|_| order.status == Status::Placed);
+                order = view.into();
+                simulation.ledger(|ledger| {
+                    ledger.moved(business, &order);
+                    if let Some(time) = answered_in {
+                        ledger.alerts.answered_in(time);
+                    }
+                });
             }
             Err(error) => {
                 simulation.ledger(|ledger| ledger.fault(error.to_string()));
@@ -77,7 +84,7 @@ pub(super) async fn serve(
 }
 
 /// Makes one move; a refused one gives the order as it is.
-async fn push(account: &Account, order: &OrderEvent, to: Status) -> Result<OrderEvent, CallError> {
+async fn push(account: &Account, order: &OrderEvent, to: Status) -> Result<OrderAnswer, CallError> {
     let mut change = json!({"status": to, "version": order.version});
     match to {
         Status::Accepted => change["prep_minutes"] = json!(15),
@@ -88,12 +95,11 @@ async fn push(account: &Account, order: &OrderEvent, to: Status) -> Result<Order
     let moved: Result<OrderAnswer, _> =
         account.ask(&Request::patch(format!("/orders/{}/status", order.id), change)).await;
     match moved {
-        Ok(view) => Ok(view.into()),
+        Ok(view) => Ok(view),
         // Somebody else was faster: a customer who cancelled, or a visitor.
-        Err(error) if error.status() == Some(409) => account
-            .ask::<OrderAnswer>(&Request::get(format!("/orders/{}", order.id)))
-            .await
-            .map(OrderEvent::from),
+        Err(error) if error.status() == Some(409) => {
+            account.ask(&Request::get(format!("/orders/{}", order.id))).await
+        }
         Err(error) => Err(error),
     }
 }
@@ -106,12 +112,23 @@ pub(super) struct OrderAnswer {
     status: Status,
     version: i64,
     fulfilment: Fulfilment,
+    ended_reason: Option<EndedReason>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl OrderAnswer {
+    /// The time from its placing to its answer, if the answer is the last that happened to it.
+    fn answered_in(&self) -> Option<Duration> {
+        let answers = matches!(self.status, Status::Accepted | Status::Rejected);
+        answers.then(|| self.updated_at.since(self.created_at))
+    }
 }
 
 impl From<OrderAnswer> for OrderEvent {
     fn from(view: OrderAnswer) -> Self {
-        let OrderAnswer { id, order_number, status, version, fulfilment } = view;
-        Self { id, order_number, status, version, fulfilment }
+        let OrderAnswer { id, order_number, status, version, fulfilment, ended_reason, .. } = view;
+        Self { id, order_number, status, version, fulfilment, ended_reason }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -24,6 +25,7 @@ pub(super) struct Simulation {
     /// Devices close their sockets.
     pub(super) over: CancellationToken,
     pub(super) tasks: TaskTracker,
+    began: Instant,
 }
 
 impl Simulation {
@@ -35,7 +37,12 @@ impl Simulation {
         closing: CancellationToken,
     ) -> Self {
         let (over, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Self { scenario, run, ledger, closing, over, tasks }
+        Self { scenario, run, ledger, closing, over, tasks, began: Instant::now() }
+    }
+
+    /// Time since the simulation was made.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// The ledger. The lock is held for this call alone.

@@ -25,6 +25,17 @@ pub const fn business_access(role: Role) -> BusinessAccess {
     }
 }
 
+/// Whether a device of such a user, in the room of a business, is one of the business: its orders have arrived there when it
+/// acknowledges them. An operator who watches the room is not the business.
+pub const fn is_of_business(role: Role) -> bool {
+    matches!(business_access(role), BusinessAccess::ToMembers)
+}
+
+/// Whether somebody may be in the operators' room.
+pub fn may_hear_ops(who: Principal) -> bool {
+    who.role == Role::Admin
+}
+
 /// What decides whether somebody may deal with an order: see it, hear its room, move it as its table allows their party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderAccess {

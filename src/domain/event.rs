@@ -8,15 +8,19 @@ use serde::{Deserialize, Serialize};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::business::BusinessEvent;
 use super::ids::{EventId, OrderId};
 use super::order::OrderEvent;
 use super::room::RoomId;
 use super::time::Timestamp;
 
-pub use super::notification::{Notification, Priority};
+pub use super::notification::{Notification, OpsNotification, Priority};
 
 macro_rules! events {
-    ($($(#[$doc:meta])* $name:ident($data:ty) => $word:literal, rings: $rings:literal;)*) => {
+    (
+        types { $($(#[$doc:meta])* $name:ident($data:ty) => $word:literal, rings: $rings:literal;)* }
+        also { $($(#[$also_doc:meta])* $also:ident($also_data:ty) => $also_type:ident;)* }
+    ) => {
         /// The types of events that are stored and numbered.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum EventType {
@@ -42,17 +46,24 @@ macro_rules! events {
         #[derive(Clone, Debug, PartialEq)]
         pub enum EventPayload {
             $($(#[$doc])* $name(Box<$data>),)*
+            $($(#[$also_doc])* $also(Box<$also_data>),)*
         }
 
         impl EventPayload {
             /// The type of the event.
             pub const fn event_type(&self) -> EventType {
-                match self { $(Self::$name(_) => EventType::$name,)* }
+                match self {
+                    $(Self::$name(_) => EventType::$name,)*
+                    $(Self::$also(_) => EventType::$also_type,)*
+                }
             }
 
             /// The data as JSON, written out once for everybody who hears it.
             pub fn to_json(&self) -> String {
-                let json = match self { $(Self::$name(data) => serde_json::to_string(data),)* };
+                let json = match self {
+                    $(Self::$name(data) => serde_json::to_string(data),)*
+                    $(Self::$also(data) => serde_json::to_string(data),)*
+                };
                 json.expect("the data of events are texts, numbers and objects")
             }
 
@@ -63,6 +74,13 @@ macro_rules! events {
                     schemas.push((<$data as ToSchema>::name().into_owned(), <$data as PartialSchema>::schema()));
                     <$data as ToSchema>::schemas(&mut schemas);
                 )*
+                $(
+                    schemas.push((
+                        <$also_data as ToSchema>::name().into_owned(),
+                        <$also_data as PartialSchema>::schema(),
+                    ));
+                    <$also_data as ToSchema>::schemas(&mut schemas);
+                )*
                 schemas
             }
         }
@@ -70,14 +88,22 @@ macro_rules! events {
 }
 
 events! {
-    /// An order entered `placed`. Both its rooms hear it; the business's carries the stored notification.
-    OrderCreated(OrderEvent) => "order_created", rings: true;
-    /// An order moved, other than into `cancelled`.
-    OrderUpdated(OrderEvent) => "order_updated", rings: false;
-    /// An order was cancelled.
-    OrderCancelled(OrderEvent) => "order_cancelled", rings: false;
-    /// Somebody posted a notification.
-    Notification(Notification) => "notification", rings: false;
+    types {
+        /// An order entered `placed`. Both its rooms hear it; the business's carries the stored notification.
+        OrderCreated(OrderEvent) => "order_created", rings: true;
+        /// An order moved, other than into `cancelled`.
+        OrderUpdated(OrderEvent) => "order_updated", rings: false;
+        /// An order was cancelled.
+        OrderCancelled(OrderEvent) => "order_cancelled", rings: false;
+        /// Somebody posted a notification.
+        Notification(Notification) => "notification", rings: false;
+        /// The state, the pauses or the mute of a business changed. Its room and the one of the operators hear it.
+        BusinessUpdated(BusinessEvent) => "business_updated", rings: false;
+    }
+    also {
+        /// Operators are told something.
+        OpsNotification(OpsNotification) => Notification;
+    }
 }
 
 impl FromStr for EventType {
@@ -203,7 +229,14 @@ mod tests {
     #[test]
     fn the_data_of_events_have_schemas() {
         let names: Vec<String> = EventPayload::schemas().into_iter().map(|(name, _)| name).collect();
-        for name in ["OrderEvent", "OrderSummary", "KitchenDetails", "Notification"] {
+        for name in [
+            "OrderEvent",
+            "OrderSummary",
+            "KitchenDetails",
+            "Notification",
+            "OpsNotification",
+            "BusinessEvent",
+        ] {
             assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
         }
     }

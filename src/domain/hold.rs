@@ -26,7 +26,7 @@ string_enum! {
 /// The part of the hub that a hold is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HoldScope {
-    /// Everything: `all`.
+    /// Every business: `all`.
     All,
     /// The businesses of a zone: `zone:<name>`.
     Zone(String),
@@ -78,9 +78,9 @@ impl FromStr for HoldScope {
 pub struct Hold {
     /// What is held.
     pub what: HeldAction,
-    /// Where.
+    /// The businesses it is for.
     pub scope: HoldScope,
-    /// Until when.
+    /// The time at which it ends.
     pub until: Timestamp,
     /// Why, in the operator's words.
     pub reason: String,

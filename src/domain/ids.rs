@@ -107,6 +107,15 @@ id!(
     /// A connection: one open WebSocket.
     ConnectionId, "soc_");
 id!(
+    /// A use of a channel to the outside.
+    IntentId, "int_");
+id!(
+    /// A node of the hub, from its start to its end.
+    NodeId, "nod_");
+id!(
+    /// An entry of the audit.
+    AuditId, "aud_");
+id!(
     /// A command to the store, applied at most once however often it is tried.
     CommandId, "cmd_");
 

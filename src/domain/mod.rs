@@ -2,11 +2,13 @@
 
 pub mod access;
 pub mod address;
+pub mod alert_texts;
 pub mod authorization;
 pub mod business;
 pub mod cursor;
 pub mod delivery;
 pub mod email;
+pub mod ephemeral;
 pub mod event;
 pub mod hold;
 pub mod ids;
@@ -14,6 +16,7 @@ pub mod json;
 pub mod location;
 pub mod money;
 pub mod notification;
+pub mod ops;
 pub mod order;
 pub mod phone;
 pub mod private;

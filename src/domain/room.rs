@@ -14,6 +14,8 @@ pub enum RoomId {
     Business(BusinessId),
     /// The customer, the members of the business and the driver of one order.
     Order(OrderId),
+    /// The operators of the hub.
+    Ops,
 }
 
 impl fmt::Display for RoomId {
@@ -21,19 +23,26 @@ impl fmt::Display for RoomId {
         match self {
             Self::Business(id) => write!(f, "business:{id}"),
             Self::Order(id) => write!(f, "order:{id}"),
+            Self::Ops => f.write_str(OPS),
         }
     }
 }
 
+/// The name of [`RoomId::Ops`].
+const OPS: &str = "ops";
+
 /// A text that is not the name of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a room like business:biz_… or order:ord_…")]
+#[error("expected a room like business:biz_…, order:ord_… or ops")]
 pub struct RoomIdError;
 
 impl FromStr for RoomId {
     type Err = RoomIdError;
 
     fn from_str(text: &str) -> Result<Self, RoomIdError> {
+        if text == OPS {
+            return Ok(Self::Ops);
+        }
         let (kind, id) = text.split_once(':').ok_or(RoomIdError)?;
         match kind {
             "business" => id.parse().map(Self::Business).map_err(|_| RoomIdError),
@@ -64,9 +73,17 @@ mod tests {
     fn a_room_reads_back_from_its_name_only() {
         let room = RoomId::Business(BusinessId::generate());
         assert_eq!(room.to_string().parse(), Ok(room));
+        assert_eq!((RoomId::Ops.to_string().as_str(), "ops".parse()), ("ops", Ok(RoomId::Ops)));
         let order = OrderId::generate();
-        for bad in ["business", "business:", &format!("business:{order}"), &format!("table:{order}"), "ops:x"]
-        {
+        for bad in [
+            "business",
+            "business:",
+            &format!("business:{order}"),
+            &format!("table:{order}"),
+            "ops:x",
+            "ops:",
+            "OPS",
+        ] {
             assert_eq!(bad.parse::<RoomId>(), Err(RoomIdError), "{bad}");
         }
     }

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, web};
 
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
+use crate::actors::reachability::Reachability;
 use crate::auth::last_seen::LastSeen;
 use crate::auth::login_throttle::LoginThrottle;
 use crate::auth::password::Passwords;
@@ -16,7 +17,7 @@ use crate::auth::stream_proof::StreamProofs;
 use crate::auth::token::Tokens;
 use crate::auth::unanswered_tickets::UnansweredTickets;
 use crate::storage::Store;
-use crate::storage::cache::CachedReads;
+use crate::storage::cache::{CachedReads, CurrentHolds};
 use crate::storage::crypto::cipher::Cipher;
 use crate::telemetry::Metrics;
 
@@ -39,6 +40,8 @@ pub struct AppStateParts {
     pub store: Arc<dyn Store>,
     /// Reads that are only shown.
     pub reads: CachedReads,
+    /// What operators hold.
+    pub holds: CurrentHolds,
     /// The only way to write.
     pub persistence: Persistence,
     /// Signs and checks access tokens and tickets.
@@ -55,6 +58,8 @@ pub struct AppStateParts {
     pub last_seen: LastSeen,
     /// Fingerprints requests that have an idempotency key.
     pub cipher: Arc<Cipher>,
+    /// What devices without a socket say.
+    pub reachability: Reachability,
     /// The background jobs.
     pub jobs: Jobs,
     /// Every metric.
@@ -73,6 +78,7 @@ pub struct AppStateParts {
 pub struct AppState {
     pub(in crate::http) store: Arc<dyn Store>,
     pub(in crate::http) reads: CachedReads,
+    pub(in crate::http) holds: CurrentHolds,
     pub(in crate::http) persistence: Persistence,
     pub(in crate::http) tokens: Arc<Tokens>,
     pub(in crate::http) refresh_tokens: Arc<RefreshTokens>,
@@ -81,6 +87,7 @@ pub struct AppState {
     pub(in crate::http) revocations: Revocations,
     pub(in crate::http) last_seen: LastSeen,
     pub(in crate::http) cipher: Arc<Cipher>,
+    pub(in crate::http) reachability: Reachability,
     pub(in crate::http) jobs: Jobs,
     pub(in crate::http) metrics: Metrics,
     pub(in crate::http) readiness: Readiness,
@@ -111,6 +118,7 @@ impl AppState {
         Self {
             store: parts.store,
             reads: parts.reads,
+            holds: parts.holds,
             persistence: parts.persistence,
             tokens: parts.tokens,
             refresh_tokens: parts.refresh_tokens,
@@ -119,6 +127,7 @@ impl AppState {
             revocations: parts.revocations,
             last_seen: parts.last_seen,
             cipher: parts.cipher,
+            reachability: parts.reachability,
             jobs: parts.jobs,
             metrics: parts.metrics,
             readiness: parts.readiness,

@@ -133,7 +133,7 @@ mod tests {
             (r#"{"type":"ping","x":1}"#.to_owned(), "ping: x is not a known field."),
             (
                 r#"{"type":"shown","room":"kitchen","cursor":"0000beef.7"}"#.to_owned(),
-                "shown: expected a room like business:biz_… or order:ord_….",
+                "shown: expected a room like business:biz_…, order:ord_… or ops.",
             ),
             (
                 r#"{"type":"device","id":"a","can_ring":"yes"}"#.to_owned(),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use crate::domain::cursor::Cursor;
+use crate::domain::ephemeral::EphemeralPayload;
 use crate::domain::event::{EventKind, EventPayload};
 use crate::domain::ids::EventId;
 use crate::domain::room::RoomId;
@@ -48,6 +49,12 @@ impl From<&EventPayload> for EventData {
     }
 }
 
+impl From<&EphemeralPayload> for EventData {
+    fn from(payload: &EphemeralPayload) -> Self {
+        Self(payload.to_json().into())
+    }
+}
+
 /// A numbered event: committed, with its position in its room.
 #[derive(Clone, Debug)]
 pub struct RoomEvent {
@@ -83,6 +90,21 @@ struct EventEnvelope<'a> {
     event: EventBody<'a>,
 }
 
+/// `envelope`, whose last field is an object, with `data` at the end of that object: as a WebSocket text frame, and the length of
+/// the frame's header.
+pub(super) fn frame_with_data(envelope: &impl Serialize, data: &EventData) -> (Bytes, u8) {
+    let mut json = serde_json::to_vec(envelope).expect("an event is made of texts");
+    debug_assert!(json.ends_with(b"}}"));
+    json.truncate(json.len() - 2);
+    json.reserve_exact(data.0.len() + 10);
+    json.extend_from_slice(b",\"data\":");
+    json.extend_from_slice(data.0.as_bytes());
+    json.extend_from_slice(b"}}");
+    let frame = websocket::text_frame(&json);
+    let header_len = u8::try_from(frame.len() - json.len()).expect("a frame header has at most ten bytes");
+    (frame, header_len)
+}
+
 /// The bytes of an event: one allocation, shared by every connection, long poll and stream that sends it.
 #[derive(Clone, Debug)]
 pub struct EncodedEvent {
@@ -105,17 +127,7 @@ impl EncodedEvent {
             cursor: event.cursor,
             event: EventBody { id: event.id, kind: event.kind.as_str(), time: event.at },
         };
-        let mut json = serde_json::to_vec(&envelope).expect("an event is made of texts");
-        // The data goes in at the end of the inner object.
-        debug_assert!(json.ends_with(b"}}"));
-        json.truncate(json.len() - 2);
-        json.reserve_exact(event.data.0.len() + 10);
-        json.extend_from_slice(b",\"data\":");
-        json.extend_from_slice(event.data.0.as_bytes());
-        json.extend_from_slice(b"}}");
-        let frame = websocket::text_frame(&json);
-        let header_len =
-            u8::try_from(frame.len() - json.len()).expect("a frame header has at most ten bytes");
+        let (frame, header_len) = frame_with_data(&envelope, &event.data);
         Self { cursor: event.cursor, id: event.id, kind: event.kind.clone(), frame, header_len }
     }
 

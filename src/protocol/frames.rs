@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::cursor::Cursor;
 use crate::domain::private::Private;
 use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
 
 use super::websocket;
 
@@ -85,6 +86,8 @@ pub enum ServerFrame<'a> {
         rooms: &'a [JoinedRoom],
         /// Seconds between pings of the server.
         ping_s: u64,
+        /// The hub's time.
+        now: Timestamp,
     },
     /// The client's cursor cannot be resumed: it has to list the `placed` orders, then continue from the new cursor.
     Resync {
@@ -107,7 +110,10 @@ pub enum ServerFrame<'a> {
     /// The new token is accepted; answer to `refresh`.
     Refreshed {},
     /// The answer to `ping` and `device`.
-    Alive {},
+    Alive {
+        /// The hub's time.
+        now: Timestamp,
+    },
     /// A frame was not understood or not allowed. It had no effect.
     Error {
         /// A stable word that programs act on.

@@ -2,6 +2,7 @@
 
 pub mod bad_frame;
 pub mod close;
+pub mod ephemeral;
 pub mod event;
 pub mod frames;
 pub mod problem;

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::domain::business::Accepts;
+
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident => $status:literal, $code:literal, $title:literal;)*) => {
         /// The kinds of refusals over HTTP.
@@ -69,12 +71,22 @@ problems! {
     BusinessPaused => 409, "business_paused", "The business is paused";
     /// The business takes no orders until a member opens it.
     BusinessClosed => 409, "business_closed", "The business is closed";
+    /// The business does not offer this way of getting or paying an order, or does not deliver that far.
+    NotOffered => 409, "not_offered", "The business does not offer this";
+    /// Operators have stopped new orders there for a time.
+    OrdersHeld => 409, "orders_held", "No new orders are taken for now";
+    /// The order is past the point at which this caller may change it.
+    ChangeForbidden => 409, "change_forbidden", "The order cannot be changed like this in its present status";
+    /// The order does not wait for an answer, so that nothing rings.
+    NotRinging => 409, "not_ringing", "The order does not wait for an answer";
     /// The last owner of a business cannot leave or become staff.
     LastOwner => 409, "last_owner", "A business keeps at least one owner";
     /// The total in the request is not the one of the menu.
     PriceChanged => 409, "price_changed", "The price has changed";
     /// There are prices or orders in the present currency, so it cannot change.
     CurrencyInUse => 409, "currency_in_use", "The currency is in use";
+    /// Operators hold something in the present zone or the new one, so the zone cannot change.
+    ZoneHeld => 409, "zone_held", "The zone cannot change for now";
     /// The most of this kind exist already.
     LimitReached => 409, "limit_reached", "The most that are allowed exist already";
     /// The version in `If-Match` is not the present one.
@@ -97,6 +109,8 @@ problems! {
     VersionRequired => 428, "version_required", "Name the version you want to change";
     /// The quota is used up.
     TooManyRequests => 429, "too_many_requests", "Too many requests";
+    /// As many orders of the customer as may wait there for an answer do so.
+    TooManyOpenOrders => 429, "too_many_open_orders", "Too many orders wait for an answer";
     /// The head of the request is over the limit.
     HeadTooLarge => 431, "head_too_large", "The head of the request is too large";
     /// A fault of the hub; the log has the cause under the request id.
@@ -115,6 +129,31 @@ pub struct FieldError {
     pub field: String,
     /// The problem of the field, as a sentence.
     pub message: String,
+}
+
+/// The orders that a business takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct OfferedOrders {
+    /// `delivery`, `pickup` and `dine_in`, as far as they are offered.
+    #[schema(example = json!(["delivery", "pickup"]))]
+    pub fulfilment: Vec<String>,
+    /// `online` and `cash`, as far as they are taken.
+    #[schema(example = json!(["cash"]))]
+    pub payment: Vec<String>,
+    /// The farthest address of a delivery, as the crow flies, metres.
+    #[schema(example = 8000)]
+    pub delivery_radius_m: u32,
+}
+
+impl OfferedOrders {
+    /// What is accepted, in words.
+    pub fn of(accepts: &Accepts) -> Self {
+        Self {
+            fulfilment: accepts.fulfilment.iter().map(|one| one.as_str().to_owned()).collect(),
+            payment: accepts.payment.iter().map(|one| one.as_str().to_owned()).collect(),
+            delivery_radius_m: accepts.delivery_radius_m,
+        }
+    }
 }
 
 /// An RFC 9457 problem.
@@ -151,6 +190,9 @@ pub struct Problem {
     /// With `price_changed`: the currency of that total (ISO 4217).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
+    /// With `not_offered`: the orders that the business takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offered: Option<OfferedOrders>,
     /// The id of the request, under which it is found in the log.
     pub request_id: String,
 }
@@ -170,6 +212,7 @@ impl Problem {
             current_status: None,
             total_minor: None,
             currency: None,
+            offered: None,
             request_id: String::new(),
         }
     }

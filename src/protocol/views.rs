@@ -42,7 +42,7 @@ pub struct AddressView {
 pub struct PaymentView {
     /// `online` or `cash`.
     pub method: String,
-    /// `pending`, `paid` or `refund_due`.
+    /// `pending`, `paid`, `refund_due` or `uncollected`.
     pub status: String,
     /// Counts changes of the payment.
     pub version: i64,
@@ -126,6 +126,12 @@ pub struct OrderView {
     /// When it is to be ready, from accepting on; RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<String>,
+    /// When it entered `placed`; RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placed_at: Option<String>,
+    /// When it was accepted or rejected; RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<String>,
     /// When the hub will act on the present status by itself; RFC 3339. Left out where it will not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_at: Option<String>,
@@ -192,6 +198,8 @@ impl OrderView {
             table: order.table,
             prep_minutes: order.prep_minutes,
             ready_at: order.ready_at.map(Timestamp::to_rfc3339),
+            placed_at: order.placed_at.map(Timestamp::to_rfc3339),
+            answered_at: order.answered_at.map(Timestamp::to_rfc3339),
             deadline_at: order.deadline_at.map(Timestamp::to_rfc3339),
             delivered_by: order.delivered_by.map(|by| by.as_str().to_owned()),
             ended_reason: order.ended_reason.as_ref().map(EndedReasonView::of),

@@ -1,6 +1,7 @@
 //! Storage: ports to the database, and their implementation for Postgres and SQLite, held to one contract.
 
 pub mod cache;
+mod clock;
 pub mod commands;
 pub mod crypto;
 mod error;
@@ -8,11 +9,13 @@ mod ports;
 pub mod settings;
 mod sql;
 
+pub use clock::StoreClock;
 pub use error::StoreError;
 pub use ports::{
-    AccountReads, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, IdempotencyReads, Invitation,
-    Lane, LoginSession, MaintenanceReads, Member, More, NotificationReads, OrderPage, OrderQuery, OrderReads,
-    OrderScope, PageStart, RoomReads, SealedPage, Store, TimelineEntry, TimelineEvent, Total, User,
+    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DueIntent,
+    DuePlace, HoldReads, IdempotencyReads, Invitation, Lane, LoginSession, MaintenanceReads, Member,
+    NextPage, NotificationReads, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, RoomReads,
+    SagaReads, SealedPage, Store, StoredHold, TimelineEntry, TimelineEvent, Total, User,
 };
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};

@@ -20,7 +20,7 @@ pub(crate) fn pace() -> tokio::time::Interval {
 
 /// What customers share.
 #[derive(Default)]
-pub(crate) struct Told {
+pub(crate) struct Answers {
     pub(crate) count: watch::Sender<usize>,
     pub(crate) retries: AtomicUsize,
     pub(crate) over: AtomicBool,
@@ -37,7 +37,7 @@ async fn order_until_placed(
     person: &Person,
     business: &str,
     key: &str,
-    told: &Told,
+    told: &Answers,
 ) -> String {
     let mut pace = pace();
     loop {
@@ -74,7 +74,7 @@ pub(crate) async fn customer(
     hub: Endpoint,
     person: Person,
     business: String,
-    told: Arc<Told>,
+    told: Arc<Answers>,
 ) -> Vec<Acknowledged> {
     let mut placed = Vec::new();
     for n in 0.. {
@@ -146,7 +146,7 @@ pub(crate) async fn device(
                     let order = frame["event"]["data"]["order_id"].as_str().unwrap().to_owned();
                     watcher.log.events.push(SeenEvent { seq: last, order });
                 }
-                "reconnect" => {}
+                "reconnect" | "ephemeral" => {}
                 _ => panic!("unexpected: {frame}"),
             }
             let target = *until.borrow();

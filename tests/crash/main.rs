@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use clients::{Told, customer, device, pace};
+use clients::{Answers, customer, device, pace};
 use history::{DeviceLog, History, StoredOrder, StoredRoom};
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -209,7 +209,7 @@ async fn killed_in_the_middle_of_orders_nothing_acknowledged_is_lost_doubled_or_
     while hub_sockets(&hub).await < devices.len() {
         pace.tick().await;
     }
-    let told = Arc::new(Told::default());
+    let told = Arc::new(Answers::default());
     let mut customers = Vec::new();
     for n in 0..CUSTOMERS {
         let person = hub.person("customer", &format!("Carl{n}")).await;

@@ -134,7 +134,7 @@ pub(crate) async fn an_outage_of(lasts: Duration, proxy: &Proxy, app: &TestApp) 
     let resumes = until_placed(async || order_once(app, &customer, &business, "during").await.0);
     let order = tokio::time::timeout(PATIENCE, resumes).await.expect("writes resume");
     let resumed = fair.elapsed();
-    let event = device.next().await;
+    let event = device.next_numbered().await;
     assert_eq!((&event["type"], &event["event"]["data"]["order_id"]), (&"event".into(), &order["id"]));
     until_reads(app, "pass").await;
     let answer = merchant.get(app, &placed).await.expect(200).json();

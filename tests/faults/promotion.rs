@@ -99,6 +99,7 @@ async fn heard(
             let mut known = known.lock().unwrap();
             *known = Known { placed: listed, cursor: text(frame, "cursor"), resyncs: known.resyncs + 1 };
         }
+        Some("ephemeral") => {}
         _ => panic!("{frame}"),
     }
 }

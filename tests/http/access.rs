@@ -40,6 +40,10 @@ GET    /api/v1/rooms/{room}/events                     absent        401 404 404
 GET    /api/v1/rooms/{room}/stream                     own           401 404 404 200 200 200
 GET    /api/v1/rooms/{room}/stream                     other,foreign 401 404 404 404 404 200
 GET    /api/v1/rooms/{room}/stream                     absent        401 404 404 404 404 404
+POST   /api/v1/rooms/{room}/ack                        own           401 404 404 204 204 204
+POST   /api/v1/rooms/{room}/ack                        other,foreign 401 404 404 404 404 204
+POST   /api/v1/rooms/{room}/ack                        absent        401 404 404 404 404 404
+PUT    /api/v1/devices/{id}                            own,other,foreign,absent 401 403 403 200 200 200
 GET    /api/v1/businesses                             -             401 200 200 200 200 200
 POST   /api/v1/businesses                             -             401 403 403 201 201 201
 GET    /api/v1/businesses/{id}                        own           401 200 200 200 200 200
@@ -48,6 +52,12 @@ GET    /api/v1/businesses/{id}                        absent        401 404 404 
 PATCH  /api/v1/businesses/{id}                        own           401 403 403 403 200 200
 PATCH  /api/v1/businesses/{id}                        other,foreign 401 403 403 404 404 200
 PATCH  /api/v1/businesses/{id}                        absent        401 403 403 404 404 404
+DELETE /api/v1/businesses/{id}/pauses/{cause}         own           401 403 403 200 200 200
+DELETE /api/v1/businesses/{id}/pauses/{cause}         other,foreign 401 403 403 404 404 200
+DELETE /api/v1/businesses/{id}/pauses/{cause}         absent        401 403 403 404 404 404
+POST   /api/v1/businesses/{id}/alerts/mute            own           401 403 403 200 200 200
+POST   /api/v1/businesses/{id}/alerts/mute            other,foreign 401 403 403 404 404 200
+POST   /api/v1/businesses/{id}/alerts/mute            absent        401 403 403 404 404 404
 GET    /api/v1/businesses/{id}/members                own           401 403 403 200 200 200
 GET    /api/v1/businesses/{id}/members                other,foreign 401 403 403 404 404 200
 GET    /api/v1/businesses/{id}/members                absent        401 403 403 404 404 404
@@ -91,11 +101,20 @@ GET    /api/v1/orders/{id}                            own           401 200 404 
 GET    /api/v1/orders/{id}                            other         401 404 404 200 200 200
 GET    /api/v1/orders/{id}                            foreign       401 404 404 404 404 200
 GET    /api/v1/orders/{id}                            absent        401 404 404 404 404 404
+PATCH  /api/v1/orders/{id}                            own           401 200 404 200 200 200
+PATCH  /api/v1/orders/{id}                            other         401 404 404 200 200 200
+PATCH  /api/v1/orders/{id}                            foreign       401 404 404 404 404 200
+PATCH  /api/v1/orders/{id}                            absent        401 404 404 404 404 404
+POST   /api/v1/orders/{id}/ring                       own,other,foreign 401 403 403 403 403 204
+POST   /api/v1/orders/{id}/ring                       absent        401 403 403 403 403 404
 PATCH  /api/v1/orders/{id}/status                     own           401 200 404 200 200 200
 PATCH  /api/v1/orders/{id}/status                     other         401 404 404 200 200 200
 PATCH  /api/v1/orders/{id}/status                     foreign       401 404 404 404 404 200
 PATCH  /api/v1/orders/{id}/status                     absent        401 404 404 404 404 404
 GET    /api/v1/admin/jobs                             -             401 403 403 403 403 200
+GET    /api/v1/admin/businesses                       -             401 403 403 403 403 200
+GET    /api/v1/admin/holds                            -             401 403 403 403 403 200
+PUT    /api/v1/admin/holds                            -             401 403 403 403 403 200
 GET    /api/v1/businesses/{id}/stats                  own           401 403 403 200 200 200
 GET    /api/v1/businesses/{id}/stats                  other,foreign 401 403 403 404 404 200
 GET    /api/v1/businesses/{id}/stats                  absent        401 403 403 404 404 404
@@ -114,6 +133,7 @@ WS     /ws/orders/{order_id}                          own           401 101 4004
 WS     /ws/orders/{order_id}                          other         401 4004 4004 101 101 101
 WS     /ws/orders/{order_id}                          foreign       401 4004 4004 4004 4004 101
 WS     /ws/orders/{order_id}                          absent        401 4004 4004 4004 4004 4004
+WS     /ws/ops                                        -             401 4004 4004 4004 4004 101
 ";
 
 const ROLES: [&str; 6] = ["nobody", "customer", "driver", "staff", "owner", "admin"];
@@ -266,6 +286,8 @@ impl Fixture {
         let mut path = template.to_owned();
         if template.contains("{room}") {
             path = path.replace("{room}", &format!("business:{}", self.business(whose).0));
+        } else if template.contains("/devices/{") {
+            path = path.replace("{id}", "till-1");
         } else if template.contains("/orders/{") {
             let order = self.order(whose).await;
             path = path.replace("{id}", &order).replace("{order_id}", &order);
@@ -292,6 +314,7 @@ impl Fixture {
         if path.contains("{sku}") {
             path = path.replace("{sku}", &self.item(whose).await);
         }
+        path = path.replace("{cause}", "manual");
         assert!(!path.contains('{'), "{template} has a part this test knows nothing of");
         path
     }
@@ -309,6 +332,12 @@ impl Fixture {
                 yan.sign_in(&self.app, None).await;
                 json!({"refresh_token": yan.refresh_token})
             }
+            ("POST", "/api/v1/rooms/{room}/ack") => {
+                let path = format!("/rooms/business:{}/events", self.business(whose).0);
+                let polled = self.people["admin"].get(&self.app, &path).await.json();
+                json!({"cursor": polled["cursor"].as_str().unwrap_or("00000001.0")})
+            }
+            ("PUT", "/api/v1/devices/{id}") => json!({"can_ring": true}),
             ("POST", "/api/v1/businesses") => json!({
                 "name": "New", "location": {"lat": 1, "lng": 1}, "zone": "z", "currency": "EUR",
             }),
@@ -324,6 +353,11 @@ impl Fixture {
                 order["fulfilment"] = json!("dine_in");
                 order["table"] = json!(3);
                 order
+            }
+            ("PATCH", "/api/v1/orders/{id}") => json!({"version": 1, "notes": "No sugar"}),
+            ("POST", "/api/v1/businesses/{id}/alerts/mute") => json!({"until": null}),
+            ("PUT", "/api/v1/admin/holds") => {
+                json!({"what": "refunds", "scope": "all", "until": null, "reason": "a test"})
             }
             ("PATCH", "/api/v1/orders/{id}/status") => {
                 json!({"status": "cancelled", "version": 1, "reason": "a test"})

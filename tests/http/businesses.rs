@@ -6,9 +6,10 @@ use bellhop::domain::time::Timestamp;
 use serde_json::json;
 
 use crate::support::{Answer, StoreKind, TestApp};
-use crate::{each, header};
+use crate::{each, fields, header};
 
 crate::on_both_stores!(
+    a_change_of_a_business_that_names_nothing_is_refused,
     owners_decide_who_belongs_to_a_business_and_staff_may_look,
     nobody_becomes_a_member_without_saying_yes,
     a_business_is_shown_in_the_state_it_has_now,
@@ -16,6 +17,14 @@ crate::on_both_stores!(
     everybody_reads_a_menu_and_members_write_it,
     a_notification_is_stored_and_listed_newest_first,
 );
+
+async fn a_change_of_a_business_that_names_nothing_is_refused(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let owner = app.person("merchant", "Olga").await;
+    let path = format!("/businesses/{}", owner.business(&app).await);
+    let refused = owner.patch(&app, &path, &json!({})).await.expect_problem(422, "invalid");
+    assert_eq!(fields(&refused), ["body"]);
+}
 
 async fn owners_decide_who_belongs_to_a_business_and_staff_may_look(kind: StoreKind) {
     let app = TestApp::start(kind).await;

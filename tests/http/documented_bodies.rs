@@ -22,6 +22,7 @@ enum Who {
     Nobody,
     Customer,
     Merchant,
+    Operator,
 }
 
 struct Operation {
@@ -77,7 +78,7 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
     let document = Answer::of(app.http.get(app.url("/openapi.json"))).await.expect(200).json();
     let operations = with_bodies(&document);
     assert!(operations.len() >= 11 && operations[0].id == "signUp", "bodies are found");
-    let merchant = app.person("merchant", "Ana").await;
+    let (merchant, operator) = (app.person("merchant", "Ana").await, app.operator("Ada").await);
     let mut customer = None;
     let mut known: BTreeMap<&str, String> = BTreeMap::new();
     for operation in operations {
@@ -85,6 +86,7 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
         let who = named.unwrap_or(match operation.is_open {
             true => Who::Nobody,
             false if operation.path.contains("/auth/") => Who::Customer,
+            false if operation.path.contains("/admin/") => Who::Operator,
             false => Who::Merchant,
         });
         let mut path = operation.path.clone();
@@ -97,6 +99,7 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
         let request = match who {
             Who::Nobody => request,
             Who::Merchant => request.bearer_auth(&merchant.token),
+            Who::Operator => request.bearer_auth(&operator.token),
             Who::Customer => {
                 let customer: &Person = customer.as_ref().expect("signing in comes first");
                 request.bearer_auth(&customer.token)

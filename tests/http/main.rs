@@ -6,20 +6,24 @@ mod support;
 
 mod access;
 mod accounts;
+mod answers;
 mod at_rest;
 mod bad_input;
 mod body_heads;
 mod businesses;
+mod changes;
 mod command_line;
 mod connections;
 mod documentation;
 mod documented_bodies;
+mod holds;
 mod idempotency;
 mod limits;
 mod nesting;
 mod ordering;
 mod orders;
 mod origins;
+mod pauses;
 mod protection;
 mod quotas;
 mod real_inputs;
@@ -32,7 +36,7 @@ mod upkeep;
 
 use bellhop::auth::token::{TokenKey, TokenSettings, Tokens};
 use serde_json::{Value, json};
-use support::{Answer, TestApp};
+use support::{Answer, Person, TestApp};
 
 /// Signs the tokens of hubs that are to be shown tokens they did not make.
 const SECRET: &str = "a secret of the tests, 32 bytes at least";
@@ -56,6 +60,15 @@ fn each(list: &Value, field: &str) -> Vec<String> {
 /// A header as text; empty when it is absent.
 fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
     answer.headers.get(name).map_or("", |value| value.to_str().expect("a header of the hub is ASCII"))
+}
+
+/// Everything that was told in a room.
+async fn history(app: &TestApp, who: &Person, room: &str) -> Answer {
+    let path = format!("/rooms/{room}/events");
+    let head = who.get(app, &path).await.expect(200).json();
+    let (epoch, _) =
+        head["cursor"].as_str().expect("a cursor").split_once('.').expect("an epoch and a number");
+    who.get(app, &format!("{path}?cursor={epoch}.0")).await.expect(200)
 }
 
 /// `base` with the fields of `changes` put in; `null` takes a field out.

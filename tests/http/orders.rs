@@ -57,7 +57,7 @@ async fn of_several_refusals_the_one_that_says_least_wins(kind: StoreKind) {
         (&zoe, &placed, json!({"status": "cancelled", "version": stale}), 409, "stale_version"),
         (&merchant, &placed, json!({"status": "accepted", "version": stale}), 409, "stale_version"),
         (&zoe, &placed, json!({"status": "cancelled", "version": 2}), 409, "move_forbidden"),
-        (&merchant, &placed, json!({"status": "delivered", "version": 2}), 409, "move_forbidden"),
+        (&merchant, &placed, json!({"status": "rejected", "version": 2}), 409, "move_forbidden"),
     ] {
         let name = format!("{} {body}", order["id"]);
         let problem = change(&app, who, order, body).await.expect_problem(status, code);
@@ -76,8 +76,8 @@ async fn of_several_refusals_the_one_that_says_least_wins(kind: StoreKind) {
             _ => (),
         }
     }
-    let forbidden = change(&app, &merchant, &placed, json!({"status": "delivered", "version": 2})).await;
-    assert_eq!(forbidden.json()["allowed"], json!(["preparing", "cancelled"]));
+    let forbidden = change(&app, &merchant, &placed, json!({"status": "rejected", "version": 2})).await;
+    assert_eq!(forbidden.json()["allowed"], json!(["preparing", "ready", "delivered", "cancelled"]));
     let unchanged = change(&app, &merchant, &placed, json!({"status": "accepted", "version": 2})).await;
     assert_eq!(unchanged.expect(200).json()["version"], accepted["version"]);
     let unexplained = change(&app, &merchant, &placed, json!({"status": "cancelled", "version": 2})).await;

@@ -9,7 +9,9 @@ mod ending;
 mod opening;
 mod pressure;
 mod quotas;
+mod reachability;
 mod resuming;
+mod ringing;
 
 use serde_json::Value;
 use support::seq;

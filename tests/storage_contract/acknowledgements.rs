@@ -1,5 +1,6 @@
 //! How far devices are.
 
+use bellhop::domain::access::Role;
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::room::RoomId;
 use bellhop::storage::TimelineEvent;
@@ -9,7 +10,7 @@ use crate::fixtures::{Fixture, now, place, placed, run, run_one};
 
 /// As a device sends them that was there from the beginning.
 fn stored(acks: impl IntoIterator<Item = DeviceAck>) -> Write {
-    let received = |ack| ScopedAck { ack, reach: AckScope::After(0) };
+    let received = |ack| ScopedAck { ack, reach: AckScope::After(0), role: Role::Merchant };
     Write::StoreAcks(acks.into_iter().map(received).collect())
 }
 
@@ -70,7 +71,7 @@ on_every_store! {
         let ack = |device: &str, seq, reach| {
             let cursor = Cursor::new(epoch, seq);
             let ack = DeviceAck { room, device: device.to_owned(), user: world.owner, cursor, at: now() };
-            ScopedAck { ack, reach }
+            ScopedAck { ack, reach, role: Role::Merchant }
         };
         run_one(&mut *lane, Write::StoreAcks([ack("new", 4, AckScope::After(3))].into())).await;
         run_one(&mut *lane, Write::StoreAcks([ack("by cursor", 4, AckScope::Resumed(2))].into())).await;
@@ -101,6 +102,23 @@ on_every_store! {
         assert_eq!(store.store.device_ack(own.room, "customer").await.unwrap(), Some(ack));
     }
 
+    async fn an_operator_who_watches_a_business_is_no_device_of_it(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        store.tamper("UPDATE businesses SET auto_accept = TRUE").await;
+        let event = run(&mut *lane, vec![place(world.draft())]).await.events.remove(0);
+        let ack = |device: &str, role| {
+            let (user, at) = (world.owner, now());
+            let ack = DeviceAck { room: event.room, device: device.to_owned(), user, cursor: event.cursor, at };
+            Write::StoreAcks([ScopedAck { ack, reach: AckScope::After(0), role }].into())
+        };
+        let watched = run(&mut *lane, vec![ack("board", Role::Admin)]).await;
+        assert!(watched.sagas.is_empty(), "nothing has arrived at the business that it could accept");
+        assert_eq!(store.peek("SELECT count(*) FROM order_acks").await, 0);
+        assert_eq!(store.store.device_ack(event.room, "board").await.unwrap().unwrap().cursor, event.cursor);
+        let heard = run(&mut *lane, vec![ack("till", Role::Merchant)]).await;
+        assert_eq!((heard.sagas.len(), store.peek("SELECT count(*) FROM order_acks").await), (1, 1));
+    }
+
     async fn many_acknowledgements_are_stored_in_pieces_and_nothing_is_left_out(store) {
         let (world, mut lane) = Fixture::new(&store).await;
         let room = RoomId::Business(world.business.id);
@@ -110,7 +128,7 @@ on_every_store! {
             let ack = DeviceAck {
                 room, device: format!("till-{device}"), user: world.owner, cursor: Cursor::new(epoch, 600), at: now(),
             };
-            ScopedAck { ack, reach: AckScope::Resumed(0) }
+            ScopedAck { ack, reach: AckScope::Resumed(0), role: Role::Merchant }
         }).collect();
         let mut transactions = 1;
         while let Outcome::AcksLeft = run_one(&mut *lane, Write::StoreAcks(acks.clone())).await {
@@ -125,7 +143,7 @@ on_every_store! {
         let (world, mut lane) = Fixture::new(&store).await;
         let event = run(&mut *lane, vec![place(world.draft())]).await.events.remove(0);
         let mark = |kind| Write::StoreMark(DeviceMark {
-            room: event.room, device: "till".to_owned(), user: world.owner, cursor: event.cursor, kind, at: now(),
+            room: event.room, device: "till".to_owned(), user: world.owner, role: Role::Merchant, cursor: event.cursor, kind, at: now(),
         });
         run(&mut *lane, vec![mark(MarkKind::Shown), mark(MarkKind::Shown), mark(MarkKind::Acted)]).await;
         run_one(&mut *lane, mark(MarkKind::Shown)).await;

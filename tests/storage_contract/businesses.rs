@@ -1,18 +1,24 @@
 //! Businesses, menus and members.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellhop::domain::access::{MemberRole, Role};
-use bellhop::domain::business::{BusinessContact, BusinessState, Location, MenuItem, Timezone};
+use bellhop::domain::business::{
+    Accepts, BusinessContact, BusinessState, Location, MenuItem, PauseCause, Reach, Timezone, TradingChange,
+};
 use bellhop::domain::delivery::DeliveredBy;
+use bellhop::domain::hold::HeldAction;
 use bellhop::domain::ids::{BusinessId, UserId};
+use bellhop::domain::order::{Fulfilment, PlaceRefusal};
+use bellhop::domain::room::RoomId;
 use bellhop::storage::Lane;
 use bellhop::storage::commands::{
-    AddItem, Addition, BusinessPatch, BusinessUpdate, CreateBusiness, ItemPatch, MemberRefusal, Outcome,
-    PutMember, Removal, RemoveItem, RemoveMember, UpdateBusiness, UpdateItem, Write,
+    AddItem, Addition, AlertTimes, BusinessPatch, BusinessUpdate, CreateBusiness, ItemPatch, MemberRefusal,
+    Outcome, PlaceOutcome, PutMember, Removal, RemoveItem, RemoveMember, SetHold, UpdateItem, Write,
 };
 
-use crate::fixtures::{Fixture, item, now, place_one, run, run_one, user, world};
+use crate::fixtures::{Fixture, item, now, place, place_one, run, run_one, trade, update, user, world};
 
 fn put(world: &Fixture, user: UserId, role: MemberRole) -> Write {
     Write::PutMember(PutMember { business: world.business.id, user, role })
@@ -31,39 +37,143 @@ on_every_store! {
 
     async fn an_update_changes_only_what_is_given(store) {
         let (world, mut lane) = Fixture::new(&store).await;
-        let update = |patch| Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(patch) });
+        let update = |patch| update(world.business.id, patch);
         let mut expected = world.business.clone();
-        let until = now();
-        for state in [
-            BusinessState::Busy { extra_minutes: 15 }, BusinessState::Paused { until }, BusinessState::Closed,
-            BusinessState::Open,
+        for (change, state) in [
+            (TradingChange::Busy { extra_minutes: 15 }, BusinessState::Busy { extra_minutes: 15 }),
+            (TradingChange::Closed, BusinessState::Closed), (TradingChange::Open, BusinessState::Open),
         ] {
-            let patch = BusinessPatch { state: Some(state), ..BusinessPatch::default() };
-            let Outcome::BusinessUpdated(BusinessUpdate::Updated(updated)) = run_one(&mut *lane, update(patch)).await else { panic!() };
+            let outcome = run_one(&mut *lane, trade(world.business.id, change)).await;
+            let Outcome::BusinessUpdated(BusinessUpdate::Updated(updated)) = outcome else { panic!() };
             expected.version += 1;
             (expected.state, expected.updated_at) = (state, updated.updated_at);
+            expected.alerts.opened_at = (state == BusinessState::Open).then_some(updated.updated_at);
             assert_eq!(*updated, expected);
         }
         let patch = BusinessPatch {
             name: Some("Новое".to_owned()), location: Some(Location { lat: -0.1, lng: 179.999_999_9 }),
             zone: Some("north".to_owned()), timezone: Some(Timezone::utc()), prep_minutes: Some(5), tables: Some(0),
             contact: Some(BusinessContact { email: None, phone: Some("112".to_owned()) }),
-            delivered_by: Some(DeliveredBy::Drivers), currency: None, state: None,
+            delivered_by: Some(DeliveredBy::Drivers), ..BusinessPatch::default()
         };
         let Outcome::BusinessUpdated(BusinessUpdate::Updated(updated)) = run_one(&mut *lane, update(patch)).await else { panic!() };
         assert_eq!((&*updated.name, updated.location.lng, updated.tables), ("Новое", 179.999_999_9, 0));
         assert_eq!(store.store.business(world.business.id).await.unwrap(), Some(*updated));
-        let absent = Write::UpdateBusiness(UpdateBusiness {
-            business: BusinessId::generate(), patch: Box::new(BusinessPatch::default()),
-        });
+        let absent = crate::fixtures::update(BusinessId::generate(), BusinessPatch::default());
         assert!(matches!(run_one(&mut *lane, absent).await, Outcome::BusinessUpdated(BusinessUpdate::NotThere)));
+    }
+
+    async fn terms_of_a_business_come_back_and_pauses_stand_beside_its_state(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let id = world.business.id;
+        run_one(&mut *lane, trade(id, TradingChange::Busy { extra_minutes: 5 })).await;
+        let until = now().plus(Duration::from_secs(600));
+        let committed = run(&mut *lane, vec![trade(id, TradingChange::Paused { until: Some(until) })]).await;
+        let rooms: Vec<String> = committed.events.iter().map(|event| event.room.to_string()).collect();
+        assert_eq!(rooms, [format!("business:{id}"), "ops".to_owned()]);
+        let terms = BusinessPatch {
+            alert_times: Some(AlertTimes { accept_s: Some(300), ring_every_s: None }), auto_accept: Some(true),
+            reach: Some(Reach::Any), muted_until: Some(Some(until)),
+            accepts: Some(Accepts { fulfilment: vec![Fulfilment::Pickup], ..Accepts::default() }),
+            ..BusinessPatch::default()
+        };
+        run_one(&mut *lane, update(id, terms.clone())).await;
+        let stored = store.store.business(id).await.unwrap().unwrap();
+        assert_eq!(stored.state, BusinessState::Busy { extra_minutes: 5 });
+        assert_eq!(stored.pauses.of(PauseCause::Manual, now()).and_then(|pause| pause.until), Some(until));
+        let alerts = &stored.alerts;
+        assert_eq!((alerts.accept_s, alerts.ring_every_s, alerts.auto_accept), (Some(300), None, true));
+        assert_eq!((alerts.reach, alerts.muted_until), (Reach::Any, Some(until)));
+        assert_eq!(stored.accepts, terms.accepts.unwrap());
+        // A name tells nobody anything, and leaves all of it.
+        let renamed = run(&mut *lane, vec![update(id, BusinessPatch { name: Some("x".to_owned()), ..BusinessPatch::default() })]).await;
+        assert!(renamed.events.is_empty());
+        let after = store.store.business(id).await.unwrap().unwrap();
+        assert_eq!((after.pauses, after.accepts, after.alerts), (stored.pauses, stored.accepts, stored.alerts));
+        assert_eq!(store.peek("SELECT count(*) FROM audit WHERE action = 'business.trading'").await, 2);
+    }
+
+    async fn operators_and_the_audit_are_told_what_changes_whether_orders_are_taken(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let id = world.business.id;
+        let until = now().plus(Duration::from_secs(600));
+        let mute = BusinessPatch { muted_until: Some(Some(until)), ..BusinessPatch::default() };
+        let busy = |extra_minutes| trade(id, TradingChange::Busy { extra_minutes });
+        for (change, in_ops, in_audit) in [
+            (busy(5), false, 1), (busy(6), false, 1), (update(id, mute), false, 1),
+            (trade(id, TradingChange::Closed), true, 2), (trade(id, TradingChange::Open), true, 3),
+        ] {
+            let rooms: Vec<RoomId> = run(&mut *lane, vec![change]).await.events.iter().map(|event| event.room).collect();
+            let ops = in_ops.then_some(RoomId::Ops);
+            assert_eq!(rooms, [RoomId::Business(id)].into_iter().chain(ops).collect::<Vec<_>>());
+            assert_eq!(store.peek("SELECT count(*) FROM audit WHERE action = 'business.trading'").await, in_audit);
+        }
+    }
+
+    async fn a_pause_of_an_older_release_ends_by_hand_like_any(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let id = world.business.id;
+        store.tamper("UPDATE businesses SET state = 'paused', paused_until = 9000000000000000").await;
+        let ended = BusinessPatch { ended_pause: Some(PauseCause::Manual), ..BusinessPatch::default() };
+        let outcomes = run(&mut *lane, vec![place(world.draft()), update(id, ended), place(world.draft())]).await.outcomes;
+        assert!(matches!(&outcomes[0], Outcome::Placed(PlaceOutcome::Refused(PlaceRefusal::NotTakingOrders(_)))));
+        assert!(matches!(&outcomes[2], Outcome::Placed(PlaceOutcome::Placed(_))), "{outcomes:?}");
+    }
+
+    async fn holds_are_set_replaced_lifted_and_recorded(store) {
+        let mut lane = store.lane().await;
+        let (user, at) = (UserId::generate(), now());
+        let set = |scope: &str, until: Option<u64>| Write::SetHold(SetHold {
+            what: HeldAction::AutoPause, scope: scope.parse().unwrap(), reason: "a test".to_owned(), user,
+            until: until.map(|seconds| at.plus(Duration::from_secs(seconds))),
+        });
+        for write in [set("all", Some(60)), set("zone:north pole", Some(120)), set("all", Some(600)), set("all", None)] {
+            run_one(&mut *lane, write).await;
+        }
+        let held = store.store.holds(at).await.unwrap();
+        assert_eq!(held.len(), 1);
+        assert_eq!((held[0].hold.scope.to_string(), held[0].user), ("zone:north pole".to_owned(), user));
+        assert!(store.store.holds(at.plus(Duration::from_secs(120))).await.unwrap().is_empty(), "it has ended");
+        store.tamper("UPDATE holds SET what = 'gravity'").await;
+        assert!(store.store.holds(at).await.unwrap().is_empty(), "a newer release knows it");
+        assert_eq!(store.peek("SELECT count(*) FROM audit WHERE action LIKE 'hold.%'").await, 4);
+    }
+
+    async fn the_times_of_answers_are_those_of_the_nearest_rank(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let slow = crate::fixtures::world(&mut *lane).await;
+        let since = now().minus(Duration::from_secs(3600));
+        // Answered after 1 to 10 seconds, by their numbers.
+        for _ in 1..=10 {
+            place_one(&mut *lane, world.draft()).await;
+        }
+        store.tamper("UPDATE orders SET answered_at = placed_at + order_number * 1000000").await;
+        let (lost, late) = (slow.draft(), slow.draft());
+        for draft in [lost, late] {
+            place_one(&mut *lane, draft).await;
+        }
+        store.tamper("UPDATE orders SET status = 'cancelled', ended_code = 'unanswered' WHERE answered_at IS NULL AND order_number = 1").await;
+        store.tamper("UPDATE orders SET answered_at = placed_at + 90000000 WHERE answered_at IS NULL AND order_number = 2").await;
+        let stats = store.store.business_stats(world.business.id, since).await.unwrap().answers;
+        assert_eq!((stats.p50_s, stats.p90_s, stats.answered, stats.unanswered), (Some(5), Some(9), 10, 0));
+        let slowest = store.store.slowest_to_answer(since, 10).await.unwrap();
+        let ids: Vec<_> = slowest.iter().map(|(id, _)| *id).collect();
+        assert_eq!(ids, [slow.business.id, world.business.id]);
+        let times = slowest[0].1;
+        assert_eq!((times.p50_s, times.p90_s, times.answered, times.unanswered), (Some(90), Some(90), 1, 1));
+        let of_both = store.store.answer_times(&ids, since).await.unwrap();
+        assert_eq!(of_both.len(), 2);
+        let none = store.store.answer_times(&ids, now()).await.unwrap();
+        assert!(none.is_empty(), "{none:?}");
+        let named = store.store.businesses_named(&[ids[0], BusinessId::generate()]).await.unwrap();
+        assert_eq!(named.len(), 1);
     }
 
     async fn a_currency_changes_until_there_is_a_price_or_an_order(store) {
         let (world, mut lane) = Fixture::new(&store).await;
         let to = |business, code: &str| {
             let patch = BusinessPatch { currency: Some(code.parse().unwrap()), ..BusinessPatch::default() };
-            Write::UpdateBusiness(UpdateBusiness { business, patch: Box::new(patch) })
+            update(business, patch)
         };
         let fresh = crate::fixtures::business();
         let make = Write::CreateBusiness(CreateBusiness { business: Box::new(fresh.clone()), owner: world.owner });
@@ -99,7 +209,7 @@ on_every_store! {
                      OR contact_email IS NULL OR contact_phone IS NULL";
         assert_eq!(store.peek(shown).await, 0);
         let none = BusinessPatch { contact: Some(BusinessContact::default()), ..BusinessPatch::default() };
-        run_one(&mut *lane, Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(none) })).await;
+        run_one(&mut *lane, update(world.business.id, none)).await;
         let contact = store.store.business(world.business.id).await.unwrap().unwrap().contact;
         assert_eq!(contact, BusinessContact::default());
     }

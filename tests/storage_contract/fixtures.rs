@@ -1,7 +1,9 @@
 //! Businesses, customers and commands to test with.
 
 use bellhop::domain::access::Role;
-use bellhop::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Timezone};
+use bellhop::domain::business::{
+    Business, BusinessContact, BusinessState, Hand, Location, MenuItem, Timezone, TradingChange,
+};
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::ids::{BusinessId, CommandId, OrderId, UserId};
 use bellhop::domain::order::{
@@ -12,8 +14,8 @@ use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::protocol::views::{Contact, OrderView};
 use bellhop::storage::commands::{
-    AddItem, Approval, Command, Committed, CreateBusiness, IdempotencyKey, MoveOrder, NewUser, Outcome,
-    PlaceOrder, PlaceOutcome, RenderedResponse, Write,
+    AddItem, Approval, BusinessPatch, Command, Committed, CreateBusiness, IdempotencyKey, MoveOrder, NewUser,
+    Outcome, PlaceOrder, PlaceOutcome, RenderedResponse, UpdateBusiness, Write,
 };
 use bellhop::storage::{Attempt, Lane};
 
@@ -126,7 +128,7 @@ impl Fixture {
             phone: Some("+49 30 5550123".to_owned()),
             address: Some(Address {
                 text: "Unter den Linden 77".to_owned(),
-                location: Location { lat: 52.5, lng: 13.25 },
+                location: Location { lat: 52.5, lng: -13.375 },
             }),
             fulfilment: Fulfilment::Delivery,
             items: vec![
@@ -148,7 +150,18 @@ pub(crate) fn respond(order: &Order) -> RenderedResponse {
 }
 
 pub(crate) fn place(draft: Draft) -> Write {
-    Write::PlaceOrder(Box::new(PlaceOrder { draft, idempotency: None, respond }))
+    Write::PlaceOrder(Box::new(PlaceOrder { draft, idempotency: None, most_waiting: None, respond }))
+}
+
+/// A change of a business by one of its members.
+pub(crate) fn update(business: BusinessId, patch: BusinessPatch) -> Write {
+    let (user, hand) = (UserId::generate(), Hand::Member);
+    Write::UpdateBusiness(UpdateBusiness { business, user, hand, patch: Box::new(patch) })
+}
+
+/// What a member says about taking orders.
+pub(crate) fn trade(business: BusinessId, change: TradingChange) -> Write {
+    update(business, BusinessPatch { trading: Some(change), ..BusinessPatch::default() })
 }
 
 pub(crate) fn place_once(draft: Draft, key: &str, mac: &str) -> Write {
@@ -157,7 +170,7 @@ pub(crate) fn place_once(draft: Draft, key: &str, mac: &str) -> Write {
         key: key.to_owned(),
         request_mac: mac.to_owned(),
     });
-    Write::PlaceOrder(Box::new(PlaceOrder { draft, idempotency, respond }))
+    Write::PlaceOrder(Box::new(PlaceOrder { draft, idempotency, most_waiting: None, respond }))
 }
 
 pub(crate) fn placed(outcome: &Outcome) -> Order {

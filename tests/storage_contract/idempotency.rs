@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellhop::domain::business::BusinessState;
+use bellhop::domain::business::TradingChange;
 use bellhop::domain::private::Private;
 use bellhop::protocol::views::{Contact, OrderView};
-use bellhop::storage::Attempt;
 use bellhop::storage::commands::{
-    AddItem, Addition, BusinessPatch, IdempotencyKey, Keyed, KeyedRepeat, Outcome, PlaceOutcome,
-    StoredResponse, UpdateBusiness, Write,
+    AddItem, Addition, IdempotencyKey, Keyed, KeyedRepeat, Outcome, PlaceOutcome, StoredResponse, Write,
 };
 
-use crate::fixtures::{Fixture, command, item, place_once, placed, run, run_one};
+use crate::fixtures::{Fixture, item, place_once, placed, run, run_one, trade};
 
 fn replayed(outcome: &Outcome) -> StoredResponse {
     match outcome {
@@ -60,16 +58,13 @@ on_every_store! {
 
     async fn a_refused_request_frees_its_key(store) {
         let (world, mut lane) = Fixture::new(&store).await;
-        let state = |state| {
-            let patch = Box::new(BusinessPatch { state: Some(state), ..BusinessPatch::default() });
-            Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch })
-        };
+        let state = |change| trade(world.business.id, change);
         let ask = |mac| place_once(world.draft(), "k", mac);
-        let closed = run(&mut *lane, vec![state(BusinessState::Closed), ask("m1")]).await.outcomes;
+        let closed = run(&mut *lane, vec![state(TradingChange::Closed), ask("m1")]).await.outcomes;
         assert!(matches!(closed[1], Outcome::Placed(PlaceOutcome::Refused(_))));
         assert_eq!(store.peek("SELECT count(*) FROM idempotency_keys").await, 0);
         // Refused and then answered to another request, within one transaction.
-        let opened = run(&mut *lane, vec![ask("m1"), state(BusinessState::Open), ask("m2"), ask("m1")]).await;
+        let opened = run(&mut *lane, vec![ask("m1"), state(TradingChange::Open), ask("m2"), ask("m1")]).await;
         assert!(matches!(opened.outcomes[0], Outcome::Placed(PlaceOutcome::Refused(_))));
         placed(&opened.outcomes[2]);
         assert!(is_reused(&opened.outcomes[3]));
@@ -78,9 +73,8 @@ on_every_store! {
 
     async fn a_key_older_than_a_day_counts_as_absent(store) {
         let (world, mut lane) = Fixture::new(&store).await;
-        let mut old = command(place_once(world.draft(), "k", "m1"));
-        old.at = old.at.minus(Duration::from_secs(24 * 60 * 60 + 1));
-        placed(&lane.run(&[old], Attempt::First).await.unwrap().outcomes[0]);
+        placed(&run_one(&mut *lane, place_once(world.draft(), "k", "m1")).await);
+        store.store.clock().advance(Duration::from_secs(24 * 60 * 60 + 1));
         let scope = format!("{}:POST /orders", world.customer);
         assert_eq!(store.store.stored_response(&scope, "k").await.unwrap(), None);
         let second = placed(&run_one(&mut *lane, place_once(world.draft(), "k", "m2")).await);

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use bellhop::domain::business::BusinessState;
+use bellhop::domain::business::TradingChange;
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::event::EventType;
 use bellhop::domain::order::{MoveRefusal, MoveRequest, Order, Party, Status};
-use bellhop::storage::commands::{BusinessPatch, MoveError, MoveOrder, Outcome, UpdateBusiness, Write};
+use bellhop::storage::commands::{BusinessPatch, MoveError, MoveOrder, Outcome, Write};
 
 use crate::fixtures::{Fixture, move_to, place, place_one, run, run_one};
 
@@ -110,10 +110,10 @@ on_every_store! {
     async fn what_a_business_takes_when_it_accepts_counts_also_when_it_changed_just_before(store) {
         let (world, mut lane) = Fixture::new(&store).await;
         let [order, other] = [place_one(&mut *lane, world.draft()).await, place_one(&mut *lane, world.draft()).await];
-        let busy = Write::UpdateBusiness(UpdateBusiness { business: world.business.id, patch: Box::new(BusinessPatch {
-            state: Some(BusinessState::Busy { extra_minutes: 15 }), delivered_by: Some(DeliveredBy::Drivers),
+        let busy = crate::fixtures::update(world.business.id, BusinessPatch {
+            trading: Some(TradingChange::Busy { extra_minutes: 15 }), delivered_by: Some(DeliveredBy::Drivers),
             ..BusinessPatch::default()
-        }) });
+        });
         let accept = |order: &Order| {
             let request = MoveRequest {
                 party: Party::Member, to: Status::Accepted, version: 1, prep_minutes: None, delivered_by: None,

@@ -7,15 +7,15 @@ use bellhop::domain::ids::{LoginSessionId, OrderId};
 use bellhop::domain::order::{Draft, Status};
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
-use bellhop::storage::commands::{Command, PutMember, Write};
-use bellhop::storage::{Attempt, Checkpoint, OrderQuery, OrderScope, PageStart, Total};
+use bellhop::storage::commands::{FireDeadline, PutMember, Write};
+use bellhop::storage::{Checkpoint, OrderQuery, OrderScope, PageStart, Total};
 
-use crate::fixtures::{Fixture, command, move_to, place, place_once, placed, run_one, world};
+use crate::fixtures::{Fixture, move_to, place, place_once, placed, run, run_one, world};
 use crate::harness::{Place, TestStore, check};
 
 const SCANS: &str = "SELECT coalesce(sum(seq_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname IN \
      ('orders', 'order_items', 'order_events', 'order_counters', 'idempotency_keys', 'room_seq', 'room_events', \
-      'notifications', 'commands')";
+      'notifications', 'commands', 'order_sagas', 'intents', 'businesses', 'order_acks', 'device_marks')";
 
 /// After five runs a server keeps a statement's plan, made from what it knew then: that the tables are empty.
 #[tokio::test]
@@ -24,7 +24,11 @@ async fn on_postgres_writes_that_were_planned_for_empty_tables_find_their_rows_b
         let (world, mut lane) = Fixture::new(&store).await;
         let before = store.peek(SCANS).await;
         for n in 0..12 {
-            let order = placed(&run_one(&mut *lane, place_once(world.draft(), &format!("k{n}"), "m")).await);
+            let committed = run(&mut *lane, vec![place_once(world.draft(), &format!("k{n}"), "m")]).await;
+            let (order, due) = (placed(&committed.outcomes[0]), committed.sagas[0]);
+            store.store.clock().advance(Duration::from_secs(5));
+            let fire = FireDeadline { order: due.order, business: due.business, attempt: due.attempt };
+            run_one(&mut *lane, Write::FireDeadline(fire)).await;
             run_one(&mut *lane, move_to(&order, Status::Accepted)).await;
         }
         // A connection tells its counts when it ends.
@@ -87,6 +91,10 @@ async fn on_postgres_everything_that_is_read_is_found_by_an_index() {
         again.heads(&[room]).await.unwrap();
         again.events_after(room, 0, 10).await.unwrap();
         again.device_ack(room, "till").await.unwrap();
+        let now = again.clock().now();
+        again.due_sagas(now, None, 10).await.unwrap();
+        again.next_saga_due(now).await.unwrap();
+        again.due_intents(now, 10).await.unwrap();
         again.close().await;
         assert_eq!(settled().await, before);
     })
@@ -169,9 +177,11 @@ on_every_store! {
     async fn every_list_search_and_count_reads_a_bounded_part_of_an_index(store) {
         let mut lane = store.lane().await;
         let large = world(&mut *lane).await;
-        let mut first = command(place(large.draft()));
-        first.at = Timestamp::from_micros(SOME_TIME);
-        lane.run(&[first], Attempt::First).await.unwrap();
+        let clock = store.store.clock();
+        let ago = clock.now().since(Timestamp::from_micros(SOME_TIME));
+        clock.turn_back(ago);
+        run_one(&mut *lane, place(large.draft())).await;
+        clock.advance(ago);
         multiply(&store).await;
         let small = world(&mut *lane).await;
         for _ in 0..20 {
@@ -231,13 +241,14 @@ on_every_store! {
 async fn on_postgres_a_search_reads_its_callers_part_of_the_text_index_only() {
     check(TestStore::postgres().await, |store| async move {
         let mut lane = store.lane().await;
-        let place_at = |draft| Command { at: Timestamp::from_micros(SOME_TIME), ..command(place(draft)) };
+        let clock = store.store.clock();
+        clock.turn_back(clock.now().since(Timestamp::from_micros(SOME_TIME)));
         let other = world(&mut *lane).await;
-        lane.run(&[place_at(other.draft())], Attempt::First).await.unwrap();
+        run_one(&mut *lane, place(other.draft())).await;
         multiply(&store).await;
         let own = world(&mut *lane).await;
         let kim = Draft { customer_name: "Kim".to_owned(), ..own.draft() };
-        lane.run(&[place_at(kim)], Attempt::First).await.unwrap();
+        run_one(&mut *lane, place(kim)).await;
         // More of them than are walked past before the index is asked.
         store
             .tamper(

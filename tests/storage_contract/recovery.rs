@@ -7,13 +7,13 @@ use bellhop::domain::order::Status;
 use bellhop::domain::private::Private;
 use bellhop::storage::commands::{
     AddItem, ApproveUser, BusinessPatch, Command, EndSession, IdempotencyKey, ItemPatch, Keyed, NewSession,
-    Outcome, PutMember, RedeemTicket, RemoveItem, RemoveMember, RotateSession, SetPassword, UpdateBusiness,
-    UpdateItem, Write,
+    Outcome, PutMember, RedeemTicket, RemoveItem, RemoveMember, RotateSession, SetPassword, UpdateItem,
+    Write,
 };
 use bellhop::storage::{Attempt, StoreError};
 
 use crate::fixtures::{
-    Fixture, command, item, move_to, now, place, place_once, place_one, placed, run_one, user, world,
+    Fixture, command, item, move_to, now, place, place_once, place_one, placed, run_one, update, user, world,
 };
 use crate::harness::{TestStore, check};
 
@@ -60,17 +60,11 @@ fn every_kind(world: &Fixture, order: &bellhop::domain::order::Order) -> Vec<Com
         Write::RotateSession(rotate),
         end,
         Write::RedeemTicket(RedeemTicket { jti: "t".to_owned(), expires_at: now() }),
-        Write::UpdateBusiness(UpdateBusiness {
+        update(business, BusinessPatch { tables: Some(3), ..Default::default() }),
+        update(
             business,
-            patch: Box::new(BusinessPatch { tables: Some(3), ..Default::default() }),
-        }),
-        Write::UpdateBusiness(UpdateBusiness {
-            business,
-            patch: Box::new(BusinessPatch {
-                currency: Some("EUR".parse().expect("a currency")),
-                ..Default::default()
-            }),
-        }),
+            BusinessPatch { currency: Some("EUR".parse().expect("a currency")), ..Default::default() },
+        ),
         keyed("made", "m", Write::AddItem(AddItem { business, item: item("KEYED", 5) })),
         keyed("made", "m", Write::AddItem(AddItem { business, item: item("KEYED", 5) })),
         keyed("made", "other", Write::AddItem(AddItem { business, item: item("KEYED", 5) })),
@@ -287,7 +281,7 @@ async fn on_postgres_a_deadlock_is_tried_again_at_once() {
         let (one, two) = (world(&mut *lane).await, world(&mut *lane).await);
         let rename = |w: &Fixture| {
             let patch = BusinessPatch { name: Some("new".to_owned()), ..BusinessPatch::default() };
-            command(Write::UpdateBusiness(UpdateBusiness { business: w.business.id, patch: Box::new(patch) }))
+            command(update(w.business.id, patch))
         };
         let mut other = store.lane().await;
         // Opposite orders, again and again: some of these deadlock, and none of them is answered with an error.

@@ -7,16 +7,18 @@ use bellhop::domain::access::{MemberRole, Role};
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::event::{Notification, Priority};
 use bellhop::domain::ids::{InvitationId, LoginSessionId, NotificationId, UserId};
+use bellhop::domain::order::Status;
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::Lane;
 use bellhop::storage::commands::{
-    AckScope, DeviceAck, DeviceMark, Expirable, Invitee, MarkKind, NewInvitation, NewSession, Outcome, Purge,
-    RETENTION, ReadNotification, RedeemTicket, Retention, RowKey, ScopedAck, Sweep, Sweepable, Write,
+    AckScope, DeviceAck, DeviceMark, Expirable, FinishIntent, FireDeadline, IntentResult, Invitee, MarkKind,
+    NewInvitation, NewSession, Outcome, Purge, RETENTION, ReadNotification, RedeemTicket, Retention, RowKey,
+    ScopedAck, Sweep, Sweepable, Write,
 };
 
-use crate::fixtures::{Fixture, now, place_once, run, run_one, user};
+use crate::fixtures::{Fixture, move_to, now, place_once, placed, run, run_one, user};
 use crate::harness::{Place, TestStore, check};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -47,12 +49,22 @@ async fn sweep(lane: &mut dyn Lane, what: Sweepable, before: Timestamp, limit: u
 
 fn ack(room: RoomId, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Write {
     let ack = DeviceAck { room, device: device.to_owned(), user, cursor, at };
-    Write::StoreAcks([ScopedAck { ack, reach: AckScope::After(0) }].into_iter().collect())
+    Write::StoreAcks(
+        [ScopedAck { ack, reach: AckScope::After(0), role: Role::Merchant }].into_iter().collect(),
+    )
 }
 
 fn mark(event: &RoomEvent, user: UserId, device: &str, cursor: Cursor, at: Timestamp) -> Write {
     let (room, device) = (event.room, device.to_owned());
-    Write::StoreMark(DeviceMark { room, device, user, cursor, kind: MarkKind::Shown, at })
+    Write::StoreMark(DeviceMark {
+        room,
+        device,
+        user,
+        role: Role::Merchant,
+        cursor,
+        kind: MarkKind::Shown,
+        at,
+    })
 }
 
 async fn count(store: &TestStore, table: &str) -> i64 {
@@ -61,11 +73,35 @@ async fn count(store: &TestStore, table: &str) -> i64 {
     store.peek(sql).await
 }
 
+/// Rows that end about now, of tables that are written by what the tests here do not use.
+async fn put_in(store: &TestStore) {
+    let now = now().as_micros();
+    for sql in [
+        format!("INSERT INTO reach_leases (business_id, node, devices, until) VALUES ('b', 'n', 1, {now})"),
+        format!(
+            "INSERT INTO holds (what, scope, until, reason, user_id, created_at) VALUES ('dispatch', 'all', {now}, 'r', 'u', 0)"
+        ),
+        format!("INSERT INTO audit (id, at, action, target, detail) VALUES ('a', {now}, 'a', 't', '')"),
+    ] {
+        // Lives as long as the tests do.
+        store.tamper(Box::leak(sql.into_boxed_str())).await;
+    }
+}
+
 /// A world in which every table that runs out has rows.
 async fn used(store: &TestStore) -> Fixture {
     let (world, mut lane) = Fixture::new(store).await;
     let lane = &mut *lane;
-    let event = run(lane, vec![place_once(world.draft(), "k", "m")]).await.events.remove(0);
+    let mut committed = run(lane, vec![place_once(world.draft(), "k", "m")]).await;
+    let (order, event) = (placed(&committed.outcomes[0]), committed.events.remove(0));
+    let due = committed.sagas[0];
+    store.store.clock().advance(Duration::from_secs(5));
+    let fire = FireDeadline { order: due.order, business: due.business, attempt: due.attempt };
+    run_one(lane, Write::FireDeadline(fire)).await;
+    run_one(lane, move_to(&order, Status::Rejected)).await;
+    let intent = store.store.due_intents(store.store.clock().now(), 1).await.unwrap()[0].id;
+    run_one(lane, Write::FinishIntent(FinishIntent { intent, result: IntentResult::Sent })).await;
+    put_in(store).await;
     run_one(lane, ack(event.room, world.owner, "till", event.cursor, now())).await;
     run_one(lane, mark(&event, world.owner, "till", event.cursor, now())).await;
     let account = user(Role::Merchant);

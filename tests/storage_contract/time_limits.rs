@@ -7,11 +7,11 @@ use std::time::Duration;
 use bellhop::actors::FatalSignal;
 use bellhop::actors::persistence::{CommitListener, Persistence};
 use bellhop::actors::settings::PersistenceSettings;
+use bellhop::domain::access::Role;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::room::RoomId;
-use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::commands::{
-    AckScope, Command, DeviceAck, Outcome, PlaceOrder, PlaceOutcome, ScopedAck,
+    AckScope, Command, Committed, DeviceAck, PlaceOrder, PlaceOutcome, ScopedAck,
 };
 use futures_util::future::join_all;
 
@@ -21,7 +21,7 @@ use crate::harness::{TestStore, check, metrics};
 struct Nobody;
 
 impl CommitListener for Nobody {
-    fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
+    fn committed(&self, _: &[Command], _: &mut Committed) {}
 
     fn commit_unknown(&self, _: &[Command]) {}
 }
@@ -54,7 +54,7 @@ fn acknowledgements_of_much_are_stored_in_the_end_and_orders_beside_them_are_alw
         let acks = (0..DEVICES).map(|device| {
             let cursor = Cursor::new(epoch, EVENTS);
             let ack = DeviceAck { room, device: format!("till-{device}"), user: world.owner, cursor, at: now() };
-            persistence.store_acks([ScopedAck { ack, reach: AckScope::Resumed(0) }].into())
+            persistence.store_acks([ScopedAck { ack, reach: AckScope::Resumed(0), role: Role::Merchant }].into())
         });
         let acks = async {
             let stored = join_all(acks).await;
@@ -66,7 +66,7 @@ fn acknowledgements_of_much_are_stored_in_the_end_and_orders_beside_them_are_alw
             let mut pace = tokio::time::interval(Duration::from_millis(100));
             while !acknowledged.load(Ordering::Relaxed) {
                 pace.tick().await;
-                let order = PlaceOrder { draft: world.draft(), idempotency: None, respond };
+                let order = PlaceOrder { draft: world.draft(), idempotency: None, most_waiting: None, respond };
                 let outcome = persistence.place_order(order).await.expect("an order is placed");
                 assert!(matches!(outcome, PlaceOutcome::Placed(_)), "{outcome:?}");
                 placed += 1;

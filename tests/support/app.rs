@@ -4,8 +4,9 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bellhop::actors::reachability::Reachability;
 use bellhop::actors::session::Sessions;
-use bellhop::app::{App, RunError, Stopper, open_store};
+use bellhop::app::{App, OrderTimers, RunError, Stopper, open_store};
 use bellhop::auth::password::{NewPassword, PasswordSettings, Passwords, Standing};
 use bellhop::config::{Settings, Sources};
 use bellhop::domain::access::Role;
@@ -20,6 +21,9 @@ use sqlx::{Connection as _, PgConnection, SqliteConnection};
 use super::database::{Database, DatabaseCopy, PostgresDatabase, StoreKind};
 use super::person::{PASSWORD, Person};
 use super::proxy::Proxy;
+
+/// Time that goes by at once in [`TestApp::advance`]: less than a lease of a business's devices, far less than an outage.
+const MAX_STEP: Duration = Duration::from_secs(10);
 
 /// Where a hub answers, and a client to ask it.
 #[derive(Clone)]
@@ -63,6 +67,8 @@ struct Running {
     stopper: Stopper,
     sessions: Sessions,
     metrics: Metrics,
+    timers: OrderTimers,
+    reachability: Reachability,
     ops_address: Option<SocketAddr>,
     thread: JoinHandle<Result<(), RunError>>,
 }
@@ -120,15 +126,21 @@ impl TestApp {
             actix_rt::System::new().block_on(async move {
                 let app = App::build(settings).await.expect("the hub starts");
                 let (address, ops_address) = (app.address(), app.ops_address());
-                let handles =
-                    (address, ops_address, app.stopper(), app.sessions().clone(), app.metrics().clone());
-                let _ = started.send(handles);
+                let running = (
+                    app.stopper(),
+                    app.sessions().clone(),
+                    app.metrics().clone(),
+                    app.timers().clone(),
+                    app.reachability().clone(),
+                );
+                let _ = started.send((address, ops_address, running));
                 app.run().await
             })
         });
-        let (address, ops_address, stopper, sessions, metrics) =
-            start.await.expect("the hub says that it listens");
-        self.running = Some(Running { stopper, sessions, metrics, ops_address, thread });
+        let (address, ops_address, running) = start.await.expect("the hub says that it listens");
+        let (stopper, sessions, metrics, timers, reachability) = running;
+        self.running =
+            Some(Running { stopper, sessions, metrics, timers, reachability, ops_address, thread });
         self.endpoint.address = address;
         // It listens before it is ready; requests wait in the backlog until then.
         loop {
@@ -304,6 +316,82 @@ impl TestApp {
             }
         };
         tokio::time::timeout(Duration::from_secs(20), stored).await.expect("an acknowledgement is stored")
+    }
+
+    /// Moves the hub's time ahead from one deadline to the next, so that each is fired when it is due, leases are renewed, and no time
+    /// is an outage.
+    pub async fn advance(&self, by: Duration) {
+        let end = self.timers().now().plus(by);
+        loop {
+            let now = self.timers().now();
+            let left = end.since(now);
+            let next = self.next_deadline().await.map_or(left, |next| next.since(now));
+            let step = left.min(next).min(MAX_STEP);
+            // A deadline within the next millisecond would be missed by the time that goes by here.
+            self.timers().advance(step.max(Duration::from_millis(1)).min(left));
+            // Leases are renewed by the time that passes, and are the hub's sign of life while nothing is due.
+            self.running().reachability.renew_now().await;
+            self.fire_all().await;
+            if step == left {
+                return;
+            }
+        }
+    }
+
+    /// Moves the hub's time ahead at once, as if nothing had run meanwhile, and waits until what was due then is fired.
+    pub async fn be_away(&self, time: Duration) {
+        self.running().reachability.renew_now().await;
+        self.timers().advance(time);
+        self.fire_all().await;
+        self.running().reachability.renew_now().await;
+    }
+
+    /// Waits until nothing is due.
+    async fn fire_all(&self) {
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        let fired = async {
+            loop {
+                looks.tick().await;
+                if self.next_deadline().await.is_none_or(|next| next > self.timers().now()) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), fired).await.expect("what is due is fired")
+    }
+
+    /// The time of the next deadline of any order, which may be over.
+    async fn next_deadline(&self) -> Option<Timestamp> {
+        let next = self.numbers("SELECT MIN(due_at) FROM order_sagas WHERE due_at IS NOT NULL").await;
+        next.first().copied().flatten().map(Timestamp::from_micros)
+    }
+
+    /// The numbers in the first column of what a query finds.
+    pub async fn numbers(&self, sql: &str) -> Vec<Option<i64>> {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        let rows: Vec<(Option<i64>,)> = match self.postgres_url() {
+            Some(url) => {
+                let mut connection = PgConnection::connect(url).await.expect("Postgres answers");
+                sqlx::query_as(sql).fetch_all(&mut connection).await.expect("it is answered")
+            }
+            None => {
+                let file = self.data_folder().join("bellhop.sqlite");
+                let options = SqliteConnectOptions::new().filename(file).read_only(true);
+                let mut connection = SqliteConnection::connect_with(&options).await.expect("it opens");
+                sqlx::query_as(sql).fetch_all(&mut connection).await.expect("it is answered")
+            }
+        };
+        rows.into_iter().map(|(number,)| number).collect()
+    }
+
+    /// Renews the leases of reachable businesses now, and pauses those that are due.
+    pub async fn renew_leases(&self) {
+        self.running().reachability.renew_now().await;
+    }
+
+    /// What acts on orders when their time has come.
+    pub fn timers(&self) -> &OrderTimers {
+        &self.running().timers
     }
 
     /// Changes the database behind the hub's back.

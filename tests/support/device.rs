@@ -107,6 +107,16 @@ impl Device {
         }
     }
 
+    /// The next frame that is no ring or other ephemeral event.
+    pub async fn next_numbered(&mut self) -> Value {
+        loop {
+            let frame = self.next().await;
+            if frame["type"] != "ephemeral" {
+                return frame;
+            }
+        }
+    }
+
     /// The next `count` events.
     pub async fn events(&mut self, count: usize) -> Vec<Value> {
         let mut events = Vec::with_capacity(count);

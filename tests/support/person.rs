@@ -96,6 +96,10 @@ impl Person {
         Answer::of(self.request(app, Method::PATCH, path).json(body)).await
     }
 
+    pub async fn put(&self, app: &Endpoint, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(app, Method::PUT, path).json(body)).await
+    }
+
     pub async fn delete(&self, app: &Endpoint, path: &str) -> Answer {
         Answer::of(self.request(app, Method::DELETE, path)).await
     }

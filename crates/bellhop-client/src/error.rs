@@ -36,6 +36,14 @@ impl CallError {
             Self::Unanswered { .. } => None,
         }
     }
+
+    /// The stable word of a refusal.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            Self::Unanswered { .. } => None,
+        }
+    }
 }
 
 /// A room that could not be opened, or came to its end.

@@ -1,13 +1,16 @@
 //! Frames of the hub, as far as clients act upon them.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use crate::cursor::Cursor;
 
 /// Characters of an unreadable frame that are kept.
 const QUOTED: usize = 120;
+
+/// The type of frames of ephemeral events.
+const EPHEMERAL: &str = "ephemeral";
 
 /// A frame from the hub; `D` is the data of an event as far as the client reads it.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +28,13 @@ pub enum Frame<D = Value> {
         kind: String,
         /// Its data.
         data: D,
+    },
+    /// An event that is neither stored nor repeated, like `order_ring`.
+    Ephemeral {
+        /// Its type.
+        kind: String,
+        /// Its data, as far as it has the shape of the events that the client reads.
+        data: Option<D>,
     },
     /// The history that was asked for is gone; events follow from here.
     Resync {
@@ -71,20 +81,28 @@ impl<D: DeserializeOwned> Frame<D> {
     /// Reads one text frame. One that cannot be read is [`Frame::Refused`], so that it is noticed.
     pub fn read(text: &str) -> Self {
         let frame = serde_json::from_str(text).ok().and_then(Self::from_wire);
-        frame.unwrap_or_else(|| {
+        frame.or_else(|| Self::of_another_shape(text)).unwrap_or_else(|| {
             let start: String = text.chars().take(QUOTED).collect();
             Self::Refused { code: format!("unreadable frame {start}") }
         })
     }
 
+    /// An ephemeral event whose data is not that of events.
+    fn of_another_shape(text: &str) -> Option<Self> {
+        let wire: WireFrame<IgnoredAny> = serde_json::from_str(text).ok()?;
+        let event = wire.event.filter(|_| wire.kind == EPHEMERAL)?;
+        Some(Self::Ephemeral { kind: event.kind, data: None })
+    }
+
     fn from_wire(wire: WireFrame<D>) -> Option<Self> {
         Some(match (wire.kind.as_str(), wire.cursor, wire.event) {
             ("event", Some(cursor), Some(WireEvent { kind, data })) => Self::Event { cursor, kind, data },
+            (EPHEMERAL, _, Some(WireEvent { kind, data })) => Self::Ephemeral { kind, data: Some(data) },
             ("hello", ..) => Self::Hello { cursor: wire.rooms.first()?.cursor },
             ("resync", Some(cursor), _) => Self::Resync { cursor },
             ("token_expiring", ..) => Self::TokenExpiring,
             ("error", ..) => Self::Refused { code: wire.code.unwrap_or_default() },
-            ("event" | "resync", ..) => return None,
+            ("event" | "resync" | EPHEMERAL, ..) => return None,
             _ => Self::Other,
         })
     }
@@ -111,8 +129,25 @@ mod tests {
     }
 
     #[test]
+    fn an_ephemeral_event_is_read_whatever_its_data_is() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Strict {
+            order_id: String,
+        }
+        let of = |data: &str| {
+            let event = format!(r#"{{"type":"x","time":"2026-01-01T00:00:00Z","data":{data}}}"#);
+            Frame::<Strict>::read(&format!(r#"{{"type":"ephemeral","room":"r","event":{event}}}"#))
+        };
+        let read = |data| Frame::Ephemeral { kind: "x".to_owned(), data };
+        assert_eq!(of(r#"{"order_id":"o"}"#), read(Some(Strict { order_id: "o".to_owned() })));
+        assert_eq!(of(r#"{"reachable":true}"#), read(None));
+    }
+
+    #[test]
     fn a_frame_that_cannot_be_read_is_noticed() {
-        for text in ["", "{}", r#"{"type":"event"}"#, r#"{"type":"hello","rooms":[]}"#] {
+        for text in
+            ["", "{}", r#"{"type":"event"}"#, r#"{"type":"ephemeral"}"#, r#"{"type":"hello","rooms":[]}"#]
+        {
             assert!(matches!(Frame::<Value>::read(text), Frame::Refused { .. }), "{text}");
         }
     }

@@ -51,6 +51,11 @@ impl Request {
         Self::api(Method::PATCH, path.as_ref(), Body::Json(body))
     }
 
+    /// A DELETE of a path below `/api/v1`.
+    pub fn delete(path: impl AsRef<str>) -> Self {
+        Self::api(Method::DELETE, path.as_ref(), Body::None)
+    }
+
     /// A POST of text to a whole path, for servers that are no hub.
     pub fn post_text(path: impl Into<String>, text: String) -> Self {
         let (method, path) = (Method::POST, path.into());

@@ -162,6 +162,23 @@ impl Socket {
         self.send(&ack).await
     }
 
+    /// Says that a person acted on the event at `cursor`.
+    ///
+    /// # Errors
+    /// As [`Socket::send_text`].
+    pub async fn acted(&mut self, cursor: Cursor) -> Result<(), ConnectionError> {
+        let acted = json!({"type": "acted", "room": self.room, "cursor": cursor});
+        self.send(&acted).await
+    }
+
+    /// Says which device this is, and that it can ring now. The hub believes it for 45 seconds.
+    ///
+    /// # Errors
+    /// As [`Socket::send_text`].
+    pub async fn can_ring(&mut self, device: &str) -> Result<(), ConnectionError> {
+        self.send(&json!({"type": "device", "id": device, "can_ring": true})).await
+    }
+
     /// Goes on with a newer access token.
     ///
     /// # Errors

@@ -142,7 +142,7 @@ fn on_frame(scenario: &Scenario, gaps: &mut GapDetector, frame: Frame<EventData>
             scenario.ledger(|ledger| ledger.resyncs += 1);
         }
         Frame::Refused { code } => bail!("a frame was refused: {code}"),
-        Frame::Event { .. } | Frame::TokenExpiring | Frame::Other => {}
+        Frame::Event { .. } | Frame::TokenExpiring | Frame::Ephemeral { .. } | Frame::Other => {}
     }
     Ok(())
 }

@@ -225,7 +225,7 @@ async fn follow(
                     return Ok(());
                 }
             }
-            Frame::Other | Frame::TokenExpiring => {}
+            Frame::Ephemeral { .. } | Frame::Other | Frame::TokenExpiring => {}
             other => bail!("{other:?} on the room of an order"),
         }
     }

@@ -76,7 +76,7 @@ async fn stop_reading(scenario: &Scenario, gaps: &mut GapDetector) -> Result<()>
                     scenario.ledger(|ledger| ledger.count(arrival));
                     came += 1;
                 }
-                Frame::Other => {}
+                Frame::Ephemeral { .. } | Frame::Other => {}
                 other => bail!("{other:?} while catching up"),
             }
         }

@@ -25,6 +25,16 @@ pub enum JobName {
     DeviceMarks,
     /// Deletes when devices first had orders, past `retention.room_events_days`.
     OrderAcks,
+    /// Deletes sagas of orders that have ended, past `retention.room_events_days`.
+    OrderSagas,
+    /// Deletes uses of channels to the outside, past `retention.intents_days`.
+    Intents,
+    /// Deletes leases of reachable businesses that ran out an hour ago.
+    ReachLeases,
+    /// Deletes holds that ended a day ago.
+    Holds,
+    /// Deletes the audit past `retention.audit_days`.
+    Audit,
     /// Deletes how far devices have rooms, past `retention.room_events_days`.
     DeviceAcks,
     /// Deletes devices not seen for `retention.room_events_days` and those beyond what a user may have, with what is known
@@ -34,6 +44,8 @@ pub enum JobName {
     OrderCounters,
     /// Puts orders into the text index that an older version stored (Postgres; on SQLite the migration does).
     OrderSearch,
+    /// Makes orders due that an older version has placed beside this one, and that have no deadlines yet.
+    OrderDeadlines,
     /// Tells the query planner how the data is spread (SQLite; Postgres does so by itself).
     Analyze,
     /// Folds the write-ahead log into the file (SQLite).
@@ -53,7 +65,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::ExpiredTickets,
         Self::ExpiredSessions,
         Self::IdempotencyKeys,
@@ -63,10 +75,16 @@ impl JobName {
         Self::Invitations,
         Self::DeviceMarks,
         Self::OrderAcks,
+        Self::OrderSagas,
+        Self::Intents,
+        Self::ReachLeases,
+        Self::Holds,
+        Self::Audit,
         Self::DeviceAcks,
         Self::Devices,
         Self::OrderCounters,
         Self::OrderSearch,
+        Self::OrderDeadlines,
         Self::Analyze,
         Self::Checkpoint,
     ];
@@ -83,10 +101,16 @@ impl JobName {
             Self::Invitations => "invitations",
             Self::DeviceMarks => "device_marks",
             Self::OrderAcks => "order_acks",
+            Self::OrderSagas => "order_sagas",
+            Self::Intents => "intents",
+            Self::ReachLeases => "reach_leases",
+            Self::Holds => "holds",
+            Self::Audit => "audit",
             Self::DeviceAcks => "device_acks",
             Self::Devices => "devices",
             Self::OrderCounters => "order_counters",
             Self::OrderSearch => "order_search",
+            Self::OrderDeadlines => "order_deadlines",
             Self::Analyze => "analyze",
             Self::Checkpoint => "checkpoint",
         }
@@ -99,12 +123,18 @@ impl JobName {
             | Self::ExpiredSessions
             | Self::IdempotencyKeys
             | Self::Commands
+            | Self::OrderDeadlines
             | Self::Devices => Urgency::Urgent,
             Self::RoomEvents
             | Self::Notifications
             | Self::Invitations
             | Self::DeviceMarks
             | Self::OrderAcks
+            | Self::OrderSagas
+            | Self::Intents
+            | Self::ReachLeases
+            | Self::Holds
+            | Self::Audit
             | Self::DeviceAcks
             | Self::OrderCounters
             | Self::OrderSearch
@@ -122,14 +152,20 @@ impl JobName {
             | Self::Commands
             | Self::Devices
             | Self::OrderSearch => Duration::from_secs(5 * 60),
+            Self::OrderDeadlines => Duration::from_secs(60),
             Self::Checkpoint => Duration::from_secs(10 * 60),
             Self::ExpiredSessions
             | Self::RoomEvents
             | Self::Notifications
             | Self::Invitations
             | Self::DeviceMarks
-            | Self::OrderAcks => HOUR,
-            Self::DeviceAcks | Self::OrderCounters | Self::Analyze => Duration::from_secs(24 * 60 * 60),
+            | Self::OrderAcks
+            | Self::OrderSagas
+            | Self::Intents
+            | Self::ReachLeases => HOUR,
+            Self::DeviceAcks | Self::OrderCounters | Self::Holds | Self::Audit | Self::Analyze => {
+                Duration::from_secs(24 * 60 * 60)
+            }
         }
     }
 }

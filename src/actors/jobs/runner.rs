@@ -20,6 +20,7 @@ const PURGE_ROWS: u32 = 500;
 const INDEX_ROWS: u32 = 100;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Runs jobs. Cheap to clone.
 #[derive(Clone)]
@@ -63,12 +64,20 @@ impl JobRunner {
             JobName::OrderAcks => {
                 self.purge(Expirable::OrderAcks, days(self.settings.room_events_days)).await
             }
+            JobName::OrderSagas => {
+                self.purge(Expirable::OrderSagas, days(self.settings.room_events_days)).await
+            }
+            JobName::Intents => self.purge(Expirable::Intents, days(self.settings.intents_days)).await,
+            JobName::ReachLeases => self.purge(Expirable::ReachLeases, HOUR).await,
+            JobName::Holds => self.purge(Expirable::Holds, DAY).await,
+            JobName::Audit => self.purge(Expirable::Audit, days(self.settings.audit_days)).await,
             JobName::Devices => self.purge(Expirable::Devices, days(self.settings.room_events_days)).await,
             JobName::DeviceAcks => {
                 self.sweep(Sweepable::DeviceAcks, days(self.settings.room_events_days)).await
             }
             JobName::OrderCounters => self.sweep(Sweepable::OrderCounters, days(7)).await,
             JobName::OrderSearch => self.index_orders().await,
+            JobName::OrderDeadlines => self.take_in_orders().await,
             JobName::Analyze => self.persistence.analyze().await.map(|()| 0).map_err(|e| e.to_string()),
             JobName::Checkpoint => Ok(0),
         }
@@ -98,6 +107,12 @@ impl JobRunner {
             let Some(last) = last else { return Ok(deleted) };
             after = Some(RowKey::of_text(&last));
         }
+    }
+
+    /// Makes all orders due that have no deadlines. Nothing is deleted by that.
+    async fn take_in_orders(&self) -> Result<u64, String> {
+        while self.persistence.take_in_orders(PURGE_ROWS).await.map_err(|e| e.to_string())?.last.is_some() {}
+        Ok(0)
     }
 
     /// Puts all orders into the text index that are not in it. Nothing is deleted by that.

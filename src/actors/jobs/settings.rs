@@ -12,11 +12,15 @@ pub struct RetentionSettings {
     pub room_events_days: u32,
     /// Notifications and their read marks, days, 1–3650.
     pub notifications_days: u32,
+    /// Uses of channels to the outside, days, 1–3650.
+    pub intents_days: u32,
+    /// The audit, days, 1–3650.
+    pub audit_days: u32,
 }
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        Self { room_events_days: 30, notifications_days: 90 }
+        Self { room_events_days: 30, notifications_days: 90, intents_days: 30, audit_days: 365 }
     }
 }
 
@@ -26,6 +30,8 @@ impl RetentionSettings {
         let mut checks = Checks::of("retention");
         checks.range("room_events_days", self.room_events_days, 1..=3650);
         checks.range("notifications_days", self.notifications_days, 1..=3650);
+        checks.range("intents_days", self.intents_days, 1..=3650);
+        checks.range("audit_days", self.audit_days, 1..=3650);
         checks.found()
     }
 }

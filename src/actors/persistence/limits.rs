@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::settings::PersistenceSettings;
 
+/// Batches that alerts which wait would fill alone. At a quarter of each batch they are all written within sixteen.
+const ALERT_BATCHES: usize = 4;
+
 /// The bounds of one lane's queue and of what it takes at once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueueLimits {
@@ -34,5 +37,15 @@ impl QueueLimits {
 
     pub(super) fn new_work_bytes(&self) -> usize {
         self.queue_bytes - self.queue_bytes / 4
+    }
+
+    /// Alerts that wait, in places of their own: few, since each one left out stays due in the store.
+    pub(super) fn alerts(&self) -> usize {
+        self.batch_commands * ALERT_BATCHES
+    }
+
+    /// Bytes of alerts that wait, beside those of all others.
+    pub(super) fn alert_bytes(&self) -> usize {
+        self.queue_bytes / 4
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct Permits {
     new_work: Arc<Semaphore>,
     finishing: Arc<Semaphore>,
     acknowledging: Arc<Semaphore>,
+    alerting: Arc<Semaphore>,
     total: usize,
 }
 
@@ -25,12 +26,14 @@ impl Permits {
         let new_work = (limits.new_work_commands() + limits.batch_commands) * lanes;
         let finishing = (limits.queue_commands - limits.new_work_commands()).max(1) * lanes;
         let acknowledging = ACKS_A_LANE * lanes;
+        let alerting = limits.alerts() * lanes;
         let of = |count| Arc::new(Semaphore::new(count));
         Self {
             new_work: of(new_work),
             finishing: of(finishing),
             acknowledging: of(acknowledging),
-            total: new_work + finishing + acknowledging,
+            alerting: of(alerting),
+            total: new_work + finishing + acknowledging + alerting,
         }
     }
 
@@ -45,6 +48,7 @@ impl Permits {
             Class::NewWork => &self.new_work,
             Class::Finishing => &self.finishing,
             Class::Acknowledging => &self.acknowledging,
+            Class::Alerting => &self.alerting,
         }
     }
 }
@@ -65,7 +69,7 @@ mod tests {
             max_wait: Duration::from_millis(250),
         };
         let permits = Permits::new(&limits, 2);
-        let classes = [Class::Acknowledging, Class::NewWork, Class::Finishing];
+        let classes = [Class::Acknowledging, Class::Alerting, Class::NewWork, Class::Finishing];
         let mut taken = Vec::new();
         for (place, class) in classes.into_iter().enumerate() {
             while let Ok(permit) = permits.of(class).clone().try_acquire_owned() {

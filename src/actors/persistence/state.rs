@@ -21,15 +21,20 @@ pub(super) enum Refusal {
     TooLong,
 }
 
-/// One lane's queue: finishing work first, then acknowledgements, then new work, oldest first.
+/// One lane's queue: finishing work first, then acknowledgements, new work and alerts, oldest first.
 pub(super) struct LaneQueue<T> {
     limits: QueueLimits,
     finishing: VecDeque<Waiting<T>>,
     acknowledging: VecDeque<Waiting<T>>,
     new_work: VecDeque<Waiting<T>>,
+    alerting: VecDeque<Waiting<T>>,
+    /// Of all but the alerts.
     bytes: usize,
     /// Those of new work among them.
     new_work_bytes: usize,
+    alert_bytes: usize,
+    /// Batches since the last one with an alert in it.
+    without_alerts: usize,
     /// New work that waits, by key.
     of_key: HashMap<FairnessKey, Share>,
     /// A moving mean of how long a batch takes that was as large as it might be; zero before the first.
@@ -59,32 +64,38 @@ impl<T> LaneQueue<T> {
             finishing: VecDeque::new(),
             acknowledging: VecDeque::new(),
             new_work: VecDeque::new(),
+            alerting: VecDeque::new(),
             bytes: 0,
             new_work_bytes: 0,
+            alert_bytes: 0,
+            without_alerts: 0,
             of_key: HashMap::new(),
             batch_takes: Duration::ZERO,
         }
     }
 
     pub(super) fn len(&self) -> usize {
+        self.len_without_alerts() + self.alerting.len()
+    }
+
+    fn len_without_alerts(&self) -> usize {
         self.finishing.len() + self.acknowledging.len() + self.new_work.len()
     }
 
     /// Queues a command, or gives it back with the reason.
     pub(super) fn push(&mut self, waiting: Waiting<T>, now: Instant) -> Result<(), (T, Refusal)> {
-        if self.len() >= self.limits.queue_commands || self.bytes + waiting.bytes > self.limits.queue_bytes {
-            return Err((waiting.payload, Refusal::Full));
+        if let Some(refusal) = self.refusal(&waiting, now) {
+            return Err((waiting.payload, refusal));
         }
-        if waiting.class == Class::NewWork && self.has_its_share_of_new_work(waiting.bytes) {
-            return Err((waiting.payload, Refusal::Full));
+        if waiting.class == Class::Alerting {
+            self.alert_bytes += waiting.bytes;
+        } else {
+            self.bytes += waiting.bytes;
         }
-        if waiting.class == Class::NewWork && self.is_too_long_for(waiting.key, now) {
-            return Err((waiting.payload, Refusal::TooLong));
-        }
-        self.bytes += waiting.bytes;
         match waiting.class {
             Class::Finishing => self.finishing.push_back(waiting),
             Class::Acknowledging => self.acknowledging.push_back(waiting),
+            Class::Alerting => self.alerting.push_back(waiting),
             Class::NewWork => {
                 self.new_work_bytes += waiting.bytes;
                 let share = self.of_key.entry(waiting.key).or_default();
@@ -96,12 +107,30 @@ impl<T> LaneQueue<T> {
         Ok(())
     }
 
+    fn refusal(&self, waiting: &Waiting<T>, now: Instant) -> Option<Refusal> {
+        let full = match waiting.class {
+            Class::Alerting => {
+                self.alerting.len() >= self.limits.alerts()
+                    || self.alert_bytes + waiting.bytes > self.limits.alert_bytes()
+            }
+            Class::Finishing | Class::Acknowledging | Class::NewWork => {
+                self.len_without_alerts() >= self.limits.queue_commands
+                    || self.bytes + waiting.bytes > self.limits.queue_bytes
+            }
+        };
+        let is_new = waiting.class == Class::NewWork;
+        if full || is_new && self.has_its_share_of_new_work(waiting.bytes) {
+            return Some(Refusal::Full);
+        }
+        (is_new && self.is_too_long_for(waiting.key, now)).then_some(Refusal::TooLong)
+    }
+
     fn has_its_share_of_new_work(&self, bytes: usize) -> bool {
         self.new_work.len() >= self.limits.new_work_commands()
             || self.new_work_bytes + bytes > self.limits.new_work_bytes()
     }
 
-    /// The start of the oldest command's wait.
+    /// The start of the oldest command's wait, alerts left out, for which nobody waits.
     pub(super) fn oldest(&self) -> Option<Instant> {
         [self.finishing.front(), self.acknowledging.front(), self.new_work.front()]
             .into_iter()
@@ -128,11 +157,13 @@ impl<T> LaneQueue<T> {
         self.batch_takes.mul_f64(batches)
     }
 
-    /// Expected time until everything that waits is done, if batches go on taking as long as they did. The age of the oldest command alone
+    /// Expected time until everything that waits is done but the alerts, if batches go on taking as long as they did. The age of the oldest command alone
     /// tells too late: by the time it is too old, several times what could be done has been let in behind it, and by
     /// the time it is young again nothing waits any more.
     pub(super) fn expected(&self) -> Duration {
-        self.takes(self.len(), self.bytes)
+        let alone = self.takes(self.len_without_alerts(), self.bytes);
+        // Alerts take a quarter of each batch meanwhile.
+        if self.alerting.is_empty() { alone } else { alone * 4 / 3 }
     }
 
     /// A batch of this size was committed and took so long. Of a full one, a small one tells only how long it takes at
@@ -155,7 +186,7 @@ impl<T> LaneQueue<T> {
     /// Takes out every command whose caller has stopped waiting. None of them has been tried.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<T> {
         let mut expired = Vec::new();
-        for queue in [&mut self.finishing, &mut self.acknowledging, &mut self.new_work] {
+        for queue in [&mut self.finishing, &mut self.acknowledging, &mut self.new_work, &mut self.alerting] {
             if queue.iter().all(|w| w.deadline > now) {
                 continue;
             }
@@ -172,6 +203,10 @@ impl<T> LaneQueue<T> {
 
     /// Counts a command out.
     fn gone(&mut self, waiting: Waiting<T>) -> T {
+        if waiting.class == Class::Alerting {
+            self.alert_bytes -= waiting.bytes;
+            return waiting.payload;
+        }
         self.bytes -= waiting.bytes;
         if waiting.class == Class::NewWork {
             self.new_work_bytes -= waiting.bytes;
@@ -189,39 +224,33 @@ impl<T> LaneQueue<T> {
     }
 
     /// Takes the next batch: class by class, each key in order and with at most half a batch while others
-    /// wait. Takes at least one command if any waits, however large.
+    /// wait. Alerts come last and have a quarter of it to themselves. Takes at least one command if any waits, however large.
     pub(super) fn take_batch(&mut self) -> Vec<T> {
-        let mut taken = BatchBuilder::new(self.limits);
+        let (most, bytes) = (self.limits.batch_commands, self.limits.batch_bytes);
+        let half = (most / 2).max(1);
+        let kept = self.kept_for_alerts();
+        let kept_bytes = if kept > 0 { bytes / 4 } else { 0 };
+        let mut taken = BatchBuilder::new(most - kept, bytes - kept_bytes);
         for queue in [&mut self.finishing, &mut self.acknowledging, &mut self.new_work] {
-            let mut passed_over = VecDeque::new();
-            let mut per_key: HashMap<FairnessKey, usize> = HashMap::new();
-            let half = (self.limits.batch_commands / 2).max(1);
-            while let Some(waiting) = queue.pop_front() {
-                let of_key = per_key.entry(waiting.key).or_default();
-                if *of_key >= half {
-                    passed_over.push_back(waiting);
-                    continue;
-                }
-                *of_key += 1;
-                if let Some(back) = taken.add(waiting) {
-                    queue.push_front(back);
-                    break;
-                }
-            }
-            // No one else waits, so what was passed over for fairness may fill the rest.
-            if queue.is_empty() {
-                while let Some(waiting) = passed_over.pop_front() {
-                    if let Some(back) = taken.add(waiting) {
-                        passed_over.push_front(back);
-                        break;
-                    }
-                }
-            }
-            while let Some(waiting) = passed_over.pop_back() {
-                queue.push_front(waiting);
-            }
+            taken.fill_from(queue, half);
         }
+        let left = bytes.saturating_sub(taken.bytes()).max(kept_bytes);
+        let mut alerts = BatchBuilder::new(most - taken.commands.len(), left);
+        // One command that is as large as a batch leaves room for no others, but for those it is kept for.
+        if kept > 0 || left > 0 {
+            alerts.fill_from(&mut self.alerting, half);
+        }
+        self.without_alerts =
+            if alerts.commands.is_empty() { self.without_alerts.saturating_add(1) } else { 0 };
+        taken.commands.append(&mut alerts.commands);
         taken.commands.into_iter().map(|waiting| self.gone(waiting)).collect()
+    }
+
+    /// Places of the next batch that only alerts take: a quarter, and one of every fourth batch where a batch has fewer than four.
+    fn kept_for_alerts(&self) -> usize {
+        let quarter = self.limits.batch_commands / 4;
+        let kept = if quarter > 0 { quarter } else { usize::from(self.without_alerts >= 3) };
+        kept.min(self.alerting.len())
     }
 }
 
@@ -276,6 +305,62 @@ mod tests {
         assert_eq!(queue.take_batch(), [0]);
         assert_eq!(queue.take_batch(), [1]);
         assert_eq!(queue.take_batch(), [2]);
+    }
+
+    #[test]
+    fn alerts_have_a_quarter_of_each_batch_and_what_others_leave() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        for i in 0..20 {
+            queue.push(waiting(i, Class::NewWork, u64::from(i), 1, now), now).expect("there is room");
+            queue.push(waiting(100 + i, Class::Alerting, u64::from(i), 1, now), now).expect("there is room");
+        }
+        assert_eq!(queue.take_batch(), [0, 1, 2, 3, 4, 5, 100, 101]);
+        assert_eq!(queue.take_batch(), [6, 7, 8, 9, 10, 11, 102, 103]);
+        assert_eq!(queue.take_batch(), [12, 13, 14, 15, 16, 17, 104, 105]);
+        assert_eq!(queue.take_batch(), [18, 19, 106, 107, 108, 109, 110, 111]);
+        queue.push(waiting(50, Class::NewWork, 1, 500, now), now).expect("there is room");
+        let after_a_large_one = queue.take_batch();
+        assert_eq!(after_a_large_one, [50, 112, 113, 114, 115, 116, 117, 118], "it leaves them their bytes");
+    }
+
+    #[test]
+    fn a_batch_of_one_command_is_an_alert_every_fourth_time() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(QueueLimits { batch_commands: 1, ..LIMITS });
+        for i in 0..12 {
+            queue.push(waiting(i, Class::Finishing, u64::from(i), 1, now), now).expect("there is room");
+        }
+        for i in 100..104 {
+            queue.push(waiting(i, Class::Alerting, 1, 1, now), now).expect("there is room");
+        }
+        let taken: Vec<u32> = (0..16).flat_map(|_| queue.take_batch()).collect();
+        assert_eq!(taken, [0, 1, 2, 100, 3, 4, 5, 101, 6, 7, 8, 102, 9, 10, 11, 103]);
+    }
+
+    #[test]
+    fn new_work_is_not_refused_for_alerts_that_wait_and_alerts_are_not_for_their_age() {
+        let start = Instant::now();
+        let late = start + Duration::from_secs(4);
+        let mut queue = LaneQueue::new(LIMITS);
+        (0..32).for_each(|_| {
+            queue.push(waiting(0, Class::Alerting, 1, 1, start), start).expect("there is room");
+        });
+        queue.batch_took(Duration::from_millis(200), Fill::Full);
+        let full = queue.push(waiting(1, Class::Alerting, 2, 1, late), late);
+        assert_eq!(full, Err((1, Refusal::Full)), "four batches wait");
+        assert_eq!(queue.push(waiting(2, Class::NewWork, 1, 1, late), late), Ok(()));
+        queue.take_batch();
+        assert_eq!(queue.push(waiting(3, Class::Alerting, 2, 1, late), late), Ok(()));
+    }
+
+    #[test]
+    fn alerts_take_no_place_of_others() {
+        let now = Instant::now();
+        let mut queue = LaneQueue::new(LIMITS);
+        while queue.push(waiting(0, Class::Alerting, 1, 1, now), now).is_ok() {}
+        let finishing = |_: &u32| queue.push(waiting(1, Class::Finishing, 1, 1, now), now).is_ok();
+        assert_eq!((0..100).take_while(finishing).count(), LIMITS.queue_commands);
     }
 
     #[test]
@@ -392,11 +477,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_command_is_taken_once_and_each_key_in_order(commands in prop::collection::vec((0u64..4, 1usize..50, any::<bool>()), 0..40)) {
+        fn every_command_is_taken_once_and_each_key_in_order(commands in prop::collection::vec((0u64..4, 1usize..50, 0usize..3), 0..32)) {
             let now = Instant::now();
             let mut queue = LaneQueue::new(QueueLimits { queue_bytes: usize::MAX, ..LIMITS });
-            for (i, (key, bytes, finishing)) in commands.iter().enumerate() {
-                let class = if *finishing { Class::Finishing } else { Class::NewWork };
+            const CLASSES: [Class; 3] = [Class::Finishing, Class::NewWork, Class::Alerting];
+            for (i, (key, bytes, class)) in commands.iter().enumerate() {
+                let class = CLASSES[*class];
                 queue.push(waiting(i as u32, class, *key, *bytes, now), now).expect("there is room");
             }
             let mut seen = Vec::new();
@@ -405,8 +491,8 @@ mod tests {
                 prop_assert!(!batch.is_empty() && batch.len() <= LIMITS.batch_commands);
                 seen.extend(batch);
             }
-            prop_assert_eq!((queue.bytes, queue.of_key.len()), (0, 0));
-            for class in [true, false] {
+            prop_assert_eq!((queue.bytes, queue.alert_bytes, queue.of_key.len()), (0, 0, 0));
+            for class in 0..3 {
                 for key in 0..4 {
                     let of = |i: &u32| { let c = &commands[*i as usize]; c.0 == key && c.2 == class };
                     let taken: Vec<u32> = seen.iter().copied().filter(of).collect();

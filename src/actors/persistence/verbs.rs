@@ -11,12 +11,12 @@ use crate::domain::order::Order;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    AcksProgress, Analyze, AnswerInvitation, ApproveUser, BusinessPatch, BusinessUpdate, Creation,
-    DeviceMark, EndSession, EpochChange, Expirable, IndexOrders, InvitationAnswer, InvitationOutcome,
-    ItemPatch, MaintenanceProgress, MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder,
-    PlaceOutcome, Purge, PutMember, ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember,
-    RotateRoom, RotateSession, Rotation, RowKey, ScopedAck, SessionActivity, SetPassword, Sweep, Sweepable,
-    UpdateBusiness, UpdateItem, UserChange, lane_of,
+    AcksProgress, Analyze, AnswerInvitation, ApproveUser, Creation, DeviceMark, EndSession, EpochChange,
+    Expirable, IndexOrders, InvitationAnswer, InvitationOutcome, ItemPatch, MaintenanceProgress,
+    MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder, PlaceOutcome, Purge, PutMember,
+    ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember, RotateRoom, RotateSession, Rotation,
+    RowKey, ScopedAck, SessionActivity, SetPassword, Sweep, Sweepable, TakeInOrders, UpdateItem, UserChange,
+    lane_of,
 };
 
 use super::{Persistence, SubmitError};
@@ -109,15 +109,6 @@ impl Persistence {
         self.write(RedeemTicket { jti, expires_at }).await
     }
 
-    /// Changes a business.
-    pub async fn update_business(
-        &self,
-        business: BusinessId,
-        patch: BusinessPatch,
-    ) -> Result<BusinessUpdate, SubmitError> {
-        self.write(UpdateBusiness { business, patch: Box::new(patch) }).await
-    }
-
     /// Changes an item; `None` when there is no such.
     pub async fn update_item(
         &self,
@@ -205,6 +196,11 @@ impl Persistence {
     /// Puts at most `limit` orders into the text index that are not in it yet.
     pub async fn index_orders(&self, limit: u32) -> Result<MaintenanceProgress, SubmitError> {
         self.write(IndexOrders { limit }).await
+    }
+
+    /// Makes at most `limit` live orders due that have no saga.
+    pub async fn take_in_orders(&self, limit: u32) -> Result<MaintenanceProgress, SubmitError> {
+        self.write(TakeInOrders { limit }).await
     }
 
     /// Tells the query planner how the data is spread.

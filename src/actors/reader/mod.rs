@@ -19,6 +19,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frames::JoinedRoom;
 
+use super::held_ephemerals::HeldEphemerals;
 use super::room::RoomUnavailable;
 use super::room::live_event::History;
 use super::subscription::{JoinResult, Requested};
@@ -80,6 +81,16 @@ impl Reader {
         Ok(JoinedRoom { room, cursor: self.position(), recovered: result == JoinResult::Recovered })
     }
 
+    /// The hub's time.
+    pub fn now(&self) -> Timestamp {
+        self.shared.worker.deps.reads.now()
+    }
+
+    /// Takes ephemeral events too, from now on.
+    pub fn take_ephemerals(&self) {
+        self.shared.ephemerals.borrow_mut().get_or_insert_default();
+    }
+
     /// The position up to which everything was taken.
     pub fn position(&self) -> Cursor {
         self.buffer(|buffer| buffer.taken())
@@ -112,7 +123,9 @@ impl Reader {
                 return Ok(Some(ReaderItem::Events(events)));
             }
             if !self.buffer(|buffer| buffer.is_catching_up()) {
-                return Ok(None);
+                let mut held = self.shared.ephemerals.borrow_mut();
+                let ephemerals = held.as_mut().map(HeldEphemerals::take).unwrap_or_default();
+                return Ok((!ephemerals.is_empty()).then_some(ReaderItem::Ephemerals(ephemerals)));
             }
             self.read_history(room, limits).await?;
         }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use tokio::sync::Notify;
 
+use crate::actors::held_ephemerals::HeldEphemerals;
 use crate::actors::room::live_event::LiveEvent;
 use crate::actors::subscription::Disposition;
 use crate::actors::worker::subscriber::{CloseNotice, Delivered, Subscriber};
@@ -12,6 +13,7 @@ use crate::actors::worker::thread::Worker;
 use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
+use crate::protocol::ephemeral::EncodedEphemeral;
 
 use super::state::EventBuffer;
 
@@ -21,6 +23,8 @@ pub(super) struct ReaderShared {
     pub(super) principal: Principal,
     /// `None` until the reader joins its room.
     pub(super) buffer: RefCell<Option<EventBuffer>>,
+    /// `None` for a reader that takes no ephemeral events.
+    pub(super) ephemerals: RefCell<Option<HeldEphemerals>>,
     /// Notified when the reader has something to do.
     pub(super) notify: Notify,
     pub(super) closed: Cell<Option<CloseNotice>>,
@@ -34,6 +38,7 @@ impl ReaderShared {
             worker,
             principal,
             buffer: RefCell::default(),
+            ephemerals: RefCell::default(),
             notify: Notify::new(),
             closed: Cell::new(None),
             access_checks: Cell::new(0),
@@ -54,6 +59,13 @@ impl Subscriber for ReaderShared {
             self.notify.notify_one();
         }
         delivered
+    }
+
+    fn deliver_ephemeral(&self, room: RoomId, event: &EncodedEphemeral, _more_queued: bool) {
+        if let Some(held) = self.ephemerals.borrow_mut().as_mut() {
+            held.hold(room, event);
+            self.notify.notify_one();
+        }
     }
 
     fn set_head(&self, _: RoomId, head: Cursor) {

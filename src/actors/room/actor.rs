@@ -17,7 +17,7 @@ use crate::telemetry::Metrics;
 use super::listener::Listener;
 use super::live_event::{History, LiveEvent};
 use super::memory::RoomMemory;
-use super::messages::{Join, Leave, Publish, ReadHistory, Watermark};
+use super::messages::{Join, Leave, Publish, PublishEphemeral, ReadHistory, Watermark};
 use super::registry::Registry;
 use super::settings::RoomSettings;
 use super::state::{Identity, Repair, RoomEffects, RoomState};
@@ -202,6 +202,16 @@ impl Handler<Publish> for RoomActor {
 
     fn handle(&mut self, Publish(event): Publish, ctx: &mut Self::Context) {
         self.on_event(event, ctx);
+    }
+}
+
+impl Handler<PublishEphemeral> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, PublishEphemeral(event): PublishEphemeral, _: &mut Self::Context) {
+        for member in &self.members {
+            member.listener.deliver_ephemeral(self.id, event.clone());
+        }
     }
 }
 

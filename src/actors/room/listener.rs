@@ -3,6 +3,7 @@
 use crate::actors::mailbox::SendError;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
+use crate::protocol::ephemeral::EncodedEphemeral;
 
 use super::live_event::LiveEvent;
 
@@ -22,6 +23,9 @@ pub trait Listener: Send + Sync + 'static {
     /// # Errors
     /// The queue is full or the listener has stopped; the event is dropped then.
     fn deliver(&self, room: RoomId, event: LiveEvent) -> Result<(), SendError>;
+
+    /// Queues an ephemeral event; one that finds little room is dropped.
+    fn deliver_ephemeral(&self, room: RoomId, event: EncodedEphemeral);
 
     /// Queues the position of a room's last event.
     ///

@@ -6,6 +6,7 @@ use actix::prelude::Message;
 use tokio::sync::oneshot;
 
 use crate::domain::cursor::{Cursor, Head};
+use crate::protocol::ephemeral::EncodedEphemeral;
 
 use super::listener::Listener;
 use super::live_event::{History, LiveEvent};
@@ -14,6 +15,11 @@ use super::live_event::{History, LiveEvent};
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Publish(pub(super) LiveEvent);
+
+/// An ephemeral event of this room.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct PublishEphemeral(pub(super) EncodedEphemeral);
 
 /// The store's head of this room.
 #[derive(Message)]

@@ -20,9 +20,10 @@ use std::time::{Duration, Instant};
 use actix::prelude::Arbiter;
 use tokio::sync::oneshot;
 
-use crate::bus::Bus;
+use crate::bus::{Bus, BusMessage};
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
+use crate::protocol::ephemeral::{EncodedEphemeral, EphemeralEvent};
 use crate::protocol::event::{EncodedEvent, RoomEvent};
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -31,7 +32,7 @@ use super::mailbox::{Mailbox, SendError};
 use super::persistence::Persistence;
 use actor::{RoomActor, RoomDeps};
 use memory::RoomMemory;
-use messages::{Join, Leave, Publish, ReadHistory};
+use messages::{Join, Leave, Publish, PublishEphemeral, ReadHistory};
 use registry::Registry;
 use settings::RoomSettings;
 
@@ -105,6 +106,21 @@ impl Rooms {
                 Err(SendError::Full) => tracing::warn!(room = %event.room, "the mailbox of a room is full"),
                 Err(SendError::Closed) => self.deps.registry.remove_stopped(&event.room),
             }
+        }
+    }
+
+    /// Sends an ephemeral event to everybody in its room, on every node. Never waits: where a queue is full, it is dropped.
+    pub fn publish_ephemeral(&self, event: EphemeralEvent) {
+        self.deliver_ephemeral(&event);
+        self.deps.bus.publish(BusMessage::Ephemeral(event));
+    }
+
+    /// Passes an ephemeral event to its room on this node, if that is in use.
+    pub(in crate::actors) fn deliver_ephemeral(&self, event: &EphemeralEvent) {
+        if let Some(room) = self.deps.registry.get(&event.room)
+            && let Err(error) = room.offer(PublishEphemeral(EncodedEphemeral::new(event)))
+        {
+            tracing::debug!(room = %event.room, kind = %event.kind, %error, "an ephemeral event was dropped");
         }
     }
 

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
+use crate::actors::reachability::RingSource;
 use crate::actors::worker::subscriber::SubscriberKey;
 use crate::actors::worker::thread::Worker;
 use crate::domain::ids::ConnectionId;
@@ -109,6 +110,9 @@ impl Drop for SessionActor {
         let rooms: Vec<RoomId> = self.connection.state.borrow().rooms().collect();
         worker.remove(self.key, rooms.into_iter());
         let state = self.connection.state.borrow();
+        if state.rings_since.is_some() {
+            worker.deps.reachability.silent(&RingSource::Socket(state.id));
+        }
         let metrics = &worker.deps.metrics;
         metrics.websocket_connections_active.dec();
         metrics.websocket_closes_total.with_label_values(&[self.reason.as_str()]).inc();
@@ -169,7 +173,8 @@ impl SessionActor {
             let now = Instant::now();
             match incoming {
                 Incoming::Text(text) => {
-                    let effect = self.state(|s| s.on_message(&text, Timestamp::now(), now, &settings));
+                    let at = self.connection.worker.deps.reads.now();
+                    let effect = self.state(|s| s.on_message(&text, at, now, &settings));
                     if let Some(effect) = effect {
                         self.perform_for_client(effect, now, ctx);
                     }

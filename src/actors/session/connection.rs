@@ -16,6 +16,7 @@ use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
 use crate::protocol::close::CloseReason;
+use crate::protocol::ephemeral::EncodedEphemeral;
 
 use super::messages::WriteProgress;
 use super::outbox::FRAMES_A_WRITE;
@@ -92,7 +93,7 @@ impl<S: Stream + ?Sized> Connection<S> {
     pub(super) fn write(&self, cx: &mut task::Context<'_>) -> Poll<()> {
         let mut state = self.state.borrow_mut();
         let mut stream = self.stream.borrow_mut();
-        while !state.outbox.is_empty() {
+        while !state.outbox.is_empty() || state.release_ephemerals() {
             let stream = Pin::new(&mut *stream);
             // Nearly every write has one frame, and to send it costs the kernel less than a list of one.
             let written = if let Some(only) = state.outbox.only() {
@@ -173,6 +174,15 @@ impl<S: Stream> Subscriber for Connection<S> {
             Delivered::Ignored => {}
         }
         delivered
+    }
+
+    fn deliver_ephemeral(&self, room: RoomId, event: &EncodedEphemeral, more_queued: bool) {
+        let delivered = self.state.borrow_mut().deliver_ephemeral(room, event);
+        match delivered {
+            Delivered::Queued if !more_queued => self.try_write_single(),
+            Delivered::Queued => self.wake(),
+            Delivered::NeedsWake | Delivered::Ignored => {}
+        }
     }
 
     fn set_head(&self, room: RoomId, head: Cursor) {

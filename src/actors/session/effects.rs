@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
+use crate::actors::reachability::RingSource;
 use crate::actors::room::RoomUnavailable;
 use crate::actors::room::live_event::History;
 use crate::auth::authorization::{RoomAccess, room_access};
@@ -18,6 +19,7 @@ use crate::storage::commands::{DeviceMark, ScopedAck};
 
 use super::actor::SessionActor;
 use super::messages::{Price, SessionEffect};
+use super::ringing::RingWord;
 
 /// Most events of history read at once.
 const HISTORY_PAGE: usize = 128;
@@ -48,7 +50,11 @@ impl SessionActor {
             SessionEffect::Authorize(room, cursor) => self.authorize(room, cursor, ctx),
             SessionEffect::Join(room, cursor) => self.join(room, cursor, ctx),
             SessionEffect::ReadHistory(room, after) => self.read_history(room, after, ctx),
-            SessionEffect::Leave(room) => self.connection.worker.unsubscribe(room, self.key),
+            SessionEffect::Leave(room) => {
+                self.connection.worker.unsubscribe(room, self.key);
+                self.tell_ring();
+            }
+            SessionEffect::TellRing => self.tell_ring(),
             SessionEffect::Ack(ack, alerts) => self.store_ack(ack, &alerts),
             SessionEffect::Mark(mark) => self.store_mark(mark, ctx),
             SessionEffect::CheckToken(token) => self.check_token(&token),
@@ -84,8 +90,9 @@ impl SessionActor {
         let joined = async move { worker.join(room).await };
         self.then(ctx, joined, move |session, joined, ctx| match joined {
             Ok(head) => {
-                let ping_s = session.connection.worker.deps.settings.ping_s;
-                let effect = session.state(|s| s.joined(room, head, cursor, ping_s));
+                let settings = session.connection.worker.deps.settings.clone();
+                let now = session.connection.worker.deps.reads.now();
+                let effect = session.state(|s| s.joined(room, head, cursor, now, &settings));
                 if let Some(effect) = effect {
                     session.perform(effect, ctx);
                 }
@@ -100,6 +107,21 @@ impl SessionActor {
                 session.state(|s| s.could_not_join(room, reason));
             }
         });
+    }
+
+    /// Tells the node for which businesses the device can ring now.
+    fn tell_ring(&self) {
+        let (id, word) = self.state(|s| (s.id, s.ring_word()));
+        let source = RingSource::Socket(id);
+        let reachability = &self.connection.worker.deps.reachability;
+        match word {
+            Some(RingWord { device, businesses, at }) => {
+                if let Err(error) = reachability.said(source, device, businesses, at) {
+                    tracing::warn!(%error, "a device on a socket does not count as one that can ring");
+                }
+            }
+            None => reachability.silent(&source),
+        }
     }
 
     fn store_ack(&self, ack: ScopedAck, alerts: &[Option<Instant>]) {

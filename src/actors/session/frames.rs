@@ -9,14 +9,14 @@ use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::bad_frame;
 use crate::protocol::close::CloseReason;
-use crate::protocol::frames::{ClientFrame, ServerFrame, is_device_id};
+use crate::protocol::frames::{ClientFrame, ServerFrame};
 use crate::protocol::websocket::ProtocolError;
 use crate::storage::commands::{DeviceAck, DeviceMark, MarkKind, ScopedAck};
 
 use super::messages::SessionEffect;
 use super::settings::SessionSettings;
 use super::state::SessionState;
-use super::stored_marks::{Mark, StoredMarks};
+use super::stored_marks::Mark;
 
 /// Bad frames in a row until the socket is closed.
 const MAX_BAD_FRAMES: u8 = 3;
@@ -54,7 +54,7 @@ impl SessionState {
         }
         let frame = frame.map_err(|error| self.on_bad_frame(text, &error)).ok()?;
         self.bad_frames = 0;
-        let effect = self.on_frame(frame, wall, limits);
+        let effect = self.on_frame(frame, wall, now, limits);
         // An acknowledgement that says something new is bounded by the events that were sent: a device that comes back after
         // a long absence may acknowledge each of many thousand.
         if acknowledges && effect.is_none() {
@@ -85,6 +85,7 @@ impl SessionState {
         &mut self,
         frame: ClientFrame,
         wall: Timestamp,
+        now: Instant,
         limits: &SessionSettings,
     ) -> Option<SessionEffect> {
         match frame {
@@ -94,32 +95,11 @@ impl SessionState {
             ClientFrame::Subscribe { room, cursor } => self.subscribe(room, cursor, limits),
             ClientFrame::Unsubscribe { room } => self.unsubscribe(room),
             ClientFrame::Refresh { token } => Some(SessionEffect::CheckToken(token)),
-            ClientFrame::Device { id, can_ring: _ } => {
-                self.name_device(id);
-                None
-            }
+            ClientFrame::Device { id, can_ring } => self.name_device(id, can_ring, wall, now),
             ClientFrame::Ping {} => {
-                self.send_frame(&ServerFrame::Alive {});
+                self.send_frame(&ServerFrame::Alive { now: wall });
                 None
             }
-        }
-    }
-
-    /// The device tells its own id; only the first one counts.
-    fn name_device(&mut self, id: String) {
-        let same = self.device.as_deref() == Some(id.as_str());
-        if !is_device_id(&id) {
-            self.error("bad_device", "A device id is 1 to 64 visible ASCII characters.");
-        } else if self.device_named && !same {
-            self.error("bad_device", "A socket belongs to one device; open another for another.");
-        } else {
-            if !same {
-                // Marks are of a device.
-                self.stored_marks = StoredMarks::default();
-            }
-            self.device = Some(id.into());
-            self.device_named = true;
-            self.send_frame(&ServerFrame::Alive {});
         }
     }
 
@@ -159,7 +139,8 @@ impl SessionState {
             Ok(acked) => {
                 let ack =
                     DeviceAck { room, device: self.device(), user: self.principal.user, cursor, at: wall };
-                Some(SessionEffect::Ack(ScopedAck { ack, reach: acked.reach }, acked.alerts))
+                let role = self.principal.role;
+                Some(SessionEffect::Ack(ScopedAck { ack, reach: acked.reach, role }, acked.alerts))
             }
         }
     }
@@ -191,6 +172,7 @@ impl SessionState {
             room,
             device,
             user: self.principal.user,
+            role: self.principal.role,
             cursor,
             kind,
             at: wall,

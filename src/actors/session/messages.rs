@@ -24,6 +24,8 @@ pub(super) enum SessionEffect {
     Ack(ScopedAck, Vec<Option<Instant>>),
     /// Store that the device showed or acted on one event; the outcome goes to `mark_stored`.
     Mark(DeviceMark),
+    /// Tell the node whether the device can ring, and for which businesses.
+    TellRing,
     /// Check a new token; the answer goes to `token_checked`.
     CheckToken(Private<String>),
 }
@@ -44,7 +46,7 @@ impl SessionEffect {
         match self {
             Self::Authorize(..) | Self::Mark(_) | Self::CheckToken(_) => Price::Frame,
             Self::Leave(_) => Price::FrameIfAny,
-            Self::Join(..) | Self::ReadHistory(..) | Self::Ack(..) => Price::Free,
+            Self::Join(..) | Self::ReadHistory(..) | Self::Ack(..) | Self::TellRing => Price::Free,
         }
     }
 }

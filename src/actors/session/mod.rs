@@ -6,6 +6,7 @@ mod effects;
 mod frames;
 mod messages;
 mod outbox;
+mod ringing;
 mod rooms;
 pub(in crate::actors) mod settings;
 mod state;
@@ -26,6 +27,7 @@ use crate::telemetry::Metrics;
 
 use super::fatal::FatalSignal;
 use super::persistence::Persistence;
+use super::reachability::Reachability;
 use super::room::Rooms;
 use super::worker::deps::{FrameQuota, WorkerDeps};
 use super::worker::{Worker, Workers};
@@ -51,6 +53,7 @@ impl Sessions {
         reads: CachedReads,
         authenticator: Authenticator,
         frame_quota: Arc<dyn FrameQuota>,
+        reachability: Reachability,
         settings: SessionSettings,
         metrics: Metrics,
         fatal: FatalSignal,
@@ -63,6 +66,7 @@ impl Sessions {
             reads,
             authenticator,
             frame_quota,
+            reachability,
             settings: Arc::new(settings),
             metrics,
             fatal,

@@ -4,6 +4,7 @@ use crate::actors::room::live_event::LiveEvent;
 use crate::actors::subscription::{JoinResult, PendingAlert, PendingJoin, Requested, Subscription};
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
 use crate::protocol::frames::{JoinedRoom, ServerFrame};
 
@@ -76,7 +77,8 @@ impl SessionState {
         room: RoomId,
         head: Cursor,
         cursor: Option<String>,
-        ping_s: u64,
+        now: Timestamp,
+        limits: &SessionSettings,
     ) -> Option<SessionEffect> {
         if self.closing.is_some() {
             return None;
@@ -91,17 +93,19 @@ impl SessionState {
         let joined = JoinedRoom { room, cursor: subscription.sent(), recovered };
         let connection = self.id.to_string();
         self.greeted = true;
-        self.send_frame(&ServerFrame::Hello { connection: &connection, rooms: &[joined], ping_s });
+        let ping_s = limits.ping_s;
+        self.send_frame(&ServerFrame::Hello { connection: &connection, rooms: &[joined], ping_s, now });
         if result == JoinResult::Unrecoverable {
             self.send_frame(&ServerFrame::Resync { room, cursor: head });
         }
-        None
+        self.rings_since.map(|_| SessionEffect::TellRing)
     }
 
     /// Removes a subscription; whether the client still wanted it.
     pub(super) fn forget(&mut self, room: RoomId) -> bool {
         let wanted = self.subscription(room).is_some_and(|subscription| subscription.is_wanted());
         self.subscriptions.retain(|subscription| subscription.room != room);
+        self.ephemerals.forget(room);
         wanted
     }
 

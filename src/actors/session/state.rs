@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::actors::held_ephemerals::HeldEphemerals;
 use crate::actors::room::live_event::LiveEvent;
 use crate::actors::subscription::{Disposition, PendingAlert, Subscription};
 use crate::actors::worker::subscriber::Delivered;
@@ -13,6 +14,7 @@ use crate::domain::ids::ConnectionId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::close::CloseReason;
+use crate::protocol::ephemeral::EncodedEphemeral;
 use crate::protocol::frames::ServerFrame;
 use crate::protocol::websocket::{close_frame, ping_frame};
 
@@ -34,6 +36,8 @@ pub(super) struct SessionState {
     pub(super) device: Option<Arc<str>>,
     /// The device has told its own id over this socket.
     pub(super) device_named: bool,
+    /// When the device said that it can ring; `None` when it did not, or said that it cannot.
+    pub(super) rings_since: Option<Instant>,
     /// At most `sessions.max_rooms`.
     pub(super) subscriptions: Vec<Subscription>,
     /// Bad frames in a row.
@@ -48,6 +52,7 @@ pub(super) struct SessionState {
     pub(super) timers: Timers,
     last_lag: Option<Instant>,
     pub(super) outbox: Outbox,
+    pub(super) ephemerals: HeldEphemerals,
     pub(super) closing: Option<CloseReason>,
 }
 
@@ -64,6 +69,7 @@ impl SessionState {
             principal: params.principal,
             device: params.device,
             device_named: false,
+            rings_since: None,
             subscriptions: Vec::new(),
             bad_frames: 0,
             marks: 0,
@@ -73,6 +79,7 @@ impl SessionState {
             timers: Timers::new(params.token_expires_at, wall, now),
             last_lag: None,
             outbox: Outbox::default(),
+            ephemerals: HeldEphemerals::default(),
             closing: None,
         };
         let effect = match params.room {
@@ -101,6 +108,7 @@ impl SessionState {
 
     fn send_close(&mut self, reason: CloseReason) {
         self.closing = Some(reason);
+        self.ephemerals = HeldEphemerals::default();
         self.outbox.push_answer(close_frame(reason.code(), reason.as_str()));
     }
 
@@ -124,6 +132,7 @@ impl SessionState {
     pub(super) fn client_closed(&mut self, code: Option<u16>) {
         if self.closing.is_none() {
             self.closing = Some(CloseReason::ClientGone);
+            self.ephemerals = HeldEphemerals::default();
             self.outbox.push_answer(close_frame(code.unwrap_or(NORMAL_CLOSURE), ""));
         }
     }
@@ -131,6 +140,7 @@ impl SessionState {
     /// The peer is gone: no close frame can reach it.
     pub(super) fn gone(&mut self, reason: CloseReason) {
         self.closing.get_or_insert(reason);
+        self.ephemerals = HeldEphemerals::default();
         self.outbox = Outbox::default();
     }
 
@@ -180,6 +190,35 @@ impl SessionState {
                 }
             }
         }
+    }
+
+    /// An ephemeral event of a room: sent at once to a client that takes what it is sent, else held until it has.
+    pub(super) fn deliver_ephemeral(&mut self, room: RoomId, event: &EncodedEphemeral) -> Delivered {
+        let joined = self.subscription(room).is_some_and(|s| s.is_wanted() && !s.is_joining());
+        if self.closing.is_some() || !joined {
+            return Delivered::Ignored;
+        }
+        if self.outbox.is_empty() && self.ephemerals.is_empty() && !self.is_catching_up() {
+            self.outbox.push_answer(event.frame().clone());
+            return Delivered::Queued;
+        }
+        self.ephemerals.hold(room, event);
+        Delivered::Ignored
+    }
+
+    /// Queues the ephemeral events that were held, once nothing else waits; whether there were any.
+    pub(super) fn release_ephemerals(&mut self) -> bool {
+        if self.ephemerals.is_empty() || !self.outbox.is_empty() || self.is_catching_up() {
+            return false;
+        }
+        for event in self.ephemerals.take() {
+            self.outbox.push_answer(event.frame().clone());
+        }
+        true
+    }
+
+    fn is_catching_up(&self) -> bool {
+        self.subscriptions.iter().any(Subscription::is_catching_up)
     }
 
     fn lag(&mut self, now: Instant) {

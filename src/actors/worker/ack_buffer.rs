@@ -45,6 +45,7 @@ impl AckBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::access::Role;
     use crate::domain::cursor::{Cursor, Epoch};
     use crate::domain::ids::{BusinessId, UserId};
     use crate::domain::time::Timestamp;
@@ -59,7 +60,7 @@ mod tests {
             cursor,
             at: Timestamp::default(),
         };
-        ScopedAck { ack, reach: AckScope::After(0) }
+        ScopedAck { ack, reach: AckScope::After(0), role: Role::Merchant }
     }
 
     #[test]

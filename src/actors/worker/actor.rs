@@ -171,6 +171,9 @@ impl Handler<WorkerMessage> for WorkerActor {
                     tokio::task::yield_now().into_actor(self).wait(ctx);
                 }
             }
+            WorkerMessage::Ephemeral(room, event) => {
+                self.worker.deliver_ephemeral(room, &event, more_queued);
+            }
             WorkerMessage::Head(room, head) => self.worker.set_head(room, head),
             WorkerMessage::AccessChanged => {}
             WorkerMessage::Probe(user) => self.worker.probe(user),

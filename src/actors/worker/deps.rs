@@ -8,6 +8,7 @@ use prometheus::IntCounter;
 
 use crate::actors::fatal::FatalSignal;
 use crate::actors::persistence::Persistence;
+use crate::actors::reachability::Reachability;
 use crate::actors::room::Rooms;
 use crate::actors::session::settings::SessionSettings;
 use crate::auth::authenticator::Authenticator;
@@ -32,6 +33,7 @@ pub(in crate::actors) struct WorkerDeps {
     pub(in crate::actors) reads: CachedReads,
     pub(in crate::actors) authenticator: Authenticator,
     pub(in crate::actors) frame_quota: Arc<dyn FrameQuota>,
+    pub(in crate::actors) reachability: Reachability,
     pub(in crate::actors) settings: Arc<SessionSettings>,
     pub(in crate::actors) metrics: Metrics,
     pub(in crate::actors) fatal: FatalSignal,

@@ -8,10 +8,11 @@ use crate::actors::room::listener::Listener;
 use crate::actors::room::live_event::LiveEvent;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
+use crate::protocol::ephemeral::EncodedEphemeral;
 
 use super::actor::WorkerActor;
 use super::messages::WorkerMessage;
-use super::settings::{MAILBOX, RESERVED};
+use super::settings::{EPHEMERAL_BELOW, MAILBOX, RESERVED};
 
 /// Cheap to clone, safe to use from any thread.
 #[derive(Clone)]
@@ -61,6 +62,10 @@ impl Listener for WorkerHandle {
 
     fn deliver(&self, room: RoomId, event: LiveEvent) -> Result<(), SendError> {
         self.try_send(WorkerMessage::Event(room, event))
+    }
+
+    fn deliver_ephemeral(&self, room: RoomId, event: EncodedEphemeral) {
+        let _ = self.send_below(EPHEMERAL_BELOW, WorkerMessage::Ephemeral(room, event));
     }
 
     fn set_head(&self, room: RoomId, head: Cursor) -> Result<(), SendError> {

@@ -9,6 +9,7 @@ use crate::actors::room::live_event::LiveEvent;
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::room::RoomId;
+use crate::protocol::ephemeral::EncodedEphemeral;
 
 /// See each variant.
 #[derive(Message)]
@@ -16,6 +17,8 @@ use crate::domain::room::RoomId;
 pub(super) enum WorkerMessage {
     /// An event of a room.
     Event(RoomId, LiveEvent),
+    /// An ephemeral event of a room.
+    Ephemeral(RoomId, EncodedEphemeral),
     /// The position of a room's last event.
     Head(RoomId, Cursor),
     /// Access has changed. Carries nothing: the worker compares its number of changes before every message.

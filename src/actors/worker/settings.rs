@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Messages waiting for one worker thread before rooms are told that it is behind.
 pub(super) const MAILBOX: usize = 8192;
 
+/// Messages waiting for one worker thread beyond which ephemeral events are dropped.
+pub(super) const EPHEMERAL_BELOW: usize = MAILBOX / 4;
+
 /// Places beyond [`MAILBOX`] for messages that are not repeated: the list of sessions and a restart, which are so rare that
 /// this many never come together.
 pub(super) const RESERVED: usize = 1024;

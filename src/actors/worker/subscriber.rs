@@ -8,6 +8,7 @@ use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
 use crate::domain::room::RoomId;
 use crate::protocol::close::CloseReason;
+use crate::protocol::ephemeral::EncodedEphemeral;
 
 /// The number of a subscriber, unique on its worker thread.
 pub(in crate::actors) type SubscriberKey = u64;
@@ -50,6 +51,9 @@ pub(in crate::actors) trait Subscriber {
     /// Gives it an event of a room. While nothing else is queued for the worker, a socket is written to at once, since waking
     /// each session for a write of its own costs more.
     fn deliver(&self, room: RoomId, event: &LiveEvent, more_queued: bool) -> Delivered;
+
+    /// Gives it an ephemeral event of a room, if it takes such; behind what waits for it, the latest of each subject.
+    fn deliver_ephemeral(&self, _room: RoomId, _event: &EncodedEphemeral, _more_queued: bool) {}
 
     /// Tells it the position of a room's last event, so that it reads those it missed.
     fn set_head(&self, room: RoomId, head: Cursor);

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Du
 use super::*;
 use crate::actors::fatal::FatalSignal;
 use crate::actors::persistence::{CommitListener, Persistence};
+use crate::actors::reachability::Reachability;
 use crate::actors::room::Rooms;
 use crate::actors::session::{self, ConnectParams, Sessions};
 use crate::actors::settings::{PersistenceSettings, RoomSettings, SessionSettings};
@@ -27,9 +28,8 @@ use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
-use crate::protocol::event::RoomEvent;
 use crate::storage::cache::CachedReads;
-use crate::storage::commands::{Approval, Command, CreateBusiness, NewUser, Outcome};
+use crate::storage::commands::{Approval, Command, Committed, CreateBusiness, NewUser};
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::settings::CacheSettings;
 use crate::telemetry::Metrics;
@@ -37,7 +37,7 @@ use crate::telemetry::Metrics;
 struct NobodyHears;
 
 impl CommitListener for NobodyHears {
-    fn committed(&self, _: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {}
+    fn committed(&self, _: &[Command], _: &mut Committed) {}
     fn commit_unknown(&self, _: &[Command]) {}
 }
 
@@ -104,6 +104,7 @@ impl Hub {
             reads,
             nobody_signs_in(),
             Arc::new(NoQuota),
+            Reachability::new(),
             limits,
             metrics,
             fatal,

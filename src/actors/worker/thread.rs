@@ -17,6 +17,7 @@ use crate::domain::cursor::Cursor;
 use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::room::RoomId;
 use crate::protocol::close::CloseReason;
+use crate::protocol::ephemeral::EncodedEphemeral;
 use crate::storage::commands::ScopedAck;
 
 use super::deps::WorkerDeps;
@@ -118,6 +119,13 @@ impl Worker {
         tokio::task::unconstrained(deliver_to_all).now_or_never();
         self.deps.live_deliveries.inc_by(queued);
         queued
+    }
+
+    /// Gives an ephemeral event to a room's subscribers here.
+    pub(super) fn deliver_ephemeral(&self, room: RoomId, event: &EncodedEphemeral, more_queued: bool) {
+        for (_, subscriber) in self.state.borrow().members(room).unwrap_or_default() {
+            subscriber.deliver_ephemeral(room, event, more_queued);
+        }
     }
 
     /// Tells a room's subscribers here the position of its last event.

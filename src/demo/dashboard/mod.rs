@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Metrics;
 
-use super::ledger::{Ledger, Recoveries, Totals};
+use super::ledger::{Alerts, Ledger, Recoveries, Totals};
 use super::report::{Quantiles, caught_up, millis};
 use tracked_orders::TrackedOrders;
 
@@ -64,6 +64,7 @@ struct Snapshot {
     sockets: i64,
     latency: Option<Quantiles>,
     recoveries: Recoveries,
+    alerts: Alerts,
     caught_up: u64,
     /// Whether no more is ordered.
     closing: bool,
@@ -82,11 +83,13 @@ impl Snapshot {
     }
 
     fn line(&self) -> String {
-        let Totals { placed, rung, acked, completed, .. } = self.totals;
+        let Totals { placed, rung, acked, completed, unanswered, rang_again, .. } = self.totals;
         let Recoveries { cut, resumed, repeated, same } = self.recoveries;
+        let Alerts { paused, resumed: open_again, .. } = self.alerts;
         format!(
             "{:>5.0} s  {:>5.1} orders/s  placed {placed}  rung {rung}  acked {acked}  completed {completed}  open {}  \
-             sockets {}  commit to ack {}  cut {cut}  resumed {resumed}  caught up {}  repeated {repeated}  same {same}",
+             sockets {}  commit to ack {}  cut {cut}  resumed {resumed}  caught up {}  repeated {repeated}  same {same}  \
+             rung again {rang_again}  unanswered {unanswered}  paused {paused}  open again {open_again}",
             self.elapsed.as_secs_f64(),
             self.pace,
             self.open(),
@@ -103,7 +106,8 @@ impl Snapshot {
 
     fn screen(&self, followed: Vec<String>, size: Size) -> Vec<String> {
         let Recoveries { cut, resumed, repeated, same } = self.recoveries;
-        let Totals { placed, rung, acked, completed, .. } = self.totals;
+        let Totals { placed, rung, acked, completed, unanswered, rang_again, .. } = self.totals;
+        let Alerts { paused, resumed: open_again, refused_by_pause, .. } = self.alerts;
         let mut lines = vec![
             String::new(),
             format!(
@@ -117,6 +121,10 @@ impl Snapshot {
             format!("  commit to acknowledgement: {}", self.latency()),
             format!("  connections cut {cut}, resumed {resumed}, events caught up {}", self.caught_up),
             format!("  orders sent again {repeated}, answered with the first {same}"),
+            format!("  rung again {rang_again}, cancelled without an answer {unanswered}"),
+            format!(
+                "  businesses paused {paused}, open again {open_again}; orders refused there {refused_by_pause}"
+            ),
             if self.closing { format!("  {}", self.closing_line()) } else { String::new() },
         ];
         lines.extend(followed);
@@ -181,10 +189,10 @@ fn draw(
     loop {
         let last = matches!(stopped.recv_timeout(every), Ok(()) | Err(RecvTimeoutError::Disconnected));
         let elapsed = began.elapsed();
-        let (totals, recoveries) = {
+        let (totals, recoveries, alerts) = {
             let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
             tracked.update(elapsed, &ledger);
-            (ledger.totals(), ledger.recoveries())
+            (ledger.totals(), ledger.recoveries, ledger.alerts.counts())
         };
         let shown = Snapshot {
             elapsed,
@@ -193,6 +201,7 @@ fn draw(
             sockets: metrics.websocket_connections_active.get(),
             latency: Quantiles::commit_to_ack(metrics),
             recoveries,
+            alerts,
             caught_up: caught_up(metrics),
             closing: closing.is_cancelled() && !last,
         };
@@ -260,10 +269,19 @@ mod tests {
         Snapshot {
             elapsed: Duration::from_secs(3),
             pace: 19.5,
-            totals: Totals { placed: 60, rung: 59, acked: 58, completed: 40, settled: 40 },
+            totals: Totals {
+                placed: 60,
+                rung: 59,
+                acked: 58,
+                completed: 40,
+                settled: 40,
+                rang_again: 5,
+                unanswered: 3,
+            },
             sockets: 40,
             latency: None,
             recoveries: Recoveries { cut: 214, resumed: 213, repeated: 96, same: 95 },
+            alerts: Alerts { paused: 2, resumed: 1, refused_by_pause: 17, ..Alerts::default() },
             caught_up: 1_203,
             closing: true,
         }
@@ -272,7 +290,7 @@ mod tests {
     #[test]
     fn the_screen_has_as_many_lines_as_are_rewound_and_none_wraps() {
         let followed = || vec!["A very long name ".repeat(10); 6];
-        for (columns, rows, drawn) in [(80, 24, 13), (40, 24, 13), (60, 12, 10), (20, 5, 3)] {
+        for (columns, rows, drawn) in [(80, 24, 15), (40, 24, 15), (60, 12, 10), (20, 5, 3)] {
             let lines = snapshot().screen(followed(), Size { columns, rows });
             assert!(
                 lines.iter().all(|line| line.chars().count() < columns && !line.contains('\n')),
@@ -282,10 +300,15 @@ mod tests {
         }
         let lines = snapshot().screen(followed(), DEFAULT_SIZE);
         assert_eq!(rewind(0), "");
-        assert_eq!(rewind(lines.len()), "\x1b[13A\x1b[J");
+        assert_eq!(rewind(lines.len()), "\x1b[15A\x1b[J");
         let text = lines.join("\n");
-        for part in ["cut 214, resumed 213, events caught up 1203", "no new orders; 20 open", "sent again 96"]
-        {
+        for part in [
+            "cut 214, resumed 213, events caught up 1203",
+            "no new orders; 20 open",
+            "sent again 96",
+            "rung again 5, cancelled without an answer 3",
+            "paused 2, open again 1; orders refused there 17",
+        ] {
             assert!(text.contains(part), "{part} is missing in\n{text}");
         }
     }
@@ -294,7 +317,10 @@ mod tests {
     fn a_line_tells_it_all_at_once() {
         let line = snapshot().line();
         assert!(
-            line.contains("placed 60") && line.contains("open 20") && line.contains("sockets 40"),
+            line.contains("placed 60")
+                && line.contains("unanswered 3")
+                && line.contains("open 20")
+                && line.contains("sockets 40"),
             "{line}"
         );
         assert!(!line.contains('\n') && !line.contains('\x1b'));

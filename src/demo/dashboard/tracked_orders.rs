@@ -88,6 +88,7 @@ mod tests {
             status,
             version,
             fulfilment: Fulfilment::Pickup,
+            ended_reason: None,
         };
         ledger.placed(1, 0, &order(Status::Placed, 1));
         tracked.update(second, &ledger);

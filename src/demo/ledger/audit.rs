@@ -1,12 +1,17 @@
 //! The comparison of the ledger with the hub's lists at the end.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use crate::domain::ids::OrderId;
 use crate::domain::order::Status;
+use crate::domain::time::Timestamp;
 
 use super::Ledger;
 use super::record::DEVICES;
+
+/// A deadline that is passed by more than this was missed; the clocks of two machines may differ by it.
+const LATE: Duration = Duration::from_secs(5);
 
 /// An order as the hub lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +21,32 @@ pub(in crate::demo) struct Listed {
     pub(in crate::demo) key: Option<u64>,
     pub(in crate::demo) status: Status,
     pub(in crate::demo) version: i64,
+    /// When the hub acts on it by itself.
+    pub(in crate::demo) deadline_at: Option<Timestamp>,
+}
+
+/// What is to become of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Prospect {
+    /// It has ended.
+    Ended,
+    /// The hub or a member has the next step.
+    Live,
+    /// Nobody has.
+    Stuck,
+}
+
+impl Listed {
+    fn prospect(&self, now: Timestamp) -> Prospect {
+        let waits_for_members =
+            matches!(self.status, Status::Accepted | Status::Preparing | Status::Ready | Status::PickedUp);
+        match self.deadline_at {
+            _ if self.status.is_end() => Prospect::Ended,
+            Some(at) if at.plus(LATE) > now => Prospect::Live,
+            None if waits_for_members => Prospect::Live,
+            Some(_) | None => Prospect::Stuck,
+        }
+    }
 }
 
 /// The orders that the audit at the end judges.
@@ -27,15 +58,19 @@ pub(in crate::demo) enum AuditScope {
     These(HashSet<OrderId>),
 }
 
-/// Faults found by the audit at the end.
+/// Findings of the audit at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::demo) struct Audit {
-    /// Orders that were answered with 201 and then missing in the list, not rung or not completed.
+    /// Orders that were answered with 201 and then missing in the list, or not rung.
     pub(in crate::demo) lost: u64,
     /// Second orders of one key, and events that a device got twice.
     pub(in crate::demo) doubled: u64,
     /// Events that a device never got.
     pub(in crate::demo) missed: u64,
+    /// Orders that have not ended, and that neither a deadline ahead nor a member moves on.
+    pub(in crate::demo) stuck: u64,
+    /// Orders that have not ended and are not stuck.
+    pub(in crate::demo) live: u64,
     /// Orders that were open and are not judged.
     pub(in crate::demo) left: u64,
 }
@@ -43,12 +78,12 @@ pub(in crate::demo) struct Audit {
 impl Ledger {
     /// Orders that have come to their end, of which everybody heard.
     pub(in crate::demo) fn settled(&self) -> AuditScope {
-        let settled = self.orders.iter().filter(|(_, record)| record.stages()[4]);
+        let settled = self.orders.iter().filter(|(_, record)| record.is_settled());
         AuditScope::These(settled.map(|(id, _)| *id).collect())
     }
 
-    /// Compares the ledger with everything the hub lists from [`Ledger::floor`] on.
-    pub(in crate::demo) fn audit(&self, listed: &[Listed], scope: &AuditScope) -> Audit {
+    /// Compares the ledger with everything the hub listed at `now` from [`Ledger::floor`] on.
+    pub(in crate::demo) fn audit(&self, listed: &[Listed], scope: &AuditScope, now: Timestamp) -> Audit {
         let by_id: HashMap<OrderId, &Listed> = listed.iter().map(|order| (order.id, order)).collect();
         let mut audit = Audit { doubled: self.repeated, missed: self.missed, ..Audit::default() };
         for (id, record) in self.orders.iter().filter(|(_, record)| record.key.is_some()) {
@@ -58,14 +93,23 @@ impl Ledger {
                 audit.left += 1;
                 continue;
             }
-            let entry = by_id.get(id);
-            let ended = entry.is_some_and(|order| order.status.is_end());
-            if !ended || record.rung != [true; DEVICES] {
+            let Some(order) = by_id.get(id).filter(|_| record.rung == [true; DEVICES]) else {
                 audit.lost += 1;
-            } else if let Some(order) = entry {
-                audit.missed += record.seen.iter().filter(|seen| **seen < order.version).count() as u64;
+                continue;
+            };
+            match order.prospect(now) {
+                Prospect::Ended => {}
+                Prospect::Live => audit.live += 1,
+                Prospect::Stuck => audit.stuck += 1,
             }
+            audit.missed += record.seen.iter().filter(|seen| **seen < order.version).count() as u64;
         }
+        audit.doubled += self.second_orders_with(listed);
+        audit
+    }
+
+    /// Second orders for one key, by anybody's word.
+    fn second_orders_with(&self, listed: &[Listed]) -> u64 {
         let mut second = self.second_orders.clone();
         let mut first = self.keys.clone();
         for order in listed {
@@ -75,7 +119,6 @@ impl Ledger {
                 second.insert(order.id);
             }
         }
-        audit.doubled += second.len() as u64;
-        audit
+        second.len() as u64
     }
 }

@@ -1,5 +1,6 @@
-//! Ledger of every order: placed, rung, acknowledged, completed; and of faults: lost or doubled. It does no input or output.
+//! Ledger of every order: placed, rung, acknowledged, completed; and of faults: lost, doubled or stuck. It does no input or output.
 
+mod alerts;
 mod audit;
 mod record;
 mod totals;
@@ -9,12 +10,14 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use serde::Deserialize;
 
 use crate::domain::ids::OrderId;
-use crate::domain::order::{Fulfilment, Status};
+use crate::domain::order::{EndedCode, EndedReason, Fulfilment, Status};
 
+pub(super) use alerts::{Alerts, BusinessChange, OrderNudge};
 pub(super) use audit::{Audit, AuditScope, Listed};
 pub(super) use totals::{Recoveries, Totals};
 
-pub(super) use record::DEVICES;
+use alerts::AlertBook;
+pub(super) use record::{COUNTER, DEVICES};
 use record::{Claim, Record};
 
 /// Finished orders remembered for the last check; some 150 bytes each. A run of a day at twenty a second is checked
@@ -36,6 +39,8 @@ pub(super) struct OrderEvent {
     pub(super) status: Status,
     pub(super) version: i64,
     pub(super) fulfilment: Fulfilment,
+    /// There when it was rejected or cancelled.
+    pub(super) ended_reason: Option<EndedReason>,
 }
 
 /// The state of one order, for the dashboard.
@@ -58,7 +63,10 @@ pub(super) struct Ledger {
     orders: BTreeMap<OrderId, Record>,
     keys: HashMap<u64, OrderId>,
     totals: Totals,
-    recoveries: Recoveries,
+    /// Connections that ended, and orders that were sent again.
+    pub(super) recoveries: Recoveries,
+    /// Answers, and what follows where there is none.
+    pub(super) alerts: AlertBook,
     recent: VecDeque<OrderId>,
     second_orders: HashSet<OrderId>,
     repeated: u64,
@@ -78,6 +86,7 @@ impl Ledger {
             keys: HashMap::new(),
             totals: Totals::default(),
             recoveries: Recoveries::default(),
+            alerts: AlertBook::new(),
             recent: VecDeque::with_capacity(RECENT),
             second_orders: HashSet::new(),
             repeated: 0,
@@ -145,6 +154,12 @@ impl Ledger {
         self.change(business, order, |_| ());
     }
 
+    /// A device was told that an order still waits for its business.
+    pub(super) fn rang(&mut self, ring: &OrderNudge) {
+        self.alerts.rang();
+        self.update(ring.order_id, |record| record.rang_again = true);
+    }
+
     /// Whether the caller is the first to take this order in hand.
     pub(super) fn claim(&mut self, id: OrderId) -> bool {
         match self.orders.get_mut(&id) {
@@ -186,26 +201,6 @@ impl Ledger {
 
     pub(super) fn totals(&self) -> Totals {
         self.totals
-    }
-
-    pub(super) fn recoveries(&self) -> Recoveries {
-        self.recoveries
-    }
-
-    /// A device's connection ended before the run did.
-    pub(super) fn cut(&mut self) {
-        self.recoveries.cut += 1;
-    }
-
-    /// A device went on where it had been.
-    pub(super) fn resumed(&mut self) {
-        self.recoveries.resumed += 1;
-    }
-
-    /// An order was sent twice with one key, and both answers were the same order or not.
-    pub(super) fn repeated(&mut self, same: bool) {
-        self.recoveries.repeated += 1;
-        self.recoveries.same += u64::from(same);
     }
 
     /// The latest orders.
@@ -250,6 +245,8 @@ impl Ledger {
                 rung: [false; DEVICES],
                 acked: [false; DEVICES],
                 seen: [0; DEVICES],
+                rang_again: false,
+                unanswered: false,
             }
         });
         let before = record.stages();
@@ -257,15 +254,20 @@ impl Ledger {
             record.version = order.version;
             record.status = order.status;
         }
+        let code = order.ended_reason.as_ref().map(|reason| reason.code);
+        record.unanswered |= code == Some(EndedCode::Unanswered);
         change(record);
-        let gained = |stage: usize, after: [bool; 5]| u64::from(after[stage] && !before[stage]);
-        let after = record.stages();
-        self.totals.placed += gained(0, after);
-        self.totals.rung += gained(1, after);
-        self.totals.acked += gained(2, after);
-        self.totals.completed += gained(3, after);
-        self.totals.settled += gained(4, after);
+        self.totals.count(before, record.stages());
         self.forget();
+    }
+
+    /// Changes what is known of an order, if anything is.
+    fn update(&mut self, id: OrderId, change: impl FnOnce(&mut Record)) {
+        if let Some(record) = self.orders.get_mut(&id) {
+            let before = record.stages();
+            change(record);
+            self.totals.count(before, record.stages());
+        }
     }
 
     /// Lets go of the oldest orders once there are too many, as long as nothing is left to find out about them.

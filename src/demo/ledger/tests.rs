@@ -1,8 +1,14 @@
 //! The ledger counts each stage of an order, and finds what is lost, doubled or missed.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::business::{PauseCause, PauseView};
+use crate::domain::time::Timestamp;
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_000_000);
 
 fn id(n: u128) -> OrderId {
     OrderId::from_uuid(Uuid::from_u128(n))
@@ -10,11 +16,11 @@ fn id(n: u128) -> OrderId {
 
 fn order(n: u128, status: Status, version: i64) -> OrderEvent {
     let fulfilment = Fulfilment::Pickup;
-    OrderEvent { id: id(n), order_number: format!("{n:03}"), status, version, fulfilment }
+    OrderEvent { id: id(n), order_number: format!("{n:03}"), status, version, fulfilment, ended_reason: None }
 }
 
 fn listed(n: u128, key: u64, status: Status, version: i64) -> Listed {
-    Listed { id: id(n), key: Some(key), status, version }
+    Listed { id: id(n), key: Some(key), status, version, deadline_at: None }
 }
 
 fn ledger() -> Ledger {
@@ -46,7 +52,10 @@ fn an_order_is_rung_when_every_device_heard_it_and_settled_when_all_heard_its_en
     ledger.heard(0, 0, &order(5, Status::Rejected, 2));
     ledger.heard(1, 0, &order(5, Status::Rejected, 2));
     assert!(ledger.is_settled());
-    assert_eq!(ledger.audit(&[listed(5, 1, Status::Rejected, 2)], &AuditScope::Everything), Audit::default());
+    assert_eq!(
+        ledger.audit(&[listed(5, 1, Status::Rejected, 2)], &AuditScope::Everything, NOW),
+        Audit::default()
+    );
 }
 
 #[test]
@@ -62,14 +71,73 @@ fn it_does_not_matter_whether_the_customer_or_the_devices_hear_first() {
 }
 
 #[test]
-fn an_order_that_is_not_listed_not_rung_or_not_ended_is_lost_once() {
+fn an_order_that_is_not_listed_or_not_rung_is_lost_once() {
     let mut ledger = ledger();
     run_through(&mut ledger, 5, 1);
-    assert_eq!(ledger.audit(&[], &AuditScope::Everything).lost, 1);
-    assert_eq!(ledger.audit(&[listed(5, 1, Status::Ready, 2)], &AuditScope::Everything).lost, 1);
+    assert_eq!(ledger.audit(&[], &AuditScope::Everything, NOW).lost, 1);
     ledger.placed(2, 0, &order(6, Status::Placed, 1));
     let list = [listed(5, 1, Status::Rejected, 2), listed(6, 2, Status::Cancelled, 2)];
-    assert_eq!(ledger.audit(&list, &AuditScope::Everything), Audit { lost: 1, ..Audit::default() });
+    assert_eq!(ledger.audit(&list, &AuditScope::Everything, NOW), Audit { lost: 1, ..Audit::default() });
+}
+
+#[test]
+fn an_order_without_a_deadline_ahead_or_a_member_who_moves_it_is_stuck() {
+    let mut ledger = ledger();
+    ledger.placed(1, 0, &order(5, Status::Placed, 1));
+    (0..DEVICES).for_each(|device| ledger.heard(device, 0, &order(5, Status::Placed, 1)));
+    let ahead = Some(NOW.plus(Duration::from_secs(1)));
+    let just_over = Some(NOW.minus(Duration::from_secs(4)));
+    let long_over = Some(NOW.minus(Duration::from_secs(5)));
+    for (status, deadline_at, stuck, live) in [
+        (Status::Placed, ahead, 0, 1),
+        (Status::Placed, just_over, 0, 1),
+        (Status::Placed, long_over, 1, 0),
+        (Status::Placed, None, 1, 0),
+        (Status::PendingPayment, None, 1, 0),
+        (Status::Ready, None, 0, 1),
+        (Status::Ready, long_over, 1, 0),
+        (Status::Cancelled, long_over, 0, 0),
+    ] {
+        let one = Listed { deadline_at, ..listed(5, 1, status, 1) };
+        let audit = ledger.audit(&[one], &AuditScope::Everything, NOW);
+        assert_eq!(audit, Audit { stuck, live, ..Audit::default() }, "{status} {deadline_at:?}");
+    }
+}
+
+#[test]
+fn an_order_that_nobody_answered_ends_like_any_other_and_is_counted() {
+    let mut ledger = ledger();
+    ledger.placed(1, 0, &order(5, Status::Placed, 1));
+    let unanswered = EndedReason { code: EndedCode::Unanswered, text: None };
+    let ended = OrderEvent { ended_reason: Some(unanswered), ..order(5, Status::Cancelled, 2) };
+    for device in 0..DEVICES {
+        ledger.heard(device, 0, &order(5, Status::Placed, 1));
+        ledger.acked(device, 0, &order(5, Status::Placed, 1));
+        (0..3).for_each(|_| ledger.rang(&OrderNudge { order_id: id(5) }));
+        ledger.heard(device, 0, &ended);
+    }
+    let totals = ledger.totals();
+    assert_eq!((totals.unanswered, totals.rang_again, ledger.alerts.counts().rings_heard), (1, 1, 6));
+    assert!(ledger.is_settled());
+    let list = [listed(5, 1, Status::Cancelled, 2)];
+    assert_eq!(ledger.audit(&list, &AuditScope::Everything, NOW), Audit::default());
+}
+
+#[test]
+fn pauses_are_counted_by_their_causes_when_they_begin_and_when_they_end() {
+    let mut ledger = ledger();
+    let change = |causes: &[PauseCause]| {
+        let view = |cause: &PauseCause| PauseView { cause: cause.to_string(), since: NOW, until: None };
+        BusinessChange { pauses: causes.iter().map(view).collect() }
+    };
+    ledger.alerts.changed(1, &change(&[PauseCause::Unanswered]));
+    ledger.alerts.changed(2, &change(&[PauseCause::Unreachable]));
+    ledger.alerts.changed(1, &change(&[PauseCause::Unanswered, PauseCause::Manual]));
+    ledger.alerts.changed(1, &change(&[PauseCause::Unanswered, PauseCause::Manual]));
+    assert_eq!((ledger.alerts.counts().paused, ledger.alerts.counts().resumed), (3, 0));
+    ledger.alerts.changed(2, &change(&[]));
+    ledger.alerts.changed(1, &change(&[PauseCause::Unanswered]));
+    assert_eq!((ledger.alerts.counts().paused, ledger.alerts.counts().resumed), (3, 2));
 }
 
 #[test]
@@ -77,12 +145,16 @@ fn one_key_with_two_orders_is_doubled_whoever_shows_it() {
     let mut ledger = ledger();
     run_through(&mut ledger, 5, 1);
     let both = [listed(5, 1, Status::Rejected, 2), listed(6, 1, Status::Placed, 1)];
-    assert_eq!(ledger.audit(&both, &AuditScope::Everything), Audit { doubled: 1, ..Audit::default() });
+    assert_eq!(ledger.audit(&both, &AuditScope::Everything, NOW), Audit { doubled: 1, ..Audit::default() });
     ledger.placed(1, 0, &order(6, Status::Placed, 1));
-    assert_eq!(ledger.audit(&both, &AuditScope::Everything).doubled, 1, "the same second order counts once");
+    assert_eq!(
+        ledger.audit(&both, &AuditScope::Everything, NOW).doubled,
+        1,
+        "the same second order counts once"
+    );
     ledger.placed(1, 0, &order(5, Status::Placed, 1));
     assert_eq!(
-        ledger.audit(&both, &AuditScope::Everything).doubled,
+        ledger.audit(&both, &AuditScope::Everything, NOW).doubled,
         1,
         "the first answer again is no double"
     );
@@ -94,8 +166,8 @@ fn an_event_heard_twice_and_one_never_heard_are_told() {
     run_through(&mut ledger, 5, 1);
     ledger.heard(1, 0, &order(5, Status::Placed, 1));
     ledger.missed(3);
-    let audit = ledger.audit(&[listed(5, 1, Status::Rejected, 3)], &AuditScope::Everything);
-    assert_eq!(audit, Audit { lost: 0, doubled: 1, missed: 3 + DEVICES as u64, left: 0 });
+    let audit = ledger.audit(&[listed(5, 1, Status::Rejected, 3)], &AuditScope::Everything, NOW);
+    assert_eq!(audit, Audit { doubled: 1, missed: 3 + DEVICES as u64, ..Audit::default() });
 }
 
 #[test]
@@ -126,7 +198,7 @@ fn orders_of_visitors_are_shown_and_not_counted() {
     let shown =
         OrderLine { id: id(5), rung: false, acked: false, number, business: 3, status: Status::Accepted };
     assert_eq!(ledger.recent(), [shown]);
-    assert_eq!(ledger.audit(&[], &AuditScope::Everything), Audit::default());
+    assert_eq!(ledger.audit(&[], &AuditScope::Everything, NOW), Audit::default());
 }
 
 #[test]
@@ -152,8 +224,8 @@ fn whoever_leaves_early_leaves_what_is_open_unjudged_and_only_that() {
     run_through(&mut ledger, 5, 1);
     ledger.placed(2, 0, &order(6, Status::Placed, 1));
     let both = [listed(5, 1, Status::Rejected, 2), listed(6, 2, Status::Placed, 1)];
-    assert_eq!(ledger.audit(&both, &ledger.settled()), Audit { left: 1, ..Audit::default() });
-    assert_eq!(ledger.audit(&both, &AuditScope::Everything).lost, 1);
-    let audit = ledger.audit(&both[1..], &ledger.settled());
+    assert_eq!(ledger.audit(&both, &ledger.settled(), NOW), Audit { left: 1, ..Audit::default() });
+    assert_eq!(ledger.audit(&both, &AuditScope::Everything, NOW).lost, 1, "no device heard of it");
+    let audit = ledger.audit(&both[1..], &ledger.settled(), NOW);
     assert_eq!((audit.lost, audit.left), (1, 1), "a settled one that the hub lacks is lost all the same");
 }

@@ -1,5 +1,7 @@
 //! Counts of a run.
 
+use super::record::Stages;
+
 /// Orders by the stage they have reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::demo) struct Totals {
@@ -13,6 +15,24 @@ pub(in crate::demo) struct Totals {
     pub(in crate::demo) completed: u64,
     /// All of it, and every device heard of the end.
     pub(in crate::demo) settled: u64,
+    /// Rung on a device more than once.
+    pub(in crate::demo) rang_again: u64,
+    /// Cancelled because nobody answered.
+    pub(in crate::demo) unanswered: u64,
+}
+
+impl Totals {
+    /// Counts the stages that an order has `after` a change and had not `before`.
+    pub(super) fn count(&mut self, before: Stages, after: Stages) {
+        let gained = |before: bool, after: bool| u64::from(after && !before);
+        self.placed += gained(before.placed, after.placed);
+        self.rung += gained(before.rung, after.rung);
+        self.acked += gained(before.acked, after.acked);
+        self.completed += gained(before.completed, after.completed);
+        self.settled += gained(before.settled, after.settled);
+        self.rang_again += gained(before.rang_again, after.rang_again);
+        self.unanswered += gained(before.unanswered, after.unanswered);
+    }
 }
 
 /// Faults of connections and repeated requests, and how many of them had no effect on an order.
@@ -26,4 +46,22 @@ pub(in crate::demo) struct Recoveries {
     pub(in crate::demo) repeated: u64,
     /// Of them, those answered with the first order.
     pub(in crate::demo) same: u64,
+}
+
+impl Recoveries {
+    /// A device's connection ended before the run did.
+    pub(in crate::demo) fn cut(&mut self) {
+        self.cut += 1;
+    }
+
+    /// A device went on where it had been.
+    pub(in crate::demo) fn resumed(&mut self) {
+        self.resumed += 1;
+    }
+
+    /// An order was sent twice with one key, and both answers were the same order or not.
+    pub(in crate::demo) fn repeated(&mut self, same: bool) {
+        self.repeated += 1;
+        self.same += u64::from(same);
+    }
 }

@@ -41,6 +41,8 @@ pub struct AlertPolicy {
     pub called_at: Option<Timestamp>,
     /// The last mail for waiting orders.
     pub mailed_at: Option<Timestamp>,
+    /// When it last opened, a pause ended, or it began to rely on its devices. `None`: not since it exists.
+    pub opened_at: Option<Timestamp>,
 }
 
 impl AlertPolicy {

@@ -2,7 +2,12 @@
 
 mod accepts;
 mod alert_policy;
+mod brake;
 mod pause;
+mod told;
+mod trading;
+mod unanswered;
+mod unreachable;
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -16,7 +21,10 @@ use super::time::Timestamp;
 pub use super::location::Location;
 pub use accepts::{Accepts, DELIVERY_RADIUS_M};
 pub use alert_policy::{AlertPolicy, Reach};
-pub use pause::{Pause, PauseCause, Pauses};
+pub use brake::{BrakeVerdict, Unreachables};
+pub use pause::{Pause, PauseCause, PauseEnd, Pauses};
+pub use told::{BusinessEvent, PauseView};
+pub use trading::{Hand, TradingChange, TradingWord};
 
 /// Most items of a menu: more than a person reads. A menu is always answered whole.
 pub const MAX_MENU_ITEMS: u32 = 1000;
@@ -80,6 +88,20 @@ impl Timezone {
         jiff::Timestamp::from_microsecond(now.as_micros())
             .and_then(|t| t.to_zoned(self.rules.clone()).start_of_day())
             .map_or(Timestamp::default(), |began| Timestamp::from_micros(began.timestamp().as_microsecond()))
+    }
+
+    /// The next six in the morning in this zone, after `now`: by then nobody works a shift of the day before any more. A day
+    /// without that hour has the one after the gap.
+    pub fn next_morning(&self, now: Timestamp) -> Timestamp {
+        const HOUR: i8 = 6;
+        jiff::Timestamp::from_microsecond(now.as_micros())
+            .and_then(|t| {
+                let local = t.to_zoned(self.rules.clone());
+                let six = |date: jiff::civil::Date| date.at(HOUR, 0, 0, 0).to_zoned(self.rules.clone());
+                let today = six(local.date())?;
+                if today.timestamp() > t { Ok(today) } else { six(local.date().tomorrow()?) }
+            })
+            .map_or(now, |six| Timestamp::from_micros(six.timestamp().as_microsecond()))
     }
 }
 
@@ -201,6 +223,11 @@ impl Business {
         Err(self.pauses.until(now).map_or(NotTakingOrders::PausedForNow, NotTakingOrders::Paused))
     }
 
+    /// Whether customers may have something delivered there: it lies within the radius of its deliveries.
+    pub fn delivers_to(&self, place: Location) -> bool {
+        self.location.metres_to(place) <= f64::from(self.accepts.delivery_radius_m)
+    }
+
     /// The defaults of an order accepted at `now`: the usual preparation time with the extra minutes of a busy business.
     pub fn acceptance(&self, now: Timestamp) -> Acceptance {
         let extra = match self.state.at(now) {
@@ -257,6 +284,12 @@ mod tests {
         let began = |zone: &str| Timezone::parse(zone).map(|zone| zone.day_began(t).to_rfc3339());
         assert_eq!(began("UTC"), Ok("2026-03-01T00:00:00.000000Z".to_owned()));
         assert_eq!(began("Asia/Tokyo"), Ok("2026-03-01T15:00:00.000000Z".to_owned()));
+        let morning = |zone: &str| Timezone::parse(zone).map(|zone| zone.next_morning(t).to_rfc3339());
+        assert_eq!(morning("UTC"), Ok("2026-03-02T06:00:00.000000Z".to_owned()));
+        assert_eq!(morning("Asia/Tokyo"), Ok("2026-03-02T21:00:00.000000Z".to_owned()));
+        assert_eq!(morning("America/Los_Angeles"), Ok("2026-03-02T14:00:00.000000Z".to_owned()));
+        let six = Timestamp::parse_rfc3339("2026-03-02T06:00:00Z").expect("a valid time");
+        assert_eq!(Timezone::utc().next_morning(six).since(six).as_secs(), 24 * 3600, "never now");
         assert!(Timezone::parse("Mars/Olympus").is_err());
         assert!(Timezone::parse("asia/tokyo").is_err());
     }

@@ -9,6 +9,7 @@ use crate::domain::notification::Notification;
 use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
 
+use super::edit::OrderField;
 use super::ended::EndedReason;
 use super::model::{Order, OrderItem, PaymentMethod, PaymentStatus};
 use super::status::{Fulfilment, Status};
@@ -22,6 +23,10 @@ pub struct OrderEvent {
     /// In the business's room only.
     #[serde(flatten)]
     pub kitchen: Option<KitchenDetails>,
+    /// What changed without a transition: `ready_at`, `address`, `phone`, `notes`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub changed: Vec<OrderField>,
     /// In the business's room only, where one was stored with the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notification: Option<Notification>,
@@ -78,6 +83,10 @@ pub struct KitchenDetails {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String)]
     pub ready_at: Option<Timestamp>,
+    /// When the hub will act on the present status by itself; RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String)]
+    pub deadline_at: Option<Timestamp>,
 }
 
 /// One line of an order.
@@ -97,7 +106,7 @@ pub struct EventPayment {
     /// `online` or `cash`.
     #[schema(value_type = String)]
     pub method: PaymentMethod,
-    /// `pending`, `paid` or `refund_due`.
+    /// `pending`, `paid`, `refund_due` or `uncollected`.
     #[schema(value_type = String)]
     pub status: PaymentStatus,
     /// Counts changes of the payment, from 1.
@@ -143,6 +152,7 @@ impl KitchenDetails {
             table: order.table,
             prep_minutes: order.prep_minutes,
             ready_at: order.ready_at,
+            deadline_at: order.deadline_at,
         }
     }
 }

@@ -1,22 +1,26 @@
 //! Orders: placing one, moving one. The transitions are in [`table`].
 
 mod change;
+mod edit;
 mod ended;
 mod events;
+mod failure;
 mod model;
 mod placing;
 mod status;
 pub mod table;
 mod transition;
 
-pub use change::{AnnouncementIds, OrderChange};
+pub use change::{AnnouncementIds, OrderChange, OrderEdit, OrderStep};
+pub use edit::{ChangeRefusal, ChangeRequest, OrderField};
 pub use ended::{EndedCode, EndedReason};
 pub use events::{EventItem, EventPayment, KitchenDetails, OrderEvent, OrderSummary, order_number};
+pub use failure::FailureReason;
 pub use model::{Address, Order, OrderItem, PaymentMethod, PaymentStatus};
 pub use placing::{Draft, DraftItem, NewOrder, PlaceRefusal, place};
 pub use status::{Fulfilment, Party, Status};
-pub use table::{FollowUp, Verdict, Way};
+pub use table::{FollowUp, ReasonRule, Verdict, Way, When};
 pub use transition::{MoveRefusal, MoveRequest, Moved};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

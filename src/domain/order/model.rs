@@ -32,6 +32,8 @@ string_enum! {
         Paid = "paid",
         /// The money is taken and owed to the customer.
         RefundDue = "refund_due",
+        /// Cash that nobody took when the order ended.
+        Uncollected = "uncollected",
     }
 }
 
@@ -121,6 +123,8 @@ pub struct Order {
     pub delivery_version: i64,
     /// Counts changes of the payment, from 1.
     pub payment_version: i64,
+    /// Counts changes of what it says (address, phone, notes, `ready_at`) without a transition, from 0.
+    pub edits: i64,
     /// When it was placed.
     pub created_at: Timestamp,
     /// When it last moved.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::business::{Business, MenuItem, NotTakingOrders};
+use crate::domain::business::{Accepts, Business, MenuItem, NotTakingOrders};
 use crate::domain::ids::{BusinessId, OrderId, UserId};
 use crate::domain::money::{self, Currency};
 use crate::domain::time::Timestamp;
@@ -75,6 +75,10 @@ pub enum PlaceRefusal {
     NoSuchTable,
     /// The business has tables, and a guest sits at one of them.
     TableMissing,
+    /// It does not take such an order from customers; this is what it takes.
+    NotOffered(Accepts),
+    /// As many orders of the customer as may wait there for an answer do so.
+    TooManyWaiting,
     /// The total is beyond what an order may cost.
     TooExpensive,
     /// The menu's total is not the one the customer was told.
@@ -113,6 +117,16 @@ const fn beginning(payment: PaymentMethod) -> (Status, &'static [FollowUp]) {
 /// The most one order may cost, in minor units: far beyond any meal, far below what 64 bits hold.
 const MAX_TOTAL_MINOR: i64 = 1_000_000_000_000;
 
+/// Whether the business takes orders like this one from customers. Members know what they can serve.
+fn is_offered(draft: &Draft, business: &Business) -> bool {
+    let Accepts { fulfilment, payment, .. } = &business.accepts;
+    let is_near = match (&draft.address, draft.fulfilment) {
+        (Some(address), Fulfilment::Delivery) => business.delivers_to(address.location),
+        _ => true,
+    };
+    fulfilment.contains(&draft.fulfilment) && payment.contains(&draft.payment) && is_near
+}
+
 /// Decides on a draft against the business and those of its menu items that the draft names.
 pub fn place(
     draft: Draft,
@@ -122,6 +136,9 @@ pub fn place(
 ) -> Result<NewOrder, PlaceRefusal> {
     let business = business.ok_or(PlaceRefusal::NoSuchBusiness)?;
     business.takes_orders(now).map_err(PlaceRefusal::NotTakingOrders)?;
+    if draft.placed_by == Party::Customer && !is_offered(&draft, business) {
+        return Err(PlaceRefusal::NotOffered(business.accepts.clone()));
+    }
     if draft.table.is_some_and(|t| t == 0 || t > business.tables) {
         return Err(PlaceRefusal::NoSuchTable);
     }
@@ -183,6 +200,7 @@ pub fn place(
         version: 1,
         delivery_version: 1,
         payment_version: 1,
+        edits: 0,
         created_at: now,
         updated_at: now,
     };

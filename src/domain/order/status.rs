@@ -17,7 +17,7 @@ string_enum! {
         Ready = "ready",
         /// It is on its way to the customer.
         PickedUp = "picked_up",
-        /// The customer has it. Final.
+        /// The customer has it. An end, which an operator can correct.
         Delivered = "delivered",
         /// The business has refused it. Final.
         Rejected = "rejected",
@@ -29,7 +29,7 @@ string_enum! {
 }
 
 impl Status {
-    /// Whether no transition starts from it.
+    /// Whether the order is over. Only an operator's correction leads out of it, and only out of `delivered`.
     pub const fn is_end(self) -> bool {
         matches!(self, Self::Delivered | Self::Rejected | Self::Cancelled | Self::Failed)
     }

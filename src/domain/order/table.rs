@@ -1,11 +1,16 @@
 //! The table of transitions: for each one the parties that may make it, and its consequences. Every transition that is not in it is
 //! forbidden; the tests generate those.
 
-use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::domain::delivery::DeliveredBy;
 
+use super::failure::FailureReason;
 use super::status::{Fulfilment, Party, Status};
+
+mod print;
+
+pub use print::{failures_to_markdown, to_markdown, to_mermaid};
 
 /// The way an order takes to its customer, as far as transitions depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,11 +57,38 @@ pub enum FollowUp {
     StartAlert,
     /// Somebody answered: the event does not ring, which silences devices.
     StopAlert,
+    /// The hub accepted: devices go on ringing until somebody has acted on one of them.
+    RingOn,
+    /// Somebody else than the business ended what it has accepted: its devices ring for that.
+    RingEnd,
     /// Money that was taken online is due back.
     Refund,
+    /// The same, unless the order failed for a reason of its customer's.
+    RefundFault,
     /// Cash counts as paid.
     TakeCash,
+    /// Cash that was not taken stays uncollected.
+    LeaveCash,
+    /// These statuses are passed through: each is a transition of its own in the timeline, by the same party.
+    Passes(&'static [Status]),
 }
+
+/// The time in which a transition can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At any time.
+    Always,
+    /// From [`NO_SHOW_AFTER`] after the time at which the order was to be ready.
+    CustomerIsLate,
+    /// Until [`CORRECTION_WITHIN`] after the order ended.
+    EndIsRecent,
+}
+
+/// Time that a customer has to fetch an order after it was to be ready.
+pub const NO_SHOW_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// Time in which an operator can correct the end of an order.
+pub const CORRECTION_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
 /// One row of the table.
 #[derive(Debug)]
@@ -69,11 +101,39 @@ pub struct Row {
     pub ways: &'static [Way],
     /// The parties that may make it.
     pub parties: &'static [Party],
+    /// The time in which they may.
+    pub when: When,
     /// Its consequences in the same commit.
     pub follows: &'static [FollowUp],
 }
 
-use FollowUp::{Refund, StartAlert, StopAlert, TakeCash};
+/// The reason that a transition needs in the words of who makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReasonRule {
+    /// None is needed.
+    Optional,
+    /// Any text will do.
+    Required,
+    /// One of these words.
+    OneOf(&'static [FailureReason]),
+}
+
+impl Row {
+    /// The reason it needs of `party`: the customer of a cancelled order is owed one, a correction is explained, and why an
+    /// order failed decides about its money.
+    pub const fn reason(&self, party: Party) -> ReasonRule {
+        match (self.from, self.to, party) {
+            (Ready, Failed, _) => ReasonRule::OneOf(&[FailureReason::NoShow]),
+            (PickedUp, Failed, _) => ReasonRule::OneOf(FailureReason::ON_THE_WAY),
+            (_, Failed, _) => ReasonRule::OneOf(&FailureReason::ALL),
+            (_, Cancelled, Customer | System) => ReasonRule::Optional,
+            (_, Cancelled, Member | Driver | Admin) | (Delivered, _, _) => ReasonRule::Required,
+            _ => ReasonRule::Optional,
+        }
+    }
+}
+
+use FollowUp::{LeaveCash, Passes, Refund, RefundFault, RingEnd, RingOn, StartAlert, StopAlert, TakeCash};
 use Party::{Admin, Customer, Driver, Member, System};
 use Status::{
     Accepted, Cancelled, Delivered, Failed, PendingPayment, PickedUp, Placed, Preparing, Ready, Rejected,
@@ -82,6 +142,8 @@ use Status::{
 const ANY: &[Way] = &Way::ALL;
 const OWN: &[Way] = &[Way::OwnDelivery];
 const DRIVEN: &[Way] = &[Way::DriverDelivery];
+const BROUGHT: &[Way] = &[Way::OwnDelivery, Way::DriverDelivery];
+const PICKUP: &[Way] = &[Way::Pickup];
 const FETCHED: &[Way] = &[Way::Pickup, Way::DineIn];
 
 const fn row(
@@ -91,28 +153,50 @@ const fn row(
     parties: &'static [Party],
     follows: &'static [FollowUp],
 ) -> Row {
-    Row { from, to, ways, parties, follows }
+    Row { from, to, ways, parties, when: When::Always, follows }
+}
+
+/// A row that holds for a time only.
+const fn timed(when: When, row: Row) -> Row {
+    Row { when, ..row }
 }
 
 /// Every transition that there is.
 pub const TABLE: &[Row] = &[
     row(PendingPayment, Placed, ANY, &[System], &[StartAlert]),
     row(PendingPayment, Cancelled, ANY, &[Customer, Member, Admin, System], &[]),
-    row(Placed, Accepted, ANY, &[Member, Admin, System], &[StopAlert]),
+    row(Placed, Accepted, ANY, &[Member, Admin], &[StopAlert]),
+    row(Placed, Accepted, ANY, &[System], &[RingOn]),
+    row(Placed, Delivered, FETCHED, &[System], &[StopAlert, LeaveCash]),
     row(Placed, Rejected, ANY, &[Member, Admin], &[StopAlert, Refund]),
     row(Placed, Cancelled, ANY, &[Customer, Member, Admin, System], &[StopAlert, Refund]),
     row(Accepted, Preparing, ANY, &[Member, Admin], &[]),
-    row(Accepted, Cancelled, ANY, &[Member, Admin, System], &[Refund]),
+    row(Accepted, Ready, ANY, &[Member, Admin], &[]),
+    row(Accepted, PickedUp, DRIVEN, &[Driver, Admin], &[Passes(&[Preparing, Ready])]),
+    row(Accepted, Delivered, FETCHED, &[Member, Admin], &[TakeCash]),
+    row(Accepted, Delivered, FETCHED, &[System], &[LeaveCash]),
+    row(Accepted, Cancelled, ANY, &[Member], &[Refund]),
+    row(Accepted, Cancelled, ANY, &[Admin, System], &[RingEnd, Refund]),
     row(Preparing, Ready, ANY, &[Member, Admin], &[]),
-    row(Preparing, Cancelled, ANY, &[Member, Admin, System], &[Refund]),
+    row(Preparing, PickedUp, DRIVEN, &[Driver, Admin], &[Passes(&[Ready])]),
+    row(Preparing, Delivered, FETCHED, &[Member, Admin], &[TakeCash]),
+    row(Preparing, Delivered, FETCHED, &[System], &[LeaveCash]),
+    row(Preparing, Cancelled, ANY, &[Member], &[Refund]),
+    row(Preparing, Cancelled, ANY, &[Admin, System], &[RingEnd, Refund]),
+    row(Ready, Preparing, ANY, &[Member, Admin], &[]),
     row(Ready, PickedUp, OWN, &[Member, Admin], &[]),
     row(Ready, PickedUp, DRIVEN, &[Driver, Admin], &[]),
     row(Ready, Delivered, FETCHED, &[Member, Admin], &[TakeCash]),
-    row(Ready, Cancelled, ANY, &[Member, Admin, System], &[Refund]),
+    row(Ready, Delivered, FETCHED, &[System], &[LeaveCash]),
+    timed(When::CustomerIsLate, row(Ready, Failed, PICKUP, &[Member, Admin], &[RefundFault, LeaveCash])),
+    row(Ready, Cancelled, ANY, &[Member], &[Refund]),
+    row(Ready, Cancelled, ANY, &[Admin, System], &[RingEnd, Refund]),
     row(PickedUp, Delivered, OWN, &[Member, Admin], &[TakeCash]),
     row(PickedUp, Delivered, DRIVEN, &[Driver, Admin], &[TakeCash]),
-    row(PickedUp, Failed, OWN, &[Member, Admin, System], &[Refund]),
-    row(PickedUp, Failed, DRIVEN, &[Driver, Admin, System], &[Refund]),
+    row(PickedUp, Failed, OWN, &[Member, Admin], &[RefundFault, LeaveCash]),
+    row(PickedUp, Failed, DRIVEN, &[Driver, Admin], &[RefundFault, LeaveCash]),
+    timed(When::EndIsRecent, row(Delivered, PickedUp, BROUGHT, &[Admin], &[])),
+    timed(When::EndIsRecent, row(Delivered, Failed, ANY, &[Admin], &[])),
 ];
 
 /// The table's answer about a transition.
@@ -136,11 +220,17 @@ pub enum Verdict {
     },
 }
 
+/// The rows by which `party` may move an order of this `way` from `from`.
+pub fn allowed(from: Status, way: Way, party: Party) -> impl Iterator<Item = &'static Row> {
+    let theirs = move |row: &&Row| row.ways.contains(&way) && row.parties.contains(&party);
+    TABLE.iter().filter(move |row| row.from == from && theirs(row))
+}
+
 /// Looks up the transition of an order of this `way` from `from` to `to` by `party`.
 pub fn verdict(from: Status, to: Status, way: Way, party: Party) -> Verdict {
     let rows = || TABLE.iter().filter(move |r| r.ways.contains(&way));
     let theirs = || rows().filter(move |r| r.parties.contains(&party));
-    let allowed = || theirs().filter(|r| r.from == from).map(|r| r.to).collect();
+    let allowed = || allowed(from, way, party).map(|row| row.to).collect();
     // A transition of the hub alone does not count: it is not one that other parties make.
     let is_somebodys = |r: &Row| r.parties.contains(&party) || r.parties.iter().any(|p| *p != System);
     if !rows().any(|r| r.to == to && is_somebodys(r)) {
@@ -156,35 +246,6 @@ pub fn verdict(from: Status, to: Status, way: Way, party: Party) -> Verdict {
         Some(row) => Verdict::Allowed(row),
         None => Verdict::Forbidden { allowed: allowed() },
     }
-}
-
-/// The table as Markdown; `docs/orders.md` contains it, and a test compares.
-pub fn to_markdown() -> String {
-    let mut out =
-        String::from("| from | to | orders | parties | consequences |\n| --- | --- | --- | --- | --- |\n");
-    let join = |words: Vec<&str>| words.join(", ");
-    for r in TABLE {
-        let orders = if r.ways.len() == Way::ALL.len() {
-            "all".to_owned()
-        } else {
-            join(r.ways.iter().map(|way| way.as_str()).collect())
-        };
-        let follows = r.follows.iter().map(|f| match f {
-            StartAlert => "the merchant's notification is stored and devices ring",
-            StopAlert => "devices stop ringing",
-            Refund => "money that was taken has to be refunded",
-            TakeCash => "cash counts as paid",
-        });
-        let _ = writeln!(
-            out,
-            "| `{}` | `{}` | {orders} | {} | {} |",
-            r.from.as_str(),
-            r.to.as_str(),
-            join(r.parties.iter().map(|p| p.as_str()).collect()),
-            join(follows.collect()),
-        );
-    }
-    out
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::domain::event::EventType;
 use crate::domain::ids::{BusinessId, EventId, NotificationId, OrderId, UserId};
 use crate::domain::time::Timestamp;
 
-const SOON: Timestamp = Timestamp::from_unix_seconds(1_000);
+pub(crate) const SOON: Timestamp = Timestamp::from_unix_seconds(1_000);
 
 fn business() -> Business {
     Business {
@@ -60,7 +60,7 @@ fn placed(draft: Draft, business: &Business) -> Result<Order, PlaceRefusal> {
     place(draft, Some(business), &[soup], SOON).map(|new| new.order)
 }
 
-fn order(fulfilment: Fulfilment) -> Order {
+pub(crate) fn order(fulfilment: Fulfilment) -> Order {
     placed(draft(fulfilment), &business()).unwrap()
 }
 
@@ -185,35 +185,47 @@ fn ids() -> AnnouncementIds {
     }
 }
 
+/// An order that stands where a row of the table begins, on a way the row holds for, and in its time.
+fn before(row: &table::Row, payment: PaymentMethod) -> Order {
+    let mut order = order(Fulfilment::Delivery);
+    order.status = row.from;
+    order.payment_method = payment;
+    order.payment_status = match payment {
+        PaymentMethod::Cash => PaymentStatus::Pending,
+        PaymentMethod::Online => PaymentStatus::Paid,
+    };
+    order.delivered_by = Some(match row.ways[0] {
+        Way::DriverDelivery => DeliveredBy::Drivers,
+        Way::OwnDelivery | Way::Pickup | Way::DineIn => DeliveredBy::Business,
+    });
+    if !row.ways.contains(&order.way()) {
+        order.fulfilment = Fulfilment::Pickup;
+    }
+    if row.when == When::CustomerIsLate {
+        order.ready_at = Some(SOON.minus(table::NO_SHOW_AFTER));
+    }
+    order
+}
+
 #[test]
 fn everything_that_follows_a_transition_happens() {
     for row in table::TABLE {
-        for payment in [PaymentMethod::Cash, PaymentMethod::Online] {
-            let mut moved = order(Fulfilment::Delivery);
-            moved.status = row.from;
-            moved.payment_method = payment;
-            moved.payment_status =
-                if payment == PaymentMethod::Cash { PaymentStatus::Pending } else { PaymentStatus::Paid };
-            moved.delivered_by = Some(match row.ways[0] {
-                Way::DriverDelivery => DeliveredBy::Drivers,
-                Way::OwnDelivery | Way::Pickup | Way::DineIn => DeliveredBy::Business,
-            });
-            if !row.ways.contains(&moved.way()) {
-                moved.fulfilment = Fulfilment::Pickup;
-            }
+        for payment in PaymentMethod::ALL {
+            let mut moved = before(row, payment);
             let request = MoveRequest { party: row.parties[0], ..to(&moved, row.to) };
-            let Ok(Moved::Changed(follows)) = moved.apply(request, None, None, SOON) else {
+            let Ok(Moved::Changed(follows)) = moved.apply(request, Some("damaged"), None, SOON) else {
                 panic!("{row:?}");
             };
             let follows_from = |follow| row.follows.contains(&follow);
-            let paid = moved.payment_status;
-            assert_eq!(
-                paid == PaymentStatus::RefundDue,
-                payment == PaymentMethod::Online && follows_from(FollowUp::Refund)
-            );
-            if payment == PaymentMethod::Cash {
-                assert_eq!(paid == PaymentStatus::Paid, follows_from(FollowUp::TakeCash), "{row:?}");
-            }
+            let expected = match payment {
+                PaymentMethod::Online if follows_from(FollowUp::Refund) => PaymentStatus::RefundDue,
+                PaymentMethod::Online if follows_from(FollowUp::RefundFault) => PaymentStatus::RefundDue,
+                PaymentMethod::Online => PaymentStatus::Paid,
+                PaymentMethod::Cash if follows_from(FollowUp::TakeCash) => PaymentStatus::Paid,
+                PaymentMethod::Cash if follows_from(FollowUp::LeaveCash) => PaymentStatus::Uncollected,
+                PaymentMethod::Cash => PaymentStatus::Pending,
+            };
+            assert_eq!(moved.payment_status, expected, "{row:?}");
             let change =
                 OrderChange { from: Some(row.from), party: row.parties[0], follows, at: SOON, order: moved };
             let told = change.announce(ids());
@@ -225,6 +237,83 @@ fn everything_that_follows_a_transition_happens() {
                 assert!(!(rings && follows_from(FollowUp::StopAlert)), "{row:?}");
             }
         }
+    }
+}
+
+#[test]
+fn what_was_skipped_on_the_way_stands_in_the_timeline_with_versions_of_its_own() {
+    use Status::{Accepted, PickedUp, Preparing, Ready};
+    for (from, passed) in [(Accepted, vec![Preparing, Ready]), (Preparing, vec![Ready]), (Ready, vec![])] {
+        let mut order = order(Fulfilment::Delivery);
+        (order.status, order.delivered_by) = (from, Some(DeliveredBy::Drivers));
+        let request = MoveRequest { party: Party::Driver, ..to(&order, PickedUp) };
+        let Ok(Moved::Changed(follows)) = order.apply(request, None, None, SOON) else { panic!("{from}") };
+        let change = OrderChange { order, from: Some(from), party: Party::Driver, follows, at: SOON };
+        let steps: Vec<OrderStep> = change.steps().collect();
+        let froms = [vec![from], passed.clone()].concat();
+        let tos = [passed, vec![PickedUp]].concat();
+        let expected = froms.into_iter().zip(tos).zip(2..);
+        let expected = expected
+            .map(|((from, to), version)| OrderStep { from: Some(from), to, version })
+            .collect::<Vec<_>>();
+        assert_eq!(steps, expected);
+        assert_eq!(change.order.version, steps.last().unwrap().version);
+    }
+}
+
+#[test]
+fn a_failure_pays_back_what_was_not_the_customers_fault() {
+    for reason in FailureReason::ALL {
+        for row in table::TABLE.iter().filter(|row| row.to == Status::Failed && row.from != Status::Delivered)
+        {
+            let mut failed = before(row, PaymentMethod::Online);
+            let request = MoveRequest { party: Party::Admin, ..to(&failed, Status::Failed) };
+            failed.apply(request, Some(reason.as_str()), None, SOON).unwrap();
+            let back = failed.payment_status == PaymentStatus::RefundDue;
+            assert_eq!(
+                back,
+                matches!(reason, FailureReason::Damaged | FailureReason::DriverFault),
+                "{reason}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_pickup_is_a_no_show_from_half_an_hour_after_it_was_ready() {
+    let mut waiting = order(Fulfilment::Pickup);
+    for status in [Status::Accepted, Status::Ready] {
+        go(&mut waiting, status, &business());
+    }
+    let late = waiting.ready_at.unwrap().plus(table::NO_SHOW_AFTER);
+    let fail = |now| {
+        let mut order = waiting.clone();
+        order.apply(to(&order, Status::Failed), Some("no_show"), None, now).map(|_| order.payment_status)
+    };
+    let allowed = vec![Status::Preparing, Status::Delivered, Status::Cancelled];
+    let early = MoveRefusal::Forbidden { from: Status::Ready, allowed };
+    assert_eq!(fail(late.minus(Duration::from_micros(1))), Err(early));
+    assert_eq!(fail(late), Ok(PaymentStatus::Uncollected));
+}
+
+#[test]
+fn operators_correct_a_delivered_order_for_a_day_and_its_money_stays() {
+    let mut done = order(Fulfilment::Delivery);
+    for status in [Status::Accepted, Status::Ready, Status::PickedUp, Status::Delivered] {
+        go(&mut done, status, &business());
+    }
+    let correct = |party, status, now| {
+        let mut order = done.clone();
+        let request = MoveRequest { party, ..to(&order, status) };
+        order.apply(request, Some("damaged"), None, now).map(|_| order.payment_status)
+    };
+    let over = SOON.plus(table::CORRECTION_WITHIN);
+    let late = MoveRefusal::Forbidden { from: Status::Delivered, allowed: vec![] };
+    for status in [Status::PickedUp, Status::Failed] {
+        let in_time = over.minus(Duration::from_micros(1));
+        assert_eq!(correct(Party::Admin, status, in_time), Ok(PaymentStatus::Paid));
+        assert_eq!(correct(Party::Admin, status, over), Err(late.clone()));
+        assert!(correct(Party::Member, status, in_time).is_err());
     }
 }
 

@@ -9,9 +9,10 @@ use crate::domain::delivery::DeliveredBy;
 use crate::domain::time::Timestamp;
 
 use super::ended::{EndedCode, EndedReason};
+use super::failure::FailureReason;
 use super::model::{Order, PaymentMethod, PaymentStatus};
 use super::status::{Fulfilment, Party, Status};
-use super::table::{self, FollowUp, Verdict};
+use super::table::{self, CORRECTION_WITHIN, FollowUp, NO_SHOW_AFTER, Row, Verdict, When};
 
 /// Why an order was not moved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +64,7 @@ pub struct MoveRequest {
 
 impl Order {
     /// Makes the move on this order if anybody ever makes it, it is theirs to make, was made on the present version and stands
-    /// in the table, in that order of answers. A refusal changes nothing. `because` is why, in the mover's words; `terms` are
+    /// in the table, in that order of answers. A refusal changes nothing. `because` is why, in the mover's words, as [`Row::reason`] wants it; `terms` are
     /// those of the business at `now`, which an order gets that is accepted.
     pub fn apply(
         &mut self,
@@ -89,24 +90,53 @@ impl Order {
                 Err(MoveRefusal::Forbidden { from: self.status, allowed })
             }
             Verdict::NotTheirMove => Err(MoveRefusal::NotTheirMove),
+            Verdict::Allowed(row) if !self.is_time_for(row.when, now) => {
+                let allowed = table::allowed(self.status, self.way(), request.party);
+                let allowed =
+                    allowed.filter(|row| self.is_time_for(row.when, now)).map(|row| row.to).collect();
+                Err(MoveRefusal::Forbidden { from: self.status, allowed })
+            }
             Verdict::Allowed(row) => {
-                let (delivery, payment) = (self.delivery_status(), self.payment_status);
-                self.status = row.to;
-                self.version += 1;
-                self.updated_at = now;
-                if row.to == Status::Accepted {
-                    self.accept(request, terms, now);
-                }
-                if row.to.is_end_without_delivery() {
-                    let code = EndedCode::of(request.party, row.from);
-                    self.ended_reason = Some(EndedReason { code, text: because.map(str::to_owned) });
-                }
-                self.follow_up(row.follows);
-                self.delivery_version += i64::from(self.delivery_status() != delivery);
-                self.payment_version += i64::from(self.payment_status != payment);
+                self.follow(row, request, because, terms, now);
                 Ok(Moved::Changed(row.follows))
             }
         }
+    }
+
+    /// Whether a transition that holds for a time can be made at `now`.
+    fn is_time_for(&self, when: When, now: Timestamp) -> bool {
+        match when {
+            When::Always => true,
+            When::CustomerIsLate => now >= self.ready_at.unwrap_or(self.updated_at).plus(NO_SHOW_AFTER),
+            When::EndIsRecent => now < self.updated_at.plus(CORRECTION_WITHIN),
+        }
+    }
+
+    /// Goes where a row of the table leads, with everything that follows for the order itself.
+    fn follow(
+        &mut self,
+        row: &Row,
+        request: MoveRequest,
+        because: Option<&str>,
+        terms: Option<Acceptance>,
+        now: Timestamp,
+    ) {
+        let (delivery, payment) = (self.delivery_status(), self.payment_status);
+        self.status = row.to;
+        self.version += 1;
+        self.updated_at = now;
+        if row.to == Status::Accepted {
+            self.accept(request, terms, now);
+        }
+        if row.to.is_end_without_delivery() {
+            let code = EndedCode::of(request.party, row.from);
+            self.ended_reason = Some(EndedReason { code, text: because.map(str::to_owned) });
+        }
+        for follow in row.follows {
+            self.follow_up(*follow, because);
+        }
+        self.delivery_version += i64::from(self.delivery_status() != delivery);
+        self.payment_version += i64::from(self.payment_status != payment);
     }
 
     /// Makes a transition by the hub's own hand, and gives what follows; `None` when the table has no such transition from the present
@@ -140,20 +170,35 @@ impl Order {
         }
     }
 
-    /// The part of what follows that changes the order itself.
-    fn follow_up(&mut self, follows: &[FollowUp]) {
+    /// The part of a consequence that changes the order itself.
+    fn follow_up(&mut self, follow: FollowUp, because: Option<&str>) {
         let cash = self.payment_method == PaymentMethod::Cash;
-        for follow in follows {
-            match follow {
-                FollowUp::TakeCash if cash => self.payment_status = PaymentStatus::Paid,
-                FollowUp::Refund if !cash && self.payment_status == PaymentStatus::Paid => {
-                    self.payment_status = PaymentStatus::RefundDue;
-                }
-                // Nothing was taken, or nothing is to be taken.
-                FollowUp::TakeCash | FollowUp::Refund => {}
-                // Told to the rooms by `OrderChange::announce`.
-                FollowUp::StartAlert | FollowUp::StopAlert => {}
+        match follow {
+            FollowUp::TakeCash if cash => self.payment_status = PaymentStatus::Paid,
+            FollowUp::LeaveCash if cash && self.payment_status == PaymentStatus::Pending => {
+                self.payment_status = PaymentStatus::Uncollected;
             }
+            FollowUp::Refund => self.owe(),
+            FollowUp::RefundFault => {
+                let reason = because.and_then(|reason| reason.parse::<FailureReason>().ok());
+                if reason.is_some_and(FailureReason::refunds) {
+                    self.owe();
+                }
+            }
+            FollowUp::Passes(statuses) => {
+                self.version += i64::try_from(statuses.len()).expect("an order has ten statuses");
+            }
+            // Nothing is to be taken.
+            FollowUp::TakeCash | FollowUp::LeaveCash => {}
+            // Told to the rooms by `OrderChange::announce`, and rung by the alert of the order.
+            FollowUp::StartAlert | FollowUp::StopAlert | FollowUp::RingOn | FollowUp::RingEnd => {}
+        }
+    }
+
+    /// Owes the customer what was paid online.
+    fn owe(&mut self) {
+        if self.payment_method == PaymentMethod::Online && self.payment_status == PaymentStatus::Paid {
+            self.payment_status = PaymentStatus::RefundDue;
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::order::{Fulfilment, Order, Party};
+use crate::domain::order::{Fulfilment, Order, Party, Status};
 use crate::domain::string_enum::string_enum;
 use crate::domain::time::Timestamp;
 
@@ -38,6 +38,15 @@ impl AlertRule {
     }
 }
 
+/// A use of a channel that is still to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    rung: Rung,
+    channel: Channel,
+    at: Timestamp,
+}
+
 /// The alert of one order, from the commit that entered `placed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,22 +54,21 @@ pub struct OrderAlert {
     /// The store's time of the commit that entered `placed`: every clock of the ladder starts there.
     placed_at: Timestamp,
     rule: AlertRule,
-    /// When the order is cancelled, or operators are told.
-    accept_at: Timestamp,
+    /// When the order is cancelled, or operators are told; `None`: neither, or they have been told.
+    accept_at: Option<Timestamp>,
+    /// When an order without a deadline of its own is taken for forgotten; `None`: it has one, or was.
+    forgotten_at: Option<Timestamp>,
     ring_every_s: u16,
-    next_ring: Timestamp,
+    /// `None` when nobody is to hear of it any more.
+    next_ring: Option<Timestamp>,
     rings: u32,
-    /// The rungs that are still to come, each with its time, in the order of their times.
-    rungs: Vec<(Rung, Timestamp)>,
+    steps: Vec<Step>,
     /// Accept after the first acknowledgement.
     #[serde(default)]
     pub(super) auto_accept: bool,
-    /// Whether the deadline was moved by an outage: then it does not count for the business.
+    /// Whether the deadline ran out in the grace after an outage: then it does not count for the business.
     #[serde(default)]
     graced: bool,
-    /// Whether the deadline of a rule without an end has been told to operators.
-    #[serde(default)]
-    told: bool,
 }
 
 impl OrderAlert {
@@ -69,40 +77,63 @@ impl OrderAlert {
         let own = |seconds: u16| Duration::from_secs(seconds.into());
         let ring_every = terms.ring_every_s.map_or(clocks.ring_every, own);
         let accept_at = now.plus(terms.accept_s.map_or(clocks.accept, own));
-        let mut rungs = match rule {
+        let step = |rung, channel, after| Step { rung, channel, at: now.plus(after) };
+        let steps = match rule {
             AlertRule::Full => vec![
-                (Rung::Undelivered, now.plus(clocks.undelivered)),
-                (Rung::Mail, now.plus(clocks.mail)),
-                (Rung::Escalate, now.plus(clocks.escalate)),
-                (Rung::Call, now.plus(clocks.call)),
+                step(Rung::Undelivered, Channel::Webhook, clocks.undelivered),
+                step(Rung::Mail, Channel::Mail, clocks.mail),
+                step(Rung::Escalate, Channel::Webhook, clocks.escalate),
+                step(Rung::Escalate, Channel::Mail, clocks.escalate),
+                step(Rung::Call, Channel::Telephone, clocks.call),
+                // Of both, the first one due calls.
+                step(Rung::Escalate, Channel::Telephone, clocks.escalate),
             ],
             AlertRule::Guest | AlertRule::Member => Vec::new(),
         };
-        rungs.sort_by_key(|(_, at)| *at);
         Self {
             placed_at: now,
             rule,
-            accept_at,
+            accept_at: (rule != AlertRule::Member).then_some(accept_at),
+            forgotten_at: (rule != AlertRule::Full).then(|| now.plus(clocks.forgotten)),
             ring_every_s: u16::try_from(ring_every.as_secs().max(1)).unwrap_or(u16::MAX),
-            next_ring: now.plus(ring_every),
+            next_ring: Some(now.plus(ring_every)),
             rings: 0,
-            rungs,
+            steps,
             auto_accept: terms.auto_accept,
             graced: false,
-            told: false,
         }
     }
 
-    /// The next ring, rung or deadline.
-    pub(super) fn next_due(&self) -> Timestamp {
-        let rung = self.rungs.iter().map(|(_, at)| *at).min();
-        let deadline = (self.rule != AlertRule::Member && !self.told).then_some(self.accept_at);
-        [Some(self.next_ring), rung, deadline].into_iter().flatten().min().unwrap_or(self.next_ring)
+    /// The next ring, step or deadline.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let step = self.steps.iter().map(|step| step.at).min();
+        [self.next_ring, step, self.accept_at, self.forgotten_at].into_iter().flatten().min()
+    }
+
+    /// When somebody has to have answered: then the order is cancelled, or operators are told.
+    pub(super) fn accept_at(&self) -> Option<Timestamp> {
+        self.accept_at
     }
 
     /// When the order is cancelled by itself.
-    pub(super) fn ends_at(&self) -> Option<Timestamp> {
-        (self.rule == AlertRule::Full).then_some(self.accept_at)
+    fn cancelled_at(&self) -> Option<Timestamp> {
+        self.accept_at.filter(|_| self.rule == AlertRule::Full)
+    }
+
+    /// When the hub takes the order out of `placed` by itself.
+    pub(super) fn ends_at(&self, fulfilment: Fulfilment) -> Option<Timestamp> {
+        let forgotten = self.forgotten_at.filter(|_| fulfilment != Fulfilment::Delivery);
+        self.cancelled_at().or(forgotten)
+    }
+
+    /// When an order without a deadline of its own is taken for forgotten.
+    pub(super) fn forgotten_at(&self) -> Option<Timestamp> {
+        self.forgotten_at
+    }
+
+    /// Time between two rings.
+    pub(super) fn ring_every(&self) -> Duration {
+        Duration::from_secs(self.ring_every_s.into())
     }
 
     /// Whether the end of its time counts for the pause of its business.
@@ -110,100 +141,110 @@ impl OrderAlert {
         self.rule == AlertRule::Full && !self.graced
     }
 
-    /// Does what is due, and tells whether the order's time is over.
-    pub(super) fn fire(&mut self, facts: &Facts<'_>, effects: &mut Vec<SagaEffect>) -> bool {
-        if self.rule != AlertRule::Member && !self.told && self.accept_at <= facts.now && self.ran_out(facts)
-        {
-            if self.rule == AlertRule::Full {
-                return true;
-            }
-            self.told = true;
-            effects.push(SagaEffect::Alarm(OpsAlarm::OrderUnanswered));
-        }
-        self.climb(facts, effects);
-        self.ring(facts, effects);
-        false
+    /// Rings at `now`, and then at its pace.
+    pub(super) fn ring_now(&mut self, now: Timestamp) {
+        self.next_ring = Some(now);
     }
 
-    /// Whether the deadline acts now; an outage or a hold puts it off.
-    fn ran_out(&mut self, facts: &Facts<'_>) -> bool {
-        self.graced |= facts.was_in_grace(self.accept_at, self.placed_at);
-        match facts.postponed(self.accept_at, self.placed_at) {
-            Some(later) => {
-                if self.graced {
-                    self.next_ring = facts.now;
-                }
-                self.accept_at = later;
-                false
-            }
-            None => true,
-        }
-    }
-
-    /// Uses the channels of the rungs that are due.
-    fn climb(&mut self, facts: &Facts<'_>, effects: &mut Vec<SagaEffect>) {
-        let mut later = Vec::new();
-        for (rung, at) in std::mem::take(&mut self.rungs) {
-            if at > facts.now {
-                later.push((rung, at));
-                continue;
-            }
-            let silenced = facts.muted && rung != Rung::Undelivered;
-            match rung {
-                // One delivery is enough for the rungs of the undelivered.
-                Rung::Undelivered | Rung::Mail if facts.delivered => {}
-                Rung::Undelivered => effects.push(SagaEffect::Use(Channel::Webhook, rung)),
-                Rung::Escalate => {
-                    effects.push(SagaEffect::Use(Channel::Webhook, rung));
-                    effects.push(SagaEffect::Alarm(OpsAlarm::OrderUnanswered));
-                    later.extend(self.once(Channel::Mail, rung, silenced, facts, effects));
-                }
-                Rung::Mail => later.extend(self.once(Channel::Mail, rung, silenced, facts, effects)),
-                Rung::Call => later.extend(self.once(Channel::Telephone, rung, silenced, facts, effects)),
-                Rung::Ring => {}
-            }
-        }
-        self.rungs = later;
-    }
-
-    /// Uses a channel of which a business has one use in a while, unless this order was named in the last one; a rung that has to
-    /// wait for the next use is given back.
-    fn once(
-        &self,
-        channel: Channel,
-        rung: Rung,
-        silenced: bool,
+    /// Does what is due, and tells where the order goes now that its time is over; `None` while it is not.
+    pub(super) fn fire(
+        &mut self,
+        fulfilment: Fulfilment,
         facts: &Facts<'_>,
         effects: &mut Vec<SagaEffect>,
-    ) -> Option<(Rung, Timestamp)> {
-        let used = match channel {
-            Channel::Telephone => facts.called_at,
-            Channel::Mail => facts.mailed_at,
-            Channel::Webhook => None,
-        };
-        if silenced || used.is_some_and(|used| used >= self.placed_at) {
-            return None;
+    ) -> Option<Status> {
+        if self.ran_out(facts) {
+            if self.rule == AlertRule::Full {
+                return Some(Status::Cancelled);
+            }
+            self.accept_at = None;
+            effects.push(SagaEffect::Alarm(OpsAlarm::OrderUnanswered));
         }
-        if let Some(free) =
-            used.map(|used| used.plus(facts.clocks.call_every)).filter(|free| *free > facts.now)
-        {
-            return Some((rung, free));
+        if self.is_forgotten(facts) {
+            if fulfilment != Fulfilment::Delivery {
+                return Some(Status::Delivered);
+            }
+            // A delivery waits for a person, whom no device has found in all that time.
+            (self.forgotten_at, self.next_ring) = (None, None);
+            effects.push(SagaEffect::Alarm(OpsAlarm::OrderLate));
         }
-        effects.push(SagaEffect::Use(channel, rung));
+        self.climb(facts, effects);
+        if self.next_ring.is_some_and(|at| at <= facts.now) {
+            self.ring(facts, effects);
+        }
         None
     }
 
+    /// Whether the time to answer is over. An outage puts the end off, and a hold of cancels does where it is one.
+    fn ran_out(&mut self, facts: &Facts<'_>) -> bool {
+        let Some(due) = self.accept_at.filter(|due| *due <= facts.now) else { return false };
+        self.graced |= facts.was_in_grace(due, self.placed_at);
+        let later = facts.after_outage(due, self.placed_at);
+        let later = later.or_else(|| facts.held().filter(|_| self.rule == AlertRule::Full));
+        self.accept_at = Some(later.unwrap_or(due));
+        later.is_none()
+    }
+
+    fn is_forgotten(&mut self, facts: &Facts<'_>) -> bool {
+        let Some(due) = self.forgotten_at.filter(|due| *due <= facts.now) else { return false };
+        let later = facts.after_outage(due, self.placed_at);
+        self.forgotten_at = Some(later.unwrap_or(due));
+        later.is_none()
+    }
+
+    /// Uses the channels of the steps that are due.
+    fn climb(&mut self, facts: &Facts<'_>, effects: &mut Vec<SagaEffect>) {
+        let mut used = (facts.called_at, facts.mailed_at);
+        for mut step in std::mem::take(&mut self.steps) {
+            if let Some(anew) = facts.anew(step.at, self.placed_at) {
+                step.at = anew;
+            }
+            if step.at > facts.now {
+                self.steps.push(step);
+                continue;
+            }
+            let of_undelivered = step.rung != Rung::Escalate;
+            if of_undelivered && facts.delivered {
+                continue;
+            }
+            let used = match step.channel {
+                Channel::Webhook => {
+                    effects.push(SagaEffect::Use(step.channel, step.rung));
+                    if step.rung == Rung::Undelivered {
+                        self.nudge(effects);
+                    }
+                    continue;
+                }
+                Channel::Telephone => &mut used.0,
+                Channel::Mail => &mut used.1,
+            };
+            // Silenced, or this order was named in the last use.
+            if facts.muted || used.is_some_and(|used| used >= self.placed_at) {
+                continue;
+            }
+            match used.map(|used| used.plus(facts.clocks.call_every)).filter(|free| *free > facts.now) {
+                Some(free) => self.steps.push(Step { at: free, ..step }),
+                None => {
+                    *used = Some(facts.now);
+                    effects.push(SagaEffect::Use(step.channel, step.rung));
+                }
+            }
+        }
+    }
+
     fn ring(&mut self, facts: &Facts<'_>, effects: &mut Vec<SagaEffect>) {
-        if self.next_ring > facts.now {
+        // Rings that were missed are not made up for.
+        self.next_ring = Some(facts.now.plus(self.ring_every()));
+        self.nudge(effects);
+    }
+
+    fn nudge(&mut self, effects: &mut Vec<SagaEffect>) {
+        // One ring says all that several at once would.
+        if effects.iter().any(|effect| matches!(effect, SagaEffect::Ring(_))) {
             return;
         }
         self.rings += 1;
-        // Rings that were missed are not made up for.
-        self.next_ring = facts.now.plus(Duration::from_secs(self.ring_every_s.into()));
-        effects.push(SagaEffect::Ring(Ring {
-            kind: RingKind::Placed,
-            ring: self.rings,
-            deadline_at: self.ends_at(),
-        }));
+        let deadline_at = self.cancelled_at();
+        effects.push(SagaEffect::Ring(Ring { kind: RingKind::Placed, ring: self.rings, deadline_at }));
     }
 }

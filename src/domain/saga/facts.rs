@@ -46,26 +46,33 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// The time to which a deadline has to wait that is due at `due`, of an order that has waited since `since`.
-    pub(super) fn postponed(&self, due: Timestamp, since: Timestamp) -> Option<Timestamp> {
-        let grace = self.grace.filter(|grace| since < grace.outage_ended_at && due < grace.until);
-        match grace {
-            Some(grace) if self.now < grace.until => Some(grace.until),
-            _ if self.cancel_held => Some(self.now.plus(self.clocks.held)),
-            _ => None,
-        }
+    /// The end of the grace, for a deadline at `due` of an order that has waited since before the outage, and ends in the grace.
+    pub(super) fn after_outage(&self, due: Timestamp, since: Timestamp) -> Option<Timestamp> {
+        let grace = self.grace.filter(|grace| since < grace.outage_ended_at && due < grace.until)?;
+        (self.now < grace.until).then_some(grace.until)
     }
 
-    /// Whether a deadline ran out in the grace after an outage.
+    /// Whether a deadline at `due` of an order that has waited since before the outage runs out by the end of the grace.
     pub(super) fn was_in_grace(&self, due: Timestamp, since: Timestamp) -> bool {
         self.grace.is_some_and(|grace| since < grace.outage_ended_at && due <= grace.until)
+    }
+
+    /// The time of a step of the ladder that fell into the outage: as long after its end as it was to be after the beginning.
+    pub(super) fn anew(&self, at: Timestamp, since: Timestamp) -> Option<Timestamp> {
+        let grace = self.grace.filter(|grace| since < grace.outage_ended_at && at < grace.outage_ended_at)?;
+        Some(grace.outage_ended_at.plus(at.since(since)))
+    }
+
+    /// The time at which a cancel that an operator holds is looked at again.
+    pub(super) fn held(&self) -> Option<Timestamp> {
+        self.cancel_held.then(|| self.now.plus(self.clocks.held))
     }
 }
 
 /// A ring of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ring {
-    /// Why.
+    /// The reason for it.
     pub kind: RingKind,
     /// Which one of the order, from 1; the event of the order itself is none.
     pub ring: u32,
@@ -76,7 +83,7 @@ pub struct Ring {
 /// An order that ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unanswered {
-    /// Its customer.
+    /// The customer who got none.
     pub customer: UserId,
     /// Whether it counts for the pause of its business.
     pub counts: bool,

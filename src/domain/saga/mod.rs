@@ -4,7 +4,9 @@
 mod alert;
 mod attention;
 mod clocks;
+pub mod deadlines;
 mod facts;
+mod outage;
 mod progress;
 mod terms;
 mod words;
@@ -18,6 +20,7 @@ pub use alert::{AlertRule, OrderAlert};
 pub use attention::Attention;
 pub use clocks::Clocks;
 pub use facts::{Facts, Grace, Ring, SagaEffect, Unanswered};
+pub use outage::SignsOfLife;
 pub use progress::Progress;
 pub use terms::SagaTerms;
 pub use words::{Channel, DeadlineKind, OpsAlarm, RingKind, Rung};
@@ -26,6 +29,9 @@ pub use words::{Channel, DeadlineKind, OpsAlarm, RingKind, Rung};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderSaga {
+    /// The version of the order that all of this belongs to. Another one was made by a release that keeps no saga.
+    #[serde(default)]
+    version: i64,
     /// There while the order waits for its payment: when that has to be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unpaid_at: Option<Timestamp>,
@@ -59,38 +65,60 @@ impl OrderSaga {
         clocks: &Clocks,
         now: Timestamp,
     ) {
-        (self.unpaid_at, self.alert, self.progress) = (None, None, None);
-        let answered = !matches!(from, Status::PendingPayment | Status::Placed);
-        if party == Party::Member {
-            self.attention = None;
-        } else if order.status.is_end() && answered && order.status == Status::Cancelled {
-            self.attention = Some(Attention::new(RingKind::Cancelled, clocks, now));
-        } else if order.status.is_end() {
-            self.attention = None;
-        }
-        if party == Party::System && order.status == Status::Accepted {
-            self.attention = Some(Attention::new(RingKind::Placed, clocks, now));
-        }
+        self.attention = self.attention_after(order, from, party, clocks, now);
         self.enter(order, terms, clocks, now);
         order.deadline_at = self.acts_at(order);
+    }
+
+    /// What devices ring for after a transition, besides a new order.
+    fn attention_after(
+        &mut self,
+        order: &Order,
+        from: Status,
+        party: Party,
+        clocks: &Clocks,
+        now: Timestamp,
+    ) -> Option<Attention> {
+        use Status::{Accepted, Cancelled, PickedUp, Preparing, Ready};
+        match (party, order.status) {
+            (Party::Member, _) => None,
+            (_, Cancelled) if matches!(from, Accepted | Preparing | Ready) => {
+                Some(Attention::happened(RingKind::Cancelled, clocks, now))
+            }
+            (Party::System, Accepted) => {
+                let ring_every = self.alert.as_ref().map_or(clocks.ring_every, OrderAlert::ring_every);
+                let since = order.placed_at.unwrap_or(now);
+                Some(Attention::accepted(since, ring_every, clocks, now))
+            }
+            // The kitchen has nothing to do with it any more.
+            (_, PickedUp) => None,
+            _ if order.status.is_end() => None,
+            _ => self.attention.take(),
+        }
     }
 
     /// Notes that `party` changed the order without moving it: devices ring if it was not the business, and the time by which it
     /// is to be ready may be another one.
     pub fn changed(&mut self, order: &Order, party: Party, clocks: &Clocks, now: Timestamp) {
-        if let Some(progress) = &mut self.progress {
-            progress.ready_by(order, clocks);
+        let Some(progress) = &mut self.progress else { return };
+        progress.ready_by(order, clocks, now);
+        // A new order that nobody has looked at yet rings longer.
+        let rings_longer = self.attention.as_ref().is_some_and(Attention::is_of_new_order);
+        if party != Party::Member && !rings_longer {
+            self.attention = Some(Attention::happened(RingKind::Changed, clocks, now));
         }
-        if party != Party::Member && self.progress.is_some() {
-            self.attention = Some(Attention::new(RingKind::Changed, clocks, now));
-        }
+    }
+
+    /// Lets the order ring at `now`, and says whether it waits for an answer.
+    pub fn ring_now(&mut self, now: Timestamp) -> bool {
+        self.alert.as_mut().map(|alert| alert.ring_now(now)).is_some()
     }
 
     /// The next time at which something is to happen; `None`: nothing by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
         [
             self.unpaid_at,
-            self.alert.as_ref().map(OrderAlert::next_due),
+            self.alert.as_ref().and_then(OrderAlert::next_due),
             self.attention.as_ref().map(Attention::next_due),
             self.progress.as_ref().and_then(Progress::next_due),
         ]
@@ -102,19 +130,18 @@ impl OrderSaga {
     /// The kind of what is due next, for metrics.
     pub fn next_kind(&self) -> Option<DeadlineKind> {
         let due = self.next_due()?;
-        let alert = self.alert.as_ref();
+        let (alert, progress) = (self.alert.as_ref(), self.progress.as_ref());
+        let forgotten = alert.and_then(OrderAlert::forgotten_at);
         Some(if self.unpaid_at == Some(due) {
             DeadlineKind::Unpaid
-        } else if alert.is_some_and(|alert| alert.ends_at() == Some(due)) {
+        } else if alert.and_then(OrderAlert::accept_at) == Some(due) {
             DeadlineKind::Accept
-        } else if alert.is_some_and(|alert| alert.next_due() == due)
-            || self.attention.as_ref().is_some_and(|attention| attention.next_due() == due)
-        {
-            DeadlineKind::Alert
-        } else if self.progress.as_ref().is_some_and(|progress| progress.ends_at() == Some(due)) {
+        } else if forgotten.or_else(|| progress.and_then(Progress::ends_at)) == Some(due) {
             DeadlineKind::Forgotten
-        } else {
+        } else if progress.and_then(Progress::next_due) == Some(due) {
             DeadlineKind::Progress
+        } else {
+            DeadlineKind::Alert
         })
     }
 
@@ -124,13 +151,15 @@ impl OrderSaga {
     }
 
     /// When the hub will act on the present status by itself.
-    fn acts_at(&self, _: &Order) -> Option<Timestamp> {
+    fn acts_at(&self, order: &Order) -> Option<Timestamp> {
         self.unpaid_at
-            .or_else(|| self.alert.as_ref().and_then(OrderAlert::ends_at))
+            .or_else(|| self.alert.as_ref().and_then(|alert| alert.ends_at(order.fulfilment)))
             .or_else(|| self.progress.as_ref().and_then(Progress::ends_at))
     }
 
     fn enter(&mut self, order: &mut Order, terms: SagaTerms, clocks: &Clocks, now: Timestamp) {
+        (self.unpaid_at, self.alert, self.progress) = (None, None, None);
+        self.version = order.version;
         match order.status {
             Status::PendingPayment => self.unpaid_at = Some(order.created_at.plus(clocks.unpaid)),
             Status::Placed => {
@@ -152,23 +181,30 @@ impl OrderSaga {
     /// later; after it [`OrderSaga::next_due`] lies after `now`.
     pub fn fire(&mut self, order: &mut Order, facts: &Facts<'_>) -> Vec<SagaEffect> {
         let mut effects = Vec::new();
-        if *self == Self::default() && !order.status.is_end() {
-            // Of a release that kept no saga.
-            let (placed_at, answered_at) = (order.placed_at, order.answered_at);
-            self.enter(order, facts.saga_terms, facts.clocks, facts.now);
-            (order.placed_at, order.answered_at) = (placed_at.or(order.placed_at), answered_at);
+        if self.version != order.version {
+            self.take_over(order, facts);
         }
         self.fire_unpaid(order, facts, &mut effects);
         self.fire_alert(order, facts, &mut effects);
-        self.fire_attention(facts, &mut effects);
         self.fire_progress(order, facts, &mut effects);
+        // Last, so that what ended just now does not ring.
+        self.fire_attention(facts, &mut effects);
         order.deadline_at = self.acts_at(order);
         effects
     }
 
+    /// Begins anew for an order that a release without sagas placed or moved. What it says about its past stays.
+    fn take_over(&mut self, order: &mut Order, facts: &Facts<'_>) {
+        let (placed_at, answered_at) = (order.placed_at, order.answered_at);
+        self.attention = None;
+        self.enter(order, facts.saga_terms, facts.clocks, facts.now);
+        (order.placed_at, order.answered_at) = (placed_at.or(order.placed_at), answered_at);
+    }
+
     fn fire_unpaid(&mut self, order: &mut Order, facts: &Facts<'_>, effects: &mut Vec<SagaEffect>) {
         let Some(due) = self.unpaid_at.filter(|due| *due <= facts.now) else { return };
-        if let Some(later) = facts.postponed(due, order.created_at) {
+        let later = facts.after_outage(due, order.created_at).or_else(|| facts.held());
+        if let Some(later) = later {
             self.unpaid_at = Some(later);
             return;
         }
@@ -181,12 +217,13 @@ impl OrderSaga {
             self.end(order, Status::Accepted, facts, effects);
             return;
         }
-        let ended = alert.fire(facts, effects);
+        let end = alert.fire(order.fulfilment, facts, effects);
         let counts = alert.counts();
-        if ended {
-            let customer = order.customer_id;
-            self.end(order, Status::Cancelled, facts, effects);
-            effects.push(SagaEffect::Unanswered(Unanswered { customer, counts }));
+        let Some(end) = end else { return };
+        self.end(order, end, facts, effects);
+        if order.status == Status::Cancelled {
+            effects.push(SagaEffect::Alarm(OpsAlarm::OrderUnanswered));
+            effects.push(SagaEffect::Unanswered(Unanswered { customer: order.customer_id, counts }));
         }
     }
 
@@ -210,8 +247,7 @@ impl OrderSaga {
         let from = order.status;
         match order.apply_by_system(to, facts.terms, facts.now) {
             Some(follows) => {
-                let terms = SagaTerms::default();
-                self.moved(order, from, Party::System, terms, facts.clocks, facts.now);
+                self.moved(order, from, Party::System, facts.saga_terms, facts.clocks, facts.now);
                 effects.push(SagaEffect::Moved { from, follows });
             }
             // The table knows no such transition: the state does not belong to the order, and nothing of it is due again.

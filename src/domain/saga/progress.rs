@@ -13,6 +13,8 @@ use super::words::OpsAlarm;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
+    /// The last transition.
+    since: Timestamp,
     /// When devices are reminded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     remind_at: Option<Timestamp>,
@@ -33,17 +35,22 @@ impl Progress {
             _ => None,
         };
         let end_at = (order.fulfilment != Fulfilment::Delivery).then(|| now.plus(clocks.forgotten));
-        let mut progress = Self { remind_at: None, alarm_at, end_at };
-        progress.ready_by(order, clocks);
+        let mut progress = Self { since: now, remind_at: None, alarm_at, end_at };
+        progress.ready_by(order, clocks, now);
         progress
     }
 
-    /// Takes the order's present time to be ready.
-    pub(super) fn ready_by(&mut self, order: &Order, clocks: &Clocks) {
-        if let (Status::Accepted | Status::Preparing, Some(ready_at)) = (order.status, order.ready_at) {
-            self.remind_at = Some(ready_at.plus(clocks.late));
-            self.alarm_at = Some(ready_at.plus(clocks.very_late));
+    /// Takes the order's present time to be ready. A reminder that lies before `now` was given, or is not any more; operators are
+    /// told in any case.
+    pub(super) fn ready_by(&mut self, order: &Order, clocks: &Clocks, now: Timestamp) {
+        if !matches!(order.status, Status::Accepted | Status::Preparing) {
+            return;
         }
+        let ready_at = order.ready_at.unwrap_or(now);
+        let to_come = |at: &Timestamp| *at > now;
+        self.remind_at = Some(ready_at.plus(clocks.late)).filter(to_come);
+        let alarm_at = Some(ready_at.plus(clocks.very_late)).filter(to_come);
+        self.alarm_at = Some(alarm_at.unwrap_or(now.plus(clocks.very_late)));
     }
 
     pub(super) fn next_due(&self) -> Option<Timestamp> {
@@ -57,10 +64,13 @@ impl Progress {
 
     /// Does what is due, and tells whether the order ends.
     pub(super) fn fire(&mut self, facts: &Facts<'_>, effects: &mut Vec<SagaEffect>) -> bool {
-        let is_due = |at: &mut Option<Timestamp>| at.take_if(|at| *at <= facts.now).is_some();
-        if is_due(&mut self.end_at) {
-            return true;
+        if let Some(due) = self.end_at.filter(|due| *due <= facts.now) {
+            match facts.after_outage(due, self.since) {
+                Some(later) => self.end_at = Some(later),
+                None => return true,
+            }
         }
+        let is_due = |at: &mut Option<Timestamp>| at.take_if(|at| *at <= facts.now).is_some();
         if is_due(&mut self.remind_at) {
             effects.push(SagaEffect::Remind);
         }

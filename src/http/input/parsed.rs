@@ -10,11 +10,12 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use crate::domain::access::MemberRole;
-use crate::domain::business::Timezone;
+use crate::domain::business::{Reach, Timezone};
 use crate::domain::cursor::Cursor;
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::event::Priority;
+use crate::domain::hold::{HeldAction, HoldScope};
 use crate::domain::ids::{BusinessId, InvitationId, LoginSessionId, NotificationId, OrderId, UserId};
 use crate::domain::money::Currency;
 use crate::domain::order::{Fulfilment, PaymentMethod, Status};
@@ -127,6 +128,7 @@ by_from_str! {
     LoginSessionId: "ses_0190f3c1a2b37d4e8f00112233445566";
     InvitationId: "inv_0190f3c1a2b37d4e8f00112233445566";
     UserId: "usr_0190f3c1a2b37d4e8f00112233445566";
+    HoldScope: "all";
     Currency: "EUR";
     Cursor: "80a19d51.42";
     EmailAddress: "zoe@example.com";
@@ -161,6 +163,8 @@ by_words! {
     Status: "accepted" of Status::ALL;
     Fulfilment: "delivery" of Fulfilment::ALL;
     DeliveredBy: "business" of DeliveredBy::ALL;
+    HeldAction: "new_orders" of HeldAction::ALL;
+    Reach: "devices" of Reach::ALL;
     PaymentMethod: "cash" of PaymentMethod::ALL;
     Priority: "NORMAL" of Priority::ALL;
     MemberRole: "staff" of MemberRole::ALL;

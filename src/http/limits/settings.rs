@@ -26,6 +26,8 @@ pub struct LimitSettings {
     pub orders: u32,
     /// Their window, seconds, 1–86400.
     pub orders_window_s: u64,
+    /// Most orders of one customer that wait at one business for an answer, 1–1000.
+    pub open_orders: u32,
     /// Changes of orders' status by a login session, 1–1000000; ten times as many by a user.
     pub moves: u32,
     /// Their window, seconds, 1–86400.
@@ -62,6 +64,7 @@ impl Default for LimitSettings {
             refresh_window_s: 60,
             orders: 10,
             orders_window_s: 60,
+            open_orders: 5,
             moves: 120,
             moves_window_s: 60,
             api: 200,
@@ -115,6 +118,7 @@ impl LimitSettings {
         ] {
             checks.range(name, count, 1..=1_000_000);
         }
+        checks.range("open_orders", self.open_orders, 1..=1_000);
         for (name, seconds) in [
             ("auth_window_s", self.auth_window_s),
             ("refresh_window_s", self.refresh_window_s),

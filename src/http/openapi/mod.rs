@@ -14,6 +14,7 @@ use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, PathItem, Server};
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::domain::ephemeral::EphemeralPayload;
 use crate::domain::event::EventPayload;
 use crate::protocol::problem::{FieldError, Problem};
 
@@ -69,6 +70,7 @@ fn generate() -> OpenApi {
     components.schemas.insert("Problem".to_owned(), Problem::schema());
     components.schemas.insert("FieldError".to_owned(), FieldError::schema());
     components.schemas.extend(EventPayload::schemas());
+    components.schemas.extend(EphemeralPayload::schemas());
     components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     let mut bodies = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {

@@ -1,4 +1,4 @@
-//! Entity tags of orders: `"<version>.<delivery>.<payment>"`. All of it says whether a copy is the present one; a move is judged by
+//! Entity tags of orders: `"<version>.<delivery>.<payment>"`, and `.<edits>` once there were any. All of it says whether a copy is the present one; a move is judged by
 //! the first number alone, or a refund would make it outdated.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -14,23 +14,28 @@ pub(in crate::http) struct OrderTag {
     version: i64,
     delivery: i64,
     payment: i64,
+    edits: i64,
 }
 
 impl OrderTag {
     pub(in crate::http) fn of(order: &Order) -> Self {
         let is_delivery = order.fulfilment == Fulfilment::Delivery;
         let delivery = if is_delivery { order.delivery_version } else { 0 };
-        Self { version: order.version, delivery, payment: order.payment_version }
+        Self { version: order.version, delivery, payment: order.payment_version, edits: order.edits }
     }
 
-    /// The tag of an answer, also of one that an older release gave.
+    /// The tag of an answer to placing an order, also of one that an older release gave.
     pub(in crate::http) fn of_shown(version: i64, delivery: Option<i64>, payment: Option<i64>) -> Self {
-        Self { version, delivery: delivery.unwrap_or(0), payment: payment.unwrap_or(1) }
+        Self { version, delivery: delivery.unwrap_or(0), payment: payment.unwrap_or(1), edits: 0 }
     }
 
     fn text(self) -> String {
-        let Self { version, delivery, payment } = self;
-        format!("\"{version}.{delivery}.{payment}\"")
+        match self {
+            Self { version, delivery, payment, edits: 0 } => format!("\"{version}.{delivery}.{payment}\""),
+            Self { version, delivery, payment, edits } => {
+                format!("\"{version}.{delivery}.{payment}.{edits}\"")
+            }
+        }
     }
 
     /// As the value of `ETag`.
@@ -94,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_client_that_has_all_of_the_tag_is_not_sent_the_order_again() {
-        let tag = OrderTag { version: 3, delivery: 0, payment: 2 };
+        let tag = OrderTag { version: 3, delivery: 0, payment: 2, edits: 0 };
         let has = |value| tag.is_in(&headers(IF_NONE_MATCH, value), IF_NONE_MATCH);
         for yes in ["\"3.0.2\"", "W/\"3.0.2\"", "\"1.0.1\", \"3.0.2\"", "*"] {
             assert!(has(yes), "{yes}");
@@ -103,6 +108,9 @@ mod tests {
             assert!(!has(no), "{no}");
         }
         assert!(!tag.is_in(&HeaderMap::new(), IF_NONE_MATCH));
+        let edited = OrderTag { edits: 1, ..tag };
+        let has = |value| edited.is_in(&headers(IF_NONE_MATCH, value), IF_NONE_MATCH);
+        assert!(has("\"3.0.2.1\"") && !has("\"3.0.2\"") && !has("\"3.0.2.2\""));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::actors::persistence::{RETRY_AFTER, SubmitError};
 use crate::actors::room::RoomUnavailable;
 use crate::domain::money::Currency;
 use crate::domain::order::Status;
-use crate::protocol::problem::{FieldError, Problem, ProblemCode};
+use crate::protocol::problem::{FieldError, OfferedOrders, Problem, ProblemCode};
 use crate::storage::StoreError;
 
 use crate::auth::password::PasswordError;
@@ -97,6 +97,12 @@ impl ApiError {
     pub fn total(mut self, total_minor: i64, currency: Currency) -> Self {
         self.0.problem.total_minor = Some(total_minor);
         self.0.problem.currency = Some(currency.to_string());
+        self
+    }
+
+    /// Names the orders that the business takes.
+    pub fn offered(mut self, orders: OfferedOrders) -> Self {
+        self.0.problem.offered = Some(orders);
         self
     }
 

@@ -10,6 +10,7 @@ use super::route_table::{Mount, RouteTable};
 pub mod accounts;
 pub mod admin;
 pub mod businesses;
+pub mod devices;
 pub mod health;
 pub mod invitations;
 pub mod jobs;
@@ -43,6 +44,7 @@ fn api(mount: &mut impl Mount) {
     accounts::routes(mount);
     administration(mount);
     businesses::routes(mount);
+    devices::routes(mount);
     members::routes(mount);
     invitations::routes(mount);
     menu::routes(mount);

@@ -3,7 +3,7 @@
 use crate::domain::room::RoomId;
 
 /// Every address of sockets.
-pub const PATTERNS: [&str; 2] = ["/ws/notifications/{business_id}", "/ws/orders/{order_id}"];
+pub const PATTERNS: [&str; 3] = ["/ws/notifications/{business_id}", "/ws/orders/{order_id}", "/ws/ops"];
 
 /// An address of sockets, as a request asked for it.
 pub(super) struct SocketPath {
@@ -20,6 +20,9 @@ pub(in crate::http) fn is_socket(path: &str) -> bool {
 
 pub(super) fn socket_path(path: &str) -> Option<SocketPath> {
     let path = path.strip_suffix('/').unwrap_or(path);
+    if path == PATTERNS[2] {
+        return Some(SocketPath { pattern: PATTERNS[2], room: Some(RoomId::Ops) });
+    }
     if let Some(id) = path.strip_prefix("/ws/notifications/") {
         let room = id.parse().ok().map(RoomId::Business);
         return Some(SocketPath { pattern: PATTERNS[0], room });
@@ -41,7 +44,9 @@ mod tests {
         assert_eq!(room(&format!("/ws/orders/{order}/")), Some(Some(RoomId::Order(order))));
         assert_eq!(room("/ws/orders/nonsense"), Some(None));
         assert_eq!(room(&format!("/ws/notifications/{business}/x")), Some(None));
+        assert_eq!((room("/ws/ops"), room("/ws/ops/")), (Some(Some(RoomId::Ops)), Some(Some(RoomId::Ops))));
         assert_eq!(room("/ws/elsewhere"), None);
+        assert_eq!(room("/ws/ops/x"), None);
         assert_eq!(room("/api/v1/orders"), None);
     }
 }

@@ -1,6 +1,9 @@
 //! Invalidation: the versions that a commit, or one without an answer, bumps.
 
+use crate::domain::event::EventType;
 use crate::domain::ids::UserId;
+use crate::domain::room::RoomId;
+use crate::protocol::event::RoomEvent;
 use crate::storage::commands::{Change, Command, Outcome};
 
 use super::CachedReads;
@@ -55,6 +58,15 @@ impl CachedReads {
     /// Bumps the memberships of a user, which another node has changed: they are read again before they are served.
     pub fn memberships_changed(&self, user: UserId) {
         self.0.versions.bump(&[Input::Memberships(user)]);
+    }
+
+    /// Bumps the business of an event that says that its state has changed, whatever write or node changed it.
+    pub fn told(&self, event: &RoomEvent) {
+        if let RoomId::Business(business) = event.room
+            && event.kind == EventType::BusinessUpdated
+        {
+            self.0.versions.bump(&[Input::Business(business)]);
+        }
     }
 
     fn changed(&self, change: Change) {

@@ -2,6 +2,7 @@
 //! its caller is answered, so an entry read before a commit is never served after it.
 
 mod cached;
+mod current_holds;
 mod entry;
 mod invalidation;
 mod size;
@@ -23,6 +24,7 @@ use crate::storage::error::StoreError;
 use crate::storage::ports::{BusinessStats, OrderPage, OrderQuery, OrderScope, PageStart, Store};
 use crate::storage::settings::CacheSettings;
 pub use cached::{Cached, Freshness};
+pub use current_holds::CurrentHolds;
 use entry::{
     BusinessKey, CacheKey, Entry, FirstPage, FirstPageKey, Key, MembershipKey, MenuKey, OrderKey, StatsKey,
 };
@@ -54,6 +56,11 @@ impl CachedReads {
         let size = EntrySize::new(bytes, settings.max_entries);
         let entries = (bytes > 0).then(|| Cache::with_weighter(settings.max_entries, bytes as u64, size));
         Self(Arc::new(Inner { store, entries, versions: Versions::new(), metrics, settings }))
+    }
+
+    /// The store's time.
+    pub fn now(&self) -> Timestamp {
+        self.0.store.clock().now()
     }
 
     /// A business.

@@ -1,10 +1,13 @@
 //! Businesses, their menus, members and notifications.
 
 use crate::domain::access::MemberRole;
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Timezone};
+use crate::domain::business::{
+    Accepts, Business, BusinessContact, Hand, Location, MenuItem, PauseCause, Reach, Timezone, TradingChange,
+};
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::{BusinessId, NotificationId, UserId};
 use crate::domain::money::Currency;
+use crate::domain::time::Timestamp;
 
 /// Changes to a business; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +31,55 @@ pub struct BusinessPatch {
     /// Contact; replaced as a whole.
     pub contact: Option<BusinessContact>,
     /// Whether it takes orders.
-    pub state: Option<BusinessState>,
+    pub trading: Option<TradingChange>,
+    /// The pause that ends.
+    pub ended_pause: Option<PauseCause>,
+    /// Until when calls and mail are silent; `Some(None)` ends that.
+    pub muted_until: Option<Option<Timestamp>>,
+    /// Its own times of alerts; replaced as a whole.
+    pub alert_times: Option<AlertTimes>,
+    /// Whether its orders are accepted after the first acknowledgement.
+    pub auto_accept: Option<bool>,
+    /// The evidence that it is reachable.
+    pub reach: Option<Reach>,
+    /// The kinds of orders it takes; replaced as a whole.
+    pub accepts: Option<Accepts>,
+}
+
+/// The times of alerts of a business that are not the hub's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AlertTimes {
+    /// Its own time to answer an order, seconds.
+    pub accept_s: Option<u16>,
+    /// Its own pause between rings, seconds.
+    pub ring_every_s: Option<u16>,
+}
+
+impl BusinessPatch {
+    /// Changes what of a business decides whether and how it takes orders.
+    pub fn apply_terms(&self, business: &mut Business, hand: Hand, now: Timestamp) {
+        let before = business.clone();
+        business.settle_pauses(now);
+        if let Some(change) = self.trading {
+            business.trade(change, hand, now);
+        }
+        if let Some(cause) = self.ended_pause {
+            business.end_pause(cause, now);
+        }
+        let alerts = &mut business.alerts;
+        if let Some(muted_until) = self.muted_until {
+            alerts.muted_until = muted_until;
+        }
+        if let Some(AlertTimes { accept_s, ring_every_s }) = self.alert_times {
+            (alerts.accept_s, alerts.ring_every_s) = (accept_s, ring_every_s);
+        }
+        alerts.auto_accept = self.auto_accept.unwrap_or(alerts.auto_accept);
+        alerts.reach = self.reach.unwrap_or(alerts.reach);
+        if let Some(accepts) = &self.accepts {
+            business.accepts = accepts.clone();
+        }
+        business.note_opening(&before, now);
+    }
 }
 
 /// Changes to an item; `None` leaves a field as it is.
@@ -58,6 +109,10 @@ pub struct CreateBusiness {
 pub struct UpdateBusiness {
     /// The business.
     pub business: BusinessId,
+    /// The user who changes it.
+    pub user: UserId,
+    /// The capacity in which they do.
+    pub hand: Hand,
     /// Only fields that are given change.
     pub patch: Box<BusinessPatch>,
 }

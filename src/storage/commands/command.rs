@@ -10,7 +10,7 @@ use super::Write;
 pub struct Command {
     /// Recorded in the same commit.
     pub id: CommandId,
-    /// Time of the request.
+    /// Time of the request by the clock of its node. What it does is decided at the store's time.
     pub at: Timestamp,
     /// The change itself.
     pub write: Write,

@@ -1,5 +1,6 @@
 //! Acknowledgements and marks of devices.
 
+use crate::domain::access::Role;
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::UserId;
 use crate::domain::room::RoomId;
@@ -36,6 +37,8 @@ pub struct ScopedAck {
     pub ack: DeviceAck,
     /// The events it may cover.
     pub reach: AckScope,
+    /// The role of the device's user: an order has not arrived at the business with an operator who watches its room.
+    pub role: Role,
 }
 
 /// A step of a device with one event.
@@ -66,6 +69,8 @@ pub struct DeviceMark {
     pub device: String,
     /// User of the device.
     pub user: UserId,
+    /// The user's role: what an operator acts upon is not known to the business.
+    pub role: Role,
     /// The event.
     pub cursor: Cursor,
     /// Which of the two.

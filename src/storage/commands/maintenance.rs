@@ -57,6 +57,13 @@ pub struct RotateEpoch {
     pub limit: u32,
 }
 
+/// Makes live orders due that have no saga, because an older version placed them beside this one.
+#[derive(Clone, Copy, Debug)]
+pub struct TakeInOrders {
+    /// The most orders.
+    pub limit: u32,
+}
+
 /// Puts one room into another epoch, if it is still in the one seen.
 #[derive(Clone, Copy, Debug)]
 pub struct RotateRoom {
@@ -204,6 +211,16 @@ pub enum Expirable {
     DeviceMarks,
     /// First acknowledgements of orders by devices, by their time.
     OrderAcks,
+    /// Sagas of orders to which nothing is to happen any more, by when the order was placed; the rings of its timeline go with them.
+    OrderSagas,
+    /// Uses of channels to the outside, by when they were wanted.
+    Intents,
+    /// Leases of reachable businesses, by when they ran out.
+    ReachLeases,
+    /// Holds of operators, by when they ended.
+    Holds,
+    /// The audit, by when something was changed.
+    Audit,
     /// Devices by when they were seen, and those that had to go because somebody had too many, with all there is of them.
     Devices,
 }
@@ -234,13 +251,16 @@ pub enum Retention {
 /// Every table there is, on whichever database, with how long its rows stay.
 pub const RETENTION: &[(&str, Retention)] = &[
     ("_sqlx_migrations", Retention::Stays("a row for each change of the schema")),
+    ("audit", Retention::Purged(Expirable::Audit)),
     ("businesses", Retention::Stays("orders are theirs")),
     ("commands", Retention::Purged(Expirable::Commands)),
     ("device_acks", Retention::Swept(Sweepable::DeviceAcks)),
     ("device_marks", Retention::Purged(Expirable::DeviceMarks)),
     ("devices", Retention::Purged(Expirable::Devices)),
+    ("holds", Retention::Purged(Expirable::Holds)),
     ("hub", Retention::Stays("one row")),
     ("idempotency_keys", Retention::Purged(Expirable::IdempotencyKeys)),
+    ("intents", Retention::Purged(Expirable::Intents)),
     ("invitations", Retention::Purged(Expirable::Invitations)),
     ("members", Retention::Stays("who may do what, until they leave; a bound for each business")),
     ("menu_items", Retention::Stays("what can be ordered, until it is taken off; a bound for each business")),
@@ -248,10 +268,13 @@ pub const RETENTION: &[(&str, Retention)] = &[
     ("notifications", Retention::Purged(Expirable::Notifications)),
     ("order_acks", Retention::Purged(Expirable::OrderAcks)),
     ("order_counters", Retention::Swept(Sweepable::OrderCounters)),
+    ("order_edits", Retention::Stays("who changed what of an order, and when")),
     ("order_events", Retention::Stays("who did what to an order, and when")),
     ("order_items", Retention::Stays("what was ordered, for which price")),
+    ("order_sagas", Retention::Purged(Expirable::OrderSagas)),
     ("order_search", Retention::With("orders")),
     ("orders", Retention::Stays("the books of the businesses")),
+    ("reach_leases", Retention::Purged(Expirable::ReachLeases)),
     ("room_events", Retention::Purged(Expirable::RoomEvents)),
     (
         "room_seq",

@@ -1,7 +1,9 @@
 //! Placing and moving orders, and doing something once for an idempotency key.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::ids::{BusinessId, OrderId, UserId};
-use crate::domain::order::{Draft, MoveRequest, Order};
+use crate::domain::order::{ChangeRefusal, ChangeRequest, Draft, MoveRequest, Order};
 use crate::domain::private::Private;
 
 use super::table::Write;
@@ -13,6 +15,8 @@ pub struct PlaceOrder {
     pub draft: Draft,
     /// Without one, each command is an order of its own.
     pub idempotency: Option<IdempotencyKey>,
+    /// Most orders of one customer that may wait at the business for an answer; `None`: any number.
+    pub most_waiting: Option<u32>,
     /// Renders the answer that is stored under the key, once the order has its number.
     pub respond: fn(&Order) -> RenderedResponse,
 }
@@ -94,7 +98,58 @@ pub struct MoveOrder {
     pub reason: Option<String>,
 }
 
+/// Change what an order says, without moving it.
+#[derive(Clone, Debug)]
+pub struct ChangeOrder {
+    /// The order.
+    pub order: OrderId,
+    /// The business it was placed at; its writes go one after another.
+    pub business: BusinessId,
+    /// The user who asks.
+    pub user: UserId,
+    /// What is to be different, the capacity and the version it was decided on.
+    pub request: ChangeRequest,
+}
+
+/// Let the devices of a business ring at once for an order that waits for an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct RingOrder {
+    /// The order.
+    pub order: OrderId,
+    /// The business it was placed at.
+    pub business: BusinessId,
+    /// The operator who asks.
+    pub user: UserId,
+}
+
+/// Why an order was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeError {
+    /// There is no such order.
+    NoSuchOrder,
+    /// The order's rules say no.
+    Refused(ChangeRefusal),
+}
+
+/// Whether devices ring for an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RingOutcome {
+    /// They do at once.
+    Rings,
+    /// It does not wait for an answer.
+    NotWaiting,
+    /// There is no such order.
+    NoSuchOrder,
+}
+
 impl Write {
+    /// The order that it places, if it does.
+    pub fn as_place(&self) -> Option<&PlaceOrder> {
+        if let Self::PlaceOrder(place) = self { Some(place) } else { None }
+    }
+
     /// The write itself, whether or not it is done once for a key.
     pub fn unkeyed(&self) -> &Self {
         match self {

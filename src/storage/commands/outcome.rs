@@ -8,7 +8,8 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
 use super::{
-    Creation, EpochChange, InvitationOutcome, MaintenanceProgress, Rotation, StoredResponse, UserChange,
+    ChangeError, Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress,
+    RingDue, RingOutcome, Rotation, SagaDue, StoredResponse, UserChange,
 };
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
@@ -22,6 +23,14 @@ pub enum Outcome {
     /// Of `MoveOrder`: the order as it is now, or why it was not moved.
     #[serde(skip)]
     Moved(Result<Box<Order>, MoveError>),
+    /// Of `FireDeadline`.
+    #[serde(skip)]
+    Fired(FireOutcome),
+    /// Of `ChangeOrder`: the order as it is now, or why it was not changed.
+    #[serde(skip)]
+    Changed(Result<Box<Order>, ChangeError>),
+    /// Of `RingOrder`.
+    RingOrdered(RingOutcome),
     /// Of `Keyed`, when the key was used before; else what its write came to.
     #[serde(skip)]
     Repeated(KeyedRepeat),
@@ -44,11 +53,13 @@ pub enum Outcome {
     NotificationRead(#[serde(with = "optional_micros")] Option<Timestamp>),
     /// Of `Reseal`: how many values were sealed anew; the others were so already, or are gone.
     Resealed(u64),
-    /// Of `RotateEpoch`, `Sweep` and `IndexOrders`.
+    /// Of `RotateEpoch`, `Sweep`, `IndexOrders` and `TakeInOrders`.
     Advanced(MaintenanceProgress),
     /// Of `StoreAcks` that were too much for one transaction: a part is stored, and the same command under a new id stores
     /// more.
     AcksLeft,
+    /// Of `RenewLeases`.
+    LeasesRenewed(LeasesRenewed),
     /// Of `RotateRoom`.
     RoomRotated(EpochChange),
     /// Of everything that cannot be refused.
@@ -70,10 +81,13 @@ pub enum Outcome {
 impl Outcome {
     /// The order that was placed or moved.
     pub fn order(&self) -> Option<&Order> {
-        if let Self::Placed(PlaceOutcome::Placed(order)) | Self::Moved(Ok(order)) = self {
-            return Some(order);
+        match self {
+            Self::Placed(PlaceOutcome::Placed(order)) | Self::Moved(Ok(order)) | Self::Changed(Ok(order)) => {
+                Some(order)
+            }
+            Self::Fired(FireOutcome { moved, .. }) => moved.as_deref(),
+            _ => None,
         }
-        None
     }
 
     /// Whether something was made: then the answer is stored under the key of the request.
@@ -143,6 +157,8 @@ pub enum BusinessUpdate {
     NotThere,
     /// There are prices or orders in the present currency; nothing changed.
     CurrencyInUse,
+    /// An operator holds something in the present zone or the new one; nothing changed.
+    ZoneHeld,
 }
 
 /// Why an order was not moved.
@@ -229,6 +245,14 @@ pub struct Committed {
     pub outcomes: Vec<Outcome>,
     /// Numbered; in order within each room.
     pub events: Vec<RoomEvent>,
+    /// The store's time, at which all of it was decided.
+    pub now: Timestamp,
+    /// The sagas that it wrote or found not due, each once.
+    pub sagas: Vec<SagaDue>,
+    /// The rings that follow.
+    pub rings: Vec<RingDue>,
+    /// The number of intents that it made due.
+    pub intents: u32,
 }
 
 /// A moment that may be missing, as microseconds.

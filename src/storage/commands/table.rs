@@ -24,6 +24,9 @@ pub enum WritePriority {
     Acknowledging,
     /// Begins something, and is refused when it would wait too long.
     NewWork,
+    /// Deadlines and rings of orders. New work does not wait for it; a quarter of each batch is its own. It is never refused for
+    /// its age: what finds no place stays due in the store.
+    Alerting,
 }
 
 /// Something that a write may change and that is remembered outside of the store.
@@ -74,6 +77,9 @@ const MAINTENANCE: &str = "upkeep";
 /// a circle.
 const ACKS: &str = "acks";
 
+/// The key of leases: the rows of a node are written by one lane.
+const LEASES: &str = "leases";
+
 /// Gives the rows to the macro named. The columns:
 ///
 /// - how a transaction runs it: `alone` (it shares nothing with other commands and implements `Execute`), `posted` (it
@@ -92,6 +98,19 @@ macro_rules! write_table {
             /// Move an order along its table.
             MoveOrder(w: MoveOrder) => Moved(Result<Box<Order>, MoveError>), batched, Awaited, Finishing,
                 lane: lane_of(w.business), bytes: 256, changes: [Change::Order(w.order)];
+            /// Do what is due in the life of an order.
+            FireDeadline(w: FireDeadline) => Fired(FireOutcome), batched, Background, Alerting,
+                lane: lane_of(w.business), bytes: 256,
+                changes: [Change::Order(w.order), Change::Business(w.business)];
+            /// Store what came of a use of a channel to the outside.
+            FinishIntent(w: FinishIntent) => Done(()), alone, Background, Alerting,
+                lane: lane_of(w.intent), bytes: 128, changes: [];
+            /// Change what an order says, without moving it.
+            ChangeOrder(w: Box<ChangeOrder>) => Changed(Result<Box<Order>, ChangeError>), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 1024, changes: [Change::Order(w.order)];
+            /// Let devices ring at once for an order that waits.
+            RingOrder(w: RingOrder) => RingOrdered(RingOutcome), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 128, changes: [];
             /// Do something at most once for an idempotency key.
             Keyed(w: Box<Keyed>) => Any(Outcome), batched, Awaited, NewWork,
                 lane: w.write.lane_key(), bytes: w.body.0.len() + w.write.bytes(), changes: [..w.write];
@@ -130,6 +149,9 @@ macro_rules! write_table {
             /// Change fields of a business.
             UpdateBusiness(w: UpdateBusiness) => BusinessUpdated(BusinessUpdate), alone, Awaited, Finishing,
                 lane: lane_of(w.business), bytes: 256, changes: [Change::Business(w.business)];
+            /// Hold something that the hub does, or lift that.
+            SetHold(w: SetHold) => Done(()), alone, Awaited, Finishing,
+                lane: lane_of(&w.scope), bytes: 256 + w.reason.len(), changes: [];
             /// Put a new item on the menu.
             AddItem(w: AddItem) => ItemAdded(Addition), alone, Awaited, NewWork,
                 lane: lane_of(w.business), bytes: 256, changes: [Change::Menu(w.business)];
@@ -154,6 +176,12 @@ macro_rules! write_table {
             /// Store how far devices have received their rooms. A position never goes back within an epoch.
             StoreAcks(w: Arc<[ScopedAck]>) => Acks(AcksProgress), batched, Background, Acknowledging,
                 lane: lane_of(ACKS), bytes: 160 * w.len(), changes: [];
+            /// Renew the leases of a node's reachable businesses, say that the node lives, and end pauses that this ends.
+            RenewLeases(w: RenewLeases) => LeasesRenewed(LeasesRenewed), alone, Background, Finishing,
+                lane: lane_of(LEASES), bytes: 256 + 64 * w.leases.len() + 16 * w.lapsed.len(), changes: [];
+            /// Pause the businesses that no device can ring for.
+            PauseUnreachable(w: PauseUnreachable) => Done(()), alone, Background, Finishing,
+                lane: lane_of(LEASES), bytes: 256, changes: [];
             /// Store that one event was shown or acted upon on a device.
             StoreMark(w: DeviceMark) => Done(()), alone, Awaited, NewWork,
                 lane: lane_of(w.room), bytes: 160, changes: [];
@@ -166,6 +194,9 @@ macro_rules! write_table {
             /// Put orders into the text index that are not in it yet.
             IndexOrders(w: IndexOrders) => Advanced(MaintenanceProgress), alone, Background, NewWork,
                 lane: lane_of(MAINTENANCE), bytes: 256, changes: [];
+            /// Make live orders due that have no saga.
+            TakeInOrders(w: TakeInOrders) => Advanced(MaintenanceProgress), alone, Background, NewWork,
+                lane: lane_of(MAINTENANCE), bytes: 128, changes: [];
             /// Store that somebody has read a notification; the first time counts.
             ReadNotification(w: ReadNotification) => NotificationRead(Option<Timestamp>), alone, Awaited, NewWork,
                 lane: lane_of(w.business), bytes: 128, changes: [];

@@ -46,6 +46,19 @@ pub struct Invitation {
     pub expires_at: Timestamp,
 }
 
+/// How soon a business answered orders since a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnswerTimes {
+    /// Seconds within which half of those that were answered had their answer.
+    pub p50_s: Option<u32>,
+    /// Seconds within which nine of ten had it.
+    pub p90_s: Option<u32>,
+    /// Orders that were answered.
+    pub answered: u64,
+    /// Orders that were cancelled because nobody answered.
+    pub unanswered: u64,
+}
+
 /// Reads of businesses, members, invitations and menus.
 #[async_trait]
 pub trait BusinessReads: Send + Sync {
@@ -60,6 +73,21 @@ pub trait BusinessReads: Send + Sync {
     ) -> Result<Vec<Business>, StoreError>;
     /// All businesses, oldest first, at most `limit` after `after`.
     async fn businesses(&self, after: Option<BusinessId>, limit: u32) -> Result<Vec<Business>, StoreError>;
+    /// Those of these businesses that exist, in any order.
+    async fn businesses_named(&self, ids: &[BusinessId]) -> Result<Vec<Business>, StoreError>;
+    /// How soon these businesses answered the orders placed since a moment; those without orders are left out.
+    async fn answer_times(
+        &self,
+        businesses: &[BusinessId],
+        since: Timestamp,
+    ) -> Result<Vec<(BusinessId, AnswerTimes)>, StoreError>;
+    /// The businesses that took longest to answer orders placed since a moment, the slowest by p90 first; among the newest 50,000
+    /// orders.
+    async fn slowest_to_answer(
+        &self,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(BusinessId, AnswerTimes)>, StoreError>;
     /// Role of a user at a business; `None` for no member and for no business.
     async fn membership(&self, business: BusinessId, user: UserId) -> Result<Option<MemberRole>, StoreError>;
     /// Members of a business, owners first.

@@ -3,23 +3,27 @@
 
 mod accounts;
 mod businesses;
+mod holds;
 mod idempotency;
 mod maintenance;
 mod notifications;
 mod orders;
 mod rooms;
+mod sagas;
 mod store;
 mod writer;
 
 pub use accounts::{AccountReads, LoginSession, User};
-pub use businesses::{BusinessReads, Invitation, Member};
+pub use businesses::{AnswerTimes, BusinessReads, Invitation, Member};
+pub use holds::{HoldReads, StoredHold};
 pub use idempotency::IdempotencyReads;
 pub use maintenance::{MaintenanceReads, SealedPage};
 pub use notifications::NotificationReads;
 pub use orders::{
-    BusinessStats, More, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, TimelineEntry,
+    BusinessStats, NextPage, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, TimelineEntry,
     TimelineEvent, Total,
 };
 pub use rooms::RoomReads;
+pub use sagas::{DueIntent, DuePlace, SagaReads};
 pub use store::{Checkpoint, Circuit, Store};
 pub use writer::{Attempt, Lane};

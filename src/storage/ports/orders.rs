@@ -3,10 +3,13 @@
 use async_trait::async_trait;
 
 use crate::domain::ids::{BusinessId, OrderId, UserId};
-use crate::domain::order::{Order, Party, Status};
+use crate::domain::order::{Order, OrderField, Party, Status};
+use crate::domain::saga::{Channel, Rung};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::MarkKind;
 use crate::storage::error::StoreError;
+
+use super::businesses::AnswerTimes;
 
 /// Orders that a list is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,16 +77,16 @@ pub struct OrderPage {
     /// Total of the list; `None` where it was not counted.
     pub total: Option<Total>,
     /// Whether more follow.
-    pub more: More,
+    pub more: NextPage,
 }
 
 /// Whether a page is the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum More {
-    /// More orders follow.
-    Follow,
+pub enum NextPage {
+    /// There is one.
+    Exists,
     /// This is the last page.
-    End,
+    Absent,
 }
 
 /// Figures of a business today, and the number of orders that wait there.
@@ -95,6 +98,8 @@ pub struct BusinessStats {
     pub revenue_minor: i64,
     /// Orders of any day that wait for an answer.
     pub pending: u64,
+    /// How soon they were answered since the day began.
+    pub answers: AnswerTimes,
     /// Time of the read.
     pub at: Timestamp,
 }
@@ -140,6 +145,33 @@ pub enum TimelineEvent {
         /// User of the device.
         user: UserId,
     },
+    /// Something that the order says was changed without a transition.
+    Changed {
+        /// What, in the words of the order.
+        fields: Vec<OrderField>,
+        /// Capacity in which the user acted.
+        party: Party,
+        /// The user.
+        user: Option<UserId>,
+    },
+    /// The rings of the order after its first event, all in one: the entry stands at the first.
+    Rang {
+        /// Number of rings.
+        rings: u64,
+        /// Time of the last.
+        last: Timestamp,
+    },
+    /// A rung of the alert ladder used a channel.
+    Reached {
+        /// The channel.
+        channel: Channel,
+        /// The rung.
+        rung: Rung,
+        /// What came of it, in the word of the intent: `due`, `sent`, `not_configured`, `failed` or `cancelled`.
+        state: String,
+    },
+    /// The time at which the hub will act on the present status by itself.
+    Deadline,
 }
 
 /// Reads of orders.
@@ -151,7 +183,8 @@ pub trait OrderReads: Send + Sync {
     async fn orders(&self, query: &OrderQuery) -> Result<OrderPage, StoreError>;
     /// Plans of the statements that answer this list: each statement, then its plan in the database's own words.
     async fn plans_of_orders(&self, query: &OrderQuery) -> Result<Vec<String>, StoreError>;
-    /// Timeline of an order, oldest first: every transition, at most 500 acknowledgements and 500 marks.
+    /// Timeline of an order, oldest first: every transition and change, at most 500 acknowledgements and 500 marks, its rings as one
+    /// entry, the use of channels, and the next deadline, which lies ahead.
     async fn timeline(&self, order: OrderId) -> Result<Vec<TimelineEntry>, StoreError>;
     /// Figures of a business since `since`, the beginning of its day.
     async fn business_stats(

@@ -2,15 +2,18 @@
 
 use async_trait::async_trait;
 
+use crate::storage::clock::StoreClock;
 use crate::storage::error::StoreError;
 
 use super::accounts::AccountReads;
 use super::businesses::BusinessReads;
+use super::holds::HoldReads;
 use super::idempotency::IdempotencyReads;
 use super::maintenance::MaintenanceReads;
 use super::notifications::NotificationReads;
 use super::orders::OrderReads;
 use super::rooms::RoomReads;
+use super::sagas::SagaReads;
 use super::writer::Lane;
 
 /// State of the circuit breaker before reads.
@@ -38,15 +41,19 @@ pub enum Checkpoint {
 pub trait Store:
     AccountReads
     + BusinessReads
+    + HoldReads
     + NotificationReads
     + OrderReads
     + IdempotencyReads
     + RoomReads
+    + SagaReads
     + MaintenanceReads
     + 'static
 {
     /// Name in logs and health: `postgres` or `sqlite`.
     fn name(&self) -> &'static str;
+    /// The store's time, as its transactions have it.
+    fn clock(&self) -> &StoreClock;
     /// Most lanes that can be open at once; 1 where there can be only one writer.
     fn max_lanes(&self) -> usize;
     /// Opens a writer.

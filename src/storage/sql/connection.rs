@@ -5,12 +5,13 @@ use std::time::Duration;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{
-    Arguments, Connection as _, Error, Executor, FromRow, PgConnection, Postgres, SqlStr, Sqlite,
+    Arguments, Connection as _, Error, Executor, FromRow, PgConnection, Postgres, Row as _, SqlStr, Sqlite,
     SqliteConnection,
 };
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use crate::domain::time::Timestamp;
 use crate::telemetry::metrics::Metrics;
 
 use super::errors::{TxError, is_broken_connection};
@@ -137,23 +138,29 @@ impl Connection {
         Ok(self.settled(answer, limit)?)
     }
 
-    /// Begins a transaction; on SQLite as the writer at once, so that it never has to give way later.
-    pub(super) async fn begin(&mut self) -> Result<(), TxError> {
-        let word = match self.dialect() {
-            Dialect::Postgres => "BEGIN",
-            Dialect::Sqlite => "BEGIN IMMEDIATE",
+    /// Begins a transaction, and gives the server's time, where there is a server; on SQLite as the writer at once, so that it never
+    /// has to give way later.
+    pub(super) async fn begin(&mut self) -> Result<Option<Timestamp>, TxError> {
+        let (limit, begun) = (self.limit, BEGIN_BY_SERVER);
+        let DriverConnection::Postgres(driver) = &mut self.driver else {
+            self.command("BEGIN IMMEDIATE", limit).await?;
+            return Ok(None);
         };
-        Ok(self.say(word, self.limit).await?)
+        self.soundness = Soundness::Asked;
+        let answer = timeout(limit, sqlx::raw_sql(begun).fetch_all(&mut **driver)).await;
+        let rows = self.settled(answer, limit)?;
+        let micros = rows.first().ok_or(Error::RowNotFound)?.try_get(0)?;
+        Ok(Some(Timestamp::from_micros(micros)))
     }
 
     /// Sends COMMIT. Never after an error: Postgres answers an aborted transaction's COMMIT with success.
     pub(super) async fn commit(&mut self) -> Result<(), TxError> {
-        self.say("COMMIT", self.limit + COMMIT_MARGIN).await.map_err(TxError::at_commit)
+        self.command("COMMIT", self.limit + COMMIT_MARGIN).await.map_err(TxError::at_commit)
     }
 
     /// Sends ROLLBACK.
     pub(super) async fn rollback(&mut self) -> Result<(), TxError> {
-        Ok(self.say("ROLLBACK", self.limit).await?)
+        Ok(self.command("ROLLBACK", self.limit).await?)
     }
 
     /// Whether the other side answers, within `limit`. What an earlier question left behind is read first, so that a
@@ -180,7 +187,7 @@ impl Connection {
         }
     }
 
-    async fn say(&mut self, word: &'static str, limit: Duration) -> Result<(), Error> {
+    async fn command(&mut self, word: &'static str, limit: Duration) -> Result<(), Error> {
         self.soundness = Soundness::Asked;
         let answer = match &mut self.driver {
             DriverConnection::Postgres(c) => timeout(limit, c.execute(word)).await.map(|done| done.map(drop)),
@@ -205,6 +212,9 @@ impl Connection {
         answer
     }
 }
+
+/// One round trip; the clock is that of the moment, in microseconds since 1970.
+const BEGIN_BY_SERVER: &str = "BEGIN; SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 

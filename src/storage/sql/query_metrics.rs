@@ -8,7 +8,7 @@ use crate::telemetry::metrics::Metrics;
 pub(super) const NO_TABLE: &str = "none";
 
 /// Every table there is on either database: a label has no other value than these and [`NO_TABLE`].
-const TABLES: [&str; 29] = [
+const TABLES: [&str; 30] = [
     "audit",
     "businesses",
     "commands",
@@ -26,6 +26,7 @@ const TABLES: [&str; 29] = [
     "notifications",
     "order_acks",
     "order_counters",
+    "order_edits",
     "order_events",
     "order_items",
     "order_sagas",

@@ -1,10 +1,12 @@
 //! The store of both databases: reads over a pool, lanes over connections of their own.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::domain::saga::Clocks;
+use crate::storage::clock::StoreClock;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Checkpoint, Circuit, Lane, Store};
@@ -33,12 +35,19 @@ pub(super) struct SqlStore {
     pub(super) migrations: Connector,
     pub(super) read_pool: Arc<ReadPool>,
     pub(super) cipher: Arc<Cipher>,
+    pub(super) clock: Arc<StoreClock>,
+    /// By which lanes that are opened decide.
+    pub(super) clocks: RwLock<Arc<Clocks>>,
     pub(super) metrics: Metrics,
     /// Last events that lanes of this node were told are committed.
     pub(super) acknowledged: Arc<CommittedHeads>,
 }
 
 impl SqlStore {
+    pub(super) fn clocks(&self) -> Arc<Clocks> {
+        Arc::clone(&self.clocks.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) async fn fetch<T: SharedRow>(
         &self,
         statement: &Statement,
@@ -62,15 +71,25 @@ impl Store for SqlStore {
         self.name
     }
 
+    fn clock(&self) -> &StoreClock {
+        &self.clock
+    }
+
     fn max_lanes(&self) -> usize {
         self.max_lanes
     }
 
     async fn open_lane(&self) -> Result<Box<dyn Lane>, StoreError> {
-        let (connector, cipher) = (self.connector.clone(), Arc::clone(&self.cipher));
-        let (metrics, acknowledged) = (self.metrics.clone(), Arc::clone(&self.acknowledged));
-        let lane = SqlLane::open(connector, cipher, metrics, acknowledged, TRANSACTION_LIMIT).await?;
-        Ok(Box::new(lane))
+        let lane = SqlLane::open(
+            self.connector.clone(),
+            Arc::clone(&self.cipher),
+            Arc::clone(&self.clock),
+            self.clocks(),
+            self.metrics.clone(),
+            Arc::clone(&self.acknowledged),
+            TRANSACTION_LIMIT,
+        );
+        Ok(Box::new(lane.await?))
     }
 
     async fn migrate(&self) -> Result<(), StoreError> {

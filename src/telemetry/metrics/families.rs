@@ -15,6 +15,10 @@ const FINE_SECONDS: [f64; 26] = [
 const COARSE_SECONDS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0];
 
+/// Bounds of the time people take to answer an order, in seconds: 1 s to 20 min, close together where the alert changes.
+const ANSWER_SECONDS: [f64; 15] =
+    [1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 120.0, 180.0, 300.0, 480.0, 720.0, 1200.0];
+
 /// Bounds of the number of commands in a transaction; the last is the default of `persistence.batch_commands`.
 const BATCH_COMMANDS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 48.0, 64.0];
 
@@ -83,6 +87,13 @@ families! {
     order_creation_errors_total: counter(), "Valid orders that were refused: overload, or the store failed.";
     orders_processed_total: counters(["status"]), "Transitions of orders committed, by the status reached.";
     revenue_total_amount: counters(["currency"]), "Sum of the totals of delivered orders, in minor units.";
+    order_answer_seconds: histogram(ANSWER_SECONDS),
+        "Time from the commit that placed an order to the commit that accepted or rejected it.";
+    order_rings_total: counters(["rung"]), "Times that orders rang or were passed on because nobody answered.";
+    orders_unanswered_total: counter(), "Orders that ended because nobody answered.";
+    deadline_lateness_seconds: histograms(COARSE_SECONDS, ["kind"]),
+        "Time from the moment a deadline was due to the commit that acted on it.";
+    intents_total: counters(["channel", "result"]), "Messages to the outside ended.";
     room_gap_repairs_total: counter(), "Times a room had to read events that it had not received.";
     room_memory_bytes: gauge(), "Bytes of events that rooms keep in memory.";
     epoch_rotations_total: counters(["cause"]),

@@ -76,9 +76,9 @@ async fn run_part(
 ) -> Result<(), (Part, StoreError)> {
     let (commands, waiters): (Vec<Command>, Vec<_>) = jobs.into_iter().map(|j| (j.command, j.waiter)).unzip();
     match run_to_an_end(lane, &commands, &mut attempt, listener, metrics).await {
-        Ok(Committed { outcomes, events }) => {
-            listener.committed(&commands, &outcomes, events);
-            for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
+        Ok(mut committed) => {
+            listener.committed(&commands, &mut committed);
+            for (waiter, outcome) in waiters.into_iter().zip(committed.outcomes) {
                 waiter.answer(Ok(outcome));
             }
             Ok(())

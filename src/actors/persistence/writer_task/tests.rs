@@ -8,7 +8,6 @@ use super::*;
 use crate::actors::persistence::messages::Waiter;
 use crate::domain::ids::{CommandId, LoginSessionId};
 use crate::domain::time::Timestamp;
-use crate::protocol::event::RoomEvent;
 use crate::storage::commands::{EndSession, Removal, Write};
 
 /// A store that fails as it is told, and whose poison command fails every batch it is in.
@@ -72,20 +71,20 @@ impl Lane for FaultyLane {
             Some(_) => Err(StoreError::OutcomeUnknown("the connection was lost".to_owned())),
             None => Ok(Committed {
                 outcomes: commands.iter().map(|_| Outcome::Removed(Removal::Removed)).collect(),
-                events: Vec::new(),
+                ..Committed::default()
             }),
         }
     }
 }
 
 #[derive(Default)]
-struct Heard {
+struct CommitRecorder {
     committed: Mutex<Vec<CommandId>>,
     commit_unknown: Mutex<Vec<CommandId>>,
 }
 
-impl CommitListener for Heard {
-    fn committed(&self, commands: &[Command], _: &[Outcome], _: Vec<RoomEvent>) {
+impl CommitListener for CommitRecorder {
+    fn committed(&self, commands: &[Command], _: &mut Committed) {
         self.committed.lock().unwrap().extend(commands.iter().map(|c| c.id));
     }
 
@@ -98,7 +97,7 @@ struct Run {
     ids: Vec<CommandId>,
     given_up: u64,
     answers: Vec<Result<(), SubmitError>>,
-    heard: Heard,
+    recorder: CommitRecorder,
 }
 
 async fn run_batch_of(count: usize, mut lane: FaultyLane, poison: Option<usize>) -> Run {
@@ -117,15 +116,15 @@ async fn run_batch_of(count: usize, mut lane: FaultyLane, poison: Option<usize>)
         jobs.push(Job { command, waiter: Waiter { reply, permit } });
     }
     lane.poison = poison.map(|index| ids[index]);
-    let heard = Heard::default();
+    let recorder = CommitRecorder::default();
     let metrics = Metrics::new(std::path::Path::new("."));
-    super::run_batch(&mut lane, jobs, &heard, &metrics).await;
+    super::run_batch(&mut lane, jobs, &recorder, &metrics).await;
     let mut answers = Vec::new();
     for receiver in receivers {
         answers.push(receiver.await.expect("every command is answered").map(drop));
     }
     assert_eq!(permits.available_permits(), count, "every share of the queue is given back");
-    Run { ids, given_up: metrics.persistence_too_slow_total.get(), answers, heard }
+    Run { ids, given_up: metrics.persistence_too_slow_total.get(), answers, recorder }
 }
 
 #[tokio::test]
@@ -136,7 +135,7 @@ async fn a_poison_command_is_answered_alone_and_the_others_commit() {
     }
     let mut others = run.ids.clone();
     others.remove(4);
-    assert_eq!(*run.heard.committed.lock().unwrap(), others, "in their order");
+    assert_eq!(*run.recorder.committed.lock().unwrap(), others, "in their order");
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,8 +149,12 @@ async fn a_commit_whose_answer_was_lost_is_asked_about_until_it_is_known() {
         let attempts = attempts.lock().unwrap();
         assert_eq!(attempts[0], Attempt::First);
         assert!(attempts[1..].iter().all(|a| *a == Attempt::AfterUnknown) && attempts.len() == 4);
-        assert_eq!(*run.heard.commit_unknown.lock().unwrap(), run.ids, "caches hear once that nobody knows");
-        assert_eq!(*run.heard.committed.lock().unwrap(), run.ids, "the rooms hear of it once");
+        assert_eq!(
+            *run.recorder.commit_unknown.lock().unwrap(),
+            run.ids,
+            "caches hear once that nobody knows"
+        );
+        assert_eq!(*run.recorder.committed.lock().unwrap(), run.ids, "the rooms hear of it once");
     }
 }
 
@@ -192,7 +195,7 @@ async fn a_time_limit_that_is_met_once_costs_nobody_anything() {
     let lane = FaultyLane { faults: [Fault::TooSlow, Fault::TooSlow].into(), ..FaultyLane::default() };
     let run = run_batch_of(2, lane, None).await;
     assert_eq!(run.answers, [Ok(()), Ok(())]);
-    assert_eq!((run.given_up, run.heard.committed.lock().unwrap().len()), (0, 2));
+    assert_eq!((run.given_up, run.recorder.committed.lock().unwrap().len()), (0, 2));
 }
 
 #[tokio::test(start_paused = true)]

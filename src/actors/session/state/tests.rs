@@ -7,7 +7,9 @@ use crate::domain::ids::{BusinessId, EventId, LoginSessionId, UserId};
 use crate::protocol::event::{EncodedEvent, RoomEvent};
 use crate::protocol::websocket::text_header_len;
 
+mod ephemerals;
 mod frames;
+mod ringing;
 mod rooms;
 
 const WALL: Timestamp = Timestamp::from_unix_seconds(1_000_000);
@@ -40,7 +42,7 @@ impl Fixture {
     /// A session that has joined its room at sequence 10 and whose hello is out.
     fn joined() -> Self {
         let mut fixture = Self::opened(Some("biz"));
-        fixture.state.joined(fixture.room, at(10), None, 25);
+        fixture.state.joined(fixture.room, at(10), None, WALL, &SessionSettings::default());
         fixture.written();
         fixture
     }
@@ -83,7 +85,7 @@ impl Fixture {
         }
     }
 
-    fn say(&mut self, frame: &str) -> Option<SessionEffect> {
+    fn send(&mut self, frame: &str) -> Option<SessionEffect> {
         let frame = frame.replace("ROOM", &self.room.to_string());
         self.state.on_message(&frame, WALL, self.now, &self.limits)
     }
@@ -102,7 +104,7 @@ impl Fixture {
 fn nothing_is_read_before_hello_nor_while_answers_wait() {
     let mut f = Fixture::opened(Some("biz"));
     assert!(!f.state.is_readable(&f.limits));
-    f.state.joined(f.room, at(10), None, 25);
+    f.state.joined(f.room, at(10), None, WALL, &SessionSettings::default());
     assert!(f.state.is_readable(&f.limits));
     f.limits.outbox_frames = 1;
     assert!(!f.state.is_readable(&f.limits), "hello waits and fills more than half");

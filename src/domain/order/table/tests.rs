@@ -30,9 +30,64 @@ fn every_move_that_is_not_in_the_table_is_refused() {
 }
 
 #[test]
-fn ends_are_ends_and_everything_else_has_a_way_out() {
+fn only_an_operators_correction_of_a_delivered_order_leads_out_of_an_end() {
     for status in Status::ALL {
-        assert_eq!(TABLE.iter().any(|r| r.from == status), !status.is_end(), "{status:?}");
+        let out: Vec<&Row> = TABLE.iter().filter(|row| row.from == status).collect();
+        let corrected =
+            |row: &&Row| row.when == When::EndIsRecent && row.parties == [Admin] && row.follows.is_empty();
+        match status {
+            Delivered => assert!(out.iter().all(corrected) && out.len() == 2),
+            _ => assert_eq!(out.is_empty(), status.is_end(), "{status}"),
+        }
+    }
+    assert!(TABLE.iter().all(|row| row.from == Delivered || row.when != When::EndIsRecent));
+}
+
+#[test]
+fn members_skip_forward_and_the_hub_skips_to_no_refund() {
+    for way in Way::ALL {
+        let may = |from, to, party| matches!(verdict(from, to, way, party), Verdict::Allowed(_));
+        let fetched = matches!(way, Way::Pickup | Way::DineIn);
+        assert!(may(Accepted, Ready, Member), "{way:?}");
+        for from in [Accepted, Preparing, Ready] {
+            assert_eq!(may(from, Delivered, Member), fetched, "{from} {way:?}");
+            assert_eq!(may(from, Delivered, System), fetched, "{from} {way:?}");
+            assert_eq!(may(from, PickedUp, Driver), way == Way::DriverDelivery, "{from} {way:?}");
+            assert_eq!(
+                may(from, PickedUp, Member),
+                from == Ready && way == Way::OwnDelivery,
+                "{from} {way:?}"
+            );
+        }
+        assert!(!may(PickedUp, Delivered, System) && !may(PickedUp, Failed, System), "{way:?}");
+    }
+    let of_the_hub = TABLE.iter().filter(|row| row.parties == [System] && row.to == Delivered);
+    assert!(
+        of_the_hub.clone().count() == 4 && of_the_hub.clone().all(|row| row.follows.contains(&LeaveCash))
+    );
+}
+
+#[test]
+fn members_take_ready_back_until_it_is_picked_up() {
+    for way in Way::ALL {
+        for party in Party::ALL {
+            for from in [Ready, PickedUp, Delivered] {
+                let may = matches!(verdict(from, Preparing, way, party), Verdict::Allowed(_));
+                assert_eq!(may, from == Ready && matches!(party, Member | Admin), "{from} {way:?} {party}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_failure_is_a_no_show_at_the_counter_and_anything_else_on_the_way() {
+    for row in TABLE.iter().filter(|row| row.to == Failed) {
+        let ReasonRule::OneOf(known) = row.reason(row.parties[0]) else { panic!("{row:?}") };
+        match row.from {
+            Ready => assert!(known == [FailureReason::NoShow] && row.ways == [Way::Pickup]),
+            PickedUp => assert!(!known.contains(&FailureReason::NoShow)),
+            _ => assert_eq!(known, FailureReason::ALL),
+        }
     }
 }
 
@@ -98,13 +153,28 @@ fn members_bring_their_own_deliveries_to_their_end_and_leave_others_to_drivers()
 #[test]
 fn only_answers_stop_the_ringing_and_every_way_out_of_placed_is_an_answer() {
     for r in TABLE {
-        assert_eq!(r.follows.contains(&StopAlert), r.from == Placed, "{r:?}");
+        let answers = r.follows.contains(&StopAlert) != r.follows.contains(&RingOn);
+        assert_eq!(answers, r.from == Placed, "{r:?}");
+        assert_eq!(
+            r.follows.contains(&RingOn),
+            r.from == Placed && r.to == Accepted && r.parties == [System]
+        );
         assert_eq!(r.follows.contains(&StartAlert), r.to == Placed, "{r:?}");
     }
 }
 
 #[test]
-fn the_printed_table_is_the_one_in_the_docs() {
+fn an_end_that_the_business_did_not_make_rings_if_it_had_accepted() {
+    for row in TABLE.iter().filter(|row| row.to == Cancelled) {
+        let is_cooking = matches!(row.from, Accepted | Preparing | Ready);
+        assert_eq!(row.follows.contains(&RingEnd), is_cooking && !row.parties.contains(&Member), "{row:?}");
+    }
+}
+
+#[test]
+fn the_printed_tables_and_the_diagram_are_those_in_the_docs() {
     let docs = include_str!("../../../../docs/orders.md");
-    assert!(docs.contains(&to_markdown()), "docs/orders.md must contain this table:\n{}", to_markdown());
+    for text in [to_markdown(), format!("```mermaid\n{}```\n", to_mermaid()), failures_to_markdown()] {
+        assert!(docs.contains(&text), "docs/orders.md must contain this:\n{text}");
+    }
 }

@@ -5,70 +5,26 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::business::{
-    Accepts, AlertPolicy, Business, BusinessContact, BusinessState, Location, Pauses, Timezone,
+    Accepts, AlertPolicy, Business, BusinessContact, BusinessState, Hand, Location, Pauses, Reach, Timezone,
+    TradingWord,
 };
 use crate::domain::delivery::DeliveredBy;
-use crate::domain::email::EmailAddress;
 use crate::domain::ids::BusinessId;
 use crate::domain::money::Currency;
-use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
 use crate::http::input::{Parsed, rules, schema_of};
 use crate::http::response::problem::ApiError;
-use crate::storage::commands::BusinessPatch;
+use crate::storage::commands::{AlertTimes, BusinessPatch};
 
-use super::state::{StateWord, bounded, state_of};
+use super::place::{ContactBody, LocationBody};
+use super::state::{bounded, trading_of};
+use super::terms::{AcceptsBody, AlertsBody};
 
 /// Minutes of preparation where the merchant names none.
 const DEFAULT_PREP_MINUTES: u16 = 20;
 
 /// The zone of a business that names none.
 const DEFAULT_ZONE: &str = "default";
-
-/// A point on the map.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LocationBody {
-    /// Degrees north.
-    #[garde(custom(rules::latitude))]
-    #[schema(minimum = -90, maximum = 90, example = 38.7223)]
-    pub(super) lat: f64,
-    /// Degrees east.
-    #[garde(custom(rules::longitude))]
-    #[schema(minimum = -180, maximum = 180, example = -9.1393)]
-    pub(super) lng: f64,
-}
-
-impl From<LocationBody> for Location {
-    fn from(body: LocationBody) -> Self {
-        Self { lat: body.lat, lng: body.lng }
-    }
-}
-
-/// The contact of a business for times at which its devices cannot be reached. Kept encrypted; members and operators see it.
-#[derive(Debug, Default, Deserialize, Serialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ContactBody {
-    /// An address for mail.
-    #[garde(dive)]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = "email", max_length = 254, example = "kitchen@example.com")]
-    email: Option<Parsed<EmailAddress>>,
-    /// A number to call, as people write it.
-    #[garde(inner(custom(|phone: &Private<String>, &()| rules::phone(&phone.0, &()))))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, min_length = 3, max_length = 64, example = "+351 21 000 00 00")]
-    phone: Option<Private<String>>,
-}
-
-impl From<ContactBody> for BusinessContact {
-    fn from(body: ContactBody) -> Self {
-        Self {
-            email: body.email.map(|email| email.into_inner().into_string()),
-            phone: body.phone.map(|phone| rules::checked_phone(&phone.0)),
-        }
-    }
-}
 
 /// A new business; its maker becomes its owner.
 #[derive(Debug, Deserialize, Serialize, Validate, ToSchema)]
@@ -113,10 +69,28 @@ pub(super) struct NewBusiness {
     /// Its contact for times at which its devices cannot be reached.
     #[garde(dive)]
     contact: Option<ContactBody>,
+    /// Its own times of alerts, for orders placed from now on.
+    #[garde(dive)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alerts: Option<AlertsBody>,
+    /// Whether its orders are accepted by themselves, with the usual preparation, as soon as a device has them.
+    #[garde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auto_accept: Option<bool>,
+    /// The way it gets its orders: `devices` (unless given), `webhook`, `any` of both, or `off`, so that it is never paused as
+    /// unreachable.
+    #[garde(dive)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schema_of::<Reach>)]
+    reach: Option<Parsed<Reach>>,
+    /// The orders it takes; all, and deliveries within 8,000 m, unless given.
+    #[garde(dive)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepts: Option<AcceptsBody>,
     /// `open` unless given.
     #[garde(dive)]
-    #[schema(schema_with = schema_of::<StateWord>)]
-    state: Option<Parsed<StateWord>>,
+    #[schema(schema_with = schema_of::<TradingWord>)]
+    state: Option<Parsed<TradingWord>>,
     /// With `busy`: minutes added to the preparation time.
     #[garde(range(min = 1, max = 600))]
     #[schema(minimum = 1, maximum = 600, example = 15)]
@@ -166,10 +140,24 @@ pub(super) struct BusinessChanges {
     /// Its contact; replaces the whole contact it had.
     #[garde(dive)]
     contact: Option<ContactBody>,
+    /// Its own times of alerts, for orders placed from now on.
+    #[garde(dive)]
+    alerts: Option<AlertsBody>,
+    /// Whether its orders are accepted by themselves, with the usual preparation, as soon as a device has them.
+    #[garde(skip)]
+    auto_accept: Option<bool>,
+    /// The way it gets its orders: `devices` (unless given), `webhook`, `any` of both, or `off`, so that it is never paused as
+    /// unreachable.
+    #[garde(dive)]
+    #[schema(schema_with = schema_of::<Reach>)]
+    reach: Option<Parsed<Reach>>,
+    /// The orders it takes; replaces all of it.
+    #[garde(dive)]
+    accepts: Option<AcceptsBody>,
     /// Whether it takes orders.
     #[garde(dive)]
-    #[schema(schema_with = schema_of::<StateWord>)]
-    state: Option<Parsed<StateWord>>,
+    #[schema(schema_with = schema_of::<TradingWord>)]
+    state: Option<Parsed<TradingWord>>,
     /// With `busy`: minutes added to the preparation time.
     #[garde(range(min = 1, max = 600))]
     #[schema(minimum = 1, maximum = 600, example = 15)]
@@ -187,8 +175,10 @@ impl NewBusiness {
     /// 422 for a state without its detail or a detail without its state.
     pub(super) fn into_business(self, id: BusinessId, now: Timestamp) -> Result<Business, ApiError> {
         let paused_until = self.paused_until.map(Parsed::into_inner);
-        let state = state_of(self.state.map(Parsed::into_inner), self.extra_minutes, paused_until, now)?;
-        Ok(Business {
+        let word = self.state.map(Parsed::into_inner);
+        let trading = trading_of(word, self.extra_minutes, paused_until, Hand::Member, now)?;
+        let times = self.alerts.map(AlertTimes::from).unwrap_or_default();
+        let mut business = Business {
             id,
             name: self.name,
             location: self.location.into(),
@@ -199,18 +189,34 @@ impl NewBusiness {
             tables: self.tables.map_or(0, bounded),
             delivered_by: self.delivered_by.map_or(DeliveredBy::Business, Parsed::into_inner),
             contact: self.contact.map(BusinessContact::from).unwrap_or_default(),
-            state: state.unwrap_or(BusinessState::Open),
+            state: BusinessState::Open,
             pauses: Pauses::default(),
-            accepts: Accepts::default(),
-            alerts: AlertPolicy::default(),
+            accepts: self.accepts.map(Accepts::from).unwrap_or_default(),
+            alerts: AlertPolicy {
+                accept_s: times.accept_s,
+                ring_every_s: times.ring_every_s,
+                auto_accept: self.auto_accept.unwrap_or(false),
+                reach: self.reach.map(Parsed::into_inner).unwrap_or_default(),
+                ..AlertPolicy::default()
+            },
             version: 1,
             created_at: now,
             updated_at: now,
-        })
+        };
+        if let Some(change) = trading {
+            business.trade(change, Hand::Member, now);
+        }
+        Ok(business)
     }
 }
 
 impl BusinessChanges {
+    /// Whether it names nothing to change.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { state, extra_minutes, paused_until, .. } = self;
+        self.is_of_state_only() && state.is_none() && extra_minutes.is_none() && paused_until.is_none()
+    }
+
     /// Whether it is about taking orders and nothing else.
     pub(super) fn is_of_state_only(&self) -> bool {
         let Self {
@@ -223,21 +229,31 @@ impl BusinessChanges {
             currency,
             delivered_by,
             contact,
+            alerts,
+            auto_accept,
+            reach,
+            accepts,
             ..
         } = self;
         let of_place = name.is_none() && location.is_none() && zone.is_none() && timezone.is_none();
         let of_trade = prep_minutes.is_none() && tables.is_none() && currency.is_none();
-        of_place && of_trade && delivered_by.is_none() && contact.is_none()
+        let of_alerts = alerts.is_none() && auto_accept.is_none() && reach.is_none() && accepts.is_none();
+        of_place && of_trade && of_alerts && delivered_by.is_none() && contact.is_none()
     }
 
     /// The changes these fields describe.
     ///
     /// # Errors
     /// As [`NewBusiness::into_business`].
-    pub(super) fn into_patch(self, now: Timestamp) -> Result<BusinessPatch, ApiError> {
+    pub(super) fn into_patch(self, hand: Hand, now: Timestamp) -> Result<BusinessPatch, ApiError> {
         let paused_until = self.paused_until.map(Parsed::into_inner);
+        let word = self.state.map(Parsed::into_inner);
         Ok(BusinessPatch {
-            state: state_of(self.state.map(Parsed::into_inner), self.extra_minutes, paused_until, now)?,
+            trading: trading_of(word, self.extra_minutes, paused_until, hand, now)?,
+            alert_times: self.alerts.map(AlertTimes::from),
+            auto_accept: self.auto_accept,
+            reach: self.reach.map(Parsed::into_inner),
+            accepts: self.accepts.map(Accepts::from),
             name: self.name,
             location: self.location.map(Location::from),
             zone: self.zone,
@@ -247,6 +263,7 @@ impl BusinessChanges {
             currency: self.currency.map(Parsed::into_inner),
             delivered_by: self.delivered_by.map(Parsed::into_inner),
             contact: self.contact.map(BusinessContact::from),
+            ..BusinessPatch::default()
         })
     }
 }

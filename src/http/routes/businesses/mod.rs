@@ -2,11 +2,17 @@
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 mod dto;
+mod mute;
+mod pauses;
+mod place;
 mod state;
+mod stats;
+mod terms;
+mod update;
 mod view;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, get, patch, post, web};
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,11 +20,9 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::access::Role;
 use crate::domain::ids::BusinessId;
 use crate::domain::time::Timestamp;
-use crate::protocol::problem::ProblemCode;
-use crate::storage::commands::{BusinessUpdate, CreateBusiness};
+use crate::storage::commands::CreateBusiness;
 
 use crate::http::app_state::AppState;
-use crate::http::authorization;
 use crate::http::extractors::audience::{Anyone, Merchants};
 use crate::http::extractors::path_id::PathId;
 use crate::http::extractors::signed_in::SignedIn;
@@ -28,12 +32,19 @@ use crate::http::response::cache_status::CacheStatus;
 use crate::http::response::pagination::PageSize;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, Mount, RouteFacts};
-use dto::{BusinessChanges, NewBusiness};
-use view::{BusinessView, BusinessViewer};
+use dto::NewBusiness;
+pub(in crate::http) use view::{BusinessView, BusinessViewer};
 
 /// Mounts the routes.
 pub(in crate::http) fn routes(mount: &mut impl Mount) {
-    mount.endpoint(create).endpoint(list).endpoint(read).endpoint(stats).endpoint(update);
+    mount
+        .endpoint(create)
+        .endpoint(list)
+        .endpoint(read)
+        .endpoint(stats::stats)
+        .endpoint(update::update)
+        .endpoint(pauses::end)
+        .endpoint(mute::mute);
 }
 
 /// Make a business.
@@ -176,95 +187,4 @@ async fn read(
 
 impl Endpoint for read {
     const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
-}
-
-/// The figures of a business for today, in its own time zone, and the orders that wait there.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct StatsView {
-    /// Orders placed today; those whose payment is still awaited do not count.
-    #[schema(example = 41)]
-    today_orders: u64,
-    /// Total of those of them that were not rejected, cancelled or failed, in minor units.
-    #[schema(example = 61250)]
-    today_revenue_minor: i64,
-    /// The currency of the revenue, ISO 4217.
-    #[schema(example = "EUR")]
-    currency: String,
-    /// Orders that wait for an answer.
-    #[schema(example = 2)]
-    pending_orders: u64,
-    /// The time of counting; RFC 3339.
-    updated_at: String,
-}
-
-/// Read today's figures of a business you are a member of.
-#[utoipa::path(operation_id = "readBusinessStats", tag = "businesses",
-    params(("id" = String, Path, description = "`biz_…`")),
-    responses((status = 200, description = "Never older than five minutes, nor than the last order", body = StatsView,
-        headers(("Cache-Status" = String,
-         description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`")))))]
-#[get("/businesses/{id}/stats")]
-async fn stats(
-    app: web::Data<AppState>,
-    who: SignedIn<Merchants>,
-    id: PathId<BusinessId>,
-) -> Result<HttpResponse, ApiError> {
-    let mut freshness = CacheStatus::new();
-    freshness.take(authorization::cached_membership(&app, who.principal, id.0).await?);
-    let business = freshness.take(app.reads.business(id.0).await?.ok_or_else(ApiError::not_found)?);
-    let stats = app.reads.stats(id.0, business.timezone.day_began(Timestamp::now())).await?;
-    let stats = freshness.take(stats);
-    let mut response = HttpResponse::Ok().json(StatsView {
-        today_orders: stats.orders,
-        today_revenue_minor: stats.revenue_minor,
-        currency: business.currency.to_string(),
-        pending_orders: stats.pending,
-        updated_at: stats.at.to_rfc3339(),
-    });
-    freshness.mark(&mut response);
-    Ok(response)
-}
-
-impl Endpoint for stats {
-    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
-}
-
-/// Change a business you are a member of. Members say whether it takes orders (`state`, `extra_minutes`, `paused_until`); everything
-/// else is for owners.
-#[utoipa::path(operation_id = "changeBusiness", tag = "businesses", request_body = BusinessChanges,
-    params(("id" = String, Path, description = "`biz_…`")),
-    responses(
-        (status = 200, description = "The business as it is now", body = BusinessView),
-        (status = 403, description = "`forbidden`: this is for owners"),
-        (status = 409, description = "`currency_in_use`: there are prices or orders in the present currency"),
-    ))]
-#[patch("/businesses/{id}")]
-async fn update(
-    app: web::Data<AppState>,
-    who: SignedIn<Merchants>,
-    id: PathId<BusinessId>,
-    body: Body<BusinessChanges>,
-) -> Result<HttpResponse, ApiError> {
-    if body.0.is_of_state_only() {
-        authorization::membership(&app, who.principal, id.0).await?;
-    } else {
-        authorization::require_owner(&app, who.principal, id.0).await?;
-    }
-    let now = Timestamp::now();
-    let patch = body.0.into_patch(now)?;
-    match app.persistence.update_business(id.0, patch).await? {
-        BusinessUpdate::Updated(business) => {
-            Ok(HttpResponse::Ok().json(BusinessView::new(&business, BusinessViewer::Member, now)))
-        }
-        BusinessUpdate::NotThere => Err(ApiError::not_found()),
-        BusinessUpdate::CurrencyInUse => Err(ApiError::new(
-            ProblemCode::CurrencyInUse,
-            "There are prices or orders in its present currency. Take every item off the menu to change it; a business that \
-             had orders keeps its currency: make another business.",
-        )),
-    }
-}
-
-impl Endpoint for update {
-    const FACTS: RouteFacts = RouteFacts::of::<Merchants>();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::business::BusinessState;
+use crate::domain::business::{Hand, TradingChange, TradingWord};
 use crate::domain::time::Timestamp;
 use crate::http::input::{FromText, one_of};
 use crate::http::response::problem::ApiError;
@@ -11,33 +11,7 @@ use crate::protocol::problem::FieldError;
 /// The longest pause; a business that rests longer is closed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30 * 86_400);
 
-/// Whether a business takes orders, without the details.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StateWord {
-    /// Takes orders.
-    Open,
-    /// Takes orders and needs longer; with `extra_minutes`.
-    Busy,
-    /// Takes none for now; with `paused_until`.
-    Paused,
-    /// Takes none.
-    Closed,
-}
-
-impl StateWord {
-    const ALL: [Self; 4] = [Self::Open, Self::Busy, Self::Paused, Self::Closed];
-
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Busy => "busy",
-            Self::Paused => "paused",
-            Self::Closed => "closed",
-        }
-    }
-}
-
-impl FromText for StateWord {
+impl FromText for TradingWord {
     const EXAMPLE: &'static str = "open";
 
     fn from_text(text: &str) -> Result<Self, String> {
@@ -53,44 +27,54 @@ impl FromText for StateWord {
 ///
 /// # Errors
 /// 422 for a detail without its state or a state without its detail.
-pub(super) fn state_of(
-    word: Option<StateWord>,
+pub(super) fn trading_of(
+    word: Option<TradingWord>,
     extra_minutes: Option<i64>,
     paused_until: Option<Timestamp>,
+    hand: Hand,
     now: Timestamp,
-) -> Result<Option<BusinessState>, ApiError> {
+) -> Result<Option<TradingChange>, ApiError> {
     let mut wrong = Vec::new();
     let mut refuse = |field: &str, message: &str| {
         wrong.push(FieldError { field: field.to_owned(), message: message.to_owned() });
     };
-    if extra_minutes.is_some() && word != Some(StateWord::Busy) {
+    if extra_minutes.is_some() && word != Some(TradingWord::Busy) {
         refuse("extra_minutes", "goes with the state busy only");
     }
-    if paused_until.is_some() && word != Some(StateWord::Paused) {
+    if paused_until.is_some() && word != Some(TradingWord::Paused) {
         refuse("paused_until", "goes with the state paused only");
     }
     let state = match (word, extra_minutes, paused_until) {
-        (Some(StateWord::Busy), None, _) => {
+        (Some(TradingWord::Busy), None, _) => {
             refuse("extra_minutes", "is required with the state busy");
             None
         }
-        (Some(StateWord::Paused), _, None) => {
-            refuse("paused_until", "is required with the state paused");
-            None
+        (Some(TradingWord::Paused), _, until) => match check_pause(until, hand, now) {
+            Ok(()) => Some(TradingChange::Paused { until }),
+            Err(message) => {
+                refuse("paused_until", message);
+                None
+            }
+        },
+        (Some(TradingWord::Busy), Some(minutes), _) => {
+            Some(TradingChange::Busy { extra_minutes: bounded(minutes) })
         }
-        (Some(StateWord::Paused), _, Some(until)) if until <= now || until > now.plus(LONGEST_PAUSE) => {
-            refuse("paused_until", "must lie ahead, by at most 30 days");
-            None
-        }
-        (Some(StateWord::Paused), _, Some(until)) => Some(BusinessState::Paused { until }),
-        (Some(StateWord::Busy), Some(minutes), _) => {
-            Some(BusinessState::Busy { extra_minutes: bounded(minutes) })
-        }
-        (Some(StateWord::Open), ..) => Some(BusinessState::Open),
-        (Some(StateWord::Closed), ..) => Some(BusinessState::Closed),
+        (Some(TradingWord::Open), ..) => Some(TradingChange::Open),
+        (Some(TradingWord::Closed), ..) => Some(TradingChange::Closed),
         (None, ..) => None,
     };
     if wrong.is_empty() { Ok(state) } else { Err(ApiError::invalid(wrong)) }
+}
+
+/// Checks the end of a pause. Operators pause for as long as it takes; a member who forgets the time would lose an evening.
+fn check_pause(until: Option<Timestamp>, hand: Hand, now: Timestamp) -> Result<(), &'static str> {
+    match until {
+        None if hand == Hand::Member => Err("is required with the state paused"),
+        Some(until) if until <= now || until > now.plus(LONGEST_PAUSE) => {
+            Err("must lie ahead, by at most 30 days")
+        }
+        None | Some(_) => Ok(()),
+    }
 }
 
 /// A number whose range was checked with its field.
@@ -102,7 +86,7 @@ pub(super) fn bounded(number: i64) -> u16 {
 mod tests {
     use super::*;
 
-    fn fields(result: Result<Option<BusinessState>, ApiError>) -> Vec<String> {
+    fn fields(result: Result<Option<TradingChange>, ApiError>) -> Vec<String> {
         result.unwrap_err().problem().errors.iter().map(|e| e.field.clone()).collect()
     }
 
@@ -110,29 +94,31 @@ mod tests {
     fn a_state_and_its_detail_come_together() {
         let now = Timestamp::from_unix_seconds(1_000);
         let soon = now.plus(Duration::from_secs(60));
-        let parse = |word, minutes, until| state_of(word, minutes, until, now);
+        let parse = |word, minutes, until| trading_of(word, minutes, until, Hand::Member, now);
         assert_eq!(parse(None, None, None).unwrap(), None);
         assert_eq!(
-            parse(Some(StateWord::Busy), Some(10), None).unwrap(),
-            Some(BusinessState::Busy { extra_minutes: 10 })
+            parse(Some(TradingWord::Busy), Some(10), None).unwrap(),
+            Some(TradingChange::Busy { extra_minutes: 10 })
         );
         assert_eq!(
-            parse(Some(StateWord::Paused), None, Some(soon)).unwrap(),
-            Some(BusinessState::Paused { until: soon })
+            parse(Some(TradingWord::Paused), None, Some(soon)).unwrap(),
+            Some(TradingChange::Paused { until: Some(soon) })
         );
-        assert_eq!(fields(parse(Some(StateWord::Busy), None, None)), ["extra_minutes"]);
-        assert_eq!(fields(parse(Some(StateWord::Paused), None, None)), ["paused_until"]);
+        assert_eq!(fields(parse(Some(TradingWord::Busy), None, None)), ["extra_minutes"]);
+        assert_eq!(fields(parse(Some(TradingWord::Paused), None, None)), ["paused_until"]);
         assert_eq!(
-            fields(parse(Some(StateWord::Open), Some(5), Some(soon))),
+            fields(parse(Some(TradingWord::Open), Some(5), Some(soon))),
             ["extra_minutes", "paused_until"]
         );
         assert_eq!(fields(parse(None, Some(5), None)), ["extra_minutes"]);
+        let endless = trading_of(Some(TradingWord::Paused), None, None, Hand::Operator, now).unwrap();
+        assert_eq!(endless, Some(TradingChange::Paused { until: None }));
     }
 
     #[test]
     fn a_pause_lies_ahead_by_at_most_thirty_days() {
         let now = Timestamp::from_unix_seconds(1_000);
-        let parse = |until| state_of(Some(StateWord::Paused), None, Some(until), now);
+        let parse = |until| trading_of(Some(TradingWord::Paused), None, Some(until), Hand::Member, now);
         assert!(parse(now.plus(LONGEST_PAUSE)).is_ok());
         assert_eq!(fields(parse(now)), ["paused_until"]);
         assert_eq!(fields(parse(now.plus(LONGEST_PAUSE + Duration::from_secs(1)))), ["paused_until"]);

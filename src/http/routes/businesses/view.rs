@@ -3,12 +3,13 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::business::{Business, BusinessState};
+use crate::domain::business::{Business, BusinessEvent, PauseView};
 use crate::domain::private::Private;
 use crate::domain::time::Timestamp;
 
-use super::dto::LocationBody;
-use super::state::StateWord;
+use super::place::LocationBody;
+use super::terms::AlertsBody;
+use crate::protocol::problem::OfferedOrders;
 
 /// The contact of a business for times at which its devices cannot be reached.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,7 +26,7 @@ struct ContactView {
 
 /// A business as it is now.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct BusinessView {
+pub(in crate::http) struct BusinessView {
     /// `biz_…`
     #[schema(example = "biz_0190f3c1a2b37d4e8f00112233445566")]
     id: String,
@@ -57,9 +58,27 @@ pub(super) struct BusinessView {
     /// While `busy`.
     #[serde(skip_serializing_if = "Option::is_none")]
     extra_minutes: Option<u16>,
-    /// While `paused`.
+    /// While `paused`, if that ends by itself; RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_until: Option<String>,
+    /// The pauses that hold, each with its cause; for members and operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pauses: Option<Vec<PauseView>>,
+    /// The orders it takes.
+    accepts: OfferedOrders,
+    /// Its own times of alerts; for members and operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alerts: Option<AlertsBody>,
+    /// Whether its orders are accepted by themselves as soon as a device has them; for members and operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auto_accept: Option<bool>,
+    /// The way it gets its orders: `devices`, `webhook`, `any` or `off`; for members and operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "devices")]
+    reach: Option<&'static str>,
+    /// Until when calls and mail are silent, RFC 3339; for members and operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    muted_until: Option<String>,
     /// Counts changes.
     version: i64,
     /// RFC 3339.
@@ -70,7 +89,7 @@ pub(super) struct BusinessView {
 
 /// The viewer of a business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BusinessViewer {
+pub(in crate::http) enum BusinessViewer {
     /// A member or an operator.
     Member,
     /// Anybody else.
@@ -78,13 +97,9 @@ pub(super) enum BusinessViewer {
 }
 
 impl BusinessView {
-    pub(super) fn new(business: &Business, viewer: BusinessViewer, now: Timestamp) -> Self {
-        let (state, extra_minutes, paused_until) = match business.state.at(now) {
-            BusinessState::Open => (StateWord::Open, None, None),
-            BusinessState::Busy { extra_minutes } => (StateWord::Busy, Some(extra_minutes), None),
-            BusinessState::Paused { until } => (StateWord::Paused, None, Some(until.to_rfc3339())),
-            BusinessState::Closed => (StateWord::Closed, None, None),
-        };
+    pub(in crate::http) fn new(business: &Business, viewer: BusinessViewer, now: Timestamp) -> Self {
+        let BusinessEvent { pauses, muted_until, .. } = BusinessEvent::of(business, now);
+        let (is_member, alerts) = (viewer == BusinessViewer::Member, &business.alerts);
         Self {
             id: business.id.to_string(),
             name: business.name.clone(),
@@ -95,13 +110,19 @@ impl BusinessView {
             prep_minutes: business.prep_minutes,
             tables: business.tables,
             delivered_by: business.delivered_by.as_str(),
-            contact: (viewer == BusinessViewer::Member).then(|| ContactView {
+            contact: is_member.then(|| ContactView {
                 email: business.contact.email.clone().map(Private),
                 phone: business.contact.phone.clone().map(Private),
             }),
-            state: state.as_str(),
-            extra_minutes,
-            paused_until,
+            state: business.trading(now).as_str(),
+            extra_minutes: business.extra_minutes(now),
+            paused_until: business.paused_until(now).map(Timestamp::to_rfc3339),
+            pauses: is_member.then_some(pauses),
+            accepts: OfferedOrders::of(&business.accepts),
+            alerts: is_member.then(|| AlertsBody::of(alerts)),
+            auto_accept: is_member.then_some(alerts.auto_accept),
+            reach: is_member.then(|| alerts.reach.as_str()),
+            muted_until: muted_until.filter(|_| is_member).map(Timestamp::to_rfc3339),
             version: business.version,
             created_at: business.created_at.to_rfc3339(),
             updated_at: business.updated_at.to_rfc3339(),

@@ -12,7 +12,7 @@ use crate::domain::authorization::{ListedOrders, listed_orders};
 use crate::domain::ids::BusinessId;
 use crate::domain::order::{Party, Status};
 use crate::protocol::views::OrderView;
-use crate::storage::{More, OrderPage, OrderQuery, OrderScope, PageStart, Total, search_words};
+use crate::storage::{NextPage, OrderPage, OrderQuery, OrderScope, PageStart, Total, search_words};
 
 use super::access::view_for;
 use crate::http::app_state::AppState;
@@ -123,7 +123,7 @@ pub(super) async fn list(
     let found = if words.as_ref().is_some_and(Vec::is_empty) {
         // The search has no words, which is not the same as no search.
         let total = cursor.is_none().then_some(Total::Exact(0));
-        Arc::new(OrderPage { orders: Vec::new(), total, more: More::End })
+        Arc::new(OrderPage { orders: Vec::new(), total, more: NextPage::Absent })
     } else {
         let words = words.unwrap_or_default();
         freshness.take(app.reads.orders(&OrderQuery { scope, business, status, words, start, limit }).await?)
@@ -158,7 +158,7 @@ async fn check_membership(
 impl OrdersView {
     fn of(found: &OrderPage, page: Option<u32>, limit: u32, party: Party) -> Self {
         let OrderPage { orders, total, more } = found;
-        let has_more = *more == More::Follow;
+        let has_more = *more == NextPage::Exists;
         let (total, pages, total_capped) = match *total {
             None => (None, None, None),
             Some(Total::Exact(total)) => (Some(total), Some(total.div_ceil(u64::from(limit))), None),

@@ -1,10 +1,14 @@
 //! Orders: placing, listing, reading, transitions, and their timeline.
 
 mod access;
+mod change;
 mod list;
 mod place;
 mod place_body;
+mod place_refusal;
+mod precondition;
 mod read;
+mod ring;
 mod timeline;
 mod transition;
 
@@ -16,6 +20,8 @@ pub(in crate::http) fn routes(mount: &mut impl Mount) {
         .endpoint(place::place)
         .endpoint(list::list)
         .endpoint(read::read)
+        .endpoint(change::change)
+        .endpoint(ring::ring)
         .endpoint(timeline::timeline)
         .endpoint(transition::change_status);
 }

@@ -1,4 +1,5 @@
 //! Placing an order.
+#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ETAG, LOCATION};
@@ -6,9 +7,11 @@ use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::Deserialize;
 
 use crate::domain::access::{Principal, Role};
-use crate::domain::business::NotTakingOrders;
-use crate::domain::order::{Draft, Fulfilment, Order, Party, PlaceRefusal};
+use crate::domain::hold::HeldAction;
+use crate::domain::ids::BusinessId;
+use crate::domain::order::{Draft, Fulfilment, Order, Party};
 use crate::domain::private::Private;
+use crate::domain::time::Timestamp;
 use crate::http::app_state::AppState;
 use crate::http::authorization;
 use crate::http::extractors::audience::CanPlaceOrders;
@@ -22,11 +25,12 @@ use crate::http::limits::{QuotaStatus, QuotaSubject, Rate, RateClass};
 use crate::http::response::etag::OrderTag;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, KIB, RouteFacts};
-use crate::protocol::problem::{FieldError, ProblemCode};
+use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::{Contact, OrderView};
 use crate::storage::commands::{IdempotencyKey, PlaceOrder, PlaceOutcome, RenderedResponse, StoredResponse};
 
 use super::place_body::PlaceOrderBody;
+use super::place_refusal::refused;
 
 /// The name on a receipt when nobody gave one.
 const NO_NAME: &str = "Guest";
@@ -48,7 +52,8 @@ const MAC_DOMAIN: &str = "idempotent order v1";
             ("Idempotency-Replayed" = bool, description = "`true` when the answer was given before"),
         )),
         (status = 404, description = "`not_found`: there is no such business for you"),
-        (status = 409, description = "`price_changed` with `total_minor` and `currency`, `business_paused`, `business_closed` or `request_in_flight`"),
+        (status = 409, description = "`price_changed` with `total_minor` and `currency`, `business_paused`, `business_closed`, `not_offered` with `offered`, `orders_held` or `request_in_flight`"),
+        (status = 429, description = "`too_many_requests`, or `too_many_open_orders`: as many of your orders as may wait for this business's answer"),
     ))]
 #[post("/orders")]
 pub(super) async fn place(
@@ -186,10 +191,46 @@ async fn try_place(
             return Err(ApiError::new(ProblemCode::Forbidden, "Members order for their tables only."));
         }
     }
+    if let Err(held) = check_holds(app, order.business_id.clone().into_inner()).await {
+        return placed_before(app, idempotency.as_ref()).await?.ok_or(held);
+    }
     let failed = &app.metrics.order_creation_errors_total;
     let draft = draft(app, who, order).await.inspect_err(|_| failed.inc())?;
-    let placed = app.persistence.place_order(PlaceOrder { draft, idempotency, respond: created }).await;
+    let most_waiting = app.limits.is_some().then_some(app.settings.limits.open_orders);
+    let order = PlaceOrder { draft, idempotency, most_waiting, respond: created };
+    let placed = app.persistence.place_order(order).await;
     Ok(placed.inspect_err(|_| failed.inc())?)
+}
+
+/// What an earlier request with this key came to: a repetition is no new order, so it is answered while orders are held.
+async fn placed_before(
+    app: &AppState,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<PlaceOutcome>, ApiError> {
+    let Some(key) = key else { return Ok(None) };
+    let kept = app.store.stored_response(&key.scope, &key.key).await?;
+    Ok(kept.map(|kept| match kept.request_mac == key.request_mac {
+        true => PlaceOutcome::Replayed(kept),
+        false => PlaceOutcome::KeyReused,
+    }))
+}
+
+/// Whether operators hold new orders there. The business is looked at only while there is such a hold.
+///
+/// # Errors
+/// 409 `orders_held`.
+async fn check_holds(app: &AppState, business: BusinessId) -> Result<(), ApiError> {
+    if app.holds.is_free(HeldAction::NewOrders) {
+        return Ok(());
+    }
+    let Some(found) = app.reads.business(business).await? else { return Ok(()) };
+    match app.holds.over(HeldAction::NewOrders, business, &found.value.zone, Timestamp::now()) {
+        Some(hold) => Err(ApiError::new(
+            ProblemCode::OrdersHeld,
+            format!("Orders are taken again at {} at the latest.", hold.until.to_rfc3339()),
+        )),
+        None => Ok(()),
+    }
 }
 
 async fn draft(app: &AppState, who: Principal, mut order: PlaceOrderBody) -> Result<Draft, ApiError> {
@@ -250,39 +291,4 @@ fn replay(kept: StoredResponse, status: Option<QuotaStatus>) -> HttpResponse {
         status.write_to(answer.headers_mut());
     }
     answer
-}
-
-fn refused(refusal: PlaceRefusal) -> ApiError {
-    let lines = |lines: Vec<usize>, message: &str| {
-        let named = |line| FieldError { field: format!("items[{line}].sku"), message: message.to_owned() };
-        ApiError::invalid(lines.into_iter().map(named).collect())
-    };
-    match refusal {
-        PlaceRefusal::NoSuchBusiness => ApiError::not_found(),
-        PlaceRefusal::NotTakingOrders(NotTakingOrders::Paused(until)) => ApiError::new(
-            ProblemCode::BusinessPaused,
-            format!("It takes orders again at {}.", until.to_rfc3339()),
-        ),
-        PlaceRefusal::NotTakingOrders(NotTakingOrders::PausedForNow) => {
-            ApiError::new(ProblemCode::BusinessPaused, "This business takes no orders for now. Try again later.")
-        }
-        PlaceRefusal::NotTakingOrders(NotTakingOrders::Closed) => {
-            ApiError::new(ProblemCode::BusinessClosed, "It takes no orders until somebody opens it.")
-        }
-        PlaceRefusal::UnknownItems(unknown) => lines(unknown, "is not on the menu"),
-        PlaceRefusal::UnavailableItems(unavailable) => lines(unavailable, "is not available now"),
-        PlaceRefusal::NoSuchTable => ApiError::invalid_field("table", "the business has no such table"),
-        PlaceRefusal::TableMissing => {
-            ApiError::invalid_field("table", "is required: the business has tables, say at which one")
-        }
-        PlaceRefusal::PriceChanged { total_minor, currency } => ApiError::new(
-            ProblemCode::PriceChanged,
-            format!(
-                "By the menu it costs {total_minor} {currency} now, in minor units. Nothing was ordered: ask the customer, and \
-                 order with the new total."
-            ),
-        )
-        .total(total_minor, currency),
-        PlaceRefusal::TooExpensive => ApiError::invalid_field("items", "cost more than an order may"),
-    }
 }

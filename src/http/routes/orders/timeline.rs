@@ -5,7 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::ids::OrderId;
-use crate::domain::order::Party;
+use crate::domain::order::{OrderField, Party};
+use crate::domain::saga::{Channel, Rung};
+use crate::domain::time::Timestamp;
 use crate::storage::{TimelineEntry, TimelineEvent};
 
 use super::access::order_for;
@@ -17,11 +19,11 @@ use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, RouteFacts};
 
 /// An entry of an order's timeline.
-#[derive(Serialize, ToSchema)]
+#[derive(Default, Serialize, ToSchema)]
 pub(super) struct TimelineItem {
     /// RFC 3339.
     at: String,
-    /// `moved`; for the business and operators also `acknowledged`, `shown` and `acted`.
+    /// `moved`, `changed` and `deadline`; for the business and operators also `acknowledged`, `shown`, `acted`, `rang` and `reached`.
     #[schema(example = "moved")]
     kind: &'static str,
     /// The status it moved from; left out when it was placed.
@@ -45,6 +47,29 @@ pub(super) struct TimelineItem {
     /// The device. Not for customers.
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
+    /// With `changed`: the names of the fields, like `address`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["ready_at"]))]
+    changed: Option<Vec<&'static str>>,
+    /// With `rang`: the number of rings, of which `at` is the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 4)]
+    rings: Option<u64>,
+    /// With `rang`: the time of the last ring; RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_at: Option<String>,
+    /// With `reached`: `webhook`, `mail` or `telephone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "mail")]
+    channel: Option<&'static str>,
+    /// With `reached`: the step of the alert ladder, `undelivered`, `mail`, `escalate` or `call`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "escalate")]
+    rung: Option<&'static str>,
+    /// With `reached`: `due`, `sent`, `not_configured`, `failed` or `cancelled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sent")]
+    result: Option<String>,
 }
 
 /// The timeline of an order.
@@ -52,24 +77,17 @@ pub(super) struct TimelineItem {
 pub(super) struct TimelineView {
     /// `ord_…`
     order_id: String,
-    /// Oldest first: every move, at most 500 acknowledgements, and at most 500 of `shown` and `acted`.
+    /// Oldest first: every move, the changes, at most 500 acknowledgements, at most 500 of `shown` and `acted`, the rings as one
+    /// entry, the channels that were used, and the next deadline, which lies ahead.
     items: Vec<TimelineItem>,
 }
 
 impl TimelineItem {
     fn new(entry: TimelineEntry) -> Self {
-        let nothing = Self {
-            at: entry.at.to_rfc3339(),
-            kind: "moved",
-            from: None,
-            to: None,
-            party: None,
-            user_id: None,
-            reason: None,
-            device: None,
-        };
+        let nothing = Self { at: entry.at.to_rfc3339(), ..Self::default() };
         match entry.what {
             TimelineEvent::Moved { from, to, party, user, reason } => Self {
+                kind: "moved",
                 from: from.map(|from| from.as_str()),
                 to: Some(to.as_str()),
                 party: Some(party.as_str()),
@@ -86,12 +104,31 @@ impl TimelineItem {
             TimelineEvent::Marked { kind, device, user } => {
                 Self { kind: kind.as_str(), device: Some(device), user_id: Some(user.to_string()), ..nothing }
             }
+            TimelineEvent::Changed { fields, party, user } => Self {
+                kind: "changed",
+                changed: Some(fields.into_iter().map(OrderField::as_str).collect()),
+                party: Some(party.as_str()),
+                user_id: user.map(|user| user.to_string()),
+                ..nothing
+            },
+            TimelineEvent::Rang { rings, last } => nothing.of_rings(rings, last),
+            TimelineEvent::Reached { channel, rung, state } => nothing.of_channel(channel, rung, state),
+            TimelineEvent::Deadline => Self { kind: "deadline", ..nothing },
         }
+    }
+
+    fn of_rings(self, rings: u64, last: Timestamp) -> Self {
+        Self { kind: "rang", rings: Some(rings), last_at: Some(last.to_rfc3339()), ..self }
+    }
+
+    fn of_channel(self, channel: Channel, rung: Rung, state: String) -> Self {
+        let (channel, rung) = (Some(channel.as_str()), Some(rung.as_str()));
+        Self { kind: "reached", channel, rung, result: Some(state), ..self }
     }
 }
 
-/// Read the timeline of an order: customers see its transitions, the business and operators also who made them and what
-/// devices said. An acknowledgement says that the order has arrived on a device, `shown` and `acted` what a person did there.
+/// Read the timeline of an order: customers see its transitions, changes and deadline, the business and operators also who made them,
+/// what devices said, and how the business was alerted. An acknowledgement says that the order has arrived on a device, `shown` and `acted` what a person did there.
 #[utoipa::path(operation_id = "readTimeline", tag = "orders",
     params(("id" = String, Path, description = "`ord_…`")),
     responses((status = 200, description = "Oldest first", body = TimelineView)))]
@@ -104,7 +141,13 @@ pub(super) async fn timeline(
     let (order, party) = order_for(&app, who.principal, id.0).await?;
     let mut entries = app.store.timeline(order.id).await?;
     if party == Party::Customer {
-        entries.retain(|entry| matches!(entry.what, TimelineEvent::Moved { .. }));
+        entries.retain(|entry| match entry.what {
+            TimelineEvent::Moved { .. } | TimelineEvent::Changed { .. } | TimelineEvent::Deadline => true,
+            TimelineEvent::Acknowledged { .. }
+            | TimelineEvent::Marked { .. }
+            | TimelineEvent::Rang { .. }
+            | TimelineEvent::Reached { .. } => false,
+        });
     }
     let mut items: Vec<TimelineItem> = entries.into_iter().map(TimelineItem::new).collect();
     if party == Party::Customer {

@@ -1,6 +1,6 @@
 //! Moving an order along its table.
 
-use actix_web::http::header::{ETAG, HeaderMap, IF_MATCH};
+use actix_web::http::header::ETAG;
 use actix_web::{HttpRequest, HttpResponse, patch, web};
 use garde::Validate;
 use serde::Deserialize;
@@ -8,20 +8,21 @@ use utoipa::ToSchema;
 
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::OrderId;
-use crate::domain::order::table::verdict;
-use crate::domain::order::{Fulfilment, MoveRefusal, MoveRequest, Order, Party, Status, Verdict};
+use crate::domain::order::table::{Row, verdict};
+use crate::domain::order::{Fulfilment, MoveRefusal, MoveRequest, Order, Party, ReasonRule, Status, Verdict};
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::commands::{MoveError, MoveOrder};
 
 use super::access::{order_for, view_for};
+use super::precondition::{Precondition, precondition, version_required};
 use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Anyone;
 use crate::http::extractors::path_id::PathId;
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Body, Parsed, rules, schema_of};
 use crate::http::limits::Rate;
-use crate::http::response::etag::{self, OrderTag};
+use crate::http::response::etag::OrderTag;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, RouteFacts};
 
@@ -38,8 +39,8 @@ pub(super) struct StatusChange {
     #[garde(range(min = 1))]
     #[schema(minimum = 1, example = 1)]
     version: Option<i64>,
-    /// The reason; required of members and operators who cancel, and with `failed`, where it is one of
-    /// `customer_unreachable`, `wrong_address`, `refused`, `damaged`, `driver_fault`.
+    /// The reason; required of members and operators who cancel, of operators who correct an end, and with `failed`, where it
+    /// is one of `customer_unreachable`, `wrong_address`, `refused`, `damaged`, `driver_fault`, or `no_show` from `ready`.
     #[garde(inner(custom(rules::block::<300>)))]
     #[schema(min_length = 1, max_length = 300, example = "The oven broke")]
     reason: Option<String>,
@@ -52,18 +53,6 @@ pub(super) struct StatusChange {
     #[garde(dive)]
     #[schema(schema_with = schema_of::<DeliveredBy>)]
     delivered_by: Option<Parsed<DeliveredBy>>,
-}
-
-/// The reasons for which an order can fail. They decide who has to pay for it.
-const FAILURES: [&str; 5] = ["customer_unreachable", "wrong_address", "refused", "damaged", "driver_fault"];
-
-/// On which version a change was decided, and which refusal an outdated one gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Precondition {
-    /// By the field `version`: outdated is 409.
-    Field(i64),
-    /// By `If-Match`, any of these: outdated is 412.
-    Header(Vec<i64>),
 }
 
 /// Change the status of an order.
@@ -103,8 +92,8 @@ pub(super) async fn change_status(
     }
     let precondition = precondition(request.headers(), version)?.ok_or_else(version_required)?;
     let version = precondition.version(&order)?;
-    if matches!(verdict, Verdict::Allowed(_)) {
-        check_reason(to, party, reason.as_deref())?;
+    if let Verdict::Allowed(row) = verdict {
+        check_reason(row, party, reason.as_deref())?;
     }
     let delivered_by = delivered_by.map(Parsed::into_inner);
     if delivered_by.is_some() {
@@ -130,19 +119,15 @@ impl Endpoint for change_status {
     const FACTS: RouteFacts = RouteFacts::of::<Anyone>().rate(Rate::Move);
 }
 
-/// Checks the reason: a cancelled order owes one to its customer, and the consequences of a failure depend on it.
-fn check_reason(to: Status, party: Party, reason: Option<&str>) -> Result<(), ApiError> {
-    let wrong = match to {
-        Status::Cancelled => party != Party::Customer && reason.is_none(),
-        Status::Failed => !reason.is_some_and(|reason| FAILURES.contains(&reason)),
-        _ => false,
-    };
-    if !wrong {
-        return Ok(());
-    }
-    let message = match to {
-        Status::Failed => format!("must be one of {}", FAILURES.join(", ")),
-        _ => "is required to cancel".to_owned(),
+/// Checks the reason against what the transition needs of this party.
+fn check_reason(row: &Row, party: Party, reason: Option<&str>) -> Result<(), ApiError> {
+    let message = match row.reason(party) {
+        ReasonRule::Required if reason.is_none() => format!("is required with {}", row.to),
+        ReasonRule::OneOf(known) if !known.iter().any(|word| reason == Some(word.as_str())) => {
+            let words: Vec<&str> = known.iter().map(|word| word.as_str()).collect();
+            format!("must be one of {}", words.join(", "))
+        }
+        ReasonRule::Optional | ReasonRule::Required | ReasonRule::OneOf(_) => return Ok(()),
     };
     Err(ApiError::invalid_field("reason", message))
 }
@@ -154,43 +139,7 @@ fn check_delivery(to: Status, order: &Order) -> Result<(), ApiError> {
     Err(ApiError::invalid_field("delivered_by", "goes with accepted and a delivery only"))
 }
 
-/// The precondition of the request, if it names a version. `*` names none: whoever moves an order has to have seen it.
-fn precondition(headers: &HeaderMap, field: Option<i64>) -> Result<Option<Precondition>, ApiError> {
-    let Some(versions) = etag::versions(headers, &IF_MATCH)? else {
-        return Ok(field.map(Precondition::Field));
-    };
-    if field.is_some_and(|field| versions != [field]) {
-        return Err(ApiError::invalid_field("version", "differs from the header If-Match"));
-    }
-    Ok(Some(Precondition::Header(versions)))
-}
-
-impl Precondition {
-    /// The version to move the order on.
-    fn version(&self, order: &Order) -> Result<i64, ApiError> {
-        match self {
-            Self::Field(version) if *version == order.version => Ok(order.version),
-            Self::Header(versions) if versions.contains(&order.version) => Ok(order.version),
-            Self::Field(_) | Self::Header(_) => Err(self.outdated(order.version, order.status)),
-        }
-    }
-
-    fn outdated(&self, current: i64, status: Status) -> ApiError {
-        let code = match self {
-            Self::Field(_) => ProblemCode::StaleVersion,
-            Self::Header(_) => ProblemCode::PreconditionFailed,
-        };
-        let detail =
-            format!("It is {} now, in version {current}. Read the order and decide again.", status.as_str());
-        ApiError::new(code, detail).current(current, status)
-    }
-}
-
-fn version_required() -> ApiError {
-    ApiError::new(ProblemCode::VersionRequired, "Send the version as version or If-Match.")
-}
-
-fn not_their_move() -> ApiError {
+pub(super) fn not_their_move() -> ApiError {
     ApiError::new(ProblemCode::NotYourMove, "Somebody else makes this move.")
 }
 
@@ -210,41 +159,27 @@ fn refused(refusal: MoveRefusal, precondition: &Precondition) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
-
-    fn named(
-        if_match: Option<&'static str>,
-        field: Option<i64>,
-    ) -> Result<Option<Precondition>, ProblemCode> {
-        let mut headers = HeaderMap::new();
-        if let Some(value) = if_match {
-            headers.insert(IF_MATCH, HeaderValue::from_static(value));
-        }
-        precondition(&headers, field).map_err(|error| error.code())
-    }
-
-    #[test]
-    fn the_version_is_named_by_the_field_or_the_header() {
-        assert_eq!(named(None, None), Ok(None));
-        assert_eq!(named(Some("*"), None), Ok(None));
-        assert_eq!(named(None, Some(3)), Ok(Some(Precondition::Field(3))));
-        assert_eq!(named(Some("\"3\""), None), Ok(Some(Precondition::Header(vec![3]))));
-        assert_eq!(named(Some("\"3\", \"4\""), None), Ok(Some(Precondition::Header(vec![3, 4]))));
-        assert_eq!(named(Some("W/\"3.1.2\""), Some(3)), Ok(Some(Precondition::Header(vec![3]))));
-        assert_eq!(named(Some("\"3\""), Some(4)), Err(ProblemCode::Invalid));
-    }
+    use crate::domain::order::table::TABLE;
 
     #[test]
     fn a_failure_has_one_of_the_reasons_and_a_cancel_by_others_than_the_customer_any() {
-        let good = |to, party, reason| check_reason(to, party, reason).is_ok();
-        assert!(good(Status::Failed, Party::Member, Some("customer_unreachable")));
-        assert!(!good(Status::Failed, Party::Admin, Some("nobody was there")));
-        assert!(!good(Status::Failed, Party::Member, None));
-        assert!(
-            good(Status::Cancelled, Party::Customer, None) && !good(Status::Cancelled, Party::Admin, None)
-        );
-        assert!(good(Status::Rejected, Party::Member, None));
+        let good = |from, to, party, reason| {
+            let row =
+                TABLE.iter().find(|row| row.from == from && row.to == to && row.parties.contains(&party));
+            check_reason(row.unwrap_or_else(|| panic!("{from} to {to}")), party, reason).is_ok()
+        };
+        let (placed, ready, on_the_way) = (Status::Placed, Status::Ready, Status::PickedUp);
+        assert!(good(on_the_way, Status::Failed, Party::Member, Some("customer_unreachable")));
+        assert!(!good(on_the_way, Status::Failed, Party::Member, Some("no_show")));
+        assert!(!good(on_the_way, Status::Failed, Party::Admin, Some("nobody was there")));
+        assert!(!good(on_the_way, Status::Failed, Party::Member, None));
+        assert!(good(ready, Status::Failed, Party::Member, Some("no_show")));
+        assert!(!good(ready, Status::Failed, Party::Member, Some("refused")));
+        assert!(good(placed, Status::Cancelled, Party::Customer, None));
+        assert!(!good(placed, Status::Cancelled, Party::Admin, None));
+        assert!(good(placed, Status::Rejected, Party::Member, None));
+        assert!(!good(Status::Delivered, Status::PickedUp, Party::Admin, None));
+        assert!(good(Status::Delivered, Status::PickedUp, Party::Admin, Some("the other bag")));
     }
 }

@@ -114,7 +114,7 @@ struct EventView {
 
 /// Read the events of a room since a cursor, waiting for them if you like.
 #[utoipa::path(operation_id = "readEvents", tag = "rooms",
-    params(("room" = String, Path, description = "`business:biz_…` or `order:ord_…`"), PollQuery),
+    params(("room" = String, Path, description = "`business:biz_…`, `order:ord_…` or `ops`"), PollQuery),
     responses(
         (status = 200, description = "The next events, or none in time", body = EventsView),
         (status = 429, description = "You hold too many sockets, streams and long polls"),
@@ -135,7 +135,8 @@ pub(super) async fn poll(
     let (mut reader, _) = subscribe(&request, caller, room.0, cursor.as_deref()).await?;
     let (step, waited) = next_step(&mut reader, limits, wait).await?;
     let body = match step {
-        None => answer(&[], reader.position(), CursorFate::Valid),
+        // A poll is not told of ephemeral events: they would end it without a new position.
+        None | Some(ReaderItem::Ephemerals(_)) => answer(&[], reader.position(), CursorFate::Valid),
         Some(ReaderItem::Events(events)) => answer(&events, reader.position(), CursorFate::Valid),
         Some(ReaderItem::Resync(head)) => answer(&[], head, CursorFate::Unknown),
         Some(ReaderItem::Closed(notice)) => match notice.reason {

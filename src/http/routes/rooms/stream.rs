@@ -21,10 +21,12 @@ use crate::auth::stream_proof::StreamProof;
 use crate::domain::cursor::{Cursor, PROOF_MARK};
 use crate::domain::ids::ConnectionId;
 use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
 use crate::http::app_state::AppState;
 use crate::http::input::Query;
 use crate::http::readiness::Phase;
 use crate::http::response::problem::ApiError;
+use crate::protocol::ephemeral::EncodedEphemeral;
 use crate::protocol::frames::{JoinedRoom, ServerFrame};
 use crate::protocol::problem::ProblemCode;
 
@@ -80,7 +82,7 @@ struct StreamQuery {
 /// and says why. The answer has no end: a page that waits for the whole of it, as "Try it out" does, shows nothing.
 #[utoipa::path(operation_id = "streamEvents", tag = "rooms",
     params(
-        ("room" = String, Path, description = "`business:biz_…` or `order:ord_…`"),
+        ("room" = String, Path, description = "`business:biz_…`, `order:ord_…` or `ops`"),
         StreamQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "The cursor of the last event you have"),
     ),
@@ -103,6 +105,7 @@ pub(super) async fn stream(
     let cursor = last_event_id(&request).or(named).or(query.0.cursor.as_deref());
     let who = (caller.principal, caller.token_expires_at);
     let (reader, joined) = subscribe(&request, who, room.0, cursor).await?;
+    reader.take_ephemerals();
     let proof = match caller.ticket {
         StreamTicket::NotUsed => None,
         StreamTicket::Proven(proof) => Some(proof),
@@ -147,7 +150,10 @@ enum Next {
 impl Feed {
     async fn chunk(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         let chunk = match std::mem::replace(&mut self.next, Next::Events) {
-            Next::Hello(joined, position) => hello(&joined, position.map(|cursor| self.id(cursor))),
+            Next::Hello(joined, position) => {
+                let now = self.reader.now();
+                hello(&joined, position.map(|cursor| self.id(cursor)), now)
+            }
             Next::Events => self.next_chunk().await,
             Next::Nothing => return None,
         };
@@ -159,6 +165,7 @@ impl Feed {
         loop {
             let quiet = match self.reader.ready(PAGE).await {
                 Ok(Some(ReaderItem::Events(events))) => return self.events(&events),
+                Ok(Some(ReaderItem::Ephemerals(events))) => return ephemerals(&events),
                 Ok(Some(ReaderItem::Resync(cursor))) => return resync(self.room, cursor, self.id(cursor)),
                 Ok(Some(ReaderItem::Closed(notice))) => {
                     self.next = Next::Nothing;
@@ -197,6 +204,18 @@ impl Feed {
     }
 }
 
+/// Without ids: they are no place to go on from.
+fn ephemerals(events: &[EncodedEphemeral]) -> String {
+    let mut text = String::new();
+    for event in events {
+        let json = event.json();
+        let json = std::str::from_utf8(&json).expect("JSON is UTF-8");
+        let written = write!(text, "event: {}\ndata: {json}\n\n", event.kind);
+        written.expect("a text takes everything");
+    }
+    text
+}
+
 /// Most bytes of an event around its data.
 const EVENT_FIELDS: usize = 96;
 
@@ -215,10 +234,10 @@ impl Display for EventId<'_> {
     }
 }
 
-fn hello(joined: &JoinedRoom, id: Option<EventId<'_>>) -> String {
+fn hello(joined: &JoinedRoom, id: Option<EventId<'_>>, now: Timestamp) -> String {
     let connection = ConnectionId::generate().to_string();
     let rooms = std::slice::from_ref(joined);
-    let frame = ServerFrame::Hello { connection: &connection, rooms, ping_s: HEARTBEAT.as_secs() };
+    let frame = ServerFrame::Hello { connection: &connection, rooms, ping_s: HEARTBEAT.as_secs(), now };
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     format!("retry: {RETRY_MS}\n{id}event: hello\ndata: {}\n\n", json(&frame))
 }

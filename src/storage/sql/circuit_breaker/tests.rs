@@ -15,10 +15,10 @@ impl Bench {
         Self { breaker: CircuitBreaker::default(), now: Instant::now() }
     }
 
-    fn hear(&mut self, heard: Probe) -> Option<CircuitChange> {
+    fn observe(&mut self, probe: Probe) -> Option<CircuitChange> {
         let began = self.now;
         self.now += Duration::from_millis(1);
-        self.breaker.record(heard, began, self.now)
+        self.breaker.record(probe, began, self.now)
     }
 }
 
@@ -34,12 +34,12 @@ fn three_silences_in_a_row_open_the_circuit_and_one_answer_closes_it() {
         (&[Silence, Silence, Silence, Answer], Circuit::Closed),
         (&[Silence, Silence, Silence, Answer, Silence], Circuit::Closed),
     ];
-    for (heard, circuit) in table {
+    for (probe, circuit) in table {
         let mut bench = Bench::new();
-        for heard in *heard {
-            bench.hear(*heard);
+        for probe in *probe {
+            bench.observe(*probe);
         }
-        assert_eq!(bench.breaker.circuit(), *circuit, "{heard:?}");
+        assert_eq!(bench.breaker.circuit(), *circuit, "{probe:?}");
     }
 }
 
@@ -54,7 +54,7 @@ fn reads_that_fall_silent_together_count_once() {
     assert_eq!(bench.breaker.circuit(), Circuit::Closed);
     bench.now = later;
     assert_eq!(
-        [bench.hear(Probe::NoResponse), bench.hear(Probe::NoResponse)],
+        [bench.observe(Probe::NoResponse), bench.observe(Probe::NoResponse)],
         [None, Some(CircuitChange::Opened)]
     );
 }
@@ -62,12 +62,12 @@ fn reads_that_fall_silent_together_count_once() {
 #[test]
 fn it_tells_once_how_long_reads_were_refused() {
     let mut bench = Bench::new();
-    let turns: Vec<_> = (0..5).filter_map(|_| bench.hear(Probe::NoResponse)).collect();
+    let turns: Vec<_> = (0..5).filter_map(|_| bench.observe(Probe::NoResponse)).collect();
     assert_eq!(turns, [CircuitChange::Opened]);
     bench.now += Duration::from_secs(60);
-    let Some(CircuitChange::Closed(refused)) = bench.hear(Probe::Ok) else { panic!("it closes") };
+    let Some(CircuitChange::Closed(refused)) = bench.observe(Probe::Ok) else { panic!("it closes") };
     assert!(refused >= Duration::from_secs(60), "{refused:?}");
-    assert_eq!(bench.hear(Probe::Ok), None);
+    assert_eq!(bench.observe(Probe::Ok), None);
 }
 
 #[test]
@@ -80,13 +80,13 @@ fn probes_begin_with_the_first_doubt_and_end_with_the_first_answer() {
     let waits: Vec<_> = (0..5).filter_map(|_| bench.breaker.next_probe(PATIENCE)).collect();
     assert_eq!(waits, [PROBE_WITHIN, PROBE_WITHIN, PROBE_WITHIN, PATIENCE, PROBE_WITHIN]);
     for _ in 0..3 {
-        bench.hear(Probe::NoResponse);
+        bench.observe(Probe::NoResponse);
     }
     let waits: Vec<_> = (0..3).filter_map(|_| bench.breaker.next_probe(PATIENCE)).collect();
     assert_eq!(waits, [OPEN_PROBE_WITHIN, OPEN_PROBE_WITHIN, PATIENCE]);
-    bench.hear(Probe::Ok);
+    bench.observe(Probe::Ok);
     assert_eq!(bench.breaker.next_probe(PATIENCE), None);
-    bench.hear(Probe::NoResponse);
+    bench.observe(Probe::NoResponse);
     assert!(bench.breaker.start_prober());
     bench.breaker.retire();
     assert_eq!(bench.breaker.next_probe(PATIENCE), None);
@@ -134,8 +134,8 @@ proptest! {
         let (mut silences, mut running) = (0, false);
         for step in steps {
             match step {
-                Step::Hear(Probe::Ok) => { bench.hear(Probe::Ok); silences = 0; }
-                Step::Hear(Probe::NoResponse) => { bench.hear(Probe::NoResponse); silences += 1; }
+                Step::Hear(Probe::Ok) => { bench.observe(Probe::Ok); silences = 0; }
+                Step::Hear(Probe::NoResponse) => { bench.observe(Probe::NoResponse); silences += 1; }
                 Step::Doubt => bench.breaker.suspect(),
                 Step::Start => {
                     let starts = bench.breaker.start_prober();

@@ -1,13 +1,14 @@
 //! Postgres 15 or later: many lanes, many nodes.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 
+use crate::storage::clock::StoreClock;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::Store;
@@ -88,6 +89,8 @@ pub fn connect(
         // time of one that only writes.
         read_pool: ReadPool::new("postgres", pool, options.acquire_timeout.max(answer), metrics.clone()),
         cipher,
+        clock: Arc::new(StoreClock::of_server()),
+        clocks: RwLock::default(),
         metrics,
         acknowledged: Arc::default(),
     }))

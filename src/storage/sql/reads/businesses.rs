@@ -8,15 +8,24 @@ use crate::domain::business::{Business, MAX_INVITATIONS_OF_USER, MenuItem};
 use crate::domain::ids::{BusinessId, UserId};
 use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
-use crate::storage::ports::{BusinessReads, Invitation, Member};
+use crate::storage::ports::{AnswerTimes, BusinessReads, Invitation, Member};
 use crate::storage::sql::rows::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, parse};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
+
+use super::answer_times;
 
 static BUSINESS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("businesses"),
         &format!("SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.id = $1"),
+    )
+});
+
+static NAMED: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("businesses"),
+        &format!("SELECT {BUSINESS_COLUMNS} FROM businesses b WHERE b.id = {{any}}"),
     )
 });
 
@@ -75,7 +84,7 @@ static INVITATIONS: LazyStatement = LazyStatement::new(|| {
 /// Every statement of this file, for the test of its plans.
 #[cfg(test)]
 pub(super) const STATEMENTS: &[&LazyStatement] =
-    &[&BUSINESS, &ALL, &OF_MEMBER, &MEMBERSHIP, &MEMBERS, &MENU, &INVITATIONS];
+    &[&BUSINESS, &NAMED, &ALL, &OF_MEMBER, &MEMBERSHIP, &MEMBERS, &MENU, &INVITATIONS];
 
 #[derive(FromRow)]
 struct RoleRow {
@@ -125,6 +134,27 @@ impl BusinessReads for SqlStore {
     async fn businesses(&self, after: Option<BusinessId>, limit: u32) -> Result<Vec<Business>, StoreError> {
         let rows: Vec<BusinessRow> = self.fetch(&ALL, &[after_text(after), Arg::Int(limit.into())]).await?;
         rows.into_iter().map(|row| row.into_business(&self.cipher)).collect()
+    }
+
+    async fn businesses_named(&self, ids: &[BusinessId]) -> Result<Vec<Business>, StoreError> {
+        let rows: Vec<BusinessRow> = self.fetch(&NAMED, &[Arg::texts(ids)]).await?;
+        rows.into_iter().map(|row| row.into_business(&self.cipher)).collect()
+    }
+
+    async fn answer_times(
+        &self,
+        businesses: &[BusinessId],
+        since: Timestamp,
+    ) -> Result<Vec<(BusinessId, AnswerTimes)>, StoreError> {
+        answer_times::of_businesses(self, businesses, since).await
+    }
+
+    async fn slowest_to_answer(
+        &self,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(BusinessId, AnswerTimes)>, StoreError> {
+        answer_times::slowest(self, since, limit).await
     }
 
     async fn membership(&self, business: BusinessId, user: UserId) -> Result<Option<MemberRole>, StoreError> {

@@ -1,9 +1,7 @@
 //! Stored responses of requests with an idempotency key.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use async_trait::async_trait;
 
-use crate::domain::time::Timestamp;
 use crate::storage::commands::StoredResponse;
 use crate::storage::error::StoreError;
 use crate::storage::ports::IdempotencyReads;
@@ -26,7 +24,7 @@ pub(super) const STATEMENTS: &[&LazyStatement] = &[&KEPT];
 #[async_trait]
 impl IdempotencyReads for SqlStore {
     async fn stored_response(&self, scope: &str, key: &str) -> Result<Option<StoredResponse>, StoreError> {
-        let oldest = Timestamp::now().minus(RESPONSE_TTL);
+        let oldest = self.clock.now().minus(RESPONSE_TTL);
         let args = [Arg::text(scope), Arg::text(key), Arg::Int(oldest.as_micros())];
         match self.fetch_first::<ResponseRow>(&KEPT, &args).await? {
             Some(row) => row.into_response(&self.cipher),

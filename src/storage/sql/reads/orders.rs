@@ -1,5 +1,4 @@
 //! Single orders, and what a business did.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use async_trait::async_trait;
 use sqlx_macros::FromRow;
@@ -13,6 +12,7 @@ use crate::storage::sql::rows::{ORDER_COLUMNS, OrderRow, corrupt, number};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, words};
 use crate::storage::sql::store::SqlStore;
 
+use super::answer_times;
 use super::lists::{self, Asker};
 use super::order_items::with_lines;
 use super::timeline::timeline;
@@ -78,14 +78,16 @@ impl OrderReads for SqlStore {
         business: BusinessId,
         since: Timestamp,
     ) -> Result<BusinessStats, StoreError> {
-        let at = Timestamp::now();
+        let at = self.clock.now();
         let args = [Arg::text(business), Arg::Int(since.as_micros())];
         let row: Option<StatsRow> = self.fetch_first(&STATS, &args).await?;
         let row = row.ok_or_else(|| corrupt("orders"))?;
+        let answers = answer_times::of_businesses(self, &[business], since).await?;
         Ok(BusinessStats {
             orders: number("count", row.orders)?,
             revenue_minor: row.revenue,
             pending: number("count", row.pending)?,
+            answers: answers.first().map(|(_, times)| *times).unwrap_or_default(),
             at,
         })
     }

@@ -1,21 +1,17 @@
 //! Businesses and the items of their menus.
 
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 use sqlx_macros::FromRow;
 
-use crate::domain::business::{
-    Accepts, AlertPolicy, Business, BusinessContact, BusinessState, Location, MenuItem, Pauses, Timezone,
-};
+use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Timezone};
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
 use crate::domain::money::Currency;
-use crate::domain::order::{Fulfilment, PaymentMethod};
 use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::{Aad, Cipher};
 use crate::storage::error::StoreError;
 
+use super::policy::PolicyRow;
 use super::values::{corrupt, number, open, parse, seal};
 
 /// The columns of [`BusinessRow`], of `businesses b`.
@@ -23,7 +19,7 @@ pub(in crate::storage::sql) const BUSINESS_COLUMNS: &str = "b.id, b.name, b.lat,
      b.prep_minutes, b.tables, b.state, b.extra_minutes, b.paused_until, b.version, b.created_at, b.updated_at, \
      b.delivered_by, b.contact_email, b.contact_phone, b.accept_s, b.ring_every_s, b.auto_accept, b.reach, \
      b.accepts_fulfilment, b.accepts_payment, b.delivery_radius_m, b.muted_until, b.can_ring_since, b.unanswered, \
-     b.called_at, b.mailed_at, b.pauses";
+     b.called_at, b.mailed_at, b.pauses, b.opened_at";
 
 #[derive(Debug, Serialize, Deserialize, FromRow)]
 pub(in crate::storage::sql) struct BusinessRow {
@@ -51,95 +47,6 @@ pub(in crate::storage::sql) struct BusinessRow {
     #[serde(flatten)]
     #[sqlx(flatten)]
     policy: PolicyRow,
-}
-
-/// Columns of a business that say which orders it takes and how they ring.
-#[derive(Debug, Default, Serialize, Deserialize, FromRow)]
-#[serde(default)]
-pub(in crate::storage::sql) struct PolicyRow {
-    accept_s: Option<i64>,
-    ring_every_s: Option<i64>,
-    auto_accept: bool,
-    reach: String,
-    accepts_fulfilment: Option<String>,
-    accepts_payment: Option<String>,
-    delivery_radius_m: Option<i64>,
-    muted_until: Option<i64>,
-    can_ring_since: Option<i64>,
-    unanswered: Option<String>,
-    called_at: Option<i64>,
-    mailed_at: Option<i64>,
-    pauses: Option<String>,
-}
-
-/// The words of a list, separated by spaces; `None` for all there are.
-fn listed<T: Copy + PartialEq>(words: &[T], all: &[T], word: impl Fn(T) -> &'static str) -> Option<String> {
-    let is_all = all.iter().all(|one| words.contains(one));
-    (!is_all).then(|| words.iter().map(|one| word(*one)).collect::<Vec<_>>().join(" "))
-}
-
-impl PolicyRow {
-    pub(in crate::storage::sql) fn of(business: &Business) -> Self {
-        let Business { accepts, alerts, pauses, .. } = business;
-        let unanswered: Vec<String> = alerts.unanswered.iter().map(ToString::to_string).collect();
-        Self {
-            accept_s: alerts.accept_s.map(Into::into),
-            ring_every_s: alerts.ring_every_s.map(Into::into),
-            auto_accept: alerts.auto_accept,
-            reach: alerts.reach.as_str().to_owned(),
-            accepts_fulfilment: listed(&accepts.fulfilment, &Fulfilment::ALL, Fulfilment::as_str),
-            accepts_payment: listed(&accepts.payment, &PaymentMethod::ALL, PaymentMethod::as_str),
-            delivery_radius_m: Some(accepts.delivery_radius_m.into()),
-            muted_until: alerts.muted_until.map(Timestamp::as_micros),
-            can_ring_since: alerts.can_ring_since.map(Timestamp::as_micros),
-            unanswered: (!unanswered.is_empty()).then(|| unanswered.join(" ")),
-            called_at: alerts.called_at.map(Timestamp::as_micros),
-            mailed_at: alerts.mailed_at.map(Timestamp::as_micros),
-            pauses: (pauses.iter().next().is_some())
-                .then(|| serde_json::to_string(pauses).expect("pauses are words and times")),
-        }
-    }
-
-    fn accepts(&self) -> Result<Accepts, StoreError> {
-        let all = Accepts::default();
-        Ok(Accepts {
-            fulfilment: words(
-                "businesses.accepts_fulfilment",
-                self.accepts_fulfilment.as_deref(),
-                all.fulfilment,
-            )?,
-            payment: words("businesses.accepts_payment", self.accepts_payment.as_deref(), all.payment)?,
-            delivery_radius_m: self
-                .delivery_radius_m
-                .map_or(Ok(all.delivery_radius_m), |metres| number("businesses.delivery_radius_m", metres))?,
-        })
-    }
-
-    fn pauses(&self) -> Result<Pauses, StoreError> {
-        let pauses = self.pauses.as_deref().map(serde_json::from_str).transpose();
-        Ok(pauses.map_err(|_| corrupt("businesses.pauses"))?.unwrap_or_default())
-    }
-
-    fn alerts(&self) -> Result<AlertPolicy, StoreError> {
-        let seconds = |column, value: Option<i64>| value.map(|value| number(column, value)).transpose();
-        Ok(AlertPolicy {
-            accept_s: seconds("businesses.accept_s", self.accept_s)?,
-            ring_every_s: seconds("businesses.ring_every_s", self.ring_every_s)?,
-            auto_accept: self.auto_accept,
-            // A word of a newer release stands for devices, which every release knows.
-            reach: self.reach.parse().unwrap_or_default(),
-            muted_until: self.muted_until.map(Timestamp::from_micros),
-            can_ring_since: self.can_ring_since.map(Timestamp::from_micros),
-            unanswered: words("businesses.unanswered", self.unanswered.as_deref(), Vec::new())?,
-            called_at: self.called_at.map(Timestamp::from_micros),
-            mailed_at: self.mailed_at.map(Timestamp::from_micros),
-        })
-    }
-}
-
-fn words<T: FromStr>(column: &'static str, text: Option<&str>, all: Vec<T>) -> Result<Vec<T>, StoreError> {
-    let Some(text) = text else { return Ok(all) };
-    text.split_whitespace().map(|word| word.parse().map_err(|_| corrupt(column))).collect()
 }
 
 fn business_aad<'a>(column: &'static str, row: &'a str) -> Aad<'a> {

@@ -19,7 +19,8 @@ use super::values::{corrupt, number, open, parse, seal};
 pub(in crate::storage::sql) const ORDER_COLUMNS: &str = "o.id, o.order_number, o.business_id, o.customer_id, o.customer_name, o.phone, \
      o.address, o.fulfilment, o.status, o.payment_method, o.payment_status, o.total_minor, o.currency, o.notes, \
      o.table_no, o.prep_minutes, o.version, o.created_at, o.updated_at, o.ready_at, o.delivered_by, o.ended_code, \
-     o.ended_text, o.delivery_version, o.payment_version, o.placed_by, o.placed_at, o.answered_at, o.deadline_at";
+     o.ended_text, o.delivery_version, o.payment_version, o.placed_by, o.placed_at, o.answered_at, o.deadline_at, \
+     o.edits";
 
 #[derive(Serialize, FromRow)]
 pub(in crate::storage::sql) struct OrderRow {
@@ -42,6 +43,7 @@ pub(in crate::storage::sql) struct OrderRow {
     version: i64,
     created_at: i64,
     updated_at: i64,
+    edits: i64,
     #[serde(flatten)]
     #[sqlx(flatten)]
     course: CourseRow,
@@ -125,6 +127,7 @@ impl OrderRow {
             version: order.version,
             created_at: order.created_at.as_micros(),
             updated_at: order.updated_at.as_micros(),
+            edits: order.edits,
             course: CourseRow::of(order),
             id,
         })
@@ -177,6 +180,7 @@ impl OrderRow {
             version: self.version,
             delivery_version: self.course.delivery_version,
             payment_version: self.course.payment_version,
+            edits: self.edits,
             created_at: Timestamp::from_micros(self.created_at),
             updated_at: Timestamp::from_micros(self.updated_at),
         })

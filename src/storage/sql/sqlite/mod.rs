@@ -1,12 +1,13 @@
 //! SQLite: one shop, one process, one file.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 
+use crate::storage::clock::StoreClock;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
 use crate::storage::ports::Store;
@@ -78,6 +79,8 @@ pub async fn connect(
         connector,
         read_pool: ReadPool::new("sqlite", pool, 2 * BUSY_TIMEOUT, metrics.clone()),
         cipher,
+        clock: Arc::new(StoreClock::of_process()),
+        clocks: RwLock::default(),
         metrics,
         acknowledged: Arc::default(),
     }))

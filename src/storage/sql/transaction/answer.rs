@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::storage::commands::{Outcome, ScopedAck};
+use crate::domain::ids::OrderId;
+use crate::storage::commands::{FireReport, Outcome, ScopedAck};
 
 /// The outcome of a command, or its source until orders have their numbers.
 pub(super) enum Answer {
@@ -12,6 +13,15 @@ pub(super) enum Answer {
     },
     Moved {
         step: usize,
+    },
+    Changed {
+        step: usize,
+    },
+    /// What a deadline did; the step is there when it changed the order.
+    Fired {
+        order: OrderId,
+        report: Option<FireReport>,
+        step: Option<usize>,
     },
     /// The answer that the step's order gives under this request's key.
     Replayed {

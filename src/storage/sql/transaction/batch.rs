@@ -1,16 +1,23 @@
 //! One transaction of many commands, in the order that keeps lanes from waiting on each other in a circle: commands, keys,
-//! orders, everything single, counters, rows, and the rooms last.
+//! the hub's sign of life, businesses, orders, everything single, counters, rows, and the rooms last; each in the order of its ids.
 #![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
+mod change;
+mod decide;
+mod fire;
+mod locks;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::domain::event::{Announcement, Posted as _};
 use crate::domain::ids::{BusinessId, EventId, NotificationId};
-use crate::domain::order::{self, AnnouncementIds, Moved, Status};
+use crate::domain::order::AnnouncementIds;
+use crate::domain::saga::Clocks;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    AcksProgress, Change, Command, Committed, Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder,
-    PlaceOutcome, ScopedAck, StoredResponse, Write, outcome_of, write_table,
+    AcksProgress, Change, Command, Committed, FireOutcome, Outcome, PlaceOutcome, RingDue, ScopedAck, Write,
+    outcome_of, write_table,
 };
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
@@ -20,10 +27,13 @@ use crate::storage::sql::errors::TxError;
 
 use super::answer::Answer;
 use super::catalog::Catalog;
+use super::deadline_facts::DeadlineFacts;
 use super::events::{self, Emitted};
 use super::execute::{Context, Execute as _};
-use super::idempotency::{By, KeyState, Keys, Responses};
+use super::idempotency::{Keys, Responses};
+use super::intents::{self, NewIntent};
 use super::orders::Orders;
+use super::sagas::Sagas;
 use super::{applied_commands, device_acks, devices};
 
 /// Source of a transaction's notifications and events, in the order of the commands.
@@ -37,27 +47,43 @@ pub(super) struct Transaction<'a> {
     connection: &'a mut Connection,
     cipher: &'a Cipher,
     commands: &'a [Command],
+    /// The store's time, at which every command is decided.
+    now: Timestamp,
     orders: Orders,
     catalog: Catalog,
-    /// Businesses of which orders are to be accepted.
-    accepting: BTreeSet<BusinessId>,
+    sagas: Sagas,
+    facts: DeadlineFacts,
+    clocks: Arc<Clocks>,
     keys: Keys,
     acks: Vec<&'a ScopedAck>,
     sources: Vec<Source>,
+    rings: Vec<RingDue>,
+    intents: Vec<NewIntent>,
 }
 
 impl<'a> Transaction<'a> {
-    pub(super) fn new(connection: &'a mut Connection, cipher: &'a Cipher, commands: &'a [Command]) -> Self {
+    pub(super) fn new(
+        connection: &'a mut Connection,
+        cipher: &'a Cipher,
+        commands: &'a [Command],
+        clocks: Arc<Clocks>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             connection,
             cipher,
             commands,
+            now,
             orders: Orders::default(),
             catalog: Catalog::default(),
-            accepting: BTreeSet::new(),
+            sagas: Sagas::default(),
+            facts: DeadlineFacts::default(),
+            clocks,
             keys: Keys::default(),
             acks: Vec::new(),
             sources: Vec::new(),
+            rings: Vec::new(),
+            intents: Vec::new(),
         }
     }
 
@@ -77,7 +103,7 @@ impl<'a> Transaction<'a> {
         self.orders.number(self.connection).await?;
         let emitted = self.emitted();
         let responses = self.keys.render(|step| self.orders.snapshot(step));
-        let left = self.write(&emitted, &responses).await?;
+        let Written { left, intents } = self.write(&emitted, &responses).await?;
         let outcomes: Vec<Outcome> = answers
             .into_iter()
             .map(|answer| self.outcome(answer.expect("every command was answered above"), &left, &responses))
@@ -85,28 +111,44 @@ impl<'a> Transaction<'a> {
         applied_commands::record(self.connection, self.cipher, self.commands, &open, &outcomes, attempt)
             .await?;
         let events = events::number(self.connection, emitted.events).await?;
-        Ok(Committed { outcomes, events })
+        let (sagas, rings, now) = (self.sagas.due(), self.rings, self.now);
+        Ok(Committed { outcomes, events, now, sagas, rings, intents })
     }
 
     async fn load(&mut self, open: &[usize]) -> Result<(), TxError> {
-        let (mut drafts, mut moves, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut drafts, mut keys) = (Vec::new(), Vec::new());
+        let (mut moved, mut fires, mut businesses) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
         for &i in open {
-            let Command { write, at, .. } = &self.commands[i];
+            let write = &self.commands[i].write;
+            locks::name_business(write, &mut businesses);
             if let Write::PlaceOrder(place) = write {
                 drafts.push(&place.draft);
-                keys.extend(place.idempotency.as_ref().map(|key| (key, *at)));
+                keys.extend(place.idempotency.as_ref());
             } else if let Write::MoveOrder(wish) = write {
-                moves.push(wish);
+                moved.insert(wish.order);
+            } else if let Write::ChangeOrder(change) = write {
+                moved.insert(change.order);
+            } else if let Write::RingOrder(ring) = write {
+                moved.insert(ring.order);
+            } else if let Write::FireDeadline(fire) = write {
+                fires.push(fire);
             } else if let Write::Keyed(keyed) = write {
-                keys.push((&keyed.key, *at));
+                keys.push(&keyed.key);
             }
         }
-        self.keys.claim(self.connection, self.cipher, keys.into_iter()).await?;
-        let ids = moves.iter().map(|wish| wish.order).collect();
-        self.orders.lock(self.connection, self.cipher, ids).await?;
-        let accepted = moves.iter().filter(|wish| wish.request.to == Status::Accepted);
-        self.accepting = accepted.filter_map(|wish| Some(self.orders.get(wish.order)?.business_id)).collect();
-        self.catalog.load(self.connection, drafts.into_iter(), &self.accepting).await
+        self.keys.claim(self.connection, self.cipher, keys, self.now).await?;
+        if !fires.is_empty() {
+            self.facts = DeadlineFacts::begin(self.connection, self.clocks.clone(), self.now).await?;
+        }
+        self.catalog.lock(self.connection, businesses).await?;
+        moved.extend(fires.iter().map(|fire| fire.order));
+        self.orders.lock(self.connection, self.cipher, &moved).await?;
+        let places = open.iter().filter_map(|&i| self.commands[i].write.as_place());
+        self.orders.count_waiting(self.connection, places).await?;
+        self.sagas.load(self.connection, &moved).await?;
+        let due = fires.iter().filter(|fire| self.is_due(fire)).map(|fire| fire.order).collect();
+        self.facts.load(self.connection, &due, self.now).await?;
+        self.catalog.load(self.connection, drafts.into_iter()).await
     }
 
     /// Reads the business again if a command of this batch has changed it.
@@ -118,7 +160,7 @@ impl<'a> Transaction<'a> {
             let Write::PlaceOrder(place) = &command.write else { return None };
             Some(&place.draft)
         });
-        self.catalog.load(self.connection, drafts, &self.accepting).await
+        self.catalog.reload(self.connection, drafts).await
     }
 
     async fn act(&mut self, command: &'a Command) -> Result<Answer, TxError> {
@@ -127,81 +169,14 @@ impl<'a> Transaction<'a> {
                 self.acks.extend(acks.iter());
                 Ok(Answer::Acks(acks.clone()))
             }
-            Write::PlaceOrder(place) => self.place(command, place).await,
-            Write::MoveOrder(request) => self.move_order(command, request).await,
+            Write::PlaceOrder(place) => self.place(place).await,
+            Write::MoveOrder(request) => self.move_order(request).await,
+            Write::ChangeOrder(change) => Ok(self.change_order(change)),
+            Write::RingOrder(ring) => Ok(self.ring_order(ring)),
+            Write::FireDeadline(fire) => self.fire(fire).await,
             Write::Keyed(keyed) => self.keyed(keyed, command.at).await,
             write => self.single(write, command.at).await,
         }
-    }
-
-    async fn place(&mut self, command: &Command, place: &PlaceOrder) -> Result<Answer, TxError> {
-        if let Some(key) = &place.idempotency {
-            match self.keys.state_of(key) {
-                KeyState::Free => {}
-                KeyState::Kept(kept) => return Ok(Outcome::Placed(PlaceOutcome::Replayed(kept)).into()),
-                KeyState::Step(step) => {
-                    return Ok(Answer::Replayed { step, request_mac: key.request_mac.clone() });
-                }
-                KeyState::Reused => return Ok(Outcome::Placed(PlaceOutcome::KeyReused).into()),
-            }
-        }
-        let draft = &place.draft;
-        self.refresh(draft.business_id).await?;
-        let (business, menu) = self.catalog.of(draft.business_id);
-        let new = match order::place(draft.clone(), business, menu, command.at) {
-            Ok(new) => new,
-            Err(refusal) => return Ok(Outcome::Placed(PlaceOutcome::Refused(refusal)).into()),
-        };
-        let step = self.orders.add(new, command.at);
-        self.sources.push(Source::Step(step));
-        if let Some(key) = &place.idempotency {
-            self.keys.answered(key, By::Order { step, respond: place.respond });
-        }
-        Ok(Answer::Placed { step })
-    }
-
-    /// Does what has not been done under this key. Its answer is known before, and is kept if something was made.
-    async fn keyed(&mut self, keyed: &Keyed, at: Timestamp) -> Result<Answer, TxError> {
-        match self.keys.state_of(&keyed.key) {
-            KeyState::Free => {}
-            KeyState::Kept(kept) => return Ok(Outcome::Repeated(KeyedRepeat::Answered(kept)).into()),
-            KeyState::Step(_) | KeyState::Reused => {
-                return Ok(Outcome::Repeated(KeyedRepeat::KeyReused).into());
-            }
-        }
-        let answer = self.single(&keyed.write, at).await?;
-        if let Answer::Final(outcome) = &answer
-            && outcome.has_made_something()
-        {
-            let request_mac = keyed.key.request_mac.clone();
-            let kept = StoredResponse { request_mac, status: keyed.status, body: keyed.body.0.clone() };
-            self.keys.answered(&keyed.key, By::Answer(kept));
-        }
-        Ok(answer)
-    }
-
-    async fn move_order(&mut self, command: &Command, wish: &MoveOrder) -> Result<Answer, TxError> {
-        let mut terms = None;
-        if wish.request.to == Status::Accepted
-            && let Some(business) = self.orders.get(wish.order).map(|order| order.business_id)
-        {
-            self.refresh(business).await?;
-            terms = self.catalog.of(business).0.map(|business| business.acceptance(command.at));
-        }
-        let Some(order) = self.orders.get_mut(wish.order) else {
-            return Ok(Outcome::Moved(Err(MoveError::NoSuchOrder)).into());
-        };
-        let from = order.status;
-        Ok(match order.apply(wish.request, wish.reason.as_deref(), terms, command.at) {
-            Err(refusal) => Outcome::Moved(Err(MoveError::Refused(refusal))).into(),
-            // A copy of its own, since the order's number may be still to come.
-            Ok(Moved::Unchanged) => Answer::Moved { step: self.orders.unchanged(wish.order) },
-            Ok(Moved::Changed(follows)) => {
-                let step = self.orders.moved(wish, from, follows, command.at);
-                self.sources.push(Source::Step(step));
-                Answer::Moved { step }
-            }
-        })
     }
 
     fn outcome(&self, answer: Answer, left: &device_acks::Left<'_>, responses: &Responses) -> Outcome {
@@ -214,6 +189,11 @@ impl<'a> Transaction<'a> {
             }
             Answer::Placed { step } => Outcome::Placed(PlaceOutcome::Placed(Box::new(order(step)))),
             Answer::Moved { step } => Outcome::Moved(Ok(Box::new(order(step)))),
+            Answer::Changed { step } => Outcome::Changed(Ok(Box::new(order(step)))),
+            Answer::Fired { report, step, order: id } => {
+                let (moved, left) = (step.map(|step| Box::new(order(step))), self.sagas.due_of(id));
+                Outcome::Fired(FireOutcome { report, moved, left, now: self.now })
+            }
             Answer::Replayed { step, request_mac } => {
                 Outcome::Placed(PlaceOutcome::Replayed(responses[&step].clone().stored(request_mac)))
             }
@@ -231,9 +211,7 @@ impl<'a> Transaction<'a> {
                         in_business: EventId::generate(),
                         in_order: EventId::generate(),
                     };
-                    if let Some(change) = self.orders.change(step) {
-                        emitted.add(change.announce(ids));
-                    }
+                    emitted.add(self.orders.announce(step, ids));
                 }
                 Source::Posted(announcement) => emitted.add(announcement),
             }
@@ -241,18 +219,26 @@ impl<'a> Transaction<'a> {
         emitted
     }
 
-    async fn write(
-        &mut self,
-        emitted: &Emitted,
-        responses: &Responses,
-    ) -> Result<device_acks::Left<'a>, TxError> {
+    async fn write(&mut self, emitted: &Emitted, responses: &Responses) -> Result<Written<'a>, TxError> {
+        self.catalog.write(self.connection).await?;
         self.orders.write(self.connection, self.cipher).await?;
+        self.sagas.write(self.connection, self.now).await?;
+        let intents = intents::write(self.connection, &self.intents).await?;
         events::write_notifications(self.connection, &emitted.notifications).await?;
         self.keys.finish(self.connection, self.cipher, responses).await?;
         let acks = self.acks.iter().map(|received| &received.ack);
         devices::seen(self.connection, acks.map(|ack| (ack.user, ack.device.as_str(), ack.at))).await?;
-        device_acks::store(self.connection, &self.acks).await
+        let left = device_acks::store(self.connection, &self.acks, &mut self.sagas, self.now).await?;
+        Ok(Written { left, intents })
     }
+}
+
+/// What the rows of a transaction came to.
+struct Written<'a> {
+    /// Acknowledgements that are stored in part only.
+    left: device_acks::Left<'a>,
+    /// Uses of channels that are due.
+    intents: u32,
 }
 
 /// One write of the table by the way its row names.
@@ -269,8 +255,17 @@ macro_rules! run_one {
         Ok(outcome_of!($outcome, ()).into())
     }};
     (alone $outcome:ident, $transaction:expr, $write:ident, $at:ident) => {{
-        let cx = Context { connection: &mut *$transaction.connection, cipher: $transaction.cipher, at: $at };
-        Ok(outcome_of!($outcome, $write.execute(cx).await?).into())
+        let mut told = Vec::new();
+        let cx = Context {
+            connection: &mut *$transaction.connection,
+            cipher: $transaction.cipher,
+            now: $transaction.now,
+            at: $at,
+            told: &mut told,
+        };
+        let outcome = outcome_of!($outcome, $write.execute(cx).await?);
+        $transaction.sources.extend(told.into_iter().map(Source::Posted));
+        Ok(outcome.into())
     }};
 }
 
@@ -278,8 +273,13 @@ macro_rules! define_single {
     ($($(#[$doc:meta])* $name:ident($w:ident: $payload:ty) => $outcome:ident($output:ty), $how:ident, $urgency:ident,
         $priority:ident, lane: $lane:expr, bytes: $bytes:expr, changes: [$($changes:tt)*];)*) => {
         impl Transaction<'_> {
-            /// Everything that concerns no other command of the transaction.
+            /// Everything that concerns no other command of the transaction. What was counted of businesses is written before,
+            /// since it may change them as well.
             async fn single(&mut self, write: &Write, at: Timestamp) -> Result<Answer, TxError> {
+                self.catalog.write(self.connection).await?;
+                if let Write::RenewLeases(_) | Write::PauseUnreachable(_) = write {
+                    self.catalog.all_changed();
+                }
                 write.each_change(&mut |change| match change {
                     Change::Business(business) | Change::Menu(business) => self.catalog.changed(business),
                     Change::NewOrder { .. }

@@ -5,10 +5,12 @@ mod plan;
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
+use crate::domain::access::Role;
 use crate::domain::cursor::Epoch;
 use crate::domain::event::EventType;
 use crate::domain::room::RoomId;
-use crate::storage::commands::{DeviceMark, ScopedAck};
+use crate::domain::time::Timestamp;
+use crate::storage::commands::{DeviceMark, MarkKind, ScopedAck};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{number, parse, seq_column};
@@ -16,6 +18,7 @@ use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, w
 
 use super::devices;
 use super::execute::{Context, Execute};
+use super::sagas::Sagas;
 pub(super) use plan::Left;
 use plan::{Known, Plan, Span};
 
@@ -47,7 +50,7 @@ static ORDERS: LazyStatement = LazyStatement::new(|| {
              JOIN room_events e ON e.room = r.room AND e.epoch = r.epoch AND e.seq > r.after AND e.seq <= r.upto \
              WHERE e.kind IN ({ringing}) AND e.order_id IS NOT NULL \
              ORDER BY e.order_id, r.device \
-             ON CONFLICT (order_id, device) DO NOTHING"
+             ON CONFLICT (order_id, device) DO NOTHING RETURNING order_id"
         ),
     )
 });
@@ -89,6 +92,11 @@ struct KnownRow {
     seq: i64,
 }
 
+#[derive(FromRow)]
+struct AckedRead {
+    order_id: String,
+}
+
 #[derive(Serialize)]
 struct SpanRow<'a> {
     room: RoomId,
@@ -115,6 +123,8 @@ struct PositionRow<'a> {
 pub(super) async fn store<'a>(
     connection: &mut Connection,
     acks: &[&'a ScopedAck],
+    sagas: &mut Sagas,
+    now: Timestamp,
 ) -> Result<Left<'a>, TxError> {
     if acks.is_empty() {
         return Ok(Left::default());
@@ -125,7 +135,9 @@ pub(super) async fn store<'a>(
     let Plan { spans, positions, left } = plan::plan(acks, &known, EVENTS_A_TRANSACTION);
     let spans: Vec<SpanRow<'_>> = spans.iter().map(SpanRow::of).collect();
     if !spans.is_empty() {
-        connection.execute(&ORDERS, &[Arg::rows(&spans)]).await?;
+        let first: Vec<AckedRead> = connection.fetch(&ORDERS, &[Arg::rows(&spans)]).await?;
+        let orders = first.into_iter().map(|row| row.order_id).collect();
+        sagas.acknowledged(connection, &orders, now).await?;
     }
     // One row a device and room: a statement cannot write a row twice.
     let positions: Vec<PositionRow<'_>> = positions
@@ -175,8 +187,14 @@ impl Execute for DeviceMark {
     type Output = ();
 
     /// Stores that an event about an order was shown or acted upon; a second time changes nothing, nor does one of another event.
+    /// That an operator acted ends no alert of the business and is not stored.
     async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
         let mark = self;
+        if mark.kind == MarkKind::Acted && mark.role == Role::Admin {
+            return Ok(());
+        }
+        // By the store's time, as far as the request is old: alerts compare it with their own.
+        let at = cx.now.minus(cx.at.since(mark.at));
         let args = [
             Arg::text(mark.room),
             Arg::text(&mark.device),
@@ -184,7 +202,7 @@ impl Execute for DeviceMark {
             Arg::Int(seq_column(mark.cursor.seq)),
             Arg::text(mark.kind.as_str()),
             Arg::text(mark.user),
-            Arg::Int(mark.at.as_micros()),
+            Arg::Int(at.as_micros()),
         ];
         if cx.connection.execute(&MARK, &args).await? > 0 {
             devices::seen(cx.connection, std::iter::once((mark.user, mark.device.as_str(), mark.at))).await?;

@@ -1,5 +1,6 @@
 //! Running one write that shares nothing with the others of its transaction.
 
+use crate::domain::event::Announcement;
 use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::sql::connection::Connection;
@@ -9,8 +10,12 @@ use crate::storage::sql::errors::TxError;
 pub(super) struct Context<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) cipher: &'a Cipher,
-    /// Time of the request.
+    /// The store's time in this transaction.
+    pub(super) now: Timestamp,
+    /// Time of the request by the node's clock, which tokens are judged by.
     pub(super) at: Timestamp,
+    /// What rooms are told of it.
+    pub(super) told: &'a mut Vec<Announcement>,
 }
 
 /// A write of the rows `alone` of the table of writes.

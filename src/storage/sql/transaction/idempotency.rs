@@ -157,14 +157,16 @@ impl Keys {
         &mut self,
         connection: &mut Connection,
         cipher: &Cipher,
-        wanted: impl Iterator<Item = (&'k IdempotencyKey, Timestamp)>,
+        wanted: impl IntoIterator<Item = &'k IdempotencyKey>,
+        now: Timestamp,
     ) -> Result<(), TxError> {
         let mut rows: Vec<ClaimRow<'_>> = wanted
-            .map(|(key, at)| ClaimRow {
+            .into_iter()
+            .map(|key| ClaimRow {
                 scope: &key.scope,
                 key: &key.key,
                 request_mac: &key.request_mac,
-                at: at.as_micros(),
+                at: now.as_micros(),
             })
             .collect();
         // Stable: of two requests under one key the first makes the claim.

@@ -105,7 +105,7 @@ struct CursorRead {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lack {
     /// It ends before what is remembered.
-    Behind,
+    OlderHead,
     /// It is not there.
     Absent,
     /// Another event has the number.
@@ -116,7 +116,7 @@ impl Lack {
     /// The word in the metric.
     const fn cause(self) -> &'static str {
         match self {
-            Self::Behind | Self::Absent => "store_behind",
+            Self::OlderHead | Self::Absent => "store_behind",
             Self::OtherEvent => "other_event",
         }
     }
@@ -194,7 +194,7 @@ async fn find(
         let (_, position) = known[at.map_err(|_| corrupt("room_seq.room"))?];
         let lack = match read.seq {
             None => Lack::Absent,
-            Some(seq) if seq < seq_column(position.cursor.seq) => Lack::Behind,
+            Some(seq) if seq < seq_column(position.cursor.seq) => Lack::OlderHead,
             Some(_) => Lack::OtherEvent,
         };
         lacking.push((room, position, lack));

@@ -88,7 +88,7 @@ impl Execute for NewInvitation {
             Arg::OptText(user),
             Arg::text(new.role.as_str()),
             Arg::text(new.invited_by),
-            Arg::Int(cx.at.as_micros()),
+            Arg::Int(cx.now.as_micros()),
             Arg::Int(new.expires_at.as_micros()),
         ];
         let invited: Option<InvitedRow> = cx.connection.fetch_first(&INVITE, &args).await?;
@@ -108,7 +108,7 @@ impl Execute for AnswerInvitation {
     /// Makes the invited person a member, or notes that they do not want to. An answer given again comes to the same.
     async fn execute(&self, cx: Context<'_>) -> Result<InvitationOutcome, TxError> {
         let Self { invitation, user, answer } = *self;
-        let args = [Arg::text(invitation), Arg::text(user), Arg::Int(cx.at.as_micros())];
+        let args = [Arg::text(invitation), Arg::text(user), Arg::Int(cx.now.as_micros())];
         let found: Option<InvitationRow> = cx.connection.fetch_first(&READ, &args).await?;
         let Some(found) = found else { return Ok(InvitationOutcome::NotThere) };
         let business: BusinessId = parse("invitations.business_id", &found.business_id)?;

@@ -48,6 +48,19 @@ static DEVICE_MARKS: LazyStatement =
 static ORDER_ACKS: LazyStatement =
     LazyStatement::new(|| deletion("order_acks", "order_id, device", "at < $1"));
 
+static ORDER_SAGAS: LazyStatement =
+    LazyStatement::new(|| deletion("order_sagas", "order_id", "created_at < $1 AND due_at IS NULL"));
+
+static INTENTS: LazyStatement =
+    LazyStatement::new(|| deletion("intents", "id", "created_at < $1 AND due_at IS NULL"));
+
+static REACH_LEASES: LazyStatement =
+    LazyStatement::new(|| deletion("reach_leases", "business_id, node", "until < $1"));
+
+static HOLDS: LazyStatement = LazyStatement::new(|| deletion("holds", "what, scope", "until < $1"));
+
+static AUDIT: LazyStatement = LazyStatement::new(|| deletion("audit", "id", "at < $1"));
+
 /// Lets devices go that were not seen since, at most `$2` of them.
 static UNSEEN: LazyStatement = LazyStatement::new(|| {
     let text = |lock: &str| {
@@ -151,6 +164,11 @@ impl Execute for Purge {
             Expirable::Invitations => (&INVITATIONS, time),
             Expirable::DeviceMarks => (&DEVICE_MARKS, time),
             Expirable::OrderAcks => (&ORDER_ACKS, time),
+            Expirable::OrderSagas => (&ORDER_SAGAS, time),
+            Expirable::Intents => (&INTENTS, time),
+            Expirable::ReachLeases => (&REACH_LEASES, time),
+            Expirable::Holds => (&HOLDS, time),
+            Expirable::Audit => (&AUDIT, time),
             Expirable::Devices => return purge_devices(cx.connection, time, limit).await,
         };
         cx.connection.execute(statement, &[bound, Arg::Int(limit.into())]).await

@@ -3,16 +3,20 @@
 mod accounts;
 mod answer;
 mod applied_commands;
+mod audit;
 mod batch;
 mod business_lock;
 mod businesses;
 mod catalog;
+mod deadline_facts;
 mod device_acks;
 mod devices;
 mod events;
 mod execute;
+mod holds;
 mod idempotency;
 mod identity;
+mod intents;
 mod invitations;
 mod key_rotation;
 mod maintenance;
@@ -22,15 +26,23 @@ mod notifications;
 mod order_numbers;
 mod order_rows;
 mod orders;
+mod outage;
 mod outcome;
+mod reach;
+mod sagas;
 mod search_index;
 mod sessions;
+mod taking_in;
+mod waiting_orders;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use crate::domain::saga::Clocks;
+use crate::domain::time::Timestamp;
+use crate::storage::clock::StoreClock;
 use crate::storage::commands::{Command, Committed};
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
@@ -54,6 +66,8 @@ pub(super) struct SqlLane {
     /// `run` takes its connection along, and the database rolls back.
     connection: Option<Connection>,
     cipher: Arc<Cipher>,
+    clock: Arc<StoreClock>,
+    clocks: Arc<Clocks>,
     metrics: Metrics,
     /// Last events that lanes of this node were told are committed.
     acknowledged: Arc<CommittedHeads>,
@@ -62,27 +76,40 @@ pub(super) struct SqlLane {
 }
 
 impl SqlLane {
-    /// Connects to the database.
+    /// Connects to the database. The store's clock has been told the time by then.
     pub(super) async fn open(
         connector: Connector,
         cipher: Arc<Cipher>,
+        clock: Arc<StoreClock>,
+        clocks: Arc<Clocks>,
         metrics: Metrics,
         acknowledged: Arc<CommittedHeads>,
         limit: Duration,
     ) -> Result<Self, StoreError> {
-        let mut connection = connector.connect(metrics.clone()).await.map_err(away)?;
-        let mut lane = Self { connector, connection: None, cipher, metrics, acknowledged, limit };
+        let mut lane =
+            Self { connector, connection: None, cipher, clock, clocks, metrics, acknowledged, limit };
+        let mut connection = lane.connector.connect(lane.metrics.clone()).await.map_err(away)?;
         lane.check_identity(&mut connection).await.map_err(|failure| failure.error)?;
+        if connection.dialect() == Dialect::Postgres {
+            lane.begun(&mut connection).await.map_err(|failure| failure.error)?;
+            connection.rollback().await.map_err(|failure| failure.error)?;
+        }
         lane.connection = Some(connection);
         Ok(lane)
     }
 
-    /// A connection with a transaction begun. One that was idle may have been lost meanwhile: nothing was asked of
-    /// it yet, so a new one takes its place at once.
-    async fn begin(&mut self) -> Result<Connection, TxError> {
+    /// Begins a transaction, and gives the time at which everything in it is decided.
+    async fn begun(&self, connection: &mut Connection) -> Result<Timestamp, TxError> {
+        let told = connection.begin().await?;
+        Ok(self.clock.of_transaction(told))
+    }
+
+    /// A connection with a transaction begun, and its time. One that was idle may have been lost meanwhile: nothing was asked
+    /// of it yet, so a new one takes its place at once.
+    async fn begin(&mut self) -> Result<(Connection, Timestamp), TxError> {
         if let Some(mut idle) = self.connection.take() {
-            match idle.begin().await {
-                Ok(()) => return Ok(idle),
+            match self.begun(&mut idle).await {
+                Ok(now) => return Ok((idle, now)),
                 // A file does not go away by itself: it is busy, and trying again would double the wait.
                 Err(failure) if idle.dialect() == Dialect::Sqlite => {
                     self.keep_if_sound(idle);
@@ -93,8 +120,8 @@ impl SqlLane {
         }
         let mut fresh = self.connector.connect(self.metrics.clone()).await.map_err(away)?;
         self.check_identity(&mut fresh).await?;
-        fresh.begin().await?;
-        Ok(fresh)
+        let now = self.begun(&mut fresh).await?;
+        Ok((fresh, now))
     }
 
     fn keep_if_sound(&mut self, connection: Connection) {
@@ -118,8 +145,8 @@ impl SqlLane {
 
     async fn run_once(&mut self, commands: &[Command], attempt: Attempt) -> Result<Committed, TxError> {
         self.connector.check()?;
-        let mut connection = self.begin().await?;
-        let batch = Transaction::new(&mut connection, &self.cipher, commands);
+        let (mut connection, now) = self.begin().await?;
+        let batch = Transaction::new(&mut connection, &self.cipher, commands, self.clocks.clone(), now);
         let done = match tokio::time::timeout(self.limit, batch.run(attempt)).await {
             Ok(done) => done,
             Err(_) => return Err(self.took_too_long(connection).await),

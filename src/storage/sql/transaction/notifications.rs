@@ -38,7 +38,7 @@ impl Execute for ReadNotification {
     async fn execute(&self, cx: Context<'_>) -> Result<Option<Timestamp>, TxError> {
         let Self { business, notification, user } = *self;
         let args =
-            [Arg::text(notification), Arg::text(user), Arg::Int(cx.at.as_micros()), Arg::text(business)];
+            [Arg::text(notification), Arg::text(user), Arg::Int(cx.now.as_micros()), Arg::text(business)];
         cx.connection.execute(&READ_NOTIFICATION, &args).await?;
         let args = [Arg::text(notification), Arg::text(user), Arg::text(business)];
         let read: Option<ReadAtRow> = cx.connection.fetch_first(&READ_AT, &args).await?;

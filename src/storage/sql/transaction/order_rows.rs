@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::ids::{OrderId, UserId};
-use crate::domain::order::{Order, OrderChange, Status};
+use crate::domain::order::{Order, OrderChange, OrderEdit, OrderStep, Status};
 use crate::storage::sql::rows::{CourseRow, ORDER_COLUMNS};
 use crate::storage::sql::statement::{LazyStatement, Operation, Statement};
 
@@ -92,6 +92,24 @@ pub(super) static UPDATE: LazyStatement = LazyStatement::new(|| {
     )
 });
 
+pub(super) static UPDATE_WORDING: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        Operation::Update("orders"),
+        "id text, phone text, address text, notes text, edits int",
+        "UPDATE orders SET phone = r.phone, address = r.address, notes = r.notes, edits = r.edits FROM {rows} \
+         WHERE orders.id = r.id",
+    )
+});
+
+pub(super) static INSERT_EDITS: LazyStatement = LazyStatement::new(|| {
+    Statement::over(
+        Operation::Insert("order_edits"),
+        "order_id text, edit int, fields text, party text, user_id text, at int",
+        "INSERT INTO order_edits (order_id, edit, fields, party, user_id, at) \
+         SELECT r.order_id, r.edit, r.fields, r.party, r.user_id, r.at FROM {rows}",
+    )
+});
+
 pub(super) static INSERT_EVENTS: LazyStatement = LazyStatement::new(|| {
     Statement::over(
         Operation::Insert("order_events"),
@@ -126,18 +144,48 @@ pub(super) struct OrderEventRow {
     at: i64,
 }
 
-impl OrderEventRow {
-    pub(super) fn of(change: &OrderChange, user: Option<UserId>, reason: Option<String>) -> Self {
+#[derive(Serialize)]
+pub(super) struct OrderEditRow {
+    order_id: OrderId,
+    edit: i64,
+    fields: String,
+    party: &'static str,
+    user_id: UserId,
+    at: i64,
+}
+
+impl OrderEditRow {
+    pub(super) fn of(edit: &OrderEdit, user: UserId) -> Self {
+        let fields: Vec<&str> = edit.changed.iter().map(|field| field.as_str()).collect();
         Self {
+            order_id: edit.order.id,
+            edit: edit.order.edits,
+            fields: fields.join(" "),
+            party: edit.party.as_str(),
+            user_id: user,
+            at: edit.at.as_micros(),
+        }
+    }
+}
+
+impl OrderEventRow {
+    /// A row for each transition of the change; the reason stands with the last.
+    pub(super) fn all_of(change: &OrderChange, user: Option<UserId>, reason: Option<String>) -> Vec<Self> {
+        let row = |step: OrderStep| Self {
             order_id: change.order.id,
-            version: change.order.version,
-            from_status: change.from,
-            to_status: change.order.status,
+            version: step.version,
+            from_status: step.from,
+            to_status: step.to,
             party: change.party.as_str(),
             user_id: user.map(|user| user.to_string()),
-            reason,
+            reason: None,
             at: change.at.as_micros(),
+        };
+        let mut rows: Vec<Self> = change.steps().map(row).collect();
+        if let Some(last) = rows.last_mut() {
+            last.reason = reason;
         }
+        rows
     }
 }
 

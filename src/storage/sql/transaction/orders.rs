@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::domain::event::Announcement;
 use crate::domain::ids::{OrderId, UserId};
-use crate::domain::order::{FollowUp, NewOrder, Order, OrderChange, Status};
+use crate::domain::order::{
+    AnnouncementIds, FollowUp, NewOrder, Order, OrderChange, OrderEdit, OrderField, Party, Status,
+};
 use crate::domain::time::Timestamp;
-use crate::storage::commands::MoveOrder;
+use crate::storage::commands::PlaceOrder;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
@@ -14,15 +17,17 @@ use crate::storage::sql::statement::{Arg, Dialect, Statement};
 
 use super::order_numbers;
 use super::order_rows::{
-    INSERT, INSERT_EVENTS, INSERT_ITEMS, INSERT_TERMS, ITEMS_OF_ORDERS, LOCK, MovedRow, OrderEventRow, READ,
-    UPDATE, moved_row,
+    INSERT, INSERT_EDITS, INSERT_EVENTS, INSERT_ITEMS, INSERT_TERMS, ITEMS_OF_ORDERS, LOCK, MovedRow,
+    OrderEditRow, OrderEventRow, READ, UPDATE, UPDATE_WORDING, moved_row,
 };
+use super::waiting_orders::WaitingOrders;
 
 /// An order as one command left it.
 enum Snapshot {
     /// It was there already.
     Unchanged(Box<Order>),
-    Changed(Box<OrderChange>, OrderEventRow),
+    Changed(Box<OrderChange>, Vec<OrderEventRow>),
+    Edited(Box<OrderEdit>, OrderEditRow),
 }
 
 impl Snapshot {
@@ -30,6 +35,7 @@ impl Snapshot {
         match self {
             Self::Unchanged(order) => order,
             Self::Changed(change, _) => &change.order,
+            Self::Edited(edit, _) => &edit.order,
         }
     }
 
@@ -37,8 +43,16 @@ impl Snapshot {
         match self {
             Self::Unchanged(order) => order,
             Self::Changed(change, _) => &mut change.order,
+            Self::Edited(edit, _) => &mut edit.order,
         }
     }
+}
+
+/// Who moved an order, and why.
+pub(super) struct Mover {
+    pub(super) party: Party,
+    pub(super) user: Option<UserId>,
+    pub(super) reason: Option<String>,
 }
 
 #[derive(Default)]
@@ -49,6 +63,9 @@ pub(super) struct Orders {
     placed: Vec<(OrderId, String)>,
     /// Those that were there and have been moved.
     moved: BTreeSet<OrderId>,
+    /// Those that say something else than before.
+    edited: BTreeSet<OrderId>,
+    waiting: WaitingOrders,
     snapshots: Vec<Snapshot>,
 }
 
@@ -58,11 +75,24 @@ impl Orders {
         &mut self,
         connection: &mut Connection,
         cipher: &Cipher,
-        ids: Vec<OrderId>,
+        ids: &BTreeSet<OrderId>,
     ) -> Result<(), TxError> {
-        let ids: BTreeSet<OrderId> = ids.into_iter().collect();
-        self.present = select(connection, cipher, &LOCK, &ids).await?;
+        self.present = select(connection, cipher, &LOCK, ids).await?;
         Ok(())
+    }
+
+    /// Counts the waiting orders of the customers who order more, where that has a bound.
+    pub(super) async fn count_waiting<'d>(
+        &mut self,
+        connection: &mut Connection,
+        places: impl Iterator<Item = &'d PlaceOrder>,
+    ) -> Result<(), TxError> {
+        self.waiting.load(connection, places).await
+    }
+
+    /// Whether the customer has as many waiting orders at the business as they may.
+    pub(super) fn is_full_for(&self, place: &PlaceOrder) -> bool {
+        self.waiting.is_full_for(place)
     }
 
     pub(super) fn get(&self, id: OrderId) -> Option<&Order> {
@@ -78,11 +108,12 @@ impl Orders {
         self.snapshots[step].order()
     }
 
-    /// The change of this step. Only steps of [`Orders::add`] and [`Orders::moved`] have one.
-    pub(super) fn change(&self, step: usize) -> Option<&OrderChange> {
+    /// What the rooms of the order are told of this step.
+    pub(super) fn announce(&self, step: usize, ids: AnnouncementIds) -> Announcement {
         match &self.snapshots[step] {
-            Snapshot::Changed(change, _) => Some(change),
-            Snapshot::Unchanged(_) => None,
+            Snapshot::Changed(change, _) => change.announce(ids),
+            Snapshot::Edited(edit, _) => edit.announce(ids),
+            Snapshot::Unchanged(_) => Announcement::default(),
         }
     }
 
@@ -98,17 +129,33 @@ impl Orders {
     /// Notes that the order has been moved to where it is now.
     pub(super) fn moved(
         &mut self,
-        wish: &MoveOrder,
+        id: OrderId,
         from: Status,
         follows: &'static [FollowUp],
+        mover: Mover,
         at: Timestamp,
     ) -> usize {
-        let order = self.present[&wish.order].clone();
+        let order = self.present[&id].clone();
         if !self.placed.iter().any(|(id, _)| *id == order.id) {
             self.moved.insert(order.id);
         }
-        let change = OrderChange { order, from: Some(from), party: wish.request.party, follows, at };
-        self.changed(change, wish.user, wish.reason.clone())
+        let change = OrderChange { order, from: Some(from), party: mover.party, follows, at };
+        self.changed(change, mover.user, mover.reason)
+    }
+
+    /// Notes that the order says something else than before, without having been moved.
+    pub(super) fn edited(
+        &mut self,
+        id: OrderId,
+        changed: Vec<OrderField>,
+        (party, user): (Party, UserId),
+        at: Timestamp,
+    ) -> usize {
+        self.moved.insert(id);
+        self.edited.insert(id);
+        let edit = OrderEdit { order: self.present[&id].clone(), changed, party, at };
+        let row = OrderEditRow::of(&edit, user);
+        self.push(Snapshot::Edited(Box::new(edit), row))
     }
 
     /// The order as it is now, without anything having happened.
@@ -117,9 +164,16 @@ impl Orders {
         self.push(Snapshot::Unchanged(Box::new(order)))
     }
 
+    /// A time of the order is another one; nobody is told.
+    pub(super) fn shifted(&mut self, id: OrderId) -> usize {
+        self.moved.insert(id);
+        self.unchanged(id)
+    }
+
     fn changed(&mut self, change: OrderChange, user: Option<UserId>, reason: Option<String>) -> usize {
-        let row = OrderEventRow::of(&change, user, reason);
-        self.push(Snapshot::Changed(Box::new(change), row))
+        self.waiting.moved(&change.order, change.from);
+        let rows = OrderEventRow::all_of(&change, user, reason);
+        self.push(Snapshot::Changed(Box::new(change), rows))
     }
 
     fn push(&mut self, snapshot: Snapshot) -> usize {
@@ -142,7 +196,7 @@ impl Orders {
         Ok(())
     }
 
-    /// Writes orders, lines and the log of their transitions, whatever their number in at most five statements.
+    /// Writes orders, lines and the log of their transitions, whatever their number in a statement each.
     pub(super) async fn write(
         &mut self,
         connection: &mut Connection,
@@ -169,14 +223,30 @@ impl Orders {
             connection.execute(&UPDATE, &[Arg::rows(&moved)]).await?;
         }
         let changes = self.snapshots.iter().filter_map(|snapshot| match snapshot {
-            Snapshot::Changed(_, row) => Some(row),
-            Snapshot::Unchanged(_) => None,
+            Snapshot::Changed(_, rows) => Some(rows),
+            Snapshot::Edited(..) | Snapshot::Unchanged(_) => None,
         });
-        let events: Vec<&OrderEventRow> = changes.collect();
+        let events: Vec<&OrderEventRow> = changes.flatten().collect();
         if !events.is_empty() {
             connection.execute(&INSERT_EVENTS, &[Arg::rows(&events)]).await?;
         }
-        Ok(())
+        self.write_edits(connection, cipher).await
+    }
+
+    /// Writes what orders say now, and the log of these changes.
+    async fn write_edits(&self, connection: &mut Connection, cipher: &Cipher) -> Result<(), TxError> {
+        if self.edited.is_empty() {
+            return Ok(());
+        }
+        let edited: Vec<OrderRow> =
+            self.edited.iter().map(|id| OrderRow::of(&self.present[id], cipher)).collect::<Result<_, _>>()?;
+        connection.execute(&UPDATE_WORDING, &[Arg::rows(&edited)]).await?;
+        let edits = self.snapshots.iter().filter_map(|snapshot| match snapshot {
+            Snapshot::Edited(_, row) => Some(row),
+            Snapshot::Changed(..) | Snapshot::Unchanged(_) => None,
+        });
+        let edits: Vec<&OrderEditRow> = edits.collect();
+        connection.execute(&INSERT_EDITS, &[Arg::rows(&edits)]).await.map(drop)
     }
 }
 

@@ -8,8 +8,8 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::{EndedReason, Order, PaymentStatus, PlaceRefusal, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    BusinessUpdate, Command, IdempotencyKey, KeyedRepeat, MoveError, Outcome, PlaceOutcome, StoredResponse,
-    Write,
+    BusinessUpdate, ChangeError, Command, FireOutcome, FireReport, IdempotencyKey, KeyedRepeat, MoveError,
+    Outcome, PlaceOutcome, StoredResponse, Write,
 };
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
@@ -27,17 +27,29 @@ pub(super) enum StoredOutcome {
     },
     KeyReused,
     Moved(OrderState),
+    Changed(OrderState),
+    NotChanged(ChangeError),
+    Fired(Box<StoredFire>),
     Repeated {
         scope: String,
         key: String,
     },
     KeyOfAnother,
-    BusinessUpdated(Option<BusinessRow>),
+    BusinessUpdated(Option<Box<BusinessRow>>),
     CurrencyInUse,
+    ZoneHeld,
     #[serde(untagged)]
     NotMoved(MoveError),
     #[serde(untagged)]
     AsItIs(Outcome),
+}
+
+/// A deadline that was fired, and the order as it left it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredFire {
+    report: Option<FireReport>,
+    order: Option<OrderState>,
+    at: i64,
 }
 
 /// Columns of an order that change after it was placed.
@@ -56,10 +68,18 @@ pub(super) struct OrderState {
     delivered_by: Option<DeliveredBy>,
     #[serde(default)]
     ended_reason: Option<EndedReason>,
+    #[serde(default)]
+    placed_at: Option<i64>,
+    #[serde(default)]
+    answered_at: Option<i64>,
+    #[serde(default)]
+    deadline_at: Option<i64>,
     #[serde(default = "first")]
     delivery_version: i64,
     #[serde(default = "first")]
     payment_version: i64,
+    #[serde(default)]
+    edits: i64,
 }
 
 fn first() -> i64 {
@@ -78,8 +98,12 @@ impl OrderState {
             ready_at: order.ready_at.map(Timestamp::as_micros),
             delivered_by: order.delivered_by,
             ended_reason: order.ended_reason.clone(),
+            placed_at: order.placed_at.map(Timestamp::as_micros),
+            answered_at: order.answered_at.map(Timestamp::as_micros),
+            deadline_at: order.deadline_at.map(Timestamp::as_micros),
             delivery_version: order.delivery_version,
             payment_version: order.payment_version,
+            edits: order.edits,
         }
     }
 
@@ -92,8 +116,12 @@ impl OrderState {
         order.ready_at = self.ready_at.map(Timestamp::from_micros);
         order.delivered_by = self.delivered_by;
         order.ended_reason = self.ended_reason;
+        order.placed_at = self.placed_at.map(Timestamp::from_micros);
+        order.answered_at = self.answered_at.map(Timestamp::from_micros);
+        order.deadline_at = self.deadline_at.map(Timestamp::from_micros);
         order.delivery_version = self.delivery_version;
         order.payment_version = self.payment_version;
+        order.edits = self.edits;
         order
     }
 }
@@ -111,26 +139,34 @@ impl StoredOutcome {
             Outcome::Placed(PlaceOutcome::KeyReused) => Self::KeyReused,
             Outcome::Moved(Ok(order)) => Self::Moved(OrderState::of(order)),
             Outcome::Moved(Err(error)) => Self::NotMoved(error.clone()),
+            Outcome::Changed(Ok(order)) => Self::Changed(OrderState::of(order)),
+            Outcome::Changed(Err(error)) => Self::NotChanged(error.clone()),
+            Outcome::Fired(FireOutcome { report, moved, now, .. }) => {
+                let (report, order) = (report.clone(), moved.as_deref().map(OrderState::of));
+                Self::Fired(Box::new(StoredFire { report, order, at: now.as_micros() }))
+            }
             Outcome::Repeated(KeyedRepeat::Answered(_)) => {
                 let IdempotencyKey { scope, key, .. } = key_of(command)?;
                 Self::Repeated { scope: scope.clone(), key: key.clone() }
             }
             Outcome::Repeated(KeyedRepeat::KeyReused) => Self::KeyOfAnother,
             Outcome::BusinessUpdated(BusinessUpdate::Updated(business)) => {
-                Self::BusinessUpdated(Some(BusinessRow::of(business, cipher)?))
+                Self::BusinessUpdated(Some(Box::new(BusinessRow::of(business, cipher)?)))
             }
             Outcome::BusinessUpdated(BusinessUpdate::NotThere) => Self::BusinessUpdated(None),
             Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse) => Self::CurrencyInUse,
+            Outcome::BusinessUpdated(BusinessUpdate::ZoneHeld) => Self::ZoneHeld,
             outcome => Self::AsItIs(outcome.clone()),
         })
     }
 
     /// The order whose row the outcome is rebuilt from.
     pub(super) fn order(&self) -> Option<OrderId> {
-        if let Self::Placed(state) | Self::Moved(state) = self {
-            return Some(state.order);
+        match self {
+            Self::Placed(state) | Self::Moved(state) | Self::Changed(state) => Some(state.order),
+            Self::Fired(fire) => Some(fire.order.as_ref()?.order),
+            _ => None,
         }
-        None
     }
 
     /// The scope and key of the response that the outcome is rebuilt from.
@@ -156,6 +192,17 @@ impl StoredOutcome {
             Self::KeyReused => Outcome::Placed(PlaceOutcome::KeyReused),
             Self::Moved(state) => Outcome::Moved(Ok(Box::new(state.put_back(order?)))),
             Self::NotMoved(error) => Outcome::Moved(Err(error)),
+            Self::Changed(state) => Outcome::Changed(Ok(Box::new(state.put_back(order?)))),
+            Self::NotChanged(error) => Outcome::Changed(Err(error)),
+            Self::Fired(fire) => {
+                let StoredFire { report, order: state, at } = *fire;
+                let moved = match state {
+                    Some(state) => Some(Box::new(state.put_back(order?))),
+                    None => None,
+                };
+                let now = Timestamp::from_micros(at);
+                Outcome::Fired(FireOutcome { report, moved, left: None, now })
+            }
             Self::Repeated { .. } => Outcome::Repeated(KeyedRepeat::Answered(response?)),
             Self::KeyOfAnother => Outcome::Repeated(KeyedRepeat::KeyReused),
             Self::BusinessUpdated(None) => Outcome::BusinessUpdated(BusinessUpdate::NotThere),
@@ -164,6 +211,7 @@ impl StoredOutcome {
                 Outcome::BusinessUpdated(BusinessUpdate::Updated(business))
             }
             Self::CurrencyInUse => Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse),
+            Self::ZoneHeld => Outcome::BusinessUpdated(BusinessUpdate::ZoneHeld),
             Self::AsItIs(outcome) => outcome,
         })
     }

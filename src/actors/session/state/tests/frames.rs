@@ -11,7 +11,7 @@ fn a_new_token_of_the_same_user_keeps_the_socket_and_anothers_does_not_count() {
     let own = f.state.principal;
     let stranger = Principal { user: UserId::generate(), ..own };
     assert_eq!(
-        f.say(r#"{"type":"refresh","token":"t"}"#),
+        f.send(r#"{"type":"refresh","token":"t"}"#),
         Some(SessionEffect::CheckToken(Private("t".to_owned())))
     );
     f.state.token_checked(Some((stranger, WALL.plus(Duration::from_secs(9999)))), WALL, f.now);
@@ -27,13 +27,13 @@ fn a_new_token_of_the_same_user_keeps_the_socket_and_anothers_does_not_count() {
 fn three_bad_frames_in_a_row_close_and_a_good_one_between_forgives() {
     let mut f = Fixture::joined();
     for frame in ["nonsense", "{}", r#"{"type":"ping"}"#, "nonsense", r#"{"type":"dance"}"#] {
-        f.say(frame);
+        f.send(frame);
     }
     assert_eq!(f.state.closing, None);
     f.written();
-    f.say(r#"{"type":"ping"}"#);
+    f.send(r#"{"type":"ping"}"#);
     for frame in ["nonsense", "{}", "[1]"] {
-        f.say(frame);
+        f.send(frame);
     }
     assert_eq!(f.state.closing, Some(CloseReason::BadFrames));
     let frames = f.written().join(" ");
@@ -45,25 +45,25 @@ fn an_ack_is_stored_with_its_device_and_refused_beyond_what_was_sent() {
     let mut f = Fixture::joined();
     f.deliver(11);
     f.written();
-    assert_eq!(f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.12"}"#), None);
+    assert_eq!(f.send(r#"{"type":"ack","room":"ROOM","cursor":"00000007.12"}"#), None);
     assert!(f.written().join("").contains("ack_refused"));
     let Some(SessionEffect::Ack(ScopedAck { ack, .. }, rings)) =
-        f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.11"}"#)
+        f.send(r#"{"type":"ack","room":"ROOM","cursor":"00000007.11"}"#)
     else {
         panic!("it is stored")
     };
     assert_eq!((ack.device.as_str(), ack.cursor, rings.len()), ("till-1", at(11), 1));
-    assert_eq!(f.say(r#"{"type":"ack","room":"ROOM","cursor":"00000007.11"}"#), None, "nothing new");
+    assert_eq!(f.send(r#"{"type":"ack","room":"ROOM","cursor":"00000007.11"}"#), None, "nothing new");
 }
 
 #[test]
 fn a_socket_belongs_to_the_device_that_named_itself_first() {
     let mut f = Fixture::joined();
-    f.say(r#"{"type":"device","id":"till-9","can_ring":true}"#);
-    f.say(r#"{"type":"device","id":"till-9","can_ring":false}"#);
+    f.send(r#"{"type":"device","id":"till-9","can_ring":true}"#);
+    f.send(r#"{"type":"device","id":"till-9","can_ring":false}"#);
     assert_eq!(f.written().join("").matches("alive").count(), 2);
-    f.say(r#"{"type":"device","id":"till-10","can_ring":true}"#);
-    f.say(r#"{"type":"device","id":"","can_ring":true}"#);
+    f.send(r#"{"type":"device","id":"till-10","can_ring":true}"#);
+    f.send(r#"{"type":"device","id":"","can_ring":true}"#);
     assert_eq!(f.written().join("").matches("bad_device").count(), 2);
     assert_eq!(f.state.device(), "till-9");
 }
@@ -84,16 +84,16 @@ fn a_clients_own_close_code_goes_back_to_it() {
 fn marks_name_an_event_that_was_sent_and_only_so_many_are_on_their_way() {
     let mut f = Fixture::joined();
     f.deliver(11);
-    assert_eq!(f.say(r#"{"type":"shown","room":"ROOM","cursor":"00000007.12"}"#), None);
+    assert_eq!(f.send(r#"{"type":"shown","room":"ROOM","cursor":"00000007.12"}"#), None);
     let acted = |seq: u64| format!(r#"{{"type":"acted","room":"ROOM","cursor":"{}"}}"#, at(seq));
     for seq in 11..11 + u64::from(MAX_MARKS) {
         f.deliver(seq + 1);
-        assert!(matches!(f.say(&acted(seq)), Some(SessionEffect::Mark(_))));
+        assert!(matches!(f.send(&acted(seq)), Some(SessionEffect::Mark(_))));
     }
     let shown = r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#;
-    assert_eq!(f.say(shown), None);
+    assert_eq!(f.send(shown), None);
     f.state.mark_stored((f.room, at(11), MarkKind::Acted), Ok(()));
-    assert!(f.say(shown).is_some());
+    assert!(f.send(shown).is_some());
 }
 
 #[test]
@@ -107,26 +107,27 @@ fn a_mark_that_is_stored_or_on_its_way_is_not_stored_again() {
         r#"{"type":"acted","room":"ROOM","cursor":"00000007.11"}"#,
     );
     let mark = (f.room, at(11), MarkKind::Shown);
-    assert!(f.say(shown).is_some());
-    assert_eq!(f.say(shown), None, "it is on its way");
+    assert!(f.send(shown).is_some());
+    assert_eq!(f.send(shown), None, "it is on its way");
     f.state.mark_stored(mark, Ok(()));
-    assert_eq!((f.say(shown), f.written().len()), (None, 0), "it is stored");
-    assert!(f.say(acted).is_some(), "another kind");
-    assert!(f.say(&shown.replace(".11", ".12")).is_some(), "another event");
+    assert_eq!((f.send(shown), f.written().len()), (None, 0), "it is stored");
+    assert!(f.send(acted).is_some(), "another kind");
+    assert!(f.send(&shown.replace(".11", ".12")).is_some(), "another event");
     f.state.mark_stored((f.room, at(11), MarkKind::Acted), Err(()));
-    assert!(f.say(acted).is_some(), "it could not be stored");
-    f.say(r#"{"type":"device","id":"till-9","can_ring":true}"#);
-    assert!(f.say(shown).is_some(), "another device");
+    assert!(f.send(acted).is_some(), "it could not be stored");
+    f.send(r#"{"type":"device","id":"till-9","can_ring":true}"#);
+    assert!(f.send(shown).is_some(), "another device");
 }
 
 #[test]
 fn what_was_answered_before_the_client_said_goodbye_still_goes_out() {
     let mut f = Fixture::joined();
-    f.say(r#"{"type":"ping"}"#);
+    f.send(r#"{"type":"ping"}"#);
     f.state.client_closed(Some(1000));
     let mut slices = [std::io::IoSlice::new(&[]); crate::actors::session::outbox::FRAMES_A_WRITE];
     assert_eq!(f.state.outbox.slices(&mut slices), 2);
-    assert!(slices[0].ends_with(br#"{"type":"alive"}"#));
+    let alive = String::from_utf8_lossy(&slices[0]);
+    assert!(alive.contains(r#"{"type":"alive","now":"1970-01-12T13:46:40.000000Z"}"#), "{alive}");
     assert_eq!(slices[1][2..4], 1000u16.to_be_bytes());
 }
 
@@ -153,10 +154,10 @@ fn an_acknowledgement_of_something_new_is_no_frame_too_many_and_any_other_is() {
     let ack = |seq: u64| format!(r#"{{"type":"ack","room":"ROOM","cursor":"{}"}}"#, at(seq));
     for seq in 11..111 {
         f.deliver(seq);
-        assert!(f.say(&ack(seq)).is_some());
+        assert!(f.send(&ack(seq)).is_some());
     }
-    assert_eq!((f.say(&ack(110)), f.state.closing), (None, None));
-    assert_eq!((f.say(&ack(110)), f.state.closing), (None, Some(CloseReason::TooMany)));
+    assert_eq!((f.send(&ack(110)), f.state.closing), (None, None));
+    assert_eq!((f.send(&ack(110)), f.state.closing), (None, Some(CloseReason::TooMany)));
 }
 
 #[test]
@@ -166,14 +167,15 @@ fn a_frame_that_its_user_has_no_quota_for_leaves_no_trace_and_is_told_when_to_co
     f.written();
     let wait = Duration::from_millis(1200);
     for _ in 0..=MAX_MARKS {
-        let mark = f.say(r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#).expect("it has a place");
+        let mark =
+            f.send(r#"{"type":"shown","room":"ROOM","cursor":"00000007.11"}"#).expect("it has a place");
         f.state.refuse_effect(&mark, wait);
         let told = f.written().join("");
         assert!(told.contains("too_many_requests") && told.contains(r#""retry_after_ms":1200"#), "{told}");
     }
     let other = r#"{"type":"subscribe","room":"order:ord_0190f3c1a2b37d4e8f00112233445566"}"#;
     for _ in 0..2 {
-        let subscribe = f.say(other).expect("it is not subscribed");
+        let subscribe = f.send(other).expect("it is not subscribed");
         f.state.refuse_effect(&subscribe, wait);
     }
     assert_eq!(f.state.rooms().count(), 1);

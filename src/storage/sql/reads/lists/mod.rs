@@ -14,7 +14,7 @@ mod scope;
 use std::collections::HashMap;
 
 use crate::storage::error::StoreError;
-use crate::storage::ports::{More, OrderPage, OrderQuery, PageStart, Total};
+use crate::storage::ports::{NextPage, OrderPage, OrderQuery, PageStart, Total};
 use crate::storage::sql::rows::{ORDER_COLUMNS, OrderRow};
 use crate::storage::sql::search::{self, Word};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
@@ -41,7 +41,7 @@ pub(in crate::storage::sql) async fn page(
 ) -> Result<OrderPage, StoreError> {
     let counted = matches!(query.start, PageStart::Offset(_));
     let nothing =
-        OrderPage { orders: Vec::new(), total: counted.then_some(Total::Exact(0)), more: More::End };
+        OrderPage { orders: Vec::new(), total: counted.then_some(Total::Exact(0)), more: NextPage::Absent };
     let words: Vec<Word> = query.words.iter().filter_map(|word| Word::of(word)).collect();
     if words.is_empty() && !query.words.is_empty() {
         return Ok(nothing);
@@ -51,7 +51,7 @@ pub(in crate::storage::sql) async fn page(
     let list = List { asker, scope, filter, words };
     let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
     let (mut rows, total) = list.rows(query.start, limit).await?;
-    let more = if rows.len() > limit { More::Follow } else { More::End };
+    let more = if rows.len() > limit { NextPage::Exists } else { NextPage::Absent };
     rows.truncate(limit);
     Ok(OrderPage { orders: with_lines(asker.store, rows).await?, total, more })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::authorization;
 use crate::domain::cursor::Epoch;
 use crate::domain::room::RoomId;
 use crate::storage::commands::{AckScope, ScopedAck};
@@ -40,7 +41,7 @@ pub(super) struct Plan<'a> {
     pub(super) left: Left<'a>,
 }
 
-/// Rooms and devices that `acks` name, each once, of rooms whose events are acknowledged one by one.
+/// Rooms and devices that `acks` name, each once, where events are acknowledged one by one.
 pub(super) fn devices_of_businesses<'a>(acks: &[&'a ScopedAck]) -> impl Iterator<Item = (RoomId, &'a str)> {
     let of_businesses = acks.iter().filter(|received| is_of_business(received));
     let devices: BTreeSet<_> = of_businesses.map(|r| (r.ack.room, r.ack.device.as_str())).collect();
@@ -122,7 +123,7 @@ fn by_device<'a>(acks: &[&'a ScopedAck], known: &Known) -> Vec<Device<'a>> {
     devices.into_values().collect()
 }
 
-/// New part of an acknowledgement; empty in rooms whose events are not acknowledged one by one.
+/// New part of an acknowledgement; empty where events are not acknowledged one by one.
 fn span<'a>(received: &'a ScopedAck, known: &Known) -> Span<'a> {
     let ack = &received.ack;
     let upto = ack.cursor.seq;
@@ -138,8 +139,9 @@ fn span<'a>(received: &'a ScopedAck, known: &Known) -> Span<'a> {
     Span { received, after: after.max(upto.saturating_sub(MAX_REACH)).min(upto), upto }
 }
 
+/// Whether it is the word of a device of the business: it says of each order that it has arrived there.
 fn is_of_business(received: &ScopedAck) -> bool {
-    matches!(received.ack.room, RoomId::Business(_))
+    matches!(received.ack.room, RoomId::Business(_)) && authorization::is_of_business(received.role)
 }
 
 #[cfg(test)]
@@ -149,6 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::access::Role;
     use crate::domain::cursor::{Cursor, Epoch};
     use crate::domain::ids::{BusinessId, UserId};
     use crate::domain::time::Timestamp;
@@ -166,6 +169,7 @@ mod tests {
                     at: Timestamp::default(),
                 },
                 reach: if *resumed { AckScope::Resumed(*since) } else { AckScope::After(*since) },
+                role: Role::Merchant,
             })
             .collect()
     }

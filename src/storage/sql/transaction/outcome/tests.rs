@@ -6,9 +6,10 @@ use crate::domain::business::{MenuItem, NotTakingOrders};
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::ids::UserId;
 use crate::domain::order::MoveRefusal;
+use crate::domain::saga::{DeadlineKind, Rung};
 use crate::storage::commands::{
-    Addition, Creation, EpochChange, InvitationOutcome, MaintenanceProgress, MemberRefusal, Removal,
-    Rotation, UserChange,
+    Addition, AnswerState, Creation, EpochChange, InvitationOutcome, MaintenanceProgress, MemberRefusal,
+    Removal, Rotation, UserChange,
 };
 
 const USER: &str = "usr_01a1fdcb036d70308359e1ff1e336b07";
@@ -38,6 +39,14 @@ fn every_form() -> Vec<(String, Outcome)> {
     };
     let continued =
         Rotation::Continued { generation: 2, user, role: Role::Merchant, device: None, expires_at: at };
+    let report = FireReport {
+        kind: DeadlineKind::Alert,
+        due_at: at,
+        fired_at: at,
+        rungs: vec![Rung::Ring],
+        moved_from: None,
+        answer: AnswerState::Open,
+    };
     let refused = |refusal| Outcome::Placed(PlaceOutcome::Refused(refusal));
     let not_moved = |refusal| Outcome::Moved(Err(MoveError::Refused(refusal)));
     let forms = vec![
@@ -66,6 +75,14 @@ fn every_form() -> Vec<(String, Outcome)> {
             r#"{"move_forbidden":{"from":"ready","allowed":["cancelled"]}}"#,
             not_moved(MoveRefusal::Forbidden { from: Status::Ready, allowed: vec![Status::Cancelled] }),
         ),
+        (
+            r#"{"fired":{"report":null,"order":null,"at":1700000000000123}}"#,
+            Outcome::Fired(FireOutcome { report: None, moved: None, left: None, now: at }),
+        ),
+        (
+            r#"{"fired":{"report":{"kind":"alert","due_at":1700000000000123,"fired_at":1700000000000123,"rungs":["ring"],"moved_from":null,"answer":"open"},"order":null,"at":1700000000000123}}"#,
+            Outcome::Fired(FireOutcome { report: Some(report), moved: None, left: None, now: at }),
+        ),
         (r#"{"user_created":true}"#, Outcome::UserCreated(Creation::Created)),
         (r#"{"user_created":false}"#, Outcome::UserCreated(Creation::AlreadyThere)),
         (r#"{"user_changed":true}"#, Outcome::UserChanged(UserChange::Made)),
@@ -79,6 +96,7 @@ fn every_form() -> Vec<(String, Outcome)> {
         (r#""rotation_refused""#, Outcome::Rotated(Rotation::Refused)),
         (r#"{"business_updated":null}"#, Outcome::BusinessUpdated(BusinessUpdate::NotThere)),
         (r#""currency_in_use""#, Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse)),
+        (r#""zone_held""#, Outcome::BusinessUpdated(BusinessUpdate::ZoneHeld)),
         (r#"{"item_added":true}"#, Outcome::ItemAdded(Addition::Added)),
         (r#"{"item_added":false}"#, Outcome::ItemAdded(Addition::AlreadyThere)),
         (r#""menu_full""#, Outcome::ItemAdded(Addition::Full)),

@@ -1,11 +1,13 @@
 //! Administration by operators.
 
+mod businesses;
+mod holds;
+
 use actix_web::{HttpResponse, delete, post, web};
 
 use crate::domain::ids::UserId;
 use crate::storage::commands::UserChange;
 
-use super::accounts::UserView;
 use crate::http::app_state::AppState;
 use crate::http::deployment::Deployment;
 use crate::http::extractors::audience::Operators;
@@ -13,10 +15,16 @@ use crate::http::extractors::path_id::PathId;
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, Exposure, Mount, RouteFacts};
+use crate::http::routes::accounts::UserView;
 
 /// Mounts the routes.
 pub(in crate::http) fn routes(mount: &mut impl Mount) {
-    mount.endpoint(reset_limits).endpoint(approve);
+    mount
+        .endpoint(reset_limits)
+        .endpoint(approve)
+        .endpoint(businesses::businesses)
+        .endpoint(holds::list)
+        .endpoint(holds::put);
 }
 
 /// Give everybody their rate limits back.

@@ -1,0 +1,78 @@
+//! What acts on orders when their time has come: sagas, the sweep, and the dispatcher of intents.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::actors::deadlines::Deadlines;
+use crate::actors::intents::Intents;
+use crate::actors::order_lives::OrderLives;
+use crate::actors::order_saga::OrderSagas;
+use crate::actors::persistence::Persistence;
+use crate::actors::room::Rooms;
+use crate::actors::settings::SagaSettings;
+use crate::actors::sweep::DeadlineSweep;
+use crate::domain::time::Timestamp;
+use crate::outbound::Channels;
+use crate::storage::Store;
+use crate::telemetry::Metrics;
+
+/// The timers of a hub. Cheap to clone.
+#[derive(Clone)]
+pub struct OrderTimers {
+    store: Arc<dyn Store>,
+    deadlines: Deadlines,
+    sagas: OrderSagas,
+    intents: Intents,
+    sweep: Arc<OnceLock<DeadlineSweep>>,
+}
+
+impl OrderTimers {
+    /// Timers that wait for the writers.
+    pub(super) fn new(store: Arc<dyn Store>, settings: &SagaSettings) -> Self {
+        let deadlines = Deadlines::new(store.clone());
+        let sagas = OrderSagas::start(deadlines.clone(), settings);
+        Self { store, deadlines, sagas, intents: Intents::default(), sweep: Arc::default() }
+    }
+
+    /// What the writers tell of their commits.
+    pub(super) fn lives(&self, rooms: Rooms, metrics: Metrics) -> OrderLives {
+        OrderLives::new(self.sagas.clone(), self.intents.clone(), rooms, metrics)
+    }
+
+    /// Begins to act, by these writers.
+    pub(super) fn start(&self, persistence: &Persistence, channels: Channels, metrics: Metrics) {
+        let arbiter = self.sagas.arbiter();
+        self.deadlines.write_through(persistence.clone());
+        self.sweep.get_or_init(|| DeadlineSweep::start(&arbiter, self.deadlines.clone()));
+        self.intents.start(&arbiter, self.store.clone(), persistence.clone(), channels, metrics);
+    }
+
+    /// Ends them; what is due stays so in the store.
+    pub(super) fn stop(&self) {
+        if let Some(sweep) = self.sweep.get() {
+            sweep.stop();
+        }
+        self.intents.stop();
+        self.sagas.stop();
+    }
+
+    /// Sagas that wait for a deadline on this node.
+    pub fn sagas(&self) -> usize {
+        self.sagas.count()
+    }
+
+    /// The store's time.
+    pub fn now(&self) -> Timestamp {
+        self.store.clock().now()
+    }
+
+    /// Moves the store's clock ahead, for tests, and lets what is due by then be fired. Time without a commit is an outage, as it would
+    /// be if it had gone by.
+    pub fn advance(&self, by: Duration) {
+        self.store.clock().advance(by);
+        self.sagas.clock_moved(by);
+        if let Some(sweep) = self.sweep.get() {
+            sweep.now();
+        }
+    }
+}

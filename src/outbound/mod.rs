@@ -1,0 +1,8 @@
+//! Calls to the outside. Each is an intent first, a row of the store; then the call, with the intent's id as its idempotency key; then
+//! the row says what came of it. So a call is made again after a crash, and the other side knows it.
+
+mod channel;
+mod channels;
+
+pub use channel::{AlertCall, CallError, OutboundChannel};
+pub use channels::Channels;

@@ -1,0 +1,29 @@
+//! The lives of orders by themselves: rings, rungs, deadlines and pauses by a clock that the tests move, restarts and kills.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod deadlines;
+mod outages;
+mod rules;
+mod rungs;
+
+use serde_json::Value;
+use std::time::Duration;
+use support::{Person, TestApp};
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// How often orders have taken a rung.
+fn taken(app: &TestApp, rung: &str) -> u64 {
+    app.metrics().order_rings_total.with_label_values(&[rung]).get()
+}
+
+/// The order as its customer sees it.
+async fn seen(app: &TestApp, customer: &Person, order: &Value) -> Value {
+    customer.get(app, &format!("/orders/{}", order["id"].as_str().unwrap())).await.expect(200).json()
+}
