@@ -5,7 +5,7 @@ use bellhop::domain::ids::OrderId;
 use bellhop::domain::order::{Order, Status};
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{PutMember, Write};
-use bellhop::storage::{Attempt, Lane, More, OrderQuery, OrderScope, PageStart, Total, search_words};
+use bellhop::storage::{Attempt, Lane, NextPage, OrderQuery, OrderScope, PageStart, Total, search_words};
 
 use crate::fixtures::{Fixture, command, move_to, place, place_one, placed, run_one, world};
 use crate::harness::TestStore;
@@ -126,7 +126,7 @@ on_every_store! {
             let page = store.store.orders(&OrderQuery { start: PageStart::Offset(offset), ..base.clone() }).await;
             let page = page.unwrap();
             assert_eq!(page.total, Some(Total::Exact(12)));
-            assert_eq!(page.more, if offset < 10 { More::Follow } else { More::End });
+            assert_eq!(page.more, if offset < 10 { NextPage::Exists } else { NextPage::Absent });
             by_offset.extend(page.orders);
         }
         let mut start = PageStart::Offset(0);
@@ -136,11 +136,11 @@ on_every_store! {
             let last = page.orders.last().unwrap();
             start = PageStart::After(last.created_at, last.id);
             by_cursor.extend(page.orders);
-            if page.more == More::End { break; }
+            if page.more == NextPage::Absent { break; }
         }
         assert_eq!(by_offset, all);
         assert_eq!(by_cursor, all);
         let exact = OrderQuery { limit: 12, ..base };
-        assert_eq!(store.store.orders(&exact).await.unwrap().more, More::End);
+        assert_eq!(store.store.orders(&exact).await.unwrap().more, NextPage::Absent);
     }
 }

@@ -5,7 +5,7 @@ use bellhop::domain::ids::OrderId;
 use bellhop::domain::order::{Draft, Order, Status};
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{PutMember, Write};
-use bellhop::storage::{Attempt, More, OrderQuery, OrderScope, PageStart, Total};
+use bellhop::storage::{Attempt, NextPage, OrderQuery, OrderScope, PageStart, Total};
 
 use crate::fixtures::{Fixture, command, place, place_one, placed, run_one, world};
 use crate::harness::TestStore;
@@ -123,13 +123,13 @@ on_every_store! {
                     page.orders.iter().map(|order| order.id).collect::<Vec<_>>(),
                     rest.clone().take(20).collect::<Vec<_>>(), "{query:?} from {offset}"
                 );
-                assert_eq!(page.more == More::Follow, rest.count() > 20, "{query:?} from {offset}");
+                assert_eq!(page.more == NextPage::Exists, rest.count() > 20, "{query:?} from {offset}");
             }
             let (mut start, mut found) = (PageStart::Offset(0), Vec::new());
             while found.len() < 700 {
                 let page = store.store.orders(&OrderQuery { start, limit: 50, ..query.clone() }).await.unwrap();
                 found.extend(page.orders.iter().map(|order| order.id));
-                let (More::Follow, Some(last)) = (page.more, page.orders.last()) else { break };
+                let (NextPage::Exists, Some(last)) = (page.more, page.orders.last()) else { break };
                 start = PageStart::After(last.created_at, last.id);
             }
             assert_eq!(found, expected[..found.len()], "{query:?} by cursor");
