@@ -120,8 +120,13 @@ async fn an_acknowledgement_that_may_not_be_stored_at_once_is_stored_with_the_ot
 #[tokio::test]
 async fn acknowledgements_of_a_user_without_frames_are_not_stored_one_by_one() {
     // Flushes are so far apart that at most one of them falls among what is looked at.
-    let settings =
-        [ON, ("limits.frames", "1"), ("limits.orders", "1000"), ("sessions.ack_flush_ms", "10000")];
+    let settings = [
+        ON,
+        ("limits.frames", "1"),
+        ("limits.orders", "1000"),
+        ("limits.open_orders", "100"),
+        ("sessions.ack_flush_ms", "10000"),
+    ];
     let app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
     let (merchant, customer) = (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
     let business = merchant.business(&app).await;

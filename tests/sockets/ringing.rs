@@ -67,7 +67,7 @@ async fn a_ring_reaches_sockets_and_streams_and_moves_no_cursor(kind: StoreKind)
         "a poll has no rings"
     );
     merchant.move_order(&app, &order, "accepted").await;
-    assert_eq!(device.next().await["event"]["data"]["status"], "accepted");
+    assert_eq!(device.next_numbered().await["event"]["data"]["status"], "accepted");
     app.advance(Duration::from_secs(60)).await;
     device.send(json!({"type": "ping"})).await;
     assert_eq!(device.next().await["type"], "alive", "an answered order rings no more");
