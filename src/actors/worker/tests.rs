@@ -22,9 +22,8 @@ use crate::auth::revocations::Revocations;
 use crate::auth::token::{TokenKey, TokenSettings, Tokens};
 use crate::bus::InProcessBus;
 use crate::domain::access::{MemberRole, Principal, Role};
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, Timezone};
+use crate::domain::business::sample;
 use crate::domain::cursor::{Cursor, Epoch};
-use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
@@ -110,25 +109,7 @@ impl Hub {
             fatal,
         );
         let (owner, staff) = (user(), user());
-        let business = Business {
-            id: BusinessId::generate(),
-            name: "Trattoria".to_owned(),
-            location: Location { lat: 1.0, lng: 1.0 },
-            zone: "centre".to_owned(),
-            timezone: Timezone::parse("Europe/Rome").unwrap(),
-            currency: "EUR".parse().unwrap(),
-            prep_minutes: 20,
-            tables: 0,
-            delivered_by: DeliveredBy::Business,
-            contact: BusinessContact::default(),
-            state: BusinessState::Open,
-            pauses: Default::default(),
-            accepts: Default::default(),
-            alerts: Default::default(),
-            version: 1,
-            created_at: Timestamp::now(),
-            updated_at: Timestamp::now(),
-        };
+        let business = sample::business(Timestamp::now());
         let (id, owner_id, staff_id) = (business.id, owner.id, staff.id);
         persistence.create_user(owner).await.unwrap();
         persistence.create_user(staff).await.unwrap();

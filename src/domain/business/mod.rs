@@ -4,6 +4,8 @@ mod accepts;
 mod alert_policy;
 mod brake;
 mod pause;
+#[cfg(test)]
+pub(crate) mod sample;
 mod told;
 mod trading;
 mod unanswered;

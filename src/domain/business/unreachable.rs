@@ -61,34 +61,14 @@ impl Business {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::business::{BusinessContact, Location, Timezone};
-    use crate::domain::delivery::DeliveredBy;
-    use crate::domain::ids::BusinessId;
+    use crate::domain::business::sample;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_seconds(seconds)
     }
 
     fn business() -> Business {
-        let mut business = Business {
-            id: BusinessId::from_uuid(uuid::Uuid::nil()),
-            name: "Trattoria".to_owned(),
-            location: Location { lat: 1.0, lng: 1.0 },
-            zone: "centre".to_owned(),
-            timezone: Timezone::utc(),
-            currency: "EUR".parse().expect("a currency"),
-            prep_minutes: 20,
-            tables: 0,
-            delivered_by: DeliveredBy::Business,
-            contact: BusinessContact::default(),
-            state: BusinessState::Open,
-            pauses: Default::default(),
-            accepts: Default::default(),
-            alerts: Default::default(),
-            version: 1,
-            created_at: at(0),
-            updated_at: at(0),
-        };
+        let mut business = sample::business(at(0));
         business.alerts.can_ring_since = Some(at(10));
         business
     }

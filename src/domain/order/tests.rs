@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::business::{Business, BusinessContact, BusinessState, Location, MenuItem, Timezone};
+use crate::domain::business::{Business, BusinessState, MenuItem, sample};
 use crate::domain::delivery::{DeliveredBy, DeliveryStatus};
 use crate::domain::event::EventType;
 use crate::domain::ids::{BusinessId, EventId, NotificationId, OrderId, UserId};
@@ -10,25 +10,7 @@ use crate::domain::time::Timestamp;
 pub(crate) const SOON: Timestamp = Timestamp::from_unix_seconds(1_000);
 
 fn business() -> Business {
-    Business {
-        id: BusinessId::generate(),
-        name: "Soup".to_owned(),
-        location: Location { lat: 0.0, lng: 0.0 },
-        zone: "z".to_owned(),
-        timezone: Timezone::utc(),
-        currency: "EUR".parse().unwrap(),
-        prep_minutes: 20,
-        tables: 0,
-        delivered_by: DeliveredBy::Business,
-        contact: BusinessContact::default(),
-        state: BusinessState::Open,
-        pauses: Default::default(),
-        accepts: Default::default(),
-        alerts: Default::default(),
-        version: 1,
-        created_at: SOON,
-        updated_at: SOON,
-    }
+    sample::business(SOON)
 }
 
 fn draft(fulfilment: Fulfilment) -> Draft {

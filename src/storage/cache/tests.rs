@@ -3,8 +3,7 @@ use std::sync::atomic::Ordering;
 use secrecy::SecretBox;
 
 use super::*;
-use crate::domain::business::{BusinessContact, BusinessState, Location, Timezone};
-use crate::domain::delivery::DeliveredBy;
+use crate::domain::business::sample;
 use crate::storage::commands::{AddItem, Command, CreateBusiness, Outcome, RemoveMember, UpdateItem, Write};
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::{Lane, sqlite};
@@ -40,25 +39,7 @@ async fn fixture(settings: CacheSettings) -> Fixture {
         approved: Approval::Approved,
         created_at: at,
     };
-    let business = Business {
-        id: BusinessId::generate(),
-        name: "Soup".to_owned(),
-        location: Location { lat: 1.0, lng: 1.0 },
-        zone: "z".to_owned(),
-        timezone: Timezone::utc(),
-        currency: "EUR".parse().unwrap(),
-        prep_minutes: 10,
-        tables: 0,
-        delivered_by: DeliveredBy::Business,
-        contact: BusinessContact::default(),
-        state: BusinessState::Open,
-        pauses: Default::default(),
-        accepts: Default::default(),
-        alerts: Default::default(),
-        version: 1,
-        created_at: at,
-        updated_at: at,
-    };
+    let business = sample::business(at);
     let made = Write::CreateBusiness(CreateBusiness { business: Box::new(business.clone()), owner });
     run(&mut *lane, Write::CreateUser(Box::new(user))).await;
     run(&mut *lane, made).await;

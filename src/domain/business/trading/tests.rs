@@ -1,9 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::domain::business::{BusinessContact, BusinessEvent, Location, Timezone};
-use crate::domain::delivery::DeliveredBy;
-use crate::domain::ids::BusinessId;
+use crate::domain::business::{BusinessEvent, sample};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_000_000);
 
@@ -12,25 +10,7 @@ fn later(seconds: u64) -> Timestamp {
 }
 
 fn business(state: BusinessState) -> Business {
-    Business {
-        id: BusinessId::generate(),
-        name: "Soup Kitchen".to_owned(),
-        location: Location { lat: 38.7, lng: -9.1 },
-        zone: "lisbon".to_owned(),
-        timezone: Timezone::utc(),
-        currency: "EUR".parse().expect("a currency"),
-        prep_minutes: 20,
-        tables: 0,
-        delivered_by: DeliveredBy::Business,
-        contact: BusinessContact::default(),
-        state,
-        pauses: Default::default(),
-        accepts: Default::default(),
-        alerts: Default::default(),
-        version: 1,
-        created_at: NOW,
-        updated_at: NOW,
-    }
+    Business { state, ..sample::business(NOW) }
 }
 
 const BUSY: BusinessState = BusinessState::Busy { extra_minutes: 10 };
