@@ -15,13 +15,11 @@ use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::parse;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
-// Whoever writes a saga holds its order's lock, but for acknowledgements: they wait for this lock, so that what is decided here without
-// them is decided again.
+// Whoever writes a saga holds its order's lock, but for acknowledgements, which wait for nobody.
 static READ: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("order_sagas"),
-        "SELECT order_id, business_id, due_at, attempt, state FROM order_sagas WHERE order_id = {any} \
-         ORDER BY order_id {for_update}",
+        "SELECT order_id, business_id, due_at, attempt, state FROM order_sagas WHERE order_id = {any}",
     )
 });
 
@@ -46,8 +44,9 @@ static UPDATE: LazyStatement = LazyStatement::new(|| {
     )
 });
 
-// Of orders that a device has acknowledged for the first time, locked in one order. A row that is being written is waited for: its
-// writer may have decided before the acknowledgement.
+// Of orders that a device has acknowledged for the first time. A row that somebody else holds is passed over, since acknowledgements
+// come behind rows of any kind and to wait here would close a circle of lanes: it is being answered, or is fired without this
+// acknowledgement and accepted at its next ring.
 static ACCEPT: LazyStatement = LazyStatement::new(|| {
     let text = |lock: &str| {
         format!(
@@ -56,7 +55,7 @@ static ACCEPT: LazyStatement = LazyStatement::new(|| {
              RETURNING order_id, business_id, due_at, attempt, state"
         )
     };
-    Statement::apart(Operation::Update("order_sagas"), "", &text("ORDER BY s.order_id FOR UPDATE"), &text(""))
+    Statement::apart(Operation::Update("order_sagas"), "", &text("FOR UPDATE SKIP LOCKED"), &text(""))
 });
 
 #[derive(FromRow)]
