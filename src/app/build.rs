@@ -231,7 +231,7 @@ pub(super) fn spawn_background(
     stop: &CancellationToken,
 ) -> LastSeenFlusher {
     actix::spawn(bridge.run(stop.clone()));
-    actix::spawn(actors.lease_keeper(database.store.clone(), clocks).run(stop.clone()));
+    actix::spawn(actors.lease_keeper(database.store.clone(), clocks).run());
     actix::spawn(prune(auth.revocations.clone(), stop.clone()));
     let poller = RevocationPoller {
         store: database.store.clone(),

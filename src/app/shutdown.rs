@@ -44,7 +44,7 @@ pub(super) struct Shutdown {
 impl Shutdown {
     /// Sockets first, then requests under way, writers and the database. Ends at most [`FLUSH_WITHIN`] twice after `within`.
     pub(super) async fn run(self, within: Duration, flush: Flush) {
-        let Actors { sessions, persistence, timers, rooms, jobs, .. } = self.actors;
+        let Actors { sessions, persistence, timers, reachability, rooms, jobs, .. } = self.actors;
         self.readiness.set(Phase::Draining);
         jobs.stop();
         let deadline = Instant::now() + within;
@@ -55,6 +55,7 @@ impl Shutdown {
             tracing::warn!("requests under way did not finish in time");
         }
         timers.stop();
+        reachability.stop();
         let last = deadline.max(Instant::now()) + FLUSH_WITHIN;
         let flushed = async {
             self.last_seen.store().await;

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use tokio_util::sync::CancellationToken;
 
 use crate::actors::persistence::Persistence;
 use crate::actors::room::Rooms;
@@ -55,15 +54,20 @@ impl LeaseKeeper {
         Self { reachability, store, persistence, rooms, clocks, node: NodeId::generate(), renewed: None }
     }
 
-    /// Runs until it is stopped. Only one keeper of a [`Reachability`] answers [`Reachability::renew_now`].
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Runs until [`Reachability::stop`], which also ends a write that is waited for: writers that stop refuse it, and that is no
+    /// news. Only one keeper of a [`Reachability`] answers [`Reachability::renew_now`].
+    pub async fn run(self) {
+        let stopped = self.reachability.0.stopped.clone();
+        stopped.run_until_cancelled(self.keep()).await;
+    }
+
+    async fn keep(mut self) {
         let mut asked = self.reachability.take_questions();
         let mut ticks = interval(RENEW_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let reachability = self.reachability.clone();
         loop {
             tokio::select! {
-                () = stop.cancelled() => return,
                 _ = ticks.tick() => self.round().await,
                 () = reachability.woken() => {
                     sleep(MERGE_WITHIN).await;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::{BusinessId, UserId};
 
@@ -37,6 +38,7 @@ struct Shared {
     questions: mpsc::Sender<oneshot::Sender<()>>,
     /// Taken by the keeper.
     asked: Mutex<Option<mpsc::Receiver<oneshot::Sender<()>>>>,
+    stopped: CancellationToken,
 }
 
 impl Default for Reachability {
@@ -50,7 +52,13 @@ impl Reachability {
     pub fn new() -> Self {
         let (questions, asked) = mpsc::channel(QUESTIONS);
         let asked = Mutex::new(Some(asked));
-        Self(Arc::new(Shared { state: Mutex::default(), wake: Notify::new(), questions, asked }))
+        let (wake, stopped) = (Notify::new(), CancellationToken::new());
+        Self(Arc::new(Shared { state: Mutex::default(), wake, questions, asked, stopped }))
+    }
+
+    /// Ends the keeper, before the writers that it uses. The leases of this node run out by themselves.
+    pub fn stop(&self) {
+        self.0.stopped.cancel();
     }
 
     /// Returns after a whole round: every lease renewed, and everything paused that is due. For tests that move the store's time,
