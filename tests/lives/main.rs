@@ -7,6 +7,7 @@ mod support;
 mod answers;
 mod deadlines;
 mod outages;
+mod restarts;
 mod rules;
 mod rungs;
 
