@@ -208,7 +208,12 @@ async fn acknowledge(device: &mut Device, business: &str, cursor: &Value) {
 }
 
 /// An order every [`PACE`] at one shop after the other, until told to stop.
-async fn order_all_the_time(customers: Vec<Person>, shops: Vec<Shop>, open: Open, end: CancellationToken) -> Vec<(Person, Value)> {
+async fn order_all_the_time(
+    customers: Vec<Person>,
+    shops: Vec<Shop>,
+    open: Open,
+    end: CancellationToken,
+) -> Vec<(Person, Value)> {
     let mut ticks = tokio::time::interval(PACE);
     let mut placed = JoinSet::new();
     for n in 0.. {

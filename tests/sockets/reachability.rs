@@ -131,7 +131,8 @@ async fn the_last_device_of_a_business_pauses_it_after_five_minutes_and_a_new_on
 
 /// Entries of the audit without a person that name a business with just this many pauses.
 async fn recorded(app: &TestApp, pauses: &str) -> Option<i64> {
-    let entries = "SELECT COUNT(*) FROM audit WHERE action = 'business.trading' AND user_id IS NULL AND detail LIKE";
+    let entries =
+        "SELECT COUNT(*) FROM audit WHERE action = 'business.trading' AND user_id IS NULL AND detail LIKE";
     app.numbers(&format!("{entries} '%{pauses}%'")).await[0]
 }
 
@@ -147,13 +148,17 @@ async fn a_device_that_returns_ends_the_pause_of_its_cause_within_ten_seconds_an
     app.advance(Duration::from_secs(330)).await;
     let causes = |business: &Value| {
         let pauses = business["pauses"].as_array().expect("members see them").iter();
-        let mut causes: Vec<String> = pauses.map(|pause| pause["cause"].as_str().unwrap().to_owned()).collect();
+        let mut causes: Vec<String> =
+            pauses.map(|pause| pause["cause"].as_str().unwrap().to_owned()).collect();
         causes.sort();
         causes
     };
     let paused = heard(&mut screen).await["event"]["data"].clone();
     assert_eq!(causes(&paused), ["unreachable"]);
-    assert_eq!((recorded(&app, "unreachable").await, recorded(&app, "\"pauses\":[]").await), (Some(1), Some(0)));
+    assert_eq!(
+        (recorded(&app, "unreachable").await, recorded(&app, "\"pauses\":[]").await),
+        (Some(1), Some(0))
+    );
     // Every other cause beside it.
     let path = format!("/businesses/{business}");
     let until = app.timers().now().plus(Duration::from_secs(7200)).to_rfc3339();

@@ -103,7 +103,8 @@ impl TestApp {
     /// Another hub on the same data and with the same settings; the data is in Postgres.
     pub async fn start_another(&self) -> Self {
         assert!(self.postgres_url().is_some(), "a SQLite file is one hub's");
-        Self::run_on(self.database.clone().expect("it lives as long as the app"), self.overrides.clone()).await
+        Self::run_on(self.database.clone().expect("it lives as long as the app"), self.overrides.clone())
+            .await
     }
 
     async fn run_on(database: Arc<Database>, overrides: Vec<(String, String)>) -> Self {

@@ -249,9 +249,7 @@ impl Report {
         for (what, ratio) in [("orders", self.orders_ratio), ("reads", self.reads_ratio)] {
             ensure!(ratio <= MOST, "beside the flood p99 of {what} is {ratio:.2} times as long");
         }
-        for figures in
-            [&self.without.orders, &self.without.reads, &self.beside.orders, &self.beside.reads]
-        {
+        for figures in [&self.without.orders, &self.without.reads, &self.beside.orders, &self.beside.reads] {
             let spared = figures.refused == 0 && figures.others.is_empty() && figures.unsent == 0;
             ensure!(spared, "the others were refused something: {figures:?}");
         }

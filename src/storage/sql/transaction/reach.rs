@@ -449,7 +449,8 @@ async fn pause(
         paused.push(business);
     }
     store(connection, &paused, Some(now)).await?;
-    audit::record(connection, paused.iter().map(|business| AuditEntry::trading(None, business, now)), now).await
+    audit::record(connection, paused.iter().map(|business| AuditEntry::trading(None, business, now)), now)
+        .await
 }
 
 async fn holds(connection: &mut Connection, now: Timestamp) -> Result<Vec<Hold>, TxError> {
