@@ -10,6 +10,7 @@ mod outages;
 mod restarts;
 mod rules;
 mod rungs;
+mod tills;
 
 use serde_json::Value;
 use std::time::Duration;

@@ -1,19 +1,18 @@
 //! Hubs on one database that are replaced one after the other, while shops and customers go on.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bellhop::domain::time::Timestamp;
-use futures_util::{SinkExt as _, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::task::JoinSet;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::s;
-use crate::support::{Answer, Device, Endpoint, Person, StoreKind, TestApp, order_body};
+use crate::support::{Answer, Endpoint, Person, StoreKind, TestApp, order_body};
+use crate::tills::{Afterwards, Open, Till, Told};
 
 /// Time between two orders: five a second.
 const PACE: Duration = Duration::from_millis(200);
@@ -24,6 +23,9 @@ const STEP: Duration = Duration::from_secs(5);
 /// Shops of one merchant: as many devices of a user count.
 const SHOPS_OF_A_MERCHANT: usize = 50;
 
+/// Patience of the people at a shop: less than that of the hub before it calls them.
+const ANSWERED_AFTER: Duration = Duration::from_secs(40);
+
 /// People who order, in turn: none of them has more orders that wait at one shop than anybody may.
 const CUSTOMERS: usize = 10;
 
@@ -31,26 +33,6 @@ const CUSTOMERS: usize = 10;
 struct Hubs {
     running: Vec<TestApp>,
     open: Open,
-}
-
-/// Hubs that take clients, as whoever distributes them would know.
-#[derive(Clone, Default)]
-struct Open(Arc<Mutex<Vec<Endpoint>>>);
-
-impl Open {
-    /// One of them; with another number it may be another.
-    fn one(&self, n: usize) -> Endpoint {
-        let open = self.0.lock().unwrap();
-        open[n % open.len()].clone()
-    }
-
-    fn without(&self, gone: &Endpoint) {
-        self.0.lock().unwrap().retain(|hub| hub.address != gone.address);
-    }
-
-    fn with(&self, new: &Endpoint) {
-        self.0.lock().unwrap().push(new.clone());
-    }
 }
 
 impl Hubs {
@@ -129,91 +111,33 @@ async fn shops(hub: &Endpoint, count: usize) -> Vec<Shop> {
     shops
 }
 
-/// Whether the devices of shops come back when their hub has ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Devices {
-    ComeBack,
-    StayAway,
+/// An order, and who answers it.
+struct Placed {
+    merchant: Person,
+    order: Value,
+    waits: bool,
 }
 
-/// What one device has been told.
-#[derive(Default)]
-struct Told {
-    orders: Vec<String>,
-    /// How often it had to find another hub.
-    moves: usize,
-}
+impl Placed {
+    fn id(&self) -> String {
+        self.order["id"].as_str().unwrap().to_owned()
+    }
 
-/// A device of a shop: it says that it can ring, acknowledges what it hears, and goes on at another hub when it is told to.
-async fn device(n: usize, shop: Shop, open: Open, devices: Devices, closing: CancellationToken) -> Told {
-    let (merchant, business) = shop;
-    let (mut told, mut cursor) = (Told::default(), None::<String>);
-    loop {
-        let query = cursor.as_ref().map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
-        let path = format!("/ws/notifications/{business}{query}");
-        let at = open.one(n + told.moves);
-        let Some(socket) = Device::try_dial(&at, &merchant.token, &path).await else {
-            // It has just begun to end.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let mut device = Device { socket, hello: Value::Null };
-        let wait = loop {
-            let heard = tokio::select! {
-                heard = device.first() => heard,
-                () = closing.cancelled() => {
-                    device.close().await;
-                    return told;
-                }
-            };
-            let Ok(frame) = heard else { break 0 };
-            match frame["type"].as_str() {
-                Some("hello") => {
-                    assert_eq!(frame["rooms"][0]["recovered"], cursor.is_some(), "{frame}");
-                    say(&mut device, json!({"type": "device", "id": format!("till-{n}"), "can_ring": true}))
-                        .await;
-                    // What it acknowledged as its last word may have been lost.
-                    let here = frame["rooms"][0]["cursor"].clone();
-                    acknowledge(&mut device, &business, &here).await;
-                    cursor = here.as_str().map(str::to_owned);
-                }
-                Some("event") => {
-                    if frame["event"]["type"] == "order_created" {
-                        told.orders.push(frame["event"]["data"]["order_id"].as_str().unwrap().to_owned());
-                    }
-                    acknowledge(&mut device, &business, &frame["cursor"]).await;
-                    cursor = frame["cursor"].as_str().map(str::to_owned);
-                }
-                Some("reconnect") => break frame["after_ms"].as_u64().unwrap(),
-                _ => {}
-            }
-        };
-        told.moves += 1;
-        // To the end of the close, which the hub waits for.
-        while let Some(Ok(_)) = device.socket.next().await {}
-        if devices == Devices::StayAway {
-            return told;
+    async fn answer(&mut self, hub: &Endpoint) {
+        if self.waits {
+            self.merchant.move_order(hub, &self.order, "accepted").await;
+            self.waits = false;
         }
-        tokio::time::sleep(Duration::from_millis(wait)).await;
     }
 }
 
-/// A hub that ends may not take it any more.
-async fn say(device: &mut Device, frame: Value) {
-    let _ = device.socket.send(Message::text(frame.to_string())).await;
-}
-
-async fn acknowledge(device: &mut Device, business: &str, cursor: &Value) {
-    say(device, json!({"type": "ack", "room": format!("business:{business}"), "cursor": cursor})).await;
-}
-
-/// An order every [`PACE`] at one shop after the other, until told to stop.
+/// An order every [`PACE`] at one shop after the other, until told to stop; those that wait for long meanwhile are answered.
 async fn order_all_the_time(
     customers: Vec<Person>,
     shops: Vec<Shop>,
     open: Open,
     end: CancellationToken,
-) -> Vec<(Person, Value)> {
+) -> Vec<Placed> {
     let mut ticks = tokio::time::interval(PACE);
     let mut placed = JoinSet::new();
     for n in 0.. {
@@ -222,8 +146,16 @@ async fn order_all_the_time(
             () = end.cancelled() => break,
         }
         let (merchant, business) = shops[n % shops.len()].clone();
-        let (customer, open) = (customers[n % customers.len()].clone(), open.clone());
-        placed.spawn(async move { (merchant, place(n, &customer, &business, &open).await) });
+        let (customer, open, end) = (customers[n % customers.len()].clone(), open.clone(), end.clone());
+        placed.spawn(async move {
+            let order = place(n, &customer, &business, &open).await;
+            let mut placed = Placed { merchant, order, waits: true };
+            tokio::select! {
+                () = tokio::time::sleep(ANSWERED_AFTER) => placed.answer(&open.one(n)).await,
+                () = end.cancelled() => {}
+            }
+            placed
+        });
     }
     placed.join_all().await
 }
@@ -244,15 +176,15 @@ async fn place(n: usize, customer: &Person, business: &str, open: &Open) -> Valu
 /// What came of a rolling restart.
 struct Evening {
     hubs: Hubs,
-    /// Orders that were placed while hubs were replaced, and who may answer them.
-    orders: Vec<(Person, Value)>,
-    devices: JoinSet<Told>,
+    /// Orders that were placed while hubs were replaced.
+    orders: Vec<Placed>,
+    tills: JoinSet<Told>,
     closing: CancellationToken,
 }
 
 impl Evening {
     /// Shops open with a device each, and every hub is replaced while customers order.
-    async fn with_a_rolling_restart(count: usize, devices: Devices) -> Self {
+    async fn with_a_rolling_restart(count: usize, afterwards: Afterwards) -> Self {
         let mut hubs = Hubs::start(3).await;
         let shops = shops(&hubs.open.one(0), count).await;
         let mut customers = Vec::new();
@@ -260,9 +192,10 @@ impl Evening {
             customers.push(hubs.open.one(0).person("customer", &format!("Guest{n}")).await);
         }
         let (closing, end) = (CancellationToken::new(), CancellationToken::new());
-        let mut open_devices = JoinSet::new();
+        let mut tills = JoinSet::new();
         for (n, shop) in shops.iter().enumerate() {
-            open_devices.spawn(device(n, shop.clone(), hubs.open.clone(), devices, closing.clone()));
+            let till = Till::new(n, shop.clone(), hubs.open.clone());
+            tills.spawn(till.run(afterwards, closing.clone()));
         }
         let known = "SELECT COUNT(*) FROM businesses WHERE can_ring_since IS NOT NULL";
         hubs.until("every device has said that it can ring", async || {
@@ -274,13 +207,12 @@ impl Evening {
         hubs.replace_all().await;
         end.cancel();
         let orders = ordering.await.unwrap();
-        Self { hubs, orders, devices: open_devices, closing }
+        Self { hubs, orders, tills, closing }
     }
 
-    /// Every order, once it is so old, is answered.
-    async fn answer_all(&self) {
-        for (merchant, order) in &self.orders {
-            merchant.move_order(&self.hubs.open.one(0), order, "accepted").await;
+    async fn answer_all(&mut self) {
+        for placed in &mut self.orders {
+            placed.answer(&self.hubs.open.one(0)).await;
         }
     }
 
@@ -292,7 +224,7 @@ impl Evening {
     async fn told(mut self) -> Vec<Told> {
         self.closing.cancel();
         let mut told = Vec::new();
-        while let Some(one) = self.devices.join_next().await {
+        while let Some(one) = self.tills.join_next().await {
             told.push(one.expect("a device does not panic"));
         }
         told
@@ -302,10 +234,9 @@ impl Evening {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_with_300_shops_and_five_orders_a_second_calls_nobody() {
     const SHOPS: usize = 300;
-    let evening = Evening::with_a_rolling_restart(SHOPS, Devices::ComeBack).await;
+    let mut evening = Evening::with_a_rolling_restart(SHOPS, Afterwards::ComesBack).await;
     let hubs = &evening.hubs;
-    let placed: BTreeSet<String> =
-        evening.orders.iter().map(|(_, order)| order["id"].as_str().unwrap().to_owned()).collect();
+    let placed: BTreeSet<String> = evening.orders.iter().map(Placed::id).collect();
     let acknowledged = "SELECT COUNT(*) FROM order_acks";
     hubs.until("every order is acknowledged", async || {
         hubs.number(acknowledged).await == Some(i64::try_from(placed.len()).unwrap())
@@ -315,12 +246,13 @@ async fn a_rolling_restart_with_300_shops_and_five_orders_a_second_calls_nobody(
     hubs.advance_to(evening.first_placed().await.plus(s(55))).await;
     assert_eq!((hubs.loud("mail").await, hubs.loud("telephone").await), (Some(0), Some(0)));
     evening.answer_all().await;
+    let hubs = &evening.hubs;
     hubs.advance_to(hubs.now().plus(s(120))).await;
     assert_eq!((hubs.loud("mail").await, hubs.loud("telephone").await), (Some(0), Some(0)));
     let paused = "SELECT COUNT(*) FROM businesses WHERE pauses IS NOT NULL";
     assert_eq!(hubs.number(paused).await, Some(0));
     let told = evening.told().await;
-    assert!(told.iter().all(|device| device.moves >= 1), "every device had to find another hub");
+    assert!(told.iter().all(|device| device.losses >= 1), "every device had to find another hub");
     let orders: Vec<&String> = told.iter().flat_map(|device| &device.orders).collect();
     let different: BTreeSet<String> = orders.iter().map(|order| (*order).clone()).collect();
     assert_eq!((orders.len(), &different), (placed.len(), &placed), "each order was heard of once");
@@ -330,10 +262,10 @@ async fn a_rolling_restart_with_300_shops_and_five_orders_a_second_calls_nobody(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_rolling_restart_shops_whose_devices_stay_away_are_written_to_and_called() {
     const SHOPS: usize = 12;
-    let evening = Evening::with_a_rolling_restart(SHOPS, Devices::StayAway).await;
+    let evening = Evening::with_a_rolling_restart(SHOPS, Afterwards::StaysAway).await;
     let hubs = &evening.hubs;
     hubs.advance_to(hubs.now().plus(s(75))).await;
     let loud = (hubs.loud("mail").await.unwrap(), hubs.loud("telephone").await.unwrap());
     assert!(loud.0 > 0 && loud.1 > 0, "{loud:?} for {} orders", evening.orders.len());
-    assert!(evening.told().await.iter().all(|device| device.moves == 1));
+    assert!(evening.told().await.iter().all(|device| device.losses == 1));
 }
