@@ -321,7 +321,7 @@ on_every_store! {
         assert_eq!(store.store.user_phone(other_id).await.unwrap(), None);
         assert_eq!(store.store.user_phone(UserId::generate()).await.unwrap(), None);
         assert_eq!(store.peek("SELECT count(*) FROM users WHERE phone LIKE '%555%'").await, 0);
-        store.tamper(&format!("UPDATE users SET phone = (SELECT phone FROM users WHERE id = '{id}') WHERE id = '{other_id}'")).await;
+        store.tamper("UPDATE users SET phone = (SELECT u.phone FROM users u WHERE u.phone IS NOT NULL) WHERE phone IS NULL").await;
         let moved = store.store.user_phone(other_id).await;
         assert!(moved.is_err(), "it opens in its own row only: {moved:?}");
         run_one(&mut *lane, set(id, None)).await;
