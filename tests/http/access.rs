@@ -27,6 +27,8 @@ POST   /api/v1/auth/login                             -             200 200 200 
 POST   /api/v1/auth/refresh                           -             200 200 200 200 200 200
 POST   /api/v1/auth/logout                            -             401 204 204 204 204 204
 POST   /api/v1/auth/ticket                            -             401 200 200 200 200 200
+GET    /api/v1/auth/me                                -             401 200 200 200 200 200
+PATCH  /api/v1/auth/me                                -             401 200 200 200 200 200
 GET    /api/v1/auth/sessions                          -             401 200 200 200 200 200
 DELETE /api/v1/auth/sessions/{id}                     own           401 204 204 204 204 204
 DELETE /api/v1/auth/sessions/{id}                     other,foreign 401 404 404 404 404 404
@@ -69,6 +71,8 @@ POST   /api/v1/invitations/{id}/accept                own           401 403 403 
 POST   /api/v1/invitations/{id}/accept                other,foreign,absent 401 403 403 404 404 404
 POST   /api/v1/invitations/{id}/decline               own           401 403 403 204 204 404
 POST   /api/v1/invitations/{id}/decline               other,foreign,absent 401 403 403 404 404 404
+PATCH  /api/v1/businesses/{id}/members/{user}         own,foreign,absent 401 403 403 403 403 403
+PATCH  /api/v1/businesses/{id}/members/{user}         other         401 403 403 404 404 403
 DELETE /api/v1/businesses/{id}/members/{user}         own           401 403 403 403 204 204
 DELETE /api/v1/businesses/{id}/members/{user}         other         401 403 403 404 404 204
 DELETE /api/v1/businesses/{id}/members/{user}         foreign       401 403 403 403 404 404
@@ -343,6 +347,8 @@ impl Fixture {
             }),
             ("PATCH", "/api/v1/businesses/{id}") => json!({"name": "Renamed"}),
             ("POST", "/api/v1/businesses/{id}/members") => json!({"email": format!("{name}@example.org")}),
+            ("PATCH", "/api/v1/auth/me") => json!({"phone": null}),
+            ("PATCH", "/api/v1/businesses/{id}/members/{user}") => json!({"alert_me": true}),
             ("POST", "/api/v1/businesses/{id}/menu/items") => item_body(&format!("sku-{name}")),
             ("PATCH", "/api/v1/businesses/{id}/menu/items/{sku}") => json!({"price_minor": 5}),
             ("POST", "/api/v1/businesses/{id}/notifications") => {

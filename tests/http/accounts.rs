@@ -13,6 +13,8 @@ crate::on_both_stores!(
     a_rotated_token_used_again_ends_the_family,
     a_rotated_token_used_again_after_its_successor_was_used_ends_the_family,
     signing_out_ends_this_sign_in_at_once_and_no_other,
+    a_phone_number_is_shown_to_nobody_but_its_owner,
+    members_say_for_themselves_whether_they_are_called,
 );
 
 async fn an_account_is_made_once_whatever_the_case_of_its_address(kind: StoreKind) {
@@ -204,4 +206,60 @@ async fn a_ticket_is_no_access_token() {
     assert_eq!(answer.json()["expires_in"], 30);
     let token = answer.json()["ticket"].as_str().unwrap().to_owned();
     Person { token, ..zoe }.get(&app, "/orders").await.expect_problem(401, "unauthenticated");
+}
+
+async fn a_phone_number_is_shown_to_nobody_but_its_owner(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let (owner, staff) = (app.person("merchant", "Olga").await, app.person("merchant", "Sam").await);
+    let operator = app.operator("Ada").await;
+    let business = owner.business(&app).await;
+    owner.take_in(&app, &business, &staff).await;
+    let before = staff.get(&app, "/auth/me").await.expect(200).json();
+    assert_eq!((&before["id"], &before["email"]), (&json!(staff.id), &json!(staff.email)));
+    assert_eq!(before["phone"], Value::Null);
+    let changed = staff.patch(&app, "/auth/me", &json!({"phone": " +351 21 555-0199 "})).await.expect(200);
+    assert_eq!(header(&changed, "cache-control"), "no-store");
+    assert_eq!(changed.json()["phone"], "+351 21 555-0199");
+    staff.patch(&app, "/auth/me", &json!({})).await.expect(200);
+    assert_eq!(staff.get(&app, "/auth/me").await.expect(200).json()["phone"], "+351 21 555-0199");
+    let members = format!("/businesses/{business}/members");
+    for other in [&owner, &operator, &staff] {
+        let shown = other.get(&app, &members).await.expect(200);
+        assert!(!shown.text.contains("555-0199") && !shown.text.contains("phone"), "{}", shown.text);
+    }
+    assert_eq!(owner.get(&app, "/auth/me").await.expect(200).json()["phone"], Value::Null);
+    let refused = staff.patch(&app, "/auth/me", &json!({"phone": "call me"})).await;
+    assert_eq!(fields(&refused.expect_problem(422, "invalid")), ["phone"]);
+    let removed = staff.patch(&app, "/auth/me", &json!({"phone": null})).await.expect(200).json();
+    assert_eq!(removed["phone"], Value::Null);
+}
+
+async fn members_say_for_themselves_whether_they_are_called(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let (owner, staff) = (app.person("merchant", "Olga").await, app.person("merchant", "Sam").await);
+    let operator = app.operator("Ada").await;
+    let business = owner.business(&app).await;
+    owner.take_in(&app, &business, &staff).await;
+    let members = format!("/businesses/{business}/members");
+    let called = async || {
+        let members = owner.get(&app, &members).await.expect(200).json();
+        let members = members["items"].as_array().expect("a list").clone();
+        members.iter().map(|member| member["alert_me"].as_bool().expect("it is said")).collect::<Vec<bool>>()
+    };
+    assert_eq!(called().await, [true, false], "owners first");
+    let path = |person: &Person| format!("{members}/{}", person.id);
+    let said = staff.patch(&app, &path(&staff), &json!({"alert_me": true})).await.expect(200).json();
+    assert_eq!((&said["user_id"], &said["alert_me"]), (&json!(staff.id), &json!(true)));
+    owner.patch(&app, &path(&owner), &json!({"alert_me": false})).await.expect(200);
+    assert_eq!(called().await, [false, true]);
+    for (who, of) in [(&owner, &staff), (&staff, &owner), (&operator, &staff)] {
+        who.patch(&app, &path(of), &json!({"alert_me": true})).await.expect_problem(403, "forbidden");
+    }
+    operator.patch(&app, &path(&operator), &json!({"alert_me": true})).await.expect_problem(404, "not_found");
+    let nothing = staff.patch(&app, &path(&staff), &json!({})).await;
+    assert_eq!(fields(&nothing.expect_problem(422, "invalid")), ["alert_me"]);
+    // Elsewhere they are no members.
+    let elsewhere = app.person("merchant", "Otto").await.business(&app).await;
+    let foreign = format!("/businesses/{elsewhere}/members/{}", staff.id);
+    staff.patch(&app, &foreign, &json!({"alert_me": true})).await.expect_problem(404, "not_found");
 }

@@ -129,6 +129,7 @@ async fn a_copy_of_a_hub_in_use_shows_no_phone_no_address_no_token_and_no_passwo
         fresh[name].as_str().unwrap().clone_into(known);
         credentials.push(known.clone());
     }
+    merchant.patch(&app, "/auth/me", &json!({"phone": PHONE})).await.expect(200);
     let ticket = merchant.post(&app, "/auth/ticket", &json!({})).await.expect(200).json();
     let ticket = ticket["ticket"].as_str().unwrap();
     let path = format!("/api/v1/rooms/business:{business}/stream?ticket={ticket}");

@@ -80,7 +80,7 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
     assert!(operations.len() >= 11 && operations[0].id == "signUp", "bodies are found");
     let (merchant, operator) = (app.person("merchant", "Ana").await, app.operator("Ada").await);
     let mut customer = None;
-    let mut known: BTreeMap<&str, String> = BTreeMap::new();
+    let mut known = BTreeMap::from([("user", merchant.id.clone())]);
     for operation in operations {
         let named = FIRST.iter().find(|(id, _)| *id == operation.id).map(|(_, who)| *who);
         let who = named.unwrap_or(match operation.is_open {

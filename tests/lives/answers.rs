@@ -37,6 +37,9 @@ async fn three_orders_in_a_row_without_an_answer_pause_the_business(kind: StoreK
     refused.expect_problem(409, "business_paused");
     let paused = "SELECT COUNT(*) FROM businesses WHERE pauses LIKE '%unanswered%'";
     assert_eq!(app.numbers(paused).await, [Some(1)]);
+    let recorded =
+        "SELECT COUNT(*) FROM audit WHERE user_id IS NULL AND detail LIKE '%\"cause\":\"unanswered\"%'";
+    assert_eq!(app.numbers(recorded).await, [Some(1)]);
     assert_eq!(app.metrics().orders_unanswered_total.get(), 3);
 }
 

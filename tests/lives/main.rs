@@ -7,8 +7,10 @@ mod support;
 mod answers;
 mod deadlines;
 mod outages;
+mod restarts;
 mod rules;
 mod rungs;
+mod tills;
 
 use serde_json::Value;
 use std::time::Duration;

@@ -5,6 +5,7 @@
 mod support;
 
 mod acknowledging;
+mod clocks;
 mod ending;
 mod opening;
 mod pressure;

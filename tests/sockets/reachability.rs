@@ -10,6 +10,7 @@ use crate::support::{Answer, Device, Person, StoreKind, TestApp};
 
 crate::on_both_stores!(
     the_last_device_of_a_business_pauses_it_after_five_minutes_and_a_new_one_resumes_it,
+    a_device_that_returns_ends_the_pause_of_its_cause_within_ten_seconds_and_no_other,
     a_device_that_polls_keeps_its_business_reachable_and_acknowledges,
     forty_of_a_hundred_shops_lose_their_devices_and_none_is_paused,
     only_operators_hear_what_operators_are_told,
@@ -126,6 +127,65 @@ async fn the_last_device_of_a_business_pauses_it_after_five_minutes_and_a_new_on
     }
     assert_eq!(kinds(&resumed), ["business_updated", "BUSINESS_RESUMED"]);
     customer.post(&app, "/orders", &order).await.expect(201);
+}
+
+/// Entries of the audit without a person that name a business with just this many pauses.
+async fn recorded(app: &TestApp, pauses: &str) -> Option<i64> {
+    let entries =
+        "SELECT COUNT(*) FROM audit WHERE action = 'business.trading' AND user_id IS NULL AND detail LIKE";
+    app.numbers(&format!("{entries} '%{pauses}%'")).await[0]
+}
+
+async fn a_device_that_returns_ends_the_pause_of_its_cause_within_ten_seconds_and_no_other(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let (merchant, operator) = (app.person("merchant", "Mia").await, app.operator("Ada").await);
+    let business = merchant.business(&app).await;
+    let mut screen = Device::of_business(&app, &merchant, &business, None).await;
+    let mut till = Device::of_business(&app, &merchant, &business, None).await;
+    can_ring(&mut till, "till-1").await;
+    app.advance(Duration::from_secs(330)).await;
+    till.close().await;
+    app.advance(Duration::from_secs(330)).await;
+    let causes = |business: &Value| {
+        let pauses = business["pauses"].as_array().expect("members see them").iter();
+        let mut causes: Vec<String> =
+            pauses.map(|pause| pause["cause"].as_str().unwrap().to_owned()).collect();
+        causes.sort();
+        causes
+    };
+    let paused = heard(&mut screen).await["event"]["data"].clone();
+    assert_eq!(causes(&paused), ["unreachable"]);
+    assert_eq!(
+        (recorded(&app, "unreachable").await, recorded(&app, "\"pauses\":[]").await),
+        (Some(1), Some(0))
+    );
+    // Every other cause beside it.
+    let path = format!("/businesses/{business}");
+    let until = app.timers().now().plus(Duration::from_secs(7200)).to_rfc3339();
+    merchant.patch(&app, &path, &json!({"state": "paused", "paused_until": until})).await.expect(200);
+    operator.patch(&app, &path, &json!({"state": "paused"})).await.expect(200);
+    let unanswered = r#"{"cause":"unanswered","since":"2026-01-01T00:00:00Z","until":null}"#;
+    app.execute(format!(
+        "UPDATE businesses SET pauses = SUBSTR(pauses, 1, LENGTH(pauses) - 1) || ',{unanswered}]' WHERE id = '{business}'"
+    ))
+    .await;
+    all_heard(&mut screen).await;
+    let mut back = Device::of_business(&app, &merchant, &business, None).await;
+    let said = app.timers().now();
+    can_ring(&mut back, "till-1").await;
+    let event = heard(&mut screen).await["event"].clone();
+    let ended = Timestamp::parse_rfc3339(event["time"].as_str().unwrap()).unwrap();
+    assert!(ended >= said, "it ended before there was a reason");
+    let took = ended.since(said);
+    assert!(took <= Duration::from_secs(10), "resumed {took:?} after its device could ring");
+    let others = ["manual", "operator", "unanswered"];
+    assert_eq!(causes(&event["data"]), others);
+    assert_eq!(event["data"]["takes_orders"], false);
+    assert_eq!(recorded(&app, "unanswered").await, Some(1), "what is left is in the audit");
+    // Nor does a device that stays end them in time.
+    app.advance(Duration::from_secs(600)).await;
+    assert_eq!(causes(&merchant.get(&app, &path).await.expect(200).json()), others);
+    back.close().await;
 }
 
 async fn a_device_that_polls_keeps_its_business_reachable_and_acknowledges(kind: StoreKind) {

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use bellhop::domain::access::Role;
+use bellhop::domain::access::{MemberRole, Role};
 use bellhop::domain::ids::{LoginSessionId, UserId};
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{
-    Approval, ApproveUser, Command, Creation, Device, EndSession, NewSession, Outcome, RedeemTicket, Removal,
-    RotateSession, Rotation, SessionActivity, SetPassword, TokenUse, UserChange, Write,
+    Approval, ApproveUser, Command, Creation, Device, EndSession, NewSession, Outcome, PutMember,
+    RedeemTicket, Removal, RotateSession, Rotation, SessionActivity, SetAlertMe, SetPassword, SetPhone,
+    TokenUse, UserChange, Write,
 };
 use bellhop::storage::{Attempt, Lane};
 
-use crate::fixtures::{command, now, run, run_one, user};
+use crate::fixtures::{Fixture, command, now, run, run_one, user};
 
 const LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -298,6 +299,60 @@ on_every_store! {
         assert_eq!(store.store.user(id).await.unwrap().unwrap().password_hash, "second");
         run_one(&mut *lane, set("fifth", None, id)).await;
         assert_eq!(store.store.user(id).await.unwrap().unwrap().password_hash, "fifth");
+    }
+
+    async fn a_phone_number_is_sealed_and_is_read_by_its_account_only(store) {
+        let mut lane = store.lane().await;
+        let (one, other) = (user(Role::Merchant), user(Role::Customer));
+        let (id, other_id) = (one.id, other.id);
+        let set = |user, phone: Option<&str>| {
+            Write::SetPhone(Box::new(SetPhone { user, phone: phone.map(str::to_owned) }))
+        };
+        for account in [one, other] {
+            run_one(&mut *lane, Write::CreateUser(Box::new(account))).await;
+        }
+        let outcomes = run(&mut *lane, vec![
+            set(id, Some("+351 21 555 01 99")), set(UserId::generate(), Some("112")),
+        ]).await.outcomes;
+        assert!(matches!(outcomes[..], [
+            Outcome::UserChanged(UserChange::Made), Outcome::UserChanged(UserChange::NotThere),
+        ]), "{outcomes:?}");
+        assert_eq!(store.store.user_phone(id).await.unwrap().as_deref(), Some("+351 21 555 01 99"));
+        assert_eq!(store.store.user_phone(other_id).await.unwrap(), None);
+        assert_eq!(store.store.user_phone(UserId::generate()).await.unwrap(), None);
+        assert_eq!(store.peek("SELECT count(*) FROM users WHERE phone LIKE '%555%'").await, 0);
+        store.tamper("UPDATE users SET phone = (SELECT u.phone FROM users u WHERE u.phone IS NOT NULL) WHERE phone IS NULL").await;
+        let moved = store.store.user_phone(other_id).await;
+        assert!(moved.is_err(), "it opens in its own row only: {moved:?}");
+        run_one(&mut *lane, set(id, None)).await;
+        assert_eq!(store.store.user_phone(id).await.unwrap(), None);
+    }
+
+    async fn owners_are_called_until_they_say_otherwise_and_staff_when_they_say_so(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let business = world.business.id;
+        let staff = user(Role::Merchant);
+        let staff_id = staff.id;
+        let called = async || {
+            let members = store.store.members(business).await.unwrap();
+            members.into_iter().filter(|member| member.is_called()).map(|member| member.user).collect::<Vec<_>>()
+        };
+        run(&mut *lane, vec![
+            Write::CreateUser(Box::new(staff)),
+            Write::PutMember(PutMember { business, user: staff_id, role: MemberRole::Staff }),
+        ]).await;
+        assert_eq!(called().await, [world.owner]);
+        let say = |user, alert_me| Write::SetAlertMe(SetAlertMe { business, user, alert_me });
+        let outcomes = run(&mut *lane, vec![
+            say(staff_id, true), say(world.owner, false), say(UserId::generate(), true),
+        ]).await.outcomes;
+        assert!(matches!(outcomes[..], [
+            Outcome::UserChanged(UserChange::Made), Outcome::UserChanged(UserChange::Made),
+            Outcome::UserChanged(UserChange::NotThere),
+        ]), "{outcomes:?}");
+        assert_eq!(called().await, [staff_id]);
+        run(&mut *lane, vec![Write::PutMember(PutMember { business, user: staff_id, role: MemberRole::Owner })]).await;
+        assert_eq!(called().await, [staff_id], "another role is no other wish");
     }
 
     async fn an_approval_stays_whoever_repeats_it(store) {

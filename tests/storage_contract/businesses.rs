@@ -148,6 +148,18 @@ on_every_store! {
             place_one(&mut *lane, world.draft()).await;
         }
         store.tamper("UPDATE orders SET answered_at = placed_at + order_number * 1000000").await;
+        // One that a member placed, and one that the hub accepted by itself: neither waited for an answer.
+        for _ in 11..=12 {
+            place_one(&mut *lane, world.draft()).await;
+        }
+        store.tamper("UPDATE orders SET answered_at = placed_at + 1, placed_by = 'member' WHERE order_number = 11").await;
+        store.tamper("UPDATE orders SET answered_at = placed_at + 1 WHERE order_number = 12").await;
+        store
+            .tamper(
+                "INSERT INTO order_events (order_id, version, from_status, to_status, party, at) \
+                 SELECT id, 2, 'placed', 'accepted', 'system', placed_at FROM orders WHERE order_number = 12",
+            )
+            .await;
         let (lost, late) = (slow.draft(), slow.draft());
         for draft in [lost, late] {
             place_one(&mut *lane, draft).await;

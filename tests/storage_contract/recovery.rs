@@ -7,8 +7,8 @@ use bellhop::domain::order::Status;
 use bellhop::domain::private::Private;
 use bellhop::storage::commands::{
     AddItem, ApproveUser, BusinessPatch, Command, EndSession, IdempotencyKey, ItemPatch, Keyed, NewSession,
-    Outcome, PutMember, RedeemTicket, RemoveItem, RemoveMember, RotateSession, SetPassword, UpdateItem,
-    Write,
+    Outcome, PutMember, RedeemTicket, RemoveItem, RemoveMember, RotateSession, SetAlertMe, SetPassword,
+    SetPhone, UpdateItem, Write,
 };
 use bellhop::storage::{Attempt, StoreError};
 
@@ -56,6 +56,11 @@ fn every_kind(world: &Fixture, order: &bellhop::domain::order::Order) -> Vec<Com
             password_hash: "another".to_owned(),
             instead_of: None,
         })),
+        Write::SetPhone(Box::new(SetPhone {
+            user: world.owner,
+            phone: Some("+351 21 555 01 99".to_owned()),
+        })),
+        Write::SetAlertMe(SetAlertMe { business, user: world.owner, alert_me: false }),
         Write::OpenSession(Box::new(session)),
         Write::RotateSession(rotate),
         end,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bellhop::domain::cursor::{Cursor, Epoch};
 use bellhop::domain::order::Order;
 use bellhop::domain::room::RoomId;
-use bellhop::storage::commands::{Reseal, RowKey, SealedColumn, Write};
+use bellhop::storage::commands::{Reseal, RowKey, SealedColumn, SetPhone, Write};
 use bellhop::storage::crypto::key_rotation::{RotationError, reseal_all, rotate_epoch};
 use bellhop::storage::{Lane, Store, StoreError};
 
@@ -50,10 +50,12 @@ on_every_store! {
         let bare = crate::fixtures::place_one(&mut *lane, bellhop::domain::order::Draft {
             phone: None, address: None, fulfilment: bellhop::domain::order::Fulfilment::Pickup, ..world.draft()
         }).await;
+        let phone = SetPhone { user: world.owner, phone: Some("+351 21 555 01 99".to_owned()) };
+        run_one(&mut *lane, Write::SetPhone(Box::new(phone))).await;
         let (both, new) = (store.with_keys(&["new", "test"]).await, store.with_keys(&["new"]).await);
         for column in SealedColumn::ALL {
             let expected = match column {
-                SealedColumn::BusinessEmail | SealedColumn::BusinessPhone => 1,
+                SealedColumn::BusinessEmail | SealedColumn::BusinessPhone | SealedColumn::UserPhone => 1,
                 SealedColumn::OrderPhone | SealedColumn::OrderAddress | SealedColumn::StoredResponse => 5,
             };
             assert_eq!(outdated(&*both, column).await.len(), expected, "{column:?}");
@@ -64,8 +66,9 @@ on_every_store! {
             assert!(so_far.total() > told, "the progress grows");
             told = so_far.total();
         }).await.unwrap();
-        assert_eq!(renewed.to_string(), "businesses.contact_email 1, businesses.contact_phone 1, idempotency_keys.body 5, orders.address 5, orders.phone 5");
-        assert_eq!((told, renewed.total()), (17, 17));
+        assert_eq!(renewed.to_string(), "businesses.contact_email 1, businesses.contact_phone 1, idempotency_keys.body 5, orders.address 5, orders.phone 5, users.phone 1");
+        assert_eq!(new.user_phone(world.owner).await.unwrap().as_deref(), Some("+351 21 555 01 99"));
+        assert_eq!((told, renewed.total()), (18, 18));
         assert_eq!(new.business(world.business.id).await.unwrap().as_ref(), Some(&world.business));
         read_back(&*new, &world, &orders).await;
         assert_eq!(new.order(bare.id).await.unwrap(), Some(bare));

@@ -6,7 +6,7 @@ use bellhop::domain::ids::{InvitationId, LoginSessionId, UserId};
 use bellhop::protocol::frames::ClientFrame;
 use bellhop::storage::Attempt;
 use bellhop::storage::commands::{
-    Invitee, NewInvitation, NewSession, NewUser, RotateSession, SetPassword, Write,
+    Invitee, NewInvitation, NewSession, NewUser, RotateSession, SetPassword, SetPhone, Write,
 };
 
 use crate::fixtures::{Fixture, command, move_to, now, place_once, placed, user};
@@ -43,6 +43,7 @@ on_every_store! {
             Write::SetPassword(Box::new(SetPassword {
                 user: account, password_hash: SECRET.to_owned(), instead_of: Some(SECRET.to_owned()),
             })),
+            Write::SetPhone(Box::new(SetPhone { user: account, phone: Some("5550123".to_owned()) })),
             Write::OpenSession(Box::new(NewSession {
                 id: session, user: account, device: None, token_hash: SECRET.to_owned(),
                 created_at: now(), expires_at: now(),

@@ -1,6 +1,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -49,7 +50,8 @@ impl Endpoint {
 
 /// A running hub on a free port. Dropping it stops it cleanly and fails the test if a socket was left open.
 pub struct TestApp {
-    database: Option<Database>,
+    /// Gone with the last hub that uses it.
+    database: Option<Arc<Database>>,
     overrides: Vec<(String, String)>,
     running: Option<Running>,
     endpoint: Endpoint,
@@ -95,6 +97,17 @@ impl TestApp {
 
     async fn start_on(database: Database, overrides: &[(&str, &str)]) -> Self {
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Self::run_on(Arc::new(database), overrides).await
+    }
+
+    /// Another hub on the same data and with the same settings; the data is in Postgres.
+    pub async fn start_another(&self) -> Self {
+        assert!(self.postgres_url().is_some(), "a SQLite file is one hub's");
+        Self::run_on(self.database.clone().expect("it lives as long as the app"), self.overrides.clone())
+            .await
+    }
+
+    async fn run_on(database: Arc<Database>, overrides: Vec<(String, String)>) -> Self {
         let endpoint = Endpoint::new(SocketAddr::from(([127, 0, 0, 1], 0)));
         let mut app = Self { database: Some(database), overrides, running: None, endpoint };
         app.run().await;

@@ -1,4 +1,4 @@
-//! One device for each business: it acknowledges every new order and accepts it.
+//! One device for each business: it acknowledges every new order, and accepts it unless it is told not to.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -8,6 +8,13 @@ use anyhow::Result;
 use bellhop_client::lean::{Connection, Greeting, Socket, handshake, write_request};
 use serde::Deserialize;
 use tokio::task::JoinHandle;
+
+/// What a device does with an order that it has acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    Accept,
+    Nothing,
+}
 
 /// The devices of a hub, which answer as long as this is kept.
 #[derive(Debug)]
@@ -41,7 +48,12 @@ struct Data<'f> {
 
 impl Devices {
     /// A device for each of these businesses, all of one merchant.
-    pub(crate) async fn open(address: SocketAddr, merchant: &str, businesses: &[String]) -> Result<Self> {
+    pub(crate) async fn open(
+        address: SocketAddr,
+        merchant: &str,
+        businesses: &[String],
+        then: Then,
+    ) -> Result<Self> {
         let mut devices = Self { tasks: Vec::new(), accepted: Rc::default(), failed: Rc::default() };
         for business in businesses {
             let request = handshake(address, &format!("/ws/notifications/{business}"), merchant);
@@ -50,7 +62,7 @@ impl Devices {
             let merchant = merchant.to_owned();
             devices.tasks.push(tokio::task::spawn_local(async move {
                 let connection = Connection::new(address);
-                if answer(socket, connection, &merchant, &accepted, &failed).await.is_err() {
+                if answer(socket, connection, &merchant, then, (&accepted, &failed)).await.is_err() {
                     failed.set(failed.get() + 1);
                 }
             }));
@@ -75,8 +87,8 @@ async fn answer(
     mut socket: Socket,
     mut connection: Connection,
     merchant: &str,
-    accepted: &Cell<u64>,
-    failed: &Cell<u64>,
+    then: Then,
+    (accepted, failed): (&Cell<u64>, &Cell<u64>),
 ) -> Result<()> {
     let mut request = Vec::new();
     loop {
@@ -85,7 +97,9 @@ async fn answer(
         let open = socket.read(|text| {
             let Ok(frame) = serde_json::from_slice::<Frame<'_>>(text) else { return };
             if frame.event.kind == "order_created" {
-                orders.push((frame.event.data.order_id.to_owned(), frame.event.data.version));
+                if then == Then::Accept {
+                    orders.push((frame.event.data.order_id.to_owned(), frame.event.data.version));
+                }
                 ack =
                     Some(format!(r#"{{"type":"ack","room":"{}","cursor":"{}"}}"#, frame.room, frame.cursor));
             }

@@ -7,13 +7,13 @@ use bellhop_client::lean::{Connection, write_request};
 use bellhop_client::{Account, CallError, Client, ClientSettings, NewAccount, Request, Rng, Tokens, metrics};
 use serde_json::{Value, json};
 
-use crate::devices::Devices;
+use crate::devices::{Devices, Then};
 
 /// Of every account made here.
-const PASSWORD: &str = "a password for load";
+pub(crate) const PASSWORD: &str = "a password for load";
 
 /// Items on each menu, from which an order takes its lines.
-const MENU_ITEMS: usize = 20;
+pub(crate) const MENU_ITEMS: usize = 20;
 
 /// Businesses in one page of their list, the most the hub gives.
 const PAGE: usize = 50;
@@ -55,7 +55,7 @@ impl Hub {
 
     /// Devices that answer every order, one for each business.
     pub(crate) async fn devices(&self) -> Result<Devices> {
-        Devices::open(self.address, &self.merchant, &self.businesses).await
+        Devices::open(self.address, &self.merchant, &self.businesses, Then::Accept).await
     }
 
     /// Writes the request that places an order: a delivery to a customer with a phone, `lines` different items of a
@@ -130,7 +130,7 @@ async fn all_ids(client: &Client, list: &str, token: &str, wanted: usize) -> Res
     Ok(found)
 }
 
-async fn make_business(client: &Client, merchant: &str, number: usize) -> Result<String> {
+pub(crate) async fn make_business(client: &Client, merchant: &str, number: usize) -> Result<String> {
     let business = json!({
         "name": format!("Load {number}"), "location": {"lat": 38.7, "lng": -9.1}, "zone": "load",
         "currency": "EUR", "timezone": "Europe/Lisbon",

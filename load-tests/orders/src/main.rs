@@ -4,8 +4,10 @@ mod closed;
 mod devices;
 mod flood;
 mod hub;
+mod neighbours;
 mod open;
 mod overload;
+mod paced;
 #[path = "../../sockets/src/process.rs"]
 mod process;
 mod tally;
@@ -116,6 +118,30 @@ enum Mode {
         #[arg(long, default_value_t = 1024)]
         bound: usize,
     },
+    /// Shops on several hubs with a normal evening, without and with a flood of one more shop beside
+    Neighbours {
+        /// Hubs with limits, separated by commas; `--address` is one without, on the same database
+        #[arg(long, value_delimiter = ',', required = true)]
+        hubs: Vec<SocketAddr>,
+        /// Orders a second at all the other shops
+        #[arg(long, default_value_t = 25.0)]
+        orders: f64,
+        /// Reads a second of their customers
+        #[arg(long, default_value_t = 100.0)]
+        reads: f64,
+        /// Orders a second at the flooded shop, and reads a second of each of its three devices
+        #[arg(long, default_value_t = 50.0)]
+        flood: f64,
+        /// People who order at the flooded shop
+        #[arg(long, default_value_t = 150)]
+        flooders: usize,
+        /// Seconds of each phase
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Times that both phases alternate
+        #[arg(long, default_value_t = 2)]
+        rounds: u32,
+    },
 }
 
 /// A closed loop and what it cost.
@@ -145,17 +171,32 @@ async fn main() -> Result<()> {
 }
 
 async fn run(options: Options) -> Result<()> {
+    // Part of every idempotency key: those of an earlier run must not answer this one.
+    let run = format!("{:x}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
+    if let Mode::Neighbours { hubs, orders, reads, flood, flooders, seconds, rounds } = options.mode {
+        ensure!(hubs.iter().all(|hub| hub.ip().is_loopback()), "load goes to loopback only");
+        ensure!((1..=10_000).contains(&flooders) && rounds > 0, "1 to 10000 people, one round at least");
+        let (shops, customers) = (options.businesses, options.customers);
+        let plan =
+            neighbours::Plan { hubs, shops, customers, flooders, orders, reads, flood, seconds, rounds };
+        let report = neighbours::run(options.address, plan, &run).await?;
+        finish(&report, options.json, neighbours::Report::print);
+        return report.judge();
+    }
+    load(options, &run).await
+}
+
+/// Loads one hub.
+async fn load(options: Options, run: &str) -> Result<()> {
     let hub = Hub::prepare(options.address, options.customers, options.businesses, options.items);
     let hub = Rc::new(hub.await.context("the hub could not be prepared")?);
     let server = Server::new(options.pids);
-    // Part of every idempotency key: those of an earlier run must not answer this one.
-    let run = format!("{:x}", SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis());
     let json = options.json;
     match options.mode {
         Mode::Place { clients, seconds, answered } => {
             let devices = if answered { Some(hub.devices().await?) } else { None };
             let before = server.read()?;
-            let figures = closed::place(&hub, clients, Duration::from_secs(seconds), &run).await?;
+            let figures = closed::place(&hub, clients, Duration::from_secs(seconds), run).await?;
             let mut report = Loop::new(clients, figures, None, &before, &server)?;
             report.answers = devices.as_ref().map(Devices::counts);
             finish(&report, json, |report| report.print("orders placed"));
@@ -172,15 +213,16 @@ async fn run(options: Options) -> Result<()> {
             ensure!(capacity >= 1.0 && capacity * factor <= 100_000.0, "1 to 100000 orders a second");
             ensure!((1..=20_000).contains(&bound), "1 to 20000 orders at once");
             let plan = overload::Plan { capacity, factor, normal, seconds, around, bound };
-            let report = overload::run(&hub, plan, &server, &run, |s| watch(s, json)).await?;
+            let report = overload::run(&hub, plan, &server, run, |s| watch(s, json)).await?;
             finish(&report, json, overload::Report::print);
         }
         Mode::LoginFlood { pace, logins, seconds, rounds, bound } => {
             ensure!((1..=4096).contains(&logins), "1 to 4096 sign-ins at once");
             let plan = flood::Plan { pace, logins, seconds, rounds, bound };
-            let report = flood::run(&hub, plan, &server, &run).await?;
+            let report = flood::run(&hub, plan, &server, run).await?;
             finish(&report, json, flood::Report::print);
         }
+        Mode::Neighbours { .. } => unreachable!("it loads several hubs"),
     }
     Ok(())
 }

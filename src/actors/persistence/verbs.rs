@@ -15,8 +15,8 @@ use crate::storage::commands::{
     Expirable, IndexOrders, InvitationAnswer, InvitationOutcome, ItemPatch, MaintenanceProgress,
     MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder, PlaceOutcome, Purge, PutMember,
     ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember, RotateRoom, RotateSession, Rotation,
-    RowKey, ScopedAck, SessionActivity, SetPassword, Sweep, Sweepable, TakeInOrders, UpdateItem, UserChange,
-    lane_of,
+    RowKey, ScopedAck, SessionActivity, SetAlertMe, SetPassword, SetPhone, Sweep, Sweepable, TakeInOrders,
+    UpdateItem, UserChange, lane_of,
 };
 
 use super::{Persistence, SubmitError};
@@ -57,6 +57,21 @@ impl Persistence {
     /// Gives an account another password; `NotThere` when there is no such, or its password is not the one named.
     pub async fn set_password(&self, set: SetPassword) -> Result<UserChange, SubmitError> {
         self.write(Box::new(set)).await
+    }
+
+    /// Gives an account another phone number, or none.
+    pub async fn set_phone(&self, user: UserId, phone: Option<String>) -> Result<UserChange, SubmitError> {
+        self.write(Box::new(SetPhone { user, phone })).await
+    }
+
+    /// Stores whether a member wants to be called for a business; `NotThere` for somebody who is none.
+    pub async fn set_alert_me(
+        &self,
+        business: BusinessId,
+        user: UserId,
+        alert_me: bool,
+    ) -> Result<UserChange, SubmitError> {
+        self.write(SetAlertMe { business, user, alert_me }).await
     }
 
     /// Lets an account be used for what its role is for; repeated, it changes nothing.

@@ -3,6 +3,7 @@
 mod body;
 mod faults;
 mod list;
+mod null;
 mod parsed;
 mod query;
 mod read;
@@ -11,5 +12,6 @@ mod validate;
 
 pub use body::Body;
 pub use list::List;
+pub use null::null_is_a_value;
 pub use parsed::{FromText, NumberBounds, Parsed, one_of, schema_of};
 pub use query::Query;

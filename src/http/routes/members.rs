@@ -45,11 +45,14 @@ pub struct MemberView {
     /// `owner` or `staff`.
     #[schema(example = "staff")]
     role: &'static str,
+    /// Whether a call may reach them when the contact of the business does not answer.
+    alert_me: bool,
 }
 
 impl MemberView {
-    fn of(member: Member) -> Self {
+    pub(super) fn of(member: Member) -> Self {
         Self {
+            alert_me: member.is_called(),
             user_id: member.user.to_string(),
             email: member.email,
             name: member.name,

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use garde::Validate;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::business::{MAX_MENU_ITEMS, MenuItem};
@@ -17,7 +17,7 @@ use crate::http::extractors::audience::Merchants;
 use crate::http::extractors::path_id::{PathId, path_text};
 use crate::http::extractors::signed_in::SignedIn;
 use crate::http::idempotency::request::{Executed, KeyCheck, PreparedResponse, check_key, execute};
-use crate::http::input::{Body, rules};
+use crate::http::input::{Body, null_is_a_value, rules};
 use crate::http::response::cache_status::CacheStatus;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, Mount, RouteFacts};
@@ -194,10 +194,6 @@ pub struct ItemChanges {
     /// Whether it can be ordered now.
     #[garde(skip)]
     available: Option<bool>,
-}
-
-fn null_is_a_value<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(d).map(Some)
 }
 
 /// Change an item.

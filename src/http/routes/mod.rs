@@ -14,6 +14,7 @@ pub mod devices;
 pub mod health;
 pub mod invitations;
 pub mod jobs;
+pub mod member_alerts;
 pub mod members;
 pub mod menu;
 pub mod notifications;
@@ -45,6 +46,7 @@ fn api(mount: &mut impl Mount) {
     administration(mount);
     businesses::routes(mount);
     devices::routes(mount);
+    member_alerts::routes(mount);
     members::routes(mount);
     invitations::routes(mount);
     menu::routes(mount);

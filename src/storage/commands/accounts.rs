@@ -48,6 +48,21 @@ impl std::fmt::Debug for SetPassword {
     }
 }
 
+/// Another phone number for an account, or none.
+#[derive(Clone)]
+pub struct SetPhone {
+    /// The account.
+    pub user: UserId,
+    /// A number that can be called.
+    pub phone: Option<String>,
+}
+
+impl std::fmt::Debug for SetPhone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SetPhone").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
 /// Whether an account may be used for what its role is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approval {

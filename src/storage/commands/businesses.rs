@@ -157,6 +157,17 @@ pub struct PutMember {
     pub role: MemberRole,
 }
 
+/// Stores whether a member wants to be called when the contact of the business does not answer.
+#[derive(Clone, Copy, Debug)]
+pub struct SetAlertMe {
+    /// The business.
+    pub business: BusinessId,
+    /// The member.
+    pub user: UserId,
+    /// Whether they do.
+    pub alert_me: bool,
+}
+
 /// Ends a membership.
 #[derive(Clone, Copy, Debug)]
 pub struct RemoveMember {

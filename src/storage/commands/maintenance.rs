@@ -90,17 +90,20 @@ pub enum SealedColumn {
     BusinessEmail,
     /// Phone numbers of businesses.
     BusinessPhone,
+    /// Phone numbers of accounts.
+    UserPhone,
     /// Answers kept under idempotency keys.
     StoredResponse,
 }
 
 impl SealedColumn {
     /// Every one there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::OrderPhone,
         Self::OrderAddress,
         Self::BusinessEmail,
         Self::BusinessPhone,
+        Self::UserPhone,
         Self::StoredResponse,
     ];
 
@@ -111,6 +114,7 @@ impl SealedColumn {
             Self::OrderAddress => ("orders", "address"),
             Self::BusinessEmail => ("businesses", "contact_email"),
             Self::BusinessPhone => ("businesses", "contact_phone"),
+            Self::UserPhone => ("users", "phone"),
             Self::StoredResponse => ("idempotency_keys", "body"),
         }
     }
@@ -122,6 +126,7 @@ impl SealedColumn {
             Self::OrderAddress => "orders.address",
             Self::BusinessEmail => "businesses.contact_email",
             Self::BusinessPhone => "businesses.contact_phone",
+            Self::UserPhone => "users.phone",
             Self::StoredResponse => "idempotency_keys.body",
         }
     }

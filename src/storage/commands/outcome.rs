@@ -39,7 +39,7 @@ pub enum Outcome {
     BusinessUpdated(BusinessUpdate),
     /// Of `CreateUser`: false when the address is taken.
     UserCreated(Creation),
-    /// Of `SetPassword` and `ApproveUser`.
+    /// Of `SetPassword`, `SetPhone`, `ApproveUser` and `SetAlertMe`.
     UserChanged(UserChange),
     /// Of `RedeemTicket`: `AlreadyThere` when it was used before.
     TicketRedeemed(Creation),

@@ -124,6 +124,9 @@ macro_rules! write_table {
             /// Give an account another password.
             SetPassword(w: Box<SetPassword>) => UserChanged(UserChange), alone, Awaited, NewWork,
                 lane: lane_of(w.user), bytes: 256, changes: [];
+            /// Give an account another phone number, or none.
+            SetPhone(w: Box<SetPhone>) => UserChanged(UserChange), alone, Awaited, NewWork,
+                lane: lane_of(w.user), bytes: 256, changes: [];
             /// Let an account be used for what its role is for.
             ApproveUser(w: ApproveUser) => UserChanged(UserChange), alone, Awaited, NewWork,
                 lane: lane_of(w.user), bytes: 256, changes: [];
@@ -164,6 +167,9 @@ macro_rules! write_table {
             /// Make somebody a member, or change what they may do.
             PutMember(w: PutMember) => MemberPut(Result<(), MemberRefusal>), alone, Awaited, NewWork,
                 lane: lane_of(w.business), bytes: 128, changes: [Change::Memberships(w.user)];
+            /// Store whether a member wants to be called for a business.
+            SetAlertMe(w: SetAlertMe) => UserChanged(UserChange), alone, Awaited, NewWork,
+                lane: lane_of(w.business), bytes: 128, changes: [];
             /// Invite somebody to work for a business; nothing is stored for somebody without a merchant's account and for a member.
             Invite(w: Box<NewInvitation>) => Done(()), alone, Awaited, NewWork,
                 lane: lane_of(w.business), bytes: 512, changes: [];

@@ -57,6 +57,8 @@ pub trait AccountReads: Send + Sync {
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
     /// The account with this address, as it is stored.
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError>;
+    /// The phone number of an account, if it has one.
+    async fn user_phone(&self, id: UserId) -> Result<Option<String>, StoreError>;
     /// Sessions that were ended at or after `since`, so that their access tokens are refused after a restart; in any order.
     async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<LoginSessionId>, StoreError>;
     /// Sessions of a user that have neither ended nor run out by `now`, the last active first, at most `limit`.

@@ -21,6 +21,15 @@ pub struct Member {
     pub name: Option<String>,
     /// Decides which changes the member may make.
     pub role: MemberRole,
+    /// What they said about being called; `None` before they said anything.
+    pub alert_me: Option<bool>,
+}
+
+impl Member {
+    /// Whether a call may reach them when the contact of the business does not answer: owners unless they said otherwise.
+    pub fn is_called(&self) -> bool {
+        self.alert_me.unwrap_or(self.role == MemberRole::Owner)
+    }
 }
 
 impl fmt::Debug for Member {

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 mod login;
+mod me;
 mod refresh;
 mod signup;
 mod tokens;
@@ -29,6 +30,8 @@ pub(in crate::http) fn routes(mount: &mut impl Mount) {
         .endpoint(login::login)
         .endpoint(refresh::refresh)
         .endpoint(logout)
+        .endpoint(me::read)
+        .endpoint(me::change)
         .endpoint(ticket);
 }
 

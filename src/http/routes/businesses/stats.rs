@@ -31,7 +31,8 @@ pub(super) struct StatsView {
     /// Orders that wait for an answer.
     #[schema(example = 2)]
     pending_orders: u64,
-    /// Seconds within which half of today's answers came; `null` before the first.
+    /// Seconds within which half of today's answers came; `null` before the first. What members placed and what the hub
+    /// accepted by itself has no answer.
     #[schema(example = 35)]
     answer_p50_s: Option<u32>,
     /// Seconds within which nine of ten of today's answers came; `null` before the first.

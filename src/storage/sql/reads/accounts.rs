@@ -8,7 +8,7 @@ use crate::domain::time::Timestamp;
 use crate::storage::commands::{Approval, Device};
 use crate::storage::error::StoreError;
 use crate::storage::ports::{AccountReads, LoginSession, User};
-use crate::storage::sql::rows::parse;
+use crate::storage::sql::rows::{opened_user_phone, parse};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
@@ -24,6 +24,10 @@ static USER_BY_EMAIL: LazyStatement = LazyStatement::new(|| {
         Operation::Select("users"),
         "SELECT id, email, password_hash, role, name, approved, created_at FROM users WHERE email = $1",
     )
+});
+
+static PHONE: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Select("users"), "SELECT phone FROM users WHERE id = $1")
 });
 
 static ENDED: LazyStatement = LazyStatement::new(|| {
@@ -53,7 +57,7 @@ static DEVICE: LazyStatement = LazyStatement::new(|| {
 
 /// Every statement of this file, for the test of its plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&LazyStatement] = &[&USER, &USER_BY_EMAIL, &ENDED, &SESSIONS, &OWNER];
+pub(super) const STATEMENTS: &[&LazyStatement] = &[&USER, &USER_BY_EMAIL, &PHONE, &ENDED, &SESSIONS, &OWNER];
 
 #[derive(FromRow)]
 struct UserRow {
@@ -78,6 +82,11 @@ impl UserRow {
             created_at: Timestamp::from_micros(self.created_at),
         })
     }
+}
+
+#[derive(FromRow)]
+struct PhoneRow {
+    phone: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -118,6 +127,12 @@ impl AccountReads for SqlStore {
     async fn user_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
         let row: Option<UserRow> = self.fetch_first(&USER_BY_EMAIL, &[Arg::text(email)]).await?;
         row.map(UserRow::into_user).transpose()
+    }
+
+    async fn user_phone(&self, id: UserId) -> Result<Option<String>, StoreError> {
+        let row: Option<PhoneRow> = self.fetch_first(&PHONE, &[Arg::text(id)]).await?;
+        let sealed = row.and_then(|row| row.phone);
+        sealed.map(|sealed| opened_user_phone(id, &sealed, &self.cipher)).transpose()
     }
 
     async fn sessions_ended_since(&self, since: Timestamp) -> Result<Vec<LoginSessionId>, StoreError> {

@@ -1,9 +1,11 @@
 //! How soon businesses answer their orders.
 
+use std::sync::LazyLock;
+
 use sqlx_macros::FromRow;
 
 use crate::domain::ids::BusinessId;
-use crate::domain::order::EndedCode;
+use crate::domain::order::{EndedCode, Party, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
 use crate::storage::ports::AnswerTimes;
@@ -32,17 +34,29 @@ fn figures(answered: &str) -> String {
     )
 }
 
-const ORDER: &str =
-    "SELECT o.business_id, o.answered_at - o.placed_at AS took, o.ended_code, o.created_at FROM orders o";
+/// Orders with the time that a person of the business took for the answer. One that a member placed waits for nobody, and one that the
+/// hub accepted by itself was answered by no person: neither has such a time.
+static ORDER: LazyLock<String> = LazyLock::new(|| {
+    let (member, hub) = (Party::Member.as_str(), Party::System.as_str());
+    format!(
+        "SELECT o.business_id, o.ended_code, o.created_at, \
+             CASE WHEN o.placed_by = '{member}' OR EXISTS (SELECT 1 FROM order_events e \
+                 WHERE e.order_id = o.id AND e.to_status = '{accepted}' AND e.party = '{hub}') \
+             THEN NULL ELSE o.answered_at - o.placed_at END AS took FROM orders o",
+        accepted = Status::Accepted.as_str()
+    )
+});
 
 static OF_BUSINESSES: LazyStatement = LazyStatement::new(|| {
-    let orders = format!("{ORDER} WHERE o.business_id = {{any}} AND o.created_at >= $2");
+    let orders = format!("{} WHERE o.business_id = {{any}} AND o.created_at >= $2", *ORDER);
     Statement::new(Operation::Select("orders"), &figures(&orders))
 });
 
 static SLOWEST: LazyStatement = LazyStatement::new(|| {
-    let newest =
-        format!("{ORDER} WHERE o.created_at >= $1 ORDER BY o.created_at DESC, o.id DESC LIMIT {MOST_ORDERS}");
+    let newest = format!(
+        "{} WHERE o.created_at >= $1 ORDER BY o.created_at DESC, o.id DESC LIMIT {MOST_ORDERS}",
+        *ORDER
+    );
     let text = format!("{} ORDER BY p90 DESC NULLS LAST, found.business_id LIMIT $2", figures(&newest));
     Statement::new(Operation::Select("orders"), &text)
 });

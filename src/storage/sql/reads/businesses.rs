@@ -59,7 +59,7 @@ static MEMBERSHIP: LazyStatement = LazyStatement::new(|| {
 static MEMBERS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("members"),
-        "SELECT m.user_id, u.email, u.name, m.role FROM members m JOIN users u ON u.id = m.user_id \
+        "SELECT m.user_id, u.email, u.name, m.role, m.alert_me FROM members m JOIN users u ON u.id = m.user_id \
          WHERE m.business_id = $1 ORDER BY CASE m.role WHEN 'owner' THEN 0 ELSE 1 END, m.user_id",
     )
 });
@@ -107,6 +107,7 @@ struct MemberRow {
     email: String,
     name: Option<String>,
     role: String,
+    alert_me: Option<bool>,
 }
 
 fn after_text(after: Option<BusinessId>) -> Arg {
@@ -168,7 +169,8 @@ impl BusinessReads for SqlStore {
         rows.into_iter()
             .map(|row| {
                 let user = parse("members.user_id", &row.user_id)?;
-                Ok(Member { user, email: row.email, name: row.name, role: parse("members.role", &row.role)? })
+                let role = parse("members.role", &row.role)?;
+                Ok(Member { user, email: row.email, name: row.name, role, alert_me: row.alert_me })
             })
             .collect()
     }

@@ -28,6 +28,7 @@ static PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::Or
 static ADDRESSES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::OrderAddress));
 static BUSINESS_EMAILS: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::BusinessEmail));
 static BUSINESS_PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::BusinessPhone));
+static USER_PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::UserPhone));
 
 static BODIES: LazyStatement = LazyStatement::new(|| {
     Statement::new(
@@ -85,6 +86,7 @@ impl MaintenanceReads for SqlStore {
             SealedColumn::OrderAddress => &ADDRESSES,
             SealedColumn::BusinessEmail => &BUSINESS_EMAILS,
             SealedColumn::BusinessPhone => &BUSINESS_PHONES,
+            SealedColumn::UserPhone => &USER_PHONES,
             SealedColumn::StoredResponse => {
                 args.push(Arg::text(second));
                 &BODIES

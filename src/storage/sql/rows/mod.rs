@@ -4,12 +4,14 @@ mod businesses;
 mod events;
 mod orders;
 mod policy;
+mod users;
 mod values;
 
 pub(super) use businesses::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
 pub(super) use events::{NotificationRow, RoomEventRow};
 pub(super) use orders::{CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble};
 pub(super) use policy::{BusinessFactsRow, TERMS_COLUMNS, terms_args};
+pub(super) use users::{opened_user_phone, sealed_user_phone};
 pub(super) use values::{
     AFTER_ALL, corrupt, cursor, number, open, parse, report_unreadable, seal, seq_column,
 };

@@ -1,9 +1,10 @@
 //! Accounts and tickets.
 
 use crate::storage::commands::{
-    Approval, ApproveUser, Creation, NewUser, RedeemTicket, SetPassword, UserChange,
+    Approval, ApproveUser, Creation, NewUser, RedeemTicket, SetPassword, SetPhone, UserChange,
 };
 use crate::storage::sql::errors::TxError;
+use crate::storage::sql::rows::sealed_user_phone;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::execute::{Context, Execute};
@@ -21,6 +22,10 @@ static SET_PASSWORD: LazyStatement = LazyStatement::new(|| {
         Operation::Update("users"),
         "UPDATE users SET password_hash = $2 WHERE id = $1 AND password_hash = coalesce($3, password_hash)",
     )
+});
+
+static SET_PHONE: LazyStatement = LazyStatement::new(|| {
+    Statement::new(Operation::Update("users"), "UPDATE users SET phone = $2 WHERE id = $1")
 });
 
 static APPROVE: LazyStatement = LazyStatement::new(|| {
@@ -67,6 +72,16 @@ impl Execute for SetPassword {
         let set = self;
         let args = [Arg::text(set.user), Arg::text(&set.password_hash), Arg::OptText(set.instead_of.clone())];
         Ok(change(cx.connection.execute(&SET_PASSWORD, &args).await?))
+    }
+}
+
+impl Execute for SetPhone {
+    type Output = UserChange;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<UserChange, TxError> {
+        let Self { user, phone } = self;
+        let sealed = phone.as_ref().map(|phone| sealed_user_phone(*user, phone, cx.cipher)).transpose()?;
+        Ok(change(cx.connection.execute(&SET_PHONE, &[Arg::text(user), Arg::OptText(sealed)]).await?))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Businesses: created and changed.
 #![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
-use serde_json::json;
 use sqlx_macros::FromRow;
 
 use crate::domain::access::MemberRole;
@@ -182,13 +181,7 @@ impl UpdateBusiness {
         if self.hand == Hand::Member && is.trades_the_same(&was) {
             return Ok(());
         }
-        let entry = AuditEntry {
-            user: Some(self.user),
-            action: "business.trading",
-            target: self.business.to_string(),
-            detail: json!(is),
-        };
-        audit::record(connection, entry, now).await
+        audit::record(connection, [AuditEntry::trading(Some(self.user), after, now)], now).await
     }
 
     fn args(&self, after: &Business, cipher: &Cipher, now: Timestamp) -> Result<Vec<Arg>, TxError> {

@@ -76,6 +76,6 @@ impl Execute for SetHold {
             target: scope.to_string(),
             detail: json!({ "what": what, "until": until, "reason": reason }),
         };
-        audit::record(cx.connection, entry, now).await
+        audit::record(cx.connection, [entry], now).await
     }
 }

@@ -45,6 +45,8 @@ static RESEAL_BUSINESS_EMAILS: LazyStatement =
 static BUSINESS_PHONES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::BusinessPhone));
 static RESEAL_BUSINESS_PHONES: LazyStatement =
     LazyStatement::new(|| reseal_rows(SealedColumn::BusinessPhone));
+static USER_PHONES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::UserPhone));
+static RESEAL_USER_PHONES: LazyStatement = LazyStatement::new(|| reseal_rows(SealedColumn::UserPhone));
 
 static BODIES: LazyStatement = LazyStatement::new(|| {
     Statement::over(
@@ -117,6 +119,7 @@ impl Execute for Reseal {
             SealedColumn::OrderAddress => (&ADDRESSES, &RESEAL_ADDRESSES),
             SealedColumn::BusinessEmail => (&BUSINESS_EMAILS, &RESEAL_BUSINESS_EMAILS),
             SealedColumn::BusinessPhone => (&BUSINESS_PHONES, &RESEAL_BUSINESS_PHONES),
+            SealedColumn::UserPhone => (&USER_PHONES, &RESEAL_USER_PHONES),
             SealedColumn::StoredResponse => (&BODIES, &RESEAL_BODIES),
         };
         let found: Vec<SealedRead> = cx.connection.fetch(lock, &[Arg::rows(rows)]).await?;
@@ -129,7 +132,8 @@ impl Execute for Reseal {
                 SealedColumn::OrderPhone
                 | SealedColumn::OrderAddress
                 | SealedColumn::BusinessEmail
-                | SealedColumn::BusinessPhone => row.first.clone(),
+                | SealedColumn::BusinessPhone
+                | SealedColumn::UserPhone => row.first.clone(),
                 SealedColumn::StoredResponse => row_name(&row.first, &row.second),
             };
             let (table, column) = column.place();

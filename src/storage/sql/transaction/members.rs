@@ -5,7 +5,7 @@ use sqlx_macros::FromRow;
 use crate::domain::access::MemberRole;
 use crate::domain::business::MAX_MEMBERS;
 use crate::domain::ids::{BusinessId, UserId};
-use crate::storage::commands::{MemberRefusal, PutMember, Removal, RemoveMember};
+use crate::storage::commands::{MemberRefusal, PutMember, Removal, RemoveMember, SetAlertMe, UserChange};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
@@ -35,6 +35,13 @@ static REMOVE_MEMBER: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Delete("members"),
         "DELETE FROM members WHERE business_id = $1 AND user_id = $2",
+    )
+});
+
+static ALERT_ME: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Update("members"),
+        "UPDATE members SET alert_me = $3 WHERE business_id = $1 AND user_id = $2",
     )
 });
 
@@ -105,5 +112,16 @@ impl Execute for RemoveMember {
         }
         let removed = cx.connection.execute(&REMOVE_MEMBER, &[Arg::text(business), Arg::text(user)]).await?;
         Ok(if removed == 0 { Removal::NotThere } else { Removal::Removed })
+    }
+}
+
+impl Execute for SetAlertMe {
+    type Output = UserChange;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<UserChange, TxError> {
+        let Self { business, user, alert_me } = *self;
+        let args = [Arg::text(business), Arg::text(user), Arg::Bool(alert_me)];
+        let changed = cx.connection.execute(&ALERT_ME, &args).await?;
+        Ok(if changed == 0 { UserChange::NotThere } else { UserChange::Made })
     }
 }

@@ -23,6 +23,7 @@ use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{BUSINESS_COLUMNS, BusinessRow, number, parse};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
+use super::audit::{self, AuditEntry};
 use super::execute::{Context, Execute};
 
 /// Most businesses that one transaction pauses; the next one is a few seconds later.
@@ -241,11 +242,12 @@ async fn welcome(
     now: Timestamp,
     told: &mut Vec<Announcement>,
 ) -> Result<(), TxError> {
-    let mut returned = Vec::new();
+    let (mut returned, mut resumed) = (Vec::new(), Vec::new());
     for row in connection.fetch::<BusinessRow>(&RETURNED, &[Arg::texts(reachable)]).await? {
         let mut business = row.into_business_without_contact()?;
         business.alerts.can_ring_since.get_or_insert(now);
         if business.resume_as_reachable(now) {
+            resumed.push(AuditEntry::trading(None, &business, now));
             told.push(updated(&business, now));
             let message = format!("A device of {} can ring again.", business.name);
             told.push(alarm(
@@ -258,7 +260,8 @@ async fn welcome(
         }
         returned.push(business);
     }
-    store(connection, &returned, None).await
+    store(connection, &returned, None).await?;
+    audit::record(connection, resumed, now).await
 }
 
 /// Stores what this file changes of businesses; `since` is when they became unreachable.
@@ -445,7 +448,9 @@ async fn pause(
         told.push(alarm(OpsAlarm::BusinessPaused, Some(&business), "Business unreachable", message, now));
         paused.push(business);
     }
-    store(connection, &paused, Some(now)).await
+    store(connection, &paused, Some(now)).await?;
+    audit::record(connection, paused.iter().map(|business| AuditEntry::trading(None, business, now)), now)
+        .await
 }
 
 async fn holds(connection: &mut Connection, now: Timestamp) -> Result<Vec<Hold>, TxError> {

@@ -14,6 +14,7 @@ use crate::storage::commands::{AnswerState, FireDeadline, FireReport, RingDue};
 use crate::storage::sql::errors::TxError;
 
 use super::super::answer::Answer;
+use super::super::audit::{self, AuditEntry};
 use super::super::intents::{self, NewIntent};
 use super::super::orders::Mover;
 use super::{Source, Transaction};
@@ -175,6 +176,7 @@ impl Transaction<'_> {
         };
         let ids = ChangeIds { in_business: EventId::generate(), in_ops: EventId::generate() };
         let (told, alarm) = (business_updated(business, ids, now), pause_alarm(business, &pause));
+        audit::record(self.connection, [AuditEntry::trading(None, business, now)], now).await?;
         self.tell(told);
         self.alarm(alarm);
         Ok(AnswerState::Paused)
