@@ -26,7 +26,6 @@ use tokio_util::sync::CancellationToken;
 use crate::actors::persistence::Persistence;
 use crate::actors::reachability::Reachability;
 use crate::actors::session::Sessions;
-use crate::actors::settings::clocks;
 use crate::config::Settings;
 use crate::http::limits::LocalLimits;
 use crate::http::readiness::{Phase, Readiness};
@@ -104,7 +103,7 @@ impl App {
             .serve(ops, &settings.http.server, api, gate)
             .map_err(|cause| StartError::Listen { address, cause })?;
         let stop = CancellationToken::new();
-        let clocks = clocks(&settings.actors.alerts, &settings.actors.sagas);
+        let clocks = build::order_clocks(&settings);
         let last_seen = build::spawn_background(&database, auth, &actors, bridge, horizon, clocks, &stop);
         Ok(Self {
             server,

@@ -13,6 +13,7 @@
 //! - [`actors`]: sessions, rooms and persistence, each a plain state with an actor around it.
 //! - [`http`]: routes, extractors, problems, and the upgrade to WebSocket.
 //! - [`config`]: one [`config::Settings`] made of the modules' own settings.
+//! - [`fail_point`]: steps at which a test lets the process die; nothing in release builds.
 //! - [`telemetry`]: the log and all metrics.
 //! - [`settings`]: shared parts of the modules' settings; below everything, like `domain`.
 //! - [`app`]: the composition root, which connects all parts.
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod fail_point;
 pub mod http;
 pub mod outbound;
 pub mod protocol;

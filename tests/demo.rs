@@ -1,4 +1,4 @@
-//! The demo plays to its end on both stores and finds nothing lost, nothing doubled and nothing stuck.
+//! The demo plays to its end on both stores and finds nothing lost, nothing doubled and nothing stuck, and every cent where it belongs.
 #![allow(clippy::expect_used)]
 
 #[allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used)]
@@ -29,10 +29,20 @@ async fn play(options: Options) {
     let faults = [verdict.lost, verdict.doubled, verdict.missed, verdict.stuck];
     assert_eq!(faults, [0; 4], "{verdict}");
     assert!(verdict.placed > 0 && verdict.completed == verdict.placed, "{verdict}");
-    assert_eq!((verdict.rung, verdict.acked), (verdict.placed, verdict.placed), "{verdict}");
+    let placed = verdict.placed - verdict.never_placed;
+    assert_eq!((verdict.rung, verdict.acked), (placed, placed), "{verdict}");
+    money_is_where_it_belongs(&verdict);
     assert_eq!((verdict.refused, &verdict.odd), (0, &(0, None)), "{verdict}");
     assert!(verdict.commit_to_ack.is_some() && verdict.is_good(), "{verdict}");
     nobody_answers_one_and_the_hub_another(&verdict);
+}
+
+fn money_is_where_it_belongs(verdict: &RunReport) {
+    let money = verdict.money;
+    assert!(money.online > 0 && verdict.never_placed > 0, "{verdict}");
+    assert!(money.captured_minor > 0 && money.refunded_minor > 0 && money.owed_minor > 0, "{verdict}");
+    assert_eq!(money.captured_minor - money.refunded_minor - money.owed_minor, 0, "{verdict}");
+    assert_eq!((money.wrong, money.uncollected), (0, 0), "{verdict}");
 }
 
 fn nobody_answers_one_and_the_hub_another(verdict: &RunReport) {

@@ -94,3 +94,12 @@ fn a_doc_comment_has_more_than_two_words() {
     });
     assert_eq!(short, Vec::<String>::new());
 }
+
+#[test]
+fn the_page_of_payments_has_the_tables_that_decide() {
+    use bellhop::domain::payment::table::{ends_to_markdown, payments_to_markdown, refunds_to_markdown};
+    let page = include_str!("../docs/payments.md");
+    for table in [payments_to_markdown(), refunds_to_markdown(), ends_to_markdown()] {
+        assert!(page.contains(&table), "docs/payments.md must contain this table:\n{table}");
+    }
+}

@@ -9,19 +9,36 @@ use std::path::{Path, PathBuf};
 
 use sources::sources;
 
-/// Each module with those it may import from. `settings` and `telemetry` stand beside the line.
+/// Each module with those it may import from. `settings`, `fail_point` and `telemetry` stand beside the line.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("settings", &[]),
+    ("fail_point", &[]),
     ("protocol", &["domain"]),
     ("telemetry", &["settings"]),
     ("storage", &["domain", "protocol", "settings", "telemetry"]),
     ("auth", &["domain", "settings", "storage", "telemetry"]),
     ("bus", &["domain", "protocol"]),
-    ("outbound", &["domain"]),
-    ("actors", &["domain", "protocol", "settings", "storage", "auth", "bus", "outbound", "telemetry"]),
-    ("http", &["domain", "protocol", "settings", "storage", "auth", "actors", "telemetry"]),
-    ("config", &["settings", "storage", "auth", "actors", "http", "telemetry"]),
+    ("outbound", &["domain", "settings"]),
+    (
+        "actors",
+        &["domain", "protocol", "settings", "fail_point", "storage", "auth", "bus", "outbound", "telemetry"],
+    ),
+    (
+        "http",
+        &[
+            "domain",
+            "protocol",
+            "settings",
+            "fail_point",
+            "storage",
+            "auth",
+            "outbound",
+            "actors",
+            "telemetry",
+        ],
+    ),
+    ("config", &["settings", "storage", "auth", "outbound", "actors", "http", "telemetry"]),
     (
         "app",
         &[
@@ -38,8 +55,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("demo", &["domain", "protocol", "settings", "config", "app", "telemetry"]),
-    ("cli", &["domain", "settings", "storage", "auth", "http", "config", "app", "demo", "telemetry"]),
+    // The demo signs messages as a payment provider does.
+    ("demo", &["domain", "protocol", "settings", "auth", "config", "app", "telemetry"]),
+    (
+        "cli",
+        &["domain", "settings", "storage", "auth", "outbound", "http", "config", "app", "demo", "telemetry"],
+    ),
 ];
 
 /// What the pure modules do not know.

@@ -69,6 +69,7 @@ mod tests {
     use crate::actors::SendError;
     use crate::actors::deadlines::Deadlines;
     use crate::actors::intents::Intents;
+    use crate::actors::money::Money;
     use crate::actors::order_lives::OrderLives;
     use crate::actors::order_saga::OrderSagas;
     use crate::actors::persistence::CommitListener as _;
@@ -111,7 +112,8 @@ mod tests {
             let rooms = Rooms::start(store.clone(), bus.clone(), 1, RoomSettings::default(), metrics.clone());
             let epoch = store.epoch().await.unwrap();
             let sagas = OrderSagas::start(Deadlines::new(store.clone()), &SagaSettings::default());
-            let lives = OrderLives::new(sagas, Intents::default(), rooms.clone(), metrics.clone());
+            let lives =
+                OrderLives::new(sagas, Intents::default(), Money::default(), rooms.clone(), metrics.clone());
             let reads = CachedReads::new(store, CacheSettings::default(), metrics.clone());
             let revocations = Revocations::new(Duration::from_secs(60));
             let (counted, revoked) = (metrics.clone(), revocations.clone());

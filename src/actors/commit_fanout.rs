@@ -12,11 +12,12 @@ use crate::auth::revocations::Revocations;
 use crate::bus::{Bus, BusMessage, ControlMessage};
 use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::order::{Order, Status};
+use crate::domain::payment::{NewsRefusal, NewsStatus, PaymentState};
 use crate::domain::time::Timestamp;
 use crate::storage::cache::CachedReads;
 use crate::storage::commands::{
-    Command, Committed, EndSession, FireOutcome, MoveOrder, Outcome, PlaceOutcome, Removal, RemoveMember,
-    Rotation, Write,
+    Command, Committed, EndSession, FireOutcome, InitiateOutcome, MoveOrder, NewsOutcome, Outcome,
+    PlaceOutcome, RecordOutcome, Removal, RemoveMember, Rotation, Write,
 };
 use crate::telemetry::Metrics;
 
@@ -81,11 +82,22 @@ impl CommitFanout {
                 }
                 (_, Rotation::Reused { .. } | Rotation::Continued { .. } | Rotation::Refused) => {}
             },
+            Outcome::NewsApplied(news) => {
+                if let NewsOutcome::Dead { refusal: NewsRefusal::WrongOrder } = news {
+                    self.metrics.security_events_total.with_label_values(&["payment_of_another_order"]).inc();
+                }
+                self.count_payment(write, outcome);
+            }
             Outcome::Removed(Removal::Removed) => self.removed(write),
             Outcome::Done => self.done(write),
+            Outcome::PaymentInitiated(_) | Outcome::PaymentRecorded(_) => self.count_payment(write, outcome),
             Outcome::Removed(Removal::NotThere | Removal::LastOwner)
             | Outcome::Changed(_)
             | Outcome::RingOrdered(_)
+            | Outcome::MessageReceived(_)
+            | Outcome::RefundChanged(_)
+            | Outcome::RefundBegun(_)
+            | Outcome::Replayed(_)
             | Outcome::UserCreated(_)
             | Outcome::UserChanged(_)
             | Outcome::TicketRedeemed(_)
@@ -117,6 +129,27 @@ impl CommitFanout {
     fn done(&self, write: &Write) {
         if let Write::PostNotification(_) = write {
             self.metrics.notifications_sent_total.with_label_values(&["CUSTOM"]).inc();
+        }
+        if let Write::RefundAnswered(answered) = write {
+            self.metrics.refunds_total.with_label_values(&[answered.answer.as_str()]).inc();
+        }
+    }
+
+    fn count_payment(&self, write: &Write, outcome: &Outcome) {
+        let state = match (write, outcome) {
+            (_, Outcome::PaymentInitiated(InitiateOutcome::Open { is_new: true, .. })) => {
+                Some(PaymentState::Initiated)
+            }
+            (_, Outcome::PaymentRecorded(RecordOutcome::Recorded(_))) => Some(PaymentState::Succeeded),
+            (Write::ApplyNews(applied), Outcome::NewsApplied(NewsOutcome::Applied)) => match &applied.news {
+                Ok(news) if news.status == NewsStatus::Success => Some(PaymentState::Succeeded),
+                Ok(news) if news.status == NewsStatus::Failed => Some(PaymentState::Failed),
+                Ok(_) | Err(_) => None,
+            },
+            (_, _) => None,
+        };
+        if let Some(state) = state {
+            self.metrics.payments_total.with_label_values(&[state.as_str()]).inc();
         }
     }
 

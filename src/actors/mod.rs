@@ -9,6 +9,7 @@ pub mod intents;
 pub mod jobs;
 mod kept;
 mod mailbox;
+pub mod money;
 pub mod order_lives;
 pub mod order_saga;
 pub mod persistence;

@@ -1,4 +1,4 @@
-//! The lives of orders after a commit: their sagas on this node, their rings, their intents, and what is counted of them.
+//! The lives of orders after a commit: their sagas on this node, their rings, their intents, their money, and what is counted of them.
 
 use crate::domain::ephemeral::{EphemeralPayload, OrderRing};
 use crate::domain::order::{Order, Party, order_number};
@@ -9,6 +9,7 @@ use crate::storage::commands::{AnswerState, Committed, FireOutcome, RingDue};
 use crate::telemetry::Metrics;
 
 use super::intents::Intents;
+use super::money::Money;
 use super::order_saga::OrderSagas;
 use super::room::Rooms;
 
@@ -18,14 +19,15 @@ use super::room::Rooms;
 pub struct OrderLives {
     sagas: OrderSagas,
     intents: Intents,
+    money: Money,
     rooms: Rooms,
     metrics: Metrics,
 }
 
 impl OrderLives {
     /// Lives with these parts.
-    pub fn new(sagas: OrderSagas, intents: Intents, rooms: Rooms, metrics: Metrics) -> Self {
-        Self { sagas, intents, rooms, metrics }
+    pub fn new(sagas: OrderSagas, intents: Intents, money: Money, rooms: Rooms, metrics: Metrics) -> Self {
+        Self { sagas, intents, money, rooms, metrics }
     }
 
     /// Passes on what a commit has left.
@@ -38,6 +40,9 @@ impl OrderLives {
         }
         if committed.intents > 0 {
             self.intents.due();
+        }
+        if committed.money_due {
+            self.money.due();
         }
     }
 

@@ -34,7 +34,7 @@ use crate::http::app_state::{AppState, AppStateParts};
 use crate::http::limits::LocalLimits;
 use crate::http::readiness::Readiness;
 use crate::http::server::Listening;
-use crate::outbound::Channels;
+use crate::outbound::{Channels, Payments};
 use crate::storage::Store;
 use crate::storage::cache::{CachedReads, CurrentHolds};
 use crate::telemetry::Metrics;
@@ -54,6 +54,12 @@ pub(super) fn listen(settings: &Settings) -> Result<(Listening, Option<Listening
     let server = &settings.http.server;
     let listening = bind(SocketAddr::new(server.host, server.port))?;
     Ok((listening, settings.http.ops.address().map(bind).transpose()?))
+}
+
+/// The clocks by which orders live.
+pub(super) fn order_clocks(settings: &Settings) -> Clocks {
+    let unpaid = Duration::from_secs(settings.outbound.payments.unpaid_s);
+    clocks(&settings.actors.alerts, &settings.actors.sagas, unpaid)
 }
 
 /// Everything that proves who asks, made from the operator's secret.
@@ -115,6 +121,7 @@ impl Auth {
 pub(super) struct Actors {
     reads: CachedReads,
     holds: CurrentHolds,
+    payments: Payments,
     pub(super) rooms: Rooms,
     fanout: Arc<CommitFanout>,
     pub(super) persistence: Persistence,
@@ -153,13 +160,18 @@ impl Actors {
             bus,
         );
         let fanout = Arc::new(fanout);
-        store.set_clocks(clocks(&actors.alerts, &actors.sagas));
+        store.set_clocks(order_clocks(settings));
         let lanes = settings.storage.writer_lanes();
         let (listener, counted) = (fanout.clone(), metrics.clone());
         let persistence =
             Persistence::start(store, lanes, &actors.persistence, listener, counted, fatal.clone()).await?;
         rooms.write_through(persistence.clone());
-        timers.start(&persistence, Channels::default(), metrics.clone());
+        let timed = store.clone();
+        let now = Arc::new(move || timed.clock().now());
+        let payments = Payments::new(settings.outbound.payments.clone(), now).map_err(StartError::Setting)?;
+        let holds = CurrentHolds::default();
+        let (paying, held) = (payments.clone(), holds.clone());
+        timers.start(&persistence, Channels::default(), paying, held, metrics.clone());
         let reachability = Reachability::new();
         let sessions = Sessions::new(
             workers,
@@ -176,9 +188,19 @@ impl Actors {
         let jobs = Jobs::start(store.clone(), persistence.clone(), actors.retention.clone(), metrics.clone());
         let bridge =
             ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };
-        let holds = CurrentHolds::default();
-        let all =
-            Self { reads, holds, rooms, fanout, persistence, timers, sessions, reachability, jobs, fatal };
+        let all = Self {
+            reads,
+            holds,
+            payments,
+            rooms,
+            fanout,
+            persistence,
+            timers,
+            sessions,
+            reachability,
+            jobs,
+            fatal,
+        };
         Ok((all, bridge))
     }
 
@@ -202,6 +224,7 @@ pub(super) fn api(
         store: database.store.clone(),
         reads: actors.reads.clone(),
         holds: actors.holds.clone(),
+        payments: actors.payments.clone(),
         persistence: actors.persistence.clone(),
         tokens: auth.tokens.clone(),
         refresh_tokens: auth.refresh_tokens.clone(),

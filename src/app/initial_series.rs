@@ -2,16 +2,19 @@
 
 use crate::actors::jobs::JobName;
 use crate::domain::order::Status;
+use crate::domain::payment::PaymentState;
 use crate::domain::saga::{Channel, DeadlineKind, Rung};
 use crate::http::connection::REFUSALS;
 use crate::protocol::close::CloseReason;
 use crate::telemetry::Metrics;
 
-const SECURITY_EVENTS: [&str; 6] = [
+const SECURITY_EVENTS: [&str; 8] = [
     "access_denied",
     "access_denied_burst",
+    "bad_webhook_signature",
     "login_failed",
     "origin_refused",
+    "payment_of_another_order",
     "rate_limited",
     "refresh_reuse",
 ];
@@ -40,6 +43,8 @@ pub(super) fn begin_at_zero(metrics: &Metrics) {
     for kind in DeadlineKind::ALL {
         let _ = metrics.deadline_lateness_seconds.with_label_values(&[kind.as_str()]);
     }
+    one(&metrics.payments_total, &PaymentState::ALL.map(PaymentState::as_str));
+    one(&metrics.refunds_total, &["succeeded", "pending", "failed", "unknown"]);
     for channel in Channel::ALL {
         for result in ["sent", "failed", "not_configured", "cancelled"] {
             metrics.intents_total.with_label_values(&[channel.as_str(), result]).inc_by(0);

@@ -1,10 +1,11 @@
-//! What acts on orders when their time has come: sagas, the sweep, and the dispatcher of intents.
+//! What acts on orders when their time has come: sagas, the sweep, the dispatcher of intents, and the worker of money.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::actors::deadlines::Deadlines;
 use crate::actors::intents::Intents;
+use crate::actors::money::Money;
 use crate::actors::order_lives::OrderLives;
 use crate::actors::order_saga::OrderSagas;
 use crate::actors::persistence::Persistence;
@@ -12,8 +13,9 @@ use crate::actors::room::Rooms;
 use crate::actors::settings::SagaSettings;
 use crate::actors::sweep::DeadlineSweep;
 use crate::domain::time::Timestamp;
-use crate::outbound::Channels;
+use crate::outbound::{Channels, Payments};
 use crate::storage::Store;
+use crate::storage::cache::CurrentHolds;
 use crate::telemetry::Metrics;
 
 /// The timers of a hub. Cheap to clone.
@@ -23,6 +25,7 @@ pub struct OrderTimers {
     deadlines: Deadlines,
     sagas: OrderSagas,
     intents: Intents,
+    money: Money,
     sweep: Arc<OnceLock<DeadlineSweep>>,
 }
 
@@ -31,20 +34,29 @@ impl OrderTimers {
     pub(super) fn new(store: Arc<dyn Store>, settings: &SagaSettings) -> Self {
         let deadlines = Deadlines::new(store.clone());
         let sagas = OrderSagas::start(deadlines.clone(), settings);
-        Self { store, deadlines, sagas, intents: Intents::default(), sweep: Arc::default() }
+        let (intents, money) = (Intents::default(), Money::default());
+        Self { store, deadlines, sagas, intents, money, sweep: Arc::default() }
     }
 
     /// What the writers tell of their commits.
     pub(super) fn lives(&self, rooms: Rooms, metrics: Metrics) -> OrderLives {
-        OrderLives::new(self.sagas.clone(), self.intents.clone(), rooms, metrics)
+        OrderLives::new(self.sagas.clone(), self.intents.clone(), self.money.clone(), rooms, metrics)
     }
 
     /// Begins to act, by these writers.
-    pub(super) fn start(&self, persistence: &Persistence, channels: Channels, metrics: Metrics) {
+    pub(super) fn start(
+        &self,
+        persistence: &Persistence,
+        channels: Channels,
+        payments: Payments,
+        holds: CurrentHolds,
+        metrics: Metrics,
+    ) {
         let arbiter = self.sagas.arbiter();
         self.deadlines.write_through(persistence.clone());
         self.sweep.get_or_init(|| DeadlineSweep::start(&arbiter, self.deadlines.clone()));
-        self.intents.start(&arbiter, self.store.clone(), persistence.clone(), channels, metrics);
+        self.intents.start(&arbiter, self.store.clone(), persistence.clone(), channels, metrics.clone());
+        self.money.start(&arbiter, self.store.clone(), persistence.clone(), payments, holds, metrics);
     }
 
     /// Ends them; what is due stays so in the store.
@@ -52,6 +64,7 @@ impl OrderTimers {
         if let Some(sweep) = self.sweep.get() {
             sweep.stop();
         }
+        self.money.stop();
         self.intents.stop();
         self.sagas.stop();
     }
@@ -71,6 +84,7 @@ impl OrderTimers {
     pub fn advance(&self, by: Duration) {
         self.store.clock().advance(by);
         self.sagas.clock_moved(by);
+        self.money.due();
         if let Some(sweep) = self.sweep.get() {
             sweep.now();
         }

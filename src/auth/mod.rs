@@ -10,3 +10,4 @@ pub mod revocations;
 pub mod stream_proof;
 pub mod token;
 pub mod unanswered_tickets;
+pub mod webhook_signature;

@@ -5,6 +5,7 @@ mod database;
 mod maintenance;
 mod open_files;
 mod output;
+mod payments;
 mod serve;
 
 use std::net::IpAddr;
@@ -67,6 +68,9 @@ enum Command {
     /// Manage operators and other accounts
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Play the payment provider of a hub whose provider is simulated
+    #[command(subcommand)]
+    Payments(payments::Payments),
     /// Renew the encryption of personal data at rest
     #[command(subcommand)]
     Keys(maintenance::Keys),
@@ -139,7 +143,7 @@ impl Command {
     fn needs_database(&self) -> bool {
         match self {
             Self::Admin(command) => command.needs_database(),
-            Self::Keys(_) | Self::Epochs(_) | Self::Backup { .. } => true,
+            Self::Keys(_) | Self::Epochs(_) | Self::Payments(_) | Self::Backup { .. } => true,
             _ => false,
         }
     }
@@ -174,6 +178,7 @@ fn with_settings(command: Command, paths: Paths) -> ExitCode {
             Command::Healthcheck { .. } => serve::healthcheck(&settings).await,
             Command::Migrate => migrate(&settings).await,
             Command::Admin(command) => admin::run(&settings, command).await,
+            Command::Payments(command) => payments::run(&settings, command).await,
             Command::Keys(keys) => maintenance::keys(&settings, keys).await,
             Command::Epochs(epochs) => maintenance::epochs(&settings, epochs).await,
             Command::Backup { file } => maintenance::backup(&settings, file).await,
@@ -190,7 +195,11 @@ fn sources_of(command: &Command, paths: Paths) -> Sources {
     if let Some(data) = paths.data {
         sources = sources.with("data.dir", data.to_string_lossy());
     }
-    if let Command::Serve { port: Some(port), .. } | Command::Healthcheck { port: Some(port) } = command {
+    if let Command::Serve { port: Some(port), .. }
+    | Command::Healthcheck { port: Some(port) }
+    | Command::Payments(payments::Payments::Simulate(payments::Simulate { port: Some(port), .. })) =
+        command
+    {
         sources = sources.with("server.port", port.to_string());
     }
     if let Command::Serve { host: Some(host), .. } = command {

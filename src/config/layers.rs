@@ -17,7 +17,7 @@ const STAGING: &str = include_str!("../../config/staging.toml");
 const PRODUCTION: &str = include_str!("../../config/production.toml");
 
 /// Variables with a name that other programs use too. For the same setting a later one wins.
-const PLAIN_NAMES: [(&str, &str); 10] = [
+const PLAIN_NAMES: [(&str, &str); 11] = [
     ("DEBUG", "log.level"),
     ("LOG_LEVEL", "log.level"),
     ("RUST_LOG", "log.level"),
@@ -28,14 +28,14 @@ const PLAIN_NAMES: [(&str, &str); 10] = [
     ("JWT_SECRET", "auth.secret_key"),
     ("SECRET_KEY", "auth.secret_key"),
     ("ENCRYPTION_KEY", "encryption.keys"),
+    ("WEBHOOK_SECRET", "payments.webhook_secrets"),
 ];
 
 /// Variables that similar programs use and that have no effect here, with the reason.
-const WITHOUT_EFFECT: [(&str, &str); 7] = [
+const WITHOUT_EFFECT: [(&str, &str); 6] = [
     ("REDIS_URL", "a hub runs alone, without Redis, for now"),
     ("REDIS_HOST", "a hub runs alone, without Redis, for now"),
     ("REDIS_PORT", "a hub runs alone, without Redis, for now"),
-    ("WEBHOOK_SECRET", "there are no webhooks yet"),
     ("SENTRY_DSN", "errors are not reported to other services yet"),
     ("DB_MAX_OVERFLOW", "the pool never grows beyond database.max_connections"),
     ("RATE_LIMIT_PER_MINUTE", "limits are set by class, as in BELLHOP__LIMITS__API"),

@@ -47,6 +47,7 @@ impl Settings {
         if problems.is_empty() && environment == Environment::Development {
             problems.extend(secrets::fill_in(&mut settings, sources.secrets).err());
         }
+        secrets::sign_simulated_payments(&mut settings);
         if problems.is_empty() { Ok(settings) } else { Err(ConfigError { problems }) }
     }
 

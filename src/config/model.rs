@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::Table;
 
-use crate::{actors, http, storage, telemetry};
+use crate::{actors, http, outbound, storage, telemetry};
 
 use super::Environment;
 
@@ -19,6 +19,8 @@ pub struct Settings {
     pub storage: storage::Settings,
     /// Sections `persistence`, `rooms`, `sessions`, `retention`, `alerts`, `sagas`.
     pub actors: actors::Settings,
+    /// The section `payments`.
+    pub outbound: outbound::Settings,
     /// Sections `server`, `auth`, `docs`, `drivers`, `limits`, `ops`, `health`.
     pub http: http::Settings,
     /// The section `log`.
@@ -42,6 +44,7 @@ impl Settings {
         let modules = [
             Table::try_from(&self.storage),
             Table::try_from(&self.actors),
+            Table::try_from(&self.outbound),
             Table::try_from(&self.http),
             Table::try_from(&self.telemetry),
         ];
@@ -73,6 +76,7 @@ impl Settings {
             provenance: Provenance::default(),
             storage: module(table)?,
             actors: module(table)?,
+            outbound: module(table)?,
             http: module(table)?,
             telemetry: module(table)?,
         })

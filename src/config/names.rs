@@ -16,9 +16,10 @@ pub(super) fn has_our_prefix(name: &str) -> bool {
 /// Whether a variable with our prefix is not a setting. Kubernetes sets variables about every service, also one called bellhop, in
 /// every container; and this project's tests and measurements have variables of their own.
 pub(super) fn is_foreign(name: &str, value: &str) -> bool {
-    const TOOLS: [&str; 6] = [
+    const TOOLS: [&str; 7] = [
         "BELLHOP_BINARY",
         "BELLHOP_CRASH_",
+        "BELLHOP_FAIL_POINT",
         "BELLHOP_FAULTS_",
         "BELLHOP_LIST_",
         "BELLHOP_MEASURE",

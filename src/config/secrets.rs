@@ -8,15 +8,20 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use sha2::Sha256;
 use uuid::Uuid;
+
+use crate::outbound::ProviderKind;
 
 use super::{MissingSecrets, SettingProblem, Settings};
 
 /// The settings that are never printed and may be read from a file.
-pub(super) const SECRETS: [&str; 3] = ["auth.secret_key", "database.url", "encryption.keys"];
+pub(super) const SECRETS: [&str; 5] =
+    ["auth.secret_key", "database.url", "encryption.keys", "payments.api_key", "payments.webhook_secrets"];
 
 /// The name of the file with generated secrets, in the data folder.
 pub(crate) const FILE: &str = "secrets.toml";
@@ -46,7 +51,7 @@ pub(super) fn is_secret(key: &str) -> bool {
 /// The problem of a value of the wrong type. The parser's message quotes the value, so secrets get a message of their own.
 pub(super) fn mismatch(key: &str, message: &str) -> SettingProblem {
     let message = match key {
-        "encryption.keys" => "must be a list of texts",
+        "encryption.keys" | "payments.webhook_secrets" => "must be a list of texts",
         _ if is_secret(key) => "must be a text",
         _ => message,
     };
@@ -93,6 +98,22 @@ pub(super) fn fill_in(settings: &mut Settings, missing: MissingSecrets) -> Resul
         Some(problem) => Err(refuse(problem.to_string())),
         None => Ok(()),
     }
+}
+
+/// Gives a simulated provider a secret of its own for its messages, which follows from the hub's, unless one is set.
+pub(super) fn sign_simulated_payments(settings: &mut Settings) {
+    let secret_key = settings.http.auth.secret_key.expose_secret();
+    let payments = &mut settings.outbound.payments;
+    let has_its_own = payments.provider != ProviderKind::Simulated || !payments.webhook_secrets.is_empty();
+    if has_its_own || secret_key.is_empty() {
+        return;
+    }
+    let mut derived = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).expect("HMAC takes any key");
+    derived.update(b"messages of the simulated payment provider");
+    let secret = BASE64_URL_SAFE_NO_PAD.encode(derived.finalize().into_bytes());
+    payments.webhook_secrets = vec![secret.into()];
+    let origin = "follows from auth.secret_key".to_owned();
+    settings.provenance.origins.insert("payments.webhook_secrets".to_owned(), origin);
 }
 
 fn read_private(path: &Path) -> io::Result<Zeroizing<String>> {

@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use super::layers::flatten;
 use super::*;
+use crate::outbound::ProviderKind;
 use crate::settings::REDACTED;
 use crate::storage::settings::DatabaseLocation;
 use crate::telemetry::settings::LogFormat;
@@ -83,6 +84,8 @@ fn the_secrets_are_those_that_are_redacted() {
     settings.http.auth.secret_key = KEY.into();
     settings.storage.database.url = "postgres://user:hunter2@host/db".into();
     settings.storage.encryption.keys = vec![ENCRYPTION_KEY.into()];
+    settings.outbound.payments.api_key = "sk_live_1234567890".into();
+    settings.outbound.payments.webhook_secrets = vec!["whsec_0987654321".into()];
     let mut redacted: Vec<String> = flatten(&settings.to_table())
         .into_iter()
         .filter(|(_, value)| value.to_string().contains(REDACTED))
@@ -92,7 +95,7 @@ fn the_secrets_are_those_that_are_redacted() {
     assert_eq!(redacted, secrets::SECRETS);
 
     let shown = format!("{settings:?}{}", settings.to_table());
-    for secret in [KEY, "hunter2", "AAECAw"] {
+    for secret in [KEY, "hunter2", "AAECAw", "sk_live", "whsec"] {
         assert!(!shown.contains(secret), "{secret} is shown");
     }
 }
@@ -357,7 +360,7 @@ fn names_of_other_hubs_are_taken_and_those_that_mean_nothing_are_told() {
         ("DEBUG", "1"),
         ("REDIS_URL", "redis://x"),
         ("SENTRY_DSN", "https://x"),
-        ("WEBHOOK_SECRET", "x"),
+        ("WEBHOOK_SECRET", "a-new-webhook-secret,an-old-webhook-secret"),
     ];
     let settings = load(&variables).unwrap();
     assert_eq!(settings.http.auth.secret_key.expose_secret(), KEY);
@@ -365,12 +368,52 @@ fn names_of_other_hubs_are_taken_and_those_that_mean_nothing_are_told() {
     assert_eq!((settings.storage.database.max_connections, settings.http.limits.enabled), (7, false));
     assert_eq!(settings.telemetry.log.level, "debug");
     let notices = settings.provenance.notices;
-    assert_eq!(notices.len(), 3, "{notices:?}");
-    for name in ["REDIS_URL", "SENTRY_DSN", "WEBHOOK_SECRET"] {
+    assert_eq!(settings.outbound.payments.webhook_secrets.len(), 2);
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    for name in ["REDIS_URL", "SENTRY_DSN"] {
         assert!(notices.iter().any(|notice| notice.starts_with(name)), "{name}: {notices:?}");
     }
     let odd = load(&[("DEBUG", "express:*")]).unwrap().provenance.notices;
     assert!(odd.len() == 1 && odd[0].starts_with("DEBUG"), "{odd:?}");
+}
+
+#[test]
+fn development_pays_by_a_simulated_provider_whose_messages_have_a_secret_and_other_environments_by_none() {
+    let data = folder();
+    let load = || Settings::load(&sources(data.path(), &[])).unwrap().outbound.payments;
+    let (first, second) = (load(), load());
+    assert_eq!(first.provider, ProviderKind::Simulated);
+    let secret = first.webhook_secrets[0].expose_secret();
+    assert_eq!(secret, second.webhook_secrets[0].expose_secret());
+    assert!(secret.len() > 40);
+    let given = Settings::load(&sources(data.path(), &[("WEBHOOK_SECRET", "0123456789abcdef")])).unwrap();
+    assert_eq!(given.outbound.payments.webhook_secrets[0].expose_secret(), "0123456789abcdef");
+
+    let production =
+        [("BELLHOP_ENV", "production"), ("SECRET_KEY", KEY), ("BELLHOP__ENCRYPTION__KEYS", ENCRYPTION_KEY)];
+    let payments = self::load(&production).unwrap().outbound.payments;
+    assert_eq!((payments.provider, payments.webhook_secrets.len()), (ProviderKind::None, 0));
+}
+
+#[test]
+fn production_refuses_a_simulated_provider_one_in_the_open_and_typed_secrets() {
+    fn with(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+        let production = [
+            ("BELLHOP_ENV", "production"),
+            ("SECRET_KEY", KEY),
+            ("BELLHOP__ENCRYPTION__KEYS", ENCRYPTION_KEY),
+        ];
+        [&production, more].concat()
+    }
+    let problems = refused(&with(&[("BELLHOP__PAYMENTS__PROVIDER", "simulated")]));
+    assert_eq!(keys(&problems), ["payments.provider"]);
+    let problems = refused(&with(&[
+        ("BELLHOP__PAYMENTS__PROVIDER", "http"),
+        ("BELLHOP__PAYMENTS__URL", "http://pay.example"),
+        ("BELLHOP__PAYMENTS__API_KEY", "a-key"),
+        ("WEBHOOK_SECRET", "aaaaaaaaaaaaaaaaaaaa"),
+    ]));
+    assert_eq!(keys(&problems), ["payments.url", "payments.webhook_secrets"]);
 }
 
 #[test]

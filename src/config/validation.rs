@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::{Environment, SettingProblem, Settings};
 use crate::http::settings::SECRET_KEY_BYTES;
+use crate::outbound::ProviderKind;
 use crate::settings::Checks;
 
 /// Words in keys that were copied from an example. 32 random bytes in base64 do not contain them by chance.
@@ -21,12 +22,33 @@ pub(super) fn problems(settings: &Settings) -> Vec<SettingProblem> {
     let mut problems = settings.http.problems();
     problems.extend(settings.storage.problems());
     problems.extend(settings.actors.problems());
+    problems.extend(settings.outbound.problems());
     problems.extend(settings.telemetry.problems());
     match settings.environment {
         Environment::Development => {}
-        Environment::Staging | Environment::Production => problems.extend(weak_secrets(settings)),
+        Environment::Staging | Environment::Production => {
+            problems.extend(weak_secrets(settings));
+            problems.extend(unsafe_payments(settings));
+        }
     }
     problems
+}
+
+/// What may be used for payments in development only.
+fn unsafe_payments(settings: &Settings) -> Vec<SettingProblem> {
+    let (payments, mut checks) = (&settings.outbound.payments, Checks::of("payments"));
+    if payments.provider == ProviderKind::Simulated && settings.environment == Environment::Production {
+        checks.refuse("provider", "must be none or http in production: simulated is for development");
+    }
+    if payments.is_in_the_open() {
+        checks.refuse("url", "must begin with https:// except for this machine");
+    }
+    let secrets = &payments.webhook_secrets;
+    let weak = |secret: &str| is_copied(secret) || is_typed(secret.as_bytes());
+    if secrets.iter().any(|secret| weak(secret.expose_secret())) {
+        checks.refuse("webhook_secrets", "must be random: take those of the provider");
+    }
+    checks.found()
 }
 
 fn weak_secrets(settings: &Settings) -> Vec<SettingProblem> {

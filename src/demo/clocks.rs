@@ -3,7 +3,7 @@
 use crate::config::Sources;
 
 /// Seconds of each clock.
-const SECONDS: [(&str, u64); 8] = [
+const SECONDS: [(&str, u64); 9] = [
     ("alerts.undelivered_s", 2),
     ("alerts.mail_s", 3),
     ("alerts.ring_every_s", RING_EVERY),
@@ -12,12 +12,14 @@ const SECONDS: [(&str, u64); 8] = [
     ("alerts.call_every_s", 10),
     ("alerts.accept_s", ACCEPT),
     ("alerts.unreachable_s", UNREACHABLE),
+    ("payments.unpaid_s", UNPAID),
 ];
 
 const RING_EVERY: u64 = 2;
 const ESCALATE: u64 = 4;
 const ACCEPT: u64 = 8;
 const UNREACHABLE: u64 = 6;
+const UNPAID: u64 = 5;
 
 /// These settings with the demo's clocks.
 pub(super) fn shortened(sources: Sources) -> Sources {
@@ -28,8 +30,8 @@ pub(super) fn shortened(sources: Sources) -> Sources {
 pub(super) fn told() -> String {
     format!(
         "Clocks are short here: an order without an answer rings again every {RING_EVERY} s, goes to other channels after \
-         {ESCALATE} s\nand is cancelled after {ACCEPT} s; a business without a device is paused after {UNREACHABLE} s. By \
-         default it is 15 s, 1 min, 8 min and 5 min.\n"
+         {ESCALATE} s\nand is cancelled after {ACCEPT} s, one that is to be paid online and is not after {UNPAID} s; a business without a \
+         device is paused after {UNREACHABLE} s. By default it is 15 s, 1 min, 8 min, 15 min and 5 min.\n"
     )
 }
 
@@ -47,8 +49,9 @@ mod tests {
         let short = [alerts.ring_every_s, alerts.escalate_s, alerts.accept_s, alerts.unreachable_s];
         assert_eq!(short, [RING_EVERY, ESCALATE, ACCEPT, UNREACHABLE]);
         assert_eq!((alerts.undelivered_s, alerts.call_every_s), (2, 10));
-        let Clocks { ring_every, escalate, accept, unreachable, .. } = Clocks::default();
-        let usual = [ring_every, escalate, accept, unreachable].map(|clock| clock.as_secs());
-        assert_eq!(usual, [15, 60, 8 * 60, 5 * 60], "the words name the defaults");
+        assert_eq!(settings.outbound.payments.unpaid_s, UNPAID);
+        let Clocks { ring_every, escalate, accept, unpaid, unreachable, .. } = Clocks::default();
+        let usual = [ring_every, escalate, accept, unpaid, unreachable].map(|clock| clock.as_secs());
+        assert_eq!(usual, [15, 60, 8 * 60, 15 * 60, 5 * 60], "the words name the defaults");
     }
 }

@@ -12,6 +12,7 @@ use crate::domain::order::{Fulfilment, Status};
 use crate::protocol::problem::ProblemCode;
 
 use super::ledger::OrderEvent;
+use super::payer;
 use super::scenario::{Business, TABLES};
 use super::serving::OrderAnswer;
 use super::simulation::Simulation;
@@ -32,6 +33,8 @@ struct PlannedOrder {
     customer: Arc<Account>,
     body: Value,
     behaviour: Behaviour,
+    /// Choices about its payment, where it is paid online.
+    rng: Option<Rng>,
 }
 
 /// The behaviour of one customer.
@@ -68,13 +71,17 @@ fn planned(simulation: &Simulation, number: u64, rng: &mut Rng) -> PlannedOrder 
     let business = rng.below(simulation.scenario.businesses.len());
     let place = &simulation.scenario.businesses[business];
     let customer = rng.pick(&simulation.scenario.customers).clone();
-    let body = order(place, &customer, simulation.key_text(number), rng);
+    let mut body = order(place, &customer, simulation.key_text(number), rng);
+    let is_online = rng.below(100) < payer::ONLINE;
+    if is_online {
+        body["payment"] = json!("online");
+    }
     let behaviour = match rng.below(100) {
         0..5 => Behaviour::TapsTwice,
         5..7 => Behaviour::ChangesMind,
         _ => Behaviour::Calm,
     };
-    PlannedOrder { number, business, customer, body, behaviour }
+    PlannedOrder { number, business, customer, body, behaviour, rng: is_online.then(|| rng.fork()) }
 }
 
 fn order(business: &Business, customer: &Account, notes: String, rng: &mut Rng) -> Value {
@@ -102,7 +109,7 @@ fn order(business: &Business, customer: &Account, notes: String, rng: &mut Rng) 
     body
 }
 
-async fn fulfil(simulation: &Simulation, planned: PlannedOrder) {
+async fn fulfil(simulation: &Arc<Simulation>, planned: PlannedOrder) {
     let call = Request::post("/orders", planned.body).keyed(simulation.key_text(planned.number));
     let place = || place(simulation, planned.number, planned.business, &planned.customer, &call);
     let placed = if planned.behaviour == Behaviour::TapsTwice {
@@ -116,13 +123,19 @@ async fn fulfil(simulation: &Simulation, planned: PlannedOrder) {
     } else {
         place().await
     };
-    match placed {
-        Ok(order) if planned.behaviour == Behaviour::ChangesMind => {
+    match (placed, planned.rng) {
+        (Ok(order), Some(rng)) => {
+            let (simulation, customer) = (simulation.clone(), planned.customer);
+            simulation.tasks.clone().spawn(async move {
+                payer::pay(&simulation, planned.business, &customer, order, rng).await;
+            });
+        }
+        (Ok(order), None) if planned.behaviour == Behaviour::ChangesMind => {
             cancel(simulation, planned.business, &planned.customer, order).await;
         }
-        Ok(_) => {}
-        refused if is_pause(&refused) => simulation.ledger(|ledger| ledger.alerts.refused_by_pause()),
-        Err(error) => simulation.ledger(|ledger| ledger.refused(error.to_string())),
+        (Ok(_), None) => {}
+        (refused, _) if is_pause(&refused) => simulation.ledger(|ledger| ledger.alerts.refused_by_pause()),
+        (Err(error), _) => simulation.ledger(|ledger| ledger.refused(error.to_string())),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::domain::event::EventType;
 use crate::domain::order::Status;
 
 use super::business_kind::{BusinessKind, Vanishing};
-use super::ledger::{BusinessChange, COUNTER, OrderEvent, OrderNudge};
+use super::ledger::{BusinessChange, COUNTER, Flow, MoneyMoved, OrderEvent, OrderNudge};
 use super::scenario::Business;
 use super::serving::{OrderAnswer, serve};
 use super::simulation::Simulation;
@@ -222,6 +222,7 @@ impl Device {
                 Err(error) => self.simulation.ledger(|ledger| ledger.fault(format!("{kind}: {error}"))),
             }
         }
+        self.heard_of_money(kind, &data);
         let order = serde_json::from_value::<OrderEvent>(data).ok().filter(|_| kind.starts_with("order_"));
         if let Some(order) = &order {
             self.simulation.ledger(|ledger| ledger.heard(self.slot, self.business, order));
@@ -237,6 +238,18 @@ impl Device {
             }
         }
         Ok(())
+    }
+
+    fn heard_of_money(&self, kind: &str, data: &Value) {
+        let flow = match kind {
+            kind if kind == EventType::PaymentReceived.as_str() => Flow::Received,
+            kind if kind == EventType::PaymentRefunded.as_str() => Flow::Refunded,
+            _ => return,
+        };
+        self.simulation.ledger(|ledger| match MoneyMoved::deserialize(data) {
+            Ok(money) => ledger.heard_of_money(self.slot, flow, money),
+            Err(error) => ledger.fault(format!("{kind}: {error}")),
+        });
     }
 
     /// Lists what is `placed`, and where orders are accepted by themselves what is `accepted`, as a device does whose history is gone.

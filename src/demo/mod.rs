@@ -7,7 +7,9 @@ mod customer;
 mod dashboard;
 mod ledger;
 mod merchant;
+mod payer;
 mod play;
+mod provider;
 mod report;
 mod scenario;
 mod serving;
@@ -38,6 +40,7 @@ pub use report::{Quantiles, RunReport};
 use dashboard::Dashboard;
 use ledger::Ledger;
 use play::{Findings, Plan};
+use provider::Provider;
 use scenario::Scenario;
 use temp_data_dir::DataDir;
 
@@ -128,11 +131,12 @@ pub async fn run(options: Options) -> Result<RunReport, DemoError> {
     let (businesses, devices) = (options.businesses, usize::from(options.businesses) * ledger::DEVICES);
     say(&format!("setting up {businesses} businesses with {devices} devices on a hub of their own…\n"));
     // Whoever interrupts waits for it: half a start could still write into the folder when that is removed.
-    let app = start_hub(folder.path(), &options).await?;
+    let secret = SecretString::from(Uuid::new_v4().simple().to_string());
+    let app = start_hub(folder.path(), &options, &secret).await?;
     let (address, metrics, stopper) = (app.address(), app.metrics().clone(), app.stopper());
     let mut hub = actix::spawn(app.run());
 
-    let simulated = simulate(&options, address, metrics.clone(), [closing.clone(), hurry.clone()])?;
+    let simulated = simulate(&options, (address, secret), metrics.clone(), [closing.clone(), hurry.clone()])?;
     let played = tokio::select! {
         played = simulated => played.unwrap_or_else(|_| Err(DemoError::Simulation("it panicked".to_owned()))),
         ended = &mut hub => {
@@ -156,10 +160,11 @@ pub async fn run(options: Options) -> Result<RunReport, DemoError> {
 }
 
 /// Only warnings are logged: a line for each request would bury the screen. Limits of requests are not in force.
-async fn start_hub(data: &Path, options: &Options) -> Result<App, DemoError> {
+async fn start_hub(data: &Path, options: &Options, secret: &SecretString) -> Result<App, DemoError> {
     let port = options.port;
     let sources = |port: u16| {
         let sources = clocks::shortened(Sources::bare(data)).with("server.port", port.to_string());
+        let sources = sources.with("payments.webhook_secrets", secret.expose_secret());
         let sources =
             sources.with("server.drain_s", "5").with("log.level", "warn").with("limits.enabled", "false");
         match &options.database {
@@ -209,7 +214,7 @@ type Played = Result<(SharedLedger, Findings), DemoError>;
 /// Plays the scenario on a thread of its own, so that clients and hub share nothing but the machine.
 fn simulate(
     options: &Options,
-    address: SocketAddr,
+    (address, secret): (SocketAddr, SecretString),
     metrics: Metrics,
     [closing, hurry]: [CancellationToken; 2],
 ) -> Result<oneshot::Receiver<Played>, DemoError> {
@@ -235,7 +240,8 @@ fn simulate(
         let names = scenario.businesses.iter().map(|place| place.name.clone()).collect();
         let screen = Dashboard::start(ledger.clone(), metrics, names, plan.closing.clone())
             .map_err(|e| DemoError::Simulation(e.to_string()))?;
-        let played = play::play(scenario, run, ledger.clone(), Rng::new(seed), plan).await;
+        let provider = Provider::new(client, &secret);
+        let played = play::play(scenario, run, ledger.clone(), provider, (Rng::new(seed), plan)).await;
         screen.finish();
         let (simulation, findings) = played?;
         simulation.go_home().await;

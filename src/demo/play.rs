@@ -14,12 +14,13 @@ use uuid::Uuid;
 
 use crate::domain::business::PauseView;
 use crate::domain::ids::{BusinessId, OrderId};
-use crate::domain::order::Status;
+use crate::domain::order::{PaymentStatus, Status};
 use crate::domain::time::Timestamp;
 
 use super::customer;
 use super::ledger::{Audit, AuditScope, COUNTER, DEVICES, Ledger, Listed};
 use super::merchant::Device;
+use super::provider::Provider;
 use super::scenario::Scenario;
 use super::simulation::Simulation;
 
@@ -62,10 +63,10 @@ pub(super) async fn play(
     scenario: Scenario,
     run: Uuid,
     ledger: Arc<Mutex<Ledger>>,
-    mut rng: Rng,
-    plan: Plan,
+    provider: Provider,
+    (mut rng, plan): (Rng, Plan),
 ) -> Result<(Arc<Simulation>, Findings), CallError> {
-    let simulation = Arc::new(Simulation::new(scenario, run, ledger, plan.closing.clone()));
+    let simulation = Arc::new(Simulation::new(scenario, run, ledger, provider, plan.closing.clone()));
     // An order placed before a device has its place in the room would not ring on it: each holds an end of this channel
     // until then.
     let (opened, mut all_opened) = mpsc::channel::<Infallible>(1);
@@ -135,6 +136,12 @@ struct Item {
     version: i64,
     notes: Option<String>,
     deadline_at: Option<Timestamp>,
+    payment: ItemPayment,
+}
+
+#[derive(Deserialize)]
+struct ItemPayment {
+    status: PaymentStatus,
 }
 
 /// Every order of this run that the hub lists, business by business.
@@ -154,6 +161,7 @@ async fn list_everything(simulation: &Simulation) -> Result<Vec<Listed>, CallErr
                 status: item.status,
                 version: item.version,
                 deadline_at: item.deadline_at,
+                payment: item.payment.status,
             }));
             next = page.next_cursor;
             if done || next.is_none() {

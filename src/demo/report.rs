@@ -20,6 +20,8 @@ pub struct RunReport {
     pub rung: u64,
     /// Of them, those that every device of their business acknowledged.
     pub acked: u64,
+    /// Of them, those that ended while they waited for their payment, and rang nowhere.
+    pub never_placed: u64,
     /// Of them, those that ended: delivered, rejected or cancelled.
     pub completed: u64,
     /// Orders that have not ended, and that a deadline ahead or a member moves on.
@@ -62,8 +64,38 @@ pub struct RunReport {
     pub odd: (u64, Option<String>),
     /// From commit to a device's acknowledgement, as the hub measured it; absent when nothing was acknowledged.
     pub commit_to_ack: Option<Quantiles>,
+    /// Money of orders that are paid online.
+    pub money: MoneyReport,
     /// Time the hub was up.
     pub lasted: Duration,
+}
+
+/// Money of orders that are paid online, in minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MoneyReport {
+    /// Orders that were to be paid online.
+    pub online: u64,
+    /// What the provider captured for them.
+    pub captured_minor: i64,
+    /// What has gone back.
+    pub refunded_minor: i64,
+    /// What the orders owe by their ends.
+    pub owed_minor: i64,
+    /// Orders whose money is not what they owe. Must be 0.
+    pub wrong: u64,
+    /// Orders whose cash nobody took.
+    pub uncollected: u64,
+}
+
+impl MoneyReport {
+    /// What is too much or too little, over all orders.
+    fn off_minor(&self) -> i64 {
+        self.captured_minor - self.refunded_minor - self.owed_minor
+    }
+
+    fn is_right(&self) -> bool {
+        self.wrong == 0 && self.off_minor() == 0
+    }
 }
 
 /// The usual three.
@@ -97,8 +129,9 @@ impl Quantiles {
 impl RunReport {
     pub(super) fn new(ledger: &Ledger, findings: Findings, metrics: &Metrics, lasted: Duration) -> Self {
         let Findings { audit, paused: paused_at_end } = findings;
-        let Audit { lost, doubled, missed, stuck, live, left } = audit;
-        let Totals { placed, rung, acked, completed, settled: _, rang_again, unanswered } = ledger.totals();
+        let Audit { lost, doubled, missed, stuck, live, left, uncollected, money } = audit;
+        let Totals { placed, rung, acked, completed, settled: _, rang_again, unanswered, never_placed } =
+            ledger.totals();
         let Alerts { rings_heard, accepted_by_itself, paused, resumed: open_again, refused_by_pause } =
             ledger.alerts.counts();
         let (refused, odd, last) = ledger.odd();
@@ -107,6 +140,7 @@ impl RunReport {
             placed,
             rung,
             acked,
+            never_placed,
             completed,
             live,
             unanswered,
@@ -128,6 +162,14 @@ impl RunReport {
             refused,
             odd: (odd, last.map(str::to_owned)),
             commit_to_ack: Quantiles::commit_to_ack(metrics),
+            money: MoneyReport {
+                online: money.online,
+                captured_minor: money.captured_minor,
+                refunded_minor: money.refunded_minor,
+                owed_minor: money.owed_minor,
+                wrong: money.wrong,
+                uncollected,
+            },
             lasted,
         }
     }
@@ -143,7 +185,7 @@ impl RunReport {
     }
 
     fn is_clean(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.missed == 0 && self.stuck == 0
+        self.lost == 0 && self.doubled == 0 && self.missed == 0 && self.stuck == 0 && self.money.is_right()
     }
 }
 
@@ -170,11 +212,18 @@ fn quantiles(f: &mut fmt::Formatter<'_>, name: &str, of: Option<Quantiles>) -> f
     row(f, &format!("{indent}  p99"), &millis(p99))
 }
 
+/// Minor units as an amount of a currency with cents.
+fn major(minor: i64) -> String {
+    let sign = if minor < 0 { "-" } else { "" };
+    format!("{sign}{}.{:02}", minor.unsigned_abs() / 100, minor.unsigned_abs() % 100)
+}
+
 impl RunReport {
     fn orders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "orders placed", &self.placed)?;
         row(f, "  rung on every device", &self.rung)?;
         row(f, "  acknowledged by every device", &self.acked)?;
+        row(f, "  ended before they were paid", &self.never_placed)?;
         row(f, "  completed", &self.completed)?;
         if self.live > 0 {
             row(f, "  live, with a deadline or a member", &self.live)?;
@@ -212,6 +261,17 @@ impl RunReport {
         quantiles(f, "commit to acknowledgement", self.commit_to_ack)
     }
 
+    fn money(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let money = &self.money;
+        row(f, "orders to be paid online", &money.online)?;
+        row(f, "  paid", &major(money.captured_minor))?;
+        row(f, "  refunded", &major(money.refunded_minor))?;
+        row(f, "  owed by their orders", &major(money.owed_minor))?;
+        row(f, "  paid - refunded - owed (must be 0)", &major(money.off_minor()))?;
+        row(f, "  orders that differ (must be 0)", &money.wrong)?;
+        row(f, "orders whose cash is uncollected", &money.uncollected)
+    }
+
     fn faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "lost (must be 0)", &self.lost)?;
         row(f, "doubled (must be 0)", &self.doubled)?;
@@ -233,6 +293,7 @@ impl Display for RunReport {
         self.orders(f)?;
         self.alerts(f)?;
         self.connections(f)?;
+        self.money(f)?;
         self.faults(f)?;
         row(f, "seconds", &format!("{:.1}", self.lasted.as_secs_f64()))?;
         if self.was_left() {
@@ -254,6 +315,7 @@ mod tests {
             placed: 400,
             rung: 400,
             acked: 400,
+            never_placed: 0,
             completed: 400,
             live: 0,
             unanswered: 3,
@@ -275,6 +337,14 @@ mod tests {
             refused: 0,
             odd: (0, None),
             commit_to_ack: Some(Quantiles { p50: ms(3), p95: ms(7), p99: ms(12) }),
+            money: MoneyReport {
+                online: 140,
+                captured_minor: 123_450,
+                refunded_minor: 12_005,
+                owed_minor: 111_445,
+                wrong: 0,
+                uncollected: 0,
+            },
             lasted: Duration::from_secs(23),
         }
     }
@@ -288,6 +358,10 @@ mod tests {
         assert!(!RunReport { doubled: 1, ..good() }.is_good());
         assert!(!RunReport { missed: 1, ..good() }.is_good());
         assert!(!RunReport { stuck: 1, ..good() }.is_good());
+        let wrong = MoneyReport { wrong: 1, ..good().money };
+        assert!(!RunReport { money: wrong, ..good() }.is_good());
+        let off = MoneyReport { refunded_minor: 12_004, ..good().money };
+        assert!(!RunReport { money: off, ..good() }.is_good());
         assert!(RunReport { live: 1, completed: 399, ..good() }.is_good(), "the hub or a member goes on");
     }
 
@@ -319,6 +393,10 @@ mod tests {
             "  resumed                                       1",
             "    Trattoria Nonna Pia\n",
             "orders refused by a pause                      44",
+            "  paid                                    1234.50",
+            "  refunded                                 120.05",
+            "  paid - refunded - owed (must be 0)         0.00",
+            "orders whose cash is uncollected                0",
             "time to an answer, p50                   350.0 ms",
             "                   p99                     21.0 s",
             "commit to acknowledgement, p50             3.0 ms",

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::ledger::Ledger;
+use super::provider::Provider;
 use super::scenario::Scenario;
 
 /// Time limit for devices to close their sockets.
@@ -20,6 +21,8 @@ pub(super) struct Simulation {
     pub(super) scenario: Scenario,
     run: Uuid,
     ledger: Arc<Mutex<Ledger>>,
+    /// The payment provider of the hub.
+    pub(super) provider: Provider,
     /// No more orders, and nobody goes away any more.
     pub(super) closing: CancellationToken,
     /// Devices close their sockets.
@@ -34,10 +37,11 @@ impl Simulation {
         scenario: Scenario,
         run: Uuid,
         ledger: Arc<Mutex<Ledger>>,
+        provider: Provider,
         closing: CancellationToken,
     ) -> Self {
         let (over, tasks) = (CancellationToken::new(), TaskTracker::new());
-        Self { scenario, run, ledger, closing, over, tasks, began: Instant::now() }
+        Self { scenario, run, ledger, provider, closing, over, tasks, began: Instant::now() }
     }
 
     /// Time since the simulation was made.

@@ -11,6 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::business::BusinessEvent;
 use super::ids::{EventId, OrderId};
 use super::order::OrderEvent;
+use super::payment::PaymentEvent;
 use super::room::RoomId;
 use super::time::Timestamp;
 
@@ -99,6 +100,10 @@ events! {
         Notification(Notification) => "notification", rings: false;
         /// The state, the pauses or the mute of a business changed. Its room and the one of the operators hear it.
         BusinessUpdated(BusinessEvent) => "business_updated", rings: false;
+        /// Money for an order was received. Both its rooms hear it.
+        PaymentReceived(PaymentEvent) => "payment_received", rings: false;
+        /// Money of an order has gone back. Both its rooms hear it.
+        PaymentRefunded(PaymentEvent) => "payment_refunded", rings: false;
     }
     also {
         /// Operators are told something.
@@ -236,6 +241,7 @@ mod tests {
             "Notification",
             "OpsNotification",
             "BusinessEvent",
+            "PaymentEvent",
         ] {
             assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
         }

@@ -110,6 +110,18 @@ id!(
     /// A use of a channel to the outside.
     IntentId, "int_");
 id!(
+    /// A payment of an order: the idempotency key of its calls to the provider.
+    PaymentId, "pay_");
+id!(
+    /// A refund of a payment: the idempotency key of its calls to the provider.
+    RefundId, "ref_");
+id!(
+    /// A message of the payment provider that was taken in.
+    PaymentMessageId, "msg_");
+id!(
+    /// A message that could not be worked on, kept for an operator.
+    DeadLetterId, "dlt_");
+id!(
     /// A node of the hub, from its start to its end.
     NodeId, "nod_");
 id!(

@@ -18,6 +18,7 @@ pub mod money;
 pub mod notification;
 pub mod ops;
 pub mod order;
+pub mod payment;
 pub mod phone;
 pub mod private;
 pub mod quota;

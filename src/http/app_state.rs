@@ -16,6 +16,8 @@ use crate::auth::revocations::Revocations;
 use crate::auth::stream_proof::StreamProofs;
 use crate::auth::token::Tokens;
 use crate::auth::unanswered_tickets::UnansweredTickets;
+use crate::auth::webhook_signature::WebhookSecrets;
+use crate::outbound::Payments;
 use crate::storage::Store;
 use crate::storage::cache::{CachedReads, CurrentHolds};
 use crate::storage::crypto::cipher::Cipher;
@@ -42,6 +44,8 @@ pub struct AppStateParts {
     pub reads: CachedReads,
     /// What operators hold.
     pub holds: CurrentHolds,
+    /// The payment provider.
+    pub payments: Payments,
     /// The only way to write.
     pub persistence: Persistence,
     /// Signs and checks access tokens and tickets.
@@ -79,6 +83,7 @@ pub struct AppState {
     pub(in crate::http) store: Arc<dyn Store>,
     pub(in crate::http) reads: CachedReads,
     pub(in crate::http) holds: CurrentHolds,
+    pub(in crate::http) payments: Payments,
     pub(in crate::http) persistence: Persistence,
     pub(in crate::http) tokens: Arc<Tokens>,
     pub(in crate::http) refresh_tokens: Arc<RefreshTokens>,
@@ -89,6 +94,7 @@ pub struct AppState {
     pub(in crate::http) cipher: Arc<Cipher>,
     pub(in crate::http) reachability: Reachability,
     pub(in crate::http) jobs: Jobs,
+    pub(in crate::http) webhook_secrets: WebhookSecrets,
     pub(in crate::http) metrics: Metrics,
     pub(in crate::http) readiness: Readiness,
     pub(in crate::http) limits: Option<Arc<LocalLimits>>,
@@ -115,10 +121,12 @@ impl AppState {
 
     /// Puts the parts together; nothing starts.
     pub fn new(parts: AppStateParts) -> Self {
+        let webhook_secrets = WebhookSecrets::new(&parts.payments.settings().webhook_secrets);
         Self {
             store: parts.store,
             reads: parts.reads,
             holds: parts.holds,
+            payments: parts.payments,
             persistence: parts.persistence,
             tokens: parts.tokens,
             refresh_tokens: parts.refresh_tokens,
@@ -129,6 +137,7 @@ impl AppState {
             cipher: parts.cipher,
             reachability: parts.reachability,
             jobs: parts.jobs,
+            webhook_secrets,
             metrics: parts.metrics,
             readiness: parts.readiness,
             trusted_proxies: parts.settings.server.trusted_networks(),

@@ -5,6 +5,8 @@ pub mod close;
 pub mod ephemeral;
 pub mod event;
 pub mod frames;
+pub mod money_views;
+pub mod payment_message;
 pub mod problem;
 pub mod views;
 pub mod websocket;

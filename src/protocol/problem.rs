@@ -45,6 +45,8 @@ problems! {
     BadCredentials => 401, "bad_credentials", "E-mail or password is wrong";
     /// The refresh token is not valid any more.
     RefreshRefused => 401, "refresh_refused", "The refresh token is not valid any more";
+    /// None of the secrets has signed the message, or it is too old.
+    BadSignature => 401, "bad_signature", "The signature of the message is not valid";
     /// The role of the caller may not use the route.
     Forbidden => 403, "forbidden", "Not allowed for this role";
     /// The driver is not approved yet.
@@ -89,6 +91,18 @@ problems! {
     ZoneHeld => 409, "zone_held", "The zone cannot change for now";
     /// The most of this kind exist already.
     LimitReached => 409, "limit_reached", "The most that are allowed exist already";
+    /// The order is paid, or its money has gone back.
+    AlreadyPaid => 409, "already_paid", "The order is paid already";
+    /// The order cannot be paid this way, or not any more.
+    NotPayable => 409, "not_payable", "The order does not wait for such a payment";
+    /// Nothing of the order was captured.
+    NothingPaid => 409, "nothing_paid", "Nothing was paid that could go back";
+    /// Less is left of what was paid.
+    RefundTooLarge => 409, "refund_too_large", "Less than that is left to give back";
+    /// The order ended too long ago.
+    RefundTooLate => 409, "refund_too_late", "The order ended too long ago";
+    /// The refund is in a state in which that cannot be done.
+    RefundNotNow => 409, "refund_not_now", "This cannot be done with the refund in its present state";
     /// The version in `If-Match` is not the present one.
     PreconditionFailed => 412, "precondition_failed", "The order has changed since that version";
     /// The body is over the limit of the route.
@@ -190,6 +204,9 @@ pub struct Problem {
     /// With `price_changed`: the currency of that total (ISO 4217).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<String>,
+    /// With `refund_too_large`: what can go back, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_minor: Option<i64>,
     /// With `not_offered`: the orders that the business takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offered: Option<OfferedOrders>,
@@ -212,6 +229,7 @@ impl Problem {
             current_status: None,
             total_minor: None,
             currency: None,
+            left_minor: None,
             offered: None,
             request_id: String::new(),
         }

@@ -42,7 +42,7 @@ pub struct AddressView {
 pub struct PaymentView {
     /// `online` or `cash`.
     pub method: String,
-    /// `pending`, `paid`, `refund_due` or `uncollected`.
+    /// `pending`, `paid`, `refund_due`, `refunded` or `uncollected`.
     pub status: String,
     /// Counts changes of the payment.
     pub version: i64,

@@ -12,10 +12,11 @@ mod sql;
 pub use clock::StoreClock;
 pub use error::StoreError;
 pub use ports::{
-    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DueIntent,
-    DuePlace, HoldReads, IdempotencyReads, Invitation, Lane, LoginSession, MaintenanceReads, Member,
-    NextPage, NotificationReads, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, RoomReads,
-    SagaReads, SealedPage, Store, StoredHold, TimelineEntry, TimelineEvent, Total, User,
+    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DeadLetter,
+    DeadLetterState, DueIntent, DueMessage, DuePlace, DueRefund, HoldReads, IdempotencyReads, Invitation,
+    Lane, ListedRefund, LoginSession, MaintenanceReads, Member, NextPage, NotificationReads, OrderPage,
+    OrderQuery, OrderReads, OrderScope, PageStart, PaymentReads, PaymentToAsk, RoomReads, SagaReads,
+    SealedPage, Store, StoredHold, TimelineEntry, TimelineEvent, Total, User,
 };
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};

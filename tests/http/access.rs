@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bellhop::domain::ids::{BusinessId, InvitationId, LoginSessionId, NotificationId, OrderId, UserId};
+use bellhop::domain::ids::{
+    BusinessId, DeadLetterId, InvitationId, LoginSessionId, NotificationId, OrderId, PaymentId, RefundId,
+    UserId,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::payments;
 use crate::support::{Device, PASSWORD, Person, StoreKind, TestApp, order_body};
+use crate::with;
 
 /// Method, path, whose object (`-` where there is none), and the answers to the six [`ROLES`].
 ///
@@ -111,6 +116,26 @@ PATCH  /api/v1/orders/{id}                            foreign       401 404 404 
 PATCH  /api/v1/orders/{id}                            absent        401 404 404 404 404 404
 POST   /api/v1/orders/{id}/ring                       own,other,foreign 401 403 403 403 403 204
 POST   /api/v1/orders/{id}/ring                       absent        401 403 403 403 403 404
+POST   /api/v1/orders/{id}/payments                   own,other     401 403 403 201 201 201
+POST   /api/v1/orders/{id}/payments                   foreign       401 403 403 404 404 201
+POST   /api/v1/orders/{id}/payments                   absent        401 403 403 404 404 404
+POST   /api/v1/orders/{id}/refunds                    own,other     401 403 403 403 403 201
+POST   /api/v1/orders/{id}/refunds                    foreign       401 403 403 404 404 201
+POST   /api/v1/orders/{id}/refunds                    absent        401 403 403 404 404 404
+POST   /api/v1/payments/initiate                      own           401 201 403 404 404 403
+POST   /api/v1/payments/initiate                      other,foreign,absent 401 404 403 404 404 403
+POST   /api/v1/payments/webhook                       -             200 200 200 200 200 200
+GET    /api/v1/admin/refunds                          -             401 403 403 403 403 200
+POST   /api/v1/admin/refunds/{id}/retry               own,other,foreign 401 403 403 403 403 200
+POST   /api/v1/admin/refunds/{id}/retry               absent        401 403 403 403 403 404
+POST   /api/v1/admin/refunds/{id}/settle              own,other,foreign 401 403 403 403 403 200
+POST   /api/v1/admin/refunds/{id}/settle              absent        401 403 403 403 403 404
+GET    /api/v1/admin/dead-letters                     -             401 403 403 403 403 200
+GET    /api/v1/admin/dead-letters/{id}                own,other,foreign 401 403 403 403 403 200
+GET    /api/v1/admin/dead-letters/{id}                absent        401 403 403 403 403 404
+POST   /api/v1/admin/dead-letters/{id}/replay         own,other,foreign 401 403 403 403 403 202
+POST   /api/v1/admin/dead-letters/{id}/replay         absent        401 403 403 403 403 404
+POST   /api/v1/admin/dead-letters/replay              -             401 403 403 403 403 202
 PATCH  /api/v1/orders/{id}/status                     own           401 200 404 200 200 200
 PATCH  /api/v1/orders/{id}/status                     other         401 404 404 200 200 200
 PATCH  /api/v1/orders/{id}/status                     foreign       401 404 404 404 404 200
@@ -190,7 +215,7 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
-        let app = TestApp::start(StoreKind::Sqlite).await;
+        let app = TestApp::start_with(StoreKind::Sqlite, &payments::simulated()).await;
         let (owner, otto) = (app.person("merchant", "Olga").await, app.person("merchant", "Otto").await);
         let (own, foreign) = (owner.business(&app).await, otto.business(&app).await);
         let staff = app.person("merchant", "Sam").await;
@@ -216,13 +241,60 @@ impl Fixture {
     }
 
     async fn order(&self, whose: Whose) -> String {
+        self.order_paid_by(whose, "cash").await
+    }
+
+    async fn order_paid_by(&self, whose: Whose, payment: &str) -> String {
         let (customer, business) = match whose {
             Whose::Nobodys | Whose::Own => (&self.people["customer"], &self.own),
             Whose::Other => (&self.yan, &self.own),
             Whose::Foreign => (&self.yan, &self.foreign),
             Whose::Absent => return OrderId::generate().to_string(),
         };
-        customer.order(&self.app, business).await["id"].as_str().unwrap().to_owned()
+        let body = with(order_body(business), json!({"payment": payment}));
+        let order = customer.post(&self.app, "/orders", &body).await.expect(201).json();
+        order["id"].as_str().unwrap().to_owned()
+    }
+
+    /// An order of which something can go back.
+    async fn paid_order(&self, whose: Whose) -> String {
+        let order = self.order(whose).await;
+        if whose != Whose::Absent {
+            let path = format!("/orders/{order}/payments");
+            self.people["admin"].post(&self.app, &path, &json!({"method": "terminal"})).await.expect(201);
+        }
+        order
+    }
+
+    /// A refund that has failed at the provider.
+    async fn refund(&self, whose: Whose) -> String {
+        if whose == Whose::Absent {
+            return RefundId::generate().to_string();
+        }
+        let path = format!("/orders/{}/refunds", self.paid_order(whose).await);
+        let made = self.people["admin"].post(&self.app, &path, &json!({"reason": "Cold"})).await.expect(201);
+        let id = made.json()["id"].as_str().unwrap().to_owned();
+        let failed = format!("UPDATE refunds SET state = 'failed', way = 'online' WHERE id = '{id}'");
+        self.app.execute(failed).await;
+        id
+    }
+
+    /// A dead letter that is open.
+    async fn dead_letter(&self, whose: Whose) -> String {
+        if whose == Whose::Absent {
+            return DeadLetterId::generate().to_string();
+        }
+        let order = OrderId::generate().to_string();
+        let unreadable = json!({"order_id": order, "payment_id": PaymentId::generate(), "status": "?"});
+        let sent = payments::message(&self.app, &unreadable).send().await.unwrap();
+        assert_eq!(sent.status(), 200);
+        let of_it = |list: &Value| {
+            let letter = payments::items(list).iter().find(|letter| letter["order_id"] == json!(order));
+            letter.map(|letter| letter["id"].as_str().unwrap().to_owned())
+        };
+        let path = "/admin/dead-letters?limit=50";
+        let list = payments::until(&self.app, &self.people["admin"], path, |list| of_it(list).is_some());
+        of_it(&list.await).unwrap()
     }
 
     async fn session(&self, whose: Whose, caller: &Person) -> String {
@@ -292,8 +364,15 @@ impl Fixture {
             path = path.replace("{room}", &format!("business:{}", self.business(whose).0));
         } else if template.contains("/devices/{") {
             path = path.replace("{id}", "till-1");
+        } else if template.contains("/admin/refunds/{") {
+            path = path.replace("{id}", &self.refund(whose).await);
+        } else if template.contains("/dead-letters/{") {
+            path = path.replace("{id}", &self.dead_letter(whose).await);
         } else if template.contains("/orders/{") {
-            let order = self.order(whose).await;
+            let order = match template.ends_with("/refunds") {
+                true => self.paid_order(whose).await,
+                false => self.order(whose).await,
+            };
             path = path.replace("{id}", &order).replace("{order_id}", &order);
         } else if template.contains("/invitations/{") {
             path = path.replace("{id}", &self.invitation(whose, caller).await);
@@ -365,6 +444,16 @@ impl Fixture {
             ("PUT", "/api/v1/admin/holds") => {
                 json!({"what": "refunds", "scope": "all", "until": null, "reason": "a test"})
             }
+            ("POST", "/api/v1/payments/initiate") => {
+                json!({"order_id": self.order_paid_by(whose, "online").await})
+            }
+            ("POST", "/api/v1/payments/webhook") => {
+                json!({"payment_id": PaymentId::generate(), "order_id": OrderId::generate(), "status": "SUCCESS"})
+            }
+            ("POST", "/api/v1/orders/{id}/payments") => json!({"method": "terminal"}),
+            ("POST", "/api/v1/orders/{id}/refunds") => json!({"reason": "a test"}),
+            ("POST", "/api/v1/admin/refunds/{id}/settle") => json!({"method": "cash", "reference": "a test"}),
+            ("POST", "/api/v1/admin/dead-letters/replay") => json!({}),
             ("PATCH", "/api/v1/orders/{id}/status") => {
                 json!({"status": "cancelled", "version": 1, "reason": "a test"})
             }
@@ -388,6 +477,10 @@ impl Fixture {
             request = request.bearer_auth(token);
         }
         if let Some(body) = self.body(row.method, row.path, whose).await {
+            if row.path.ends_with("/webhook") {
+                let signature = payments::sign(payments::WEBHOOK_SECRET, &body.to_string());
+                request = request.header("x-signature", signature);
+            }
             request = request.json(&body);
         }
         // The head is the answer; the body of a stream has no end.

@@ -5,16 +5,20 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::login;
-use crate::support::{Answer, Person, StoreKind, TestApp};
+use crate::support::{Answer, Person, StoreKind, TestApp, order_body};
+use crate::with;
+use crate::{login, payments};
 
 /// Operations in an order in which each finds what it needs, with who asks; others come after them.
-const FIRST: [(&str, Who); 5] = [
+const FIRST: [(&str, Who); 8] = [
     ("signUp", Who::Nobody),
     ("signIn", Who::Nobody),
     ("createBusiness", Who::Merchant),
     ("addMenuItem", Who::Merchant),
     ("placeOrder", Who::Customer),
+    ("recordPayment", Who::Merchant),
+    ("refundOrder", Who::Operator),
+    ("initiatePayment", Who::Customer),
 ];
 
 #[derive(Clone, Copy, PartialEq)]
@@ -74,7 +78,7 @@ async fn sign_in(app: &TestApp, email: &str, password: &str) -> Person {
 
 #[tokio::test]
 async fn the_example_of_every_body_is_accepted_as_it_stands() {
-    let app = TestApp::start(StoreKind::Sqlite).await;
+    let app = TestApp::start_with(StoreKind::Sqlite, &payments::simulated()).await;
     let document = Answer::of(app.http.get(app.url("/openapi.json"))).await.expect(200).json();
     let operations = with_bodies(&document);
     assert!(operations.len() >= 11 && operations[0].id == "signUp", "bodies are found");
@@ -93,7 +97,11 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
         for (name, value) in &known {
             path = path.replace(&format!("{{{name}}}"), value);
         }
-        let id = if path.contains("/orders/") { "order_id" } else { "business_id" };
+        let id = match &path {
+            path if path.contains("/orders/") => "order_id",
+            path if path.contains("/refunds/") => "refund_id",
+            _ => "business_id",
+        };
         path = path.replace("{id}", known.get(id).map_or("", String::as_str));
         let request = app.http.request(operation.method, app.url(&path));
         let request = match who {
@@ -105,7 +113,23 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
                 request.bearer_auth(&customer.token)
             }
         };
-        let answer = Answer::of(request.json(&filled(operation.example.clone(), &known))).await;
+        let mut body = filled(operation.example.clone(), &known);
+        if operation.id == "initiatePayment" {
+            let customer: &Person = customer.as_ref().expect("signing in comes first");
+            let online = with(
+                order_body(&known["business_id"]),
+                json!({"payment": "online", "items": [{"sku": known["sku"], "qty": 1}]}),
+            );
+            body["order_id"] = customer.post(&app, "/orders", &online).await.expect(201).json()["id"].clone();
+        }
+        let request = match operation.id.as_str() {
+            "receivePaymentMessage" => {
+                let signature = payments::sign(payments::WEBHOOK_SECRET, &body.to_string());
+                request.header("x-signature", signature)
+            }
+            _ => request,
+        };
+        let answer = Answer::of(request.json(&body)).await;
         let (id, example) = (&operation.id, &operation.example);
         assert!(answer.status.is_success(), "{id} refuses {example}: {} {}", answer.status, answer.text);
         let text = |name: &str| answer.json()[name].as_str().unwrap().to_owned();
@@ -118,6 +142,7 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
             "createBusiness" => drop(known.insert("business_id", text("id"))),
             "addMenuItem" => drop(known.insert("sku", text("sku"))),
             "placeOrder" => drop(known.insert("order_id", text("id"))),
+            "refundOrder" => drop(known.insert("refund_id", text("id"))),
             _ => {}
         }
     }

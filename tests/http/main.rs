@@ -24,6 +24,7 @@ mod ordering;
 mod orders;
 mod origins;
 mod pauses;
+mod payments;
 mod protection;
 mod quotas;
 mod real_inputs;

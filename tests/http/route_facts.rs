@@ -45,6 +45,8 @@ fn with_ids(path: &str) -> String {
             "invitations" => "inv_",
             "notifications" => "ntf_",
             "orders" => "ord_",
+            "refunds" => "ref_",
+            "dead-letters" => "dlt_",
             "sessions" => "ses_",
             "members" | "users" => "usr_",
             _ => "",
@@ -81,7 +83,8 @@ async fn a_route_is_for_its_audience_and_nobody_else() {
     for route in routes() {
         let Route { method, path, facts, .. } = &route;
         let unknown = Answer::of(route.ask(&app, None)).await;
-        let asks_for_a_token = unknown.status == 401;
+        // A message of the provider shows a signature instead.
+        let asks_for_a_token = unknown.status == 401 && unknown.json()["code"] != "bad_signature";
         assert_eq!(asks_for_a_token, facts.roles.is_some(), "{method} {path}: {}", unknown.status);
         let Some(roles) = facts.roles else { continue };
         for (role, person) in &everybody {
@@ -126,6 +129,8 @@ async fn a_request_consumes_the_quota_that_its_route_says() {
             Rate::Order => ("public", ""),
             Rate::Move => ("public", "moves"),
             Rate::Health => ("health", "health"),
+            // The price of a message that nobody signed.
+            Rate::Webhook => ("public", "public"),
         };
         let answer = Answer::of(route.ask(&app, None)).await;
         assert_eq!(base(&class(&answer)), unknown, "{method} {path}, not signed in");

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bellhop::domain::business::{PauseCause, PauseEnd, Pauses};
 use bellhop::domain::hold::HeldAction;
-use bellhop::domain::order::{Fulfilment, Order, Party, PaymentMethod, PaymentStatus, Status};
+use bellhop::domain::order::{Fulfilment, Party, PaymentMethod, PaymentStatus, Status};
 use bellhop::domain::saga::{Channel, Clocks, Ring, RingKind, Rung};
 use bellhop::domain::time::Timestamp;
 
+use crate::owed;
 use crate::shop::Shop;
 use crate::world::{Live, World};
 
@@ -27,7 +28,9 @@ impl Watch {
         for (n, live) in world.orders.iter().enumerate() {
             has_a_next_step(n, live, world);
             has_ended_for_good(n, live);
+            owed::check(n, live);
         }
+        owed::check_provider(world);
         for (n, shop) in world.shops.iter().enumerate() {
             ended_by_their_cause(n, &self.pauses[n], self.now, world);
             for times in [&shop.calls, &shop.mails] {
@@ -150,12 +153,14 @@ pub(crate) fn channel(
 }
 
 /// The hub moved an order by itself: only after its time, and not for time in which nobody could answer.
-pub(crate) fn moved_by_the_hub(live: &Live, from: Status, world: &World) {
+pub(crate) fn moved_by_the_hub(n: usize, from: Status, world: &World) {
+    let live = &world.orders[n];
     let (now, order, shop) = (world.now, &live.order, &world.shops[live.shop]);
     match (from, order.status) {
         (Status::PendingPayment, Status::Cancelled) => {
             in_its_time(order.created_at, world.clocks.unpaid, world);
             assert!(!shop.holds(HeldAction::AutoCancel, now), "a held cancel");
+            owed::may_end_unpaid(n, world);
         }
         (Status::Placed, Status::Cancelled) => {
             assert!(order.placed_by != Party::Member && order.fulfilment != Fulfilment::DineIn);
@@ -170,15 +175,19 @@ pub(crate) fn moved_by_the_hub(live: &Live, from: Status, world: &World) {
             assert!(order.fulfilment != Fulfilment::Delivery, "deliveries wait for a person");
             let (_, since, _) = *live.history.last().expect("it was placed");
             in_its_time(since, world.clocks.forgotten, world);
-            unpaid_cash_stays_uncollected(order);
+            unpaid_cash_stays_uncollected(live);
         }
         (from, to) => panic!("the hub moved an order from {from} to {to}"),
     }
 }
 
-fn unpaid_cash_stays_uncollected(order: &Order) {
+fn unpaid_cash_stays_uncollected(live: &Live) {
+    let (order, is_recorded) = (&live.order, live.till.paid_by.is_some());
     match order.payment_method {
-        PaymentMethod::Cash => assert_eq!(order.payment_status, PaymentStatus::Uncollected),
+        PaymentMethod::Cash if !is_recorded => assert_eq!(order.payment_status, PaymentStatus::Uncollected),
+        PaymentMethod::Cash => assert_ne!(order.payment_status, PaymentStatus::Uncollected),
+        // A refund that somebody wanted and that came back is owed again.
+        PaymentMethod::Online if !live.till.demanded.is_empty() => {}
         PaymentMethod::Online => assert_ne!(order.payment_status, PaymentStatus::RefundDue),
     }
 }
@@ -196,7 +205,7 @@ pub(crate) fn may_count(live: &Live, world: &World) -> bool {
     let shop = &world.shops[live.shop];
     let own = shop.business.alerts.accept_s.map(|own| Duration::from_secs(own.into()));
     // A hold put the deadline off to a time that the oracle does not know.
-    if shop.holds.iter().any(|hold| hold.what == HeldAction::AutoCancel) {
+    if live.was_held {
         return true;
     }
     let due = placed.plus(own.unwrap_or(world.clocks.accept));

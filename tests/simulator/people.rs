@@ -10,6 +10,7 @@ use bellhop::domain::order::{
 };
 use uuid::Uuid;
 
+use crate::payers;
 use crate::random::Random;
 use crate::shop::soup;
 use crate::world::World;
@@ -30,7 +31,8 @@ pub(crate) fn step(world: &mut World, random: &mut Random) {
     if !world.up {
         return be_away(world, random);
     }
-    match random.below(100) {
+    match random.below(130) {
+        100..130 => payers::step(world, random),
         0..22 => place_order(world, random),
         22..48 => click(world, random),
         48..54 => late_click(world, random),
@@ -42,7 +44,7 @@ pub(crate) fn step(world: &mut World, random: &mut Random) {
         82..85 => hold(world, random),
         85..87 => mute(world, random),
         87..90 => stale_timer(world, random),
-        90..93 => crash(world),
+        90..93 => world.crash(),
         93..95 => set_clock(world, random),
         95..97 => open_and_close(world, random),
         _ => world.pause_unreachable(),
@@ -59,7 +61,7 @@ fn be_away(world: &mut World, random: &mut Random) {
         4..7 => random.between(20, 70),
         _ => random.between(70, 1_500),
     });
-    world.now = world.now.plus(away);
+    world.wait(away, random);
     world.start();
     world.note(|| format!("the hub is back after {away:?}"));
 }
@@ -81,7 +83,7 @@ fn place_order(world: &mut World, random: &mut Random) {
         items: vec![DraftItem { sku: "soup".to_owned(), qty: 1 }],
         table: None,
         notes: None,
-        payment: if random.chance(20) { PaymentMethod::Online } else { PaymentMethod::Cash },
+        payment: if random.chance(50) { PaymentMethod::Online } else { PaymentMethod::Cash },
         expected_total_minor: None,
     };
     let business = world.shops[shop].read();
@@ -107,33 +109,35 @@ fn some_order(world: &World, random: &mut Random) -> Option<usize> {
     random.pick(&all).copied()
 }
 
-fn wish(world: &World, order: usize, random: &mut Random) -> MoveRequest {
+fn wish(world: &World, order: usize, random: &mut Random) -> Option<MoveRequest> {
     let order = &world.orders[order].order;
     let party = *random
         .pick(&[Party::Member, Party::Member, Party::Member, Party::Customer, Party::Driver, Party::Admin])
         .expect("there are some");
-    // Mostly the next step; the payment provider is the hub's own voice.
+    // Mostly the next step.
     let to = match order.status {
-        Status::PendingPayment if random.chance(70) => Status::Placed,
+        Status::PendingPayment if random.chance(80) => return None,
         Status::Placed if random.chance(70) => Status::Accepted,
         Status::Accepted if random.chance(50) => Status::Ready,
+        Status::Ready | Status::PickedUp if random.chance(25) => Status::Failed,
         Status::Ready if random.chance(60) => Status::Delivered,
         Status::PickedUp if random.chance(60) => Status::Delivered,
         _ => *random.pick(&Status::ALL).expect("there are ten"),
     };
-    let party = if to == Status::Placed { Party::System } else { party };
     let prep_minutes = random.chance(30).then(|| random.between(1, 120) as u16);
-    MoveRequest { party, to, version: order.version, prep_minutes, delivered_by: None }
+    Some(MoveRequest { party, to, version: order.version, prep_minutes, delivered_by: None })
 }
 
 /// The words of whoever moves an order; some of them are reasons of a failure.
 fn words(random: &mut Random) -> Option<&'static str> {
-    random.pick(&["damaged", "no_show", "refused", "the oven broke"]).copied()
+    random
+        .pick(&["damaged", "driver_fault", "no_show", "refused", "wrong_address", "the oven broke"])
+        .copied()
 }
 
 fn click(world: &mut World, random: &mut Random) {
     let Some(order) = some_order(world, random) else { return };
-    let request = wish(world, order, random);
+    let Some(request) = wish(world, order, random) else { return };
     if random.chance(30) {
         // The request is on its way for long, or comes a second time.
         world.clicks.push((order, request));
@@ -233,7 +237,9 @@ fn hold(world: &mut World, random: &mut Random) {
         1 => HoldScope::Zone(zone),
         _ => HoldScope::Business(id),
     };
-    let what = if random.chance(60) { HeldAction::AutoCancel } else { HeldAction::AutoPause };
+    let what = *random
+        .pick(&[HeldAction::AutoCancel, HeldAction::AutoCancel, HeldAction::AutoPause, HeldAction::Refunds])
+        .expect("there are four");
     let until = world.now.plus(Duration::from_secs(random.between(60, 3_600)));
     world.note(|| format!("{what} is held at {scope}"));
     let hold = Hold { what, scope, until, reason: "a test".to_owned() };
@@ -254,13 +260,6 @@ fn stale_timer(world: &mut World, random: &mut Random) {
     if let Some(timer) = random.pick(&world.timers).copied() {
         world.fire(timer);
     }
-}
-
-fn crash(world: &mut World) {
-    world.note(|| "the hub is away".to_owned());
-    world.up = false;
-    world.timers.clear();
-    world.seen.crashes += 1;
 }
 
 /// The store's clock is set: ahead or back.

@@ -7,6 +7,7 @@ use bellhop::domain::business::{BrakeVerdict, Pause, PauseCause, PauseEnd, Unrea
 use bellhop::domain::hold::HeldAction;
 use bellhop::domain::ids::UserId;
 use bellhop::domain::order::{ChangeRequest, MoveRequest, Moved, NewOrder, Order, Party, Status};
+use bellhop::domain::payment::OrderMoney;
 use bellhop::domain::saga::{
     AlertRule, Channel, Clocks, Facts, OrderSaga, RingKind, Rung, SagaEffect, SagaTerms, SignsOfLife,
 };
@@ -14,8 +15,11 @@ use bellhop::domain::time::Timestamp;
 use uuid::Uuid;
 
 use crate::invariants;
+use crate::money::{Letter, Work};
+use crate::owed::{self, Till};
 use crate::random::Random;
 use crate::shop::Shop;
+use crate::traffic::Traffic;
 
 /// The row of a saga: everything that outlives a crash.
 #[derive(Clone, Debug)]
@@ -38,6 +42,12 @@ pub(crate) struct Live {
     pub(crate) uses: BTreeSet<(Channel, Rung)>,
     /// Whether operators were told since the last transition.
     pub(crate) told: bool,
+    /// Whether an operator held its cancel at a time when something was due.
+    pub(crate) was_held: bool,
+    /// Its payments and refunds, as the store keeps them.
+    pub(crate) money: OrderMoney,
+    /// What the oracle has seen of its money.
+    pub(crate) till: Till,
 }
 
 /// A fire that a node has in memory, or that is on its way twice.
@@ -45,6 +55,17 @@ pub(crate) struct Live {
 pub(crate) struct Timer {
     pub(crate) order: usize,
     pub(crate) attempt: u64,
+}
+
+/// Something that happens by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// What was on its way is there.
+    Arrives(usize),
+    /// A deadline of an order has come.
+    Fires(usize),
+    /// The worker has something to do.
+    Works(Work),
 }
 
 /// How often things happened.
@@ -60,6 +81,22 @@ pub(crate) struct Seen {
     pub(crate) calls: u64,
     pub(crate) forgotten: u64,
     pub(crate) crashes: u64,
+    pub(crate) captured: u64,
+    pub(crate) recorded: u64,
+    pub(crate) late_success: u64,
+    pub(crate) closed: u64,
+    pub(crate) repeated: u64,
+    pub(crate) dead: u64,
+    pub(crate) asked: u64,
+    pub(crate) demanded: u64,
+    pub(crate) outside: u64,
+    pub(crate) bounced: u64,
+    pub(crate) unknown: u64,
+    pub(crate) looked: u64,
+    pub(crate) retried: u64,
+    pub(crate) by_hand: u64,
+    pub(crate) silent: u64,
+    pub(crate) rests: u64,
 }
 
 pub(crate) struct World {
@@ -81,6 +118,13 @@ pub(crate) struct World {
     pub(crate) outage_ended_at: Option<Timestamp>,
     /// When machines paused shops as unreachable.
     pub(crate) machine_pauses: Vec<Timestamp>,
+    /// The payment provider, and everything on the way to it and from it.
+    pub(crate) traffic: Traffic,
+    /// Messages of the provider that were taken in.
+    pub(crate) inbox: Vec<Letter>,
+    pub(crate) false_messages: u64,
+    /// Payments and refunds so far.
+    pub(crate) ids: u128,
     pub(crate) seen: Seen,
     pub(crate) steps: Vec<String>,
     traced: bool,
@@ -98,6 +142,9 @@ fn clocks() -> Clocks {
         ..Clocks::default()
     }
 }
+
+/// Half days after an evening until money has come to rest at the latest.
+const MOST_DAYS: u32 = 20;
 
 /// Numbers of shops and customers.
 const SHOPS: u64 = 7;
@@ -122,6 +169,10 @@ impl World {
             committed_at: now,
             outage_ended_at: None,
             machine_pauses: Vec::new(),
+            traffic: Traffic::new(random),
+            inbox: Vec::new(),
+            false_messages: 0,
+            ids: 0,
             seen: Seen::default(),
             steps: Vec::new(),
             traced,
@@ -149,12 +200,12 @@ impl World {
         self.life.commit(self.now, &self.clocks);
     }
 
-    fn saga(&self, order: usize) -> OrderSaga {
+    pub(crate) fn saga(&self, order: usize) -> OrderSaga {
         serde_json::from_str(&self.orders[order].row.state).expect("a saga reads back")
     }
 
     /// Writes the saga in the commit that changes the order.
-    fn write(&mut self, order: usize, saga: &OrderSaga) {
+    pub(crate) fn write(&mut self, order: usize, saga: &OrderSaga) {
         let live = &mut self.orders[order];
         live.row = Row {
             due_at: saga.next_due(),
@@ -165,7 +216,7 @@ impl World {
         self.timers.push(Timer { order, attempt });
     }
 
-    fn terms(&self, shop: usize) -> SagaTerms {
+    pub(crate) fn terms(&self, shop: usize) -> SagaTerms {
         let alerts = &self.shops[shop].business.alerts;
         let (accept_s, ring_every_s, auto_accept) =
             (alerts.accept_s, alerts.ring_every_s, alerts.auto_accept);
@@ -188,6 +239,9 @@ impl World {
             history,
             uses: BTreeSet::new(),
             told: false,
+            was_held: false,
+            money: OrderMoney::default(),
+            till: Till::default(),
         });
         self.write(self.orders.len() - 1, &saga);
     }
@@ -206,7 +260,8 @@ impl World {
         }
         let (mut saga, saga_terms) = (self.saga(order), self.terms(shop));
         saga.moved(&mut self.orders[order].order, from, request.party, saga_terms, &self.clocks, now);
-        self.moved(order, from, request.party);
+        self.moved(order, from, request.party, reason);
+        self.settle(order);
         self.write(order, &saga);
     }
 
@@ -224,8 +279,11 @@ impl World {
         }
     }
 
-    fn moved(&mut self, order: usize, from: Status, party: Party) {
+    pub(crate) fn moved(&mut self, order: usize, from: Status, party: Party, words: Option<&str>) {
         let live = &mut self.orders[order];
+        if live.till.paid_by.is_some() && owed::gives_all_back(from, live.order.status, words) {
+            live.till.all_back = true;
+        }
         live.history.push((live.order.status, self.now, party));
         live.told = false;
         let shop = &mut self.shops[live.shop];
@@ -265,6 +323,7 @@ impl World {
         let facts = Facts {
             now: self.now,
             clocks: &self.clocks,
+            unpaid: self.unpaid(order),
             delivered: live.delivered,
             acted_at: live.acted_at,
             muted: business.alerts.is_muted(self.now),
@@ -278,6 +337,7 @@ impl World {
         let mut moved = live.order.clone();
         let effects = saga.fire(&mut moved, &facts);
         self.orders[order].order = moved;
+        self.orders[order].was_held |= facts.cancel_held;
         let done = format!("order {order} fires: {effects:?}");
         self.note(|| done);
         for effect in effects {
@@ -318,11 +378,16 @@ impl World {
             SagaEffect::Moved { from, .. } => {
                 self.seen.forgotten += u64::from(live.order.status == Status::Delivered);
                 self.seen.cancelled += u64::from(live.order.status == Status::Cancelled);
-                invariants::moved_by_the_hub(&self.orders[order], from, self);
-                self.moved(order, from, Party::System);
+                invariants::moved_by_the_hub(order, from, self);
+                self.moved(order, from, Party::System, None);
+                self.settle(order);
             }
             SagaEffect::Alarm(_) => live.told = true,
             SagaEffect::Remind => {}
+            SagaEffect::ClosePayment => {
+                live.till.closing_since.get_or_insert(now);
+                live.money.ask(now);
+            }
             SagaEffect::Unanswered(unanswered) => {
                 if unanswered.counts {
                     assert!(invariants::may_count(&self.orders[order], self), "counts for an outage");
@@ -421,20 +486,29 @@ impl World {
         self.note(|| format!("shop {shop}: {end:?} ends {cause}: {ended}"));
     }
 
-    /// Lets time pass. While the hub is up its clocks fire, a little late.
+    /// Lets time pass: what is on its way arrives, and while the hub is up its clocks fire and its worker works, a little late.
     pub(crate) fn wait(&mut self, time: Duration, random: &mut Random) {
         let until = self.now.plus(time);
-        while self.up {
-            let next = (0..self.orders.len()).filter_map(|n| Some((self.orders[n].row.due_at?, n))).min();
-            let Some((due, order)) = next.filter(|(due, _)| *due <= until) else { break };
+        while let Some((due, next)) = self.next_event().filter(|(due, _)| *due <= until) {
             let late = Duration::from_millis(random.between(0, 1500));
-            self.now = self.now.max(due.plus(late));
-            // In between the hub showed signs of life.
-            self.breathe();
-            let attempt = self.orders[order].row.attempt;
-            self.fire(Timer { order, attempt });
-            if random.chance(5) {
-                self.fire(Timer { order, attempt });
+            self.now = self.now.max(due.plus(if self.up { late } else { Duration::ZERO }));
+            if self.up {
+                // In between the hub showed signs of life.
+                self.breathe();
+            }
+            match next {
+                Event::Arrives(n) => {
+                    let happening = self.traffic.take(n);
+                    self.happen(happening, random);
+                }
+                Event::Fires(order) => {
+                    let attempt = self.orders[order].row.attempt;
+                    self.fire(Timer { order, attempt });
+                    if random.chance(5) {
+                        self.fire(Timer { order, attempt });
+                    }
+                }
+                Event::Works(work) => self.work(work, random),
             }
         }
         self.now = self.now.max(until);
@@ -442,6 +516,27 @@ impl World {
             self.breathe();
         }
         self.timers.retain(|_| random.chance(80));
+    }
+
+    /// What happens next by itself, and when.
+    fn next_event(&self) -> Option<(Timestamp, Event)> {
+        let arrives = self.traffic.next().map(|(at, n)| (at, Event::Arrives(n)));
+        if !self.up {
+            return arrives;
+        }
+        let rows = self.orders.iter().enumerate();
+        let fires = rows.filter_map(|(n, live)| Some((live.row.due_at?, Event::Fires(n)))).min();
+        let works = self.next_work().map(|(at, work)| (at, Event::Works(work)));
+        [arrives, fires, works].into_iter().flatten().min()
+    }
+
+    /// The hub is gone, and with it everything that it had in memory.
+    pub(crate) fn crash(&mut self) {
+        self.note(|| "the hub is away".to_owned());
+        self.up = false;
+        self.timers.clear();
+        self.traffic.crash();
+        self.seen.crashes += 1;
     }
 
     /// The heartbeat that a hub had that was up all the time.
@@ -464,15 +559,40 @@ impl World {
         }
     }
 
-    /// Nobody does anything any more, until every clock has run out.
-    pub(crate) fn run_out(&mut self, random: &mut Random) {
+    /// Nobody begins anything for some hours, and nothing goes wrong.
+    pub(crate) fn rest(&mut self, random: &mut Random) {
+        self.be_calm(random);
+        self.wait(Duration::from_secs(6 * 3600), random);
+        owed::check_rest(self, false);
+        self.traffic.provider.is_calm = false;
+        self.seen.rests += 1;
+    }
+
+    fn be_calm(&mut self, random: &mut Random) {
         self.ended.clear();
-        if !self.up {
-            self.start();
-        }
+        self.traffic.provider.is_calm = true;
+        self.traffic.provider.silent_until = None;
         for shop in &mut self.shops {
             shop.holds.clear();
         }
+        if !self.up {
+            self.start();
+        }
+        self.wait(Duration::ZERO, random);
+    }
+
+    /// Nobody does anything any more, until every clock has run out and every refund has arrived or was given by hand.
+    pub(crate) fn run_out(&mut self, random: &mut Random) {
+        self.be_calm(random);
+        self.clear_up(random);
         self.wait(Duration::from_secs(6 * 3600), random);
+        for _ in 0..MOST_DAYS {
+            let is_over = |n: usize| self.orders[n].row.due_at.is_none() && self.is_at_rest(n);
+            if self.traffic.next().is_none() && (0..self.orders.len()).all(is_over) {
+                break;
+            }
+            self.clear_up(random);
+            self.wait(Duration::from_secs(12 * 3600), random);
+        }
     }
 }

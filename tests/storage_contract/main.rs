@@ -19,6 +19,7 @@ mod lists;
 mod million;
 mod moves;
 mod orders;
+mod payments;
 mod plans;
 mod reach;
 mod recovery;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use bellhop::domain::access::MemberRole;
-use bellhop::domain::ids::{LoginSessionId, OrderId};
+use bellhop::domain::ids::{DeadLetterId, LoginSessionId, OrderId, RefundId};
 use bellhop::domain::order::{Draft, Status};
+use bellhop::domain::payment::RefundState;
 use bellhop::domain::room::RoomId;
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{FireDeadline, PutMember, Write};
@@ -95,6 +96,17 @@ async fn on_postgres_everything_that_is_read_is_found_by_an_index() {
         again.due_sagas(now, None, 10).await.unwrap();
         again.next_saga_due(now).await.unwrap();
         again.due_intents(now, 10).await.unwrap();
+        again.money_of(order.id).await.unwrap();
+        again.due_messages(now, 10).await.unwrap();
+        again.payments_to_ask(now, 10).await.unwrap();
+        again.due_refunds(now, 10).await.unwrap();
+        again.late_refunds(now, 10).await.unwrap();
+        again.refund(RefundId::generate()).await.unwrap();
+        again.refunds(None, None, 10).await.unwrap();
+        again.refunds(Some(RefundState::Failed), None, 10).await.unwrap();
+        again.dead_letters(None, None, 10).await.unwrap();
+        again.dead_letter(DeadLetterId::generate()).await.unwrap();
+        again.open_dead_letters().await.unwrap();
         again.close().await;
         assert_eq!(settled().await, before);
     })

@@ -2,13 +2,16 @@
 
 use bellhop::domain::access::Role;
 use bellhop::domain::event::{Notification, Priority};
-use bellhop::domain::ids::{BusinessId, LoginSessionId, NotificationId, UserId};
+use bellhop::domain::ids::{
+    BusinessId, LoginSessionId, NotificationId, PaymentId, PaymentMessageId, RefundId, UserId,
+};
 use bellhop::domain::order::Status;
+use bellhop::domain::payment::{MoneyWay, Recorded, RefundDemand};
 use bellhop::domain::private::Private;
 use bellhop::storage::commands::{
-    AddItem, ApproveUser, BusinessPatch, Command, EndSession, IdempotencyKey, ItemPatch, Keyed, NewSession,
-    Outcome, PutMember, RedeemTicket, RemoveItem, RemoveMember, RotateSession, SetAlertMe, SetPassword,
-    SetPhone, UpdateItem, Write,
+    AddItem, ApproveUser, BusinessPatch, Command, DemandRefund, EndSession, IdempotencyKey, InitiatePayment,
+    ItemPatch, Keyed, NewSession, Outcome, PutMember, ReceiveMessage, RecordPayment, RedeemTicket,
+    RemoveItem, RemoveMember, RotateSession, SetAlertMe, SetPassword, SetPhone, UpdateItem, Write,
 };
 use bellhop::storage::{Attempt, StoreError};
 
@@ -87,10 +90,52 @@ fn every_kind(world: &Fixture, order: &bellhop::domain::order::Order) -> Vec<Com
         }),
         Write::RemoveMember(RemoveMember { business, user: world.owner }),
         Write::StoreAcks([].into()),
+        record(order),
+        record(order),
+        record(&bellhop::domain::order::Order {
+            id: bellhop::domain::ids::OrderId::generate(),
+            ..order.clone()
+        }),
+        Write::DemandRefund(Box::new(DemandRefund {
+            order: order.id,
+            business,
+            demand: RefundDemand {
+                id: RefundId::generate(),
+                amount_minor: Some(1),
+                reason: None,
+                by_hand: None,
+                reference: None,
+                user: world.owner,
+            },
+        })),
+        Write::ReceiveMessage(Box::new(ReceiveMessage {
+            id: PaymentMessageId::generate(),
+            key: "k".to_owned(),
+            body: Private("{}".to_owned()),
+            order: None,
+            payment: None,
+        })),
+        Write::InitiatePayment(InitiatePayment {
+            order: order.id,
+            business,
+            payment: PaymentId::generate(),
+            user: world.customer,
+        }),
     ]
     .into_iter()
     .map(command)
     .collect()
+}
+
+/// What was paid at the till.
+fn record(order: &bellhop::domain::order::Order) -> Write {
+    let recorded = Recorded {
+        id: PaymentId::generate(),
+        way: MoneyWay::Terminal,
+        reference: None,
+        user: order.customer_id,
+    };
+    Write::RecordPayment(Box::new(RecordPayment { order: order.id, business: order.business_id, recorded }))
 }
 
 fn keyed(key: &str, mac: &str, action: Write) -> Write {

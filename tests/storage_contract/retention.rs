@@ -81,6 +81,12 @@ async fn put_in(store: &TestStore) {
         format!(
             "INSERT INTO holds (what, scope, until, reason, user_id, created_at) VALUES ('dispatch', 'all', {now}, 'r', 'u', 0)"
         ),
+        format!(
+            "INSERT INTO payment_messages (id, key, body, state, created_at, updated_at) VALUES ('msg_1', 'k', '', 'done', {now}, {now})"
+        ),
+        format!(
+            "INSERT INTO dead_letters (id, kind, source, reason, state, created_at, updated_at) VALUES ('dlt_1', 'payment', 'msg_1', 'failing', 'done', {now}, {now})"
+        ),
         format!("INSERT INTO audit (id, at, action, target, detail) VALUES ('a', {now}, 'a', 't', '')"),
     ] {
         // Lives as long as the tests do.
@@ -215,6 +221,27 @@ on_every_store! {
         for table in ["orders", "order_items", "order_events", "room_seq", "members", "users"] {
             assert!(count(&store, table).await > 0, "{table} stays");
         }
+    }
+
+    async fn a_message_or_a_dead_letter_that_waits_for_somebody_stays_however_old_it_is(store) {
+        let now = now().as_micros();
+        for (n, state) in ["due", "dead", "done"].into_iter().enumerate() {
+            let sql = format!("INSERT INTO payment_messages (id, key, body, state, created_at, updated_at) \
+                VALUES ('msg_{n}', 'k{n}', '', '{state}', {now}, {now})");
+            store.tamper(Box::leak(sql.into_boxed_str())).await;
+        }
+        for (n, state) in ["open", "replayed", "done"].into_iter().enumerate() {
+            let sql = format!("INSERT INTO dead_letters (id, kind, source, reason, state, created_at, updated_at) \
+                VALUES ('dlt_{n}', 'payment', 'msg_{n}', 'failing', '{state}', {now}, {now})");
+            store.tamper(Box::leak(sql.into_boxed_str())).await;
+        }
+        let mut lane = store.lane().await;
+        let later = crate::fixtures::now().plus(365 * DAY);
+        for what in [Expirable::PaymentMessages, Expirable::DeadLetters] {
+            assert_eq!(purge(&mut *lane, what, later, 10).await, 1, "{what:?}");
+        }
+        assert_eq!(store.texts("SELECT state FROM payment_messages ORDER BY id").await, ["due", "dead"]);
+        assert_eq!(store.texts("SELECT state FROM dead_letters ORDER BY id").await, ["open", "replayed"]);
     }
 
     async fn a_mark_needs_an_event_that_is_about_an_order(store) {

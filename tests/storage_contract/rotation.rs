@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use bellhop::domain::cursor::{Cursor, Epoch};
+use bellhop::domain::ids::PaymentMessageId;
 use bellhop::domain::order::Order;
+use bellhop::domain::private::Private;
 use bellhop::domain::room::RoomId;
-use bellhop::storage::commands::{Reseal, RowKey, SealedColumn, SetPhone, Write};
+use bellhop::storage::commands::{ReceiveMessage, Reseal, RowKey, SealedColumn, SetPhone, Write};
 use bellhop::storage::crypto::key_rotation::{RotationError, reseal_all, rotate_epoch};
 use bellhop::storage::{Lane, Store, StoreError};
 
@@ -52,11 +54,16 @@ on_every_store! {
         }).await;
         let phone = SetPhone { user: world.owner, phone: Some("+351 21 555 01 99".to_owned()) };
         run_one(&mut *lane, Write::SetPhone(Box::new(phone))).await;
+        let message = ReceiveMessage {
+            id: PaymentMessageId::generate(), key: "a".to_owned(), body: Private("{}".to_owned()), order: None, payment: None,
+        };
+        crate::fixtures::run_one(&mut *lane, Write::ReceiveMessage(Box::new(message))).await;
         let (both, new) = (store.with_keys(&["new", "test"]).await, store.with_keys(&["new"]).await);
         for column in SealedColumn::ALL {
             let expected = match column {
                 SealedColumn::BusinessEmail | SealedColumn::BusinessPhone | SealedColumn::UserPhone => 1,
                 SealedColumn::OrderPhone | SealedColumn::OrderAddress | SealedColumn::StoredResponse => 5,
+                SealedColumn::PaymentMessage => 1,
             };
             assert_eq!(outdated(&*both, column).await.len(), expected, "{column:?}");
         }
@@ -66,9 +73,10 @@ on_every_store! {
             assert!(so_far.total() > told, "the progress grows");
             told = so_far.total();
         }).await.unwrap();
-        assert_eq!(renewed.to_string(), "businesses.contact_email 1, businesses.contact_phone 1, idempotency_keys.body 5, orders.address 5, orders.phone 5, users.phone 1");
+        assert_eq!(renewed.to_string(), "businesses.contact_email 1, businesses.contact_phone 1, idempotency_keys.body 5, orders.address 5, orders.phone 5, payment_messages.body 1, users.phone 1");
+        assert_eq!((told, renewed.total()), (19, 19));
+        assert_eq!(new.due_messages(new.clock().now().plus(std::time::Duration::from_secs(60)), 10).await.unwrap()[0].body.0, "{}");
         assert_eq!(new.user_phone(world.owner).await.unwrap().as_deref(), Some("+351 21 555 01 99"));
-        assert_eq!((told, renewed.total()), (18, 18));
         assert_eq!(new.business(world.business.id).await.unwrap().as_ref(), Some(&world.business));
         read_back(&*new, &world, &orders).await;
         assert_eq!(new.order(bare.id).await.unwrap(), Some(bare));

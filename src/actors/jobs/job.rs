@@ -29,6 +29,10 @@ pub enum JobName {
     OrderSagas,
     /// Deletes uses of channels to the outside, past `retention.intents_days`.
     Intents,
+    /// Deletes messages of the payment provider that were worked on, past `retention.payment_messages_days`.
+    PaymentMessages,
+    /// Deletes dead letters that came to an end, past `retention.payment_messages_days`.
+    DeadLetters,
     /// Deletes leases of reachable businesses that ran out an hour ago.
     ReachLeases,
     /// Deletes holds that ended a day ago.
@@ -65,7 +69,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::ExpiredTickets,
         Self::ExpiredSessions,
         Self::IdempotencyKeys,
@@ -77,6 +81,8 @@ impl JobName {
         Self::OrderAcks,
         Self::OrderSagas,
         Self::Intents,
+        Self::PaymentMessages,
+        Self::DeadLetters,
         Self::ReachLeases,
         Self::Holds,
         Self::Audit,
@@ -103,6 +109,8 @@ impl JobName {
             Self::OrderAcks => "order_acks",
             Self::OrderSagas => "order_sagas",
             Self::Intents => "intents",
+            Self::PaymentMessages => "payment_messages",
+            Self::DeadLetters => "dead_letters",
             Self::ReachLeases => "reach_leases",
             Self::Holds => "holds",
             Self::Audit => "audit",
@@ -132,6 +140,8 @@ impl JobName {
             | Self::OrderAcks
             | Self::OrderSagas
             | Self::Intents
+            | Self::PaymentMessages
+            | Self::DeadLetters
             | Self::ReachLeases
             | Self::Holds
             | Self::Audit
@@ -162,6 +172,8 @@ impl JobName {
             | Self::OrderAcks
             | Self::OrderSagas
             | Self::Intents
+            | Self::PaymentMessages
+            | Self::DeadLetters
             | Self::ReachLeases => HOUR,
             Self::DeviceAcks | Self::OrderCounters | Self::Holds | Self::Audit | Self::Analyze => {
                 Duration::from_secs(24 * 60 * 60)

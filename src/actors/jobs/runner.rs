@@ -68,6 +68,12 @@ impl JobRunner {
                 self.purge(Expirable::OrderSagas, days(self.settings.room_events_days)).await
             }
             JobName::Intents => self.purge(Expirable::Intents, days(self.settings.intents_days)).await,
+            JobName::PaymentMessages => {
+                self.purge(Expirable::PaymentMessages, days(self.settings.payment_messages_days)).await
+            }
+            JobName::DeadLetters => {
+                self.purge(Expirable::DeadLetters, days(self.settings.payment_messages_days)).await
+            }
             JobName::ReachLeases => self.purge(Expirable::ReachLeases, HOUR).await,
             JobName::Holds => self.purge(Expirable::Holds, DAY).await,
             JobName::Audit => self.purge(Expirable::Audit, days(self.settings.audit_days)).await,

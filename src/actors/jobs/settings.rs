@@ -14,13 +14,22 @@ pub struct RetentionSettings {
     pub notifications_days: u32,
     /// Uses of channels to the outside, days, 1–3650.
     pub intents_days: u32,
+    /// Messages of the payment provider that were worked on, and their dead letters, days, 30–3650. A message that comes again
+    /// within that time counts once.
+    pub payment_messages_days: u32,
     /// The audit, days, 1–3650.
     pub audit_days: u32,
 }
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        Self { room_events_days: 30, notifications_days: 90, intents_days: 30, audit_days: 365 }
+        Self {
+            room_events_days: 30,
+            notifications_days: 90,
+            intents_days: 30,
+            payment_messages_days: 30,
+            audit_days: 365,
+        }
     }
 }
 
@@ -31,6 +40,7 @@ impl RetentionSettings {
         checks.range("room_events_days", self.room_events_days, 1..=3650);
         checks.range("notifications_days", self.notifications_days, 1..=3650);
         checks.range("intents_days", self.intents_days, 1..=3650);
+        checks.range("payment_messages_days", self.payment_messages_days, 30..=3650);
         checks.range("audit_days", self.audit_days, 1..=3650);
         checks.found()
     }

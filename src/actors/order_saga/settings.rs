@@ -140,10 +140,11 @@ impl SagaSettings {
     }
 }
 
-/// The clocks by which orders live.
-pub fn clocks(alerts: &AlertSettings, sagas: &SagaSettings) -> Clocks {
+/// The clocks by which orders live; an order that is not paid online after `unpaid` is cancelled.
+pub fn clocks(alerts: &AlertSettings, sagas: &SagaSettings, unpaid: Duration) -> Clocks {
     let s = Duration::from_secs;
     Clocks {
+        unpaid,
         undelivered: s(alerts.undelivered_s),
         mail: s(alerts.mail_s),
         ring_every: s(alerts.ring_every_s),
@@ -170,10 +171,13 @@ pub fn clocks(alerts: &AlertSettings, sagas: &SagaSettings) -> Clocks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outbound::PaymentSettings;
 
     #[test]
     fn the_defaults_are_the_clocks_of_the_rules() {
-        assert_eq!(clocks(&AlertSettings::default(), &SagaSettings::default()), Clocks::default());
+        let unpaid = Duration::from_secs(PaymentSettings::default().unpaid_s);
+        let clocks = clocks(&AlertSettings::default(), &SagaSettings::default(), unpaid);
+        assert_eq!(clocks, Clocks::default());
     }
 
     #[test]

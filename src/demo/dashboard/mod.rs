@@ -277,6 +277,7 @@ mod tests {
                 settled: 40,
                 rang_again: 5,
                 unanswered: 3,
+                never_placed: 1,
             },
             sockets: 40,
             latency: None,

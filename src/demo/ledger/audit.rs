@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::domain::ids::OrderId;
-use crate::domain::order::Status;
+use crate::domain::order::{PaymentStatus, Status};
 use crate::domain::time::Timestamp;
 
 use super::Ledger;
-use super::record::DEVICES;
+use super::devices::DEVICES;
+use super::money::Money;
 
 /// A deadline that is passed by more than this was missed; the clocks of two machines may differ by it.
 const LATE: Duration = Duration::from_secs(5);
@@ -23,6 +24,8 @@ pub(in crate::demo) struct Listed {
     pub(in crate::demo) version: i64,
     /// When the hub acts on it by itself.
     pub(in crate::demo) deadline_at: Option<Timestamp>,
+    /// How its payment stands.
+    pub(in crate::demo) payment: PaymentStatus,
 }
 
 /// What is to become of an order.
@@ -73,6 +76,10 @@ pub(in crate::demo) struct Audit {
     pub(in crate::demo) live: u64,
     /// Orders that were open and are not judged.
     pub(in crate::demo) left: u64,
+    /// Orders whose cash nobody took.
+    pub(in crate::demo) uncollected: u64,
+    /// The money of the orders that are paid online.
+    pub(in crate::demo) money: Money,
 }
 
 impl Ledger {
@@ -93,7 +100,8 @@ impl Ledger {
                 audit.left += 1;
                 continue;
             }
-            let Some(order) = by_id.get(id).filter(|_| record.rung == [true; DEVICES]) else {
+            let is_rung = record.rung == [true; DEVICES] || record.was_never_placed();
+            let Some(order) = by_id.get(id).filter(|_| is_rung) else {
                 audit.lost += 1;
                 continue;
             };
@@ -105,6 +113,9 @@ impl Ledger {
             audit.missed += record.seen.iter().filter(|seen| **seen < order.version).count() as u64;
         }
         audit.doubled += self.second_orders_with(listed);
+        audit.uncollected =
+            listed.iter().filter(|order| order.payment == PaymentStatus::Uncollected).count() as u64;
+        audit.money = self.money(*scope == AuditScope::Everything);
         audit
     }
 

@@ -2,6 +2,9 @@
 
 mod alerts;
 mod audit;
+mod devices;
+mod money;
+mod online;
 mod record;
 mod totals;
 
@@ -14,10 +17,12 @@ use crate::domain::order::{EndedCode, EndedReason, Fulfilment, Status};
 
 pub(super) use alerts::{Alerts, BusinessChange, OrderNudge};
 pub(super) use audit::{Audit, AuditScope, Listed};
+pub(super) use devices::{COUNTER, DEVICES};
+pub(super) use money::MoneyMoved;
+pub(super) use online::Flow;
 pub(super) use totals::{Recoveries, Totals};
 
 use alerts::AlertBook;
-pub(super) use record::{COUNTER, DEVICES};
 use record::{Claim, Record};
 
 /// Finished orders remembered for the last check; some 150 bytes each. A run of a day at twenty a second is checked
@@ -247,6 +252,7 @@ impl Ledger {
                 seen: [0; DEVICES],
                 rang_again: false,
                 unanswered: false,
+                money: Default::default(),
             }
         });
         let before = record.stages();

@@ -2,11 +2,8 @@
 
 use crate::domain::order::Status;
 
-/// Devices of each business; every one of them has to ring.
-pub(in crate::demo) const DEVICES: usize = 2;
-
-/// The first device of a business.
-pub(in crate::demo) const COUNTER: usize = 0;
+use super::devices::DEVICES;
+use super::online::PaidOnline;
 
 #[derive(Debug)]
 pub(super) struct Record {
@@ -24,6 +21,7 @@ pub(super) struct Record {
     pub(super) rang_again: bool,
     /// Was cancelled because nobody answered.
     pub(super) unanswered: bool,
+    pub(super) money: PaidOnline,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +40,7 @@ pub(super) struct Stages {
     pub(super) settled: bool,
     pub(super) rang_again: bool,
     pub(super) unanswered: bool,
+    pub(super) never_placed: bool,
 }
 
 impl Record {
@@ -52,9 +51,21 @@ impl Record {
         let (rung, acked) = (self.rung == [true; DEVICES], self.acked == [true; DEVICES]);
         let completed = self.status.is_end();
         let told = self.seen.iter().all(|seen| *seen >= self.version);
-        let settled = rung && acked && completed && told;
+        let never_placed = self.was_never_placed();
+        let is_known = (rung && acked) || never_placed;
+        let settled = is_known && completed && told && self.is_paid_up();
         let (rang_again, unanswered) = (self.rang_again, self.unanswered);
-        Stages { placed: true, rung, acked, completed, settled, rang_again, unanswered }
+        Stages { placed: true, rung, acked, completed, settled, rang_again, unanswered, never_placed }
+    }
+
+    /// Whether the order ended while it waited for its payment: no device rang for it.
+    pub(super) fn was_never_placed(&self) -> bool {
+        self.money.is_online && self.status == Status::Cancelled && self.version == 2
+    }
+
+    /// Whether its money has come to rest.
+    pub(super) fn is_paid_up(&self) -> bool {
+        !self.money.is_online || self.money.is_right(self.status)
     }
 
     pub(super) fn is_settled(&self) -> bool {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::money::Money;
 use super::*;
 use crate::domain::business::{PauseCause, PauseView};
+use crate::domain::order::PaymentStatus;
 use crate::domain::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_000_000);
@@ -20,7 +22,7 @@ fn order(n: u128, status: Status, version: i64) -> OrderEvent {
 }
 
 fn listed(n: u128, key: u64, status: Status, version: i64) -> Listed {
-    Listed { id: id(n), key: Some(key), status, version, deadline_at: None }
+    Listed { id: id(n), key: Some(key), status, version, deadline_at: None, payment: PaymentStatus::Pending }
 }
 
 fn ledger() -> Ledger {
@@ -228,4 +230,62 @@ fn whoever_leaves_early_leaves_what_is_open_unjudged_and_only_that() {
     assert_eq!(ledger.audit(&both, &AuditScope::Everything, NOW).lost, 1, "no device heard of it");
     let audit = ledger.audit(&both[1..], &ledger.settled(), NOW);
     assert_eq!((audit.lost, audit.left), (1, 1), "a settled one that the hub lacks is lost all the same");
+}
+
+fn moved_money(n: u128, amount_minor: i64) -> MoneyMoved {
+    MoneyMoved { order_id: id(n), amount_minor }
+}
+
+/// An order that is paid online waits for its payment, and the provider captures it.
+fn captured(n: u128, key: u64) -> Ledger {
+    let mut ledger = ledger();
+    ledger.placed(key, 0, &order(n, Status::PendingPayment, 1));
+    ledger.pays_online(id(n));
+    ledger.captured(id(n), 500);
+    ledger
+}
+
+#[test]
+fn an_order_that_was_never_placed_is_settled_once_its_money_has_gone_back() {
+    let mut ledger = captured(5, 1);
+    (0..DEVICES).for_each(|device| ledger.heard(device, 0, &order(5, Status::Cancelled, 2)));
+    for (flow, is_settled) in [(Flow::Received, false), (Flow::Refunded, true)] {
+        (0..DEVICES).for_each(|device| ledger.heard_of_money(device, flow, moved_money(5, 500)));
+        assert_eq!(ledger.is_settled(), is_settled, "{flow:?}");
+    }
+    let audit = ledger.audit(&[listed(5, 1, Status::Cancelled, 2)], &AuditScope::Everything, NOW);
+    let money = Money { online: 1, captured_minor: 500, refunded_minor: 500, owed_minor: 0, wrong: 0 };
+    assert_eq!(audit, Audit { money, ..Audit::default() });
+}
+
+#[test]
+fn money_that_was_not_received_or_is_not_owed_and_stays_is_found() {
+    let delivered = |ledger: &mut Ledger| {
+        for device in 0..DEVICES {
+            ledger.heard(device, 0, &order(5, Status::Placed, 2));
+            ledger.acked(device, 0, &order(5, Status::Placed, 2));
+            ledger.heard(device, 0, &order(5, Status::Delivered, 3));
+        }
+    };
+    let wrong = |ledger: &Ledger| ledger.money(true).wrong;
+    let mut missing = captured(5, 1);
+    delivered(&mut missing);
+    assert_eq!(wrong(&missing), 1, "the hub says nothing of the money");
+    missing.heard_of_money(0, Flow::Received, moved_money(5, 500));
+    assert_eq!((wrong(&missing), missing.is_settled()), (0, true), "one device has heard of it");
+    missing.captured(id(5), 500);
+    assert_eq!((wrong(&missing), missing.is_settled()), (1, false), "it was paid twice");
+    missing.heard_of_money(0, Flow::Received, moved_money(5, 500));
+    assert_eq!(wrong(&missing), 1, "and nothing went back");
+    missing.heard_of_money(1, Flow::Refunded, moved_money(5, 500));
+    assert_eq!((wrong(&missing), missing.is_settled()), (0, true));
+    missing.heard_of_money(1, Flow::Refunded, moved_money(5, 500));
+    assert_eq!(wrong(&missing), 1, "it went back twice");
+}
+
+#[test]
+fn orders_whose_cash_nobody_took_are_counted_from_the_list() {
+    let uncollected = Listed { payment: PaymentStatus::Uncollected, ..listed(6, 2, Status::Failed, 4) };
+    let list = [listed(5, 1, Status::Delivered, 4), uncollected];
+    assert_eq!(ledger().audit(&list, &AuditScope::Everything, NOW).uncollected, 1);
 }

@@ -19,6 +19,8 @@ pub(in crate::demo) struct Totals {
     pub(in crate::demo) rang_again: u64,
     /// Cancelled because nobody answered.
     pub(in crate::demo) unanswered: u64,
+    /// Ended while they waited for their payment.
+    pub(in crate::demo) never_placed: u64,
 }
 
 impl Totals {
@@ -29,9 +31,12 @@ impl Totals {
         self.rung += gained(before.rung, after.rung);
         self.acked += gained(before.acked, after.acked);
         self.completed += gained(before.completed, after.completed);
+        // A second payment unsettles an order until it has gone back.
         self.settled += gained(before.settled, after.settled);
+        self.settled -= gained(after.settled, before.settled);
         self.rang_again += gained(before.rang_again, after.rang_again);
         self.unanswered += gained(before.unanswered, after.unanswered);
+        self.never_placed += gained(before.never_placed, after.never_placed);
     }
 }
 

@@ -3,6 +3,7 @@
 mod accepts;
 mod alert_policy;
 mod brake;
+mod paid;
 mod pause;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -24,6 +25,7 @@ pub use super::location::Location;
 pub use accepts::{Accepts, DELIVERY_RADIUS_M};
 pub use alert_policy::{AlertPolicy, Reach};
 pub use brake::{BrakeVerdict, Unreachables};
+pub use paid::PaidVerdict;
 pub use pause::{Pause, PauseCause, PauseEnd, Pauses};
 pub use told::{BusinessEvent, PauseView};
 pub use trading::{Hand, TradingChange, TradingWord};

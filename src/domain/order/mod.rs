@@ -19,7 +19,7 @@ pub use failure::FailureReason;
 pub use model::{Address, Order, OrderItem, PaymentMethod, PaymentStatus};
 pub use placing::{Draft, DraftItem, NewOrder, PlaceRefusal, place};
 pub use status::{Fulfilment, Party, Status};
-pub use table::{FollowUp, ReasonRule, Verdict, Way, When};
+pub use table::{FollowUp, ReasonRule, TABLE, Verdict, Way, When};
 pub use transition::{MoveRefusal, MoveRequest, Moved};
 
 #[cfg(test)]

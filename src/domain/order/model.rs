@@ -32,6 +32,8 @@ string_enum! {
         Paid = "paid",
         /// The money is taken and owed to the customer.
         RefundDue = "refund_due",
+        /// All of the money has gone back to the customer.
+        Refunded = "refunded",
         /// Cash that nobody took when the order ended.
         Uncollected = "uncollected",
     }

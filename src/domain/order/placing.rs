@@ -106,11 +106,14 @@ pub struct NewOrder {
     pub day: String,
 }
 
-/// Where an order begins, and what follows from it.
-const fn beginning(payment: PaymentMethod) -> (Status, &'static [FollowUp]) {
+/// Where an order begins and its payment with it, and what follows from it. An order that costs nothing is paid.
+const fn beginning(payment: PaymentMethod, total_minor: i64) -> (Status, PaymentStatus, &'static [FollowUp]) {
     match payment {
-        PaymentMethod::Online => (Status::PendingPayment, &[]),
-        PaymentMethod::Cash => (Status::Placed, &[FollowUp::StartAlert]),
+        PaymentMethod::Online if total_minor == 0 => {
+            (Status::Placed, PaymentStatus::Paid, &[FollowUp::StartAlert])
+        }
+        PaymentMethod::Online => (Status::PendingPayment, PaymentStatus::Pending, &[]),
+        PaymentMethod::Cash => (Status::Placed, PaymentStatus::Pending, &[FollowUp::StartAlert]),
     }
 }
 
@@ -171,7 +174,7 @@ pub fn place(
     if draft.expected_total_minor.is_some_and(|expected| expected != total_minor) {
         return Err(PlaceRefusal::PriceChanged { total_minor, currency: business.currency });
     }
-    let (status, follows) = beginning(draft.payment);
+    let (status, payment_status, follows) = beginning(draft.payment, total_minor);
     let order = Order {
         id: draft.id,
         order_number: 0,
@@ -183,7 +186,7 @@ pub fn place(
         fulfilment: draft.fulfilment,
         status,
         payment_method: draft.payment,
-        payment_status: PaymentStatus::Pending,
+        payment_status,
         items,
         total_minor,
         currency: business.currency,

@@ -32,14 +32,12 @@ fn draft(fulfilment: Fulfilment) -> Draft {
 }
 
 fn placed(draft: Draft, business: &Business) -> Result<Order, PlaceRefusal> {
-    let soup = MenuItem {
-        sku: "soup".to_owned(),
-        name: "Soup".to_owned(),
-        category: None,
-        price_minor: 250,
-        available: true,
-    };
-    place(draft, Some(business), &[soup], SOON).map(|new| new.order)
+    place(draft, Some(business), &[soup(250)], SOON).map(|new| new.order)
+}
+
+fn soup(price_minor: i64) -> MenuItem {
+    let (sku, name) = ("soup".to_owned(), "Soup".to_owned());
+    MenuItem { sku, name, category: None, price_minor, available: true }
 }
 
 pub(crate) fn order(fulfilment: Fulfilment) -> Order {
@@ -54,6 +52,18 @@ fn to(order: &Order, to: Status) -> MoveRequest {
 fn go(order: &mut Order, status: Status, business: &Business) {
     let request = to(order, status);
     order.apply(request, Some("because"), Some(business.acceptance(SOON)), SOON).unwrap();
+}
+
+#[test]
+fn an_order_that_costs_nothing_does_not_wait_for_a_payment() {
+    for (price, status, payment) in
+        [(250, Status::PendingPayment, PaymentStatus::Pending), (0, Status::Placed, PaymentStatus::Paid)]
+    {
+        let draft = Draft { payment: PaymentMethod::Online, ..draft(Fulfilment::Pickup) };
+        let new = place(draft, Some(&business()), &[soup(price)], SOON).unwrap();
+        assert_eq!((new.order.status, new.order.payment_status), (status, payment), "{price}");
+        assert_eq!(new.follows.contains(&FollowUp::StartAlert), price == 0);
+    }
 }
 
 #[test]

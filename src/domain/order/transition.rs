@@ -174,7 +174,10 @@ impl Order {
     fn follow_up(&mut self, follow: FollowUp, because: Option<&str>) {
         let cash = self.payment_method == PaymentMethod::Cash;
         match follow {
-            FollowUp::TakeCash if cash => self.payment_status = PaymentStatus::Paid,
+            // What was paid before and has gone back since is not taken again.
+            FollowUp::TakeCash if cash && self.payment_status != PaymentStatus::Refunded => {
+                self.payment_status = PaymentStatus::Paid;
+            }
             FollowUp::LeaveCash if cash && self.payment_status == PaymentStatus::Pending => {
                 self.payment_status = PaymentStatus::Uncollected;
             }
@@ -195,10 +198,30 @@ impl Order {
         }
     }
 
-    /// Owes the customer what was paid online.
+    /// Owes the customer what was paid before the hand-over: online, or as a person recorded it.
     fn owe(&mut self) {
-        if self.payment_method == PaymentMethod::Online && self.payment_status == PaymentStatus::Paid {
+        if self.payment_status == PaymentStatus::Paid {
             self.payment_status = PaymentStatus::RefundDue;
         }
+    }
+
+    /// Whether it may owe money once it has ended: nobody has paid what is paid at hand-over and was not yet.
+    pub fn may_owe(&self) -> bool {
+        self.payment_method == PaymentMethod::Online || self.payment_status == PaymentStatus::Paid
+    }
+
+    /// Whether its money has to be looked at after a move: something is owed, or a payment is open that nobody waits for any more.
+    pub fn has_money_to_settle(&self) -> bool {
+        match self.payment_status {
+            PaymentStatus::RefundDue => true,
+            PaymentStatus::Pending => self.payment_method == PaymentMethod::Online && self.status.is_end(),
+            PaymentStatus::Paid | PaymentStatus::Refunded | PaymentStatus::Uncollected => false,
+        }
+    }
+
+    /// Says how the money of the order stands; another state counts as a change of its payment.
+    pub fn set_payment(&mut self, status: PaymentStatus) {
+        self.payment_version += i64::from(self.payment_status != status);
+        self.payment_status = status;
     }
 }

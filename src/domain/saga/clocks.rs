@@ -27,6 +27,8 @@ pub struct Clocks {
     pub attention: Duration,
     /// From the creation of an order until it is cancelled as unpaid.
     pub unpaid: Duration,
+    /// From when the provider is asked to close its payment, until it is cancelled though the provider has not said anything.
+    pub unpaid_unknown: Duration,
     /// From `ready_at` until the devices are reminded of an order that is not ready.
     pub late: Duration,
     /// From `ready_at` until operators are told of an order that is not ready.
@@ -65,6 +67,7 @@ impl Default for Clocks {
             call_every: minutes(2),
             attention: minutes(5),
             unpaid: minutes(15),
+            unpaid_unknown: minutes(15),
             late: minutes(20),
             very_late: minutes(60),
             handover: minutes(60),

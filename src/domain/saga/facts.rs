@@ -18,6 +18,18 @@ pub struct Grace {
     pub until: Timestamp,
 }
 
+/// The payment of an order that has waited for it too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnpaidFacts {
+    /// None is open: the customer has not begun to pay, or it failed.
+    #[default]
+    Nothing,
+    /// One is open at the provider, which has to be asked before the order is cancelled.
+    Open,
+    /// A message of the provider about the order has not been worked on yet, or waits for an operator.
+    Unprocessed,
+}
+
 /// The facts of the transaction that fires a saga.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
@@ -25,6 +37,8 @@ pub struct Facts<'a> {
     pub now: Timestamp,
     /// The hub's clocks.
     pub clocks: &'a Clocks,
+    /// How far the payment is that the order waits for.
+    pub unpaid: UnpaidFacts,
     /// Whether a device has acknowledged the order's `order_created`.
     pub delivered: bool,
     /// When a device last acted on an event of the order.
@@ -96,6 +110,8 @@ pub enum SagaEffect {
     Ring(Ring),
     /// A fallback channel is used.
     Use(Channel, Rung),
+    /// The provider is asked about the open payment of the order, and told to close it.
+    ClosePayment,
     /// The order was moved by the hub: its events follow as for any move.
     Moved {
         /// The status before.

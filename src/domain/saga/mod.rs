@@ -11,19 +11,24 @@ mod progress;
 mod terms;
 mod words;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::domain::order::{Order, Party, Status};
+use crate::domain::order::{EndedCode, Order, Party, Status};
 use crate::domain::time::Timestamp;
 
 pub use alert::{AlertRule, OrderAlert};
 pub use attention::Attention;
 pub use clocks::Clocks;
-pub use facts::{Facts, Grace, Ring, SagaEffect, Unanswered};
+pub use facts::{Facts, Grace, Ring, SagaEffect, Unanswered, UnpaidFacts};
 pub use outage::SignsOfLife;
 pub use progress::Progress;
 pub use terms::SagaTerms;
 pub use words::{Channel, DeadlineKind, OpsAlarm, RingKind, Rung};
+
+/// Pause between two looks at a payment that an order waits for beyond its time.
+const ASK_EVERY: Duration = Duration::from_secs(15);
 
 /// What waits for a time in the life of one order. It is read back from its JSON; a state that cannot be read is left alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +40,9 @@ pub struct OrderSaga {
     /// There while the order waits for its payment: when that has to be there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unpaid_at: Option<Timestamp>,
+    /// There while the provider is asked to close the payment that the order has waited for: until then it may say what became of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closing_until: Option<Timestamp>,
     /// There while the order waits for an answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     alert: Option<OrderAlert>,
@@ -159,6 +167,7 @@ impl OrderSaga {
 
     fn enter(&mut self, order: &mut Order, terms: SagaTerms, clocks: &Clocks, now: Timestamp) {
         (self.unpaid_at, self.alert, self.progress) = (None, None, None);
+        self.closing_until = None;
         self.version = order.version;
         match order.status {
             Status::PendingPayment => self.unpaid_at = Some(order.created_at.plus(clocks.unpaid)),
@@ -208,7 +217,57 @@ impl OrderSaga {
             self.unpaid_at = Some(later);
             return;
         }
-        self.end(order, Status::Cancelled, facts, effects);
+        match facts.unpaid {
+            UnpaidFacts::Open => {
+                let last = facts.now.plus(facts.clocks.unpaid_unknown);
+                let last = *self.closing_until.get_or_insert(last);
+                if facts.now < last {
+                    self.unpaid_at = Some(facts.now.plus(ASK_EVERY).min(last));
+                    effects.push(SagaEffect::ClosePayment);
+                } else {
+                    self.end(order, Status::Cancelled, facts, effects);
+                }
+            }
+            // However long that takes: the money may be there.
+            UnpaidFacts::Unprocessed => self.unpaid_at = Some(facts.now.plus(ASK_EVERY)),
+            UnpaidFacts::Nothing => self.end(order, Status::Cancelled, facts, effects),
+        }
+    }
+
+    /// The payment that the order waited for was closed without money. Where the hub had asked for that, the order is cancelled at
+    /// once; whether that changes when it is due.
+    pub fn payment_closed(&mut self, now: Timestamp) -> bool {
+        let is_closing = self.closing_until.is_some();
+        match &mut self.unpaid_at {
+            Some(at) if is_closing && *at > now => {
+                *at = now;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Moves a paid order by the hub's own hand: it is placed, or cancelled when its business takes it no more. `None` when it does not
+    /// wait for its payment.
+    pub fn paid(
+        &mut self,
+        order: &mut Order,
+        takes: bool,
+        terms: SagaTerms,
+        clocks: &Clocks,
+        now: Timestamp,
+    ) -> Option<SagaEffect> {
+        let from = order.status;
+        let to = if takes { Status::Placed } else { Status::Cancelled };
+        if from != Status::PendingPayment {
+            return None;
+        }
+        let follows = order.apply_by_system(to, None, now)?;
+        if let Some(reason) = &mut order.ended_reason {
+            reason.code = EndedCode::BusinessClosed;
+        }
+        self.moved(order, from, Party::System, terms, clocks, now);
+        Some(SagaEffect::Moved { from, follows })
     }
 
     fn fire_alert(&mut self, order: &mut Order, facts: &Facts<'_>, effects: &mut Vec<SagaEffect>) {

@@ -14,6 +14,7 @@ mod attention;
 mod deadlines;
 mod ladder;
 mod outage;
+mod unpaid;
 
 const START: Timestamp = Timestamp::from_unix_seconds(1_000_000);
 
@@ -60,6 +61,7 @@ fn facts(clocks: &Clocks, now: Timestamp) -> Facts<'_> {
     Facts {
         now,
         clocks,
+        unpaid: UnpaidFacts::Nothing,
         delivered: false,
         acted_at: None,
         muted: false,

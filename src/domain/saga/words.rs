@@ -69,5 +69,9 @@ string_enum! {
         BusinessPaused = "BUSINESS_PAUSED",
         /// A pause by machine has ended.
         BusinessResumed = "BUSINESS_RESUMED",
+        /// What the provider says about money is not what the hub knows.
+        PaymentMismatch = "PAYMENT_MISMATCH",
+        /// A refund has failed, or has not succeeded for an hour.
+        RefundFailed = "REFUND_FAILED",
     }
 }

@@ -39,32 +39,13 @@ where
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let app = AppState::of(request);
-        let table = request
-            .app_data::<&'static RouteTable>()
-            .expect("the routes are mounted together with their table");
-        let facts = table.facts(request.method(), request.match_info().as_str());
-        let server = &app.settings.server;
-        let limit = facts.map_or(BODY_LIMIT, |facts| facts.body_limit).min(server.body_bytes);
-        let within = Duration::from_secs(server.body_timeout_s);
-        let declared =
-            request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let mut share = app.body_budget.open(address_block(request));
         let is_json = request.mime_type().is_ok_and(|mime| {
             mime.is_some_and(|mime| mime.subtype() == "json" || mime.suffix().is_some_and(|s| s == "json"))
         });
         let encoded = request.headers().get(header::CONTENT_ENCODING).is_some_and(|v| v != "identity");
-        let payload = payload.take();
+        let whole = whole(request, payload);
         Box::pin(async move {
-            // By its head, before any of it is asked for.
-            if declared.is_some_and(|declared: u64| declared > limit as u64) {
-                return Err(too_large(limit));
-            }
-            let arrived = tokio::time::timeout(within, collect(payload, limit, &mut share));
-            let bytes = arrived.await.map_err(|_| {
-                let wait = within.as_secs();
-                ApiError::new(ProblemCode::RequestTimeout, format!("The body has to arrive within {wait} s."))
-            })??;
+            let (bytes, _share) = whole.await?;
             if !is_json || encoded {
                 return Err(ApiError::new(
                     ProblemCode::UnsupportedMediaType,
@@ -73,6 +54,52 @@ where
             }
             read(&bytes).map(Self)
         })
+    }
+}
+
+/// A body as its bytes came, whatever they are said to be.
+#[derive(Debug)]
+pub struct RawBody(
+    /// The bytes.
+    pub BytesMut,
+);
+
+impl FromRequest for RawBody {
+    type Error = ApiError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let whole = whole(request, payload);
+        Box::pin(async move { Ok(Self(whole.await?.0)) })
+    }
+}
+
+/// All of a body within the limits of its route and of the hub, and its share of what bodies may hold while they arrive.
+fn whole(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> impl Future<Output = Result<(BytesMut, BodyShare), ApiError>> + use<> {
+    let app = AppState::of(request);
+    let table =
+        request.app_data::<&'static RouteTable>().expect("the routes are mounted together with their table");
+    let facts = table.facts(request.method(), request.match_info().as_str());
+    let server = &app.settings.server;
+    let limit = facts.map_or(BODY_LIMIT, |facts| facts.body_limit).min(server.body_bytes);
+    let within = Duration::from_secs(server.body_timeout_s);
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let mut share = app.body_budget.open(address_block(request));
+    let payload = payload.take();
+    async move {
+        // By its head, before any of it is asked for.
+        if declared.is_some_and(|declared: u64| declared > limit as u64) {
+            return Err(too_large(limit));
+        }
+        let arrived = tokio::time::timeout(within, collect(payload, limit, &mut share));
+        let bytes = arrived.await.map_err(|_| {
+            let wait = within.as_secs();
+            ApiError::new(ProblemCode::RequestTimeout, format!("The body has to arrive within {wait} s."))
+        })??;
+        Ok((bytes, share))
     }
 }
 

@@ -16,9 +16,12 @@ use crate::domain::delivery::DeliveredBy;
 use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::event::Priority;
 use crate::domain::hold::{HeldAction, HoldScope};
-use crate::domain::ids::{BusinessId, InvitationId, LoginSessionId, NotificationId, OrderId, UserId};
+use crate::domain::ids::{
+    BusinessId, DeadLetterId, InvitationId, LoginSessionId, NotificationId, OrderId, RefundId, UserId,
+};
 use crate::domain::money::Currency;
 use crate::domain::order::{Fulfilment, PaymentMethod, Status};
+use crate::domain::payment::RefundState;
 use crate::domain::time::Timestamp;
 
 /// A value that can be read from a text of a client.
@@ -124,6 +127,8 @@ macro_rules! by_from_str {
 by_from_str! {
     BusinessId: "biz_0190f3c1a2b37d4e8f00112233445566";
     NotificationId: "ntf_0190f3c1a2b37d4e8f00112233445566";
+    RefundId: "ref_0190f3c1a2b37d4e8f00112233445566";
+    DeadLetterId: "dlt_0190f3c1a2b37d4e8f00112233445566";
     OrderId: "ord_0190f3c1a2b37d4e8f00112233445566";
     LoginSessionId: "ses_0190f3c1a2b37d4e8f00112233445566";
     InvitationId: "inv_0190f3c1a2b37d4e8f00112233445566";
@@ -166,6 +171,7 @@ by_words! {
     HeldAction: "new_orders" of HeldAction::ALL;
     Reach: "devices" of Reach::ALL;
     PaymentMethod: "cash" of PaymentMethod::ALL;
+    RefundState: "failed" of RefundState::ALL;
     Priority: "NORMAL" of Priority::ALL;
     MemberRole: "staff" of MemberRole::ALL;
 }

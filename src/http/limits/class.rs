@@ -27,11 +27,13 @@ pub enum RateClass {
     Frames,
     /// Health and metrics.
     Health,
+    /// Messages of the payment provider that are genuine.
+    Webhooks,
 }
 
 impl RateClass {
     /// Every class, in the order of their values.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Auth,
         Self::Refresh,
         Self::Orders,
@@ -40,6 +42,7 @@ impl RateClass {
         Self::Public,
         Self::Frames,
         Self::Health,
+        Self::Webhooks,
     ];
 
     /// The name in the header fields.
@@ -53,6 +56,7 @@ impl RateClass {
             Self::Public => "public",
             Self::Frames => "frames",
             Self::Health => "health",
+            Self::Webhooks => "webhooks",
         }
     }
 
@@ -62,7 +66,7 @@ impl RateClass {
         match self {
             Self::Api | Self::Moves => Some(USER_FACTOR),
             Self::Auth | Self::Public | Self::Health => Some(NETWORK_FACTOR),
-            Self::Refresh | Self::Orders | Self::Frames => None,
+            Self::Refresh | Self::Orders | Self::Frames | Self::Webhooks => None,
         }
     }
 

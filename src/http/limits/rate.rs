@@ -16,6 +16,9 @@ pub enum Rate {
     Move,
     /// `health` of the address.
     Health,
+    /// `webhooks` of the hub for a message that is genuine, else `public` of the address: an address that has nothing of it left is
+    /// refused before its body is read.
+    Webhook,
 }
 
 impl Rate {
@@ -24,7 +27,7 @@ impl Rate {
     pub const fn covers_other_methods(self) -> bool {
         match self {
             Self::Auth | Self::Health => true,
-            Self::Caller | Self::Refresh | Self::Order | Self::Move => false,
+            Self::Caller | Self::Refresh | Self::Order | Self::Move | Self::Webhook => false,
         }
     }
 }

@@ -48,6 +48,10 @@ pub struct LimitSettings {
     pub frames: u32,
     /// Their window, seconds, 1–86400.
     pub frames_window_s: u64,
+    /// Messages of the payment provider to this node, 1–1000000.
+    pub webhooks: u32,
+    /// Their window, seconds, 1–86400.
+    pub webhooks_window_s: u64,
     /// Requests for health and metrics by an address, 1–1000000.
     pub health: u32,
     /// Their window, seconds, 1–86400.
@@ -77,6 +81,9 @@ impl Default for LimitSettings {
             // share an account: ten of them acknowledge and mark a hundred orders a minute.
             frames: 3000,
             frames_window_s: 60,
+            // Far more than a provider sends by itself, less than a node stores.
+            webhooks: 2000,
+            webhooks_window_s: 1,
             // Ten supervisors behind one address ask once a second each.
             health: 600,
             health_window_s: 60,
@@ -99,6 +106,7 @@ impl LimitSettings {
             },
             RateClass::Public => window(self.public, self.public_window_s).into(),
             RateClass::Frames => window(self.frames, self.frames_window_s).into(),
+            RateClass::Webhooks => window(self.webhooks, self.webhooks_window_s).into(),
             RateClass::Health => window(self.health, self.health_window_s).into(),
         }
     }
@@ -114,6 +122,7 @@ impl LimitSettings {
             ("api_long", self.api_long),
             ("public", self.public),
             ("frames", self.frames),
+            ("webhooks", self.webhooks),
             ("health", self.health),
         ] {
             checks.range(name, count, 1..=1_000_000);
@@ -128,6 +137,7 @@ impl LimitSettings {
             ("api_long_window_s", self.api_long_window_s),
             ("public_window_s", self.public_window_s),
             ("frames_window_s", self.frames_window_s),
+            ("webhooks_window_s", self.webhooks_window_s),
             ("health_window_s", self.health_window_s),
         ] {
             checks.range(name, seconds, 1..=86_400);

@@ -22,6 +22,8 @@ pub enum QuotaSubject {
     Family(LoginSessionId),
     /// An address that is not signed in.
     Address(AddressBlock),
+    /// Everybody together.
+    Hub,
 }
 
 /// The key of an entry in a table of quotas.
@@ -30,6 +32,7 @@ pub(in crate::http) enum QuotaKey {
     User(UserId),
     LoginSession(LoginSessionId),
     Addresses(AddressBlock),
+    Hub,
 }
 
 impl From<Principal> for QuotaSubject {
@@ -45,6 +48,7 @@ impl QuotaSubject {
             Self::User(user) | Self::LoginSession { user, .. } => QuotaKey::User(user),
             Self::Family(session) => QuotaKey::LoginSession(session),
             Self::Address(block) => QuotaKey::Addresses(block),
+            Self::Hub => QuotaKey::Hub,
         }
     }
 
@@ -56,6 +60,7 @@ impl QuotaSubject {
                 (QuotaKey::LoginSession(session), Some(QuotaKey::User(user)))
             }
             Self::Family(session) => (QuotaKey::LoginSession(session), None),
+            Self::Hub => (QuotaKey::Hub, None),
             // Of IPv4 only logins are worth a quota by network: a /24 is many homes.
             Self::Address(block) => {
                 let network = block.is_ipv6() || class == RateClass::Auth;

@@ -35,7 +35,8 @@ enum Caller {
     MayPlaceOrders(Principal),
 }
 
-/// The quota consumed before the body of a refresh was read, for the handler to give back.
+/// The quota that stands on the answer unless another does: what was consumed before the body of a refresh was read, for the handler
+/// to give back, or by the handler itself.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Deposit(pub(in crate::http) Option<QuotaStatus>);
 
@@ -46,6 +47,9 @@ enum Charge {
     Now(RateClass, QuotaSubject),
     /// This one, and the handler gives it back where another turns out to be due.
     Deposit(RateClass, QuotaSubject),
+    /// None: the handler consumes it, and the address pays for what is not genuine. Refused here is an address that has nothing left
+    /// to pay with, and everybody while the hub has taken as many messages as it may.
+    Webhook(QuotaSubject),
     /// None: the handler consumes an order, or a request for a repetition. Refused here is a caller who has nothing left
     /// of either.
     Order(Principal),
@@ -59,6 +63,7 @@ fn charge_of(rate: Rate, caller: Caller, client: QuotaSubject) -> Charge {
     match (rate, caller) {
         (Rate::Auth, _) => Charge::Now(RateClass::Auth, client),
         (Rate::Health, _) => Charge::Now(RateClass::Health, client),
+        (Rate::Webhook, _) => Charge::Webhook(client),
         (Rate::Refresh, _) => Charge::Deposit(RateClass::Public, client),
         (Rate::Order, Caller::MayPlaceOrders(who)) => Charge::Order(who),
         (Rate::Move, Caller::Known(who) | Caller::MayPlaceOrders(who)) => {
@@ -80,6 +85,13 @@ async fn charge(
             let deposit = consume(app, class, subject).await?;
             request.extensions_mut().insert(Deposit(deposit));
             Ok(None)
+        }
+        Charge::Webhook(client) => {
+            let spent = match check(app, RateClass::Public, client).await {
+                None => check(app, RateClass::Webhooks, QuotaSubject::Hub).await,
+                spent => spent,
+            };
+            spent.map_or(Ok(None), |spent| Err(refusal(app, spent)))
         }
         Charge::Order(who) => {
             let order = check(app, RateClass::Orders, QuotaSubject::User(who.user)).await;
@@ -222,6 +234,7 @@ mod tests {
             let deposit = Charge::Deposit(RateClass::Public, client);
             assert_eq!(refresh, deposit, "the family pays once it is known");
             assert_eq!(spends(Rate::Health, caller), Charge::Now(RateClass::Health, client));
+            assert_eq!(spends(Rate::Webhook, caller), Charge::Webhook(client), "a token buys nothing");
         }
         let order = |caller| spends(Rate::Order, caller);
         assert_eq!(order(Caller::MayPlaceOrders(who)), Charge::Order(who), "spent where replays are known");

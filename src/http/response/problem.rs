@@ -40,7 +40,9 @@ impl ApiError {
         let error =
             Self(Box::new(Refusal { code, problem: Problem::new(code, detail), headers: Vec::new() }));
         match code.status() {
-            401 => error.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            401 if code != ProblemCode::BadSignature => {
+                error.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
             503 => error.retry_after(RETRY_AFTER),
             _ => error,
         }
@@ -97,6 +99,12 @@ impl ApiError {
     pub fn total(mut self, total_minor: i64, currency: Currency) -> Self {
         self.0.problem.total_minor = Some(total_minor);
         self.0.problem.currency = Some(currency.to_string());
+        self
+    }
+
+    /// Names what of a payment can still go back.
+    pub fn left(mut self, left_minor: i64) -> Self {
+        self.0.problem.left_minor = Some(left_minor);
         self
     }
 

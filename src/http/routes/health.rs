@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::domain::time::Timestamp;
+use crate::outbound::ProviderHealth;
 use crate::storage::Circuit;
 use crate::telemetry::Metrics;
 
@@ -33,6 +34,8 @@ const NOT_CONFIGURED: &str = "not_configured";
 
 const FULL: &str = "the filesystem of the data folder is almost full";
 const SHEDS: &str = "the writers have more to do than they can: new orders are refused";
+
+const PROVIDER_AWAY: &str = "the payment provider does not answer; refunds wait and are sent when it does";
 
 /// Mounts the routes.
 pub(in crate::http) fn routes(mount: &mut impl Mount) {
@@ -191,7 +194,7 @@ async fn detailed(app: web::Data<AppState>) -> HttpResponse {
         ("pools", judged(sheds.then_some(SHEDS), json!({ "open": open, "idle": idle }))),
         ("system", judged(full.then_some(FULL), json!({ "cpus": cpus, "disk_usage_percent": disk }))),
         ("redis", at_once(NOT_CONFIGURED, None)),
-        ("payment_provider", at_once(NOT_CONFIGURED, None)),
+        ("payment_provider", payment_provider(&app)),
         ("smtp", at_once(NOT_CONFIGURED, None)),
     ]);
     let status = overall(&checks);
@@ -202,6 +205,16 @@ async fn detailed(app: web::Data<AppState>) -> HttpResponse {
 
 impl Endpoint for detailed {
     const FACTS: RouteFacts = RouteFacts::health().exposure(Exposure::OperatorsNetwork);
+}
+
+/// Whether the payment provider answers, as far as calls have shown; nobody is asked for this.
+fn payment_provider(app: &AppState) -> CheckView {
+    let details = json!({ "provider": app.payments.settings().provider });
+    match app.payments.health() {
+        ProviderHealth::NotConfigured => at_once(NOT_CONFIGURED, None),
+        ProviderHealth::Healthy => judged(None, details),
+        ProviderHealth::Away => judged(Some(PROVIDER_AWAY), details),
+    }
 }
 
 fn at_once(status: &'static str, details: Option<Value>) -> CheckView {

@@ -19,6 +19,7 @@ pub mod members;
 pub mod menu;
 pub mod notifications;
 pub mod orders;
+pub mod payments;
 pub mod rooms;
 pub mod sessions;
 pub(super) mod welcome;
@@ -52,6 +53,7 @@ fn api(mount: &mut impl Mount) {
     menu::routes(mount);
     notifications::routes(mount);
     orders::routes(mount);
+    payments::routes(mount);
     rooms::routes(mount);
     sessions::routes(mount);
 }

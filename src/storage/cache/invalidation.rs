@@ -1,7 +1,7 @@
 //! Invalidation: the versions that a commit, or one without an answer, bumps.
 
 use crate::domain::event::EventType;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{OrderId, UserId};
 use crate::domain::room::RoomId;
 use crate::protocol::event::RoomEvent;
 use crate::storage::commands::{Change, Command, Outcome};
@@ -20,19 +20,7 @@ impl CachedReads {
                 Change::NewOrder { business, customer } => {
                     versions.bump(&[Input::OrdersAt(business), Input::OrdersBy(customer), Input::Orders]);
                 }
-                Change::Order(id) => {
-                    let entry = self.0.entries.as_ref().and_then(|entries| entries.get(&OrderKey(id).key()));
-                    versions.bump(&[Input::Order(id), Input::Orders]);
-                    match entry.and_then(|entry| OrderKey::unpack(entry.value)) {
-                        Some(order) => {
-                            versions.bump(&[
-                                Input::OrdersAt(order.business_id),
-                                Input::OrdersBy(order.customer_id),
-                            ]);
-                        }
-                        None => versions.bump(&[Input::OrdersOfSomebody]),
-                    }
-                }
+                Change::Order(id) => self.order_changed(id),
                 Change::Business(_) | Change::Menu(_) | Change::Memberships(_) | Change::LoginSession(_) => {
                     self.changed(change);
                 }
@@ -43,15 +31,33 @@ impl CachedReads {
     /// Bumps what a commit changed; called before its callers are answered.
     pub fn committed(&self, commands: &[Command], outcomes: &[Outcome]) {
         for (command, outcome) in commands.iter().zip(outcomes) {
-            command.write.each_change(&mut |change| self.changed(change));
+            let order = outcome.order();
+            command.write.each_change(&mut |change| match change {
+                // Money changes an order without giving it back.
+                Change::Order(id) if order.is_none() => self.order_changed(id),
+                change => self.changed(change),
+            });
             // By the outcome, whatever command it was that changed an order.
-            let Some(order) = outcome.order() else { continue };
+            let Some(order) = order else { continue };
             self.0.versions.bump(&[
                 Input::Order(order.id),
                 Input::OrdersAt(order.business_id),
                 Input::OrdersBy(order.customer_id),
                 Input::Orders,
             ]);
+        }
+    }
+
+    /// Bumps an order and the lists that it is in, as far as they are known.
+    fn order_changed(&self, id: OrderId) {
+        let versions = &self.0.versions;
+        let entry = self.0.entries.as_ref().and_then(|entries| entries.get(&OrderKey(id).key()));
+        versions.bump(&[Input::Order(id), Input::Orders]);
+        match entry.and_then(|entry| OrderKey::unpack(entry.value)) {
+            Some(order) => {
+                versions.bump(&[Input::OrdersAt(order.business_id), Input::OrdersBy(order.customer_id)]);
+            }
+            None => versions.bump(&[Input::OrdersOfSomebody]),
         }
     }
 

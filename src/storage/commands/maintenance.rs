@@ -1,10 +1,12 @@
-//! Maintenance: sealed columns, rows that run out, and how far a command came.
+//! Maintenance: rows that run out, and how far a command came.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::cursor::{Cursor, Epoch};
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
+
+use super::RowKey;
 
 /// Deletes rows that are older than a moment.
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +37,6 @@ pub struct Sweep {
 pub struct IndexOrders {
     /// The most orders to index; all of them are locked together, so a few hundred at most.
     pub limit: u32,
-}
-
-/// Seals values of a column with the current key, where an older one still seals them.
-#[derive(Clone, Debug)]
-pub struct Reseal {
-    /// The column.
-    pub column: SealedColumn,
-    /// The rows; all of them are locked together, so a few hundred at most.
-    pub rows: Vec<RowKey>,
 }
 
 /// Puts the hub and rooms into another epoch.
@@ -78,81 +71,6 @@ pub struct RotateRoom {
 /// Tells the query planner how the data is spread, where the database does not find out by itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Analyze;
-
-/// A column of sealed values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SealedColumn {
-    /// Customers' phone numbers.
-    OrderPhone,
-    /// Delivery addresses of orders.
-    OrderAddress,
-    /// Addresses for mail to businesses.
-    BusinessEmail,
-    /// Phone numbers of businesses.
-    BusinessPhone,
-    /// Phone numbers of accounts.
-    UserPhone,
-    /// Answers kept under idempotency keys.
-    StoredResponse,
-}
-
-impl SealedColumn {
-    /// Every one there is.
-    pub const ALL: [Self; 6] = [
-        Self::OrderPhone,
-        Self::OrderAddress,
-        Self::BusinessEmail,
-        Self::BusinessPhone,
-        Self::UserPhone,
-        Self::StoredResponse,
-    ];
-
-    /// Its table and its name.
-    pub const fn place(self) -> (&'static str, &'static str) {
-        match self {
-            Self::OrderPhone => ("orders", "phone"),
-            Self::OrderAddress => ("orders", "address"),
-            Self::BusinessEmail => ("businesses", "contact_email"),
-            Self::BusinessPhone => ("businesses", "contact_phone"),
-            Self::UserPhone => ("users", "phone"),
-            Self::StoredResponse => ("idempotency_keys", "body"),
-        }
-    }
-
-    /// Both, as `orders.phone`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OrderPhone => "orders.phone",
-            Self::OrderAddress => "orders.address",
-            Self::BusinessEmail => "businesses.contact_email",
-            Self::BusinessPhone => "businesses.contact_phone",
-            Self::UserPhone => "users.phone",
-            Self::StoredResponse => "idempotency_keys.body",
-        }
-    }
-}
-
-/// The primary key of a row that holds a sealed value: one text, or two.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RowKey {
-    /// Its first column.
-    pub first: String,
-    /// Its second; empty where there is none.
-    pub second: String,
-}
-
-impl RowKey {
-    /// Both in one text.
-    pub fn to_text(&self) -> String {
-        format!("{} {}", self.first, self.second)
-    }
-
-    /// Reads the text of [`RowKey::to_text`] for a key whose first part has no space in it.
-    pub fn of_text(text: &str) -> Self {
-        let (first, second) = text.split_once(' ').unwrap_or((text, ""));
-        Self { first: first.to_owned(), second: second.to_owned() }
-    }
-}
 
 /// The progress of a command that goes through many rows in steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,6 +138,10 @@ pub enum Expirable {
     OrderSagas,
     /// Uses of channels to the outside, by when they were wanted.
     Intents,
+    /// Messages of the payment provider that were worked on, by when they came.
+    PaymentMessages,
+    /// Dead letters that came to an end, by when they were made.
+    DeadLetters,
     /// Leases of reachable businesses, by when they ran out.
     ReachLeases,
     /// Holds of operators, by when they ended.
@@ -259,6 +181,7 @@ pub const RETENTION: &[(&str, Retention)] = &[
     ("audit", Retention::Purged(Expirable::Audit)),
     ("businesses", Retention::Stays("orders are theirs")),
     ("commands", Retention::Purged(Expirable::Commands)),
+    ("dead_letters", Retention::Purged(Expirable::DeadLetters)),
     ("device_acks", Retention::Swept(Sweepable::DeviceAcks)),
     ("device_marks", Retention::Purged(Expirable::DeviceMarks)),
     ("devices", Retention::Purged(Expirable::Devices)),
@@ -279,14 +202,12 @@ pub const RETENTION: &[(&str, Retention)] = &[
     ("order_sagas", Retention::Purged(Expirable::OrderSagas)),
     ("order_search", Retention::With("orders")),
     ("orders", Retention::Stays("the books of the businesses")),
+    ("payment_messages", Retention::Purged(Expirable::PaymentMessages)),
+    ("payments", Retention::With("orders")),
     ("reach_leases", Retention::Purged(Expirable::ReachLeases)),
+    ("refunds", Retention::With("orders")),
     ("room_events", Retention::Purged(Expirable::RoomEvents)),
-    (
-        "room_seq",
-        Retention::Stays(
-            "a number is never given twice, and the room of an order that stays may speak again",
-        ),
-    ),
+    ("room_seq", Retention::Stays("a number is never given twice, and the room of an order may speak again")),
     ("sessions", Retention::Purged(Expirable::Sessions)),
     ("tickets", Retention::Purged(Expirable::Tickets)),
     ("users", Retention::Stays("orders are theirs")),

@@ -8,8 +8,9 @@ use crate::domain::time::Timestamp;
 use crate::protocol::event::RoomEvent;
 
 use super::{
-    ChangeError, Creation, EpochChange, FireOutcome, InvitationOutcome, LeasesRenewed, MaintenanceProgress,
-    RingDue, RingOutcome, Rotation, SagaDue, StoredResponse, UserChange,
+    ChangeError, Creation, EpochChange, FireOutcome, InitiateOutcome, InvitationOutcome, LeasesRenewed,
+    MaintenanceProgress, NewsOutcome, Receipt, RecordOutcome, RefundBegun, RefundOutcome, RingDue,
+    RingOutcome, Rotation, SagaDue, StoredResponse, UserChange,
 };
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
@@ -31,6 +32,21 @@ pub enum Outcome {
     Changed(Result<Box<Order>, ChangeError>),
     /// Of `RingOrder`.
     RingOrdered(RingOutcome),
+    /// Of `InitiatePayment`.
+    PaymentInitiated(InitiateOutcome),
+    /// Of `RecordPayment`.
+    #[serde(skip)]
+    PaymentRecorded(RecordOutcome),
+    /// Of `ReceiveMessage`.
+    MessageReceived(Receipt),
+    /// Of `ApplyNews`.
+    NewsApplied(NewsOutcome),
+    /// Of `DemandRefund` and `HandleRefund`.
+    RefundChanged(RefundOutcome),
+    /// Of `BeginRefund`; `None` when it is not due any more.
+    RefundBegun(Option<RefundBegun>),
+    /// Of `ReplayDeadLetters`: how many.
+    Replayed(u32),
     /// Of `Keyed`, when the key was used before; else what its write came to.
     #[serde(skip)]
     Repeated(KeyedRepeat),
@@ -86,13 +102,20 @@ impl Outcome {
                 Some(order)
             }
             Self::Fired(FireOutcome { moved, .. }) => moved.as_deref(),
+            Self::PaymentRecorded(RecordOutcome::Recorded(order)) => Some(order),
             _ => None,
         }
     }
 
     /// Whether something was made: then the answer is stored under the key of the request.
     pub fn has_made_something(&self) -> bool {
-        matches!(self, Self::Done | Self::ItemAdded(Addition::Added))
+        match self {
+            Self::Done | Self::ItemAdded(Addition::Added) => true,
+            Self::PaymentInitiated(InitiateOutcome::Open { is_new, .. }) => *is_new,
+            Self::PaymentRecorded(RecordOutcome::Recorded(_)) | Self::RefundChanged(Some(Ok(_))) => true,
+            Self::Replayed(letters) => *letters > 0,
+            _ => false,
+        }
     }
 }
 
@@ -253,6 +276,8 @@ pub struct Committed {
     pub rings: Vec<RingDue>,
     /// The number of intents that it made due.
     pub intents: u32,
+    /// Whether it left money to work on: a message of the provider, a refund, or a payment to ask about.
+    pub money_due: bool,
 }
 
 /// A moment that may be missing, as microseconds.

@@ -80,6 +80,9 @@ const ACKS: &str = "acks";
 /// The key of leases: the rows of a node are written by one lane.
 const LEASES: &str = "leases";
 
+/// The key of money that belongs to no business that is known.
+const PAYMENTS: &str = "payments";
+
 /// Gives the rows to the macro named. The columns:
 ///
 /// - how a transaction runs it: `alone` (it shares nothing with other commands and implements `Execute`), `posted` (it
@@ -111,6 +114,43 @@ macro_rules! write_table {
             /// Let devices ring at once for an order that waits.
             RingOrder(w: RingOrder) => RingOrdered(RingOutcome), batched, Awaited, Finishing,
                 lane: lane_of(w.business), bytes: 128, changes: [];
+            /// Begin a payment of an order through the provider, unless one is open.
+            InitiatePayment(w: InitiatePayment) => PaymentInitiated(InitiateOutcome), batched, Awaited, NewWork,
+                lane: lane_of(w.business), bytes: 256, changes: [];
+            /// Note where the customer pays.
+            PaymentOpened(w: Box<PaymentOpened>) => Done(()), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 256 + w.redirect_url.len(), changes: [];
+            /// Record what was paid otherwise than through the provider.
+            RecordPayment(w: Box<RecordPayment>) => PaymentRecorded(RecordOutcome), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 512, changes: [Change::Order(w.order), Change::Business(w.business)];
+            /// Take in a message of the payment provider.
+            ReceiveMessage(w: Box<ReceiveMessage>) => MessageReceived(Receipt), batched, Awaited, Finishing,
+                lane: lane_of(&w.key), bytes: 256 + w.body.0.len(), changes: [];
+            /// Apply news of the provider to the money of an order.
+            ApplyNews(w: Box<ApplyNews>) => NewsApplied(NewsOutcome), batched, Background, Finishing,
+                lane: w.business.map_or_else(|| lane_of(PAYMENTS), lane_of), bytes: 512,
+                changes: [..w];
+            /// Let the provider be asked about an open payment again.
+            AskPaymentAgain(w: AskPaymentAgain) => Done(()), batched, Background, Alerting,
+                lane: lane_of(w.business), bytes: 128, changes: [];
+            /// Make a refund due that a person wants, or book what they gave back by hand.
+            DemandRefund(w: Box<DemandRefund>) => RefundChanged(RefundOutcome), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 512, changes: [Change::Order(w.order)];
+            /// Begin an attempt at a refund.
+            BeginRefund(w: BeginRefund) => RefundBegun(Option<RefundBegun>), batched, Background, Finishing,
+                lane: lane_of(w.business), bytes: 128, changes: [Change::Order(w.order)];
+            /// Store what came of an attempt at a refund.
+            RefundAnswered(w: Box<RefundAnswered>) => Done(()), batched, Background, Finishing,
+                lane: lane_of(w.business), bytes: 256, changes: [Change::Order(w.order)];
+            /// Tell operators of a refund that has not succeeded in its time.
+            RefundLate(w: RefundLate) => Done(()), batched, Background, Alerting,
+                lane: lane_of(w.business), bytes: 128, changes: [];
+            /// Let a refund be sent again, or book that it was given back another way.
+            HandleRefund(w: Box<HandleRefund>) => RefundChanged(RefundOutcome), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 256, changes: [Change::Order(w.order)];
+            /// Let dead letters be worked on again.
+            ReplayDeadLetters(w: Box<ReplayDeadLetters>) => Replayed(u32), alone, Awaited, Finishing,
+                lane: lane_of(PAYMENTS), bytes: 128, changes: [];
             /// Do something at most once for an idempotency key.
             Keyed(w: Box<Keyed>) => Any(Outcome), batched, Awaited, NewWork,
                 lane: w.write.lane_key(), bytes: w.body.0.len() + w.write.bytes(), changes: [..w.write];

@@ -8,6 +8,7 @@ mod idempotency;
 mod maintenance;
 mod notifications;
 mod orders;
+mod payments;
 mod rooms;
 mod sagas;
 mod store;
@@ -22,6 +23,9 @@ pub use notifications::NotificationReads;
 pub use orders::{
     BusinessStats, NextPage, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, TimelineEntry,
     TimelineEvent, Total,
+};
+pub use payments::{
+    DeadLetter, DeadLetterState, DueMessage, DueRefund, ListedRefund, PaymentReads, PaymentToAsk,
 };
 pub use rooms::RoomReads;
 pub use sagas::{DueIntent, DuePlace, SagaReads};

@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::domain::ids::{BusinessId, OrderId, UserId};
+use crate::domain::ids::{BusinessId, OrderId, PaymentId, RefundId, UserId};
 use crate::domain::order::{Order, OrderField, Party, Status};
+use crate::domain::payment::{MoneyWay, PaymentState, RefundCause, RefundState};
 use crate::domain::saga::{Channel, Rung};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::MarkKind;
@@ -170,6 +171,47 @@ pub enum TimelineEvent {
         /// What came of it, in the word of the intent: `due`, `sent`, `not_configured`, `failed` or `cancelled`.
         state: String,
     },
+    /// A payment was begun, or recorded by a person.
+    Payment {
+        /// The payment.
+        payment: PaymentId,
+        /// How it is paid.
+        way: MoneyWay,
+        /// How far it is now.
+        state: PaymentState,
+        /// What is asked for, in minor units.
+        amount_minor: i64,
+        /// What was captured, in minor units.
+        captured_minor: i64,
+        /// Who began or recorded it.
+        user: UserId,
+    },
+    /// A refund became due.
+    Refund {
+        /// The refund.
+        refund: RefundId,
+        /// How much, in minor units.
+        amount_minor: i64,
+        /// Why there is one.
+        cause: RefundCause,
+        /// How it goes back.
+        way: MoneyWay,
+        /// How far it is now.
+        state: RefundState,
+        /// Attempts to send it.
+        attempts: u32,
+        /// The reason, in the words of who demanded it.
+        reason: Option<String>,
+        /// Who demanded it, or settled it by hand.
+        user: Option<UserId>,
+    },
+    /// A message of the payment provider came.
+    Message {
+        /// What became of it: `due`, `done` or `dead`.
+        state: String,
+        /// Attempts to work on it that did not work.
+        attempts: u32,
+    },
     /// The time at which the hub will act on the present status by itself.
     Deadline,
 }
@@ -184,7 +226,7 @@ pub trait OrderReads: Send + Sync {
     /// Plans of the statements that answer this list: each statement, then its plan in the database's own words.
     async fn plans_of_orders(&self, query: &OrderQuery) -> Result<Vec<String>, StoreError>;
     /// Timeline of an order, oldest first: every transition and change, at most 500 acknowledgements and 500 marks, its rings as one
-    /// entry, the use of channels, and the next deadline, which lies ahead.
+    /// entry, the use of channels, payments and refunds as they are now, at most 500 messages of the payment provider, and the next deadline, which lies ahead.
     async fn timeline(&self, order: OrderId) -> Result<Vec<TimelineEntry>, StoreError>;
     /// Figures of a business since `since`, the beginning of its day.
     async fn business_stats(

@@ -12,6 +12,7 @@ use super::idempotency::IdempotencyReads;
 use super::maintenance::MaintenanceReads;
 use super::notifications::NotificationReads;
 use super::orders::OrderReads;
+use super::payments::PaymentReads;
 use super::rooms::RoomReads;
 use super::sagas::SagaReads;
 use super::writer::Lane;
@@ -44,6 +45,7 @@ pub trait Store:
     + HoldReads
     + NotificationReads
     + OrderReads
+    + PaymentReads
     + IdempotencyReads
     + RoomReads
     + SagaReads

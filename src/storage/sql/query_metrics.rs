@@ -8,10 +8,11 @@ use crate::telemetry::metrics::Metrics;
 pub(super) const NO_TABLE: &str = "none";
 
 /// Every table there is on either database: a label has no other value than these and [`NO_TABLE`].
-const TABLES: [&str; 30] = [
+const TABLES: [&str; 34] = [
     "audit",
     "businesses",
     "commands",
+    "dead_letters",
     "device_acks",
     "device_marks",
     "devices",
@@ -33,7 +34,10 @@ const TABLES: [&str; 30] = [
     "order_search",
     "orders",
     "orders_search",
+    "payment_messages",
+    "payments",
     "reach_leases",
+    "refunds",
     "room_events",
     "room_seq",
     "sessions",

@@ -94,6 +94,10 @@ families! {
     deadline_lateness_seconds: histograms(COARSE_SECONDS, ["kind"]),
         "Time from the moment a deadline was due to the commit that acted on it.";
     intents_total: counters(["channel", "result"]), "Messages to the outside ended.";
+    payments_total: counters(["status"]), "Payments begun, and news of them taken in.";
+    refunds_total: counters(["result"]), "Attempts at refunds, by what the payment provider said.";
+    dead_letters: gauge(), "Messages that could not be worked on and wait for an operator.";
+    webhook_queue_depth: gauge(), "Messages of the payment provider that were taken in and are not worked on yet.";
     room_gap_repairs_total: counter(), "Times a room had to read events that it had not received.";
     room_memory_bytes: gauge(), "Bytes of events that rooms keep in memory.";
     epoch_rotations_total: counters(["cause"]),

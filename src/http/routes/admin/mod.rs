@@ -1,7 +1,9 @@
 //! Administration by operators.
 
 mod businesses;
+mod dead_letters;
 mod holds;
+mod refunds;
 
 use actix_web::{HttpResponse, delete, post, web};
 
@@ -24,7 +26,14 @@ pub(in crate::http) fn routes(mount: &mut impl Mount) {
         .endpoint(approve)
         .endpoint(businesses::businesses)
         .endpoint(holds::list)
-        .endpoint(holds::put);
+        .endpoint(holds::put)
+        .endpoint(refunds::list)
+        .endpoint(refunds::retry)
+        .endpoint(refunds::settle)
+        .endpoint(dead_letters::list)
+        .endpoint(dead_letters::replay_all)
+        .endpoint(dead_letters::read)
+        .endpoint(dead_letters::replay_one);
 }
 
 /// Give everybody their rate limits back.

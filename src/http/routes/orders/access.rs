@@ -16,7 +16,7 @@ use crate::protocol::views::{Contact, OrderView};
 ///
 /// # Errors
 /// 404 for a principal who has nothing to do with it, whether or not it exists.
-pub(super) async fn order_for(
+pub(in crate::http::routes) async fn order_for(
     app: &AppState,
     principal: Principal,
     id: OrderId,

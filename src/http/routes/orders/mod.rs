@@ -1,13 +1,15 @@
-//! Orders: placing, listing, reading, transitions, and their timeline.
+//! Orders: placing, listing, reading, transitions, their money, and their timeline.
 
-mod access;
+pub(in crate::http::routes) mod access;
 mod change;
 mod list;
+mod payments;
 mod place;
 mod place_body;
 mod place_refusal;
 mod precondition;
 mod read;
+pub(in crate::http::routes) mod refunds;
 mod ring;
 mod timeline;
 mod transition;
@@ -21,6 +23,8 @@ pub(in crate::http) fn routes(mount: &mut impl Mount) {
         .endpoint(list::list)
         .endpoint(read::read)
         .endpoint(change::change)
+        .endpoint(payments::record)
+        .endpoint(refunds::give_back)
         .endpoint(ring::ring)
         .endpoint(timeline::timeline)
         .endpoint(transition::change_status);

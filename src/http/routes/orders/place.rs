@@ -29,7 +29,7 @@ use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::{Contact, OrderView};
 use crate::storage::commands::{IdempotencyKey, PlaceOrder, PlaceOutcome, RenderedResponse, StoredResponse};
 
-use super::place_body::PlaceOrderBody;
+use super::place_body::{OnlinePayment, PlaceOrderBody};
 use super::place_refusal::refused;
 
 /// The name on a receipt when nobody gave one.
@@ -64,7 +64,8 @@ pub(super) async fn place(
 ) -> Result<HttpResponse, ApiError> {
     let principal = who.principal;
     let subject = QuotaSubject::User(principal.user);
-    let checked = body.and_then(|Body(order)| order.check(&request).map(|key| (order, key)));
+    let online = OnlinePayment::of(app.payments.provider());
+    let checked = body.and_then(|Body(order)| order.check(&request, online).map(|key| (order, key)));
     let (order, key) = match checked {
         Ok(checked) => checked,
         // Wrong input costs an order: otherwise it would be the only request without a limit.

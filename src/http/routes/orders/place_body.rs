@@ -12,7 +12,24 @@ use crate::domain::order::{Address, Draft, DraftItem, Fulfilment, Party, Payment
 use crate::http::idempotency::key::key_of;
 use crate::http::input::{List, Parsed, rules, schema_of};
 use crate::http::response::problem::ApiError;
+use crate::outbound::PaymentProvider;
 use crate::protocol::problem::{FieldError, ProblemCode};
+
+/// Whether orders can be paid online.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnlinePayment {
+    /// There is a payment provider.
+    Available,
+    /// There is none.
+    Unavailable,
+}
+
+impl OnlinePayment {
+    /// With this provider, if there is one.
+    pub(super) fn of(provider: Option<&dyn PaymentProvider>) -> Self {
+        if provider.is_some() { Self::Available } else { Self::Unavailable }
+    }
+}
 
 /// The order a customer wants. Prices come from the menu.
 #[derive(Deserialize, Serialize, Validate, ToSchema)]
@@ -49,7 +66,8 @@ pub(super) struct PlaceOrderBody {
     #[garde(inner(custom(rules::block::<500>)))]
     #[schema(min_length = 1, max_length = 500, example = "No cinnamon, please")]
     pub(super) notes: Option<String>,
-    /// The way of payment. `online` is not available while the hub has no payment provider.
+    /// The way of payment. With `online` the order waits in `pending_payment`: begin to pay it by `POST /payments/initiate`. Not where the hub
+    /// has no payment provider.
     #[garde(dive)]
     #[schema(schema_with = schema_of::<PaymentMethod>)]
     pub(super) payment: Parsed<PaymentMethod>,
@@ -132,12 +150,11 @@ impl PlaceOrderBody {
         if wrong.is_empty() { Ok(()) } else { Err(ApiError::invalid(wrong)) }
     }
 
-    /// Checks that the order can be paid: otherwise it would wait for ever. The only place that knows whether there is a
-    /// payment provider.
-    fn check_payment(&self) -> Result<(), ApiError> {
-        match self.payment.clone().into_inner() {
-            PaymentMethod::Cash => Ok(()),
-            PaymentMethod::Online => Err(ApiError::new(
+    /// Checks that the order can be paid, by a hub with or without a payment provider: otherwise it would wait in vain.
+    fn check_payment(&self, online: OnlinePayment) -> Result<(), ApiError> {
+        match (self.payment.clone().into_inner(), online) {
+            (PaymentMethod::Cash, _) | (PaymentMethod::Online, OnlinePayment::Available) => Ok(()),
+            (PaymentMethod::Online, OnlinePayment::Unavailable) => Err(ApiError::new(
                 ProblemCode::PaymentUnavailable,
                 "This hub has no payment provider: order with the payment cash.",
             )),
@@ -148,10 +165,14 @@ impl PlaceOrderBody {
     ///
     /// # Errors
     /// 422 for fields that do not, for two different keys and for a header that is no key.
-    pub(super) fn check(&self, request: &HttpRequest) -> Result<Option<String>, ApiError> {
+    pub(super) fn check(
+        &self,
+        request: &HttpRequest,
+        online: OnlinePayment,
+    ) -> Result<Option<String>, ApiError> {
         let key = one_key(key_of(request)?, self.client_token.clone())?;
         self.check_fulfilment()?;
-        self.check_payment()?;
+        self.check_payment(online)?;
         Ok(key)
     }
 
@@ -230,10 +251,13 @@ mod tests {
 
     #[test]
     fn an_order_that_nobody_can_pay_is_refused() {
-        let judged =
-            |payment| order(json!({"payment": payment})).check_payment().map_err(|error| error.code());
-        assert_eq!(judged("cash"), Ok(()));
-        assert_eq!(judged("online"), Err(ProblemCode::PaymentUnavailable));
+        use OnlinePayment::{Available, Unavailable};
+        let judged = |payment, online| {
+            order(json!({"payment": payment})).check_payment(online).map_err(|error| error.code())
+        };
+        assert_eq!((judged("cash", Available), judged("cash", Unavailable)), (Ok(()), Ok(())));
+        assert_eq!(judged("online", Available), Ok(()));
+        assert_eq!(judged("online", Unavailable), Err(ProblemCode::PaymentUnavailable));
     }
 
     #[test]

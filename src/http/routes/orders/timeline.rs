@@ -23,7 +23,8 @@ use crate::http::route_table::{Endpoint, RouteFacts};
 pub(super) struct TimelineItem {
     /// RFC 3339.
     at: String,
-    /// `moved`, `changed` and `deadline`; for the business and operators also `acknowledged`, `shown`, `acted`, `rang` and `reached`.
+    /// `moved`, `changed`, `payment`, `refund` and `deadline`; for the business and operators also `acknowledged`, `shown`, `acted`, `rang`,
+    /// `reached` and `message`.
     #[schema(example = "moved")]
     kind: &'static str,
     /// The status it moved from; left out when it was placed.
@@ -66,10 +67,29 @@ pub(super) struct TimelineItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "escalate")]
     rung: Option<&'static str>,
-    /// With `reached`: `due`, `sent`, `not_configured`, `failed` or `cancelled`.
+    /// With `reached`: `due`, `sent`, `not_configured`, `failed` or `cancelled`. With `payment`, `refund` and `message` (one of the
+    /// payment provider): how far it is now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "sent")]
     result: Option<String>,
+    /// With `payment`: `pay_…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_id: Option<String>,
+    /// With `refund`: `ref_…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refund_id: Option<String>,
+    /// With `payment` and `refund`: `online`, `terminal`, `transfer` or `cash`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "online")]
+    method: Option<&'static str>,
+    /// With `payment` and `refund`: how much, in minor units.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 300)]
+    amount_minor: Option<i64>,
+    /// With `refund`: `automatic`, `demanded` or `outside`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "automatic")]
+    cause: Option<&'static str>,
 }
 
 /// The timeline of an order.
@@ -114,6 +134,34 @@ impl TimelineItem {
             TimelineEvent::Rang { rings, last } => nothing.of_rings(rings, last),
             TimelineEvent::Reached { channel, rung, state } => nothing.of_channel(channel, rung, state),
             TimelineEvent::Deadline => Self { kind: "deadline", ..nothing },
+            what => nothing.of_money(what),
+        }
+    }
+
+    fn of_money(self, what: TimelineEvent) -> Self {
+        match what {
+            TimelineEvent::Payment { payment, way, state, amount_minor, captured_minor, user } => Self {
+                kind: "payment",
+                payment_id: Some(payment.to_string()),
+                method: Some(way.as_str()),
+                result: Some(state.to_string()),
+                amount_minor: Some(captured_minor.max(amount_minor)),
+                user_id: Some(user.to_string()),
+                ..self
+            },
+            TimelineEvent::Refund { refund, amount_minor, cause, way, state, reason, user, .. } => Self {
+                kind: "refund",
+                refund_id: Some(refund.to_string()),
+                method: Some(way.as_str()),
+                result: Some(state.to_string()),
+                amount_minor: Some(amount_minor),
+                cause: Some(cause.as_str()),
+                reason,
+                user_id: user.map(|user| user.to_string()),
+                ..self
+            },
+            TimelineEvent::Message { state, .. } => Self { kind: "message", result: Some(state), ..self },
+            _ => self,
         }
     }
 
@@ -142,10 +190,15 @@ pub(super) async fn timeline(
     let mut entries = app.store.timeline(order.id).await?;
     if party == Party::Customer {
         entries.retain(|entry| match entry.what {
-            TimelineEvent::Moved { .. } | TimelineEvent::Changed { .. } | TimelineEvent::Deadline => true,
+            TimelineEvent::Moved { .. }
+            | TimelineEvent::Changed { .. }
+            | TimelineEvent::Payment { .. }
+            | TimelineEvent::Refund { .. }
+            | TimelineEvent::Deadline => true,
             TimelineEvent::Acknowledged { .. }
             | TimelineEvent::Marked { .. }
             | TimelineEvent::Rang { .. }
+            | TimelineEvent::Message { .. }
             | TimelineEvent::Reached { .. } => false,
         });
     }

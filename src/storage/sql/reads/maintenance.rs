@@ -27,6 +27,7 @@ fn rows_below(column: SealedColumn) -> Statement {
 static PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::OrderPhone));
 static ADDRESSES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::OrderAddress));
 static BUSINESS_EMAILS: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::BusinessEmail));
+static PAYMENT_MESSAGES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::PaymentMessage));
 static BUSINESS_PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::BusinessPhone));
 static USER_PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::UserPhone));
 
@@ -87,6 +88,7 @@ impl MaintenanceReads for SqlStore {
             SealedColumn::BusinessEmail => &BUSINESS_EMAILS,
             SealedColumn::BusinessPhone => &BUSINESS_PHONES,
             SealedColumn::UserPhone => &USER_PHONES,
+            SealedColumn::PaymentMessage => &PAYMENT_MESSAGES,
             SealedColumn::StoredResponse => {
                 args.push(Arg::text(second));
                 &BODIES

@@ -10,6 +10,7 @@ mod maintenance;
 mod notifications;
 mod order_items;
 mod orders;
+mod payments;
 mod rooms;
 mod sagas;
 mod timeline;
@@ -20,6 +21,10 @@ mod tests {
 
     use super::*;
     use crate::storage::sql::statement::Dialect;
+
+    /// Indexes that hold only the rows that are asked for, so that all of them are read.
+    const WHOLE: &[&str] =
+        &["INDEX dead_letters_open", "INDEX dead_letters_open_of_order", "INDEX payment_messages_due"];
 
     #[tokio::test]
     async fn on_sqlite_everything_that_is_read_is_found_by_an_index() {
@@ -32,6 +37,7 @@ mod tests {
             idempotency::STATEMENTS,
             notifications::STATEMENTS,
             orders::STATEMENTS,
+            payments::STATEMENTS,
             rooms::STATEMENTS,
             sagas::STATEMENTS,
             timeline::STATEMENTS,
@@ -48,7 +54,8 @@ mod tests {
                     && !step.starts_with("SCAN (subquery")
                     && step != "SCAN asked"
                     && step != "SCAN found"
-                    && step != "SCAN CONSTANT ROW";
+                    && step != "SCAN CONSTANT ROW"
+                    && !WHOLE.iter().any(|index| step.ends_with(index));
                 assert!(!scan, "{text}: {step}");
             }
         }

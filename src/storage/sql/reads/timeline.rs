@@ -57,9 +57,33 @@ static RUNGS: LazyStatement = LazyStatement::new(|| {
     )
 });
 
+static PAYMENTS: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("payments"),
+        "SELECT id, way, state, amount_minor, captured_minor, user_id, created_at FROM payments WHERE order_id = $1 \
+         ORDER BY created_at, id LIMIT 500",
+    )
+});
+
+static REFUNDS: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("refunds"),
+        "SELECT id, amount_minor, cause, way, state, attempt, reason, user_id, created_at FROM refunds WHERE order_id = $1 \
+         ORDER BY created_at, id LIMIT 500",
+    )
+});
+
+static MESSAGES: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("payment_messages"),
+        "SELECT state, attempts, created_at FROM payment_messages WHERE order_id = $1 ORDER BY created_at, id LIMIT 500",
+    )
+});
+
 /// Every statement of this file, for the test of its plans.
 #[cfg(test)]
-pub(super) const STATEMENTS: &[&LazyStatement] = &[&MOVES, &ACKS, &MARKS, &EDITS, &LIFE, &RUNGS];
+pub(super) const STATEMENTS: &[&LazyStatement] =
+    &[&MOVES, &ACKS, &MARKS, &EDITS, &LIFE, &RUNGS, &PAYMENTS, &REFUNDS, &MESSAGES];
 
 #[derive(FromRow)]
 struct MoveRow {
@@ -110,6 +134,37 @@ struct RungRow {
     created_at: i64,
 }
 
+#[derive(FromRow)]
+struct PaymentRead {
+    id: String,
+    way: String,
+    state: String,
+    amount_minor: i64,
+    captured_minor: i64,
+    user_id: String,
+    created_at: i64,
+}
+
+#[derive(FromRow)]
+struct RefundRead {
+    id: String,
+    amount_minor: i64,
+    cause: String,
+    way: String,
+    state: String,
+    attempt: i64,
+    reason: Option<String>,
+    user_id: Option<String>,
+    created_at: i64,
+}
+
+#[derive(FromRow)]
+struct MessageRead {
+    state: String,
+    attempts: i64,
+    created_at: i64,
+}
+
 pub(in crate::storage::sql) async fn timeline(
     store: &SqlStore,
     order: OrderId,
@@ -143,6 +198,7 @@ pub(in crate::storage::sql) async fn timeline(
     }
     entries.extend(edits(store, &args).await?);
     entries.extend(alert(store, &args).await?);
+    entries.extend(money(store, &args).await?);
     // Stable: moves of one moment stay in the order of their versions.
     entries.sort_by_key(|entry| entry.at);
     Ok(entries)
@@ -178,6 +234,41 @@ async fn edits(store: &SqlStore, args: &[Arg]) -> Result<Vec<TimelineEntry>, Sto
             user: row.user_id.map(|user| parse("order_edits.user_id", &user)).transpose()?,
         };
         entries.push(TimelineEntry { at: Timestamp::from_micros(row.at), what });
+    }
+    Ok(entries)
+}
+
+/// Its payments and refunds, and what the provider said.
+async fn money(store: &SqlStore, args: &[Arg]) -> Result<Vec<TimelineEntry>, StoreError> {
+    let mut entries = Vec::new();
+    let entry = |at, what| TimelineEntry { at: Timestamp::from_micros(at), what };
+    for row in store.fetch::<PaymentRead>(&PAYMENTS, args).await? {
+        let what = TimelineEvent::Payment {
+            payment: parse("payments.id", &row.id)?,
+            way: parse("payments.way", &row.way)?,
+            state: parse("payments.state", &row.state)?,
+            amount_minor: row.amount_minor,
+            captured_minor: row.captured_minor,
+            user: parse("payments.user_id", &row.user_id)?,
+        };
+        entries.push(entry(row.created_at, what));
+    }
+    for row in store.fetch::<RefundRead>(&REFUNDS, args).await? {
+        let what = TimelineEvent::Refund {
+            refund: parse("refunds.id", &row.id)?,
+            amount_minor: row.amount_minor,
+            cause: parse("refunds.cause", &row.cause)?,
+            way: parse("refunds.way", &row.way)?,
+            state: parse("refunds.state", &row.state)?,
+            attempts: number("refunds.attempt", row.attempt)?,
+            reason: row.reason,
+            user: row.user_id.map(|user| parse("refunds.user_id", &user)).transpose()?,
+        };
+        entries.push(entry(row.created_at, what));
+    }
+    for row in store.fetch::<MessageRead>(&MESSAGES, args).await? {
+        let attempts = number("payment_messages.attempts", row.attempts)?;
+        entries.push(entry(row.created_at, TimelineEvent::Message { state: row.state, attempts }));
     }
     Ok(entries)
 }

@@ -3,6 +3,7 @@
 mod businesses;
 mod events;
 mod orders;
+mod payments;
 mod policy;
 mod users;
 mod values;
@@ -10,6 +11,7 @@ mod values;
 pub(super) use businesses::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
 pub(super) use events::{NotificationRow, RoomEventRow};
 pub(super) use orders::{CourseRow, NewOrderRow, ORDER_COLUMNS, OrderItemRow, OrderRow, assemble};
+pub(super) use payments::{PAYMENT_COLUMNS, PaymentRow, REFUND_COLUMNS, RefundRow};
 pub(super) use policy::{BusinessFactsRow, TERMS_COLUMNS, terms_args};
 pub(super) use users::{opened_user_phone, sealed_user_phone};
 pub(super) use values::{

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{OrderId, PaymentMessageId};
 use crate::storage::commands::{FireReport, Outcome, ScopedAck};
 
 /// The outcome of a command, or its source until orders have their numbers.
@@ -16,6 +16,14 @@ pub(super) enum Answer {
     },
     Changed {
         step: usize,
+    },
+    /// The order of the step was paid, as somebody recorded.
+    Recorded {
+        step: usize,
+    },
+    /// Whether this message was new, once it is known.
+    Received {
+        message: PaymentMessageId,
     },
     /// What a deadline did; the step is there when it changed the order.
     Fired {
@@ -35,5 +43,21 @@ pub(super) enum Answer {
 impl From<Outcome> for Answer {
     fn from(outcome: Outcome) -> Self {
         Self::Final(Box::new(outcome))
+    }
+}
+
+impl Answer {
+    /// Whether something was made: then the answer is stored under the key of the request.
+    pub(super) fn has_made_something(&self) -> bool {
+        match self {
+            Self::Final(outcome) => outcome.has_made_something(),
+            Self::Placed { .. } | Self::Recorded { .. } => true,
+            Self::Moved { .. }
+            | Self::Changed { .. }
+            | Self::Received { .. }
+            | Self::Fired { .. }
+            | Self::Replayed { .. }
+            | Self::Acks(_) => false,
+        }
     }
 }

@@ -5,19 +5,22 @@
 mod change;
 mod decide;
 mod fire;
-mod locks;
+mod load;
+mod money;
+mod news;
+mod refunds;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::event::{Announcement, Posted as _};
-use crate::domain::ids::{BusinessId, EventId, NotificationId};
+use crate::domain::ids::{BusinessId, EventId, NotificationId, PaymentMessageId};
 use crate::domain::order::AnnouncementIds;
 use crate::domain::saga::Clocks;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    AcksProgress, Change, Command, Committed, FireOutcome, Outcome, PlaceOutcome, RingDue, ScopedAck, Write,
-    outcome_of, write_table,
+    AcksProgress, Change, Command, Committed, FireOutcome, Outcome, PlaceOutcome, Receipt, RecordOutcome,
+    RingDue, ScopedAck, Write, outcome_of, write_table,
 };
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
@@ -26,12 +29,15 @@ use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 
 use super::answer::Answer;
+use super::audit::{self, AuditEntry};
 use super::catalog::Catalog;
 use super::deadline_facts::DeadlineFacts;
 use super::events::{self, Emitted};
 use super::execute::{Context, Execute as _};
 use super::idempotency::{Keys, Responses};
+use super::inbox::Inbox;
 use super::intents::{self, NewIntent};
+use super::moneys::Moneys;
 use super::orders::Orders;
 use super::sagas::Sagas;
 use super::{applied_commands, device_acks, devices};
@@ -52,6 +58,8 @@ pub(super) struct Transaction<'a> {
     orders: Orders,
     catalog: Catalog,
     sagas: Sagas,
+    moneys: Moneys,
+    inbox: Inbox<'a>,
     facts: DeadlineFacts,
     clocks: Arc<Clocks>,
     keys: Keys,
@@ -59,6 +67,7 @@ pub(super) struct Transaction<'a> {
     sources: Vec<Source>,
     rings: Vec<RingDue>,
     intents: Vec<NewIntent>,
+    audits: Vec<AuditEntry>,
 }
 
 impl<'a> Transaction<'a> {
@@ -77,6 +86,8 @@ impl<'a> Transaction<'a> {
             orders: Orders::default(),
             catalog: Catalog::default(),
             sagas: Sagas::default(),
+            moneys: Moneys::default(),
+            inbox: Inbox::default(),
             facts: DeadlineFacts::default(),
             clocks,
             keys: Keys::default(),
@@ -84,6 +95,7 @@ impl<'a> Transaction<'a> {
             sources: Vec::new(),
             rings: Vec::new(),
             intents: Vec::new(),
+            audits: Vec::new(),
         }
     }
 
@@ -103,52 +115,20 @@ impl<'a> Transaction<'a> {
         self.orders.number(self.connection).await?;
         let emitted = self.emitted();
         let responses = self.keys.render(|step| self.orders.snapshot(step));
-        let Written { left, intents } = self.write(&emitted, &responses).await?;
+        let written = self.write(&emitted, &responses).await?;
         let outcomes: Vec<Outcome> = answers
             .into_iter()
-            .map(|answer| self.outcome(answer.expect("every command was answered above"), &left, &responses))
+            .map(|answer| {
+                self.outcome(answer.expect("every command was answered above"), &written, &responses)
+            })
             .collect();
         applied_commands::record(self.connection, self.cipher, self.commands, &open, &outcomes, attempt)
             .await?;
         let events = events::number(self.connection, emitted.events).await?;
-        let (sagas, rings, now) = (self.sagas.due(), self.rings, self.now);
-        Ok(Committed { outcomes, events, now, sagas, rings, intents })
-    }
-
-    async fn load(&mut self, open: &[usize]) -> Result<(), TxError> {
-        let (mut drafts, mut keys) = (Vec::new(), Vec::new());
-        let (mut moved, mut fires, mut businesses) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
-        for &i in open {
-            let write = &self.commands[i].write;
-            locks::name_business(write, &mut businesses);
-            if let Write::PlaceOrder(place) = write {
-                drafts.push(&place.draft);
-                keys.extend(place.idempotency.as_ref());
-            } else if let Write::MoveOrder(wish) = write {
-                moved.insert(wish.order);
-            } else if let Write::ChangeOrder(change) = write {
-                moved.insert(change.order);
-            } else if let Write::RingOrder(ring) = write {
-                moved.insert(ring.order);
-            } else if let Write::FireDeadline(fire) = write {
-                fires.push(fire);
-            } else if let Write::Keyed(keyed) = write {
-                keys.push(&keyed.key);
-            }
-        }
-        self.keys.claim(self.connection, self.cipher, keys, self.now).await?;
-        if !fires.is_empty() {
-            self.facts = DeadlineFacts::begin(self.connection, self.clocks.clone(), self.now).await?;
-        }
-        self.catalog.lock(self.connection, businesses).await?;
-        moved.extend(fires.iter().map(|fire| fire.order));
-        self.orders.lock(self.connection, self.cipher, &moved).await?;
-        let places = open.iter().filter_map(|&i| self.commands[i].write.as_place());
-        self.orders.count_waiting(self.connection, places).await?;
-        self.sagas.load(self.connection, &moved).await?;
-        let due = fires.iter().filter(|fire| self.is_due(fire)).map(|fire| fire.order).collect();
-        self.facts.load(self.connection, &due, self.now).await?;
-        self.catalog.load(self.connection, drafts.into_iter()).await
+        let is_replay = |outcome: &Outcome| matches!(outcome, Outcome::Replayed(letters) if *letters > 0);
+        let money_due = written.money_due || outcomes.iter().any(is_replay);
+        let (sagas, rings, now, intents) = (self.sagas.due(), self.rings, self.now, written.intents);
+        Ok(Committed { outcomes, events, now, sagas, rings, intents, money_due })
     }
 
     /// Reads the business again if a command of this batch has changed it.
@@ -175,21 +155,32 @@ impl<'a> Transaction<'a> {
             Write::RingOrder(ring) => Ok(self.ring_order(ring)),
             Write::FireDeadline(fire) => self.fire(fire).await,
             Write::Keyed(keyed) => self.keyed(keyed, command.at).await,
-            write => self.single(write, command.at).await,
+            Write::ReceiveMessage(message) => Ok(self.receive_message(message)),
+            write => self.unkeyed(write, command.at).await,
         }
     }
 
-    fn outcome(&self, answer: Answer, left: &device_acks::Left<'_>, responses: &Responses) -> Outcome {
+    fn outcome(&self, answer: Answer, written: &Written<'_>, responses: &Responses) -> Outcome {
         let order = |step: usize| self.orders.snapshot(step).clone();
         match answer {
             Answer::Final(outcome) => *outcome,
             Answer::Acks(acks) => {
-                let progress = if left.has_any_of(&acks) { AcksProgress::Left } else { AcksProgress::Stored };
+                let progress =
+                    if written.left.has_any_of(&acks) { AcksProgress::Left } else { AcksProgress::Stored };
                 progress.into()
             }
             Answer::Placed { step } => Outcome::Placed(PlaceOutcome::Placed(Box::new(order(step)))),
             Answer::Moved { step } => Outcome::Moved(Ok(Box::new(order(step)))),
             Answer::Changed { step } => Outcome::Changed(Ok(Box::new(order(step)))),
+            Answer::Recorded { step } => {
+                Outcome::PaymentRecorded(RecordOutcome::Recorded(Box::new(order(step))))
+            }
+            Answer::Received { message } => {
+                Outcome::MessageReceived(match written.taken.contains(&message) {
+                    true => Receipt::Taken,
+                    false => Receipt::Repeated,
+                })
+            }
             Answer::Fired { report, step, order: id } => {
                 let (moved, left) = (step.map(|step| Box::new(order(step))), self.sagas.due_of(id));
                 Outcome::Fired(FireOutcome { report, moved, left, now: self.now })
@@ -223,13 +214,18 @@ impl<'a> Transaction<'a> {
         self.catalog.write(self.connection).await?;
         self.orders.write(self.connection, self.cipher).await?;
         self.sagas.write(self.connection, self.now).await?;
+        let (orders, now) = (&self.orders, self.now);
+        let money_due = self.moneys.write(self.connection, |id| orders.get(id), now).await?;
         let intents = intents::write(self.connection, &self.intents).await?;
+        audit::record(self.connection, self.audits.drain(..), now).await?;
+        let taken = self.inbox.write(self.connection, self.cipher, now).await?;
         events::write_notifications(self.connection, &emitted.notifications).await?;
         self.keys.finish(self.connection, self.cipher, responses).await?;
         let acks = self.acks.iter().map(|received| &received.ack);
         devices::seen(self.connection, acks.map(|ack| (ack.user, ack.device.as_str(), ack.at))).await?;
         let left = device_acks::store(self.connection, &self.acks, &mut self.sagas, self.now).await?;
-        Ok(Written { left, intents })
+        let money_due = money_due || !taken.is_empty();
+        Ok(Written { left, intents, money_due, taken })
     }
 }
 
@@ -239,6 +235,10 @@ struct Written<'a> {
     left: device_acks::Left<'a>,
     /// Uses of channels that are due.
     intents: u32,
+    /// Whether money is to be worked on.
+    money_due: bool,
+    /// Messages of the provider that were new.
+    taken: HashSet<PaymentMessageId>,
 }
 
 /// One write of the table by the way its row names.
@@ -246,7 +246,7 @@ macro_rules! run_one {
     (batched $outcome:ident, $transaction:expr, $write:ident, $at:ident) => {{
         let _ = $write;
         Err(StoreError::NotHappened(
-            "orders and acknowledgements have no idempotency key of this kind".to_owned(),
+            "orders, messages and acknowledgements have no idempotency key of this kind".to_owned(),
         )
         .into())
     }};

@@ -9,7 +9,7 @@ use crate::domain::business::Business;
 use crate::domain::hold::{HeldAction, Hold, is_held};
 use crate::domain::ids::{BusinessId, OrderId, UserId};
 use crate::domain::order::{Fulfilment, Party, Status};
-use crate::domain::saga::{Clocks, Facts, Grace, SagaTerms};
+use crate::domain::saga::{Clocks, Facts, Grace, SagaTerms, UnpaidFacts};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::MarkKind;
 use crate::storage::sql::connection::Connection;
@@ -147,6 +147,7 @@ impl DeadlineFacts {
         Facts {
             now,
             clocks,
+            unpaid: UnpaidFacts::default(),
             delivered,
             acted_at,
             muted: business.alerts.is_muted(now),

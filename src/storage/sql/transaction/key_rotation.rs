@@ -47,6 +47,8 @@ static RESEAL_BUSINESS_PHONES: LazyStatement =
     LazyStatement::new(|| reseal_rows(SealedColumn::BusinessPhone));
 static USER_PHONES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::UserPhone));
 static RESEAL_USER_PHONES: LazyStatement = LazyStatement::new(|| reseal_rows(SealedColumn::UserPhone));
+static MESSAGES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::PaymentMessage));
+static RESEAL_MESSAGES: LazyStatement = LazyStatement::new(|| reseal_rows(SealedColumn::PaymentMessage));
 
 static BODIES: LazyStatement = LazyStatement::new(|| {
     Statement::over(
@@ -120,6 +122,7 @@ impl Execute for Reseal {
             SealedColumn::BusinessEmail => (&BUSINESS_EMAILS, &RESEAL_BUSINESS_EMAILS),
             SealedColumn::BusinessPhone => (&BUSINESS_PHONES, &RESEAL_BUSINESS_PHONES),
             SealedColumn::UserPhone => (&USER_PHONES, &RESEAL_USER_PHONES),
+            SealedColumn::PaymentMessage => (&MESSAGES, &RESEAL_MESSAGES),
             SealedColumn::StoredResponse => (&BODIES, &RESEAL_BODIES),
         };
         let found: Vec<SealedRead> = cx.connection.fetch(lock, &[Arg::rows(rows)]).await?;
@@ -133,7 +136,8 @@ impl Execute for Reseal {
                 | SealedColumn::OrderAddress
                 | SealedColumn::BusinessEmail
                 | SealedColumn::BusinessPhone
-                | SealedColumn::UserPhone => row.first.clone(),
+                | SealedColumn::UserPhone
+                | SealedColumn::PaymentMessage => row.first.clone(),
                 SealedColumn::StoredResponse => row_name(&row.first, &row.second),
             };
             let (table, column) = column.place();

@@ -54,6 +54,13 @@ static ORDER_SAGAS: LazyStatement =
 static INTENTS: LazyStatement =
     LazyStatement::new(|| deletion("intents", "id", "created_at < $1 AND due_at IS NULL"));
 
+// One that waits for somebody stays, however old it is.
+static PAYMENT_MESSAGES: LazyStatement =
+    LazyStatement::new(|| deletion("payment_messages", "id", "created_at < $1 AND state = 'done'"));
+
+static DEAD_LETTERS: LazyStatement =
+    LazyStatement::new(|| deletion("dead_letters", "id", "created_at < $1 AND state = 'done'"));
+
 static REACH_LEASES: LazyStatement =
     LazyStatement::new(|| deletion("reach_leases", "business_id, node", "until < $1"));
 
@@ -166,6 +173,8 @@ impl Execute for Purge {
             Expirable::OrderAcks => (&ORDER_ACKS, time),
             Expirable::OrderSagas => (&ORDER_SAGAS, time),
             Expirable::Intents => (&INTENTS, time),
+            Expirable::PaymentMessages => (&PAYMENT_MESSAGES, time),
+            Expirable::DeadLetters => (&DEAD_LETTERS, time),
             Expirable::ReachLeases => (&REACH_LEASES, time),
             Expirable::Holds => (&HOLDS, time),
             Expirable::Audit => (&AUDIT, time),

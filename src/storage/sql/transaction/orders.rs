@@ -164,6 +164,11 @@ impl Orders {
         self.push(Snapshot::Unchanged(Box::new(order)))
     }
 
+    /// Its money stands otherwise than before; rooms hear of that by itself.
+    pub(super) fn touched(&mut self, id: OrderId) {
+        self.moved.insert(id);
+    }
+
     /// A time of the order is another one; nobody is told.
     pub(super) fn shifted(&mut self, id: OrderId) -> usize {
         self.moved.insert(id);

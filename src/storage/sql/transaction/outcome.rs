@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{EndedReason, Order, PaymentStatus, PlaceRefusal, Status};
+use crate::domain::payment::RecordRefusal;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
     BusinessUpdate, ChangeError, Command, FireOutcome, FireReport, IdempotencyKey, KeyedRepeat, MoveError,
-    Outcome, PlaceOutcome, StoredResponse, Write,
+    Outcome, PlaceOutcome, RecordOutcome, StoredResponse, Write,
 };
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
@@ -38,6 +39,8 @@ pub(super) enum StoredOutcome {
     BusinessUpdated(Option<Box<BusinessRow>>),
     CurrencyInUse,
     ZoneHeld,
+    Recorded(OrderState),
+    NotRecorded(Option<RecordRefusal>),
     #[serde(untagged)]
     NotMoved(MoveError),
     #[serde(untagged)]
@@ -156,6 +159,9 @@ impl StoredOutcome {
             Outcome::BusinessUpdated(BusinessUpdate::NotThere) => Self::BusinessUpdated(None),
             Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse) => Self::CurrencyInUse,
             Outcome::BusinessUpdated(BusinessUpdate::ZoneHeld) => Self::ZoneHeld,
+            Outcome::PaymentRecorded(RecordOutcome::Recorded(order)) => Self::Recorded(OrderState::of(order)),
+            Outcome::PaymentRecorded(RecordOutcome::Refused(refusal)) => Self::NotRecorded(Some(*refusal)),
+            Outcome::PaymentRecorded(RecordOutcome::NoSuchOrder) => Self::NotRecorded(None),
             outcome => Self::AsItIs(outcome.clone()),
         })
     }
@@ -163,7 +169,9 @@ impl StoredOutcome {
     /// The order whose row the outcome is rebuilt from.
     pub(super) fn order(&self) -> Option<OrderId> {
         match self {
-            Self::Placed(state) | Self::Moved(state) | Self::Changed(state) => Some(state.order),
+            Self::Placed(state) | Self::Moved(state) | Self::Changed(state) | Self::Recorded(state) => {
+                Some(state.order)
+            }
             Self::Fired(fire) => Some(fire.order.as_ref()?.order),
             _ => None,
         }
@@ -212,6 +220,12 @@ impl StoredOutcome {
             }
             Self::CurrencyInUse => Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse),
             Self::ZoneHeld => Outcome::BusinessUpdated(BusinessUpdate::ZoneHeld),
+            Self::Recorded(state) => {
+                Outcome::PaymentRecorded(RecordOutcome::Recorded(Box::new(state.put_back(order?))))
+            }
+            Self::NotRecorded(refusal) => {
+                Outcome::PaymentRecorded(refusal.map_or(RecordOutcome::NoSuchOrder, RecordOutcome::Refused))
+            }
             Self::AsItIs(outcome) => outcome,
         })
     }

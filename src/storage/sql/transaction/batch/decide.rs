@@ -4,7 +4,7 @@ use crate::domain::order::{self, Moved, PlaceRefusal};
 use crate::domain::saga::OrderSaga;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder, PlaceOutcome, StoredResponse,
+    Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder, PlaceOutcome, StoredResponse, Write,
 };
 use crate::storage::sql::errors::TxError;
 
@@ -57,15 +57,30 @@ impl Transaction<'_> {
                 return Ok(Outcome::Repeated(KeyedRepeat::KeyReused).into());
             }
         }
-        let answer = self.single(&keyed.write, at).await?;
-        if let Answer::Final(outcome) = &answer
-            && outcome.has_made_something()
-        {
+        let answer = self.unkeyed(&keyed.write, at).await?;
+        if answer.has_made_something() {
             let request_mac = keyed.key.request_mac.clone();
             let kept = StoredResponse { request_mac, status: keyed.status, body: keyed.body.0.clone() };
             self.keys.answered(&keyed.key, By::Answer(kept));
         }
         Ok(answer)
+    }
+
+    /// Does a write that may be done once for a key.
+    pub(super) async fn unkeyed(&mut self, write: &Write, at: Timestamp) -> Result<Answer, TxError> {
+        match write {
+            Write::InitiatePayment(wish) => Ok(self.initiate_payment(wish)),
+            Write::PaymentOpened(opened) => Ok(self.payment_opened(opened)),
+            Write::RecordPayment(record) => self.record_payment(record).await,
+            Write::ApplyNews(news) => self.apply_news(news).await,
+            Write::AskPaymentAgain(ask) => Ok(self.ask_payment_again(*ask)),
+            Write::DemandRefund(wish) => Ok(self.demand_refund(wish)),
+            Write::BeginRefund(begin) => Ok(self.begin_refund(*begin)),
+            Write::RefundAnswered(answered) => Ok(self.refund_answered(answered)),
+            Write::RefundLate(late) => Ok(self.refund_late(*late)),
+            Write::HandleRefund(wish) => Ok(self.handle_refund(wish)),
+            write => self.single(write, at).await,
+        }
     }
 
     /// Moves an order, and its saga with it. A person's answer begins the count of unanswered orders anew.
@@ -92,6 +107,7 @@ impl Transaction<'_> {
             self.sagas.changed(order.id);
         }
         self.catalog.count(order.business_id, |business| business.alerts.answered(order, from, party));
+        self.settle(wish.order).await?;
         let mover = Mover { party, user: wish.user, reason: wish.reason.clone() };
         let step = self.orders.moved(wish.order, from, follows, mover, self.now);
         self.sources.push(Source::Step(step));

@@ -37,7 +37,8 @@ impl Transaction<'_> {
         }
         self.refresh(fire.business).await?;
         let (Some(business), _) = self.catalog.of(fire.business) else { return Ok(nothing) };
-        let facts = self.facts.of(fire.order, business, &self.clocks, self.now);
+        let mut facts = self.facts.of(fire.order, business, &self.clocks, self.now);
+        facts.unpaid = self.unpaid_facts(fire.order);
         let Some(order) = self.orders.get_mut(fire.order) else { return Ok(nothing) };
         let Some(saga) = self.sagas.of(fire.order, fire.business) else { return Ok(nothing) };
         let kind = saga.saga.next_kind().unwrap_or(DeadlineKind::Progress);
@@ -84,7 +85,11 @@ impl Transaction<'_> {
                     report.rungs.push(rung);
                 }
             }
+            SagaEffect::ClosePayment => {
+                self.with_money(id, |money, _, now| money.ask(now));
+            }
             SagaEffect::Moved { from, follows } => {
+                self.settle(id).await?;
                 let mover = Mover { party: Party::System, user: None, reason: None };
                 let moved = self.orders.moved(id, from, follows, mover, self.now);
                 self.sources.push(Source::Step(moved));
@@ -192,12 +197,12 @@ impl Transaction<'_> {
         Ok(waiting.into_iter().filter(|(other, _)| still(*other)).map(|(_, customer)| customer).collect())
     }
 
-    fn alarm(&mut self, alarm: Alarm) {
+    pub(super) fn alarm(&mut self, alarm: Alarm) {
         let told = alarm.announce(EventId::generate(), NotificationId::generate(), self.now);
         self.tell(told);
     }
 
-    fn tell(&mut self, announcement: Announcement) {
+    pub(super) fn tell(&mut self, announcement: Announcement) {
         self.sources.push(Source::Posted(announcement));
     }
 }

@@ -1,0 +1,73 @@
+//! What happened in many evenings: a promise that is never put to the test holds without being kept.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::world::World;
+
+/// The name of each thing that is counted, and how often it happened in an evening.
+fn counts(world: &World) -> [(&'static str, u64); NUMBER] {
+    let seen = world.seen;
+    [
+        ("orders", world.orders.len() as u64),
+        ("cancelled", seen.cancelled),
+        ("graced", seen.graced),
+        ("rings", seen.rings),
+        ("accepted by itself", seen.accepted_by_itself),
+        ("paused", seen.paused),
+        ("resumed", seen.resumed),
+        ("braked", seen.braked),
+        ("calls", seen.calls),
+        ("forgotten", seen.forgotten),
+        ("crashes", seen.crashes),
+        ("captured", seen.captured),
+        ("recorded", seen.recorded),
+        ("captured too late or twice", seen.late_success),
+        ("paid at a closed business", seen.closed),
+        ("messages twice", seen.repeated),
+        ("dead letters", seen.dead),
+        ("payments asked for", seen.asked),
+        ("refunds demanded", seen.demanded),
+        ("refunds outside", seen.outside),
+        ("refunds that came back", seen.bounced),
+        ("calls without an answer", seen.unknown),
+        ("refunds looked up", seen.looked),
+        ("refunds sent again", seen.retried),
+        ("refunds by hand", seen.by_hand),
+        ("silences of the provider", seen.silent),
+        ("rests", seen.rests),
+    ]
+}
+
+const NUMBER: usize = 27;
+
+/// Sums over evenings that are played by several threads.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    sums: [(std::sync::OnceLock<&'static str>, AtomicU64); NUMBER],
+}
+
+impl Counted {
+    /// Adds an evening.
+    pub(crate) fn add(&self, world: &World) {
+        for ((name, n), (names, sum)) in counts(world).into_iter().zip(&self.sums) {
+            names.get_or_init(|| name);
+            sum.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    /// What did not happen once.
+    pub(crate) fn never(&self) -> Vec<&'static str> {
+        self.iter().filter(|(_, sum)| *sum == 0).map(|(name, _)| name).collect()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.sums.iter().map(|(name, sum)| (*name.get().unwrap_or(&""), sum.load(Ordering::Relaxed)))
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.iter().try_for_each(|(name, sum)| write!(f, "{sum} {name}, "))
+    }
+}
