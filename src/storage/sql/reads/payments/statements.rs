@@ -105,7 +105,7 @@ pub(super) static OPEN_DEAD_LETTERS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("dead_letters"),
         &format!(
-            "SELECT count(*) AS open FROM (SELECT 1 AS one FROM dead_letters d WHERE d.state = '{open}' LIMIT {COUNTED}) AS l"
+            "SELECT count(*) AS open FROM (SELECT 1 AS one FROM dead_letters d WHERE d.state = '{open}' LIMIT {COUNTED}) AS found"
         ),
     )
 });
@@ -114,7 +114,7 @@ pub(super) static WAITING_MESSAGES: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("payment_messages"),
         &format!(
-            "SELECT count(*) AS open FROM (SELECT 1 AS one FROM payment_messages m WHERE m.due_at IS NOT NULL LIMIT {COUNTED}) AS l"
+            "SELECT count(*) AS open FROM (SELECT 1 AS one FROM payment_messages m WHERE m.due_at IS NOT NULL LIMIT {COUNTED}) AS found"
         ),
     )
 });
