@@ -28,30 +28,25 @@ pub struct InitiatedPaymentView {
 }
 
 impl InitiatedPaymentView {
-    /// A payment of an order that is open there.
+    /// The payment as its customer sees it.
+    pub fn of(payment: &Payment) -> Self {
+        let amount = (payment.amount_minor, payment.currency);
+        Self::new(payment.id, payment.order, amount, payment.redirect_url.clone())
+    }
+
+    /// A payment of an order.
     pub fn new(
         payment: PaymentId,
         order: OrderId,
         (amount_minor, currency): (i64, Currency),
-        redirect_url: String,
+        redirect_url: Option<String>,
     ) -> Self {
         Self {
             payment_id: payment.to_string(),
             order_id: order.to_string(),
             amount_minor,
             currency: currency.to_string(),
-            redirect_url: Some(redirect_url),
-        }
-    }
-
-    /// The payment as its customer sees it.
-    pub fn of(payment: &Payment) -> Self {
-        Self {
-            payment_id: payment.id.to_string(),
-            order_id: payment.order.to_string(),
-            amount_minor: payment.amount_minor,
-            currency: payment.currency.to_string(),
-            redirect_url: payment.redirect_url.clone(),
+            redirect_url,
         }
     }
 }

@@ -83,10 +83,11 @@ impl OrderMoney {
     }
 
     fn closed(&mut self, id: PaymentId, now: Timestamp) -> Vec<MoneyEffect> {
-        if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == id)
-            && let Some(state) = table::after(payment.state, NewsStatus::Failed)
-        {
-            (payment.state, payment.ask_at, payment.updated_at) = (state, None, now);
+        if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == id) {
+            payment.ask_at = None;
+            if let Some(state) = table::after(payment.state, NewsStatus::Failed) {
+                (payment.state, payment.updated_at) = (state, now);
+            }
         }
         Vec::new()
     }

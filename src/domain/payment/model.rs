@@ -67,6 +67,11 @@ pub struct Payment {
 }
 
 impl Payment {
+    /// Whether the customer can make it: it waits for that, and is not being closed.
+    pub fn is_open(&self) -> bool {
+        self.state == PaymentState::Initiated && self.ask_at.is_none()
+    }
+
     /// What was captured beyond the amount asked for, in minor units.
     pub const fn over_minor(&self) -> i64 {
         let over = self.captured_minor - self.amount_minor;

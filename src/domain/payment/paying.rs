@@ -103,7 +103,8 @@ impl OrderMoney {
             return Err(InitiateRefusal::NotWaiting);
         }
         if let Some(open) = self.open() {
-            return Ok(Initiated::Open(open.clone()));
+            // Nothing more is begun at the provider for one that is being closed.
+            return open.is_open().then(|| Initiated::Open(open.clone())).ok_or(InitiateRefusal::NotWaiting);
         }
         if self.payments.len() >= MAX_PAYMENTS {
             return Err(InitiateRefusal::TooMany);
@@ -113,7 +114,8 @@ impl OrderMoney {
         Ok(Initiated::New(payment))
     }
 
-    /// Notes where the customer pays. A payment that is not open any more keeps what it has.
+    /// Notes where the customer pays. A payment that was closed while it was opened keeps what it has and is closed again, since the
+    /// provider may have been told in that order.
     pub fn opened(
         &mut self,
         id: PaymentId,
@@ -122,9 +124,13 @@ impl OrderMoney {
         now: Timestamp,
     ) -> Option<&Payment> {
         let payment = self.payments.iter_mut().find(|payment| payment.id == id)?;
-        if payment.state == PaymentState::Initiated && payment.redirect_url.is_none() {
-            (payment.reference, payment.redirect_url, payment.updated_at) =
-                (reference, Some(redirect_url), now);
+        match payment.state {
+            PaymentState::Initiated if payment.redirect_url.is_none() => {
+                (payment.reference, payment.redirect_url, payment.updated_at) =
+                    (reference, Some(redirect_url), now);
+            }
+            PaymentState::Failed => payment.ask_at = payment.ask_at.or(Some(now)),
+            PaymentState::Initiated | PaymentState::Succeeded => {}
         }
         Some(payment)
     }
@@ -135,10 +141,10 @@ impl OrderMoney {
         open.map(|payment| payment.ask_at = payment.ask_at.or(Some(at))).is_some()
     }
 
-    /// The provider did not say what became of the open payment: it is asked again at `at`.
+    /// The provider did not say what became of a payment that it was to close: it is asked again at `at`.
     pub fn ask_again(&mut self, id: PaymentId, at: Timestamp) {
         if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == id)
-            && payment.state == PaymentState::Initiated
+            && payment.ask_at.is_some()
         {
             payment.ask_at = Some(at);
         }

@@ -135,6 +135,24 @@ fn an_order_has_one_open_payment_and_after_it_failed_a_new_one() {
 }
 
 #[test]
+fn a_payment_that_is_closed_while_it_is_opened_is_closed_once_more() {
+    let (mut money, mut order) = (OrderMoney::default(), order());
+    let payment = initiate(&mut money, &order);
+    assert!(money.ask(at(1)));
+    let refused = money.initiate(&order, PaymentId::generate(), user(), at(1));
+    assert_eq!(refused, Err(InitiateRefusal::NotWaiting), "nothing is begun for one that is being closed");
+    tell(&mut money, &mut order, payment, NewsStatus::Failed).unwrap();
+    assert_eq!(money.payment(payment).unwrap().ask_at, None);
+    // The call that opens it came to the provider after the one that closes it.
+    let noted = money.opened(payment, None, "https://pay.example".to_owned(), at(2)).unwrap();
+    assert_eq!((noted.state, noted.ask_at, &noted.redirect_url), (PaymentState::Failed, Some(at(2)), &None));
+    money.ask_again(payment, at(9));
+    assert_eq!(money.payment(payment).unwrap().ask_at, Some(at(9)), "until the provider says what it is");
+    tell(&mut money, &mut order, payment, NewsStatus::Failed).unwrap();
+    assert_eq!(money.payment(payment).unwrap().ask_at, None);
+}
+
+#[test]
 fn payments_of_one_order_have_a_bound() {
     let (mut money, mut order) = (OrderMoney::default(), order());
     for _ in 0..20 {

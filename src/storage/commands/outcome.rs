@@ -32,7 +32,7 @@ pub enum Outcome {
     Changed(Result<Box<Order>, ChangeError>),
     /// Of `RingOrder`.
     RingOrdered(RingOutcome),
-    /// Of `InitiatePayment`.
+    /// Of `InitiatePayment` and `PaymentOpened`.
     PaymentInitiated(InitiateOutcome),
     /// Of `RecordPayment`.
     #[serde(skip)]

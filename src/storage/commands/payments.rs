@@ -47,7 +47,7 @@ pub enum InitiateOutcome {
     NoSuchOrder,
 }
 
-/// Notes where the customer pays. A payment that is not open any more keeps what it has.
+/// Notes where the customer pays. A payment that was closed meanwhile is refused, and closed at the provider once more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentOpened {
     /// The payment.

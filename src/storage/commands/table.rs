@@ -118,7 +118,7 @@ macro_rules! write_table {
             InitiatePayment(w: InitiatePayment) => PaymentInitiated(InitiateOutcome), batched, Awaited, NewWork,
                 lane: lane_of(w.business), bytes: 256, changes: [];
             /// Note where the customer pays.
-            PaymentOpened(w: Box<PaymentOpened>) => Done(()), batched, Awaited, Finishing,
+            PaymentOpened(w: Box<PaymentOpened>) => PaymentInitiated(InitiateOutcome), batched, Awaited, Finishing,
                 lane: lane_of(w.business), bytes: 256 + w.redirect_url.len(), changes: [];
             /// Record what was paid otherwise than through the provider.
             RecordPayment(w: Box<RecordPayment>) => PaymentRecorded(RecordOutcome), batched, Awaited, Finishing,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use crate::domain::ids::{OrderId, PaymentId};
 use crate::domain::order::Order;
-use crate::domain::payment::{InitiateRefusal, NewsStatus, Payment, PaymentNews, PaymentState};
+use crate::domain::payment::{InitiateRefusal, NewsStatus, Payment, PaymentNews};
 use crate::fail_point;
 use crate::http::app_state::AppState;
 use crate::http::extractors::audience::CanPlaceOrders;
@@ -94,7 +94,8 @@ pub(super) async fn initiate(
     };
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let wanted = (amount_minor, order.currency);
-    Ok(HttpResponse::build(status).json(InitiatedPaymentView::new(payment, order.id, wanted, redirect_url)))
+    let view = InitiatedPaymentView::new(payment, order.id, wanted, Some(redirect_url));
+    Ok(HttpResponse::build(status).json(view))
 }
 
 impl Endpoint for initiate {
@@ -115,7 +116,7 @@ async fn again(app: &AppState, order: &Order, kept: PreparedResponse) -> Result<
     let money = app.store.money_of(order.id).await?;
     let payment = id.and_then(|id| money.payment(id)).ok_or_else(ApiError::not_found)?;
     let mut view = InitiatedPaymentView::of(payment);
-    if view.redirect_url.is_none() && payment.state == PaymentState::Initiated {
+    if view.redirect_url.is_none() && payment.is_open() {
         let provider = app.payments.provider().ok_or_else(no_provider)?;
         let Payment { id, amount_minor, .. } = *payment;
         view.redirect_url = Some(open(app, provider, order, id, amount_minor).await?);
@@ -136,7 +137,6 @@ async fn open(
     match provider.open(&wish).await {
         Ok(opened) => {
             fail_point::reach("provider_opened");
-            let redirect_url = opened.redirect_url.clone();
             let write = PaymentOpened {
                 payment,
                 order: order.id,
@@ -144,9 +144,13 @@ async fn open(
                 reference: opened.reference,
                 redirect_url: opened.redirect_url,
             };
-            app.persistence.write(Box::new(write)).await?;
+            let noted = app.persistence.write(Box::new(write)).await?;
             fail_point::reach("payment_opened");
-            Ok(redirect_url)
+            match noted {
+                InitiateOutcome::Open { redirect_url: Some(redirect_url), .. } => Ok(redirect_url),
+                InitiateOutcome::Refused(refusal) => Err(refused(refusal)),
+                InitiateOutcome::Open { .. } | InitiateOutcome::NoSuchOrder => Err(ApiError::not_found()),
+            }
         }
         Err(error) => Err(not_opened(app, order, payment, &error).await?),
     }

@@ -10,7 +10,7 @@ use crate::domain::business::PaidVerdict;
 use crate::domain::ids::{EventId, OrderId, RefundId, UserId};
 use crate::domain::order::{Order, Party, PaymentStatus, Status};
 use crate::domain::payment::told::{self, PaymentEventIds};
-use crate::domain::payment::{Initiated, MoneyEffect, OrderMoney, PaymentState};
+use crate::domain::payment::{InitiateRefusal, Initiated, MoneyEffect, OrderMoney, Payment, PaymentState};
 use crate::domain::saga::{OrderSaga, SagaEffect, UnpaidFacts};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
@@ -71,25 +71,21 @@ impl Transaction<'_> {
                 Initiated::Open(payment) => (payment, false),
             })
         });
-        let outcome = match begun {
-            None => InitiateOutcome::NoSuchOrder,
-            Some(Err(refusal)) => InitiateOutcome::Refused(refusal),
-            Some(Ok((payment, is_new))) => InitiateOutcome::Open {
-                payment: payment.id,
-                is_new,
-                amount_minor: payment.amount_minor,
-                redirect_url: payment.redirect_url,
-            },
-        };
-        Outcome::PaymentInitiated(outcome).into()
+        initiated(begun)
     }
 
+    /// Notes where a payment is made, and answers with it while it is open.
     pub(super) fn payment_opened(&mut self, opened: &PaymentOpened) -> Answer {
         let PaymentOpened { payment, order, reference, redirect_url, .. } = opened.clone();
-        self.with_money(order, |money, _, now| {
-            money.opened(payment, reference, redirect_url, now);
+        let noted = self.with_money(order, |money, _, now| {
+            let noted = money.opened(payment, reference, redirect_url, now)?;
+            Some(match noted.state {
+                PaymentState::Initiated => Ok((noted.clone(), false)),
+                PaymentState::Failed => Err(InitiateRefusal::NotWaiting),
+                PaymentState::Succeeded => Err(InitiateRefusal::Paid),
+            })
         });
-        Outcome::Done.into()
+        initiated(noted.flatten())
     }
 
     pub(super) fn ask_payment_again(&mut self, ask: AskPaymentAgain) -> Answer {
@@ -225,6 +221,21 @@ impl Transaction<'_> {
     ) {
         self.audits.push(AuditEntry { user: Some(user), action, target: order.to_string(), detail });
     }
+}
+
+/// The answer about a payment that is open, and whether it was begun now. `None`: there is no such order or payment.
+fn initiated(begun: Option<Result<(Payment, bool), InitiateRefusal>>) -> Answer {
+    let outcome = match begun {
+        None => InitiateOutcome::NoSuchOrder,
+        Some(Err(refusal)) => InitiateOutcome::Refused(refusal),
+        Some(Ok((payment, is_new))) => InitiateOutcome::Open {
+            payment: payment.id,
+            is_new,
+            amount_minor: payment.amount_minor,
+            redirect_url: payment.redirect_url,
+        },
+    };
+    Outcome::PaymentInitiated(outcome).into()
 }
 
 /// Whether an order that is paid at hand-over, or not at all, has no money that the hub knows.
