@@ -21,6 +21,7 @@ pub mod settings;
 mod subscription;
 pub mod sweep;
 mod token_expiry;
+mod work_list;
 pub mod worker;
 
 pub use fatal::{FatalGuard, FatalSignal};

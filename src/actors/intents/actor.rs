@@ -11,7 +11,7 @@ use crate::storage::{DueIntent, Store};
 use crate::telemetry::Metrics;
 
 use super::messages::{IntentsDue, Stop};
-use super::settings::{AT_ONCE, CALL_WITHIN, LOOK_EVERY, PAGE};
+use super::settings::{CALL_WITHIN, INTENTS, LOOK_EVERY};
 use super::state::{IntentStep, IntentsState, result};
 
 pub(super) struct IntentsActor {
@@ -29,23 +29,23 @@ impl IntentsActor {
         channels: Channels,
         metrics: Metrics,
     ) -> Self {
-        Self { state: IntentsState::new(AT_ONCE), store, persistence, channels, metrics }
+        Self { state: IntentsState::new(INTENTS), store, persistence, channels, metrics }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.state.on_due() {
-            self.read(ctx);
+        if let Some(page) = self.state.on_due() {
+            self.read(page, ctx);
         }
     }
 
-    fn read(&self, ctx: &mut Context<Self>) {
+    fn read(&self, page: u32, ctx: &mut Context<Self>) {
         let store = self.store.clone();
-        let page = async move { store.due_intents(store.clock().now(), PAGE).await }.into_actor(self);
+        let page = async move { store.due_intents(store.clock().now(), page).await }.into_actor(self);
         ctx.spawn(page.map(|page, actor, ctx| {
             let page = page.inspect_err(|error| tracing::warn!(%error, "intents could not be read")).ok();
             let (channels, now) = (actor.channels.clone(), actor.store.clock().now());
             let configured = |channel| channels.get(channel).is_some();
-            for step in actor.state.on_page(page, PAGE as usize, now, configured) {
+            for step in actor.state.on_page(page, now, configured) {
                 actor.take(step, ctx);
             }
         }));
@@ -74,12 +74,12 @@ impl IntentsActor {
         ctx.spawn(written.into_actor(self).map(move |written, actor, ctx| {
             if let Err(error) = written {
                 tracing::warn!(intent = %intent.id, %error, "the end of an intent was not stored");
-                actor.state.on_left(intent.id);
+                actor.state.on_left(intent.id, actor.store.clock().now());
                 return;
             }
             actor.report(&intent, result);
-            if actor.state.on_ended(intent.id) {
-                actor.read(ctx);
+            if let Some(page) = actor.state.on_ended(intent.id) {
+                actor.read(page, ctx);
             }
         }));
     }

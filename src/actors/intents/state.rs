@@ -1,8 +1,8 @@
 //! The state of the dispatcher of intents: which ones it works on, and what becomes of each.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
+use crate::actors::work_list::{Bounds, WorkList};
 use crate::domain::ids::IntentId;
 use crate::domain::saga::Channel;
 use crate::domain::time::Timestamp;
@@ -23,86 +23,42 @@ pub(super) enum IntentStep {
     End(DueIntent, IntentResult),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
-    No,
-    Yes,
-    /// Something became due meanwhile.
-    Again,
-}
-
 /// The intents of this node that are being worked on.
 #[derive(Debug)]
 pub(super) struct IntentsState {
-    at_once: usize,
-    working: HashSet<IntentId>,
-    reading: Reading,
-    /// The last page was full, or had more than there were places.
-    more: bool,
+    list: WorkList<IntentId>,
 }
 
 impl IntentsState {
-    /// Nothing is worked on, and at most so many intents will be at a time.
-    pub(super) fn new(at_once: usize) -> Self {
-        Self { at_once, working: HashSet::new(), reading: Reading::No, more: false }
+    /// Nothing is worked on.
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self { list: WorkList::new(bounds) }
     }
 
-    /// Something may be due: whether the actor has to read now.
-    pub(super) fn on_due(&mut self) -> bool {
-        match self.reading {
-            Reading::No if self.working.len() < self.at_once => {
-                self.reading = Reading::Yes;
-                true
-            }
-            Reading::No => {
-                self.more = true;
-                false
-            }
-            Reading::Yes | Reading::Again => {
-                self.reading = Reading::Again;
-                false
-            }
-        }
+    /// Something may be due: how many the actor has to read now, if any.
+    pub(super) fn on_due(&mut self) -> Option<u32> {
+        self.list.on_due()
     }
 
-    /// What is due was read, `None` when the store did not answer, by a read of at most `limit`.
+    /// What is due was read, `None` when the store did not answer.
     pub(super) fn on_page(
         &mut self,
         page: Option<Vec<DueIntent>>,
-        limit: usize,
         now: Timestamp,
         is_configured: impl Fn(Channel) -> bool,
     ) -> Vec<IntentStep> {
-        let again = self.reading == Reading::Again;
-        self.reading = Reading::No;
-        let page = page.unwrap_or_default();
-        self.more = again || page.len() >= limit;
-        let mut steps = Vec::new();
-        for intent in page {
-            if self.working.contains(&intent.id) {
-                continue;
-            }
-            if self.working.len() >= self.at_once {
-                self.more = true;
-                break;
-            }
-            self.working.insert(intent.id);
-            steps.push(step(intent, now, &is_configured));
-        }
-        steps
+        let taken = self.list.on_page(page, |intent| intent.id, |_| false, now);
+        taken.into_iter().map(|intent| step(intent, now, &is_configured)).collect()
     }
 
-    /// The row of an intent says what came of it: whether the actor has to read now.
-    pub(super) fn on_ended(&mut self, intent: IntentId) -> bool {
-        self.working.remove(&intent);
-        // Half of the places at a time, so that a long list is not read once for each of its intents.
-        self.more && self.working.len() <= self.at_once / 2 && self.on_due()
+    /// The row of an intent says what came of it: how many the actor has to read now, if any.
+    pub(super) fn on_ended(&mut self, intent: IntentId) -> Option<u32> {
+        self.list.on_done(intent)
     }
 
     /// The row of an intent could not be written: it is found again at a later tick.
-    pub(super) fn on_left(&mut self, intent: IntentId) {
-        self.working.remove(&intent);
-        self.more = false;
+    pub(super) fn on_left(&mut self, intent: IntentId, now: Timestamp) {
+        self.list.on_left(intent, now);
     }
 }
 
@@ -137,6 +93,7 @@ mod tests {
     use crate::domain::ids::{BusinessId, OrderId};
     use crate::domain::saga::Rung;
 
+    const BOUNDS: Bounds = Bounds { at_once: 8, page: 8, largest_page: 8 };
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_000_000);
 
     const fn s(s: u64) -> Duration {
@@ -160,55 +117,24 @@ mod tests {
 
     #[test]
     fn an_intent_without_a_channel_ends_at_once_and_one_whose_time_is_over_is_not_sent() {
-        let mut state = IntentsState::new(8);
+        let mut state = IntentsState::new(BOUNDS);
         let (current, late) = (intent(), DueIntent { expires_at: NOW, ..intent() });
-        assert!(state.on_due());
-        let steps = state.on_page(Some(vec![current]), 8, NOW, |_| false);
+        assert_eq!(state.on_due(), Some(8));
+        let steps = state.on_page(Some(vec![current]), NOW, |_| false);
         assert_eq!(steps, [IntentStep::End(current, IntentResult::NotConfigured)]);
-        assert!(state.on_due());
-        let steps = state.on_page(Some(vec![late, intent()]), 8, NOW, |_| true);
+        assert_eq!(state.on_due(), Some(8));
+        let steps = state.on_page(Some(vec![late, intent()]), NOW, |_| true);
         assert_eq!(steps[0], IntentStep::End(late, IntentResult::Failed));
         assert!(matches!(steps[1], IntentStep::Call(_)));
     }
 
     #[test]
     fn an_intent_that_nobody_needs_any_more_ends_without_a_call() {
-        let mut state = IntentsState::new(8);
+        let mut state = IntentsState::new(BOUNDS);
         let answered = DueIntent { is_needed: false, attempts: 3, ..intent() };
-        assert!(state.on_due());
-        let steps = state.on_page(Some(vec![answered]), 8, NOW, |_| true);
+        assert_eq!(state.on_due(), Some(8));
+        let steps = state.on_page(Some(vec![answered]), NOW, |_| true);
         assert_eq!(steps, [IntentStep::End(answered, IntentResult::Cancelled)]);
-    }
-
-    #[test]
-    fn no_intent_is_worked_on_twice_at_a_time_and_none_is_beyond_the_places() {
-        let mut state = IntentsState::new(2);
-        let all = [intent(), intent(), intent()];
-        assert!(state.on_due());
-        let steps = state.on_page(Some(all.to_vec()), 8, NOW, |_| true);
-        assert_eq!(steps, [IntentStep::Call(all[0]), IntentStep::Call(all[1])]);
-        assert!(!state.on_due(), "there is no place");
-        assert!(state.on_ended(all[0].id), "there is, and more is due");
-        let steps = state.on_page(Some(vec![all[1], all[2]]), 8, NOW, |_| true);
-        assert_eq!(steps, [IntentStep::Call(all[2])]);
-        assert!(!state.on_ended(all[1].id), "nothing more was due");
-    }
-
-    #[test]
-    fn what_becomes_due_during_a_read_is_read_after_it() {
-        let mut state = IntentsState::new(2);
-        assert!(state.on_due());
-        assert!(!state.on_due());
-        let one = intent();
-        let steps = state.on_page(Some(vec![one]), 8, NOW, |_| true);
-        assert_eq!(steps.len(), 1);
-        assert!(state.on_ended(one.id));
-        assert_eq!(
-            state.on_page(None, 8, NOW, |_| true),
-            [],
-            "a store that is away is asked at the next tick"
-        );
-        assert!(state.on_due());
     }
 
     #[test]

@@ -4,22 +4,19 @@ use std::time::Instant;
 
 use actix::prelude::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
+use crate::actors::work_list::WorkList;
 use crate::domain::hold::HeldAction;
-use crate::domain::ids::{PaymentId, PaymentMessageId, RefundId};
 use crate::storage::cache::CurrentHolds;
 use crate::storage::{DueMessage, DueRefund, PaymentToAsk};
 use crate::telemetry::Metrics;
 
 use super::messages::{MoneyDue, Stop};
-use super::settings::{CALLS, COUNT_EVERY, LOOK_EVERY, MESSAGES};
-use super::state::WorkList;
+use super::settings::{COUNT_EVERY, LOOK_EVERY};
+use super::state::MoneyState;
 use super::work::{Work, Worked};
 
 pub(super) struct MoneyActor {
-    messages: WorkList<PaymentMessageId>,
-    asks: WorkList<PaymentId>,
-    refunds: WorkList<RefundId>,
-    late: WorkList<RefundId>,
+    state: MoneyState,
     work: Work,
     holds: CurrentHolds,
     metrics: Metrics,
@@ -28,32 +25,23 @@ pub(super) struct MoneyActor {
 
 impl MoneyActor {
     pub(super) fn new(work: Work, holds: CurrentHolds, metrics: Metrics) -> Self {
-        Self {
-            messages: WorkList::new(MESSAGES),
-            asks: WorkList::new(CALLS),
-            refunds: WorkList::new(CALLS),
-            late: WorkList::new(CALLS),
-            work,
-            holds,
-            metrics,
-            counted: None,
-        }
+        Self { state: MoneyState::new(), work, holds, metrics, counted: None }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
-        if let Some(page) = self.messages.on_due() {
+        if let Some(page) = self.state.messages.on_due() {
             self.read_messages(page, ctx);
         }
-        if let Some(page) = self.asks.on_due() {
+        if let Some(page) = self.state.asks.on_due() {
             self.read_asks(page, ctx);
         }
         // While the provider is away no attempt is spent; one that is let through shows whether it is back.
         if self.work.payments.takes_calls()
-            && let Some(page) = self.refunds.on_due()
+            && let Some(page) = self.state.refunds.on_due()
         {
             self.read_refunds(page, ctx);
         }
-        if let Some(page) = self.late.on_due() {
+        if let Some(page) = self.state.late.on_due() {
             self.read_late(page, ctx);
         }
     }
@@ -64,10 +52,12 @@ impl MoneyActor {
         ctx.spawn(read.map(|page, actor, ctx| {
             let page = page.inspect_err(|error| tracing::warn!(%error, "messages could not be read")).ok();
             let now = actor.work.store.clock().now();
-            for message in actor.messages.on_page(page, |message: &DueMessage| message.id, |_| false, now) {
+            for message in
+                actor.state.messages.on_page(page, |message: &DueMessage| message.id, |_| false, now)
+            {
                 let (id, work) = (message.id, actor.work.clone());
                 ctx.spawn(work.message(message).into_actor(actor).map(move |worked, actor, ctx| {
-                    if let Some(page) = actor.messages.after(id, worked, &actor.work) {
+                    if let Some(page) = actor.state.messages.after(id, worked, &actor.work) {
                         actor.read_messages(page, ctx);
                     }
                 }));
@@ -81,10 +71,11 @@ impl MoneyActor {
         ctx.spawn(read.map(|page, actor, ctx| {
             let page = page.inspect_err(|error| tracing::warn!(%error, "payments could not be read")).ok();
             let now = actor.work.store.clock().now();
-            for asked in actor.asks.on_page(page, |asked: &PaymentToAsk| asked.payment, |_| false, now) {
+            for asked in actor.state.asks.on_page(page, |asked: &PaymentToAsk| asked.payment, |_| false, now)
+            {
                 let (id, work) = (asked.payment, actor.work.clone());
                 ctx.spawn(work.ask(asked).into_actor(actor).map(move |worked, actor, ctx| {
-                    if let Some(page) = actor.asks.after(id, worked, &actor.work) {
+                    if let Some(page) = actor.state.asks.after(id, worked, &actor.work) {
                         actor.read_asks(page, ctx);
                     }
                 }));
@@ -100,10 +91,10 @@ impl MoneyActor {
             let (now, holds) = (actor.work.store.clock().now(), actor.holds.clone());
             let is_held =
                 |due: &DueRefund| holds.over(HeldAction::Refunds, due.business, &due.zone, now).is_some();
-            for due in actor.refunds.on_page(page, |due: &DueRefund| due.refund, is_held, now) {
+            for due in actor.state.refunds.on_page(page, |due: &DueRefund| due.refund, is_held, now) {
                 let (id, work) = (due.refund, actor.work.clone());
                 ctx.spawn(work.refund(due).into_actor(actor).map(move |worked, actor, ctx| {
-                    if let Some(page) = actor.refunds.after(id, worked, &actor.work) {
+                    if let Some(page) = actor.state.refunds.after(id, worked, &actor.work) {
                         actor.read_refunds(page, ctx);
                     }
                 }));
@@ -118,10 +109,10 @@ impl MoneyActor {
             let page =
                 page.inspect_err(|error| tracing::warn!(%error, "late refunds could not be read")).ok();
             let now = actor.work.store.clock().now();
-            for late in actor.late.on_page(page, |late: &DueRefund| late.refund, |_| false, now) {
+            for late in actor.state.late.on_page(page, |late: &DueRefund| late.refund, |_| false, now) {
                 let (id, work) = (late.refund, actor.work.clone());
                 ctx.spawn(work.late(late).into_actor(actor).map(move |worked, actor, ctx| {
-                    if let Some(page) = actor.late.after(id, worked, &actor.work) {
+                    if let Some(page) = actor.state.late.after(id, worked, &actor.work) {
                         actor.read_late(page, ctx);
                     }
                 }));

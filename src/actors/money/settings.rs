@@ -2,28 +2,16 @@
 
 use std::time::Duration;
 
+use crate::actors::work_list::Bounds;
+
 /// What is due is looked for this often; a commit of this node says it at once.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// What could not be written is left alone for this long.
-pub(super) const PASS_FOR: Duration = Duration::from_secs(5);
 
 /// Pause until the provider is asked about an open payment again.
 pub(super) const ASK_EVERY: Duration = Duration::from_secs(20);
 
 /// Pause between two counts of messages and dead letters.
 pub(super) const COUNT_EVERY: Duration = Duration::from_secs(15);
-
-/// Bounds of one kind of work.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// Worked on at a time.
-    pub(super) at_once: usize,
-    /// Rows read at once.
-    pub(super) page: u32,
-    /// Rows read at once when a page held only what is left alone.
-    pub(super) largest_page: u32,
-}
 
 /// Messages: only the store is asked.
 pub(super) const MESSAGES: Bounds = Bounds { at_once: 256, page: 256, largest_page: 4096 };
