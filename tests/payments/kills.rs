@@ -1,5 +1,6 @@
 //! Killed at every step around payments, messages and refunds: one capture, one refund, none missing.
 
+use bellhop::fail_point::STEPS;
 use serde_json::{Value, json};
 
 use crate::evening::Evening;
@@ -10,24 +11,11 @@ crate::on_both_stores!(
     killed_while_it_asks_what_became_of_a_payment_an_order_that_was_paid_is_placed,
 );
 
-/// Steps that an order passes which is paid, told of, refused and refunded.
-const STEPS: &[&str] = &[
-    "payment_initiated",
-    "provider_opened",
-    "payment_opened",
-    "message_received",
-    "message_stored",
-    "message_read",
-    "message_applied",
-    "refund_due",
-    "refund_begun",
-    "refund_asked",
-    "refund_sent",
-    "refund_answered",
-];
-
-/// Steps of the question what became of a payment that nobody has told of.
-const VOID_STEPS: &[&str] = &["void_asked", "void_answered", "void_applied"];
+/// The steps of the question what became of a payment that nobody has told of, or all others: those of an order which is paid, told of,
+/// refused and refunded.
+fn steps(of_question: bool) -> impl Iterator<Item = &'static str> {
+    STEPS.iter().copied().filter(move |step| step.starts_with("void_") == of_question)
+}
 
 /// How often each step is the last one; `BELLHOP_CRASH_REPEATS` sets it.
 fn repeats() -> usize {
@@ -51,10 +39,10 @@ async fn refused_and_refunded(evening: &mut Evening, order: &Value, payment: &st
 async fn killed_at_any_step_of_a_paid_order_that_is_refused_money_moves_once_each_way(kind: StoreKind) {
     let mut evening = Evening::begin(kind, &[]).await;
     for repeat in 0..repeats() {
-        for step in STEPS {
+        for step in steps(false) {
             let case = format!("{step}, time {repeat}");
             evening.die_at(step).await;
-            if *step == "refund_asked" {
+            if step == "refund_asked" {
                 // Only a refund whose answer was lost is asked about.
                 evening.provider.fail_next(Call::Refund, &[CallFault::LoseAnswer]);
             }
@@ -71,7 +59,7 @@ async fn killed_at_any_step_of_a_paid_order_that_is_refused_money_moves_once_eac
 async fn killed_while_it_asks_what_became_of_a_payment_an_order_that_was_paid_is_placed(kind: StoreKind) {
     let mut evening = Evening::begin(kind, &[("payments.unpaid_s", "4")]).await;
     for repeat in 0..repeats() {
-        for step in VOID_STEPS {
+        for step in steps(true) {
             let case = format!("{step}, time {repeat}");
             evening.die_at(step).await;
             let order = evening.order().await;
