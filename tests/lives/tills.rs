@@ -89,12 +89,13 @@ impl Till {
     async fn connect(&self) -> WebSocket {
         let query = self.cursor.as_ref().map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
         let path = format!("/ws/notifications/{}{query}", self.business);
+        let mut tries = tokio::time::interval(AGAIN);
         loop {
+            tries.tick().await;
             let hub = self.open.one(self.number + self.told.losses);
             if let Some(socket) = Device::try_dial(&hub, &self.merchant.token, &path).await {
                 return socket;
             }
-            tokio::time::sleep(AGAIN).await;
         }
     }
 

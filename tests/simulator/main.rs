@@ -7,13 +7,18 @@
 //! `BELLHOP_SEED=<n>` replays one evening and prints its steps; `BELLHOP_SEEDS=<n>` plays as many.
 
 mod counted;
+mod firing;
+mod inbox;
 mod invariants;
 mod money;
 mod owed;
+mod passing;
+mod pausing;
 mod payers;
 mod people;
 mod provider;
 mod random;
+mod refunding;
 mod shop;
 mod traffic;
 mod world;
