@@ -22,6 +22,14 @@ crate::on_both_stores!(
 );
 
 impl Shop {
+    /// An order that is paid and given back, its payment, and the id of the refund.
+    async fn given_back(&self) -> (Value, Value, String) {
+        let (order, payment) = self.paid().await;
+        self.demand(&order, json!({"reason": "Cold"})).await.expect(201);
+        let done = self.refunds("succeeded", 1).await;
+        (order, payment, text(&done[0]["id"]).to_owned())
+    }
+
     async fn demand(&self, order: &Value, body: Value) -> Answer {
         self.operator.post(&self.app, &format!("/orders/{}/refunds", text(&order["id"])), &body).await
     }
@@ -111,10 +119,7 @@ async fn money_goes_back_for_fourteen_days_after_the_end(kind: StoreKind) {
 
 async fn a_refund_that_does_not_arrive_is_sent_again(kind: StoreKind) {
     let shop = Shop::open(kind).await;
-    let (order, payment) = shop.paid().await;
-    shop.demand(&order, json!({"reason": "Cold"})).await.expect(201);
-    let done = shop.refunds("succeeded", 1).await;
-    let refund = text(&done[0]["id"]);
+    let (_, payment, refund) = shop.given_back().await;
     let path = |verb: &str| format!("/admin/refunds/{refund}/{verb}");
     shop.operator.post(&shop.app, &path("retry"), &json!({})).await.expect_problem(409, "refund_not_now");
     // Days later the customer's bank sends it back.
@@ -140,10 +145,7 @@ async fn a_refund_that_does_not_arrive_is_sent_again(kind: StoreKind) {
 
 async fn a_refund_that_does_not_arrive_is_given_by_hand(kind: StoreKind) {
     let shop = Shop::open(kind).await;
-    let (order, payment) = shop.paid().await;
-    shop.demand(&order, json!({"reason": "Cold"})).await.expect(201);
-    let done = shop.refunds("succeeded", 1).await;
-    let refund = text(&done[0]["id"]);
+    let (order, payment, refund) = shop.given_back().await;
     let path = |verb: &str| format!("/admin/refunds/{refund}/{verb}");
     let bounced = json!({"status": "REFUND_FAILED", "refund_id": refund, "event_id": "bounced"});
     shop.tell(&payment, bounced).await.expect(200);
