@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bellhop::domain::ids::{PaymentId, RefundId};
-use bellhop::domain::payment::{NewsRefusal, NewsStatus, PaymentNews, RefundAnswer};
+use bellhop::domain::payment::{NewsRefusal, NewsStatus, PaymentNews, RefundAnswer, may_be_opening};
 use bellhop::domain::time::Timestamp;
 
 use crate::owed;
@@ -144,6 +144,10 @@ impl World {
             Happening::Message(message) => self.deliver(message, random),
             Happening::Close { order, payment } => {
                 let stand = Some(self.traffic.provider.close(payment));
+                // Until the call that opens it cannot come any more, it proves nothing that the provider does not know it.
+                let begun_at = self.orders[order].money.payment(payment).map(|payment| payment.updated_at);
+                let may_come = begun_at.is_some_and(|begun| may_be_opening(begun, self.now));
+                let stand = stand.filter(|stand| stand.is_some() || !may_come);
                 let (after, stand) = self.reply(stand, random);
                 self.plan(after, Happening::Closed { order, payment, stand });
             }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::actors::persistence::{Persistence, SubmitError};
 use crate::domain::ids::PaymentId;
-use crate::domain::payment::{NewsStatus, PaymentNews, Refund, RefundAnswer, RefundStep};
+use crate::domain::payment::{NewsStatus, PaymentNews, Refund, RefundAnswer, RefundStep, may_be_opening};
+use crate::domain::time::Timestamp;
 use crate::fail_point;
 use crate::outbound::{PaymentProvider, Payments, ProviderError, ProviderPayment, SendRefund};
 use crate::protocol::payment_message::PaymentMessage;
@@ -64,11 +65,12 @@ impl Work {
 
     /// Closes an open payment at the provider and applies what it says became of it.
     pub(super) async fn ask(self, asked: PaymentToAsk) -> Worked {
+        let now = self.store.clock().now();
         let stands = match self.payments.provider() {
             Some(provider) => closed(provider, asked.payment).await,
             None => None,
         };
-        let written = match stands.and_then(|stands| news(&asked, &stands)) {
+        let written = match stands.and_then(|stands| news(&asked, &stands, now)) {
             Some(news) => self.asked(&asked, news).await,
             None => self.ask_again(&asked).await,
         };
@@ -181,10 +183,11 @@ async fn closed(provider: &dyn PaymentProvider, payment: PaymentId) -> Option<Pr
     answer.inspect_err(|error| tracing::warn!(%payment, %error, "a payment was not closed")).ok()
 }
 
-/// What the provider says as news; `None` while it is open.
-fn news(asked: &PaymentToAsk, stands: &ProviderPayment) -> Option<PaymentNews> {
+/// What the provider says, asked at `now`, as news; `None` while it is open, or may still be opened.
+fn news(asked: &PaymentToAsk, stands: &ProviderPayment, now: Timestamp) -> Option<PaymentNews> {
     let (status, amount_minor, currency) = match stands {
         ProviderPayment::Open => return None,
+        ProviderPayment::Unknown if may_be_opening(asked.begun_at, now) => return None,
         ProviderPayment::Captured { amount_minor, currency } => {
             (NewsStatus::Success, *amount_minor, *currency)
         }
@@ -289,12 +292,16 @@ mod tests {
             order: OrderId::generate(),
             business: BusinessId::generate(),
             ask_at: Timestamp::from_unix_seconds(1),
+            begun_at: Timestamp::from_unix_seconds(1),
         };
-        let status = |stands: ProviderPayment| news(&asked, &stands).map(|news| news.status);
+        let later = Timestamp::from_unix_seconds(60);
+        let status = |stands: ProviderPayment| news(&asked, &stands, later).map(|news| news.status);
         let captured = ProviderPayment::Captured { amount_minor: Some(250), currency: None };
         assert_eq!(status(captured), Some(NewsStatus::Success));
         assert_eq!(status(ProviderPayment::Closed), Some(NewsStatus::Failed));
         assert_eq!(status(ProviderPayment::Unknown), Some(NewsStatus::Failed));
         assert_eq!(status(ProviderPayment::Open), None);
+        let at_once = news(&asked, &ProviderPayment::Unknown, asked.ask_at);
+        assert_eq!(at_once, None, "the call that opens it may still be on its way");
     }
 }

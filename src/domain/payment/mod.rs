@@ -17,7 +17,7 @@ pub use event::PaymentEvent;
 pub use ledger::{MoneyEffect, OrderMoney};
 pub use model::{MoneyWay, Payment, PaymentState, Refund, RefundCause, RefundState};
 pub use news::{NewsRefusal, NewsStatus, PaymentNews};
-pub use paying::{InitiateRefusal, Initiated, RecordRefusal, Recorded};
+pub use paying::{InitiateRefusal, Initiated, RecordRefusal, Recorded, may_be_opening};
 pub use refunding::{RefundAnswer, RefundStep};
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Payments that are begun, closed, and recorded by people.
 
+use std::time::Duration;
+
 use crate::domain::ids::{PaymentId, RefundId, UserId};
 use crate::domain::order::{Order, PaymentMethod, PaymentStatus, Status};
 use crate::domain::time::Timestamp;
@@ -9,6 +11,9 @@ use super::model::{MoneyWay, Payment, PaymentState};
 
 /// Most payments of one order: attempts to pay that failed, among them.
 pub(super) const MAX_PAYMENTS: usize = 20;
+
+/// Time in which a call that opens a payment may still come to the provider: longer than the hub waits for its answer.
+const OPENING_WITHIN: Duration = Duration::from_secs(30);
 
 /// The answer to the wish to pay an order online.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +86,12 @@ impl Payment {
     }
 }
 
+/// Whether the provider may still be told to open a payment at `now` that was last begun at `begun_at`: until then it proves nothing
+/// that the provider does not know it.
+pub fn may_be_opening(begun_at: Timestamp, now: Timestamp) -> bool {
+    now < begun_at.plus(OPENING_WITHIN)
+}
+
 impl OrderMoney {
     /// Begins a payment through the provider, under this id, or gives the open one.
     ///
@@ -102,9 +113,17 @@ impl OrderMoney {
         if order.status != Status::PendingPayment {
             return Err(InitiateRefusal::NotWaiting);
         }
-        if let Some(open) = self.open() {
+        let mut payments = self.payments.iter_mut();
+        if let Some(open) = payments.find(|payment| payment.state == PaymentState::Initiated) {
             // Nothing more is begun at the provider for one that is being closed.
-            return open.is_open().then(|| Initiated::Open(open.clone())).ok_or(InitiateRefusal::NotWaiting);
+            if !open.is_open() {
+                return Err(InitiateRefusal::NotWaiting);
+            }
+            if open.redirect_url.is_none() {
+                // It is opened at the provider once more.
+                open.updated_at = now;
+            }
+            return Ok(Initiated::Open(open.clone()));
         }
         if self.payments.len() >= MAX_PAYMENTS {
             return Err(InitiateRefusal::TooMany);

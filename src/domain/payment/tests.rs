@@ -153,6 +153,20 @@ fn a_payment_that_is_closed_while_it_is_opened_is_closed_once_more() {
 }
 
 #[test]
+fn a_payment_that_is_opened_once_more_may_come_to_the_provider_for_as_long_again() {
+    let (mut money, order) = (OrderMoney::default(), order());
+    let payment = initiate(&mut money, &order);
+    let begun_at = |money: &OrderMoney| money.payment(payment).unwrap().updated_at;
+    assert!(may_be_opening(begun_at(&money), at(29)) && !may_be_opening(begun_at(&money), at(30)));
+    money.initiate(&order, PaymentId::generate(), user(), at(20)).unwrap();
+    assert!(may_be_opening(begun_at(&money), at(49)) && !may_be_opening(begun_at(&money), at(50)));
+    // Where it is paid is known: nothing is opened any more.
+    money.opened(payment, None, "https://pay.example".to_owned(), at(25));
+    money.initiate(&order, PaymentId::generate(), user(), at(60)).unwrap();
+    assert!(!may_be_opening(begun_at(&money), at(60)));
+}
+
+#[test]
 fn payments_of_one_order_have_a_bound() {
     let (mut money, mut order) = (OrderMoney::default(), order());
     for _ in 0..20 {

@@ -21,6 +21,8 @@ pub struct PaymentToAsk {
     pub business: BusinessId,
     /// When.
     pub ask_at: Timestamp,
+    /// When it was last begun at the provider, or last changed.
+    pub begun_at: Timestamp,
 }
 
 /// A refund the hub has to work on.

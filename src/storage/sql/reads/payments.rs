@@ -64,6 +64,7 @@ struct ToAskRow {
     order_id: String,
     business_id: String,
     ask_at: i64,
+    updated_at: i64,
 }
 
 #[derive(FromRow)]
@@ -188,6 +189,7 @@ impl PaymentReads for SqlStore {
                 order: parse("payments.order_id", &row.order_id)?,
                 business: parse("payments.business_id", &row.business_id)?,
                 ask_at: Timestamp::from_micros(row.ask_at),
+                begun_at: Timestamp::from_micros(row.updated_at),
             })
         };
         rows.into_iter().map(to_ask).collect()

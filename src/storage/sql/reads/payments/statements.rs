@@ -36,7 +36,7 @@ pub(super) static DUE_MESSAGES: LazyStatement = LazyStatement::new(|| {
 pub(super) static TO_ASK: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("payments"),
-        "SELECT p.id, p.order_id, p.business_id, p.ask_at FROM payments p \
+        "SELECT p.id, p.order_id, p.business_id, p.ask_at, p.updated_at FROM payments p \
          WHERE p.ask_at IS NOT NULL AND p.ask_at <= $1 ORDER BY p.ask_at, p.id LIMIT $2",
     )
 });
