@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "this file owns the tasks that it starts")]
 
 mod build;
+mod connected_drivers;
 mod database;
 mod equal_addresses;
 mod errors;

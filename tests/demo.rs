@@ -61,6 +61,27 @@ fn a_short_demo_loses_and_doubles_nothing_and_pauses_who_never_answers() {
     actix_rt::System::new().block_on(play(options(7)));
 }
 
+/// One business more has drivers bring its orders, and none of those stays open.
+async fn play_with_drivers(options: Options) {
+    let verdict =
+        demo::run(Options { businesses: 5, orders_per_second: 12, ..options }).await.expect("it runs");
+    let deliveries = verdict.deliveries;
+    assert!(deliveries.delivered > 0 && deliveries.offers > 0, "{verdict}");
+    assert_eq!((deliveries.open, deliveries.delivered + deliveries.ended_otherwise), (0, deliveries.orders));
+    assert_eq!((verdict.refused, &verdict.odd), (0, &(0, None)), "{verdict}");
+    assert!(deliveries.time_to_assign.is_some() && verdict.is_good(), "{verdict}");
+}
+
+#[test]
+fn every_order_that_drivers_bring_in_a_demo_comes_to_its_end_on_both_stores() {
+    actix_rt::System::new().block_on(async {
+        play_with_drivers(options(7)).await;
+        let database = Database::create(StoreKind::Postgres).await;
+        let url = database.postgres.as_ref().map(|postgres| postgres.url.clone().into());
+        play_with_drivers(Options { database: url, ..options(8) }).await;
+    });
+}
+
 #[test]
 fn a_demo_on_postgres_does_so_too_and_again_on_what_it_left() {
     actix_rt::System::new().block_on(async {

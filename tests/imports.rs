@@ -16,7 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fail_point", &[]),
     ("protocol", &["domain"]),
     ("telemetry", &["settings"]),
-    ("storage", &["domain", "protocol", "settings", "telemetry"]),
+    ("storage", &["domain", "protocol", "settings", "fail_point", "telemetry"]),
     ("auth", &["domain", "settings", "storage", "telemetry"]),
     ("bus", &["domain", "protocol"]),
     ("outbound", &["domain", "settings"]),

@@ -42,11 +42,11 @@ impl ClusterBridge {
 
     fn obey(&self, message: BusMessage) {
         match message {
-            BusMessage::Event(event) => {
-                self.reads.told(&event);
-                self.rooms.publish(&[event]);
+            BusMessage::Event(event) => self.fanout.told(&event),
+            BusMessage::Ephemeral(event) => {
+                self.fanout.heard(&event);
+                self.rooms.deliver_ephemeral(&event);
             }
-            BusMessage::Ephemeral(event) => self.rooms.deliver_ephemeral(&event),
             BusMessage::Control(ControlMessage::SessionEnded(session)) => self.fanout.end_session(session),
             BusMessage::Control(ControlMessage::MembershipsChanged(user)) => {
                 self.reads.memberships_changed(user);
@@ -68,6 +68,9 @@ mod tests {
     use super::*;
     use crate::actors::SendError;
     use crate::actors::deadlines::Deadlines;
+    use crate::actors::driver_lives::DriverLives;
+    use crate::actors::driver_pool::DriverPools;
+    use crate::actors::driver_positions::DriverPositions;
     use crate::actors::intents::Intents;
     use crate::actors::money::Money;
     use crate::actors::order_lives::OrderLives;
@@ -112,6 +115,9 @@ mod tests {
             let rooms = Rooms::start(store.clone(), bus.clone(), 1, RoomSettings::default(), metrics.clone());
             let epoch = store.epoch().await.unwrap();
             let sagas = OrderSagas::start(Deadlines::new(store.clone()), &SagaSettings::default());
+            let pools = DriverPools::default();
+            let positions = DriverPositions::new(store.clone(), rooms.clone(), pools.clone());
+            let drivers = DriverLives::new(pools, positions, metrics.clone());
             let lives =
                 OrderLives::new(sagas, Intents::default(), Money::default(), rooms.clone(), metrics.clone());
             let reads = CachedReads::new(store, CacheSettings::default(), metrics.clone());
@@ -121,6 +127,7 @@ mod tests {
                 reads.clone(),
                 rooms.clone(),
                 lives,
+                drivers,
                 revoked,
                 Workers::new(),
                 counted,

@@ -10,10 +10,12 @@ use std::time::Instant;
 
 use crate::auth::revocations::Revocations;
 use crate::bus::{Bus, BusMessage, ControlMessage};
-use crate::domain::ids::{LoginSessionId, UserId};
+use crate::domain::ids::{LoginSessionId, OrderId, UserId};
 use crate::domain::order::{Order, Status};
 use crate::domain::payment::{NewsRefusal, NewsStatus, PaymentState};
 use crate::domain::time::Timestamp;
+use crate::protocol::ephemeral::EphemeralEvent;
+use crate::protocol::event::RoomEvent;
 use crate::storage::cache::CachedReads;
 use crate::storage::commands::{
     Command, Committed, EndSession, FireOutcome, InitiateOutcome, MoveOrder, NewsOutcome, Outcome,
@@ -21,6 +23,7 @@ use crate::storage::commands::{
 };
 use crate::telemetry::Metrics;
 
+use super::driver_lives::DriverLives;
 use super::order_lives::OrderLives;
 use super::persistence::CommitListener;
 use super::room::Rooms;
@@ -32,6 +35,7 @@ pub struct CommitFanout {
     reads: CachedReads,
     rooms: Rooms,
     lives: OrderLives,
+    drivers: DriverLives,
     revocations: Revocations,
     metrics: Metrics,
     bus: Arc<dyn Bus>,
@@ -40,16 +44,18 @@ pub struct CommitFanout {
 
 impl CommitFanout {
     /// A fan-out to these parts.
+    #[expect(clippy::too_many_arguments, reason = "each is another part of the hub, named once")]
     pub fn new(
         reads: CachedReads,
         rooms: Rooms,
         lives: OrderLives,
+        drivers: DriverLives,
         revocations: Revocations,
         workers: Workers,
         metrics: Metrics,
         bus: Arc<dyn Bus>,
     ) -> Self {
-        Self { reads, rooms, lives, revocations, workers, metrics, bus }
+        Self { reads, rooms, lives, drivers, revocations, workers, metrics, bus }
     }
 
     /// Refuses the tokens of a login session from now on and closes its sockets (4001).
@@ -98,6 +104,13 @@ impl CommitFanout {
             | Outcome::RefundChanged(_)
             | Outcome::RefundBegun(_)
             | Outcome::Replayed(_)
+            | Outcome::DriverChanged(_)
+            | Outcome::WaveOpened(_)
+            | Outcome::OfferAnswered(_)
+            | Outcome::StepReported(_)
+            | Outcome::DriverAssigned(_)
+            | Outcome::DeliveryLeft(_)
+            | Outcome::WayChanged(_)
             | Outcome::UserCreated(_)
             | Outcome::UserChanged(_)
             | Outcome::TicketRedeemed(_)
@@ -124,6 +137,26 @@ impl CommitFanout {
             self.recheck_access(*user);
             self.bus.publish(BusMessage::Control(ControlMessage::MembershipsChanged(*user)));
         }
+    }
+
+    /// Sockets of drivers leave the rooms of orders that they have no more (4003).
+    fn left(&self, left: &[(OrderId, UserId)]) {
+        for (_, driver) in left {
+            self.recheck_access(*driver);
+            self.bus.publish(BusMessage::Control(ControlMessage::MembershipsChanged(*driver)));
+        }
+    }
+
+    /// Another node told an event of a room.
+    pub(super) fn told(&self, event: &RoomEvent) {
+        self.reads.told(event);
+        self.drivers.told(event);
+        self.rooms.publish(std::slice::from_ref(event));
+    }
+
+    /// Another node told an ephemeral event.
+    pub(super) fn heard(&self, event: &EphemeralEvent) {
+        self.drivers.heard(event);
     }
 
     fn done(&self, write: &Write) {
@@ -192,6 +225,7 @@ impl CommitFanout {
 
 impl CommitListener for CommitFanout {
     fn committed(&self, commands: &[Command], committed: &mut Committed) {
+        committed.outcomes.iter().for_each(|outcome| outcome.reach(["offer_committed", "accept_committed"]));
         self.reads.committed(commands, &committed.outcomes);
         let events = std::mem::take(&mut committed.events);
         events.iter().for_each(|event| self.reads.told(event));
@@ -200,7 +234,10 @@ impl CommitListener for CommitFanout {
             self.after(command.write.unkeyed(), outcome);
         }
         self.lives.committed(committed);
+        self.drivers.committed(commands, committed, &events);
+        self.left(&committed.left);
         events.into_iter().for_each(|event| self.bus.publish(BusMessage::Event(event)));
+        committed.outcomes.iter().for_each(|outcome| outcome.reach(["offer_announced", "accept_announced"]));
     }
 
     fn commit_unknown(&self, commands: &[Command]) {

@@ -3,6 +3,9 @@
 pub mod cluster_bridge;
 pub mod commit_fanout;
 pub mod deadlines;
+pub mod driver_lives;
+pub mod driver_pool;
+pub mod driver_positions;
 mod fatal;
 mod held_ephemerals;
 pub mod intents;

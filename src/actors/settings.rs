@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::settings::SettingProblem;
 
+pub use super::driver_pool::{DispatchSettings, rules as dispatch_rules};
 pub use super::jobs::RetentionSettings;
 pub use super::order_saga::settings::{AlertSettings, SagaSettings, clocks};
 pub use super::persistence::PersistenceSettings;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub alerts: AlertSettings,
     /// What the hub does to orders by itself.
     pub sagas: SagaSettings,
+    /// How drivers are searched and watched.
+    pub dispatch: DispatchSettings,
 }
 
 impl Settings {
@@ -37,6 +40,7 @@ impl Settings {
         problems.extend(self.retention.problems());
         problems.extend(self.alerts.problems());
         problems.extend(self.sagas.problems());
+        problems.extend(self.dispatch.problems());
         problems
     }
 }

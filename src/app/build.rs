@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::actors::FatalSignal;
 use crate::actors::cluster_bridge::ClusterBridge;
 use crate::actors::commit_fanout::CommitFanout;
+use crate::actors::driver_lives::DriverLives;
+use crate::actors::driver_positions::{DriverPositions, PositionKeeper};
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
 use crate::actors::reachability::{LeaseKeeper, Reachability};
 use crate::actors::room::Rooms;
 use crate::actors::session::Sessions;
-use crate::actors::settings::clocks;
+use crate::actors::settings::{clocks, dispatch_rules};
 use crate::actors::worker::Workers;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::last_seen::LastSeen;
@@ -39,6 +41,7 @@ use crate::storage::Store;
 use crate::storage::cache::{CachedReads, CurrentHolds};
 use crate::telemetry::Metrics;
 
+use super::connected_drivers;
 use super::database::Database;
 use super::equal_addresses;
 use super::errors::StartError;
@@ -59,7 +62,8 @@ pub(super) fn listen(settings: &Settings) -> Result<(Listening, Option<Listening
 /// The clocks by which orders live.
 pub(super) fn order_clocks(settings: &Settings) -> Clocks {
     let unpaid = Duration::from_secs(settings.outbound.payments.unpaid_s);
-    clocks(&settings.actors.alerts, &settings.actors.sagas, unpaid)
+    let dispatch = dispatch_rules(&settings.actors.dispatch, settings.http.drivers.max_capacity);
+    Clocks { dispatch, ..clocks(&settings.actors.alerts, &settings.actors.sagas, unpaid) }
 }
 
 /// Everything that proves who asks, made from the operator's secret.
@@ -128,6 +132,7 @@ pub(super) struct Actors {
     pub(super) timers: OrderTimers,
     pub(super) sessions: Sessions,
     pub(super) reachability: Reachability,
+    pub(super) drivers: DriverPositions,
     pub(super) jobs: Jobs,
     /// Raised when an actor dies that must not.
     pub(super) fatal: FatalSignal,
@@ -150,14 +155,17 @@ impl Actors {
         let (revocations, counted) = (auth.revocations.clone(), metrics.clone());
         let workers = Workers::new();
         let timers = OrderTimers::new(store.clone(), &actors.sagas);
+        let drivers = DriverPositions::new(store.clone(), rooms.clone(), timers.pools());
+        let driver_lives = DriverLives::new(timers.pools(), drivers.clone(), metrics.clone());
         let fanout = CommitFanout::new(
             reads.clone(),
             rooms.clone(),
             timers.lives(rooms.clone(), metrics.clone()),
+            driver_lives,
             revocations,
             workers.clone(),
             counted,
-            bus,
+            bus.clone(),
         );
         let fanout = Arc::new(fanout);
         store.set_clocks(order_clocks(settings));
@@ -166,6 +174,8 @@ impl Actors {
         let persistence =
             Persistence::start(store, lanes, &actors.persistence, listener, counted, fatal.clone()).await?;
         rooms.write_through(persistence.clone());
+        drivers.write_through(persistence.clone());
+        timers.start_pools(&persistence, bus, order_clocks(settings).dispatch, metrics.clone());
         let timed = store.clone();
         let now = Arc::new(move || timed.clock().now());
         let payments = Payments::new(settings.outbound.payments.clone(), now).map_err(StartError::Setting)?;
@@ -181,6 +191,7 @@ impl Actors {
             Authenticator::new(auth.tokens.clone(), auth.revocations.clone(), auth.last_seen.clone()),
             Arc::new(FrameLimits(limits)),
             reachability.clone(),
+            drivers.clone(),
             actors.sessions.of_one_worker(settings.http.server.worker_threads()),
             metrics.clone(),
             fatal.clone(),
@@ -198,10 +209,15 @@ impl Actors {
             timers,
             sessions,
             reachability,
+            drivers,
             jobs,
             fatal,
         };
         Ok((all, bridge))
+    }
+
+    fn position_keeper(&self) -> PositionKeeper {
+        PositionKeeper::new(self.drivers.clone(), self.persistence.clone())
     }
 
     fn lease_keeper(&self, store: Arc<dyn Store>, clocks: Clocks) -> LeaseKeeper {
@@ -234,6 +250,7 @@ pub(super) fn api(
         last_seen: auth.last_seen.clone(),
         cipher: database.cipher.clone(),
         reachability: actors.reachability.clone(),
+        drivers: actors.drivers.clone(),
         jobs: actors.jobs.clone(),
         metrics,
         readiness,
@@ -255,6 +272,8 @@ pub(super) fn spawn_background(
 ) -> LastSeenFlusher {
     actix::spawn(bridge.run(stop.clone()));
     actix::spawn(actors.lease_keeper(database.store.clone(), clocks).run());
+    actix::spawn(actors.position_keeper().run());
+    actix::spawn(connected_drivers::hear(actors.sessions.clone(), actors.drivers.clone(), stop.clone()));
     actix::spawn(prune(auth.revocations.clone(), stop.clone()));
     let poller = RevocationPoller {
         store: database.store.clone(),

@@ -44,12 +44,9 @@ pub(super) fn begin_at_zero(metrics: &Metrics) {
         let _ = metrics.deadline_lateness_seconds.with_label_values(&[kind.as_str()]);
     }
     one(&metrics.payments_total, &PaymentState::ALL.map(PaymentState::as_str));
+    one(&metrics.offers_total, &["opened", "accepted", "declined", "taken", "expired", "withdrawn"]);
     one(&metrics.refunds_total, &["succeeded", "pending", "failed", "unknown"]);
-    for channel in Channel::ALL {
-        for result in ["sent", "failed", "not_configured", "cancelled"] {
-            metrics.intents_total.with_label_values(&[channel.as_str(), result]).inc_by(0);
-        }
-    }
+    begin_intents(metrics);
     one(&metrics.security_events_total, &SECURITY_EVENTS);
     one(&metrics.job_rows_deleted_total, &jobs);
     let two = |family: &prometheus::IntCounterVec, firsts: &[&str], seconds: [&str; 3]| {
@@ -61,4 +58,12 @@ pub(super) fn begin_at_zero(metrics: &Metrics) {
     };
     two(&metrics.jobs_total, &jobs, ["done", "busy", "failed"]);
     two(&metrics.cache_requests_total, &CACHES, ["hit", "miss", "stale"]);
+}
+
+fn begin_intents(metrics: &Metrics) {
+    for channel in Channel::ALL {
+        for result in ["sent", "failed", "not_configured", "cancelled"] {
+            metrics.intents_total.with_label_values(&[channel.as_str(), result]).inc_by(0);
+        }
+    }
 }

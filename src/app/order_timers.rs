@@ -1,9 +1,10 @@
-//! What acts on orders when their time has come: sagas, the sweep, the dispatcher of intents, and the worker of money.
+//! What acts on orders when their time has come: sagas, the sweep, the dispatcher of intents, the worker of money, and the pools of drivers.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::actors::deadlines::Deadlines;
+use crate::actors::driver_pool::{DriverPools, PoolWatch};
 use crate::actors::intents::Intents;
 use crate::actors::money::Money;
 use crate::actors::order_lives::OrderLives;
@@ -12,6 +13,8 @@ use crate::actors::persistence::Persistence;
 use crate::actors::room::Rooms;
 use crate::actors::settings::SagaSettings;
 use crate::actors::sweep::DeadlineSweep;
+use crate::bus::Bus;
+use crate::domain::dispatch::DispatchRules;
 use crate::domain::time::Timestamp;
 use crate::outbound::{Channels, Payments};
 use crate::storage::Store;
@@ -26,6 +29,7 @@ pub struct OrderTimers {
     sagas: OrderSagas,
     intents: Intents,
     money: Money,
+    pools: DriverPools,
     sweep: Arc<OnceLock<DeadlineSweep>>,
 }
 
@@ -34,13 +38,32 @@ impl OrderTimers {
     pub(super) fn new(store: Arc<dyn Store>, settings: &SagaSettings) -> Self {
         let deadlines = Deadlines::new(store.clone());
         let sagas = OrderSagas::start(deadlines.clone(), settings);
-        let (intents, money) = (Intents::default(), Money::default());
-        Self { store, deadlines, sagas, intents, money, sweep: Arc::default() }
+        let (intents, money, pools) = (Intents::default(), Money::default(), DriverPools::default());
+        Self { store, deadlines, sagas, intents, money, pools, sweep: Arc::default() }
     }
 
     /// What the writers tell of their commits.
     pub(super) fn lives(&self, rooms: Rooms, metrics: Metrics) -> OrderLives {
         OrderLives::new(self.sagas.clone(), self.intents.clone(), self.money.clone(), rooms, metrics)
+    }
+
+    /// The pools of drivers.
+    pub(super) fn pools(&self) -> DriverPools {
+        self.pools.clone()
+    }
+
+    /// Begins to search for drivers, by these writers.
+    pub(super) fn start_pools(
+        &self,
+        persistence: &Persistence,
+        bus: Arc<dyn Bus>,
+        rules: DispatchRules,
+        metrics: Metrics,
+    ) {
+        let (arbiter, store) = (self.sagas.arbiter(), self.store.clone());
+        self.pools.start(&arbiter, store.clone(), persistence.clone(), bus, rules);
+        // On a thread that is stopping nothing is watched any more.
+        let _ = arbiter.spawn(PoolWatch::new(self.pools.clone(), store, metrics).run());
     }
 
     /// Begins to act, by these writers.
@@ -64,6 +87,7 @@ impl OrderTimers {
         if let Some(sweep) = self.sweep.get() {
             sweep.stop();
         }
+        self.pools.stop();
         self.money.stop();
         self.intents.stop();
         self.sagas.stop();

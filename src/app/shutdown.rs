@@ -44,7 +44,7 @@ pub(super) struct Shutdown {
 impl Shutdown {
     /// Sockets first, then requests under way, writers and the database. Ends at most [`FLUSH_WITHIN`] twice after `within`.
     pub(super) async fn run(self, within: Duration, flush: Flush) {
-        let Actors { sessions, persistence, timers, reachability, rooms, jobs, .. } = self.actors;
+        let Actors { sessions, persistence, timers, reachability, drivers, rooms, jobs, .. } = self.actors;
         self.readiness.set(Phase::Draining);
         jobs.stop();
         let deadline = Instant::now() + within;
@@ -56,6 +56,7 @@ impl Shutdown {
         }
         timers.stop();
         reachability.stop();
+        drivers.stop().await;
         let last = deadline.max(Instant::now()) + FLUSH_WITHIN;
         let flushed = async {
             self.last_seen.store().await;

@@ -5,7 +5,7 @@
 
 use crate::domain::access::{MemberRole, Principal};
 use crate::domain::authorization::{
-    BusinessAccess, OrderAccess, business_access, may_hear_ops, order_access,
+    BusinessAccess, OrderAccess, business_access, may_hear_driver, may_hear_ops, order_access,
 };
 use crate::domain::ids::BusinessId;
 use crate::domain::room::RoomId;
@@ -50,19 +50,20 @@ pub async fn cached_role_at(
     }
 }
 
-/// Decides whether somebody may be in a room: they may if they may see its business or its order; in that of the operators, if they
-/// are one.
+/// Decides whether somebody may be in a room: they may if they may see its business or its order; in that of a driver, if they are that
+/// driver or an operator; in those of a zone and of the operators, if they are one.
 pub async fn room_access(
     reads: &CachedReads,
     who: Principal,
     room: RoomId,
 ) -> Result<RoomAccess, StoreError> {
     let granted = match room {
-        RoomId::Ops => may_hear_ops(who),
+        RoomId::Ops | RoomId::Zone(_) => may_hear_ops(who),
+        RoomId::Driver(driver) => may_hear_driver(who, driver),
         RoomId::Business(business) => cached_role_at(reads, who, business).await?.is_some(),
         RoomId::Order(order) => match reads.order(order).await? {
             None => false,
-            Some(order) => match order_access(who, order.value.customer_id, order.value.business_id) {
+            Some(order) => match order_access(who, &order.value) {
                 OrderAccess::Granted(_) => true,
                 OrderAccess::ToMembersOf(business) => cached_role_at(reads, who, business).await?.is_some(),
                 OrderAccess::Denied => false,

@@ -221,9 +221,15 @@ impl Layers {
             Some(Value::Boolean(_)) => {
                 text.trim().to_ascii_lowercase().parse().map(Value::Boolean).map_err(|_| "true or false")
             }
-            Some(Value::Array(_)) => {
+            Some(Value::Array(known)) => {
                 let items = text.split([',', '\n']).map(str::trim).filter(|item| !item.is_empty());
-                Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+                if matches!(known.first(), Some(Value::Integer(_))) {
+                    let numbers: Result<Vec<_>, _> =
+                        items.map(|item| item.parse().map(Value::Integer)).collect();
+                    numbers.map(Value::Array).map_err(|_| "a list of whole numbers")
+                } else {
+                    Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+                }
             }
             _ => Ok(Value::String(text.to_owned())),
         };

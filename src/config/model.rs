@@ -17,7 +17,7 @@ pub struct Settings {
     pub environment: Environment,
     /// Sections `data`, `database`, `encryption`, `cache`.
     pub storage: storage::Settings,
-    /// Sections `persistence`, `rooms`, `sessions`, `retention`, `alerts`, `sagas`.
+    /// Sections `persistence`, `rooms`, `sessions`, `retention`, `alerts`, `sagas`, `dispatch`.
     pub actors: actors::Settings,
     /// The section `payments`.
     pub outbound: outbound::Settings,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::domain::delivery::DeliveredBy;
 use crate::domain::order::{Fulfilment, Status};
 
 /// Fewer businesses than this are all ordinary.
@@ -30,6 +31,8 @@ pub(super) enum BusinessKind {
     LosesItsDevices,
     /// The hub accepts its orders as soon as a device has them.
     AcceptsByItself,
+    /// Drivers of the hub bring its orders, and all of them are brought.
+    HasDrivers,
 }
 
 /// Whether the devices of a business have vanished.
@@ -49,6 +52,7 @@ impl BusinessKind {
             1 => Self::IgnoresItsBell,
             2 => Self::LosesItsDevices,
             3 => Self::AcceptsByItself,
+            4 => Self::HasDrivers,
             _ => Self::Ordinary,
         }
     }
@@ -59,6 +63,7 @@ impl BusinessKind {
             Self::Ordinary | Self::IgnoresItsBell => None,
             Self::LosesItsDevices => Some(json!({"alerts": {"accept_s": LONG_ACCEPT_S}})),
             Self::AcceptsByItself => Some(json!({"auto_accept": true})),
+            Self::HasDrivers => Some(json!({"delivered_by": "drivers"})),
         }
     }
 
@@ -69,6 +74,7 @@ impl BusinessKind {
             Self::IgnoresItsBell => Some("ignores its bell"),
             Self::LosesItsDevices => Some("loses all its devices for half a minute"),
             Self::AcceptsByItself => Some("accepts by itself"),
+            Self::HasDrivers => Some("has drivers of the hub bring its orders"),
         }
     }
 
@@ -77,6 +83,7 @@ impl BusinessKind {
     pub(super) const fn fulfilments(self) -> &'static [Fulfilment] {
         match self {
             Self::IgnoresItsBell => &[Fulfilment::Delivery, Fulfilment::Pickup],
+            Self::HasDrivers => &[Fulfilment::Delivery],
             _ => &[Fulfilment::Delivery, Fulfilment::Pickup, Fulfilment::DineIn],
         }
     }
@@ -86,7 +93,15 @@ impl BusinessKind {
         match self {
             Self::IgnoresItsBell => None,
             Self::AcceptsByItself => Some(Status::Accepted),
-            Self::Ordinary | Self::LosesItsDevices => Some(Status::Placed),
+            Self::Ordinary | Self::LosesItsDevices | Self::HasDrivers => Some(Status::Placed),
+        }
+    }
+
+    /// The party that brings its deliveries.
+    pub(super) const fn delivered_by(self) -> DeliveredBy {
+        match self {
+            Self::HasDrivers => DeliveredBy::Drivers,
+            _ => DeliveredBy::Business,
         }
     }
 
@@ -114,10 +129,11 @@ mod tests {
     #[test]
     fn there_is_one_of_each_kind_and_none_but_ordinary_ones_among_three() {
         let kinds = |businesses| (0..businesses).map(move |n| BusinessKind::of(n, businesses));
-        for businesses in [KINDS_FROM, 20] {
+        for (businesses, has_drivers) in [(KINDS_FROM, false), (20, true)] {
             let special: Vec<_> = kinds(businesses).filter(|kind| *kind != BusinessKind::Ordinary).collect();
-            use BusinessKind::{AcceptsByItself, IgnoresItsBell, LosesItsDevices};
-            assert_eq!(special, [IgnoresItsBell, LosesItsDevices, AcceptsByItself]);
+            use BusinessKind::{AcceptsByItself, HasDrivers, IgnoresItsBell, LosesItsDevices};
+            let all = [IgnoresItsBell, LosesItsDevices, AcceptsByItself, HasDrivers];
+            assert_eq!(special, all[..if has_drivers { 4 } else { 3 }]);
         }
         assert!(kinds(KINDS_FROM - 1).all(|kind| kind == BusinessKind::Ordinary));
         assert_eq!(BusinessKind::of(0, 20), BusinessKind::Ordinary, "the first owner can be signed in as");

@@ -223,6 +223,9 @@ impl Device {
             }
         }
         self.heard_of_money(kind, &data);
+        if self.slot == COUNTER {
+            self.simulation.ledger(|ledger| ledger.deliveries.heard(kind, &data));
+        }
         let order = serde_json::from_value::<OrderEvent>(data).ok().filter(|_| kind.starts_with("order_"));
         if let Some(order) = &order {
             self.simulation.ledger(|ledger| ledger.heard(self.slot, self.business, order));

@@ -5,12 +5,14 @@ mod business_kind;
 mod clocks;
 mod customer;
 mod dashboard;
+mod figures;
 mod ledger;
 mod merchant;
 mod payer;
 mod play;
 mod provider;
 mod report;
+mod rider;
 mod scenario;
 mod serving;
 mod simulation;
@@ -35,7 +37,7 @@ use crate::config::{ConfigError, Settings, Sources};
 use crate::domain::ids::OrderId;
 use crate::telemetry::{Metrics, logs};
 
-pub use report::{Quantiles, RunReport};
+pub use report::{DeliveryReport, Quantiles, RunReport};
 
 use dashboard::Dashboard;
 use ledger::Ledger;
@@ -65,7 +67,7 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub orders_per_second: u32,
     /// How many businesses there are, each with two devices; of four and more, one never answers, one loses its devices for a
-    /// while, and one accepts by itself
+    /// while, one accepts by itself, and of five and more one has drivers bring its orders
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
     pub businesses: u16,
     /// Makes the same choices again; drawn unless given
@@ -336,7 +338,7 @@ mod tests {
 
     #[test]
     fn the_welcome_says_where_to_look_and_how_to_sign_in() {
-        let none = Scenario { businesses: Vec::new(), customers: Vec::new() };
+        let none = Scenario { businesses: Vec::new(), customers: Vec::new(), couriers: Vec::new() };
         let text = welcome(SocketAddr::from(([127, 0, 0, 1], 8000)), 7, &none);
         for part in [
             "http://127.0.0.1:8000/docs/",

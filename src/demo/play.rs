@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::domain::business::PauseView;
+use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::{BusinessId, OrderId};
 use crate::domain::order::{PaymentStatus, Status};
 use crate::domain::time::Timestamp;
@@ -21,14 +22,19 @@ use super::customer;
 use super::ledger::{Audit, AuditScope, COUNTER, DEVICES, Ledger, Listed};
 use super::merchant::Device;
 use super::provider::Provider;
+use super::rider::Rider;
 use super::scenario::Scenario;
 use super::simulation::Simulation;
 
 /// Time limit for devices to open their sockets. Orders are placed after it in any case, and show what is wrong.
 const OPENING_WITHIN: Duration = Duration::from_secs(20);
 
-/// Time limit for open orders to reach their end once no more is ordered.
-const CLOSING_WITHIN: Duration = Duration::from_secs(30);
+/// Time limit for open orders to reach their end once no more is ordered: a driver who vanished is missed after a minute and a half.
+/// Mostly it takes some seconds.
+const CLOSING_WITHIN: Duration = Duration::from_secs(120);
+
+/// In runs shorter than this no driver vanishes: their end would be waited for longer than they last.
+const VANISH_FROM: Duration = Duration::from_secs(60);
 
 /// Interval of the check whether every order has reached its end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -54,7 +60,7 @@ pub(super) struct Findings {
     pub(super) paused: Vec<String>,
 }
 
-/// Plays the scenario until it closes and everything has run to its end, at most thirty seconds later; then audits. The
+/// Plays the scenario until it closes and everything has run to its end, at most two minutes later; then audits. The
 /// devices are still there afterwards, until [`Simulation::go_home`].
 ///
 /// # Errors
@@ -77,6 +83,7 @@ pub(super) async fn play(
         }
     }
     drop(opened);
+    drivers_ride(&simulation, &mut rng, &plan);
     tokio::select! {
         _ = tokio::time::timeout(OPENING_WITHIN, all_opened.recv()) => customers_order(&simulation, rng, &plan).await,
         () = plan.hurry.cancelled() => {}
@@ -97,6 +104,14 @@ pub(super) async fn play(
     let audit = simulation.ledger(|ledger| ledger.audit(&listed, &scope, now));
     let paused = paused_businesses(&simulation).await?;
     Ok((simulation, Findings { audit, paused }))
+}
+
+fn drivers_ride(simulation: &Arc<Simulation>, rng: &mut Rng, plan: &Plan) {
+    let may_vanish = plan.run_for.is_none_or(|run_for| run_for >= VANISH_FROM);
+    for n in 0..simulation.scenario.couriers.len() {
+        let rider = Rider::new(simulation.clone(), n, may_vanish, rng.fork());
+        simulation.tasks.spawn(rider.run());
+    }
 }
 
 async fn customers_order(simulation: &Arc<Simulation>, rng: Rng, plan: &Plan) {
@@ -162,6 +177,7 @@ async fn list_everything(simulation: &Simulation) -> Result<Vec<Listed>, CallErr
                 version: item.version,
                 deadline_at: item.deadline_at,
                 payment: item.payment.status,
+                is_driven: place.kind.delivered_by() == DeliveredBy::Drivers,
             }));
             next = page.next_cursor;
             if done || next.is_none() {

@@ -3,13 +3,14 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
-use prometheus::Histogram;
-
 use crate::domain::saga::Rung;
-use crate::telemetry::{Metrics, quantile};
+use crate::telemetry::Metrics;
 
+use super::figures::{major, quantiles, row};
 use super::ledger::{Alerts, Audit, Ledger, Recoveries, Totals};
 use super::play::Findings;
+
+pub use super::figures::{DeliveryReport, Quantiles};
 
 /// The report of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,6 +67,8 @@ pub struct RunReport {
     pub commit_to_ack: Option<Quantiles>,
     /// Money of orders that are paid online.
     pub money: MoneyReport,
+    /// Orders that drivers bring.
+    pub deliveries: DeliveryReport,
     /// Time the hub was up.
     pub lasted: Duration,
 }
@@ -98,42 +101,17 @@ impl MoneyReport {
     }
 }
 
-/// The usual three.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quantiles {
-    /// The median.
-    pub p50: Duration,
-    /// 95 of 100 were faster.
-    pub p95: Duration,
-    /// 99 of 100 were faster.
-    pub p99: Duration,
-}
-
-impl Quantiles {
-    /// From commit to a device's acknowledgement so far.
-    pub(super) fn commit_to_ack(metrics: &Metrics) -> Option<Self> {
-        Self::of(&metrics.event_ack_seconds)
-    }
-
-    /// From placing to the answer of a member so far.
-    fn to_answer(ledger: &Ledger) -> Option<Self> {
-        Self::of(ledger.alerts.answer_times())
-    }
-
-    fn of(histogram: &Histogram) -> Option<Self> {
-        let at = |q| quantile(histogram, q);
-        Some(Self { p50: at(0.5)?, p95: at(0.95)?, p99: at(0.99)? })
-    }
-}
-
 impl RunReport {
     pub(super) fn new(ledger: &Ledger, findings: Findings, metrics: &Metrics, lasted: Duration) -> Self {
         let Findings { audit, paused: paused_at_end } = findings;
-        let Audit { lost, doubled, missed, stuck, live, left, uncollected, money } = audit;
+        let Audit { lost, doubled, missed, stuck, live, left, uncollected, driven, money } = audit;
         let Totals { placed, rung, acked, completed, settled: _, rang_again, unanswered, never_placed } =
             ledger.totals();
         let Alerts { rings_heard, accepted_by_itself, paused, resumed: open_again, refused_by_pause } =
             ledger.alerts.counts();
+        let [delivered, ended_otherwise, open] = driven;
+        let orders = driven.iter().sum();
+        let driven = DeliveryReport { orders, delivered, ended_otherwise, open, ..DeliveryReport::default() };
         let (refused, odd, last) = ledger.odd();
         let Recoveries { cut, resumed, repeated, same } = ledger.recoveries;
         Self {
@@ -150,7 +128,7 @@ impl RunReport {
             paused_and_resumed: (paused, open_again),
             paused_at_end,
             refused_by_pause,
-            time_to_answer: Quantiles::to_answer(ledger),
+            time_to_answer: Quantiles::of(ledger.alerts.answer_times()),
             lost,
             doubled,
             missed,
@@ -170,6 +148,7 @@ impl RunReport {
                 wrong: money.wrong,
                 uncollected,
             },
+            deliveries: driven.with_counts(metrics, ledger.deliveries.searched_anew()),
             lasted,
         }
     }
@@ -185,37 +164,14 @@ impl RunReport {
     }
 
     fn is_clean(&self) -> bool {
-        self.lost == 0 && self.doubled == 0 && self.missed == 0 && self.stuck == 0 && self.money.is_right()
+        let nothing_wrong = self.lost == 0 && self.doubled == 0 && self.missed == 0 && self.stuck == 0;
+        nothing_wrong && self.money.is_right() && self.deliveries.open == 0
     }
 }
 
 /// Events sent to devices from the history so far.
 pub(super) fn caught_up(metrics: &Metrics) -> u64 {
     metrics.deliveries_total.with_label_values(&["history"]).get()
-}
-
-/// Milliseconds as people read them, and seconds from ten on.
-pub(super) fn millis(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    if seconds < 10.0 { format!("{:.1} ms", seconds * 1_000.0) } else { format!("{seconds:.1} s") }
-}
-
-fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display) -> fmt::Result {
-    writeln!(f, "  {name:<38} {value:>10}")
-}
-
-fn quantiles(f: &mut fmt::Formatter<'_>, name: &str, of: Option<Quantiles>) -> fmt::Result {
-    let Some(Quantiles { p50, p95, p99 }) = of else { return row(f, name, &"none") };
-    let indent = " ".repeat(name.len());
-    row(f, &format!("{name}, p50"), &millis(p50))?;
-    row(f, &format!("{indent}  p95"), &millis(p95))?;
-    row(f, &format!("{indent}  p99"), &millis(p99))
-}
-
-/// Minor units as an amount of a currency with cents.
-fn major(minor: i64) -> String {
-    let sign = if minor < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02}", minor.unsigned_abs() / 100, minor.unsigned_abs() % 100)
 }
 
 impl RunReport {
@@ -294,6 +250,9 @@ impl Display for RunReport {
         self.alerts(f)?;
         self.connections(f)?;
         self.money(f)?;
+        if self.deliveries.orders > 0 {
+            self.deliveries.fmt(f)?;
+        }
         self.faults(f)?;
         row(f, "seconds", &format!("{:.1}", self.lasted.as_secs_f64()))?;
         if self.was_left() {
@@ -345,6 +304,7 @@ mod tests {
                 wrong: 0,
                 uncollected: 0,
             },
+            deliveries: DeliveryReport { orders: 58, delivered: 58, ..DeliveryReport::default() },
             lasted: Duration::from_secs(23),
         }
     }
@@ -360,6 +320,8 @@ mod tests {
         assert!(!RunReport { stuck: 1, ..good() }.is_good());
         let wrong = MoneyReport { wrong: 1, ..good().money };
         assert!(!RunReport { money: wrong, ..good() }.is_good());
+        let open = DeliveryReport { open: 1, ..good().deliveries };
+        assert!(!RunReport { deliveries: open, ..good() }.is_good());
         let off = MoneyReport { refunded_minor: 12_004, ..good().money };
         assert!(!RunReport { money: off, ..good() }.is_good());
         assert!(RunReport { live: 1, completed: 399, ..good() }.is_good(), "the hub or a member goes on");
@@ -406,7 +368,7 @@ mod tests {
             assert!(table.contains(line), "{table}");
         }
         assert!(
-            !table.contains("refused to") && !table.contains("live") && !table.contains("unexpected"),
+            !table.contains("refused to") && !table.contains("live, with") && !table.contains("unexpected"),
             "{table}"
         );
         let odd = RunReport { odd: (2, Some("POST /orders: 500".to_owned())), lost: 1, ..good() };

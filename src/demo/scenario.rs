@@ -31,6 +31,12 @@ const TEAMS: usize = 20;
 /// Requests under way at once while the scenario is built: passwords are hashed one or two at a time anyway.
 const AT_ONCE: usize = 4;
 
+/// Drivers, where a business has them.
+const COURIERS: usize = 12;
+
+/// The zone of every business and driver.
+const ZONE: &str = "lisbon-centre";
+
 /// Tables in each business.
 pub(super) const TABLES: u16 = 12;
 
@@ -101,6 +107,15 @@ pub(super) struct Business {
 pub(super) struct Scenario {
     pub(super) businesses: Vec<Business>,
     pub(super) customers: Vec<Arc<Account>>,
+    /// There where a business has drivers bring its orders.
+    pub(super) couriers: Vec<Courier>,
+}
+
+/// A driver of the hub.
+#[derive(Debug)]
+pub(super) struct Courier {
+    pub(super) id: String,
+    pub(super) account: Arc<Account>,
 }
 
 impl Scenario {
@@ -129,7 +144,26 @@ pub(super) async fn build(client: &Client, count: usize) -> Result<Scenario, Cal
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
-    Ok(Scenario { businesses, customers: customers.to_vec() })
+    let has_drivers = (0..count).any(|n| BusinessKind::of(n, count) == BusinessKind::HasDrivers);
+    let couriers = stream::iter(0..if has_drivers { COURIERS } else { 0 })
+        .map(|n| courier(client, n))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(Scenario { businesses, customers: customers.to_vec(), couriers })
+}
+
+/// A driver who works where the businesses are.
+async fn courier(client: &Client, n: usize) -> Result<Courier, CallError> {
+    let named = person(format!("driver{}", n + 1), "driver", format!("Driver {}", n + 1), None);
+    let account = Arc::new(Account::open(client, named).await?);
+    let profile = json!({"vehicle": "scooter", "capacity": 1 + n % 3, "zones": [ZONE], "takes_cash": true});
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    let Named { id } = account.ask(&Request::patch("/drivers/me", profile)).await?;
+    Ok(Courier { id, account })
 }
 
 fn owner(n: usize) -> NewAccount {
@@ -225,7 +259,7 @@ async fn found_or_made(n: usize, name: &str, owner: &Account) -> Result<Business
     let business = json!({
         "name": name,
         "location": {"lat": 38.71 + north, "lng": -9.15 + east},
-        "zone": "lisbon-centre",
+        "zone": ZONE,
         "timezone": "Europe/Lisbon",
         "currency": "EUR",
         "prep_minutes": 15,

@@ -6,6 +6,7 @@ use bellhop_client::{Account, CallError, Request, Rng};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::domain::delivery::DeliveredBy;
 use crate::domain::ids::OrderId;
 use crate::domain::order::{EndedReason, Fulfilment, Status};
 use crate::domain::time::Timestamp;
@@ -36,14 +37,18 @@ impl Course {
         }
     }
 
-    /// The next status after `status`; `None` at an end, and where merchants have nothing to do.
-    fn next(self, status: Status, fulfilment: Fulfilment) -> Option<Status> {
+    /// The next status after `status`; `None` at an end, and where merchants have nothing to do: what drivers bring is theirs to
+    /// fetch.
+    fn next(self, status: Status, fulfilment: Fulfilment, by: DeliveredBy) -> Option<Status> {
         Some(match (status, fulfilment, self) {
             (Status::Placed, _, Self::Refuse) => Status::Rejected,
             (Status::Placed, ..) => Status::Accepted,
             (Status::Accepted, _, Self::CallOff) => Status::Cancelled,
             (Status::Accepted, ..) => Status::Preparing,
             (Status::Preparing, ..) => Status::Ready,
+            (Status::Ready | Status::PickedUp, Fulfilment::Delivery, _) if by == DeliveredBy::Drivers => {
+                return None;
+            }
             (Status::Ready, Fulfilment::Delivery, _) => Status::PickedUp,
             (Status::Ready | Status::PickedUp, ..) => Status::Delivered,
             _ => return None,
@@ -60,8 +65,9 @@ pub(super) async fn serve(
     mut rng: Rng,
 ) {
     let course = Course::draw(&mut rng);
+    let by = simulation.scenario.businesses[business].kind.delivered_by();
     for _ in 0..MAX_TRIES {
-        let Some(to) = course.next(order.status, order.fulfilment) else { return };
+        let Some(to) = course.next(order.status, order.fulfilment, by) else { return };
         let (least, most) = if order.status == Status::Placed { (100, 600) } else { (100, 700) };
         tokio::time::sleep(rng.millis(least, most)).await;
         match push(account, &order, to).await {
@@ -135,7 +141,6 @@ impl From<OrderAnswer> for OrderEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::delivery::DeliveredBy;
     use crate::domain::order::table::verdict;
     use crate::domain::order::{Party, Verdict, Way};
 
@@ -143,17 +148,23 @@ mod tests {
     fn every_course_is_allowed_by_the_state_table_and_leads_to_an_end() {
         for course in [Course::Serve, Course::Refuse, Course::CallOff] {
             for fulfilment in Fulfilment::ALL {
-                let mut status = Status::Placed;
-                while let Some(next) = course.next(status, fulfilment) {
-                    let way = Way::of(fulfilment, DeliveredBy::Business);
-                    let allowed = verdict(status, next, way, Party::Member);
+                for by in DeliveredBy::ALL {
+                    let mut status = Status::Placed;
+                    while let Some(next) = course.next(status, fulfilment, by) {
+                        let way = Way::of(fulfilment, by);
+                        let allowed = verdict(status, next, way, Party::Member);
+                        assert!(
+                            matches!(allowed, Verdict::Allowed(_)),
+                            "{course:?} {fulfilment:?} {status:?} to {next:?}"
+                        );
+                        status = next;
+                    }
+                    let waits_for_driver = by == DeliveredBy::Drivers && status == Status::Ready;
                     assert!(
-                        matches!(allowed, Verdict::Allowed(_)),
-                        "{course:?} {fulfilment:?} {status:?} to {next:?}"
+                        status.is_end() || waits_for_driver,
+                        "{course:?} {fulfilment:?} stops at {status:?}"
                     );
-                    status = next;
                 }
-                assert!(status.is_end(), "{course:?} {fulfilment:?} stops at {status:?}");
             }
         }
     }

@@ -1,9 +1,13 @@
 //! Who may see, hear, move and manage what. Pure: where the answer depends on a membership, it says so, and the caller looks
 //! it up.
 
+use std::time::Duration;
+
 use super::access::{Principal, Role};
+use super::delivery::DeliveryStatus;
 use super::ids::{BusinessId, UserId};
-use super::order::{Party, Status};
+use super::order::{Order, Party};
+use super::time::Timestamp;
 
 /// What decides whether somebody may deal with a business, with its room among it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,11 @@ pub fn may_hear_ops(who: Principal) -> bool {
     who.role == Role::Admin
 }
 
+/// Whether somebody may be in the room of a driver.
+pub fn may_hear_driver(who: Principal, driver: UserId) -> bool {
+    who.role == Role::Admin || (who.role == Role::Driver && who.user == driver)
+}
+
 /// What decides whether somebody may deal with an order: see it, hear its room, move it as its table allows their party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderAccess {
@@ -48,14 +57,20 @@ pub enum OrderAccess {
 }
 
 /// A customer has the orders they placed as a customer; a member who ordered for a table loses the order with the membership.
-/// Drivers have none: deliveries are not assigned to anybody yet.
-pub fn order_access(who: Principal, customer: UserId, business: BusinessId) -> OrderAccess {
+/// A driver has the order that they carry, and the one they have brought.
+pub fn order_access(who: Principal, order: &Order) -> OrderAccess {
     match who.role {
         Role::Admin => OrderAccess::Granted(Party::Admin),
-        Role::Customer if customer == who.user => OrderAccess::Granted(Party::Customer),
-        Role::Merchant => OrderAccess::ToMembersOf(business),
+        Role::Customer if order.customer_id == who.user => OrderAccess::Granted(Party::Customer),
+        Role::Merchant => OrderAccess::ToMembersOf(order.business_id),
+        Role::Driver if is_drivers(order, who.user) => OrderAccess::Granted(Party::Driver),
         Role::Customer | Role::Driver => OrderAccess::Denied,
     }
+}
+
+fn is_drivers(order: &Order, driver: UserId) -> bool {
+    let carries = |status: DeliveryStatus| !status.is_searched() && status != DeliveryStatus::Cancelled;
+    order.delivery.is_some_and(|delivery| delivery.driver == Some(driver) && carries(delivery.status))
 }
 
 /// The orders in somebody's list.
@@ -67,26 +82,44 @@ pub enum ListedOrders {
     OfTheirBusinesses,
     /// All of them.
     All,
+    /// Those they carry as a driver.
+    Carried,
 }
 
-/// The orders somebody lists, and the party as which they see them. A driver's list is a customer's, and empty.
+/// The orders somebody lists, and the party as which they see them.
 pub const fn listed_orders(role: Role) -> (ListedOrders, Party) {
     match role {
         Role::Admin => (ListedOrders::All, Party::Admin),
         Role::Merchant => (ListedOrders::OfTheirBusinesses, Party::Member),
-        Role::Customer | Role::Driver => (ListedOrders::Placed, Party::Customer),
+        Role::Customer => (ListedOrders::Placed, Party::Customer),
+        Role::Driver => (ListedOrders::Carried, Party::Driver),
     }
 }
 
-/// Whether `party` sees the phone and address of an order: its customer always, others until it ends.
-pub fn sees_contact(party: Party, status: Status) -> bool {
-    party == Party::Customer || !status.is_end()
+/// How long the driver of an order sees its phone and address after its end.
+const DRIVER_SEES_CONTACT: Duration = Duration::from_secs(30 * 60);
+
+/// How long members and operators see them.
+const MEMBERS_SEE_CONTACT: Duration = Duration::from_secs(24 * 3600);
+
+/// Whether `party` sees the phone and address of an order at `now`: its customer always; the others until it ends, and for a while after
+/// that, in which something may have been left behind.
+pub fn sees_contact(party: Party, order: &Order, now: Timestamp) -> bool {
+    let kept = match party {
+        Party::Customer => return true,
+        Party::Driver => DRIVER_SEES_CONTACT,
+        Party::Member | Party::Admin | Party::System => MEMBERS_SEE_CONTACT,
+    };
+    // The last move of an order that has ended was its end.
+    !order.status.is_end() || now.since(order.updated_at) < kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::ids::LoginSessionId;
+    use crate::domain::order::tests::order;
+    use crate::domain::order::{Fulfilment, Status};
 
     fn who(role: Role) -> Principal {
         Principal { user: UserId::generate(), session: LoginSessionId::generate(), role }
@@ -94,8 +127,10 @@ mod tests {
 
     #[test]
     fn an_order_is_its_customers_its_business_members_and_the_operators() {
-        let (customer, business) = (who(Role::Customer), BusinessId::generate());
-        let access = |who| order_access(who, customer.user, business);
+        let customer = who(Role::Customer);
+        let order = Order { customer_id: customer.user, ..order(Fulfilment::Delivery) };
+        let business = order.business_id;
+        let access = |who| order_access(who, &order);
         assert_eq!(access(customer), OrderAccess::Granted(Party::Customer));
         assert_eq!(access(who(Role::Customer)), OrderAccess::Denied);
         assert_eq!(access(who(Role::Driver)), OrderAccess::Denied);
@@ -106,11 +141,16 @@ mod tests {
     }
 
     #[test]
-    fn only_customers_see_phone_and_address_after_the_end() {
+    fn phone_and_address_go_after_the_end_in_30_minutes_for_drivers_and_in_a_day_for_members() {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
         for status in Status::ALL {
-            assert!(sees_contact(Party::Customer, status));
-            assert_eq!(sees_contact(Party::Member, status), !status.is_end(), "{status:?}");
-            assert_eq!(sees_contact(Party::Admin, status), !status.is_end(), "{status:?}");
+            let order = Order { status, ..order(Fulfilment::Delivery) };
+            let sees = |party, after| sees_contact(party, &order, order.updated_at.plus(minutes(after)));
+            assert!(sees(Party::Customer, 100_000));
+            for (party, kept) in [(Party::Driver, 30), (Party::Member, 24 * 60), (Party::Admin, 24 * 60)] {
+                assert!(sees(party, kept - 1), "{status} {party}");
+                assert_eq!(sees(party, kept), !status.is_end(), "{status} {party}");
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
 use uuid::Uuid;
 
+use super::delivery::DriverLocation;
 use super::ids::{BusinessId, OrderId};
 use super::saga::{Ring, RingKind};
 use super::string_enum::string_enum;
@@ -72,8 +73,10 @@ pub struct Presence {
 }
 
 /// The data of an ephemeral event by its type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum EphemeralPayload {
+    /// The data of [`EphemeralType::DriverLocation`].
+    DriverLocation(DriverLocation),
     /// The data of [`EphemeralType::OrderRing`].
     OrderRing(OrderRing),
     /// The data of [`EphemeralType::Presence`].
@@ -84,14 +87,17 @@ impl EphemeralPayload {
     /// The type of the event.
     pub const fn kind(&self) -> EphemeralType {
         match self {
+            Self::DriverLocation(_) => EphemeralType::DriverLocation,
             Self::OrderRing(_) => EphemeralType::OrderRing,
             Self::Presence(_) => EphemeralType::Presence,
         }
     }
 
     /// What it is about: an event of the same type and subject in the same room replaces it.
-    pub const fn subject(&self) -> Uuid {
+    pub fn subject(&self) -> Uuid {
         match self {
+            // A driver who carries two deliveries of a business is seen with each of them.
+            Self::DriverLocation(at) => at.delivery_id.map_or(at.driver_id.uuid(), |id| id.uuid()),
             Self::OrderRing(ring) => ring.order_id.uuid(),
             Self::Presence(presence) => presence.business_id.uuid(),
         }
@@ -100,6 +106,7 @@ impl EphemeralPayload {
     /// The data as JSON, written out once for everybody who hears it.
     pub fn to_json(&self) -> String {
         let json = match self {
+            Self::DriverLocation(location) => serde_json::to_string(location),
             Self::OrderRing(ring) => serde_json::to_string(ring),
             Self::Presence(presence) => serde_json::to_string(presence),
         };
@@ -109,8 +116,12 @@ impl EphemeralPayload {
     /// The schema of the data of each type, by the type's name.
     pub fn schemas() -> Vec<(String, RefOr<Schema>)> {
         use utoipa::PartialSchema as _;
-        let mut schemas =
-            vec![("OrderRing".to_owned(), OrderRing::schema()), ("Presence".to_owned(), Presence::schema())];
+        let mut schemas = vec![
+            ("DriverLocation".to_owned(), DriverLocation::schema()),
+            ("OrderRing".to_owned(), OrderRing::schema()),
+            ("Presence".to_owned(), Presence::schema()),
+        ];
+        DriverLocation::schemas(&mut schemas);
         OrderRing::schemas(&mut schemas);
         Presence::schemas(&mut schemas);
         schemas
@@ -124,7 +135,7 @@ mod tests {
     #[test]
     fn every_type_of_ephemeral_event_stands_in_the_docs() {
         let docs = include_str!("../../docs/protocol.md");
-        for kind in [EphemeralType::Presence, EphemeralType::OrderRing] {
+        for kind in EphemeralType::ALL {
             assert!(docs.contains(&format!("\n`{kind}`: ")), "docs/protocol.md must describe `{kind}`");
             assert!(docs.contains(&format!("\"{kind}\"")), "the browser example must listen to `{kind}`");
         }

@@ -9,6 +9,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::business::BusinessEvent;
+use super::delivery::{DeliveryEvent, OfferClosed, OfferOpened};
 use super::ids::{EventId, OrderId};
 use super::order::OrderEvent;
 use super::payment::PaymentEvent;
@@ -104,6 +105,12 @@ events! {
         PaymentReceived(PaymentEvent) => "payment_received", rings: false;
         /// Money of an order has gone back. Both its rooms hear it.
         PaymentRefunded(PaymentEvent) => "payment_refunded", rings: false;
+        /// A driver is asked to bring an order.
+        OfferOpened(OfferOpened) => "offer_opened", rings: false;
+        /// A driver is asked no more.
+        OfferClosed(OfferClosed) => "offer_closed", rings: false;
+        /// A delivery by a driver has moved on. The rooms of its order, business, zone and driver hear it.
+        DeliveryUpdated(DeliveryEvent) => "delivery_updated", rings: false;
     }
     also {
         /// Operators are told something.
@@ -242,6 +249,9 @@ mod tests {
             "OpsNotification",
             "BusinessEvent",
             "PaymentEvent",
+            "OfferOpened",
+            "OfferClosed",
+            "DeliveryEvent",
         ] {
             assert!(names.iter().any(|known| known == name), "{name} is not among {names:?}");
         }

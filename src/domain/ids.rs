@@ -122,6 +122,12 @@ id!(
     /// A message that could not be worked on, kept for an operator.
     DeadLetterId, "dlt_");
 id!(
+    /// The delivery of an order by drivers of the hub.
+    DeliveryId, "dlv_");
+id!(
+    /// An offer of a delivery to one driver.
+    OfferId, "off_");
+id!(
     /// A node of the hub, from its start to its end.
     NodeId, "nod_");
 id!(

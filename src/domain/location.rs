@@ -13,6 +13,11 @@ pub struct Location {
 }
 
 impl Location {
+    /// Whether there is such a point.
+    pub fn is_on_the_map(self) -> bool {
+        (-90.0..=90.0).contains(&self.lat) && (-180.0..=180.0).contains(&self.lng)
+    }
+
     /// The distance to another point as the crow flies, metres: on a sphere, so some per mille off.
     pub fn metres_to(self, other: Self) -> f64 {
         const EARTH_RADIUS_M: f64 = 6_371_000.0;

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::ids::{BusinessId, OrderId};
+use super::ids::{BusinessId, OrderId, UserId};
+use super::zone::ZoneName;
 
 /// The name of a room, parsed once where it enters the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +15,10 @@ pub enum RoomId {
     Business(BusinessId),
     /// The customer, the members of the business and the driver of one order.
     Order(OrderId),
+    /// The driver of that account.
+    Driver(UserId),
+    /// What drivers do in a zone, for operators.
+    Zone(ZoneName),
     /// The operators of the hub.
     Ops,
 }
@@ -23,6 +28,8 @@ impl fmt::Display for RoomId {
         match self {
             Self::Business(id) => write!(f, "business:{id}"),
             Self::Order(id) => write!(f, "order:{id}"),
+            Self::Driver(id) => write!(f, "driver:{id}"),
+            Self::Zone(name) => write!(f, "zone:{name}"),
             Self::Ops => f.write_str(OPS),
         }
     }
@@ -33,7 +40,7 @@ const OPS: &str = "ops";
 
 /// A text that is not the name of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected a room like business:biz_…, order:ord_… or ops")]
+#[error("expected a room like business:biz_…, order:ord_…, driver:usr_…, zone:<name> or ops")]
 pub struct RoomIdError;
 
 impl FromStr for RoomId {
@@ -47,6 +54,8 @@ impl FromStr for RoomId {
         match kind {
             "business" => id.parse().map(Self::Business).map_err(|_| RoomIdError),
             "order" => id.parse().map(Self::Order).map_err(|_| RoomIdError),
+            "driver" => id.parse().map(Self::Driver).map_err(|_| RoomIdError),
+            "zone" => ZoneName::known(id).map(Self::Zone).ok_or(RoomIdError),
             _ => Err(RoomIdError),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 
+use crate::actors::driver_positions::DriverPositions;
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
 use crate::actors::reachability::Reachability;
@@ -64,6 +65,8 @@ pub struct AppStateParts {
     pub cipher: Arc<Cipher>,
     /// What devices without a socket say.
     pub reachability: Reachability,
+    /// What drivers say of themselves.
+    pub drivers: DriverPositions,
     /// The background jobs.
     pub jobs: Jobs,
     /// Every metric.
@@ -93,6 +96,7 @@ pub struct AppState {
     pub(in crate::http) last_seen: LastSeen,
     pub(in crate::http) cipher: Arc<Cipher>,
     pub(in crate::http) reachability: Reachability,
+    pub(in crate::http) drivers: DriverPositions,
     pub(in crate::http) jobs: Jobs,
     pub(in crate::http) webhook_secrets: WebhookSecrets,
     pub(in crate::http) metrics: Metrics,
@@ -136,6 +140,7 @@ impl AppState {
             last_seen: parts.last_seen,
             cipher: parts.cipher,
             reachability: parts.reachability,
+            drivers: parts.drivers,
             jobs: parts.jobs,
             webhook_secrets,
             metrics: parts.metrics,

@@ -4,6 +4,7 @@ pub mod app_state;
 mod authorization;
 pub mod connection;
 pub mod deployment;
+mod driver_settings;
 pub mod extractors;
 pub mod idempotency;
 pub mod input;

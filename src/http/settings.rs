@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+pub use super::driver_settings::DriverSettings;
 use super::limits::LimitSettings;
 use super::middleware::cidr::Network;
 use super::middleware::origin::is_origin;
@@ -97,14 +98,6 @@ pub struct DocsSettings {
     pub enabled: bool,
 }
 
-/// `[drivers]`: drivers' accounts.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DriverSettings {
-    /// Whether a driver may work without an operator's approval.
-    pub auto_approve: bool,
-}
-
 /// `[ops]`: what only operators see.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -193,6 +186,7 @@ impl Settings {
         problems.extend(self.auth.problems());
         problems.extend(self.limits.problems());
         problems.extend(self.ops.problems());
+        problems.extend(self.drivers.problems());
         problems
     }
 }

@@ -5,7 +5,8 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 /// The values of `type` that a client may send.
-const TYPES: [&str; 8] = ["ack", "shown", "acted", "subscribe", "unsubscribe", "refresh", "device", "ping"];
+const TYPES: [&str; 10] =
+    ["ack", "shown", "acted", "subscribe", "unsubscribe", "refresh", "device", "status", "location", "ping"];
 
 /// The explanation of JSON that is not a frame at all.
 const NO_OBJECT: &str = "A frame is a JSON object with a type.";
@@ -77,6 +78,10 @@ struct Fields {
     token: Option<Field>,
     id: Option<Field>,
     can_ring: Option<Field>,
+    online: Option<Field>,
+    lat: Option<Field>,
+    lng: Option<Field>,
+    at: Option<Field>,
 }
 
 /// The JSON type of a value, as far as frames need it.
@@ -85,20 +90,33 @@ struct Fields {
 enum Field {
     Text(String),
     Bool(#[expect(dead_code, reason = "only the type of the value matters")] bool),
+    Number(#[expect(dead_code, reason = "only the type of the value matters")] f64),
     Other(IgnoredAny),
 }
+
+/// Whether a value has the type that a field has to have.
+type Fits = fn(&Field) -> bool;
 
 impl Fields {
     /// The first field whose value has the wrong type, with the type it has to have.
     fn wrong_type(&self) -> Option<(&'static str, &'static str)> {
-        let texts =
-            [("room", &self.room), ("cursor", &self.cursor), ("token", &self.token), ("id", &self.id)];
-        let wrong = texts.into_iter().find(|(_, value)| !matches!(value, None | Some(Field::Text(_))));
-        match (wrong, &self.can_ring) {
-            (Some((field, _)), _) => Some((field, "a text")),
-            (None, None | Some(Field::Bool(_))) => None,
-            (None, Some(_)) => Some(("can_ring", "true or false")),
-        }
+        let text = |value: &Field| matches!(value, Field::Text(_));
+        let truth = |value: &Field| matches!(value, Field::Bool(_));
+        let number = |value: &Field| matches!(value, Field::Number(_));
+        let checks: [(_, _, Fits, _); 9] = [
+            ("room", &self.room, text, "a text"),
+            ("cursor", &self.cursor, text, "a text"),
+            ("token", &self.token, text, "a text"),
+            ("id", &self.id, text, "a text"),
+            ("at", &self.at, text, "a text"),
+            ("can_ring", &self.can_ring, truth, "true or false"),
+            ("online", &self.online, truth, "true or false"),
+            ("lat", &self.lat, number, "a number"),
+            ("lng", &self.lng, number, "a number"),
+        ];
+        let is_wrong = |value: &Option<Field>, fits: Fits| value.as_ref().is_some_and(|value| !fits(value));
+        let wrong = checks.into_iter().find(|(_, value, fits, _)| is_wrong(value, *fits));
+        wrong.map(|(field, _, _, expected)| (field, expected))
     }
 }
 
@@ -133,12 +151,14 @@ mod tests {
             (r#"{"type":"ping","x":1}"#.to_owned(), "ping: x is not a known field."),
             (
                 r#"{"type":"shown","room":"kitchen","cursor":"0000beef.7"}"#.to_owned(),
-                "shown: expected a room like business:biz_…, order:ord_… or ops.",
+                "shown: expected a room like business:biz_…, order:ord_…, driver:usr_…, zone:<name> or ops.",
             ),
             (
                 r#"{"type":"device","id":"a","can_ring":"yes"}"#.to_owned(),
                 "device: can_ring: expected true or false.",
             ),
+            (r#"{"type":"status","online":1}"#.to_owned(), "status: online: expected true or false."),
+            (r#"{"type":"location","lat":"1","lng":1}"#.to_owned(), "location: lat: expected a number."),
             (r#"{"type":5}"#.to_owned(), "type: expected a text."),
             ("[1]".to_owned(), "A frame is a JSON object with a type."),
             ("hello".to_owned(), "The text is not JSON: see line 1, column 1."),
@@ -146,7 +166,8 @@ mod tests {
         ] {
             assert_eq!(said(&text), message, "{text}");
         }
-        let known = "known are ack, shown, acted, subscribe, unsubscribe, refresh, device, ping.";
+        let known =
+            "known are ack, shown, acted, subscribe, unsubscribe, refresh, device, status, location, ping.";
         assert_eq!(said(r#"{"type":"foo"}"#), format!("unknown type foo; {known}"));
         assert_eq!(said("{}"), format!("type is missing; {known}"));
     }

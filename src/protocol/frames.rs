@@ -19,7 +19,7 @@ pub fn is_device_id(text: &str) -> bool {
 }
 
 /// A frame from a client. Every other text is a bad frame.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ClientFrame {
     /// Every event of the room up to the cursor has arrived.
@@ -59,6 +59,20 @@ pub enum ClientFrame {
         id: String,
         /// Whether it could make a sound now. Not used yet.
         can_ring: bool,
+    },
+    /// A driver wants offers, or no more of them.
+    Status {
+        /// Whether they want offers.
+        online: bool,
+    },
+    /// A driver is somewhere.
+    Location {
+        /// Degrees north, −90 to 90.
+        lat: f64,
+        /// Degrees east, −180 to 180.
+        lng: f64,
+        /// When, by the device's clock; absent: now.
+        at: Option<Timestamp>,
     },
     /// Ask for `alive`. Browsers hide the ping frames of WebSocket from a page.
     Ping {},
@@ -113,6 +127,11 @@ pub enum ServerFrame<'a> {
     Alive {
         /// The hub's time.
         now: Timestamp,
+    },
+    /// Whether the driver gets offers; the answer to `status`.
+    Status {
+        /// Whether they do.
+        online: bool,
     },
     /// A frame was not understood or not allowed. It had no effect.
     Error {

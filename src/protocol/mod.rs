@@ -2,6 +2,8 @@
 
 pub mod bad_frame;
 pub mod close;
+pub mod delivery_views;
+pub mod driver_views;
 pub mod ephemeral;
 pub mod event;
 pub mod frames;

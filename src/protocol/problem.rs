@@ -103,6 +103,30 @@ problems! {
     RefundTooLate => 409, "refund_too_late", "The order ended too long ago";
     /// The refund is in a state in which that cannot be done.
     RefundNotNow => 409, "refund_not_now", "This cannot be done with the refund in its present state";
+    /// Another driver has the delivery.
+    OfferTaken => 409, "offer_taken", "Another driver was faster";
+    /// The time of the offer is over.
+    OfferExpired => 409, "offer_expired", "The offer has expired";
+    /// The hub took the offer back, or its driver had declined it.
+    OfferWithdrawn => 409, "offer_withdrawn", "The offer is not open any more";
+    /// The driver has accepted the offer, so that it cannot be declined.
+    OfferAccepted => 409, "offer_accepted", "The offer is accepted already";
+    /// The driver carries as much as they may.
+    OverCapacity => 409, "over_capacity", "The driver carries as much as they may";
+    /// No zone of the driver is approved.
+    NoZone => 409, "no_zone", "No zone to work in is approved yet";
+    /// The step does not follow from where the delivery stands.
+    StepForbidden => 409, "step_forbidden", "The delivery cannot take this step now";
+    /// The code is not the customer's.
+    WrongCode => 409, "wrong_code", "The code is not the one of this delivery";
+    /// The step needs a proof.
+    ProofNeeded => 409, "proof_needed", "The step needs a proof";
+    /// The customer has more time.
+    TooEarly => 409, "too_early", "The customer has more time";
+    /// The delivery is with nobody, under way, or has ended.
+    DeliveryNotNow => 409, "delivery_not_now", "This cannot be done with the delivery as it stands";
+    /// No driver is searched for the order.
+    NotSearched => 409, "not_searched", "No driver is searched for this order";
     /// The version in `If-Match` is not the present one.
     PreconditionFailed => 412, "precondition_failed", "The order has changed since that version";
     /// The body is over the limit of the route.
@@ -189,7 +213,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub errors: Vec<FieldError>,
-    /// With `move_forbidden`: the statuses this caller may move the order to.
+    /// With `move_forbidden`: the statuses this caller may move the order to. With `step_forbidden`: the steps it may report.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed: Option<Vec<String>>,
     /// With `stale_version` and `precondition_failed`: the present version.
@@ -207,6 +231,15 @@ pub struct Problem {
     /// With `refund_too_large`: what can go back, in minor units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_minor: Option<i64>,
+    /// With `wrong_code`: how often a code can still be tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tries_left: Option<u8>,
+    /// With `proof_needed`: `code`, `photo`, or `either` of both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+    /// With `too_early`: from then on it can be done; RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
     /// With `not_offered`: the orders that the business takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offered: Option<OfferedOrders>,
@@ -230,6 +263,9 @@ impl Problem {
             total_minor: None,
             currency: None,
             left_minor: None,
+            tries_left: None,
+            proof: None,
+            until: None,
             offered: None,
             request_id: String::new(),
         }

@@ -3,11 +3,14 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::order::{EndedReason, Order, order_number};
+use crate::domain::order::table::Way;
+use crate::domain::order::{EndedReason, Order, OrderItem, order_number};
 use crate::domain::time::Timestamp;
 
+use super::driver_views::CourierView;
+
 /// Whether the one who looks may see phone and address: the customer always, members and the assigned driver
-/// until the order ends.
+/// until the order ends, and for a while after that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contact {
     /// Phone and address are shown.
@@ -24,6 +27,14 @@ pub struct CustomerView {
     /// Left out for those who may not see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+}
+
+impl CustomerView {
+    /// The customer of an order, with the phone number for those who may see it.
+    pub(super) fn of(order: &Order, shows_phone: bool) -> Self {
+        let phone = order.phone.clone().filter(|_| shows_phone);
+        Self { name: order.customer_name.clone(), phone }
+    }
 }
 
 /// Where a delivery goes.
@@ -51,10 +62,35 @@ pub struct PaymentView {
 /// How far a delivery is.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct DeliveryView {
-    /// `unassigned` until somebody has it, then `picked_up` and `delivered` or `failed`; `cancelled` when the order ended before.
+    /// The delivery by drivers of the hub, `dlv_…`; left out where the business brings it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// `unassigned` until somebody has it; drivers of the hub are `offered` it and go on by `assigned`, `at_pickup`, `picked_up` and
+    /// `at_dropoff`, a business by `picked_up`; then `delivered` or `failed`, maybe `returned`; `cancelled` when the order ended before.
     pub status: String,
     /// Counts changes of the delivery.
     pub version: i64,
+    /// The driver who has it or had it at its end. Only where one order is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver: Option<CourierView>,
+    /// The four digits that the driver needs: for the customer, while it is on its way. Only where one order is read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "4711")]
+    pub code: Option<String>,
+}
+
+impl DeliveryView {
+    fn of(order: &Order) -> Option<Self> {
+        let status = order.delivery_status()?;
+        let by_drivers = order.delivery.filter(|_| order.way() == Way::DriverDelivery);
+        Some(Self {
+            id: by_drivers.map(|delivery| delivery.id.to_string()),
+            status: status.as_str().to_owned(),
+            version: order.delivery_version,
+            driver: None,
+            code: None,
+        })
+    }
 }
 
 /// Why an order was rejected or cancelled, or has failed.
@@ -89,6 +125,13 @@ pub struct ItemView {
     pub price_minor: i64,
 }
 
+impl ItemView {
+    /// One line of an order.
+    pub fn of(item: &OrderItem) -> Self {
+        Self { sku: item.sku.clone(), name: item.name.clone(), qty: item.qty, price_minor: item.price_minor }
+    }
+}
+
 /// An order as clients see it.
 #[derive(Clone, PartialEq, Serialize, ToSchema)]
 pub struct OrderView {
@@ -104,7 +147,7 @@ pub struct OrderView {
     pub fulfilment: String,
     /// Where it stands.
     pub status: String,
-    /// The address, for deliveries only.
+    /// How far it is, for deliveries only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery: Option<DeliveryView>,
     /// How it is paid.
@@ -154,7 +197,8 @@ pub struct OrderView {
 }
 
 impl PaymentView {
-    fn of(order: &Order) -> Self {
+    /// How an order is paid.
+    pub fn of(order: &Order) -> Self {
         Self {
             method: order.payment_method.as_str().to_owned(),
             status: order.payment_status.as_str().to_owned(),
@@ -171,27 +215,12 @@ impl OrderView {
             id: order.id.to_string(),
             order_number: order_number(order.order_number),
             business_id: order.business_id.to_string(),
-            customer: CustomerView {
-                name: order.customer_name.clone(),
-                phone: order.phone.clone().filter(|_| shown),
-            },
+            customer: CustomerView::of(order, shown),
             fulfilment: order.fulfilment.as_str().to_owned(),
             status: order.status.as_str().to_owned(),
-            delivery: order.delivery_status().map(|status| DeliveryView {
-                status: status.as_str().to_owned(),
-                version: order.delivery_version,
-            }),
+            delivery: DeliveryView::of(order),
             payment: PaymentView::of(order),
-            items: order
-                .items
-                .iter()
-                .map(|i| ItemView {
-                    sku: i.sku.clone(),
-                    name: i.name.clone(),
-                    qty: i.qty,
-                    price_minor: i.price_minor,
-                })
-                .collect(),
+            items: order.items.iter().map(ItemView::of).collect(),
             total_minor: order.total_minor,
             currency: order.currency.to_string(),
             notes: order.notes.clone(),

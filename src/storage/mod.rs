@@ -13,10 +13,11 @@ pub use clock::StoreClock;
 pub use error::StoreError;
 pub use ports::{
     AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DeadLetter,
-    DeadLetterState, DueIntent, DueMessage, DuePlace, DueRefund, HoldReads, IdempotencyReads, Invitation,
-    Lane, ListedRefund, LoginSession, MaintenanceReads, Member, NextPage, NotificationReads, OrderPage,
-    OrderQuery, OrderReads, OrderScope, PageStart, PaymentReads, PaymentToAsk, RoomReads, SagaReads,
-    SealedPage, Store, StoredHold, TimelineEntry, TimelineEvent, Total, User,
+    DeadLetterState, DeliveryReads, DriverFilter, DueIntent, DueMessage, DuePlace, DueRefund, Earnings,
+    HoldReads, IdempotencyReads, Invitation, Lane, ListedDelivery, ListedRefund, LoginSession,
+    MaintenanceReads, Member, NextPage, NotificationReads, OrderPage, OrderQuery, OrderReads, OrderScope,
+    PageStart, PaymentReads, PaymentToAsk, PoolDriver, RoomReads, SagaReads, SealedPage, Store, StoredHold,
+    TimelineEntry, TimelineEvent, Total, User,
 };
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};

@@ -1,13 +1,15 @@
 //! The example of every body in the document is accepted as it stands: what `/docs` shows first can be sent.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use bellhop::domain::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Person, StoreKind, TestApp, order_body};
 use crate::with;
-use crate::{login, payments};
+use crate::{deliveries, login, payments};
 
 /// Operations in an order in which each finds what it needs, with who asks; others come after them.
 const FIRST: [(&str, Who); 8] = [
@@ -26,6 +28,7 @@ enum Who {
     Nobody,
     Customer,
     Merchant,
+    Driver,
     Operator,
 }
 
@@ -76,6 +79,37 @@ async fn sign_in(app: &TestApp, email: &str, password: &str) -> Person {
     Person { id: String::new(), email: email.to_owned(), token, refresh_token }
 }
 
+/// The order, delivery or offer that an operation is about.
+async fn to_deliver(
+    app: &TestApp,
+    operation: &str,
+    (customer, merchant, operator, driver): (&Person, &Person, &Person, &Person),
+    known: &BTreeMap<&str, String>,
+) -> String {
+    // The example of a profile has room for one delivery.
+    app.execute("UPDATE deliveries SET counts = FALSE".to_owned()).await;
+    app.execute("UPDATE drivers SET active = 0".to_owned()).await;
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let address = json!({"text": "Rua Augusta 1", "lat": 38.71, "lng": -9.14});
+    let items = json!([{"sku": known["sku"], "qty": 1}]);
+    let wish = json!({"fulfilment": "delivery", "address": address, "items": items});
+    let body = with(order_body(&known["business_id"]), wish);
+    let order = text(&customer.post(app, "/orders", &body).await.expect(201).json()["id"]);
+    let accept = json!({"status": "accepted", "version": 1, "delivered_by": "drivers"});
+    let accepted = merchant.patch(app, &format!("/orders/{order}/status"), &accept).await.expect(200).json();
+    let delivery = text(&accepted["delivery"]["id"]);
+    match operation {
+        "fetchOrder" => order,
+        "declineOffer" => deliveries::open_offer(app, &delivery, driver).await,
+        "reportStep" | "unassignDelivery" => {
+            let body = json!({"driver_id": driver.id});
+            operator.post(app, &format!("/deliveries/{delivery}/assign"), &body).await.expect(200);
+            delivery
+        }
+        _ => delivery,
+    }
+}
+
 #[tokio::test]
 async fn the_example_of_every_body_is_accepted_as_it_stands() {
     let app = TestApp::start_with(StoreKind::Sqlite, &payments::simulated()).await;
@@ -83,21 +117,39 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
     let operations = with_bodies(&document);
     assert!(operations.len() >= 11 && operations[0].id == "signUp", "bodies are found");
     let (merchant, operator) = (app.person("merchant", "Ana").await, app.operator("Ada").await);
+    let driver = app.person("driver", "Dan").await;
     let mut customer = None;
-    let mut known = BTreeMap::from([("user", merchant.id.clone())]);
+    let soon = Timestamp::now().plus(Duration::from_secs(3600)).to_rfc3339();
+    let mut known = BTreeMap::from([
+        ("user", merchant.id.clone()),
+        ("driver_id", driver.id.clone()),
+        ("give_up_at", soon),
+    ]);
     for operation in operations {
         let named = FIRST.iter().find(|(id, _)| *id == operation.id).map(|(_, who)| *who);
         let who = named.unwrap_or(match operation.is_open {
             true => Who::Nobody,
             false if operation.path.contains("/auth/") => Who::Customer,
             false if operation.path.contains("/admin/") => Who::Operator,
+            false if operation.path.contains("/drivers/") || operation.path.contains("/offers/") => {
+                Who::Driver
+            }
+            false if ["reportStep", "unassignDelivery"].contains(&operation.id.as_str()) => Who::Driver,
+            false if operation.path.contains("/deliveries/") => Who::Operator,
+            false if operation.id == "fetchOrder" => Who::Customer,
             false => Who::Merchant,
         });
         let mut path = operation.path.clone();
         for (name, value) in &known {
             path = path.replace(&format!("{{{name}}}"), value);
         }
+        if ["/deliveries/", "/offers/", "/fulfilment"].iter().any(|part| path.contains(part)) {
+            let customer: &Person = customer.as_ref().expect("signing in comes first");
+            let id = to_deliver(&app, &operation.id, (customer, &merchant, &operator, &driver), &known).await;
+            path = path.replace("{id}", &id);
+        }
         let id = match &path {
+            path if path.contains("/drivers/") => "driver_id",
             path if path.contains("/orders/") => "order_id",
             path if path.contains("/refunds/") => "refund_id",
             _ => "business_id",
@@ -108,6 +160,7 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
             Who::Nobody => request,
             Who::Merchant => request.bearer_auth(&merchant.token),
             Who::Operator => request.bearer_auth(&operator.token),
+            Who::Driver => request.bearer_auth(&driver.token),
             Who::Customer => {
                 let customer: &Person = customer.as_ref().expect("signing in comes first");
                 request.bearer_auth(&customer.token)

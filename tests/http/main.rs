@@ -14,6 +14,7 @@ mod businesses;
 mod changes;
 mod command_line;
 mod connections;
+mod deliveries;
 mod documentation;
 mod documented_bodies;
 mod holds;

@@ -48,7 +48,9 @@ fn with_ids(path: &str) -> String {
             "refunds" => "ref_",
             "dead-letters" => "dlt_",
             "sessions" => "ses_",
-            "members" | "users" => "usr_",
+            "deliveries" => "dlv_",
+            "offers" => "off_",
+            "drivers" | "members" | "users" => "usr_",
             _ => "",
         };
         kind = part;

@@ -35,11 +35,13 @@ impl Demo {
         assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     }
 
-    /// The exit status, the rest of what was said and what was complained of.
+    /// The exit status, the rest of what was said and what was complained of, but for a machine that is too busy to read in time.
     fn ended(mut self) -> (Option<i32>, String, String) {
         let (mut rest, mut complaints) = (String::new(), String::new());
         self.out.read_to_string(&mut rest).unwrap();
         self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+        let is_of_the_hub = |line: &&str| !line.contains("a slow query");
+        let complaints: String = complaints.lines().filter(is_of_the_hub).collect();
         (self.child.wait().unwrap().code(), rest, complaints)
     }
 }

@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::world::World;
 
+/// What happens in a few of a thousand evenings only, and how many evenings have to know it.
+const RARE: [&str; 3] = ["accepts without room", "offers withdrawn", "offers that ended in a grace"];
+const MANY: u64 = 20_000;
+
 /// The name of each thing that is counted, and how often it happened in an evening.
 fn counts(world: &World) -> [(&'static str, u64); NUMBER] {
     let seen = world.seen;
@@ -36,15 +40,45 @@ fn counts(world: &World) -> [(&'static str, u64); NUMBER] {
         ("refunds by hand", seen.by_hand),
         ("silences of the provider", seen.silent),
         ("rests", seen.rests),
+        ("offers", seen.offers),
+        ("offers accepted", seen.won),
+        ("offers that another took", seen.taken),
+        ("accepts without room", seen.over),
+        ("accepts after the end", seen.too_late),
+        ("offers declined", seen.declined),
+        ("offers expired", seen.expired),
+        ("offers withdrawn", seen.withdrawn),
+        ("offers that ended in a grace", seen.graced_offers),
+        ("drivers set off for silence to offers", seen.went_off),
+        ("drivers set off as away", seen.silent_riders),
+        ("waves too late", seen.fenced),
+        ("looks lost", seen.lost_looks),
+        ("orders without a driver in time", seen.nobody),
+        ("orders given up", seen.given_up),
+        ("drivers asked whether they come", seen.asked_riders),
+        ("deliveries taken from a driver", seen.stalled),
+        ("deliveries that left a driver", seen.left),
+        ("deliveries assigned by hand", seen.assigned),
+        ("deliveries handed over", seen.handed),
+        ("steps too late", seen.late_steps),
+        ("deliveries brought", seen.brought),
+        ("deliveries failed", seen.failed_steps),
+        ("other ways", seen.other_way),
     ]
 }
 
-const NUMBER: usize = 27;
+const NUMBER: usize = 51;
 
 /// Sums over evenings that are played by several threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counted {
     sums: [(std::sync::OnceLock<&'static str>, AtomicU64); NUMBER],
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        Self { sums: std::array::from_fn(|_| Default::default()) }
+    }
 }
 
 impl Counted {
@@ -56,9 +90,10 @@ impl Counted {
         }
     }
 
-    /// What did not happen once.
-    pub(crate) fn never(&self) -> Vec<&'static str> {
-        self.iter().filter(|(_, sum)| *sum == 0).map(|(name, _)| name).collect()
+    /// What did not happen once in so many evenings, and should have.
+    pub(crate) fn never(&self, evenings: u64) -> Vec<&'static str> {
+        let never = self.iter().filter(|(_, sum)| *sum == 0).map(|(name, _)| name);
+        never.filter(|name| evenings >= MANY || !RARE.contains(name)).collect()
     }
 
     fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {

@@ -1,14 +1,18 @@
 //! Deadlines that are fired, and what follows from them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bellhop::domain::business::Pause;
 use bellhop::domain::hold::HeldAction;
 use bellhop::domain::ids::UserId;
 use bellhop::domain::order::{Party, Status};
-use bellhop::domain::saga::{AlertRule, Channel, Facts, RingKind, SagaEffect};
+use bellhop::domain::saga::{AlertRule, Channel, Facts, OpsAlarm, RingKind, SagaEffect};
+use bellhop::domain::time::Timestamp;
 
+use crate::carried;
 use crate::invariants;
+use crate::streets::Ride;
 use crate::world::{Live, Timer, World};
 
 impl World {
@@ -27,6 +31,7 @@ impl World {
             now: self.now,
             clocks: &self.clocks,
             unpaid: self.unpaid(order),
+            delivery: self.delivery_facts(order),
             delivered: live.delivered,
             acted_at: live.acted_at,
             muted: business.alerts.is_muted(self.now),
@@ -43,10 +48,20 @@ impl World {
         self.orders[order].was_held |= facts.cancel_held;
         let done = format!("order {order} fires: {effects:?}");
         self.note(|| done);
+        let changes_delivery = |effect: &SagaEffect| {
+            matches!(effect, SagaEffect::Moved { .. } | SagaEffect::ExpireOffers | SagaEffect::TakeFromDriver)
+        };
+        let (follows, takes) =
+            (effects.iter().any(changes_delivery), effects.contains(&SagaEffect::TakeFromDriver));
         for effect in effects {
             self.effect(order, effect);
         }
-        assert!(saga.next_due().is_none_or(|due| due > self.now), "a fire leaves nothing due: {saga:?}");
+        if follows {
+            self.follow(order, Party::System, &mut saga);
+        }
+        // What was taken from a driver is searched for at once.
+        let is_done = |due: Timestamp| due > self.now || takes;
+        assert!(saga.next_due().is_none_or(is_done), "a fire leaves nothing due: {saga:?}");
         self.write(order, &saga);
     }
 
@@ -81,12 +96,26 @@ impl World {
             SagaEffect::Moved { from, .. } => {
                 self.seen.forgotten += u64::from(live.order.status == Status::Delivered);
                 self.seen.cancelled += u64::from(live.order.status == Status::Cancelled);
+                self.seen.given_up +=
+                    u64::from(live.order.status == Status::Cancelled && live.delivery.is_some());
                 invariants::moved_by_the_hub(order, from, self);
                 self.moved(order, from, Party::System, None);
                 self.settle(order);
             }
-            SagaEffect::Alarm(_) => live.told = true,
+            SagaEffect::Alarm(alarm) => {
+                live.told = true;
+                live.bag.told_silent |= alarm == OpsAlarm::DriverSilent;
+            }
             SagaEffect::Remind => {}
+            SagaEffect::ExpireOffers => self.expire_offers(order),
+            SagaEffect::Look { wave } => {
+                carried::looked(self, order);
+                let look = self.look_of(order, wave);
+                self.ride(Duration::from_millis(5), Ride::Look(look));
+            }
+            SagaEffect::NoDriver => carried::told_of_nobody(self, order),
+            SagaEffect::AskDriver => carried::asked_whether_coming(self, order),
+            SagaEffect::TakeFromDriver => self.take_from_driver(order),
             SagaEffect::ClosePayment => {
                 live.till.closing_since.get_or_insert(now);
                 live.money.ask(now);

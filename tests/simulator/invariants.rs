@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use bellhop::domain::business::{PauseCause, PauseEnd, Pauses};
 use bellhop::domain::hold::HeldAction;
-use bellhop::domain::order::{Fulfilment, Party, PaymentMethod, PaymentStatus, Status};
+use bellhop::domain::order::{Fulfilment, Party, PaymentMethod, PaymentStatus, Status, Way};
 use bellhop::domain::saga::{Channel, Clocks, Ring, RingKind, Rung};
 use bellhop::domain::time::Timestamp;
 
+use crate::carried;
 use crate::owed;
 use crate::shop::Shop;
 use crate::world::{Live, World};
@@ -29,8 +30,10 @@ impl Watch {
             has_a_next_step(n, live, world);
             has_ended_for_good(n, live);
             owed::check(n, live);
+            carried::check(n, live, world);
         }
         owed::check_provider(world);
+        carried::check_riders(world);
         for (n, shop) in world.shops.iter().enumerate() {
             ended_by_their_cause(n, &self.pauses[n], self.now, world);
             for times in [&shop.calls, &shop.mails] {
@@ -174,8 +177,13 @@ pub(crate) fn moved_by_the_hub(n: usize, from: Status, world: &World) {
         (_, Status::Delivered) => {
             assert!(order.fulfilment != Fulfilment::Delivery, "deliveries wait for a person");
             let (_, since, _) = *live.history.last().expect("it was placed");
+            // A clock that is set back may put another way before what happened before it.
+            let since = live.bag.other_way_at.map_or(since, |at| at.min(since));
             in_its_time(since, world.clocks.forgotten, world);
             unpaid_cash_stays_uncollected(live);
+        }
+        (Status::Accepted | Status::Preparing | Status::Ready, Status::Cancelled) => {
+            carried::may_give_up(n, world);
         }
         (from, to) => panic!("the hub moved an order from {from} to {to}"),
     }
@@ -217,7 +225,8 @@ pub(crate) fn check_end(world: &World) {
     for (n, live) in world.orders.iter().enumerate() {
         assert_eq!(live.row.due_at, None, "order {n} goes on for ever");
         let status = live.order.status;
-        let waits = live.order.fulfilment == Fulfilment::Delivery && live.told;
+        let waits = live.order.way() == Way::OwnDelivery && live.told;
         assert!(status.is_end() || waits, "order {n} is {status} and stuck");
     }
+    assert!(world.riders.iter().all(|rider| rider.driver.active == 0), "somebody carries for ever");
 }

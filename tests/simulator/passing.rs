@@ -73,6 +73,7 @@ impl World {
         self.note(|| "the hub is away".to_owned());
         self.up = false;
         self.timers.clear();
+        self.pool = None;
         self.traffic.crash();
         self.seen.crashes += 1;
     }
@@ -82,11 +83,12 @@ impl World {
         let before = self.now.minus(Duration::from_secs(5));
         self.committed_at = self.committed_at.max(before);
         self.life.alive_at = self.life.alive_at.max(Some(before));
+        self.hear_riders();
     }
 
     /// The hub comes back, and fires what is overdue.
     pub(crate) fn start(&mut self) {
-        self.up = true;
+        (self.up, self.up_since) = (true, self.now);
         self.commit();
         for order in 0..self.orders.len() {
             let row = &self.orders[order].row;
@@ -123,13 +125,16 @@ impl World {
     pub(crate) fn run_out(&mut self, random: &mut Random) {
         self.be_calm(random);
         self.clear_up(random);
+        self.clear_up_deliveries(random);
         self.wait(Duration::from_secs(6 * 3600), random);
-        for _ in 0..MOST_DAYS {
+        for half_days in 0..MOST_DAYS {
             let is_over = |n: usize| self.orders[n].row.due_at.is_none() && self.is_at_rest(n);
-            if self.traffic.next().is_none() && (0..self.orders.len()).all(is_over) {
+            // Once more at least: messages that came in the wrong order wait for an operator.
+            if half_days > 0 && self.traffic.next().is_none() && (0..self.orders.len()).all(is_over) {
                 break;
             }
             self.clear_up(random);
+            self.clear_up_deliveries(random);
             self.wait(Duration::from_secs(12 * 3600), random);
         }
     }

@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use bellhop::domain::business::{BusinessState, Pause, PauseCause, PauseEnd};
+use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::hold::{HeldAction, Hold, HoldScope};
 use bellhop::domain::ids::OrderId;
 use bellhop::domain::order::{
-    ChangeRequest, Draft, DraftItem, Fulfilment, MoveRequest, Party, PaymentMethod, Status, place,
+    Address, ChangeRequest, Draft, DraftItem, Fulfilment, MoveRequest, Party, PaymentMethod, Status, Way,
+    place,
 };
 use uuid::Uuid;
 
 use crate::payers;
 use crate::random::Random;
+use crate::riders::near;
 use crate::shop::soup;
+use crate::streets;
 use crate::world::World;
 
 /// Seconds that pass between two steps, from rarely long to mostly short.
@@ -31,7 +35,8 @@ pub(crate) fn step(world: &mut World, random: &mut Random) {
     if !world.up {
         return be_away(world, random);
     }
-    match random.below(130) {
+    match random.below(150) {
+        130..150 => streets::step(world, random),
         100..130 => payers::step(world, random),
         0..22 => place_order(world, random),
         22..48 => click(world, random),
@@ -70,7 +75,12 @@ fn place_order(world: &mut World, random: &mut Random) {
     let shop = random.below(world.shops.len() as u64) as usize;
     let customer = random.below(world.customers.len() as u64) as usize;
     let n = world.orders.len();
-    let fulfilment = *random.pick(&Fulfilment::ALL).expect("there are three");
+    let drives = world.shops[shop].business.delivered_by == DeliveredBy::Drivers && random.chance(70);
+    let any = *random.pick(&Fulfilment::ALL).expect("there are three");
+    let fulfilment = if drives { Fulfilment::Delivery } else { any };
+    let location = near(world.shops[shop].business.location, 2_500, random);
+    let address = (fulfilment == Fulfilment::Delivery)
+        .then(|| Address { text: "1 Example Street".to_owned(), location });
     let draft = Draft {
         id: OrderId::from_uuid(Uuid::from_u128(0x2000 + n as u128)),
         business_id: world.shops[shop].business.id,
@@ -78,7 +88,7 @@ fn place_order(world: &mut World, random: &mut Random) {
         placed_by: if random.chance(15) { Party::Member } else { Party::Customer },
         customer_name: "Ana".to_owned(),
         phone: None,
-        address: None,
+        address,
         fulfilment,
         items: vec![DraftItem { sku: "soup".to_owned(), qty: 1 }],
         table: None,
@@ -114,6 +124,10 @@ fn wish(world: &World, order: usize, random: &mut Random) -> Option<MoveRequest>
     let party = *random
         .pick(&[Party::Member, Party::Member, Party::Member, Party::Customer, Party::Driver, Party::Admin])
         .expect("there are some");
+    // Drivers move by steps.
+    if party == Party::Driver && order.way() == Way::DriverDelivery {
+        return None;
+    }
     // Mostly the next step.
     let to = match order.status {
         Status::PendingPayment if random.chance(80) => return None,
@@ -125,7 +139,8 @@ fn wish(world: &World, order: usize, random: &mut Random) -> Option<MoveRequest>
         _ => *random.pick(&Status::ALL).expect("there are ten"),
     };
     let prep_minutes = random.chance(30).then(|| random.between(1, 120) as u16);
-    Some(MoveRequest { party, to, version: order.version, prep_minutes, delivered_by: None })
+    let delivered_by = random.chance(15).then(|| *random.pick(&DeliveredBy::ALL).expect("there are two"));
+    Some(MoveRequest { party, to, version: order.version, prep_minutes, delivered_by })
 }
 
 /// The words of whoever moves an order; some of them are reasons of a failure.
@@ -267,6 +282,9 @@ fn set_clock(world: &mut World, random: &mut Random) {
     let by = Duration::from_secs(random.between(1, 300));
     let ahead = random.chance(50);
     world.now = if ahead { world.now.plus(by) } else { world.now.minus(by) };
+    if !ahead {
+        world.trusted_from = world.trusted_from.max(world.now.plus(2 * by));
+    }
     world.note(|| format!("the clock was set {} by {by:?}", if ahead { "ahead" } else { "back" }));
     world.commit();
 }

@@ -11,6 +11,7 @@ use bellhop::domain::time::Timestamp;
 use uuid::Uuid;
 
 use crate::random::Random;
+use crate::riders::near;
 
 /// A business as the store keeps it, and its people.
 pub(crate) struct Shop {
@@ -34,7 +35,7 @@ impl Shop {
         let mut business = Business {
             id: BusinessId::from_uuid(Uuid::from_u128(0x1000 + u128::from(n))),
             name: format!("Shop {n}"),
-            location: Location { lat: 0.0, lng: 0.0 },
+            location: near(Location { lat: 0.0, lng: 0.0 }, 2_000, random),
             zone: if n.is_multiple_of(2) { "north" } else { "south" }.to_owned(),
             timezone: Timezone::parse(if n == 0 { "Europe/Lisbon" } else { "Asia/Tokyo" })
                 .expect("both are known"),

@@ -10,6 +10,7 @@ use bellhop::domain::time::Timestamp;
 use crate::owed;
 use crate::provider::{Call, HeldRefund, Provider, Stand, Way};
 use crate::random::Random;
+use crate::streets::Ride;
 use crate::world::World;
 
 /// A call that ends without an answer.
@@ -53,11 +54,16 @@ pub(crate) enum Happening {
     Answered { order: usize, refund: RefundId, attempt: u32, answer: RefundAnswer },
     /// A refund at the provider ends, or ends otherwise.
     Turn { payment: PaymentId, index: usize, way: Way },
+    /// Something about a delivery.
+    Ride(Ride),
 }
 
 impl Happening {
     /// Whether a node waits for it in memory: it is lost with the node.
     fn is_of_a_node(&self) -> bool {
+        if let Self::Ride(ride) = self {
+            return ride.is_of_a_node();
+        }
         matches!(
             self,
             Self::Opened { .. } | Self::Closed { .. } | Self::Looked { .. } | Self::Answered { .. }
@@ -173,6 +179,7 @@ impl World {
                 self.refund_answered(order, refund, attempt, &answer);
             }
             Happening::Turn { payment, index, way } => self.turn(payment, index, way, random),
+            Happening::Ride(ride) => self.ride_on(ride, random),
         }
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bellhop::domain::business::{PauseCause, PauseEnd};
+use bellhop::domain::delivery::{OrderDelivery, ProofRule};
+use bellhop::domain::dispatch::{DispatchRules, DriverStand, GiveUp};
 use bellhop::domain::ids::UserId;
 use bellhop::domain::order::{ChangeRequest, MoveRequest, Moved, NewOrder, Order, Party, Status};
 use bellhop::domain::payment::OrderMoney;
@@ -11,9 +13,11 @@ use bellhop::domain::saga::{AlertRule, Channel, Clocks, OrderSaga, Rung, SagaTer
 use bellhop::domain::time::Timestamp;
 use uuid::Uuid;
 
+use crate::carried::Bag;
 use crate::money::Letter;
 use crate::owed::{self, Till};
 use crate::random::Random;
+use crate::riders::{RIDERS, Rider};
 use crate::shop::Shop;
 use crate::traffic::Traffic;
 
@@ -44,6 +48,10 @@ pub(crate) struct Live {
     pub(crate) money: OrderMoney,
     /// What the oracle has seen of its money.
     pub(crate) till: Till,
+    /// Its delivery by drivers, as the store keeps it.
+    pub(crate) delivery: Option<OrderDelivery>,
+    /// What the oracle has seen of that.
+    pub(crate) bag: Bag,
 }
 
 /// A fire that a node has in memory, or that is on its way twice.
@@ -82,6 +90,30 @@ pub(crate) struct Seen {
     pub(crate) by_hand: u64,
     pub(crate) silent: u64,
     pub(crate) rests: u64,
+    pub(crate) offers: u64,
+    pub(crate) won: u64,
+    pub(crate) taken: u64,
+    pub(crate) over: u64,
+    pub(crate) too_late: u64,
+    pub(crate) declined: u64,
+    pub(crate) expired: u64,
+    pub(crate) withdrawn: u64,
+    pub(crate) graced_offers: u64,
+    pub(crate) went_off: u64,
+    pub(crate) silent_riders: u64,
+    pub(crate) fenced: u64,
+    pub(crate) lost_looks: u64,
+    pub(crate) nobody: u64,
+    pub(crate) given_up: u64,
+    pub(crate) asked_riders: u64,
+    pub(crate) stalled: u64,
+    pub(crate) left: u64,
+    pub(crate) assigned: u64,
+    pub(crate) handed: u64,
+    pub(crate) late_steps: u64,
+    pub(crate) brought: u64,
+    pub(crate) failed_steps: u64,
+    pub(crate) other_way: u64,
 }
 
 pub(crate) struct World {
@@ -110,20 +142,35 @@ pub(crate) struct World {
     pub(crate) false_messages: u64,
     /// Payments and refunds so far.
     pub(crate) ids: u128,
+    pub(crate) riders: Vec<Rider>,
+    /// What the pool of drivers believes; it is gone with its node.
+    pub(crate) pool: Option<Vec<DriverStand>>,
+    /// When the hub last came back.
+    pub(crate) up_since: Timestamp,
+    /// Until then, since a clock was set back, times of before lie ahead.
+    pub(crate) trusted_from: Timestamp,
     pub(crate) seen: Seen,
     pub(crate) steps: Vec<String>,
     traced: bool,
 }
 
 /// The clocks of an evening: the long ones are shorter than usual, so that their orders do not ring through the night.
-fn clocks() -> Clocks {
+fn clocks(random: &mut Random) -> Clocks {
     let minutes = |n: u64| Duration::from_secs(60 * n);
+    let waves: &[&[u32]] = &[&[1, 1, 3], &[1, 1, 3], &[0], &[0], &[2], &[1, 0]];
+    let dispatch = DispatchRules {
+        wave: random.pick(waves).expect("there are some").to_vec(),
+        on_give_up: if random.chance(80) { GiveUp::Cancel } else { GiveUp::Hold },
+        proof: if random.chance(60) { ProofRule::None } else { *random.pick(&ProofRule::ALL).expect("four") },
+        ..DispatchRules::default()
+    };
     Clocks {
         late: minutes(5),
         very_late: minutes(10),
         handover: minutes(10),
         under_way: minutes(10),
         forgotten: minutes(25),
+        dispatch,
         ..Clocks::default()
     }
 }
@@ -137,7 +184,7 @@ impl World {
         let now =
             Timestamp::parse_rfc3339("2026-03-28T18:00:00Z").expect("the evening before the clocks change");
         Self {
-            clocks: clocks(),
+            clocks: clocks(random),
             now,
             up: true,
             life: SignsOfLife { alive_at: Some(now), grace: None },
@@ -155,6 +202,10 @@ impl World {
             inbox: Vec::new(),
             false_messages: 0,
             ids: 0,
+            riders: (0..RIDERS).map(|n| Rider::new(n, random, now)).collect(),
+            pool: None,
+            up_since: now,
+            trusted_from: now,
             seen: Seen::default(),
             steps: Vec::new(),
             traced,
@@ -180,6 +231,7 @@ impl World {
         }
         self.committed_at = self.now;
         self.life.commit(self.now, &self.clocks);
+        self.hear_riders();
     }
 
     pub(crate) fn saga(&self, order: usize) -> OrderSaga {
@@ -224,6 +276,8 @@ impl World {
             was_held: false,
             money: OrderMoney::default(),
             till: Till::default(),
+            delivery: None,
+            bag: Bag::default(),
         });
         self.write(self.orders.len() - 1, &saga);
     }
@@ -244,6 +298,7 @@ impl World {
         saga.moved(&mut self.orders[order].order, from, request.party, saga_terms, &self.clocks, now);
         self.moved(order, from, request.party, reason);
         self.settle(order);
+        self.follow(order, request.party, &mut saga);
         self.write(order, &saga);
     }
 
@@ -257,6 +312,7 @@ impl World {
         if changed.is_ok_and(|changed| !changed.is_empty()) {
             let mut saga = self.saga(order);
             saga.changed(&self.orders[order].order, party, &self.clocks, self.now);
+            self.follow(order, party, &mut saga);
             self.write(order, &saga);
         }
     }

@@ -20,8 +20,10 @@ fn kind(frame: &Value) -> (usize, usize) {
         ClientFrame::Refresh { .. } => 5,
         ClientFrame::Device { .. } => 6,
         ClientFrame::Ping {} => 7,
+        ClientFrame::Status { .. } => 8,
+        ClientFrame::Location { .. } => 9,
     };
-    (index, 8)
+    (index, 10)
 }
 
 #[tokio::test]
@@ -34,7 +36,8 @@ async fn every_kind_of_frame_is_refused_or_ends_the_socket_in_the_end() {
     let business = merchant.business(&app).await;
     let (room, elsewhere) = (format!("business:{business}"), "order:ord_0190f3c1a2b37d4e8f00112233445566");
     customer.order(&app, &business).await;
-    let mut seen = [false; 8];
+    let driver = app.person("driver", "Dora").await;
+    let mut seen = [false; 10];
     for frame in [
         json!({"type": "ack", "room": room, "cursor": "CURSOR"}),
         json!({"type": "shown", "room": room, "cursor": "CURSOR"}),
@@ -44,9 +47,14 @@ async fn every_kind_of_frame_is_refused_or_ends_the_socket_in_the_end() {
         json!({"type": "refresh", "token": merchant.token}),
         json!({"type": "device", "id": "till", "can_ring": true}),
         json!({"type": "ping"}),
+        json!({"type": "status", "online": false}),
+        json!({"type": "location", "lat": 38.7, "lng": -9.1}),
     ] {
         operator.delete(&app, "/admin/rate-limits").await.expect(204);
-        let mut device = Device::of_business(&app, &merchant, &business, None).await;
+        let mut device = match frame["type"].as_str() {
+            Some("status" | "location") => Device::open(&app, &driver, "/ws/driver").await,
+            _ => Device::of_business(&app, &merchant, &business, None).await,
+        };
         let cursor = device.hello["rooms"][0]["cursor"].as_str().unwrap().to_owned();
         let text = frame.to_string().replace("CURSOR", &cursor);
         let frame: Value = serde_json::from_str(&text).unwrap();
@@ -70,7 +78,7 @@ async fn every_kind_of_frame_is_refused_or_ends_the_socket_in_the_end() {
             }
         }
     }
-    assert_eq!(seen, [true; 8]);
+    assert_eq!(seen, [true; 10]);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod fixtures;
 mod accounts;
 mod acknowledgements;
 mod businesses;
+mod deliveries;
 mod heads;
 mod idempotency;
 mod identity;

@@ -87,6 +87,13 @@ async fn put_in(store: &TestStore) {
         format!(
             "INSERT INTO dead_letters (id, kind, source, reason, state, created_at, updated_at) VALUES ('dlt_1', 'payment', 'msg_1', 'failing', 'done', {now}, {now})"
         ),
+        format!(
+            "INSERT INTO offers (id, delivery_id, order_id, business_id, driver_id, wave, attempt, state, distance_m, payout_minor, \
+             deadline_at, created_at) VALUES ('off_1', 'd', 'o', 'b', 'u', 1, 1, 'expired', 0, 0, {now}, {now})"
+        ),
+        format!(
+            "INSERT INTO delivery_steps (order_id, n, step, party, at, created_at) VALUES ('o', 1, 'at_pickup', 'driver', {now}, {now})"
+        ),
         format!("INSERT INTO audit (id, at, action, target, detail) VALUES ('a', {now}, 'a', 't', '')"),
     ] {
         // Lives as long as the tests do.
@@ -242,6 +249,20 @@ on_every_store! {
         }
         assert_eq!(store.texts("SELECT state FROM payment_messages ORDER BY id").await, ["due", "dead"]);
         assert_eq!(store.texts("SELECT state FROM dead_letters ORDER BY id").await, ["open", "replayed"]);
+    }
+
+    async fn an_offer_that_can_be_answered_stays_however_old_it_is(store) {
+        let now = now().as_micros();
+        for (n, state) in ["open", "expired", "accepted"].into_iter().enumerate() {
+            let sql = format!("INSERT INTO offers (id, delivery_id, order_id, business_id, driver_id, wave, attempt, state, \
+                distance_m, payout_minor, deadline_at, created_at) \
+                VALUES ('off_{n}', 'dlv_{n}', 'ord_{n}', 'biz_0', 'usr_0', 1, 1, '{state}', 0, 0, {now}, {now})");
+            store.tamper(Box::leak(sql.into_boxed_str())).await;
+        }
+        let mut lane = store.lane().await;
+        let later = crate::fixtures::now().plus(365 * DAY);
+        assert_eq!(purge(&mut *lane, Expirable::Offers, later, 10).await, 2);
+        assert_eq!(store.texts("SELECT state FROM offers").await, ["open"]);
     }
 
     async fn a_mark_needs_an_event_that_is_about_an_order(store) {

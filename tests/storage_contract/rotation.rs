@@ -58,12 +58,15 @@ on_every_store! {
             id: PaymentMessageId::generate(), key: "a".to_owned(), body: Private("{}".to_owned()), order: None, payment: None,
         };
         crate::fixtures::run_one(&mut *lane, Write::ReceiveMessage(Box::new(message))).await;
+        let driven = crate::fixtures::place_one(&mut *lane, world.draft()).await;
+        run_one(&mut *lane, crate::deliveries::accept_for_drivers(&driven)).await;
         let (both, new) = (store.with_keys(&["new", "test"]).await, store.with_keys(&["new"]).await);
         for column in SealedColumn::ALL {
             let expected = match column {
                 SealedColumn::BusinessEmail | SealedColumn::BusinessPhone | SealedColumn::UserPhone => 1,
-                SealedColumn::OrderPhone | SealedColumn::OrderAddress | SealedColumn::StoredResponse => 5,
-                SealedColumn::PaymentMessage => 1,
+                SealedColumn::OrderPhone | SealedColumn::OrderAddress => 6,
+                SealedColumn::StoredResponse => 5,
+                SealedColumn::PaymentMessage | SealedColumn::DeliveryCode => 1,
             };
             assert_eq!(outdated(&*both, column).await.len(), expected, "{column:?}");
         }
@@ -73,8 +76,10 @@ on_every_store! {
             assert!(so_far.total() > told, "the progress grows");
             told = so_far.total();
         }).await.unwrap();
-        assert_eq!(renewed.to_string(), "businesses.contact_email 1, businesses.contact_phone 1, idempotency_keys.body 5, orders.address 5, orders.phone 5, payment_messages.body 1, users.phone 1");
-        assert_eq!((told, renewed.total()), (19, 19));
+        assert_eq!(renewed.to_string(), "businesses.contact_email 1, businesses.contact_phone 1, deliveries.code 1, idempotency_keys.body 5, orders.address 6, orders.phone 6, payment_messages.body 1, users.phone 1");
+        assert_eq!((told, renewed.total()), (22, 22));
+        let driven = new.order(driven.id).await.unwrap().unwrap().delivery.unwrap();
+        assert_eq!(new.delivery(driven.id).await.unwrap().unwrap().delivery.code.len(), 4);
         assert_eq!(new.due_messages(new.clock().now().plus(std::time::Duration::from_secs(60)), 10).await.unwrap()[0].body.0, "{}");
         assert_eq!(new.user_phone(world.owner).await.unwrap().as_deref(), Some("+351 21 555 01 99"));
         assert_eq!(new.business(world.business.id).await.unwrap().as_ref(), Some(&world.business));

@@ -18,12 +18,17 @@ impl Room {
         Self { path: format!("/ws/orders/{id}"), name: format!("order:{id}") }
     }
 
+    /// The room of a driver: their offers and deliveries.
+    pub fn driver(id: impl std::fmt::Display) -> Self {
+        Self { path: "/ws/driver".to_owned(), name: format!("driver:{id}") }
+    }
+
     /// The path that opens a WebSocket on it, without a query.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Its name in frames and paths, `business:…` or `order:…`.
+    /// Its name in frames and paths, `business:…`, `order:…` or `driver:…`.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -124,7 +124,7 @@ async fn answer(
 }
 
 /// A text frame of a client, with a mask of zeros.
-fn masked(text: &str) -> Vec<u8> {
+pub(crate) fn masked(text: &str) -> Vec<u8> {
     let mut frame = vec![0x81];
     match u8::try_from(text.len()) {
         Ok(length @ 0..=125) => frame.push(0x80 | length),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail};
-use bellhop_client::lean::{Connection, write_request};
+use bellhop_client::lean::{Connection, Greeting, Socket, handshake, write_request};
 use bellhop_client::{Account, CallError, Client, ClientSettings, NewAccount, Request, Rng, Tokens, metrics};
 use serde_json::{Value, json};
 
@@ -58,9 +58,24 @@ impl Hub {
         Devices::open(self.address, &self.merchant, &self.businesses, Then::Accept).await
     }
 
+    /// An open socket of the owner for each business, which reads and says nothing.
+    pub(crate) async fn sockets(&self) -> Result<Vec<Socket>> {
+        let mut sockets = Vec::with_capacity(self.businesses.len());
+        for business in &self.businesses {
+            let request = handshake(self.address, &format!("/ws/notifications/{business}"), &self.merchant);
+            sockets.push(Socket::open(self.address, &request, Greeting::Hello, None).await?);
+        }
+        Ok(sockets)
+    }
+
     /// Writes the request that places an order: a delivery to a customer with a phone, `lines` different items of a
     /// business drawn, under a key of its own.
     pub(crate) fn write_order(&self, request: &mut Vec<u8>, rng: &mut Rng, key: &str) {
+        self.write_noted_order(request, rng, key, "No cinnamon, please");
+    }
+
+    /// The same with other notes.
+    pub(crate) fn write_noted_order(&self, request: &mut Vec<u8>, rng: &mut Rng, key: &str, notes: &str) {
         let business = &self.businesses[rng.below(self.businesses.len())];
         let customer = &self.customers[rng.below(self.customers.len())];
         let first = rng.below(MENU_ITEMS);
@@ -70,7 +85,7 @@ impl Hub {
             })
             .collect();
         let body = format!(
-            r#"{{"business_id":"{business}","fulfilment":"delivery","payment":"cash","items":[{}],"customer":{{"name":"Zoë Almeida","phone":"+351 21 000 00 00"}},"address":{{"text":"Rua Augusta 1, 3rd floor, Lisbon","lat":38.7101,"lng":-9.1366}},"notes":"No cinnamon, please"}}"#,
+            r#"{{"business_id":"{business}","fulfilment":"delivery","payment":"cash","items":[{}],"customer":{{"name":"Zoë Almeida","phone":"+351 21 000 00 00"}},"address":{{"text":"Rua Augusta 1, 3rd floor, Lisbon","lat":38.7101,"lng":-9.1366}},"notes":"{notes}"}}"#,
             items.join(",")
         );
         let fields = format!("Idempotency-Key: {key}\r\n");

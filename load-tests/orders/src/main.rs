@@ -2,6 +2,7 @@
 
 mod closed;
 mod devices;
+mod drivers;
 mod flood;
 mod hub;
 mod neighbours;
@@ -118,6 +119,21 @@ enum Mode {
         #[arg(long, default_value_t = 1024)]
         bound: usize,
     },
+    /// Orders beside drivers who are on, without and with a position of each every second
+    Drivers {
+        /// Drivers with an open socket
+        #[arg(long, default_value_t = 1_000)]
+        drivers: usize,
+        /// Orders a second
+        #[arg(long, default_value_t = 20.0)]
+        pace: f64,
+        /// Seconds of each phase
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+        /// Times that both phases alternate
+        #[arg(long, default_value_t = 2)]
+        rounds: u32,
+    },
     /// Shops on several hubs with a normal evening, without and with a flood of one more shop beside
     Neighbours {
         /// Hubs with limits, separated by commas; `--address` is one without, on the same database
@@ -221,6 +237,13 @@ async fn load(options: Options, run: &str) -> Result<()> {
             let plan = flood::Plan { pace, logins, seconds, rounds, bound };
             let report = flood::run(&hub, plan, &server, run).await?;
             finish(&report, json, flood::Report::print);
+        }
+        Mode::Drivers { drivers, pace, seconds, rounds } => {
+            ensure!((1..=10_000).contains(&drivers) && rounds > 0, "1 to 10000 drivers, one round at least");
+            let plan = drivers::Plan { drivers, pace, seconds, rounds };
+            let report = drivers::run(&hub, plan, &server, run).await?;
+            finish(&report, json, drivers::Report::print);
+            report.judge()?;
         }
         Mode::Neighbours { .. } => unreachable!("it loads several hubs"),
     }

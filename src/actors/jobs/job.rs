@@ -33,6 +33,10 @@ pub enum JobName {
     PaymentMessages,
     /// Deletes dead letters that came to an end, past `retention.payment_messages_days`.
     DeadLetters,
+    /// Deletes offers that nobody can answer any more, past `retention.deliveries_days`.
+    Offers,
+    /// Deletes steps of deliveries as they were reported, past `retention.deliveries_days`.
+    DeliverySteps,
     /// Deletes leases of reachable businesses that ran out an hour ago.
     ReachLeases,
     /// Deletes holds that ended a day ago.
@@ -69,7 +73,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::ExpiredTickets,
         Self::ExpiredSessions,
         Self::IdempotencyKeys,
@@ -83,6 +87,8 @@ impl JobName {
         Self::Intents,
         Self::PaymentMessages,
         Self::DeadLetters,
+        Self::Offers,
+        Self::DeliverySteps,
         Self::ReachLeases,
         Self::Holds,
         Self::Audit,
@@ -111,6 +117,8 @@ impl JobName {
             Self::Intents => "intents",
             Self::PaymentMessages => "payment_messages",
             Self::DeadLetters => "dead_letters",
+            Self::Offers => "offers",
+            Self::DeliverySteps => "delivery_steps",
             Self::ReachLeases => "reach_leases",
             Self::Holds => "holds",
             Self::Audit => "audit",
@@ -142,6 +150,8 @@ impl JobName {
             | Self::Intents
             | Self::PaymentMessages
             | Self::DeadLetters
+            | Self::Offers
+            | Self::DeliverySteps
             | Self::ReachLeases
             | Self::Holds
             | Self::Audit
@@ -174,6 +184,8 @@ impl JobName {
             | Self::Intents
             | Self::PaymentMessages
             | Self::DeadLetters
+            | Self::Offers
+            | Self::DeliverySteps
             | Self::ReachLeases => HOUR,
             Self::DeviceAcks | Self::OrderCounters | Self::Holds | Self::Audit | Self::Analyze => {
                 Duration::from_secs(24 * 60 * 60)

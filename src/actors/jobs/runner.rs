@@ -74,6 +74,10 @@ impl JobRunner {
             JobName::DeadLetters => {
                 self.purge(Expirable::DeadLetters, days(self.settings.payment_messages_days)).await
             }
+            JobName::Offers => self.purge(Expirable::Offers, days(self.settings.deliveries_days)).await,
+            JobName::DeliverySteps => {
+                self.purge(Expirable::DeliverySteps, days(self.settings.deliveries_days)).await
+            }
             JobName::ReachLeases => self.purge(Expirable::ReachLeases, HOUR).await,
             JobName::Holds => self.purge(Expirable::Holds, DAY).await,
             JobName::Audit => self.purge(Expirable::Audit, days(self.settings.audit_days)).await,

@@ -17,6 +17,8 @@ pub struct RetentionSettings {
     /// Messages of the payment provider that were worked on, and their dead letters, days, 30–3650. A message that comes again
     /// within that time counts once.
     pub payment_messages_days: u32,
+    /// Offers of deliveries and the steps that were reported, days, 1–3650; deliveries themselves stay with their orders.
+    pub deliveries_days: u32,
     /// The audit, days, 1–3650.
     pub audit_days: u32,
 }
@@ -28,6 +30,7 @@ impl Default for RetentionSettings {
             notifications_days: 90,
             intents_days: 30,
             payment_messages_days: 30,
+            deliveries_days: 90,
             audit_days: 365,
         }
     }
@@ -41,6 +44,7 @@ impl RetentionSettings {
         checks.range("notifications_days", self.notifications_days, 1..=3650);
         checks.range("intents_days", self.intents_days, 1..=3650);
         checks.range("payment_messages_days", self.payment_messages_days, 30..=3650);
+        checks.range("deliveries_days", self.deliveries_days, 1..=3650);
         checks.range("audit_days", self.audit_days, 1..=3650);
         checks.found()
     }

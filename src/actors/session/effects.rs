@@ -10,6 +10,7 @@ use crate::actors::room::RoomUnavailable;
 use crate::actors::room::live_event::History;
 use crate::auth::authorization::{RoomAccess, room_access};
 use crate::domain::cursor::Cursor;
+use crate::domain::ids::UserId;
 use crate::domain::private::Private;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
@@ -57,6 +58,13 @@ impl SessionActor {
             SessionEffect::TellRing => self.tell_ring(),
             SessionEffect::Ack(ack, alerts) => self.store_ack(ack, &alerts),
             SessionEffect::Mark(mark) => self.store_mark(mark, ctx),
+            SessionEffect::SetOnline(driver, online) => self.set_online(driver, online, ctx),
+            SessionEffect::Moved(driver, location, at) => {
+                let moved = self.connection.worker.deps.drivers.moved(driver, location, at);
+                if moved.is_err() {
+                    self.state(|s| s.error("unavailable", "This node has no place for one more driver."));
+                }
+            }
             SessionEffect::CheckToken(token) => self.check_token(&token),
         }
     }
@@ -144,6 +152,12 @@ impl SessionActor {
         self.then(ctx, stored, move |session, stored, _| {
             session.state(|s| s.mark_stored(key, stored.map_err(drop)));
         });
+    }
+
+    fn set_online(&self, driver: UserId, online: bool, ctx: &mut Context<Self>) {
+        let drivers = self.connection.worker.deps.drivers.clone();
+        let set = async move { drivers.set_online(driver, online).await };
+        self.then(ctx, set, move |session, set, _| session.state(|s| s.online_set(online, set)));
     }
 
     fn check_token(&self, token: &Private<String>) {

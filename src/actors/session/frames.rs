@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::actors::subscription::BeyondSent;
 use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
+use crate::domain::location::Location;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::bad_frame;
@@ -96,6 +97,10 @@ impl SessionState {
             ClientFrame::Unsubscribe { room } => self.unsubscribe(room),
             ClientFrame::Refresh { token } => Some(SessionEffect::CheckToken(token)),
             ClientFrame::Device { id, can_ring } => self.name_device(id, can_ring, wall, now),
+            ClientFrame::Status { online } => {
+                self.driver().map(|driver| SessionEffect::SetOnline(driver, online))
+            }
+            ClientFrame::Location { lat, lng, at } => self.moved(Location { lat, lng }, at),
             ClientFrame::Ping {} => {
                 self.send_frame(&ServerFrame::Alive { now: wall });
                 None

@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
+use crate::domain::ids::UserId;
+use crate::domain::location::Location;
 use crate::domain::private::Private;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{DeviceMark, ScopedAck};
 
 /// Work for the actor.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) enum SessionEffect {
     /// Check whether the client may be in the room, then join it.
     Authorize(RoomId, Option<String>),
@@ -26,6 +28,10 @@ pub(super) enum SessionEffect {
     Mark(DeviceMark),
     /// Tell the node whether the device can ring, and for which businesses.
     TellRing,
+    /// Let the driver get offers, or no more of them; the answer goes to `online_set`.
+    SetOnline(UserId, bool),
+    /// Tell the node where the driver is, by the device's time.
+    Moved(UserId, Location, Option<Timestamp>),
     /// Check a new token; the answer goes to `token_checked`.
     CheckToken(Private<String>),
 }
@@ -44,7 +50,11 @@ impl SessionEffect {
     /// The price of the effect. An acknowledgement is paid for where it is stored at once.
     pub(super) fn price(&self) -> Price {
         match self {
-            Self::Authorize(..) | Self::Mark(_) | Self::CheckToken(_) => Price::Frame,
+            Self::Authorize(..)
+            | Self::Mark(_)
+            | Self::SetOnline(..)
+            | Self::Moved(..)
+            | Self::CheckToken(_) => Price::Frame,
             Self::Leave(_) => Price::FrameIfAny,
             Self::Join(..) | Self::ReadHistory(..) | Self::Ack(..) | Self::TellRing => Price::Free,
         }

@@ -2,6 +2,7 @@
 
 mod actor;
 mod connection;
+mod driving;
 mod effects;
 mod frames;
 mod messages;
@@ -25,6 +26,7 @@ use crate::domain::ids::LoginSessionId;
 use crate::storage::cache::CachedReads;
 use crate::telemetry::Metrics;
 
+use super::driver_positions::DriverPositions;
 use super::fatal::FatalSignal;
 use super::persistence::Persistence;
 use super::reachability::Reachability;
@@ -54,6 +56,7 @@ impl Sessions {
         authenticator: Authenticator,
         frame_quota: Arc<dyn FrameQuota>,
         reachability: Reachability,
+        drivers: DriverPositions,
         settings: SessionSettings,
         metrics: Metrics,
         fatal: FatalSignal,
@@ -67,6 +70,7 @@ impl Sessions {
             authenticator,
             frame_quota,
             reachability,
+            drivers,
             settings: Arc::new(settings),
             metrics,
             fatal,
@@ -97,7 +101,7 @@ impl Sessions {
     /// The login sessions with an open socket, long poll or stream, one for each of them; those of a thread that does not answer
     /// within `within` are left out.
     pub async fn active_sessions(&self, within: Duration) -> Vec<LoginSessionId> {
-        self.workers.active_sessions(within).await
+        self.workers.connected(within).await.into_iter().map(|principal| principal.session).collect()
     }
 
     /// Open sockets.

@@ -62,7 +62,9 @@ impl SessionState {
             RoomId::Business(business) if subscription.is_wanted() && !subscription.is_joining() => {
                 Some(business)
             }
-            RoomId::Business(_) | RoomId::Order(_) | RoomId::Ops => None,
+            RoomId::Business(_) | RoomId::Order(_) | RoomId::Driver(_) | RoomId::Zone(_) | RoomId::Ops => {
+                None
+            }
         };
         let businesses = self.subscriptions.iter().filter_map(in_room).collect();
         let device = self.device.clone().unwrap_or_else(|| Arc::from(self.device()));

@@ -177,8 +177,8 @@ impl Handler<WorkerMessage> for WorkerActor {
             WorkerMessage::Head(room, head) => self.worker.set_head(room, head),
             WorkerMessage::AccessChanged => {}
             WorkerMessage::Probe(user) => self.worker.probe(user),
-            WorkerMessage::ListSessions(reply) => {
-                let _ = reply.send(self.worker.active_sessions());
+            WorkerMessage::ListConnected(reply) => {
+                let _ = reply.send(self.worker.connected());
             }
             WorkerMessage::Restart(spread, done) => {
                 if let Some(guard) = self.guard.take() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::IntCounter;
 
+use crate::actors::driver_positions::DriverPositions;
 use crate::actors::fatal::FatalSignal;
 use crate::actors::persistence::Persistence;
 use crate::actors::reachability::Reachability;
@@ -34,6 +35,7 @@ pub(in crate::actors) struct WorkerDeps {
     pub(in crate::actors) authenticator: Authenticator,
     pub(in crate::actors) frame_quota: Arc<dyn FrameQuota>,
     pub(in crate::actors) reachability: Reachability,
+    pub(in crate::actors) drivers: DriverPositions,
     pub(in crate::actors) settings: Arc<SessionSettings>,
     pub(in crate::actors) metrics: Metrics,
     pub(in crate::actors) fatal: FatalSignal,

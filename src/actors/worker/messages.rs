@@ -6,8 +6,9 @@ use actix::prelude::Message;
 use tokio::sync::oneshot;
 
 use crate::actors::room::live_event::LiveEvent;
+use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
-use crate::domain::ids::{LoginSessionId, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::room::RoomId;
 use crate::protocol::ephemeral::EncodedEphemeral;
 
@@ -25,8 +26,8 @@ pub(super) enum WorkerMessage {
     AccessChanged,
     /// A user has no place for one more socket: are the user's silent sockets still there?
     Probe(UserId),
-    /// Asks for the login sessions with an open subscriber.
-    ListSessions(oneshot::Sender<Vec<LoginSessionId>>),
+    /// Asks for whoever has an open subscriber.
+    ListConnected(oneshot::Sender<Vec<Principal>>),
     /// The node goes down: tell clients to come back within this time, flush, and answer when both have begun.
     Restart(Duration, oneshot::Sender<()>),
 }

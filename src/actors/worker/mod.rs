@@ -22,6 +22,7 @@ use actix::prelude::{Actor as _, AsyncContext as _};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+use crate::domain::access::Principal;
 use crate::domain::ids::{LoginSessionId, UserId};
 
 use super::mailbox::Mailbox;
@@ -95,14 +96,14 @@ impl Workers {
         }
     }
 
-    /// The login sessions with an open socket, long poll or stream, one for each of them. Those of a thread that does not answer
-    /// within `within` are left out.
-    pub async fn active_sessions(&self, within: Duration) -> Vec<LoginSessionId> {
+    /// Whoever has an open socket, long poll or stream, once for each of them. Those of a thread that does not answer within `within` are
+    /// left out.
+    pub async fn connected(&self, within: Duration) -> Vec<Principal> {
         let deadline = Instant::now() + within;
         let mut active = Vec::new();
-        for answer in self.ask_all(WorkerMessage::ListSessions) {
-            if let Ok(Ok(sessions)) = timeout_at(deadline, answer).await {
-                active.extend(sessions);
+        for answer in self.ask_all(WorkerMessage::ListConnected) {
+            if let Ok(Ok(connected)) = timeout_at(deadline, answer).await {
+                active.extend(connected);
             }
         }
         active

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::domain::ids::LoginSessionId;
+use crate::domain::access::Principal;
 use crate::domain::room::RoomId;
 
 use super::ack_buffer::AckBuffer;
@@ -78,9 +78,9 @@ impl WorkerState {
         self.rooms.keys().copied().collect()
     }
 
-    /// The login sessions with an open subscriber, one for each subscriber.
-    pub(super) fn active_sessions(&self) -> Vec<LoginSessionId> {
-        self.subscribers().map(|subscriber| subscriber.principal().session).collect()
+    /// Whoever has an open subscriber, once for each subscriber.
+    pub(super) fn connected(&self) -> Vec<Principal> {
+        self.subscribers().map(|subscriber| subscriber.principal()).collect()
     }
 
     /// Closes every subscriber, now and from now on, with moments to come back that are spread over `spread`.
@@ -101,9 +101,9 @@ mod tests {
     use super::*;
     use crate::actors::room::live_event::LiveEvent;
     use crate::actors::worker::subscriber::Delivered;
-    use crate::domain::access::{Principal, Role};
+    use crate::domain::access::Role;
     use crate::domain::cursor::Cursor;
-    use crate::domain::ids::{BusinessId, UserId};
+    use crate::domain::ids::{BusinessId, LoginSessionId, UserId};
 
     /// A client that remembers how it was closed.
     struct Client {
@@ -161,7 +161,7 @@ mod tests {
             state.subscribe(room, key);
         }
         assert_eq!(state.remove(leaving, [shared, own].into_iter()), [own]);
-        assert_eq!((state.rooms(), state.active_sessions().len()), (vec![shared], 1));
+        assert_eq!((state.rooms(), state.connected().len()), (vec![shared], 1));
         state.subscribe(own, leaving);
         assert!(state.members(own).is_none(), "it is gone");
     }

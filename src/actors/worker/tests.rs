@@ -10,6 +10,8 @@ use secrecy::SecretBox;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 
 use super::*;
+use crate::actors::driver_pool::DriverPools;
+use crate::actors::driver_positions::DriverPositions;
 use crate::actors::fatal::FatalSignal;
 use crate::actors::persistence::{CommitListener, Persistence};
 use crate::actors::reachability::Reachability;
@@ -94,6 +96,7 @@ impl Hub {
             Persistence::start(&store, 1, &settings, Arc::new(NobodyHears), metrics.clone(), fatal.clone());
         let persistence = persistence.await.unwrap();
         let nothing_kept = CacheSettings { max_bytes: 0, ..CacheSettings::default() };
+        let drivers = DriverPositions::new(store.clone(), rooms.clone(), DriverPools::default());
         let reads = CachedReads::new(store, nothing_kept, metrics.clone());
         let limits = SessionSettings::default();
         let sessions = Sessions::new(
@@ -104,6 +107,7 @@ impl Hub {
             nobody_signs_in(),
             Arc::new(NoQuota),
             Reachability::new(),
+            drivers,
             limits,
             metrics,
             fatal,

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::actors::room::RoomUnavailable;
 use crate::actors::room::listener::Listener;
 use crate::actors::room::live_event::LiveEvent;
+use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::room::RoomId;
@@ -185,8 +186,8 @@ impl Worker {
     }
 
     /// The login sessions with an open subscriber, one for each subscriber.
-    pub(super) fn active_sessions(&self) -> Vec<LoginSessionId> {
-        self.state.borrow().active_sessions()
+    pub(super) fn connected(&self) -> Vec<Principal> {
+        self.state.borrow().connected()
     }
 
     /// Rooms with subscribers here.

@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::Metrics;
 
+use super::figures::{Quantiles, millis};
 use super::ledger::{Alerts, Ledger, Recoveries, Totals};
-use super::report::{Quantiles, caught_up, millis};
+use super::report::caught_up;
 use tracked_orders::TrackedOrders;
 
 /// Interval of redrawing a terminal.

@@ -26,6 +26,8 @@ pub(in crate::demo) struct Listed {
     pub(in crate::demo) deadline_at: Option<Timestamp>,
     /// How its payment stands.
     pub(in crate::demo) payment: PaymentStatus,
+    /// Whether drivers bring it.
+    pub(in crate::demo) is_driven: bool,
 }
 
 /// What is to become of an order.
@@ -78,6 +80,8 @@ pub(in crate::demo) struct Audit {
     pub(in crate::demo) left: u64,
     /// Orders whose cash nobody took.
     pub(in crate::demo) uncollected: u64,
+    /// Orders that drivers bring: delivered, ended otherwise, and open.
+    pub(in crate::demo) driven: [u64; 3],
     /// The money of the orders that are paid online.
     pub(in crate::demo) money: Money,
 }
@@ -105,6 +109,10 @@ impl Ledger {
                 audit.lost += 1;
                 continue;
             };
+            if order.is_driven {
+                let place = if order.status == Status::Delivered { 0 } else { 1 };
+                audit.driven[if order.status.is_end() { place } else { 2 }] += 1;
+            }
             match order.prospect(now) {
                 Prospect::Ended => {}
                 Prospect::Live => audit.live += 1,

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod audit;
+mod deliveries;
 mod devices;
 mod money;
 mod online;
@@ -72,6 +73,7 @@ pub(super) struct Ledger {
     pub(super) recoveries: Recoveries,
     /// Answers, and what follows where there is none.
     pub(super) alerts: AlertBook,
+    pub(super) deliveries: deliveries::DeliveryBook,
     recent: VecDeque<OrderId>,
     second_orders: HashSet<OrderId>,
     repeated: u64,
@@ -92,6 +94,7 @@ impl Ledger {
             totals: Totals::default(),
             recoveries: Recoveries::default(),
             alerts: AlertBook::new(),
+            deliveries: Default::default(),
             recent: VecDeque::with_capacity(RECENT),
             second_orders: HashSet::new(),
             repeated: 0,

@@ -22,7 +22,8 @@ fn order(n: u128, status: Status, version: i64) -> OrderEvent {
 }
 
 fn listed(n: u128, key: u64, status: Status, version: i64) -> Listed {
-    Listed { id: id(n), key: Some(key), status, version, deadline_at: None, payment: PaymentStatus::Pending }
+    let payment = PaymentStatus::Pending;
+    Listed { id: id(n), key: Some(key), status, version, deadline_at: None, payment, is_driven: false }
 }
 
 fn ledger() -> Ledger {

@@ -22,6 +22,10 @@ string_enum! {
         Phone = "phone",
         /// The notes for the kitchen.
         Notes = "notes",
+        /// How the customer gets it; it is changed by a route of its own.
+        Fulfilment = "fulfilment",
+        /// Who brings it; it is changed by a route of its own.
+        DeliveredBy = "delivered_by",
     }
 }
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::delivery::{DeliveredBy, DeliveryStatus};
-use crate::domain::ids::{BusinessId, OrderId, UserId};
+use crate::domain::delivery::{DeliveredBy, Delivery, DeliveryStatus};
+use crate::domain::ids::{BusinessId, DeliveryId, OrderId, UserId};
 use crate::domain::location::Location;
 use crate::domain::money::Currency;
 use crate::domain::string_enum::string_enum;
@@ -53,6 +53,17 @@ impl std::fmt::Debug for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Address").finish_non_exhaustive()
     }
+}
+
+/// The delivery of an order by drivers of the hub, as far as the order itself says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrderDriver {
+    /// The id of the delivery.
+    pub id: DeliveryId,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// Who has it, or had it at its end.
+    pub driver: Option<UserId>,
 }
 
 /// One line of an order, priced when it was placed.
@@ -109,6 +120,8 @@ pub struct Order {
     pub ready_at: Option<Timestamp>,
     /// Who brings it; said when a delivery is accepted, and the same from then on.
     pub delivered_by: Option<DeliveredBy>,
+    /// How its delivery by drivers of the hub stands; `None`: it has none.
+    pub delivery: Option<OrderDriver>,
     /// Why it was rejected or cancelled, or has failed.
     pub ended_reason: Option<EndedReason>,
     /// In which capacity it was placed.
@@ -161,10 +174,21 @@ impl Order {
         Way::of(self.fulfilment, self.delivered_by.unwrap_or_default())
     }
 
+    /// Says how its delivery stands; another status or driver counts as a change of its delivery. Whether it is one.
+    pub fn set_delivery(&mut self, delivery: &Delivery) -> bool {
+        let now = OrderDriver { id: delivery.id, status: delivery.status, driver: delivery.driver };
+        let is_new = self.delivery.replace(now) != Some(now);
+        self.delivery_version += i64::from(is_new);
+        is_new
+    }
+
     /// How far its delivery is; `None` where there is nothing to deliver.
     pub fn delivery_status(&self) -> Option<DeliveryStatus> {
         if self.fulfilment != Fulfilment::Delivery {
             return None;
+        }
+        if let Some(delivery) = self.delivery.filter(|_| self.way() == Way::DriverDelivery) {
+            return Some(delivery.status);
         }
         Some(match self.status {
             Status::PickedUp => DeliveryStatus::PickedUp,

@@ -203,6 +203,7 @@ pub fn place(
         version: 1,
         delivery_version: 1,
         payment_version: 1,
+        delivery: None,
         edits: 0,
         created_at: now,
         updated_at: now,

@@ -103,14 +103,18 @@ impl OrderMoney {
         let is_captured = self.payments.iter().any(|payment| payment.captured_minor > 0);
         match order.payment_status {
             status @ (PaymentStatus::Pending | PaymentStatus::Uncollected) => status,
-            PaymentStatus::Paid if self.is_given_back() => PaymentStatus::Refunded,
-            PaymentStatus::Paid => PaymentStatus::Paid,
+            PaymentStatus::Paid if !self.is_given_back() => PaymentStatus::Paid,
             // Cash that was taken at hand-over has no payment here, and the hub gives none of it back.
             PaymentStatus::RefundDue | PaymentStatus::Refunded if !is_captured => PaymentStatus::Paid,
-            PaymentStatus::RefundDue | PaymentStatus::Refunded if self.kept_minor() > 0 => {
+            // It may have been paid twice, and only one of both has gone back.
+            PaymentStatus::Paid | PaymentStatus::RefundDue | PaymentStatus::Refunded
+                if self.kept_minor() > 0 =>
+            {
                 PaymentStatus::RefundDue
             }
-            PaymentStatus::RefundDue | PaymentStatus::Refunded => PaymentStatus::Refunded,
+            PaymentStatus::Paid | PaymentStatus::RefundDue | PaymentStatus::Refunded => {
+                PaymentStatus::Refunded
+            }
         }
     }
 

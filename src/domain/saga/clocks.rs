@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::dispatch::DispatchRules;
+
 const fn minutes(n: u64) -> Duration {
     Duration::from_secs(60 * n)
 }
@@ -53,6 +55,8 @@ pub struct Clocks {
     pub brake_percent: u32,
     /// Fewer businesses than this never count for the brake.
     pub brake_least: u32,
+    /// The rules by which drivers are searched and watched.
+    pub dispatch: DispatchRules,
 }
 
 impl Default for Clocks {
@@ -80,6 +84,7 @@ impl Default for Clocks {
             unreachable: minutes(5),
             brake_percent: 20,
             brake_least: 5,
+            dispatch: DispatchRules::default(),
         }
     }
 }

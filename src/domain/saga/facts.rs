@@ -1,7 +1,10 @@
 //! What a saga is told when it is fired, and what it wants done.
 
 use crate::domain::business::Acceptance;
+use crate::domain::delivery::DeliveryStatus;
+use crate::domain::dispatch::Position;
 use crate::domain::ids::UserId;
+use crate::domain::location::Location;
 use crate::domain::order::{FollowUp, Status};
 use crate::domain::time::Timestamp;
 
@@ -39,6 +42,8 @@ pub struct Facts<'a> {
     pub clocks: &'a Clocks,
     /// How far the payment is that the order waits for.
     pub unpaid: UnpaidFacts,
+    /// The delivery of the order, where drivers bring it.
+    pub delivery: Option<DeliveryFacts>,
     /// Whether a device has acknowledged the order's `order_created`.
     pub delivered: bool,
     /// When a device last acted on an event of the order.
@@ -83,6 +88,25 @@ impl Facts<'_> {
     }
 }
 
+/// What is known of a delivery when its order is fired.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DeliveryFacts {
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// Who has it.
+    pub driver: Option<UserId>,
+    /// The last position of that driver.
+    pub position: Option<Position>,
+    /// The last sign of life of that driver.
+    pub alive_at: Option<Timestamp>,
+    /// Where it is fetched.
+    pub pickup: Location,
+    /// When the last open offer ends; `None`: none is open.
+    pub offers_until: Option<Timestamp>,
+    /// Whether an operator holds the search here.
+    pub held: bool,
+}
+
 /// A ring of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ring {
@@ -123,6 +147,19 @@ pub enum SagaEffect {
     Remind,
     /// Operators are told.
     Alarm(OpsAlarm),
+    /// Offers whose time is over are closed.
+    ExpireOffers,
+    /// The pool of the zone is asked whom to ask, from this wave on.
+    Look {
+        /// The number of the wave, from 1.
+        wave: u32,
+    },
+    /// Operators and the business are told that nobody brings the order yet.
+    NoDriver,
+    /// The driver is asked whether they still come.
+    AskDriver,
+    /// The delivery is taken from a driver who does not come, and offered anew.
+    TakeFromDriver,
     /// The business did not answer in time.
     Unanswered(Unanswered),
 }

@@ -8,22 +8,26 @@ pub mod deadlines;
 mod facts;
 mod outage;
 mod progress;
+mod search;
 mod terms;
+mod watching;
 mod words;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::delivery::Delivery;
 use crate::domain::order::{EndedCode, Order, Party, Status};
 use crate::domain::time::Timestamp;
 
 pub use alert::{AlertRule, OrderAlert};
 pub use attention::Attention;
 pub use clocks::Clocks;
-pub use facts::{Facts, Grace, Ring, SagaEffect, Unanswered, UnpaidFacts};
+pub use facts::{DeliveryFacts, Facts, Grace, Ring, SagaEffect, Unanswered, UnpaidFacts};
 pub use outage::SignsOfLife;
 pub use progress::Progress;
+pub use search::Search;
 pub use terms::SagaTerms;
 pub use words::{Channel, DeadlineKind, OpsAlarm, RingKind, Rung};
 
@@ -52,6 +56,9 @@ pub struct OrderSaga {
     /// There while the order has been answered and has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
+    /// There while drivers of the hub are to bring the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    search: Option<Search>,
 }
 
 impl OrderSaga {
@@ -129,6 +136,7 @@ impl OrderSaga {
             self.alert.as_ref().and_then(OrderAlert::next_due),
             self.attention.as_ref().map(Attention::next_due),
             self.progress.as_ref().and_then(Progress::next_due),
+            self.search.as_ref().map(Search::next_due),
         ]
         .into_iter()
         .flatten()
@@ -148,6 +156,8 @@ impl OrderSaga {
             DeadlineKind::Forgotten
         } else if progress.and_then(Progress::next_due) == Some(due) {
             DeadlineKind::Progress
+        } else if self.search.as_ref().map(Search::next_due) == Some(due) {
+            DeadlineKind::Dispatch
         } else {
             DeadlineKind::Alert
         })
@@ -163,6 +173,48 @@ impl OrderSaga {
         self.unpaid_at
             .or_else(|| self.alert.as_ref().and_then(|alert| alert.ends_at(order.fulfilment)))
             .or_else(|| self.progress.as_ref().and_then(Progress::ends_at))
+    }
+
+    /// Follows a change of the order's delivery or of its offers, of which the last ends at `offers_until`.
+    pub fn delivery_changed(
+        &mut self,
+        order: &Order,
+        delivery: &Delivery,
+        offers_until: Option<Timestamp>,
+        clocks: &Clocks,
+        now: Timestamp,
+    ) {
+        let rules = &clocks.dispatch;
+        self.search = Search::follow(self.search.take(), order, delivery, offers_until, rules, now);
+    }
+
+    /// Follows an order that takes another way to its customer from now on, by the hand of `party`.
+    pub fn way_changed(&mut self, order: &mut Order, party: Party, clocks: &Clocks, now: Timestamp) {
+        self.search = None;
+        self.progress = self.progress.take().map(|_| Progress::new(order, clocks, now));
+        self.changed(order, party, clocks, now);
+        order.deadline_at = self.acts_at(order);
+    }
+
+    /// Notes that a wave of offers was opened.
+    pub fn wave_opened(&mut self, wave: u32) {
+        if let Some(search) = &mut self.search {
+            search.opened(wave);
+        }
+    }
+
+    /// Searches until then. Whether there is a search.
+    pub fn extend_search(&mut self, until: Timestamp) -> bool {
+        self.search
+            .as_mut()
+            .filter(|search| search.gives_up_at().is_some())
+            .map(|search| search.extend(until))
+            .is_some()
+    }
+
+    /// When the search for a driver is given up, while there is one.
+    pub fn search_gives_up_at(&self) -> Option<Timestamp> {
+        self.search.as_ref().and_then(Search::gives_up_at)
     }
 
     fn enter(&mut self, order: &mut Order, terms: SagaTerms, clocks: &Clocks, now: Timestamp) {
@@ -184,6 +236,9 @@ impl OrderSaga {
             }
             Status::Delivered | Status::Cancelled | Status::Failed => {}
         }
+        if order.status.is_end() {
+            self.search = None;
+        }
     }
 
     /// Does everything that is due at `now`, on the order too, and tells what follows. A deadline that could not act stays due
@@ -196,6 +251,7 @@ impl OrderSaga {
         self.fire_unpaid(order, facts, &mut effects);
         self.fire_alert(order, facts, &mut effects);
         self.fire_progress(order, facts, &mut effects);
+        self.fire_search(order, facts, &mut effects);
         // Last, so that what ended just now does not ring.
         self.fire_attention(facts, &mut effects);
         order.deadline_at = self.acts_at(order);
@@ -298,6 +354,18 @@ impl OrderSaga {
         let Some(progress) = &mut self.progress else { return };
         if progress.fire(facts, effects) {
             self.end(order, Status::Delivered, facts, effects);
+        }
+    }
+
+    fn fire_search(&mut self, order: &mut Order, facts: &Facts<'_>, effects: &mut Vec<SagaEffect>) {
+        let Some(delivery) = &facts.delivery else {
+            self.search = None;
+            return;
+        };
+        if let Some(search) = &mut self.search
+            && search.fire(order, delivery, facts, effects)
+        {
+            self.end(order, Status::Cancelled, facts, effects);
         }
     }
 

@@ -14,6 +14,7 @@ mod attention;
 mod deadlines;
 mod ladder;
 mod outage;
+mod search;
 mod unpaid;
 
 const START: Timestamp = Timestamp::from_unix_seconds(1_000_000);
@@ -51,6 +52,7 @@ fn order(status: Status) -> Order {
         version: 1,
         delivery_version: 1,
         payment_version: 1,
+        delivery: None,
         edits: 0,
         created_at: START,
         updated_at: START,
@@ -62,6 +64,7 @@ fn facts(clocks: &Clocks, now: Timestamp) -> Facts<'_> {
         now,
         clocks,
         unpaid: UnpaidFacts::Nothing,
+        delivery: None,
         delivered: false,
         acted_at: None,
         muted: false,

@@ -55,6 +55,8 @@ string_enum! {
         Progress = "progress",
         /// The order ends by itself.
         Forgotten = "forgotten",
+        /// A driver is looked for, or looked after.
+        Dispatch = "dispatch",
     }
 }
 
@@ -73,5 +75,9 @@ string_enum! {
         PaymentMismatch = "PAYMENT_MISMATCH",
         /// A refund has failed, or has not succeeded for an hour.
         RefundFailed = "REFUND_FAILED",
+        /// Nobody brings an order yet.
+        NoDriver = "NO_DRIVER",
+        /// The driver of an order sends no position, or is late, or took another amount in cash.
+        DriverSilent = "DRIVER_SILENT",
     }
 }

@@ -40,10 +40,35 @@ impl Audience for CanPlaceOrders {
     const ROLES: &'static [Role] = &[Role::Customer, Role::Merchant];
 }
 
-/// Drivers. A route for them takes an [`super::signed_in::ApprovedDriver`].
+/// Drivers. A route for them takes an [`super::signed_in::Approved`].
 #[derive(Debug)]
 pub enum Drivers {}
 
 impl Audience for Drivers {
     const ROLES: &'static [Role] = &[Role::Driver];
+}
+
+/// Drivers, and operators in their place. A route for them takes an [`super::signed_in::Approved`].
+#[derive(Debug)]
+pub enum DriversAndOperators {}
+
+impl Audience for DriversAndOperators {
+    const ROLES: &'static [Role] = &[Role::Driver, Role::Admin];
+}
+
+/// Everybody who works on a delivery: its driver, the business and operators. A route for them takes an
+/// [`super::signed_in::Approved`].
+#[derive(Debug)]
+pub enum WorksOnDeliveries {}
+
+impl Audience for WorksOnDeliveries {
+    const ROLES: &'static [Role] = &[Role::Merchant, Role::Driver, Role::Admin];
+}
+
+/// Customers, and operators in their place.
+#[derive(Debug)]
+pub enum CustomersAndOperators {}
+
+impl Audience for CustomersAndOperators {
+    const ROLES: &'static [Role] = &[Role::Customer, Role::Admin];
 }

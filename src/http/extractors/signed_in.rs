@@ -10,14 +10,14 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
 use crate::auth::token::AccessClaims;
-use crate::domain::access::Principal;
+use crate::domain::access::{Principal, Role};
 use crate::domain::time::Timestamp;
 use crate::http::app_state::AppState;
 use crate::http::authorization;
 use crate::http::response::problem::ApiError;
 use crate::protocol::problem::ProblemCode;
 
-use super::audience::{Anyone, Audience, Drivers};
+use super::audience::{Anyone, Audience};
 use super::credentials::access_claims;
 
 /// A caller with a valid token whose login session was not ended and whose role may use the route: 401 without the first
@@ -55,22 +55,34 @@ pub(in crate::http) fn signed_in<A: Audience>(request: &HttpRequest) -> Result<S
     Ok(SignedIn { principal: claims.principal, claims, audience: PhantomData })
 }
 
-/// A driver whose account is approved: 403 `driver_pending` otherwise. Every route for drivers takes this; an upgrade of a
-/// socket for drivers calls [`authorization::check_approval`].
+/// As [`SignedIn`], with an account that is approved: 403 `driver_pending` for a driver who waits for an operator. Every route for drivers
+/// takes this, and what else it reads from the request inside of it, so that this answer wins; an upgrade of a socket for
+/// drivers calls [`authorization::check_approval`].
 #[derive(Debug)]
-pub struct ApprovedDriver(pub SignedIn<Drivers>);
+pub struct Approved<A, T = ()> {
+    /// The caller.
+    pub principal: Principal,
+    /// What was read after that.
+    pub rest: T,
+    audience: PhantomData<A>,
+}
 
-impl FromRequest for ApprovedDriver {
-    type Error = ApiError;
-    type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
+impl<A: Audience + 'static, T: FromRequest + 'static> FromRequest for Approved<A, T> {
+    type Error = actix_web::Error;
+    type Future = LocalBoxFuture<'static, Result<Self, actix_web::Error>>;
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let who = signed_in(request);
-        let app = AppState::of(request).clone();
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let who: Result<SignedIn<A>, ApiError> = signed_in(request);
+        let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let who: SignedIn<Drivers> = who?;
-            authorization::check_approval(&app, who.principal).await?;
-            Ok(Self(who))
+            let principal = who?.principal;
+            let app = AppState::of(&request);
+            authorization::check_approval(app, principal).await?;
+            if principal.role == Role::Driver {
+                app.drivers.alive(principal.user);
+            }
+            let rest = T::from_request(&request, &mut payload).await.map_err(Into::into)?;
+            Ok(Self { principal, rest, audience: PhantomData })
         })
     }
 }

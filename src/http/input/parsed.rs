@@ -12,15 +12,17 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Reach, Timezone};
 use crate::domain::cursor::Cursor;
-use crate::domain::delivery::DeliveredBy;
+use crate::domain::delivery::{DeliveredBy, Step};
+use crate::domain::dispatch::Vehicle;
 use crate::domain::email::{EmailAddress, SignInAddress};
 use crate::domain::event::Priority;
 use crate::domain::hold::{HeldAction, HoldScope};
 use crate::domain::ids::{
-    BusinessId, DeadLetterId, InvitationId, LoginSessionId, NotificationId, OrderId, RefundId, UserId,
+    BusinessId, DeadLetterId, DeliveryId, InvitationId, LoginSessionId, NotificationId, OfferId, OrderId,
+    RefundId, UserId,
 };
 use crate::domain::money::Currency;
-use crate::domain::order::{Fulfilment, PaymentMethod, Status};
+use crate::domain::order::{FailureReason, Fulfilment, PaymentMethod, Status};
 use crate::domain::payment::RefundState;
 use crate::domain::time::Timestamp;
 
@@ -129,6 +131,8 @@ by_from_str! {
     NotificationId: "ntf_0190f3c1a2b37d4e8f00112233445566";
     RefundId: "ref_0190f3c1a2b37d4e8f00112233445566";
     DeadLetterId: "dlt_0190f3c1a2b37d4e8f00112233445566";
+    DeliveryId: "dlv_0190f3c1a2b37d4e8f00112233445566";
+    OfferId: "off_0190f3c1a2b37d4e8f00112233445566";
     OrderId: "ord_0190f3c1a2b37d4e8f00112233445566";
     LoginSessionId: "ses_0190f3c1a2b37d4e8f00112233445566";
     InvitationId: "inv_0190f3c1a2b37d4e8f00112233445566";
@@ -168,6 +172,9 @@ by_words! {
     Status: "accepted" of Status::ALL;
     Fulfilment: "delivery" of Fulfilment::ALL;
     DeliveredBy: "business" of DeliveredBy::ALL;
+    Step: "picked_up" of Step::ALL;
+    Vehicle: "bicycle" of Vehicle::ALL;
+    FailureReason: "customer_unreachable" of FailureReason::ALL;
     HeldAction: "new_orders" of HeldAction::ALL;
     Reach: "devices" of Reach::ALL;
     PaymentMethod: "cash" of PaymentMethod::ALL;

@@ -28,7 +28,7 @@ const ABOUT: &str = "A realtime order and notification hub: an order rings every
 answers.\n\n\
 Sign up, sign in, and send the access token as `Authorization: Bearer`. Every refusal is an RFC 9457 problem whose `code` is a \
 stable word. Money is whole minor units, times are RFC 3339 in UTC.\n\n\
-Live events come over the sockets `/ws/notifications/{business_id}` and `/ws/orders/{order_id}`, which OpenAPI cannot describe, or \
+Live events come over the sockets `/ws/notifications/{business_id}`, `/ws/orders/{order_id}` and `/ws/driver`, which OpenAPI cannot describe, or \
 by long poll and event stream under `/api/v1/rooms`.\n\n\
 An answer with `Cache-Status: bellhop; hit; ttl=-42; detail=stale` is a copy whose time is over by 42 seconds, shown while the \
 database is away.";
@@ -37,11 +37,12 @@ database is away.";
 const JSON: &str = "/openapi.json";
 
 /// Groups of routes in the order a newcomer needs them.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("accounts", "Accounts, login sessions and tickets"),
     ("businesses", "Businesses, their members and invitations"),
     ("menu", "What a business sells"),
     ("orders", "Orders and what became of them"),
+    ("drivers", "Drivers, what they are offered, and deliveries"),
     ("payments", "Payments of orders, and what goes back"),
     ("rooms", "Events as they happen, and those that were missed"),
     ("notifications", "Messages to every device of a business"),

@@ -1,9 +1,12 @@
 //! Pages of lists: their size, number and cursors.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{DeliveryId, OrderId};
 use crate::domain::time::Timestamp;
 
 use crate::http::input::{FromText, NumberBounds};
@@ -69,19 +72,37 @@ pub(in crate::http) fn number(text: &str, range: std::ops::RangeInclusive<u32>) 
         .ok_or_else(|| format!("expected a whole number from {} to {}", range.start(), range.end()))
 }
 
-/// The order after which a page begins; opaque to clients.
+/// The entry after which a page begins, of a list that is sorted by time and id; opaque to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OrderCursor {
-    /// The time it was placed.
-    pub created_at: Timestamp,
+pub struct PageCursor<I> {
+    /// The time by which the list is sorted.
+    pub at: Timestamp,
     /// Its id.
-    pub id: OrderId,
+    pub id: I,
 }
 
-impl OrderCursor {
+/// The order after which a page begins.
+pub type OrderCursor = PageCursor<OrderId>;
+
+/// The delivery after which a page begins.
+pub type DeliveryCursor = PageCursor<DeliveryId>;
+
+impl<I: Display> PageCursor<I> {
     /// The text that clients get.
     pub fn to_text(self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("{}.{}", self.created_at.as_micros(), self.id))
+        URL_SAFE_NO_PAD.encode(format!("{}.{}", self.at.as_micros(), self.id))
+    }
+}
+
+impl<I: FromStr> PageCursor<I> {
+    fn read(text: &str) -> Result<Self, String> {
+        let read = || {
+            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+            let (micros, id) = std::str::from_utf8(&bytes).ok()?.split_once('.')?;
+            let at = Timestamp::from_micros(micros.parse().ok()?);
+            Some(Self { at, id: id.parse().ok()? })
+        };
+        read().ok_or_else(|| "expected a cursor as the server gave it".to_owned())
     }
 }
 
@@ -89,13 +110,15 @@ impl FromText for OrderCursor {
     const EXAMPLE: &'static str = "MTc2OTg4NDIwMDAwMDAwMC5vcmRfMDE5MGYzYzFhMmIzN2Q0ZThmMDAxMTIyMzM0NDU1NjY";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        let read = || {
-            let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-            let (micros, id) = std::str::from_utf8(&bytes).ok()?.split_once('.')?;
-            let created_at = Timestamp::from_micros(micros.parse().ok()?);
-            Some(Self { created_at, id: id.parse().ok()? })
-        };
-        read().ok_or_else(|| "expected a cursor as the server gave it".to_owned())
+        Self::read(text)
+    }
+}
+
+impl FromText for DeliveryCursor {
+    const EXAMPLE: &'static str = "MTc2OTg4NDIwMDAwMDAwMC5kbHZfMDE5MGYzYzFhMmIzN2Q0ZThmMDAxMTIyMzM0NDU1NjY";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::read(text)
     }
 }
 
@@ -105,9 +128,11 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_nonsense_does_not() {
-        let cursor = OrderCursor { created_at: Timestamp::from_micros(-1), id: OrderId::generate() };
+        let cursor = OrderCursor { at: Timestamp::from_micros(-1), id: OrderId::generate() };
         assert_eq!(OrderCursor::from_text(&cursor.to_text()), Ok(cursor));
         assert!(OrderCursor::from_text(OrderCursor::EXAMPLE).is_ok());
+        assert!(DeliveryCursor::from_text(DeliveryCursor::EXAMPLE).is_ok());
+        assert!(DeliveryCursor::from_text(OrderCursor::EXAMPLE).is_err());
         for bad in ["", "x", "MTIz", "0000beef.42", &format!("{}=", cursor.to_text())] {
             assert!(OrderCursor::from_text(bad).is_err(), "{bad}");
         }

@@ -10,8 +10,10 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 
 use crate::actors::persistence::{RETRY_AFTER, SubmitError};
 use crate::actors::room::RoomUnavailable;
+use crate::domain::delivery::ProofRule;
 use crate::domain::money::Currency;
 use crate::domain::order::Status;
+use crate::domain::time::Timestamp;
 use crate::protocol::problem::{FieldError, OfferedOrders, Problem, ProblemCode};
 use crate::storage::StoreError;
 
@@ -105,6 +107,24 @@ impl ApiError {
     /// Names what of a payment can still go back.
     pub fn left(mut self, left_minor: i64) -> Self {
         self.0.problem.left_minor = Some(left_minor);
+        self
+    }
+
+    /// Names how often a code can still be tried.
+    pub fn tries_left(mut self, tries: u8) -> Self {
+        self.0.problem.tries_left = Some(tries);
+        self
+    }
+
+    /// Names the proof that is needed.
+    pub fn proof(mut self, proof: ProofRule) -> Self {
+        self.0.problem.proof = Some(proof.as_str().to_owned());
+        self
+    }
+
+    /// Says from when on it can be done.
+    pub fn until(mut self, until: Timestamp) -> Self {
+        self.0.problem.until = Some(until.to_rfc3339());
         self
     }
 

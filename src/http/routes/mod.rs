@@ -10,7 +10,9 @@ use super::route_table::{Mount, RouteTable};
 pub mod accounts;
 pub mod admin;
 pub mod businesses;
+pub mod deliveries;
 pub mod devices;
+pub mod drivers;
 pub mod health;
 pub mod invitations;
 pub mod jobs;
@@ -23,6 +25,7 @@ pub mod payments;
 pub mod rooms;
 pub mod sessions;
 pub(super) mod welcome;
+mod zones;
 
 /// The path of the API.
 pub(super) const API: &str = "/api/v1";
@@ -46,7 +49,9 @@ fn api(mount: &mut impl Mount) {
     accounts::routes(mount);
     administration(mount);
     businesses::routes(mount);
+    deliveries::routes(mount);
     devices::routes(mount);
+    drivers::routes(mount);
     member_alerts::routes(mount);
     members::routes(mount);
     invitations::routes(mount);

@@ -17,11 +17,13 @@ use crate::actors::reader::Reader;
 use crate::actors::session::{self, ConnectParams, Sessions};
 use crate::actors::worker::Worker;
 use crate::auth::authorization::{RoomAccess, room_access};
-use crate::domain::access::Principal;
+use crate::domain::access::{Principal, Role};
 use crate::domain::address::AddressBlock;
 use crate::domain::ids::UserId;
+use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::http::app_state::AppState;
+use crate::http::authorization::check_approval;
 use crate::http::connection::Connection;
 use crate::http::extractors::credentials::redeem_ticket;
 use crate::http::limits::consume::consume;
@@ -40,7 +42,7 @@ use crate::protocol::problem::ProblemCode;
 use super::admission::{Admission, Permit, TooManySockets};
 use super::credentials::{Credentials, SocketQuery};
 use super::handshake::check_handshake;
-use super::path::{SocketPath, socket_path};
+use super::path::{PathRoom, SocketPath, socket_path};
 use super::refusal::refuse;
 
 /// The parts that upgrades need; one for the whole node.
@@ -233,7 +235,7 @@ impl Upgrader {
             Credentials::of(&self.app, request.head().headers(), &query).inspect_err(denied)?;
         consume(&self.app, RateClass::Api, principal.into()).await?;
         let permit = self.place(principal.user, block)?;
-        let room = match path.room {
+        let room = match self.room_of(path.room, principal).await? {
             None => None,
             Some(room) => match room_access(&self.app.reads, principal, room).await? {
                 RoomAccess::Granted => Some(room),
@@ -248,6 +250,20 @@ impl Upgrader {
             params: ConnectParams { principal, token_expires_at, device, room, cursor: query.cursor },
             permit,
         })
+    }
+}
+
+impl Upgrader {
+    /// The room that a path names for this caller. A driver who is not approved yet is told so, instead of getting a socket.
+    async fn room_of(&self, room: PathRoom, who: Principal) -> Result<Option<RoomId>, ApiError> {
+        match room {
+            PathRoom::Named(room) => Ok(Some(room)),
+            PathRoom::OfTheDriver if who.role == Role::Driver => {
+                check_approval(&self.app, who).await?;
+                Ok(Some(RoomId::Driver(who.user)))
+            }
+            PathRoom::OfTheDriver | PathRoom::Invalid => Ok(None),
+        }
     }
 }
 

@@ -66,12 +66,18 @@ impl CachedReads {
         self.0.versions.bump(&[Input::Memberships(user)]);
     }
 
-    /// Bumps the business of an event that says that its state has changed, whatever write or node changed it.
+    /// Bumps the business or the order of an event that says that its state or its delivery has changed, whatever write or node changed it.
     pub fn told(&self, event: &RoomEvent) {
         if let RoomId::Business(business) = event.room
             && event.kind == EventType::BusinessUpdated
         {
             self.0.versions.bump(&[Input::Business(business)]);
+        }
+        // It may have lost its offers by a write for another order, or by another node.
+        if let RoomId::Order(order) = event.room
+            && event.kind == EventType::DeliveryUpdated
+        {
+            self.order_changed(order);
         }
     }
 

@@ -142,6 +142,10 @@ pub enum Expirable {
     PaymentMessages,
     /// Dead letters that came to an end, by when they were made.
     DeadLetters,
+    /// Offers of deliveries, by when they were made.
+    Offers,
+    /// Steps of deliveries as they were reported, by when that was.
+    DeliverySteps,
     /// Leases of reachable businesses, by when they ran out.
     ReachLeases,
     /// Holds of operators, by when they ended.
@@ -182,9 +186,13 @@ pub const RETENTION: &[(&str, Retention)] = &[
     ("businesses", Retention::Stays("orders are theirs")),
     ("commands", Retention::Purged(Expirable::Commands)),
     ("dead_letters", Retention::Purged(Expirable::DeadLetters)),
+    ("deliveries", Retention::With("orders")),
+    ("delivery_steps", Retention::Purged(Expirable::DeliverySteps)),
     ("device_acks", Retention::Swept(Sweepable::DeviceAcks)),
     ("device_marks", Retention::Purged(Expirable::DeviceMarks)),
     ("devices", Retention::Purged(Expirable::Devices)),
+    ("driver_zones", Retention::With("drivers")),
+    ("drivers", Retention::Stays("a row for each account of a driver")),
     ("holds", Retention::Purged(Expirable::Holds)),
     ("hub", Retention::Stays("one row")),
     ("idempotency_keys", Retention::Purged(Expirable::IdempotencyKeys)),
@@ -194,6 +202,7 @@ pub const RETENTION: &[(&str, Retention)] = &[
     ("menu_items", Retention::Stays("what can be ordered, until it is taken off; a bound for each business")),
     ("notification_reads", Retention::With("notifications")),
     ("notifications", Retention::Purged(Expirable::Notifications)),
+    ("offers", Retention::Purged(Expirable::Offers)),
     ("order_acks", Retention::Purged(Expirable::OrderAcks)),
     ("order_counters", Retention::Swept(Sweepable::OrderCounters)),
     ("order_edits", Retention::Stays("who changed what of an order, and when")),

@@ -5,6 +5,7 @@
 mod accounts;
 mod businesses;
 mod command;
+mod deliveries;
 mod devices;
 mod holds;
 mod invitations;
@@ -20,6 +21,7 @@ mod table;
 pub use accounts::*;
 pub use businesses::*;
 pub use command::Command;
+pub use deliveries::*;
 pub use devices::*;
 pub use holds::*;
 pub use invitations::*;

@@ -3,14 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::business::{Business, MenuItem};
+use crate::domain::delivery::{AnswerRefusal, AssignRefusal, LeaveRefusal, StepRefusal};
+use crate::domain::dispatch::DriverRefusal;
+use crate::domain::ids::{OrderId, UserId};
 use crate::domain::order::{MoveRefusal, Order, PlaceRefusal};
 use crate::domain::time::Timestamp;
+use crate::fail_point;
 use crate::protocol::event::RoomEvent;
 
 use super::{
-    ChangeError, Creation, EpochChange, FireOutcome, InitiateOutcome, InvitationOutcome, LeasesRenewed,
-    MaintenanceProgress, NewsOutcome, Receipt, RecordOutcome, RefundBegun, RefundOutcome, RingDue,
-    RingOutcome, Rotation, SagaDue, StoredResponse, UserChange,
+    ChangeError, Creation, DeliveryChanged, DriverNow, EpochChange, FireOutcome, InitiateOutcome,
+    InvitationOutcome, LeasesRenewed, LookAgain, LookDue, MaintenanceProgress, NewsOutcome, Receipt,
+    RecordOutcome, RefundBegun, RefundOutcome, RingDue, RingOutcome, Rotation, SagaDue, StepTaken,
+    StoredResponse, UserChange, WayRefusal,
 };
 
 /// The outcome of a command. Each is final and committed; refusals have changed nothing. The record of applied commands
@@ -47,6 +52,20 @@ pub enum Outcome {
     RefundBegun(Option<RefundBegun>),
     /// Of `ReplayDeadLetters`: how many.
     Replayed(u32),
+    /// Of `ChangeDriver`, `SetDriverOnline` and `ApproveZones`.
+    DriverChanged(Result<(), DriverRefusal>),
+    /// Of `OpenWave`: how many drivers are asked.
+    WaveOpened(u32),
+    /// Of `AnswerOffer`.
+    OfferAnswered(Result<DeliveryChanged, AnswerRefusal>),
+    /// Of `ReportStep`.
+    StepReported(Result<StepTaken, StepRefusal>),
+    /// Of `AssignDriver`.
+    DriverAssigned(Result<DeliveryChanged, AssignRefusal>),
+    /// Of `LeaveDelivery`.
+    DeliveryLeft(Result<DeliveryChanged, LeaveRefusal>),
+    /// Of `ChangeWay` and `ExtendSearch`.
+    WayChanged(Result<(), WayRefusal>),
     /// Of `Keyed`, when the key was used before; else what its write came to.
     #[serde(skip)]
     Repeated(KeyedRepeat),
@@ -104,6 +123,15 @@ impl Outcome {
             Self::Fired(FireOutcome { moved, .. }) => moved.as_deref(),
             Self::PaymentRecorded(RecordOutcome::Recorded(order)) => Some(order),
             _ => None,
+        }
+    }
+
+    /// A test may end the process at these steps: of an outcome that offers were opened, and of one that a driver got a delivery.
+    pub fn reach(&self, [opened, accepted]: [&str; 2]) {
+        match self {
+            Self::WaveOpened(1..) => fail_point::reach(opened),
+            Self::OfferAnswered(Ok(changed)) if !changed.already => fail_point::reach(accepted),
+            _ => {}
         }
     }
 
@@ -278,6 +306,14 @@ pub struct Committed {
     pub intents: u32,
     /// Whether it left money to work on: a message of the provider, a refund, or a payment to ask about.
     pub money_due: bool,
+    /// The looks for drivers that follow.
+    pub looks: Vec<LookDue>,
+    /// The drivers whose rows it wrote, each once.
+    pub drivers: Vec<DriverNow>,
+    /// Drivers who have an order no more: their subscriptions of its room end.
+    pub left: Vec<(OrderId, UserId)>,
+    /// Orders of other transactions of which the last open offer was withdrawn.
+    pub look_again: Vec<LookAgain>,
 }
 
 /// A moment that may be missing, as microseconds.

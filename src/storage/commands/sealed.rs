@@ -28,11 +28,13 @@ pub enum SealedColumn {
     StoredResponse,
     /// Bodies of messages of the payment provider.
     PaymentMessage,
+    /// Codes of deliveries.
+    DeliveryCode,
 }
 
 impl SealedColumn {
     /// Every one there is.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OrderPhone,
         Self::OrderAddress,
         Self::BusinessEmail,
@@ -40,6 +42,7 @@ impl SealedColumn {
         Self::UserPhone,
         Self::StoredResponse,
         Self::PaymentMessage,
+        Self::DeliveryCode,
     ];
 
     /// Its table and its name.
@@ -52,6 +55,7 @@ impl SealedColumn {
             Self::UserPhone => ("users", "phone"),
             Self::StoredResponse => ("idempotency_keys", "body"),
             Self::PaymentMessage => ("payment_messages", "body"),
+            Self::DeliveryCode => ("deliveries", "code"),
         }
     }
 
@@ -65,6 +69,7 @@ impl SealedColumn {
             Self::UserPhone => "users.phone",
             Self::StoredResponse => "idempotency_keys.body",
             Self::PaymentMessage => "payment_messages.body",
+            Self::DeliveryCode => "deliveries.code",
         }
     }
 }

@@ -8,6 +8,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::domain::business::MenuItem;
+use crate::domain::delivery::{AnswerRefusal, AssignRefusal, LeaveRefusal, StepRefusal};
+use crate::domain::dispatch::DriverRefusal;
 use crate::domain::event::Notification;
 use crate::domain::ids::{BusinessId, LoginSessionId, OrderId, UserId};
 use crate::domain::order::Order;
@@ -77,6 +79,9 @@ const MAINTENANCE: &str = "upkeep";
 /// a circle.
 const ACKS: &str = "acks";
 
+/// The key of signs of life of drivers: their rows are written by one lane.
+const DRIVERS: &str = "drivers";
+
 /// The key of leases: the rows of a node are written by one lane.
 const LEASES: &str = "leases";
 
@@ -113,7 +118,7 @@ macro_rules! write_table {
                 lane: lane_of(w.business), bytes: 1024, changes: [Change::Order(w.order)];
             /// Let devices ring at once for an order that waits.
             RingOrder(w: RingOrder) => RingOrdered(RingOutcome), batched, Awaited, Finishing,
-                lane: lane_of(w.business), bytes: 128, changes: [];
+                lane: lane_of(w.business), bytes: 128, changes: [Change::Order(w.order)];
             /// Begin a payment of an order through the provider, unless one is open.
             InitiatePayment(w: InitiatePayment) => PaymentInitiated(InitiateOutcome), batched, Awaited, NewWork,
                 lane: lane_of(w.business), bytes: 256, changes: [];
@@ -151,6 +156,45 @@ macro_rules! write_table {
             /// Let dead letters be worked on again.
             ReplayDeadLetters(w: Box<ReplayDeadLetters>) => Replayed(u32), alone, Awaited, Finishing,
                 lane: lane_of(PAYMENTS), bytes: 128, changes: [];
+            /// Change what a driver says about themselves.
+            ChangeDriver(w: Box<ChangeDriver>) => DriverChanged(Result<(), DriverRefusal>), batched, Awaited, NewWork,
+                lane: lane_of(w.driver), bytes: 512, changes: [];
+            /// Let a driver get offers, or no more of them.
+            SetDriverOnline(w: SetDriverOnline) => DriverChanged(Result<(), DriverRefusal>), batched, Awaited, Finishing,
+                lane: lane_of(w.driver), bytes: 128, changes: [];
+            /// Say in which zones a driver works.
+            ApproveZones(w: Box<ApproveZones>) => DriverChanged(Result<(), DriverRefusal>), batched, Awaited, NewWork,
+                lane: lane_of(w.driver), bytes: 512, changes: [];
+            /// Store signs of life and positions of drivers.
+            StoreDriversSeen(w: Vec<DriverSeen>) => Done(()), alone, Background, Acknowledging,
+                lane: lane_of(DRIVERS), bytes: 96 * w.len(), changes: [];
+            /// Set drivers offline of whom nothing was heard for too long.
+            EndSilentDrivers(w: EndSilentDrivers) => Purged(u64), batched, Background, Alerting,
+                lane: lane_of(DRIVERS), bytes: 64, changes: [];
+            /// Ask drivers whether they bring an order.
+            OpenWave(w: Box<OpenWave>) => WaveOpened(u32), batched, Background, Finishing,
+                lane: lane_of(w.business), bytes: 256 + 40 * w.wave.candidates.len(), changes: [Change::Order(w.order)];
+            /// Take a driver's answer to an offer.
+            AnswerOffer(w: Box<AnswerOffer>) => OfferAnswered(Result<DeliveryChanged, AnswerRefusal>), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 512, changes: [Change::Order(w.order)];
+            /// Take a step of a delivery, and move its order with it.
+            ReportStep(w: Box<ReportStep>) => StepReported(Result<StepTaken, StepRefusal>), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 1024, changes: [Change::Order(w.order)];
+            /// Give a delivery to a driver by an operator's hand.
+            AssignDriver(w: AssignDriver) => DriverAssigned(Result<DeliveryChanged, AssignRefusal>), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 128, changes: [Change::Order(w.order)];
+            /// Take a delivery from its driver before it was picked up.
+            LeaveDelivery(w: Box<LeaveDelivery>) => DeliveryLeft(Result<DeliveryChanged, LeaveRefusal>), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 512, changes: [Change::Order(w.order)];
+            /// Let an order take another way than by drivers.
+            ChangeWay(w: ChangeWay) => WayChanged(Result<(), WayRefusal>), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 128, changes: [Change::Order(w.order)];
+            /// Say until when a driver is searched.
+            ExtendSearch(w: ExtendSearch) => WayChanged(Result<(), WayRefusal>), batched, Awaited, Finishing,
+                lane: lane_of(w.business), bytes: 128, changes: [Change::Order(w.order)];
+            /// Look at once whether somebody is to be asked.
+            LookAgain(w: LookAgain) => Done(()), batched, Background, Alerting,
+                lane: lane_of(w.business), bytes: 64, changes: [Change::Order(w.order)];
             /// Do something at most once for an idempotency key.
             Keyed(w: Box<Keyed>) => Any(Outcome), batched, Awaited, NewWork,
                 lane: w.write.lane_key(), bytes: w.body.0.len() + w.write.bytes(), changes: [..w.write];

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod businesses;
+mod deliveries;
 mod holds;
 mod idempotency;
 mod maintenance;
@@ -16,6 +17,7 @@ mod writer;
 
 pub use accounts::{AccountReads, LoginSession, User};
 pub use businesses::{AnswerTimes, BusinessReads, Invitation, Member};
+pub use deliveries::{DeliveryReads, DriverFilter, Earnings, ListedDelivery, PoolDriver};
 pub use holds::{HoldReads, StoredHold};
 pub use idempotency::IdempotencyReads;
 pub use maintenance::{MaintenanceReads, SealedPage};

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 
-use crate::domain::ids::{BusinessId, OrderId, PaymentId, RefundId, UserId};
+use crate::domain::delivery::{DeliveryStatus, LeaveReason, OfferState, Step};
+use crate::domain::ids::{BusinessId, DeliveryId, OrderId, PaymentId, RefundId, UserId};
 use crate::domain::order::{Order, OrderField, Party, Status};
 use crate::domain::payment::{MoneyWay, PaymentState, RefundCause, RefundState};
 use crate::domain::saga::{Channel, Rung};
@@ -212,6 +213,49 @@ pub enum TimelineEvent {
         /// Attempts to work on it that did not work.
         attempts: u32,
     },
+    /// A driver was asked, or an operator assigned one.
+    Offered {
+        /// The driver.
+        driver: UserId,
+        /// The wave, from 1; 0: by an operator's hand.
+        wave: u32,
+        /// How it stands.
+        state: OfferState,
+        /// The reason, in the words of a driver who declined.
+        reason: Option<String>,
+        /// When it was answered or closed.
+        ended_at: Option<Timestamp>,
+    },
+    /// A step of the delivery was reported.
+    Stepped {
+        /// The step.
+        step: Step,
+        /// The capacity in which it was reported.
+        party: Party,
+        /// By whom.
+        user: Option<UserId>,
+        /// The time that the device gave.
+        said_at: Option<Timestamp>,
+        /// Whether the driver had the delivery no more: it changed nothing.
+        late: bool,
+        /// How far the driver was from the place, metres.
+        far_m: Option<i64>,
+        /// Why it failed, or `left_at_door`.
+        reason: Option<String>,
+        /// `code`, or the reference of a photo.
+        proof: Option<String>,
+    },
+    /// The delivery by drivers began.
+    Delivery {
+        /// The delivery.
+        delivery: DeliveryId,
+        /// Where it stands now.
+        status: DeliveryStatus,
+        /// Who has it, or had it at its end.
+        driver: Option<UserId>,
+        /// Why it last left a driver or was cancelled.
+        reason: Option<LeaveReason>,
+    },
     /// The time at which the hub will act on the present status by itself.
     Deadline,
 }
@@ -226,7 +270,7 @@ pub trait OrderReads: Send + Sync {
     /// Plans of the statements that answer this list: each statement, then its plan in the database's own words.
     async fn plans_of_orders(&self, query: &OrderQuery) -> Result<Vec<String>, StoreError>;
     /// Timeline of an order, oldest first: every transition and change, at most 500 acknowledgements and 500 marks, its rings as one
-    /// entry, the use of channels, payments and refunds as they are now, at most 500 messages of the payment provider, and the next deadline, which lies ahead.
+    /// entry, the use of channels, its delivery, at most 500 offers and 500 steps, payments and refunds as they are now, at most 500 messages of the payment provider, and the next deadline, which lies ahead.
     async fn timeline(&self, order: OrderId) -> Result<Vec<TimelineEntry>, StoreError>;
     /// Figures of a business since `since`, the beginning of its day.
     async fn business_stats(

@@ -7,6 +7,7 @@ use crate::storage::error::StoreError;
 
 use super::accounts::AccountReads;
 use super::businesses::BusinessReads;
+use super::deliveries::DeliveryReads;
 use super::holds::HoldReads;
 use super::idempotency::IdempotencyReads;
 use super::maintenance::MaintenanceReads;
@@ -42,6 +43,7 @@ pub enum Checkpoint {
 pub trait Store:
     AccountReads
     + BusinessReads
+    + DeliveryReads
     + HoldReads
     + NotificationReads
     + OrderReads

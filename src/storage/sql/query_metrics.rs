@@ -8,14 +8,18 @@ use crate::telemetry::metrics::Metrics;
 pub(super) const NO_TABLE: &str = "none";
 
 /// Every table there is on either database: a label has no other value than these and [`NO_TABLE`].
-const TABLES: [&str; 34] = [
+const TABLES: [&str; 39] = [
     "audit",
     "businesses",
     "commands",
     "dead_letters",
+    "deliveries",
+    "delivery_steps",
     "device_acks",
     "device_marks",
     "devices",
+    "driver_zones",
+    "drivers",
     "holds",
     "hub",
     "idempotency_keys",
@@ -25,6 +29,7 @@ const TABLES: [&str; 34] = [
     "menu_items",
     "notification_reads",
     "notifications",
+    "offers",
     "order_acks",
     "order_counters",
     "order_edits",

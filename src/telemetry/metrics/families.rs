@@ -108,6 +108,9 @@ families! {
     cache_requests_total: counters(["cache", "result"]), "Reads of the cache.";
     mailbox_depth: gauges(["actor"]), "Messages that wait in a mailbox.";
     security_events_total: counters(["kind"]), "Security events.";
+    offers_total: counters(["outcome"]), "Offers of deliveries to drivers.";
+    dispatch_assign_seconds: histogram(ANSWER_SECONDS), "Time from the first look for a driver until one has the delivery.";
+    drivers_online: gauges(["zone"]), "Drivers who are on, of at most 100 zones.";
     unreadable_rows_total: counters(["table"]), "Stored rows that could not be read and were left out of a list.";
     password_hashes_running: gauge(), "Password hashes being computed now.";
     password_hashes_peak: gauge(), "Most password hashes computed at the same time since the start.";

@@ -1,18 +1,20 @@
 //! People of every role, objects that are made anew for every question, and the question itself.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bellhop::domain::ids::{
-    BusinessId, DeadLetterId, InvitationId, LoginSessionId, NotificationId, OrderId, PaymentId, RefundId,
-    UserId,
+    BusinessId, DeadLetterId, DeliveryId, InvitationId, LoginSessionId, NotificationId, OfferId, OrderId,
+    PaymentId, RefundId, UserId,
 };
+use bellhop::domain::time::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::table::{Row, Whose};
-use crate::payments;
 use crate::support::{Device, PASSWORD, Person, StoreKind, TestApp, order_body};
 use crate::with;
+use crate::{deliveries, payments};
 
 /// Two businesses with their people, and one person of every role.
 pub(super) struct Fixture {
@@ -20,6 +22,8 @@ pub(super) struct Fixture {
     people: BTreeMap<&'static str, Person>,
     /// Another customer.
     yan: Person,
+    /// Another driver.
+    dave: Person,
     own: String,
     /// The owner of another business.
     otto: Person,
@@ -41,7 +45,13 @@ impl Fixture {
             ("admin", app.operator("Ada").await),
         ]);
         let yan = app.person("customer", "Yan").await;
-        Self { app, people, yan, own, otto, foreign }
+        let dave = app.person("driver", "Dave").await;
+        for driver in [&people["driver"], &dave] {
+            driver.patch(&app, "/drivers/me", &json!({"zones": ["elsewhere"]})).await.expect(200);
+        }
+        // Each carries a delivery of every question.
+        app.execute("UPDATE drivers SET capacity = 250".to_owned()).await;
+        Self { app, people, yan, dave, own, otto, foreign }
     }
 
     /// Which business is meant, and who owns it.
@@ -67,6 +77,48 @@ impl Fixture {
         let body = with(order_body(business), json!({"payment": payment}));
         let order = customer.post(&self.app, "/orders", &body).await.expect(201).json();
         order["id"].as_str().unwrap().to_owned()
+    }
+
+    /// An order to somebody's door for which a driver is searched, and its delivery.
+    async fn searched(&self, whose: Whose) -> (String, String) {
+        let (customer, business, owner) = match whose {
+            Whose::Nobodys | Whose::Own => (&self.people["customer"], &self.own, &self.people["owner"]),
+            Whose::Other => (&self.yan, &self.own, &self.people["owner"]),
+            Whose::Foreign => (&self.yan, &self.foreign, &self.otto),
+            Whose::Absent => return (OrderId::generate().to_string(), DeliveryId::generate().to_string()),
+        };
+        let address = json!({"text": "Rua Augusta 1", "lat": 38.71, "lng": -9.13});
+        let body = with(order_body(business), json!({"fulfilment": "delivery", "address": address}));
+        let order = customer.post(&self.app, "/orders", &body).await.expect(201).json();
+        let accept = json!({"status": "accepted", "version": 1, "delivered_by": "drivers"});
+        let path = format!("/orders/{}/status", order["id"].as_str().unwrap());
+        let order = owner.patch(&self.app, &path, &accept).await.expect(200).json();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&order["id"]), text(&order["delivery"]["id"]))
+    }
+
+    fn driver(&self, whose: Whose) -> &Person {
+        if matches!(whose, Whose::Nobodys | Whose::Own) { &self.people["driver"] } else { &self.dave }
+    }
+
+    /// A delivery that a driver carries.
+    async fn carried(&self, whose: Whose) -> String {
+        let (_, delivery) = self.searched(whose).await;
+        if whose != Whose::Absent {
+            let body = json!({"driver_id": self.driver(whose).id});
+            let path = format!("/deliveries/{delivery}/assign");
+            self.people["admin"].post(&self.app, &path, &body).await.expect(200);
+        }
+        delivery
+    }
+
+    /// An open offer.
+    async fn offer(&self, whose: Whose) -> String {
+        let (_, delivery) = self.searched(whose).await;
+        match whose {
+            Whose::Absent => OfferId::generate().to_string(),
+            whose => deliveries::open_offer(&self.app, &delivery, self.driver(whose)).await,
+        }
     }
 
     /// An order of which something can go back.
@@ -170,7 +222,7 @@ impl Fixture {
     }
 
     /// The path with objects of its own in it.
-    async fn address(&self, template: &str, whose: Whose, caller: &Person) -> String {
+    async fn address(&self, (method, template): (&str, &str), whose: Whose, caller: &Person) -> String {
         let inside = ["{user}", "{sku}", "{notification}"].iter().any(|part| template.contains(part));
         let mut path = template.to_owned();
         if template.contains("{room}") {
@@ -181,10 +233,24 @@ impl Fixture {
             path = path.replace("{id}", &self.refund(whose).await);
         } else if template.contains("/dead-letters/{") {
             path = path.replace("{id}", &self.dead_letter(whose).await);
+        } else if template.contains("/admin/drivers/{") {
+            let driver = match whose {
+                Whose::Absent => UserId::generate().to_string(),
+                _ => self.app.person("driver", "Dirk").await.id,
+            };
+            path = path.replace("{id}", &driver);
+        } else if template.contains("/offers/{") {
+            path = path.replace("{id}", &self.offer(whose).await);
+        } else if template.contains("/deliveries/{") {
+            let is_searched =
+                method == "PATCH" || ["/own", "/assign"].iter().any(|end| template.ends_with(end));
+            let delivery = if is_searched { self.searched(whose).await.1 } else { self.carried(whose).await };
+            path = path.replace("{id}", &delivery);
         } else if template.contains("/orders/{") {
-            let order = match template.ends_with("/refunds") {
-                true => self.paid_order(whose).await,
-                false => self.order(whose).await,
+            let order = match template.rsplit('/').next() {
+                Some("refunds") => self.paid_order(whose).await,
+                Some("fulfilment") => self.searched(whose).await.0,
+                _ => self.order(whose).await,
             };
             path = path.replace("{id}", &order).replace("{order_id}", &order);
         } else if template.contains("/invitations/{") {
@@ -253,6 +319,19 @@ impl Fixture {
                 order
             }
             ("PATCH", "/api/v1/orders/{id}") => json!({"version": 1, "notes": "No sugar"}),
+            ("POST", "/api/v1/orders/{id}/fulfilment") => json!({"fulfilment": "pickup"}),
+            ("PATCH", "/api/v1/drivers/me") => json!({"takes_cash": true}),
+            ("PUT", "/api/v1/drivers/me/status") => json!({"online": true}),
+            ("PUT", "/api/v1/drivers/me/location") => json!({"lat": 1, "lng": 1}),
+            ("POST", "/api/v1/offers/{id}/decline") => json!({"reason": "a test"}),
+            ("PATCH", "/api/v1/deliveries/{id}") => {
+                let later = Timestamp::now().plus(Duration::from_secs(7200));
+                json!({"give_up_at": later.to_rfc3339()})
+            }
+            ("POST", "/api/v1/deliveries/{id}/steps") => json!({"step": "picked_up"}),
+            ("POST", "/api/v1/deliveries/{id}/assign") => json!({"driver_id": self.people["driver"].id}),
+            ("POST", "/api/v1/deliveries/{id}/unassign") => json!({"reason": "a test"}),
+            ("PUT", "/api/v1/admin/drivers/{id}") => json!({"zones": ["elsewhere"]}),
             ("POST", "/api/v1/businesses/{id}/alerts/mute") => json!({"until": null}),
             ("PUT", "/api/v1/admin/holds") => {
                 json!({"what": "refunds", "scope": "all", "until": null, "reason": "a test"})
@@ -279,7 +358,7 @@ impl Fixture {
         if row.path.ends_with("/logout") {
             caller.sign_in(&self.app, None).await;
         }
-        let path = self.address(row.path, whose, &caller).await;
+        let path = self.address((row.method, row.path), whose, &caller).await;
         let token = (role != "nobody").then_some(caller.token.as_str());
         if row.method == "WS" {
             return self.open(token, &path).await;

@@ -3,7 +3,8 @@
 /// Method, path, whose object (`-` where there is none), and the answers to the six [`ROLES`].
 ///
 /// An order of one's own is a customer's own, or one at a member's business; `other` is another customer's at that
-/// business; `foreign` is at another business. A business is `own` for its members; of what lies in it, `foreign` is
+/// business; `foreign` is at another business. A delivery of one's own is one that the driver carries, of an order as above; in the
+/// other cases another driver does. An offer of one's own is for the driver. A business is `own` for its members; of what lies in it, `foreign` is
 /// what belongs to another business but is asked for under one's own. Sockets are `WS`: 101 when the room is open,
 /// else the HTTP status or the code they are closed with. Objects are made anew for every question.
 const TABLE: &str = "
@@ -103,6 +104,39 @@ PATCH  /api/v1/orders/{id}                            foreign       401 404 404 
 PATCH  /api/v1/orders/{id}                            absent        401 404 404 404 404 404
 POST   /api/v1/orders/{id}/ring                       own,other,foreign 401 403 403 403 403 204
 POST   /api/v1/orders/{id}/ring                       absent        401 403 403 403 403 404
+POST   /api/v1/orders/{id}/fulfilment                 own           401 200 403 403 403 200
+POST   /api/v1/orders/{id}/fulfilment                 other,foreign 401 404 403 403 403 200
+POST   /api/v1/orders/{id}/fulfilment                 absent        401 404 403 403 403 404
+GET    /api/v1/drivers/me                             -             401 403 200 403 403 403
+PATCH  /api/v1/drivers/me                             -             401 403 200 403 403 403
+PUT    /api/v1/drivers/me/status                      -             401 403 200 403 403 403
+PUT    /api/v1/drivers/me/location                    -             401 403 204 403 403 403
+GET    /api/v1/drivers/me/offers                      -             401 403 200 403 403 403
+GET    /api/v1/drivers/me/deliveries                  -             401 403 200 403 403 403
+POST   /api/v1/offers/{id}/accept                     own           401 403 200 403 403 403
+POST   /api/v1/offers/{id}/accept                     other,foreign,absent 401 403 404 403 403 403
+POST   /api/v1/offers/{id}/decline                    own           401 403 204 403 403 403
+POST   /api/v1/offers/{id}/decline                    other,foreign,absent 401 403 404 403 403 403
+GET    /api/v1/deliveries/{id}                        own           401 403 200 200 200 200
+GET    /api/v1/deliveries/{id}                        other         401 403 404 200 200 200
+GET    /api/v1/deliveries/{id}                        foreign       401 403 404 404 404 200
+GET    /api/v1/deliveries/{id}                        absent        401 403 404 404 404 404
+PATCH  /api/v1/deliveries/{id}                        own,other,foreign 401 403 403 403 403 200
+PATCH  /api/v1/deliveries/{id}                        absent        401 403 403 403 403 404
+POST   /api/v1/deliveries/{id}/steps                  own           401 403 200 403 403 200
+POST   /api/v1/deliveries/{id}/steps                  other,foreign 401 403 404 403 403 200
+POST   /api/v1/deliveries/{id}/steps                  absent        401 403 404 403 403 404
+POST   /api/v1/deliveries/{id}/assign                 own,other,foreign 401 403 403 403 403 200
+POST   /api/v1/deliveries/{id}/assign                 absent        401 403 403 403 403 404
+POST   /api/v1/deliveries/{id}/unassign               own           401 403 200 403 403 200
+POST   /api/v1/deliveries/{id}/unassign               other,foreign 401 403 404 403 403 200
+POST   /api/v1/deliveries/{id}/unassign               absent        401 403 404 403 403 404
+POST   /api/v1/deliveries/{id}/own                    own,other     401 403 403 200 200 200
+POST   /api/v1/deliveries/{id}/own                    foreign       401 403 403 404 404 200
+POST   /api/v1/deliveries/{id}/own                    absent        401 403 403 404 404 404
+GET    /api/v1/admin/drivers                          -             401 403 403 403 403 200
+PUT    /api/v1/admin/drivers/{id}                     own,other,foreign 401 403 403 403 403 200
+PUT    /api/v1/admin/drivers/{id}                     absent        401 403 403 403 403 404
 POST   /api/v1/orders/{id}/payments                   own,other     401 403 403 201 201 201
 POST   /api/v1/orders/{id}/payments                   foreign       401 403 403 404 404 201
 POST   /api/v1/orders/{id}/payments                   absent        401 403 403 404 404 404
@@ -150,6 +184,7 @@ WS     /ws/orders/{order_id}                          other         401 4004 400
 WS     /ws/orders/{order_id}                          foreign       401 4004 4004 4004 4004 101
 WS     /ws/orders/{order_id}                          absent        401 4004 4004 4004 4004 4004
 WS     /ws/ops                                        -             401 4004 4004 4004 4004 101
+WS     /ws/driver                                     -             401 4004 101 4004 4004 4004
 ";
 
 pub(super) const ROLES: [&str; 6] = ["nobody", "customer", "driver", "staff", "owner", "admin"];

@@ -17,14 +17,12 @@ use crate::http::extractors::signed_in::SignedIn;
 use crate::http::input::{Body, Parsed, rules, schema_of};
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, Exposure, RouteFacts};
+use crate::http::routes::zones::MAX_ZONE;
 use crate::storage::StoredHold;
 use crate::storage::commands::SetHold;
 
 /// The longest hold: one that is needed for longer is a setting.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
-
-/// Most characters of the name of a zone, as of a business.
-const MAX_ZONE: usize = 64;
 
 /// A hold to set or to lift.
 #[derive(Deserialize, Validate, ToSchema)]

@@ -2,6 +2,7 @@
 
 mod businesses;
 mod dead_letters;
+mod drivers;
 mod holds;
 mod refunds;
 
@@ -25,6 +26,8 @@ pub(in crate::http) fn routes(mount: &mut impl Mount) {
         .endpoint(reset_limits)
         .endpoint(approve)
         .endpoint(businesses::businesses)
+        .endpoint(drivers::list)
+        .endpoint(drivers::put)
         .endpoint(holds::list)
         .endpoint(holds::put)
         .endpoint(refunds::list)

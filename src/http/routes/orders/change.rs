@@ -13,7 +13,7 @@ use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::commands::{ChangeError, ChangeOrder};
 
-use super::access::{order_for, view_for};
+use super::access::{order_for, view_of_one};
 use super::place_body::NewOrderAddress;
 use super::place_refusal::not_offered;
 use super::precondition::{Precondition, precondition, version_required};
@@ -119,7 +119,7 @@ pub(super) async fn change(
     let write = ChangeOrder { order: id.0, business, user, request };
     match app.persistence.write(Box::new(write)).await? {
         Ok(order) => {
-            let mut response = HttpResponse::Ok().json(view_for(&order, party));
+            let mut response = HttpResponse::Ok().json(view_of_one(&app, &order, party).await);
             response.headers_mut().insert(ETAG, OrderTag::of(&order).header());
             Ok(response)
         }
@@ -153,7 +153,11 @@ async fn check_distance(app: &AppState, order: &Order, request: &ChangeRequest) 
 fn not_theirs(field: OrderField) -> ApiError {
     match field {
         OrderField::ReadyAt => ApiError::new(ProblemCode::NotYourMove, "Its business says when it is ready."),
-        OrderField::Address | OrderField::Phone | OrderField::Notes => not_their_move(),
+        OrderField::Address
+        | OrderField::Phone
+        | OrderField::Notes
+        | OrderField::Fulfilment
+        | OrderField::DeliveredBy => not_their_move(),
     }
 }
 

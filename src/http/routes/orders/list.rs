@@ -9,12 +9,14 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::access::{Principal, Role};
 use crate::domain::authorization::{ListedOrders, listed_orders};
-use crate::domain::ids::BusinessId;
+use crate::domain::ids::{BusinessId, UserId};
 use crate::domain::order::{Party, Status};
+use crate::domain::time::Timestamp;
 use crate::protocol::views::OrderView;
 use crate::storage::{NextPage, OrderPage, OrderQuery, OrderScope, PageStart, Total, search_words};
 
 use super::access::view_for;
+use super::carried::{self, CarriedQuery};
 use crate::http::app_state::AppState;
 use crate::http::authorization;
 use crate::http::extractors::audience::Anyone;
@@ -87,7 +89,7 @@ pub(super) struct OrdersView {
     next_cursor: Option<String>,
 }
 
-/// List orders, newest first: customers see their own, merchants those of their businesses, operators all.
+/// List orders, newest first: customers see their own, merchants those of their businesses, drivers those they carry, operators all.
 #[utoipa::path(operation_id = "listOrders", tag = "orders", params(OrderFilter), responses(
     (status = 200, description = "A page. Lists of `placed` orders are never copies", body = OrdersView,
      headers(("Cache-Status" = String,
@@ -111,27 +113,42 @@ pub(super) async fn list(
     let limit = filter.limit.map_or(PageSize::DEFAULT, Parsed::into_inner).get();
     let cursor = filter.cursor.map(Parsed::into_inner);
     let page = filter.page.map_or(Page::FIRST, Parsed::into_inner).get();
-    let start = match cursor {
-        Some(cursor) => PageStart::After(cursor.created_at, cursor.id),
-        None => PageStart::Offset(u64::from(page - 1) * u64::from(limit)),
-    };
-    if matches!(start, PageStart::Offset(offset) if offset > Total::MOST) {
-        return Err(ApiError::invalid_field("page", "goes as far as the 10000th order; go on with cursor"));
-    }
-    let (scope, party) = scope_of(who.principal);
+    let start = start_of(cursor, page, limit)?;
+    let (listed, party) = listed_orders(who.principal.role);
     let words = filter.q.map(|text| search_words(&text, MAX_WORDS));
     let found = if words.as_ref().is_some_and(Vec::is_empty) {
         // The search has no words, which is not the same as no search.
         let total = cursor.is_none().then_some(Total::Exact(0));
         Arc::new(OrderPage { orders: Vec::new(), total, more: NextPage::Absent })
     } else {
-        let words = words.unwrap_or_default();
-        freshness.take(app.reads.orders(&OrderQuery { scope, business, status, words, start, limit }).await?)
+        let (words, user) = (words.unwrap_or_default(), who.principal.user);
+        match scope_of(listed, user) {
+            Some(scope) => {
+                let query = OrderQuery { scope, business, status, words, start, limit };
+                freshness.take(app.reads.orders(&query).await?)
+            }
+            None => {
+                Arc::new(carried::page(&app, user, &CarriedQuery { business, status, words, start }).await?)
+            }
+        }
     };
     let page = cursor.is_none().then_some(page);
-    let mut response = HttpResponse::Ok().json(OrdersView::of(&found, page, limit, party));
+    let mut response = HttpResponse::Ok().json(OrdersView::of(&found, page, limit, (party, app.reads.now())));
     freshness.mark(&mut response);
     Ok(response)
+}
+
+/// Where a page begins.
+fn start_of(cursor: Option<OrderCursor>, page: u32, limit: u32) -> Result<PageStart, ApiError> {
+    match cursor {
+        Some(cursor) => Ok(PageStart::After(cursor.at, cursor.id)),
+        None => match u64::from(page - 1) * u64::from(limit) {
+            offset if offset > Total::MOST => {
+                Err(ApiError::invalid_field("page", "goes as far as the 10000th order; go on with cursor"))
+            }
+            offset => Ok(PageStart::Offset(offset)),
+        },
+    }
 }
 
 /// Lets merchants list the orders of their own businesses only.
@@ -156,7 +173,7 @@ async fn check_membership(
 }
 
 impl OrdersView {
-    fn of(found: &OrderPage, page: Option<u32>, limit: u32, party: Party) -> Self {
+    fn of(found: &OrderPage, page: Option<u32>, limit: u32, (party, now): (Party, Timestamp)) -> Self {
         let OrderPage { orders, total, more } = found;
         let has_more = *more == NextPage::Exists;
         let (total, pages, total_capped) = match *total {
@@ -166,8 +183,8 @@ impl OrdersView {
         };
         let last = orders.last().filter(|_| has_more);
         Self {
-            next_cursor: last.map(|o| OrderCursor { created_at: o.created_at, id: o.id }.to_text()),
-            items: orders.iter().map(|order| view_for(order, party)).collect(),
+            next_cursor: last.map(|o| OrderCursor { at: o.created_at, id: o.id }.to_text()),
+            items: orders.iter().map(|order| view_for(order, party, now)).collect(),
             total,
             total_capped,
             page,
@@ -182,14 +199,12 @@ impl Endpoint for list {
     const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
 }
 
-/// The orders that a principal sees, and the party as which. Drivers place none and have none assigned yet, so that their
-/// list is empty.
-fn scope_of(who: Principal) -> (OrderScope, Party) {
-    let (listed, party) = listed_orders(who.role);
-    let scope = match listed {
-        ListedOrders::Placed => OrderScope::Customer(who.user),
-        ListedOrders::OfTheirBusinesses => OrderScope::Member(who.user),
-        ListedOrders::All => OrderScope::Everybody,
-    };
-    (scope, party)
+/// The part of the stored orders that somebody sees; `None` where they are not read as a list.
+fn scope_of(listed: ListedOrders, user: UserId) -> Option<OrderScope> {
+    match listed {
+        ListedOrders::Placed => Some(OrderScope::Customer(user)),
+        ListedOrders::OfTheirBusinesses => Some(OrderScope::Member(user)),
+        ListedOrders::All => Some(OrderScope::Everybody),
+        ListedOrders::Carried => None,
+    }
 }

@@ -1,7 +1,9 @@
 //! Orders: placing, listing, reading, transitions, their money, and their timeline.
 
 pub(in crate::http::routes) mod access;
+mod carried;
 mod change;
+pub(in crate::http::routes) mod fulfilment;
 mod list;
 mod payments;
 mod place;
@@ -23,6 +25,7 @@ pub(in crate::http) fn routes(mount: &mut impl Mount) {
         .endpoint(list::list)
         .endpoint(read::read)
         .endpoint(change::change)
+        .endpoint(fulfilment::fetch)
         .endpoint(payments::record)
         .endpoint(refunds::give_back)
         .endpoint(ring::ring)

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, get, web};
 use crate::domain::ids::OrderId;
 use crate::protocol::views::OrderView;
 
-use super::access::{cached_order_for, view_for};
+use super::access::{cached_order_for, sees_driver, view_of_one};
 use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Anyone;
 use crate::http::extractors::path_id::PathId;
@@ -26,7 +26,7 @@ use crate::http::route_table::{Endpoint, RouteFacts};
         (status = 200, description = "The order; phone and address for those who may see them", body = OrderView,
          headers(("ETag" = String, description = "`\"<version>.<delivery>.<payment>\"`: changes with each of the three"), ("Cache-Status" = String,
          description = "Only on a copy whose time is over, while the store is away: `bellhop; hit; ttl=-42; detail=stale`"))),
-        (status = 304, description = "You have the order as it is now"),
+        (status = 304, description = "You have the order as it is now; not while you see where its driver is"),
     ))]
 #[get("/orders/{id}")]
 pub(super) async fn read(
@@ -38,10 +38,12 @@ pub(super) async fn read(
     let mut freshness = CacheStatus::new();
     let (order, party) = cached_order_for(&app, who.principal, id.0, &mut freshness).await?;
     let tag = OrderTag::of(&order);
-    let mut response = if tag.is_in(request.headers(), IF_NONE_MATCH) {
+    // A position is no change of the order.
+    let shows_position = order.delivery.is_some_and(|delivery| sees_driver(party, delivery.status));
+    let mut response = if !shows_position && tag.is_in(request.headers(), IF_NONE_MATCH) {
         HttpResponse::NotModified().finish()
     } else {
-        HttpResponse::Ok().json(view_for(&order, party))
+        HttpResponse::Ok().json(view_of_one(&app, &order, party).await)
     };
     freshness.mark(&mut response);
     let headers = response.headers_mut();

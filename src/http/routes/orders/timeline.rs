@@ -23,8 +23,8 @@ use crate::http::route_table::{Endpoint, RouteFacts};
 pub(super) struct TimelineItem {
     /// RFC 3339.
     at: String,
-    /// `moved`, `changed`, `payment`, `refund` and `deadline`; for the business and operators also `acknowledged`, `shown`, `acted`, `rang`,
-    /// `reached` and `message`.
+    /// `moved`, `changed`, `payment`, `refund`, `delivery` and `deadline`; for the business and operators also `acknowledged`, `shown`,
+    /// `acted`, `rang`, `reached`, `message`, `offered` and `step`.
     #[schema(example = "moved")]
     kind: &'static str,
     /// The status it moved from; left out when it was placed.
@@ -39,13 +39,13 @@ pub(super) struct TimelineItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "member")]
     party: Option<&'static str>,
-    /// `usr_…`: who it was, or who was signed in on the device. Not for customers.
+    /// `usr_…`: who it was, or who was signed in on the device. Not for customers and drivers.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
     /// The reason, in their words.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// The device. Not for customers.
+    /// The device. Not for customers and drivers.
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
     /// With `changed`: the names of the fields, like `address`.
@@ -56,7 +56,7 @@ pub(super) struct TimelineItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 4)]
     rings: Option<u64>,
-    /// With `rang`: the time of the last ring; RFC 3339.
+    /// With `rang`: the time of the last ring; with `offered`: when it was answered or closed; RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_at: Option<String>,
     /// With `reached`: `webhook`, `mail` or `telephone`.
@@ -90,6 +90,30 @@ pub(super) struct TimelineItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "automatic")]
     cause: Option<&'static str>,
+    /// With `delivery`: `dlv_…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery_id: Option<String>,
+    /// With `offered`: the wave, from 1; 0 where an operator assigned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1)]
+    wave: Option<u32>,
+    /// With `step`: what was reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "picked_up")]
+    step: Option<&'static str>,
+    /// With `step`: the time that the device gave; RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said_at: Option<String>,
+    /// With `step`: true where the driver had the delivery no more, so that it changed nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    late: Option<bool>,
+    /// With `step`: how far the driver was from the place, metres.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 40)]
+    far_m: Option<i64>,
+    /// With `step`: `code`, or the reference of a photo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proof: Option<String>,
 }
 
 /// The timeline of an order.
@@ -134,6 +158,9 @@ impl TimelineItem {
             TimelineEvent::Rang { rings, last } => nothing.of_rings(rings, last),
             TimelineEvent::Reached { channel, rung, state } => nothing.of_channel(channel, rung, state),
             TimelineEvent::Deadline => Self { kind: "deadline", ..nothing },
+            what @ (TimelineEvent::Offered { .. }
+            | TimelineEvent::Stepped { .. }
+            | TimelineEvent::Delivery { .. }) => nothing.of_delivery(what),
             what => nothing.of_money(what),
         }
     }
@@ -165,6 +192,41 @@ impl TimelineItem {
         }
     }
 
+    fn of_delivery(self, what: TimelineEvent) -> Self {
+        match what {
+            TimelineEvent::Offered { driver, wave, state, reason, ended_at } => Self {
+                kind: "offered",
+                user_id: Some(driver.to_string()),
+                wave: Some(wave),
+                result: Some(state.to_string()),
+                reason,
+                last_at: ended_at.map(Timestamp::to_rfc3339),
+                ..self
+            },
+            TimelineEvent::Stepped { step, party, user, said_at, late, far_m, reason, proof } => Self {
+                kind: "step",
+                step: Some(step.as_str()),
+                party: Some(party.as_str()),
+                user_id: user.map(|user| user.to_string()),
+                said_at: said_at.map(Timestamp::to_rfc3339),
+                late: late.then_some(true),
+                far_m,
+                reason,
+                proof,
+                ..self
+            },
+            TimelineEvent::Delivery { delivery, status, driver, reason } => Self {
+                kind: "delivery",
+                delivery_id: Some(delivery.to_string()),
+                result: Some(status.to_string()),
+                user_id: driver.map(|driver| driver.to_string()),
+                reason: reason.map(|reason| reason.to_string()),
+                ..self
+            },
+            _ => self,
+        }
+    }
+
     fn of_rings(self, rings: u64, last: Timestamp) -> Self {
         Self { kind: "rang", rings: Some(rings), last_at: Some(last.to_rfc3339()), ..self }
     }
@@ -175,7 +237,7 @@ impl TimelineItem {
     }
 }
 
-/// Read the timeline of an order: customers see its transitions, changes and deadline, the business and operators also who made them,
+/// Read the timeline of an order: customers and the driver see its transitions, changes and deadline, the business and operators also who made them,
 /// what devices said, and how the business was alerted. An acknowledgement says that the order has arrived on a device, `shown` and `acted` what a person did there.
 #[utoipa::path(operation_id = "readTimeline", tag = "orders",
     params(("id" = String, Path, description = "`ord_…`")),
@@ -188,22 +250,26 @@ pub(super) async fn timeline(
 ) -> Result<HttpResponse, ApiError> {
     let (order, party) = order_for(&app, who.principal, id.0).await?;
     let mut entries = app.store.timeline(order.id).await?;
-    if party == Party::Customer {
+    let is_for_all = matches!(party, Party::Customer | Party::Driver);
+    if is_for_all {
         entries.retain(|entry| match entry.what {
             TimelineEvent::Moved { .. }
             | TimelineEvent::Changed { .. }
             | TimelineEvent::Payment { .. }
             | TimelineEvent::Refund { .. }
+            | TimelineEvent::Delivery { .. }
             | TimelineEvent::Deadline => true,
             TimelineEvent::Acknowledged { .. }
             | TimelineEvent::Marked { .. }
             | TimelineEvent::Rang { .. }
             | TimelineEvent::Message { .. }
+            | TimelineEvent::Offered { .. }
+            | TimelineEvent::Stepped { .. }
             | TimelineEvent::Reached { .. } => false,
         });
     }
     let mut items: Vec<TimelineItem> = entries.into_iter().map(TimelineItem::new).collect();
-    if party == Party::Customer {
+    if is_for_all {
         items.iter_mut().for_each(|item| item.user_id = None);
     }
     Ok(HttpResponse::Ok().json(TimelineView { order_id: order.id.to_string(), items }))

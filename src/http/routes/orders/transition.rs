@@ -14,7 +14,7 @@ use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
 use crate::storage::commands::{MoveError, MoveOrder};
 
-use super::access::{order_for, view_for};
+use super::access::{order_for, view_of_one};
 use super::precondition::{Precondition, precondition, version_required};
 use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Anyone;
@@ -88,6 +88,8 @@ pub(super) async fn change_status(
     match &verdict {
         Verdict::NobodysMove { allowed } => return Err(forbidden(order.status, allowed)),
         Verdict::NotTheirMove => return Err(not_their_move()),
+        // What the table lets a driver do is done by the steps of the delivery.
+        _ if party == Party::Driver => return Err(not_their_move()),
         Verdict::AlreadyThere | Verdict::Forbidden { .. } | Verdict::Allowed(_) => {}
     }
     let precondition = precondition(request.headers(), version)?.ok_or_else(version_required)?;
@@ -106,7 +108,7 @@ pub(super) async fn change_status(
     let wish = MoveOrder { order, business, user: Some(who.principal.user), request, reason };
     match app.persistence.move_order(wish).await? {
         Ok(order) => {
-            let mut response = HttpResponse::Ok().json(view_for(&order, party));
+            let mut response = HttpResponse::Ok().json(view_of_one(&app, &order, party).await);
             response.headers_mut().insert(ETAG, OrderTag::of(&order).header());
             Ok(response)
         }

@@ -28,6 +28,7 @@ static PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::Or
 static ADDRESSES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::OrderAddress));
 static BUSINESS_EMAILS: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::BusinessEmail));
 static PAYMENT_MESSAGES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::PaymentMessage));
+static DELIVERY_CODES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::DeliveryCode));
 static BUSINESS_PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::BusinessPhone));
 static USER_PHONES: LazyStatement = LazyStatement::new(|| rows_below(SealedColumn::UserPhone));
 
@@ -89,6 +90,7 @@ impl MaintenanceReads for SqlStore {
             SealedColumn::BusinessPhone => &BUSINESS_PHONES,
             SealedColumn::UserPhone => &USER_PHONES,
             SealedColumn::PaymentMessage => &PAYMENT_MESSAGES,
+            SealedColumn::DeliveryCode => &DELIVERY_CODES,
             SealedColumn::StoredResponse => {
                 args.push(Arg::text(second));
                 &BODIES

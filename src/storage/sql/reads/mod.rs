@@ -3,6 +3,7 @@
 mod accounts;
 mod answer_times;
 mod businesses;
+mod deliveries;
 mod holds;
 mod idempotency;
 mod lists;
@@ -23,8 +24,12 @@ mod tests {
     use crate::storage::sql::statement::Dialect;
 
     /// Indexes that hold only the rows that are asked for, so that all of them are read.
-    const WHOLE: &[&str] =
-        &["INDEX dead_letters_open", "INDEX dead_letters_open_of_order", "INDEX payment_messages_due"];
+    const WHOLE: &[&str] = &[
+        "INDEX dead_letters_open",
+        "INDEX dead_letters_open_of_order",
+        "INDEX payment_messages_due",
+        "INDEX drivers_online",
+    ];
 
     #[tokio::test]
     async fn on_sqlite_everything_that_is_read_is_found_by_an_index() {
@@ -34,6 +39,7 @@ mod tests {
             accounts::STATEMENTS,
             answer_times::STATEMENTS,
             businesses::STATEMENTS,
+            deliveries::STATEMENTS,
             idempotency::STATEMENTS,
             notifications::STATEMENTS,
             orders::STATEMENTS,
@@ -41,6 +47,7 @@ mod tests {
             rooms::STATEMENTS,
             sagas::STATEMENTS,
             timeline::STATEMENTS,
+            timeline::deliveries::STATEMENTS,
         ];
         for statement in all.concat() {
             let text = format!("EXPLAIN QUERY PLAN {}", statement.text(Dialect::Sqlite).as_str());

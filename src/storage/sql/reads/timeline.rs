@@ -12,6 +12,8 @@ use crate::storage::sql::rows::{corrupt, number, parse};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
+pub(super) mod deliveries;
+
 static MOVES: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("order_events"),
@@ -198,6 +200,7 @@ pub(in crate::storage::sql) async fn timeline(
     }
     entries.extend(edits(store, &args).await?);
     entries.extend(alert(store, &args).await?);
+    entries.extend(deliveries::delivery(store, &args).await?);
     entries.extend(money(store, &args).await?);
     // Stable: moves of one moment stay in the order of their versions.
     entries.sort_by_key(|entry| entry.at);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx_macros::FromRow;
 
 use crate::domain::money::Currency;
-use crate::domain::order::{Address, EndedReason, Order, OrderItem, Party};
+use crate::domain::order::{Address, EndedReason, Order, OrderDriver, OrderItem, Party};
 use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::{Aad, Cipher};
 use crate::storage::error::StoreError;
@@ -20,7 +20,7 @@ pub(in crate::storage::sql) const ORDER_COLUMNS: &str = "o.id, o.order_number, o
      o.address, o.fulfilment, o.status, o.payment_method, o.payment_status, o.total_minor, o.currency, o.notes, \
      o.table_no, o.prep_minutes, o.version, o.created_at, o.updated_at, o.ready_at, o.delivered_by, o.ended_code, \
      o.ended_text, o.delivery_version, o.payment_version, o.placed_by, o.placed_at, o.answered_at, o.deadline_at, \
-     o.edits";
+     o.edits, o.delivery_id, o.delivery_status, o.driver_id";
 
 #[derive(Serialize, FromRow)]
 pub(in crate::storage::sql) struct OrderRow {
@@ -70,6 +70,12 @@ pub(in crate::storage::sql) struct CourseRow {
     answered_at: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline_at: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivery_status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    driver_id: Option<String>,
 }
 
 impl CourseRow {
@@ -86,7 +92,21 @@ impl CourseRow {
             placed_at: order.placed_at.map(Timestamp::as_micros),
             answered_at: order.answered_at.map(Timestamp::as_micros),
             deadline_at: order.deadline_at.map(Timestamp::as_micros),
+            delivery_id: order.delivery.map(|delivery| delivery.id.to_string()),
+            delivery_status: order.delivery.map(|delivery| delivery.status.as_str().to_owned()),
+            driver_id: order.delivery.and_then(|delivery| delivery.driver).map(|driver| driver.to_string()),
         }
+    }
+}
+
+impl CourseRow {
+    fn delivery(&self) -> Result<Option<OrderDriver>, StoreError> {
+        let Some((id, status)) = self.delivery_id.as_ref().zip(self.delivery_status.as_ref()) else {
+            return Ok(None);
+        };
+        let driver = self.driver_id.as_ref().map(|driver| parse("orders.driver_id", driver)).transpose()?;
+        let (id, status) = (parse("orders.delivery_id", id)?, parse("orders.delivery_status", status)?);
+        Ok(Some(OrderDriver { id, status, driver }))
     }
 }
 
@@ -149,6 +169,7 @@ impl OrderRow {
         };
         let phone = opened("phone", self.phone)?;
         let address = opened("address", self.address)?.map(|json| address(&json)).transpose()?;
+        let delivery = self.course.delivery()?;
         let CourseRow { ready_at, delivered_by, ended_code, ended_text, placed_by, .. } = self.course;
         let ended_reason = ended_code.map(|code| ended_reason(&code, ended_text)).transpose()?;
         Ok(Order {
@@ -171,6 +192,7 @@ impl OrderRow {
             prep_minutes: self.prep_minutes.map(|n| number("orders.prep_minutes", n)).transpose()?,
             ready_at: ready_at.map(Timestamp::from_micros),
             delivered_by: delivered_by.map(|by| parse("orders.delivered_by", &by)).transpose()?,
+            delivery,
             ended_reason,
             // Orders of releases that did not say so have customers' clocks.
             placed_by: placed_by.map_or(Ok(Party::Customer), |by| parse("orders.placed_by", &by))?,
@@ -185,6 +207,15 @@ impl OrderRow {
             updated_at: Timestamp::from_micros(self.updated_at),
         })
     }
+}
+
+/// The address of an order as it is read.
+pub(in crate::storage::sql) fn opened_address(
+    order: &str,
+    sealed: &str,
+    cipher: &Cipher,
+) -> Result<Address, StoreError> {
+    address(&open(cipher, order_aad("address", order), sealed)?)
 }
 
 fn address(json: &str) -> Result<Address, StoreError> {

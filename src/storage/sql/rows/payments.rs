@@ -9,7 +9,7 @@ use crate::domain::payment::{Payment, Refund};
 use crate::domain::time::Timestamp;
 use crate::storage::error::StoreError;
 
-use super::values::{corrupt, number, parse};
+use super::values::{corrupt, micros, number, parse, time};
 
 /// The columns of [`PaymentRow`], of `payments p`.
 pub(in crate::storage::sql) const PAYMENT_COLUMNS: &str = "p.id, p.order_id, p.business_id, p.amount_minor, p.currency, p.way, p.state, \
@@ -20,14 +20,6 @@ pub(in crate::storage::sql) const PAYMENT_COLUMNS: &str = "p.id, p.order_id, p.b
 pub(in crate::storage::sql) const REFUND_COLUMNS: &str = "f.id, f.payment_id, f.order_id, f.business_id, f.amount_minor, f.cause, f.reason, \
      f.way, f.reference, f.state, f.attempt, f.retries, f.first_sent_at, f.due_at, f.alarm_at, f.told, f.user_id, f.created_at, \
      f.updated_at";
-
-fn micros(at: Option<Timestamp>) -> Option<i64> {
-    at.map(Timestamp::as_micros)
-}
-
-fn time(at: Option<i64>) -> Option<Timestamp> {
-    at.map(Timestamp::from_micros)
-}
 
 #[derive(Serialize, FromRow)]
 pub(in crate::storage::sql) struct PaymentRow {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use secrecy::ExposeSecret;
 
 use crate::domain::cursor::{Cursor, Epoch};
+use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::{Aad, Cipher, Nonce};
 use crate::storage::error::StoreError;
 use crate::telemetry::Metrics;
@@ -24,6 +25,16 @@ pub(in crate::storage::sql) fn number<T: TryFrom<i64>>(column: &str, value: i64)
 
 pub(in crate::storage::sql) fn cursor(epoch: i64, seq: i64) -> Result<Cursor, StoreError> {
     Ok(Cursor::new(Epoch::new(number("epoch", epoch)?), number("seq", seq)?))
+}
+
+/// A moment that may be missing, as it is stored.
+pub(super) fn micros(at: Option<Timestamp>) -> Option<i64> {
+    at.map(Timestamp::as_micros)
+}
+
+/// A moment that may be missing, as it was stored.
+pub(super) fn time(at: Option<i64>) -> Option<Timestamp> {
+    at.map(Timestamp::from_micros)
 }
 
 /// Numbers of rooms start at 1 and grow by 1: none comes near the end of 63 bits.

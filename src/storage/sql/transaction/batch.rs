@@ -4,23 +4,28 @@
 
 mod change;
 mod decide;
+mod dispatch;
+mod drivers;
 mod fire;
 mod load;
 mod money;
 mod news;
+mod offers;
 mod refunds;
+mod steps;
+mod writing;
+mod written;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::domain::event::{Announcement, Posted as _};
-use crate::domain::ids::{BusinessId, EventId, NotificationId, PaymentMessageId};
+use crate::domain::ids::{BusinessId, EventId, NotificationId, OrderId, UserId};
 use crate::domain::order::AnnouncementIds;
 use crate::domain::saga::Clocks;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    AcksProgress, Change, Command, Committed, FireOutcome, Outcome, PlaceOutcome, Receipt, RecordOutcome,
-    RingDue, ScopedAck, Write, outcome_of, write_table,
+    AcksProgress, Change, Command, Committed, FireOutcome, LookAgain, Outcome, PlaceOutcome, Receipt,
+    RecordOutcome, RingDue, ScopedAck, Write, outcome_of, write_table,
 };
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::error::StoreError;
@@ -29,18 +34,20 @@ use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 
 use super::answer::Answer;
-use super::audit::{self, AuditEntry};
+use super::applied_commands;
+use super::audit::AuditEntry;
 use super::catalog::Catalog;
 use super::deadline_facts::DeadlineFacts;
+use super::deliveries::Deliveries;
 use super::events::{self, Emitted};
 use super::execute::{Context, Execute as _};
 use super::idempotency::{Keys, Responses};
 use super::inbox::Inbox;
-use super::intents::{self, NewIntent};
+use super::intents::NewIntent;
 use super::moneys::Moneys;
 use super::orders::Orders;
 use super::sagas::Sagas;
-use super::{applied_commands, device_acks, devices};
+use written::Written;
 
 /// Source of a transaction's notifications and events, in the order of the commands.
 enum Source {
@@ -59,6 +66,7 @@ pub(super) struct Transaction<'a> {
     catalog: Catalog,
     sagas: Sagas,
     moneys: Moneys,
+    deliveries: Deliveries,
     inbox: Inbox<'a>,
     facts: DeadlineFacts,
     clocks: Arc<Clocks>,
@@ -68,6 +76,10 @@ pub(super) struct Transaction<'a> {
     rings: Vec<RingDue>,
     intents: Vec<NewIntent>,
     audits: Vec<AuditEntry>,
+    /// Looks for drivers, with the number of the wave.
+    looks: Vec<(OrderId, u32)>,
+    left: Vec<(OrderId, UserId)>,
+    look_again: Vec<LookAgain>,
 }
 
 impl<'a> Transaction<'a> {
@@ -87,6 +99,7 @@ impl<'a> Transaction<'a> {
             catalog: Catalog::default(),
             sagas: Sagas::default(),
             moneys: Moneys::default(),
+            deliveries: Deliveries::default(),
             inbox: Inbox::default(),
             facts: DeadlineFacts::default(),
             clocks,
@@ -96,6 +109,9 @@ impl<'a> Transaction<'a> {
             rings: Vec::new(),
             intents: Vec::new(),
             audits: Vec::new(),
+            looks: Vec::new(),
+            left: Vec::new(),
+            look_again: Vec::new(),
         }
     }
 
@@ -125,10 +141,18 @@ impl<'a> Transaction<'a> {
         applied_commands::record(self.connection, self.cipher, self.commands, &open, &outcomes, attempt)
             .await?;
         let events = events::number(self.connection, emitted.events).await?;
+        outcomes.iter().for_each(|outcome| outcome.reach(["offer_written", "accept_written"]));
         let is_replay = |outcome: &Outcome| matches!(outcome, Outcome::Replayed(letters) if *letters > 0);
         let money_due = written.money_due || outcomes.iter().any(is_replay);
-        let (sagas, rings, now, intents) = (self.sagas.due(), self.rings, self.now, written.intents);
-        Ok(Committed { outcomes, events, now, sagas, rings, intents, money_due })
+        let (intents, drivers) = (written.intents, written.drivers);
+        Ok(Committed { outcomes, events, intents, money_due, drivers, ..self.follows() })
+    }
+
+    /// What is to be done after the commit.
+    fn follows(self) -> Committed {
+        let (looks, sagas, now) = (self.looks_due(), self.sagas.due(), self.now);
+        let Self { rings, left, look_again, .. } = self;
+        Committed { now, sagas, rings, looks, left, look_again, ..Committed::default() }
     }
 
     /// Reads the business again if a command of this batch has changed it.
@@ -152,6 +176,8 @@ impl<'a> Transaction<'a> {
             Write::PlaceOrder(place) => self.place(place).await,
             Write::MoveOrder(request) => self.move_order(request).await,
             Write::ChangeOrder(change) => Ok(self.change_order(change)),
+            Write::OpenWave(open) => Ok(self.open_wave(open)),
+            Write::LookAgain(look) => Ok(self.look_again(*look)),
             Write::RingOrder(ring) => Ok(self.ring_order(ring)),
             Write::FireDeadline(fire) => self.fire(fire).await,
             Write::Keyed(keyed) => self.keyed(keyed, command.at).await,
@@ -209,36 +235,6 @@ impl<'a> Transaction<'a> {
         }
         emitted
     }
-
-    async fn write(&mut self, emitted: &Emitted, responses: &Responses) -> Result<Written<'a>, TxError> {
-        self.catalog.write(self.connection).await?;
-        self.orders.write(self.connection, self.cipher).await?;
-        self.sagas.write(self.connection, self.now).await?;
-        let (orders, now) = (&self.orders, self.now);
-        let money_due = self.moneys.write(self.connection, |id| orders.get(id), now).await?;
-        let intents = intents::write(self.connection, &self.intents).await?;
-        audit::record(self.connection, self.audits.drain(..), now).await?;
-        let taken = self.inbox.write(self.connection, self.cipher, now).await?;
-        events::write_notifications(self.connection, &emitted.notifications).await?;
-        self.keys.finish(self.connection, self.cipher, responses).await?;
-        let acks = self.acks.iter().map(|received| &received.ack);
-        devices::seen(self.connection, acks.map(|ack| (ack.user, ack.device.as_str(), ack.at))).await?;
-        let left = device_acks::store(self.connection, &self.acks, &mut self.sagas, self.now).await?;
-        let money_due = money_due || !taken.is_empty();
-        Ok(Written { left, intents, money_due, taken })
-    }
-}
-
-/// What the rows of a transaction came to.
-struct Written<'a> {
-    /// Acknowledgements that are stored in part only.
-    left: device_acks::Left<'a>,
-    /// Uses of channels that are due.
-    intents: u32,
-    /// Whether money is to be worked on.
-    money_due: bool,
-    /// Messages of the provider that were new.
-    taken: HashSet<PaymentMessageId>,
 }
 
 /// One write of the table by the way its row names.

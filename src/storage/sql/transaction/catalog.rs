@@ -76,13 +76,14 @@ impl Catalog {
         Ok(())
     }
 
-    /// Reads everything else that `drafts` name.
+    /// Reads everything else that `drafts` name, and these businesses, which nothing changes.
     pub(super) async fn load<'d>(
         &mut self,
         connection: &mut Connection,
         drafts: impl Iterator<Item = &'d Draft>,
+        mut ids: BTreeSet<BusinessId>,
     ) -> Result<(), TxError> {
-        let (mut ids, mut keys) = (BTreeSet::new(), BTreeSet::new());
+        let mut keys = BTreeSet::new();
         for draft in drafts {
             ids.insert(draft.business_id);
             keys.extend(draft.items.iter().map(|i| ItemKey { business_id: draft.business_id, sku: &i.sku }));
@@ -108,10 +109,9 @@ impl Catalog {
     ) -> Result<(), TxError> {
         self.write(connection).await?;
         let locked = std::mem::take(&mut self.locked);
-        *self = Self::default();
-        self.read(connection, &BUSINESSES, &locked).await?;
-        self.locked = locked;
-        self.load(connection, drafts).await
+        let known = self.businesses.keys().copied().collect();
+        *self = Self { locked, ..Self::default() };
+        self.load(connection, drafts, known).await
     }
 
     async fn read(

@@ -34,7 +34,8 @@ static DEVICES: LazyStatement = LazyStatement::new(|| {
 });
 
 static HOLDS: LazyStatement = LazyStatement::new(|| {
-    let machines = words([HeldAction::AutoCancel, HeldAction::AutoPause].map(HeldAction::as_str));
+    let machines =
+        words([HeldAction::AutoCancel, HeldAction::AutoPause, HeldAction::Dispatch].map(HeldAction::as_str));
     Statement::new(
         Operation::Select("holds"),
         &format!("SELECT what, scope, until FROM holds WHERE what IN ({machines}) AND until > $1"),
@@ -148,6 +149,7 @@ impl DeadlineFacts {
             now,
             clocks,
             unpaid: UnpaidFacts::default(),
+            delivery: None,
             delivered,
             acted_at,
             muted: business.alerts.is_muted(now),
@@ -158,6 +160,11 @@ impl DeadlineFacts {
             saga_terms: saga_terms(business),
             terms: Some(business.acceptance(now)),
         }
+    }
+
+    /// The grace after the last outage, once the sign of life was noted.
+    pub(super) fn grace(&self) -> Option<Grace> {
+        self.grace
     }
 
     /// Whether operators hold this at the business.

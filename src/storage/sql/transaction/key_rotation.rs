@@ -49,6 +49,8 @@ static USER_PHONES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn
 static RESEAL_USER_PHONES: LazyStatement = LazyStatement::new(|| reseal_rows(SealedColumn::UserPhone));
 static MESSAGES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::PaymentMessage));
 static RESEAL_MESSAGES: LazyStatement = LazyStatement::new(|| reseal_rows(SealedColumn::PaymentMessage));
+static CODES: LazyStatement = LazyStatement::new(|| lock_rows(SealedColumn::DeliveryCode));
+static RESEAL_CODES: LazyStatement = LazyStatement::new(|| reseal_rows(SealedColumn::DeliveryCode));
 
 static BODIES: LazyStatement = LazyStatement::new(|| {
     Statement::over(
@@ -123,6 +125,7 @@ impl Execute for Reseal {
             SealedColumn::BusinessPhone => (&BUSINESS_PHONES, &RESEAL_BUSINESS_PHONES),
             SealedColumn::UserPhone => (&USER_PHONES, &RESEAL_USER_PHONES),
             SealedColumn::PaymentMessage => (&MESSAGES, &RESEAL_MESSAGES),
+            SealedColumn::DeliveryCode => (&CODES, &RESEAL_CODES),
             SealedColumn::StoredResponse => (&BODIES, &RESEAL_BODIES),
         };
         let found: Vec<SealedRead> = cx.connection.fetch(lock, &[Arg::rows(rows)]).await?;
@@ -137,7 +140,8 @@ impl Execute for Reseal {
                 | SealedColumn::BusinessEmail
                 | SealedColumn::BusinessPhone
                 | SealedColumn::UserPhone
-                | SealedColumn::PaymentMessage => row.first.clone(),
+                | SealedColumn::PaymentMessage
+                | SealedColumn::DeliveryCode => row.first.clone(),
                 SealedColumn::StoredResponse => row_name(&row.first, &row.second),
             };
             let (table, column) = column.place();

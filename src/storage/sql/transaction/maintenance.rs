@@ -61,6 +61,13 @@ static PAYMENT_MESSAGES: LazyStatement =
 static DEAD_LETTERS: LazyStatement =
     LazyStatement::new(|| deletion("dead_letters", "id", "created_at < $1 AND state = 'done'"));
 
+// What nobody can answer any more; an open one is closed first.
+static OFFERS: LazyStatement =
+    LazyStatement::new(|| deletion("offers", "id", "created_at < $1 AND state <> 'open'"));
+
+static DELIVERY_STEPS: LazyStatement =
+    LazyStatement::new(|| deletion("delivery_steps", "order_id, n", "created_at < $1"));
+
 static REACH_LEASES: LazyStatement =
     LazyStatement::new(|| deletion("reach_leases", "business_id, node", "until < $1"));
 
@@ -175,6 +182,8 @@ impl Execute for Purge {
             Expirable::Intents => (&INTENTS, time),
             Expirable::PaymentMessages => (&PAYMENT_MESSAGES, time),
             Expirable::DeadLetters => (&DEAD_LETTERS, time),
+            Expirable::Offers => (&OFFERS, time),
+            Expirable::DeliverySteps => (&DELIVERY_STEPS, time),
             Expirable::ReachLeases => (&REACH_LEASES, time),
             Expirable::Holds => (&HOLDS, time),
             Expirable::Audit => (&AUDIT, time),

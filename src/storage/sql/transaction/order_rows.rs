@@ -83,12 +83,13 @@ pub(super) static UPDATE: LazyStatement = LazyStatement::new(|| {
         Operation::Update("orders"),
         "id text, status text, payment_status text, prep_minutes int, version int, updated_at int, ready_at int, \
          delivered_by text, ended_code text, ended_text text, delivery_version int, payment_version int, placed_at int, \
-         answered_at int, deadline_at int",
+         answered_at int, deadline_at int, fulfilment text, delivery_id text, delivery_status text, driver_id text",
         "UPDATE orders SET status = r.status, payment_status = r.payment_status, prep_minutes = r.prep_minutes, \
              version = r.version, updated_at = r.updated_at, ready_at = r.ready_at, delivered_by = r.delivered_by, \
              ended_code = r.ended_code, ended_text = r.ended_text, delivery_version = r.delivery_version, \
              payment_version = r.payment_version, placed_at = r.placed_at, answered_at = r.answered_at, \
-             deadline_at = r.deadline_at FROM {rows} WHERE orders.id = r.id",
+             deadline_at = r.deadline_at, fulfilment = r.fulfilment, delivery_id = r.delivery_id, \
+             delivery_status = r.delivery_status, driver_id = r.driver_id FROM {rows} WHERE orders.id = r.id",
     )
 });
 
@@ -124,6 +125,7 @@ pub(super) static INSERT_EVENTS: LazyStatement = LazyStatement::new(|| {
 pub(super) struct MovedRow {
     id: OrderId,
     status: Status,
+    fulfilment: &'static str,
     payment_status: &'static str,
     prep_minutes: Option<u16>,
     version: i64,
@@ -193,6 +195,7 @@ pub(super) fn moved_row(order: &Order) -> MovedRow {
     MovedRow {
         id: order.id,
         status: order.status,
+        fulfilment: order.fulfilment.as_str(),
         payment_status: order.payment_status.as_str(),
         prep_minutes: order.prep_minutes,
         version: order.version,

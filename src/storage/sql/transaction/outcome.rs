@@ -3,9 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::delivery::DeliveredBy;
-use crate::domain::ids::OrderId;
-use crate::domain::order::{EndedReason, Order, PaymentStatus, PlaceRefusal, Status};
+use crate::domain::delivery::{DeliveredBy, DeliveryStatus};
+use crate::domain::ids::{DeliveryId, OrderId, UserId};
+use crate::domain::order::{EndedReason, Order, OrderDriver, PaymentStatus, PlaceRefusal, Status};
 use crate::domain::payment::RecordRefusal;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
@@ -79,10 +79,32 @@ pub(super) struct OrderState {
     deadline_at: Option<i64>,
     #[serde(default = "first")]
     delivery_version: i64,
+    // An order that took another way since is answered by its present row.
+    #[serde(default)]
+    delivery: Option<StoredDelivery>,
     #[serde(default = "first")]
     payment_version: i64,
     #[serde(default)]
     edits: i64,
+}
+
+/// How the delivery of an order stood.
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredDelivery {
+    id: DeliveryId,
+    status: DeliveryStatus,
+    driver: Option<UserId>,
+}
+
+impl StoredDelivery {
+    fn of(OrderDriver { id, status, driver }: OrderDriver) -> Self {
+        Self { id, status, driver }
+    }
+
+    fn put_back(self) -> OrderDriver {
+        let Self { id, status, driver } = self;
+        OrderDriver { id, status, driver }
+    }
 }
 
 fn first() -> i64 {
@@ -105,6 +127,7 @@ impl OrderState {
             answered_at: order.answered_at.map(Timestamp::as_micros),
             deadline_at: order.deadline_at.map(Timestamp::as_micros),
             delivery_version: order.delivery_version,
+            delivery: order.delivery.map(StoredDelivery::of),
             payment_version: order.payment_version,
             edits: order.edits,
         }
@@ -118,6 +141,7 @@ impl OrderState {
         order.updated_at = Timestamp::from_micros(self.updated_at);
         order.ready_at = self.ready_at.map(Timestamp::from_micros);
         order.delivered_by = self.delivered_by;
+        order.delivery = self.delivery.map(StoredDelivery::put_back);
         order.ended_reason = self.ended_reason;
         order.placed_at = self.placed_at.map(Timestamp::from_micros);
         order.answered_at = self.answered_at.map(Timestamp::from_micros);

@@ -23,6 +23,8 @@ impl Transaction<'_> {
             saga.saga.changed(order, party, &self.clocks, self.now);
             self.sagas.changed(order.id);
         }
+        // The search moves with the time at which it is ready.
+        self.delivery_changed(change.order, &[]);
         let step = self.orders.edited(change.order, changed, (party, change.user), self.now);
         self.sources.push(Source::Step(step));
         Answer::Changed { step }

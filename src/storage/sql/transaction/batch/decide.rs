@@ -79,6 +79,16 @@ impl Transaction<'_> {
             Write::RefundAnswered(answered) => Ok(self.refund_answered(answered)),
             Write::RefundLate(late) => Ok(self.refund_late(*late)),
             Write::HandleRefund(wish) => Ok(self.handle_refund(wish)),
+            Write::AnswerOffer(answer) => Ok(self.answer_offer(answer)),
+            Write::ReportStep(wish) => self.report_step(wish).await,
+            Write::AssignDriver(wish) => Ok(self.assign_driver(*wish)),
+            Write::LeaveDelivery(wish) => Ok(self.leave_delivery(wish)),
+            Write::ChangeWay(wish) => Ok(self.change_way(*wish)),
+            Write::ExtendSearch(wish) => Ok(self.extend_search(*wish)),
+            Write::ChangeDriver(wish) => Ok(self.change_driver(wish)),
+            Write::SetDriverOnline(wish) => Ok(self.set_driver_online(*wish)),
+            Write::ApproveZones(wish) => Ok(self.approve_zones(wish)),
+            Write::EndSilentDrivers(wish) => self.end_silent_drivers(*wish).await,
             write => self.single(write, at).await,
         }
     }
@@ -107,6 +117,7 @@ impl Transaction<'_> {
             self.sagas.changed(order.id);
         }
         self.catalog.count(order.business_id, |business| business.alerts.answered(order, from, party));
+        self.follow_move(wish.order, party)?;
         self.settle(wish.order).await?;
         let mover = Mover { party, user: wish.user, reason: wish.reason.clone() };
         let step = self.orders.moved(wish.order, from, follows, mover, self.now);

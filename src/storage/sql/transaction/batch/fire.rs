@@ -7,7 +7,7 @@ use crate::domain::event::{Announcement, Posted as _};
 use crate::domain::hold::HeldAction;
 use crate::domain::ids::{BusinessId, EventId, IntentId, NotificationId, OrderId, UserId};
 use crate::domain::ops::{Alarm, ChangeIds, business_updated};
-use crate::domain::order::{Order, Party, Status};
+use crate::domain::order::{FollowUp, Order, Party, Status};
 use crate::domain::saga::{Channel, DeadlineKind, OpsAlarm, Ring, Rung, SagaEffect, Unanswered};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{AnswerState, FireDeadline, FireReport, RingDue};
@@ -36,9 +36,13 @@ impl Transaction<'_> {
             return Ok(nothing);
         }
         self.refresh(fire.business).await?;
+        // An older release may have moved it without its delivery.
+        self.follow_move(fire.order, Party::System)?;
         let (Some(business), _) = self.catalog.of(fire.business) else { return Ok(nothing) };
-        let mut facts = self.facts.of(fire.order, business, &self.clocks, self.now);
+        let clocks = self.clocks.clone();
+        let mut facts = self.facts.of(fire.order, business, &clocks, self.now);
         facts.unpaid = self.unpaid_facts(fire.order);
+        facts.delivery = self.delivery_facts(fire.order, business);
         let Some(order) = self.orders.get_mut(fire.order) else { return Ok(nothing) };
         let Some(saga) = self.sagas.of(fire.order, fire.business) else { return Ok(nothing) };
         let kind = saga.saga.next_kind().unwrap_or(DeadlineKind::Progress);
@@ -89,19 +93,32 @@ impl Transaction<'_> {
                 self.with_money(id, |money, _, now| money.ask(now));
             }
             SagaEffect::Moved { from, follows } => {
-                self.settle(id).await?;
-                let mover = Mover { party: Party::System, user: None, reason: None };
-                let moved = self.orders.moved(id, from, follows, mover, self.now);
-                self.sources.push(Source::Step(moved));
-                (*step, report.moved_from) = (Some(moved), Some(from));
+                *step = Some(self.moved_by_hub(id, from, follows).await?);
+                report.moved_from = Some(from);
             }
             SagaEffect::Remind => self.remind(id),
             SagaEffect::Alarm(kind) => self.alarm_of(id, kind),
             SagaEffect::Unanswered(unanswered) => {
                 report.answer = self.unanswered(business, id, unanswered).await?;
             }
+            // The rest is about its delivery.
+            search => self.follow_search(id, search),
         }
         Ok(())
+    }
+
+    async fn moved_by_hub(
+        &mut self,
+        id: OrderId,
+        from: Status,
+        follows: &'static [FollowUp],
+    ) -> Result<usize, TxError> {
+        self.follow_move(id, Party::System)?;
+        self.settle(id).await?;
+        let mover = Mover { party: Party::System, user: None, reason: None };
+        let moved = self.orders.moved(id, from, follows, mover, self.now);
+        self.sources.push(Source::Step(moved));
+        Ok(moved)
     }
 
     fn remind(&mut self, order: OrderId) {
@@ -112,7 +129,9 @@ impl Transaction<'_> {
     }
 
     fn alarm_of(&mut self, order: OrderId, kind: OpsAlarm) {
-        if let Some(order) = self.orders.get(order) {
+        if matches!(kind, OpsAlarm::NoDriver | OpsAlarm::DriverSilent) {
+            self.delivery_alarm(order, kind, None);
+        } else if let Some(order) = self.orders.get(order) {
             self.alarm(order_alarm(kind, order));
         }
     }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::ids::{BusinessId, OrderId, PaymentMessageId};
+use crate::domain::ids::{BusinessId, OrderId, PaymentMessageId, UserId};
 use crate::domain::order::{Draft, Status};
 use crate::domain::saga::DeadlineKind;
 use crate::storage::commands::{Change, FireDeadline, IdempotencyKey, NewsSource, Write};
 use crate::storage::sql::errors::TxError;
 
 use super::super::deadline_facts::DeadlineFacts;
+use super::super::deliveries::DeliveryWants;
 use super::Transaction;
 use super::money::has_money;
 
@@ -27,6 +28,12 @@ struct Wanted<'a> {
     /// Orders that somebody wants to end: then they may owe what was paid.
     ends: BTreeSet<OrderId>,
     messages: BTreeSet<PaymentMessageId>,
+    /// Deliveries, offers and drivers; those of orders are known when the orders are.
+    deliveries: DeliveryWants,
+    /// Businesses that are read.
+    read: BTreeSet<BusinessId>,
+    /// Whether something is judged by whether the hub was there.
+    needs_sign_of_life: bool,
 }
 
 impl<'a> Wanted<'a> {
@@ -52,9 +59,60 @@ impl<'a> Wanted<'a> {
             Write::Keyed(keyed) => {
                 self.keys.push(&keyed.key);
                 self.name_money(&keyed.write);
+                self.name_delivery(&keyed.write);
             }
-            write => self.name_money(write),
+            write => {
+                self.name_money(write);
+                self.name_delivery(write);
+            }
         }
+    }
+
+    fn name_delivery(&mut self, write: &Write) {
+        match write {
+            Write::OpenWave(open) => {
+                self.with_delivery(open.order, open.business);
+                let drivers = open.wave.candidates.iter().map(|candidate| candidate.driver);
+                self.deliveries.candidates.extend(drivers.clone());
+                self.deliveries.drivers.extend(drivers);
+            }
+            Write::AnswerOffer(answer) => {
+                self.with_delivery(answer.order, answer.business);
+                self.deliveries.offers.insert(answer.offer);
+                self.with_withdrawals(answer.driver);
+            }
+            Write::ReportStep(step) => self.with_delivery(step.order, step.business),
+            Write::AssignDriver(assign) => {
+                self.with_delivery(assign.order, assign.business);
+                self.with_withdrawals(assign.driver);
+                self.deliveries.unmade.insert(assign.driver);
+            }
+            Write::LeaveDelivery(leave) => self.with_delivery(leave.order, leave.business),
+            Write::ChangeWay(change) => self.with_delivery(change.order, change.business),
+            Write::ExtendSearch(extend) => self.with_delivery(extend.order, extend.business),
+            Write::LookAgain(look) => self.with_delivery(look.order, look.business),
+            Write::ChangeDriver(change) => self.with_own_row(change.driver),
+            Write::SetDriverOnline(set) => self.with_own_row(set.driver),
+            Write::ApproveZones(approve) => self.with_own_row(approve.driver),
+            Write::EndSilentDrivers(_) => self.needs_sign_of_life = true,
+            _ => {}
+        }
+    }
+
+    fn with_delivery(&mut self, order: OrderId, business: BusinessId) {
+        self.with_saga(order);
+        self.read.insert(business);
+        self.needs_sign_of_life = true;
+    }
+
+    fn with_withdrawals(&mut self, driver: UserId) {
+        self.deliveries.drivers.insert(driver);
+        self.deliveries.withdrawing.insert(driver);
+    }
+
+    fn with_own_row(&mut self, driver: UserId) {
+        self.with_withdrawals(driver);
+        self.deliveries.unmade.insert(driver);
     }
 
     fn name_money(&mut self, write: &Write) {
@@ -101,9 +159,11 @@ impl<'a> Transaction<'a> {
         for &i in open {
             wanted.name(&self.commands[i].write);
         }
-        let Wanted { drafts, keys, fires, businesses, orders, sagas, mut moneys, ends, messages } = wanted;
+        let Wanted { drafts, keys, fires, businesses, orders, sagas, mut moneys, ends, messages, .. } =
+            wanted;
+        let (mut deliveries, read) = (wanted.deliveries, wanted.read);
         self.keys.claim(self.connection, self.cipher, keys, self.now).await?;
-        if !fires.is_empty() {
+        if !fires.is_empty() || wanted.needs_sign_of_life {
             self.facts = DeadlineFacts::begin(self.connection, self.clocks.clone(), self.now).await?;
         }
         self.catalog.lock(self.connection, businesses).await?;
@@ -118,8 +178,14 @@ impl<'a> Transaction<'a> {
         let unpaid = self.unpaid(&due);
         self.inbox.look_for(self.connection, &unpaid).await?;
         self.inbox.lock(self.connection, &messages).await?;
+        deliveries.orders.extend(sagas.iter().filter(|id| self.has_delivery(**id)));
+        self.deliveries.load(self.connection, self.cipher, deliveries, self.now).await?;
         self.facts.load(self.connection, &due, self.now).await?;
-        self.catalog.load(self.connection, drafts.into_iter()).await
+        self.catalog.load(self.connection, drafts.into_iter(), read).await
+    }
+
+    fn has_delivery(&self, order: OrderId) -> bool {
+        self.orders.get(order).is_some_and(|order| order.delivery.is_some())
     }
 
     fn has_money(&self, order: OrderId) -> bool {
@@ -131,7 +197,12 @@ impl<'a> Transaction<'a> {
         let ends = |order: &&OrderId| {
             let kind = self.sagas.get(**order).and_then(|saga| saga.saga.next_kind());
             match kind {
-                Some(DeadlineKind::Unpaid | DeadlineKind::Accept | DeadlineKind::Forgotten) => true,
+                Some(
+                    DeadlineKind::Unpaid
+                    | DeadlineKind::Accept
+                    | DeadlineKind::Forgotten
+                    | DeadlineKind::Dispatch,
+                ) => true,
                 Some(DeadlineKind::Alert | DeadlineKind::Progress) | None => false,
             }
         };
