@@ -4,7 +4,7 @@ use bellhop::fail_point::STEPS;
 use serde_json::{Value, json};
 
 use crate::evening::Evening;
-use crate::support::{Call, CallFault, StoreKind};
+use crate::support::{Call, CallFault, StoreKind, crash_repeats};
 
 crate::on_both_stores!(
     killed_at_any_step_of_a_paid_order_that_is_refused_money_moves_once_each_way,
@@ -17,11 +17,6 @@ fn steps(of_question: bool) -> impl Iterator<Item = &'static str> {
     STEPS.iter().copied().filter(move |step| step.starts_with("void_") == of_question)
 }
 
-/// How often each step is the last one; `BELLHOP_CRASH_REPEATS` sets it.
-fn repeats() -> usize {
-    std::env::var("BELLHOP_CRASH_REPEATS").map_or(1, |text| text.parse().expect("a number"))
-}
-
 fn is_refunded(order: &Value) -> bool {
     order["status"] == "rejected" && order["payment"]["status"] == "refunded"
 }
@@ -32,16 +27,16 @@ async fn refused_and_refunded(evening: &mut Evening, order: &Value, payment: &st
     evening.reject(&placed).await;
     evening.until(order, "refunded", is_refunded).await;
     // The last step lies behind the last change.
-    evening.until_dead(case).await;
+    evening.hub.until_dead(case).await;
     evening.expect_once(order, payment, case).await;
 }
 
 async fn killed_at_any_step_of_a_paid_order_that_is_refused_money_moves_once_each_way(kind: StoreKind) {
     let mut evening = Evening::begin(kind, &[]).await;
-    for repeat in 0..repeats() {
+    for repeat in 0..crash_repeats() {
         for step in steps(false) {
             let case = format!("{step}, time {repeat}");
-            evening.die_at(step).await;
+            evening.hub.die_at(step).await;
             if step == "refund_asked" {
                 // Only a refund whose answer was lost is asked about.
                 evening.provider.fail_next(Call::Refund, &[CallFault::LoseAnswer]);
@@ -58,10 +53,10 @@ async fn killed_at_any_step_of_a_paid_order_that_is_refused_money_moves_once_eac
 
 async fn killed_while_it_asks_what_became_of_a_payment_an_order_that_was_paid_is_placed(kind: StoreKind) {
     let mut evening = Evening::begin(kind, &[("payments.unpaid_s", "4")]).await;
-    for repeat in 0..repeats() {
+    for repeat in 0..crash_repeats() {
         for step in steps(true) {
             let case = format!("{step}, time {repeat}");
-            evening.die_at(step).await;
+            evening.hub.die_at(step).await;
             let order = evening.order().await;
             let payment = evening.initiate(&order).await;
             assert!(evening.provider.pay(&payment), "{case}: it is open at the provider");

@@ -1,28 +1,23 @@
 //! The hub's transactions around deliveries, offers and drivers.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use bellhop::domain::delivery::{
-    Accepted, AnswerRefusal, AssignRefusal, DeliveryEffect, LeaveReason, OfferState, OrderDelivery, Step,
-    StepOutcome, StepRefusal, StepReport, Wave,
-};
+use bellhop::domain::delivery::{DeliveryEffect, LeaveReason, OfferState, OrderDelivery, Wave};
 use bellhop::domain::dispatch::{DriverStand, Job, OtherJob, rank};
 use bellhop::domain::hold::HeldAction;
 use bellhop::domain::ids::{DeliveryId, OfferId, UserId};
 use bellhop::domain::location::Location;
-use bellhop::domain::order::{MoveRequest, Moved, Party, PaymentMethod, Status, Way};
+use bellhop::domain::order::{Party, PaymentMethod, Status, Way};
 use bellhop::domain::saga::{DeliveryFacts, OrderSaga};
 use bellhop::domain::time::Timestamp;
 use uuid::Uuid;
 
 use crate::carried;
-use crate::money::OPERATOR;
 use crate::random::Random;
 use crate::world::World;
 
 /// The id of the next offer.
-fn new_offer(ids: &mut u128) -> OfferId {
+pub(crate) fn new_offer(ids: &mut u128) -> OfferId {
     *ids += 1;
     OfferId::from_uuid(Uuid::from_u128(0x7000_0000 + *ids))
 }
@@ -47,7 +42,7 @@ impl World {
     }
 
     /// The end of the grace for the open offers of an order.
-    fn offers_grace(&self, delivery: &OrderDelivery) -> Option<Timestamp> {
+    pub(crate) fn offers_grace(&self, delivery: &OrderDelivery) -> Option<Timestamp> {
         let grace = self.life.grace?;
         delivery.was_asking_before(grace.outage_ended_at).then_some(grace.until)
     }
@@ -120,7 +115,7 @@ impl World {
     }
 
     /// Closes the open offers of a driver in the same commit; those of `but` are its own affair.
-    fn withdraw_of(&mut self, user: UserId, but: Option<usize>) {
+    pub(crate) fn withdraw_of(&mut self, user: UserId, but: Option<usize>) {
         let now = self.now;
         for order in (0..self.orders.len()).filter(|order| Some(*order) != but) {
             let Some(delivery) = &mut self.orders[order].delivery else { continue };
@@ -264,274 +259,5 @@ impl World {
         self.delivery_changed(order, &mut saga);
         self.write(order, &saga);
         opened
-    }
-
-    /// A driver answers an offer. Whether they have the delivery by that.
-    pub(crate) fn answer(&mut self, order: usize, id: OfferId, rider: usize, accepts: bool) -> bool {
-        self.commit();
-        let now = self.now;
-        let expected = carried::expected(self, order, id, rider);
-        let mut delivery = self.orders[order].delivery.take().expect("an offer is of a delivery");
-        let grace = self.offers_grace(&delivery);
-        let (before, row) = (delivery.clone(), self.riders[rider].driver.clone());
-        let driver = &mut self.riders[rider].driver;
-        let answered = if accepts {
-            delivery.accept(id, driver, grace, now)
-        } else {
-            delivery.decline(id, driver, Some("too far".to_owned()), now)
-        };
-        let is_same = (&delivery, &*driver) == (&before, &row);
-        self.orders[order].delivery = Some(delivery);
-        let said = if accepts { "accepts" } else { "declines" };
-        self.note(|| format!("order {order}: rider {rider} {said} {id}: {answered:?}"));
-        carried::answered(self, order, (id, rider), accepts, &answered, expected);
-        match answered {
-            Ok(Accepted::Now(effects)) => {
-                self.delivery_effects(order, effects);
-                if accepts {
-                    self.full(rider, order);
-                }
-                let mut saga = self.saga(order);
-                self.delivery_changed(order, &mut saga);
-                self.write(order, &saga);
-                accepts
-            }
-            Ok(Accepted::Already) | Err(_) => {
-                assert!(is_same, "an answer that counts for nothing changes nothing");
-                self.seen.taken += u64::from(answered == Err(AnswerRefusal::Taken));
-                self.seen.over += u64::from(answered == Err(AnswerRefusal::OverCapacity));
-                self.seen.too_late += u64::from(answered == Err(AnswerRefusal::Expired));
-                false
-            }
-        }
-    }
-
-    /// A driver without room has no open offer any more.
-    pub(crate) fn full(&mut self, rider: usize, order: usize) {
-        let driver = &self.riders[rider].driver;
-        if !driver.has_room() {
-            let user = driver.user;
-            self.withdraw_of(user, Some(order));
-        }
-    }
-
-    /// Somebody reports a step.
-    pub(crate) fn step(
-        &mut self,
-        order: usize,
-        (party, user): (Party, UserId),
-        report: &StepReport,
-    ) -> Result<StepOutcome, StepRefusal> {
-        self.commit();
-        let (now, live) = (self.now, &mut self.orders[order]);
-        let Some(mut delivery) = live.delivery.take() else { return Err(StepRefusal::NoSuchDelivery) };
-        let (before, holder) = (delivery.clone(), delivery.delivery().driver);
-        let mut rows = self.riders.iter().map(|rider| rider.driver.clone()).collect::<Vec<_>>();
-        let driver = rows.iter_mut().find(|driver| Some(driver.user) == holder);
-        let rules = &self.clocks.dispatch;
-        let taken = delivery.report(report, (party, user), &live.order, driver, rules, now);
-        let done = format!("order {order}: step {} by {party}: {taken:?}", report.step);
-        let Ok(StepOutcome::Done { at, order: to, .. }) = &taken else {
-            let tries = delivery.delivery().code_tries;
-            assert!(delivery.delivery() == before.delivery() || tries == before.delivery().code_tries + 1);
-            live.delivery = Some(delivery);
-            self.note(|| done);
-            return taken;
-        };
-        let since = before.delivery().assigned_at.unwrap_or(now);
-        assert!(*at <= now && (*at >= since || since > now), "what counts lies since the assignment");
-        let from = live.order.status;
-        if let Some(to) = *to {
-            let request = MoveRequest {
-                party,
-                to,
-                version: live.order.version,
-                prep_minutes: None,
-                delivered_by: None,
-            };
-            let words = report.reason.map(|reason| reason.as_str());
-            let moved = live.order.apply(request, words, None, now);
-            if !matches!(moved, Ok(Moved::Changed(_))) {
-                // An end is corrected for a day only. All of it is as it was.
-                assert_eq!(before.delivery().status.is_end(), moved.is_err(), "{done} but {moved:?}");
-                live.delivery = Some(before);
-                return Err(StepRefusal::NoSuchDelivery);
-            }
-        }
-        live.delivery = Some(delivery);
-        for (rider, row) in self.riders.iter_mut().zip(rows) {
-            rider.driver = row;
-        }
-        self.note(|| done);
-        carried::stepped(self, order, (party, user), report.step);
-        let mut saga = self.saga(order);
-        if to.is_some() {
-            let terms = self.terms(self.orders[order].shop);
-            saga.moved(&mut self.orders[order].order, from, party, terms, &self.clocks, now);
-            self.moved(order, from, party, report.reason.map(|reason| reason.as_str()));
-            self.settle(order);
-        }
-        let stepped = self.orders[order].delivery.clone();
-        self.follow(order, party, &mut saga);
-        assert_eq!(stepped, self.orders[order].delivery, "a step moves both, and nothing is left to follow");
-        self.write(order, &saga);
-        taken
-    }
-
-    /// An operator gives a delivery to a driver.
-    pub(crate) fn assign(&mut self, order: usize, rider: usize) -> bool {
-        self.commit();
-        let (now, mut ids) = (self.now, self.ids);
-        let Some(mut delivery) = self.orders[order].delivery.take() else { return false };
-        let before = delivery.clone();
-        let holder = delivery.delivery().driver;
-        let mut rows = self.riders.iter().map(|rider| rider.driver.clone()).collect::<Vec<_>>();
-        let mut driver = rows[rider].clone();
-        let former = rows.iter_mut().find(|row| Some(row.user) == holder && row.user != driver.user);
-        let assigned = delivery.assign(&mut driver, former, 300, new_offer(&mut ids), now);
-        self.ids = ids;
-        self.note(|| format!("order {order}: an operator assigns rider {rider}: {assigned:?}"));
-        if assigned == Err(AssignRefusal::OverCapacity) {
-            assert_eq!(carried::load(self, rider), u64::from(driver.capacity), "there was room");
-        }
-        let Ok(effects) = assigned else {
-            assert_eq!(delivery, before, "a refusal changes nothing");
-            self.orders[order].delivery = Some(before);
-            return false;
-        };
-        rows[rider] = driver;
-        for (rider, row) in self.riders.iter_mut().zip(rows) {
-            rider.driver = row;
-        }
-        let is_new = !effects.is_empty();
-        self.orders[order].delivery = Some(delivery);
-        if is_new {
-            self.seen.assigned += 1;
-            self.seen.handed += u64::from(before.delivery().status.is_under_way());
-            carried::assigned(self, order, rider);
-        }
-        self.delivery_effects(order, effects);
-        self.full(rider, order);
-        let mut saga = self.saga(order);
-        self.delivery_changed(order, &mut saga);
-        self.write(order, &saga);
-        is_new
-    }
-
-    /// A delivery leaves its driver. Whether it did.
-    pub(crate) fn leave(
-        &mut self,
-        order: usize,
-        by: (Party, Option<UserId>),
-        reason: LeaveReason,
-        is_fault: bool,
-    ) -> bool {
-        let Some(mut delivery) = self.orders[order].delivery.take() else { return false };
-        let (now, before, holder) = (self.now, delivery.clone(), delivery.delivery().driver);
-        let driver = self.riders.iter_mut().map(|rider| &mut rider.driver);
-        let driver = driver.into_iter().find(|driver| Some(driver.user) == holder);
-        let left = delivery.leave(by, reason, is_fault, driver, now);
-        self.note(|| format!("order {order}: {} lets it leave: {left:?}", by.0));
-        let Ok(effects) = left else {
-            assert_eq!(delivery, before, "a refusal changes nothing");
-            self.orders[order].delivery = Some(before);
-            return false;
-        };
-        self.orders[order].delivery = Some(delivery);
-        carried::left(self, order, by.0);
-        self.delivery_effects(order, effects);
-        true
-    }
-
-    /// The same as a commit of its own.
-    pub(crate) fn leave_now(&mut self, order: usize, by: (Party, Option<UserId>), is_fault: bool) -> bool {
-        self.commit();
-        let reason = if by.0 == Party::Driver { LeaveReason::Driver } else { LeaveReason::Operator };
-        let left = self.leave(order, by, reason, is_fault);
-        if left {
-            let mut saga = self.saga(order);
-            self.delivery_changed(order, &mut saga);
-            self.write(order, &saga);
-        }
-        left
-    }
-
-    /// The order goes another way while nobody has it.
-    pub(crate) fn change_way(&mut self, order: usize, is_own: bool) {
-        self.commit();
-        let (now, live) = (self.now, &mut self.orders[order]);
-        let Some(mut delivery) = live.delivery.take() else { return };
-        let is_searched = delivery.delivery().status.is_searched() && !live.order.status.is_end();
-        if is_searched {
-            let (party, reason) = if is_own {
-                live.order.bring_by_business(now);
-                (Party::Member, LeaveReason::Own)
-            } else {
-                live.order.fetch_by_customer(now);
-                (Party::Customer, LeaveReason::Pickup)
-            };
-            let effects = delivery.cancel(party, reason, None, now);
-            live.delivery = Some(delivery);
-            self.delivery_effects(order, effects);
-            let mut saga = self.saga(order);
-            saga.way_changed(&mut self.orders[order].order, party, &self.clocks, now);
-            self.delivery_changed(order, &mut saga);
-            self.write(order, &saga);
-            self.orders[order].bag.other_way_at = Some(now);
-            self.seen.other_way += 1;
-            self.note(|| format!("order {order}: {reason}"));
-        } else {
-            live.delivery = Some(delivery);
-        }
-    }
-
-    /// An operator says until when it is searched.
-    pub(crate) fn extend(&mut self, order: usize, by: Duration) {
-        self.commit();
-        let (until, mut saga) = (self.now.plus(by), self.saga(order));
-        if saga.extend_search(until) {
-            self.orders[order].bag.extended = Some(until);
-            self.write(order, &saga);
-        }
-    }
-
-    /// A driver comes on or goes off.
-    pub(crate) fn set_online(&mut self, rider: usize, online: bool) {
-        self.commit();
-        let now = self.now;
-        let driver = &mut self.riders[rider].driver;
-        if online {
-            let is_new = driver.set_online(now).expect("every driver has a zone");
-            if is_new {
-                self.riders[rider].ignored = 0;
-            }
-            return;
-        }
-        driver.set_offline(now);
-        let user = driver.user;
-        self.withdraw_of(user, None);
-    }
-
-    /// Sets drivers off of whom nothing was heard, while the hub was there all the time.
-    pub(crate) fn end_silent(&mut self) {
-        self.commit();
-        let (now, limit) = (self.now, self.clocks.dispatch.alive);
-        let was_there = self.life.grace.is_none_or(|grace| now.since(grace.outage_ended_at) > limit);
-        for n in 0..self.riders.len() {
-            let driver = &self.riders[n].driver;
-            if was_there && driver.online && driver.is_silent(limit, now) {
-                let quiet = self.riders[n].quiet_since.is_some_and(|since| now.since(since) > limit);
-                assert!(quiet, "rider {n} could be heard and is set off");
-                self.set_online(n, false);
-                self.seen.silent_riders += 1;
-            }
-        }
-    }
-
-    /// An operator says where it is.
-    pub(crate) fn operator_step(&mut self, order: usize, step: Step) {
-        let reason = (step == Step::Failed).then_some(bellhop::domain::order::FailureReason::DriverFault);
-        let report = StepReport { reason, ..crate::streets::plain(step) };
-        let _ = self.step(order, (Party::Admin, OPERATOR), &report);
     }
 }

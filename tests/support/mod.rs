@@ -4,6 +4,7 @@
 mod app;
 mod database;
 mod device;
+mod killed_hub;
 mod person;
 mod provider;
 mod proxy;
@@ -14,6 +15,7 @@ mod wire;
 pub use app::{Endpoint, TestApp};
 pub use database::{Database as TestDatabase, DatabaseCopy, PostgresDatabase as StandbyDatabase, StoreKind};
 pub use device::{Closed, Device, seq};
+pub use killed_hub::{KilledHub, PATIENCE, crash_repeats};
 pub use person::{Answer, PASSWORD, Person, order_body};
 pub use provider::{Call, CallFault, Paid, RecordingProvider, WEBHOOK_SECRET, signed_message};
 pub use proxy::{CommitFault, NetworkFault, Proxy};

@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use bellhop_client::lean::{Connection, Greeting, Socket, handshake, write_request};
-use serde::Deserialize;
 use tokio::task::JoinHandle;
+
+use crate::room_frame::RoomFrame;
 
 /// What a device does with an order that it has acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,28 +23,6 @@ pub(crate) struct Devices {
     tasks: Vec<JoinHandle<()>>,
     accepted: Rc<Cell<u64>>,
     failed: Rc<Cell<u64>>,
-}
-
-#[derive(Deserialize)]
-struct Frame<'f> {
-    #[serde(borrow)]
-    room: &'f str,
-    cursor: &'f str,
-    event: Event<'f>,
-}
-
-#[derive(Deserialize)]
-struct Event<'f> {
-    #[serde(rename = "type", borrow)]
-    kind: &'f str,
-    data: Data<'f>,
-}
-
-#[derive(Deserialize)]
-struct Data<'f> {
-    #[serde(borrow)]
-    order_id: &'f str,
-    version: i64,
 }
 
 impl Devices {
@@ -95,7 +74,7 @@ async fn answer(
         socket.readable().await?;
         let (mut orders, mut ack) = (Vec::new(), None);
         let open = socket.read(|text| {
-            let Ok(frame) = serde_json::from_slice::<Frame<'_>>(text) else { return };
+            let Ok(frame) = serde_json::from_slice::<RoomFrame<'_>>(text) else { return };
             if frame.event.kind == "order_created" {
                 if then == Then::Accept {
                     orders.push((frame.event.data.order_id.to_owned(), frame.event.data.version));

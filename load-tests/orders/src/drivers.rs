@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use bellhop_client::lean::{Greeting, Socket, handshake};
 use bellhop_client::{Account, CallError, Client, ClientSettings, NewAccount, Request, Rng, Tokens};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -15,6 +15,7 @@ use crate::devices::masked;
 use crate::hub::{Hub, PASSWORD};
 use crate::paced::Pace;
 use crate::process::Server;
+use crate::room_frame::RoomFrame;
 use crate::tally::{Figures, Tally};
 
 /// Interval in which a driver says where they are.
@@ -229,31 +230,12 @@ async fn ride(mut socket: Socket, n: usize, first: Duration, shared: &Shared) ->
     Ok(())
 }
 
-#[derive(Deserialize)]
-struct Frame<'f> {
-    #[serde(borrow)]
-    event: Event<'f>,
-}
-
-#[derive(Deserialize)]
-struct Event<'f> {
-    #[serde(rename = "type", borrow)]
-    kind: &'f str,
-    data: Data<'f>,
-}
-
-#[derive(Deserialize)]
-struct Data<'f> {
-    #[serde(borrow)]
-    notes: Option<&'f str>,
-}
-
 /// A device of a business: it notes how long each new order was on its way.
 async fn listen(mut socket: Socket, heard: &RefCell<Tally>, began: Instant) -> Result<()> {
     loop {
         socket.readable().await?;
         let is_open = socket.read(|text| {
-            let Ok(frame) = serde_json::from_slice::<Frame<'_>>(text) else { return };
+            let Ok(frame) = serde_json::from_slice::<RoomFrame<'_>>(text) else { return };
             let sent = frame.event.data.notes.and_then(|notes| notes.strip_prefix("sent ")?.parse().ok());
             if let Some(sent) = sent.filter(|_| frame.event.kind == "order_created") {
                 let took = began.elapsed().saturating_sub(Duration::from_micros(sent));

@@ -11,6 +11,7 @@ mod overload;
 mod paced;
 #[path = "../../sockets/src/process.rs"]
 mod process;
+mod room_frame;
 mod tally;
 
 use std::net::SocketAddr;

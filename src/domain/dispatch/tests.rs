@@ -353,7 +353,7 @@ proptest! {
     }
 }
 
-/// Run by hand in release: `cargo test --release --lib ranking_a_thousand -- --ignored --nocapture`.
+/// Run by hand in release: `cargo test --release --lib ranking_a_thousand -- --ignored`.
 #[test]
 #[ignore = "measures; run in release"]
 fn ranking_a_thousand_drivers_takes_less_than_a_millisecond() {
@@ -368,6 +368,5 @@ fn ranking_a_thousand_drivers_takes_less_than_a_millisecond() {
         assert_eq!(rank(&job, drivers.iter(), SPEED, NOW).len(), 4);
     }
     let each = begun.elapsed() / rounds;
-    println!("ranking 1,000 drivers: {} µs", each.as_micros());
     assert!(each < Duration::from_millis(1), "{each:?}");
 }
