@@ -141,12 +141,14 @@ impl World {
     /// Sets drivers off of whom nothing was heard, while the hub was there all the time.
     pub(crate) fn end_silent(&mut self) {
         self.commit();
-        let (now, limit) = (self.now, self.clocks.dispatch.alive);
-        let was_there = self.life.grace.is_none_or(|grace| now.since(grace.outage_ended_at) > limit);
+        let (now, alive) = (self.now, self.clocks.dispatch.alive);
+        let limit = alive + self.clocks.outage;
+        let was_away = self.life.grace.is_some_and(|grace| now.since(grace.outage_ended_at) < limit);
+        let has_listened = now.since(self.up_since) > alive;
         for n in 0..self.riders.len() {
             let driver = &self.riders[n].driver;
-            if was_there && driver.online && driver.is_silent(limit, now) {
-                let quiet = self.riders[n].quiet_since.is_some_and(|since| now.since(since) > limit);
+            if !was_away && has_listened && driver.online && driver.is_silent(limit, now) {
+                let quiet = self.riders[n].quiet_since.is_some_and(|since| now.since(since) > alive);
                 assert!(quiet, "rider {n} could be heard and is set off");
                 self.set_online(n, false);
                 self.seen.silent_riders += 1;

@@ -10,7 +10,8 @@ use crate::storage::{ListedDelivery, StoreError};
 
 use super::DriverPositions;
 use super::settings::{
-    PASS_EVERY, READS_A_ROUND, READS_AT_ONCE, SILENT_AT_ONCE, SILENT_EVERY, STORE_AT_ONCE, STORE_EVERY,
+    LISTEN_FIRST, PASS_EVERY, READS_A_ROUND, READS_AT_ONCE, SILENT_AT_ONCE, SILENT_EVERY, STORE_AT_ONCE,
+    STORE_EVERY,
 };
 use super::state::{Carried, Known, Pass};
 
@@ -38,7 +39,8 @@ impl PositionKeeper {
     async fn keep(&self) {
         let mut ticks = interval(PASS_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut stored, mut silenced) = (Instant::now(), Instant::now());
+        // A node that has just started has heard nobody yet, and may have been away several times in a row.
+        let (mut stored, mut silenced) = (Instant::now(), Instant::now() + LISTEN_FIRST);
         loop {
             tokio::select! {
                 () = self.positions.0.wake.notified() => {

@@ -36,6 +36,9 @@ pub(super) const WRONG_CLOCK: Duration = Duration::from_secs(900);
 pub(super) const STEADY_FOR: Duration = Duration::from_secs(10);
 pub(super) const STEADY_LAG: Duration = Duration::from_secs(3);
 
+/// Time for which a node listens before it calls anybody silent: as long as a sign of life counts.
+pub(super) const LISTEN_FIRST: Duration = Duration::from_secs(90);
+
 /// Silent drivers are taken off this often, so many at once.
 pub(super) const SILENT_EVERY: Duration = Duration::from_secs(10);
 pub(super) const SILENT_AT_ONCE: u32 = 200;
