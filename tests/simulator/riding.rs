@@ -159,7 +159,7 @@ impl World {
     /// An operator says where it is.
     pub(crate) fn operator_step(&mut self, order: usize, step: Step) {
         let reason = (step == Step::Failed).then_some(bellhop::domain::order::FailureReason::DriverFault);
-        let report = StepReport { reason, ..crate::streets::plain(step) };
+        let report = StepReport { reason, ..StepReport::of(step) };
         let _ = self.step(order, (Party::Admin, OPERATOR), &report);
     }
 }

@@ -41,19 +41,6 @@ fn seconds(random: &mut Random, low: u64, high: u64) -> Duration {
     Duration::from_secs(random.between(low, high))
 }
 
-/// A step and nothing else said.
-pub(crate) fn plain(step: Step) -> StepReport {
-    StepReport {
-        step,
-        said_at: None,
-        code: None,
-        photo: None,
-        left_at_door: false,
-        reason: None,
-        collected_minor: None,
-    }
-}
-
 /// One thing about deliveries happens.
 pub(crate) fn step(world: &mut World, random: &mut Random) {
     let rider = random.below(world.riders.len() as u64) as usize;
@@ -309,7 +296,7 @@ impl World {
             left_at_door: brings && random.chance(10),
             reason,
             collected_minor: (brings && random.chance(20)).then_some(100),
-            ..plain(step)
+            ..StepReport::of(step)
         };
         let taken = self.step(order, (Party::Driver, user), &report);
         match taken {

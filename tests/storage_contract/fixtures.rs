@@ -1,21 +1,25 @@
 //! Businesses, customers and commands to test with.
 
+use std::time::Duration;
+
 use bellhop::domain::access::Role;
 use bellhop::domain::business::{
     Business, BusinessContact, BusinessState, Hand, Location, MenuItem, Timezone, TradingChange,
 };
 use bellhop::domain::delivery::DeliveredBy;
-use bellhop::domain::ids::{BusinessId, CommandId, OrderId, UserId};
+use bellhop::domain::ids::{BusinessId, CommandId, NodeId, OrderId, UserId};
 use bellhop::domain::order::{
     Address, Draft, DraftItem, Fulfilment, MoveRequest, Order, Party, PaymentMethod, Status,
 };
 use bellhop::domain::private::Private;
+use bellhop::domain::saga::Clocks;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::protocol::views::{Contact, OrderView};
 use bellhop::storage::commands::{
-    AddItem, Approval, BusinessPatch, Command, Committed, CreateBusiness, IdempotencyKey, MoveOrder, NewUser,
-    Outcome, PlaceOrder, PlaceOutcome, RenderedResponse, UpdateBusiness, Write,
+    AddItem, Approval, BusinessPatch, Command, Committed, CreateBusiness, IdempotencyKey, Lease,
+    LeaseHistory, MoveOrder, NewUser, Outcome, PlaceOrder, PlaceOutcome, RenderedResponse, RenewLeases,
+    UpdateBusiness, Write,
 };
 use bellhop::storage::{Attempt, Lane};
 
@@ -190,6 +194,29 @@ pub(crate) fn move_to(order: &Order, to: Status) -> Write {
         MoveRequest { party: Party::Member, to, version, prep_minutes: Some(25), delivered_by: None };
     let reason = Some("because".to_owned());
     Write::MoveOrder(MoveOrder { order: order.id, business: order.business_id, user: None, request, reason })
+}
+
+/// A wish that nobody is named for, without a reason.
+pub(crate) fn wish(order: &Order, request: MoveRequest) -> Write {
+    let (order, business) = (order.id, order.business_id);
+    Write::MoveOrder(MoveOrder { order, business, user: None, request, reason: None })
+}
+
+/// A node says that it lives.
+pub(crate) async fn beat(lane: &mut dyn Lane) {
+    run_one(lane, renewal(Vec::new())).await;
+}
+
+/// A node says that it lives, and which businesses its devices can ring for.
+pub(crate) fn renewal(leases: Vec<Lease>) -> Write {
+    Write::RenewLeases(RenewLeases {
+        node: NodeId::from_uuid(uuid::Uuid::from_u128(7)),
+        leases,
+        lapsed: Vec::new(),
+        history: LeaseHistory::Unbroken,
+        lease: Duration::from_secs(15),
+        clocks: Clocks::default(),
+    })
 }
 
 /// What can be compared of an event.

@@ -31,6 +31,21 @@ pub struct StepReport {
     pub collected_minor: Option<i64>,
 }
 
+impl StepReport {
+    /// A step of which nothing more is said.
+    pub const fn of(step: Step) -> Self {
+        Self {
+            step,
+            said_at: None,
+            code: None,
+            photo: None,
+            left_at_door: false,
+            reason: None,
+            collected_minor: None,
+        }
+    }
+}
+
 /// The outcome of a step that was not refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepOutcome {

@@ -122,18 +122,6 @@ fn what_is_under_way_is_taken_from_a_driver_by_no_machine() {
     assert!(TABLE.iter().all(|row| !row.parties.is_empty()));
 }
 
-fn report_of(step: Step) -> StepReport {
-    StepReport {
-        step,
-        said_at: None,
-        code: None,
-        photo: None,
-        left_at_door: false,
-        reason: None,
-        collected_minor: None,
-    }
-}
-
 #[test]
 fn a_step_of_a_driver_whose_order_ended_meanwhile_is_late() {
     let rules = DispatchRules::default();
@@ -145,12 +133,12 @@ fn a_step_of_a_driver_whose_order_ended_meanwhile_is_late() {
     let mut cancelled = delivery.clone();
     cancelled.follow_order(&ended, Party::Admin, Some(&mut a.clone()), at(2));
     let by = (Party::Driver, a.user);
-    let late = cancelled.report(&report_of(Step::PickedUp), by, &ended, None, &rules, at(3));
+    let late = cancelled.report(&StepReport::of(Step::PickedUp), by, &ended, None, &rules, at(3));
     assert_eq!(late, Ok(StepOutcome::Late));
-    delivery.report(&report_of(Step::PickedUp), by, &order, Some(&mut a), &rules, at(4)).unwrap();
+    delivery.report(&StepReport::of(Step::PickedUp), by, &order, Some(&mut a), &rules, at(4)).unwrap();
     let failed = Order { status: Status::Failed, ..order };
     delivery.follow_order(&failed, Party::Admin, Some(&mut a), at(5));
-    let late = delivery.report(&report_of(Step::Delivered), by, &failed, None, &rules, at(6));
+    let late = delivery.report(&StepReport::of(Step::Delivered), by, &failed, None, &rules, at(6));
     assert_eq!(late, Ok(StepOutcome::Late), "an operator gave up on a driver who was silent");
 }
 
@@ -163,14 +151,14 @@ fn whoever_takes_over_on_the_way_has_not_reached_the_customer_yet() {
     delivery.accept(offers[0], &mut a, None, at(1)).unwrap();
     for step in [Step::PickedUp, Step::AtDropoff] {
         let by = (Party::Driver, a.user);
-        delivery.report(&report_of(step), by, &order, Some(&mut a), &rules, at(2)).unwrap();
+        delivery.report(&StepReport::of(step), by, &order, Some(&mut a), &rules, at(2)).unwrap();
     }
     let effects = delivery.assign(&mut b, Some(&mut a), 300, OfferId::generate(), at(3)).unwrap();
     assert!(effects.contains(&DeliveryEffect::Left(a.user)));
     assert_eq!((a.active, b.active), (0, 1));
     let unreachable = StepReport {
         reason: Some(crate::domain::order::FailureReason::CustomerUnreachable),
-        ..report_of(Step::Failed)
+        ..StepReport::of(Step::Failed)
     };
     let by = (Party::Driver, b.user);
     let early = delivery.report(&unreachable, by, &order, Some(&mut b), &rules, at(900));

@@ -8,19 +8,18 @@ use bellhop::domain::delivery::{
 };
 use bellhop::domain::dispatch::{Driver, DriverChange, Position, Sharing};
 use bellhop::domain::event::EventType;
-use bellhop::domain::ids::{NodeId, OfferId, OrderId, UserId};
+use bellhop::domain::ids::{OfferId, OrderId, UserId};
 use bellhop::domain::location::Location;
 use bellhop::domain::order::{MoveRequest, Order, Party, PaymentStatus, Status};
 use bellhop::domain::saga::Clocks;
 use bellhop::domain::time::Timestamp;
 use bellhop::storage::commands::{
     AnswerOffer, AssignDriver, ChangeDriver, Committed, DeliveryChanged, DriverSeen, FireDeadline,
-    LeaseHistory, LeaveDelivery, LookDue, MoveOrder, OfferAnswer, OpenWave, Outcome, RenewLeases, ReportStep,
-    SagaDue, SetDriverOnline, Write,
+    LeaveDelivery, LookDue, OfferAnswer, OpenWave, Outcome, ReportStep, SagaDue, SetDriverOnline, Write,
 };
 use bellhop::storage::{Lane, ListedDelivery};
 
-use crate::fixtures::{Fixture, move_to, place_one, run, run_one, user};
+use crate::fixtures::{Fixture, beat, move_to, place_one, run, run_one, user, wish};
 use crate::harness::TestStore;
 
 mod drivers;
@@ -63,13 +62,7 @@ pub(crate) fn accept_for_drivers(order: &Order) -> Write {
         prep_minutes: Some(25),
         delivered_by: Some(DeliveredBy::Drivers),
     };
-    Write::MoveOrder(MoveOrder {
-        order: order.id,
-        business: order.business_id,
-        user: None,
-        request,
-        reason: None,
-    })
+    wish(order, request)
 }
 
 /// An order that drivers are to bring.
@@ -88,19 +81,6 @@ pub(super) async fn ready(world: &Fixture, lane: &mut dyn Lane) -> Order {
         Outcome::Moved(Ok(order)) => *order,
         other => panic!("expected a ready order, got {other:?}"),
     }
-}
-
-/// A node says that it lives.
-pub(super) async fn beat(lane: &mut dyn Lane) {
-    let renewal = RenewLeases {
-        node: NodeId::from_uuid(uuid::Uuid::from_u128(7)),
-        leases: Vec::new(),
-        lapsed: Vec::new(),
-        history: LeaseHistory::Unbroken,
-        lease: S(15),
-        clocks: Clocks::default(),
-    };
-    run_one(lane, Write::RenewLeases(renewal)).await;
 }
 
 /// The commits of everything that comes due within a time, each at its moment, while a node lives and hears of these drivers.
@@ -229,18 +209,6 @@ pub(super) async fn assigned(store: &TestStore, lane: &mut dyn Lane, order: &Ord
 
 pub(super) async fn driver_now(store: &TestStore, driver: UserId) -> Driver {
     store.store.driver(driver).await.unwrap().unwrap()
-}
-
-pub(super) fn report(step: Step) -> StepReport {
-    StepReport {
-        step,
-        said_at: None,
-        code: None,
-        photo: None,
-        left_at_door: false,
-        reason: None,
-        collected_minor: None,
-    }
 }
 
 pub(super) fn step(order: &Order, driver: UserId, report: StepReport) -> Write {

@@ -149,7 +149,7 @@ on_every_store! {
         let order = ready(&world, &mut *lane).await;
         let driver = driver(&mut *lane, 1).await;
         assigned(&store, &mut *lane, &order, driver).await;
-        run_one(&mut *lane, step(&order, driver, report(Step::PickedUp))).await;
+        run_one(&mut *lane, step(&order, driver, StepReport::of(Step::PickedUp))).await;
         let commits = live(&store, &mut *lane, S(600), &[]).await;
         assert_eq!(delivery(&store, &order).await.delivery.driver, Some(driver));
         assert_eq!(alarms(&commits, "DRIVER_SILENT"), 1, "once");

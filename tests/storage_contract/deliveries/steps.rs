@@ -19,21 +19,21 @@ on_every_store! {
         let order = driven(&world, &mut *lane).await;
         let driver = driver(&mut *lane, 2).await;
         assigned(&store, &mut *lane, &order, driver).await;
-        let at_pickup = run(&mut *lane, vec![step(&order, driver, report(Step::AtPickup))]).await;
+        let at_pickup = run(&mut *lane, vec![step(&order, driver, StepReport::of(Step::AtPickup))]).await;
         assert_eq!(taken(&at_pickup.outcomes[0]), Ok(StepTaken::Taken));
         assert_eq!(order_now(&store, order.id).await.status, Status::Accepted);
         // The kitchen has said nothing: both are written.
-        run_one(&mut *lane, step(&order, driver, report(Step::PickedUp))).await;
+        run_one(&mut *lane, step(&order, driver, StepReport::of(Step::PickedUp))).await;
         let picked = order_now(&store, order.id).await;
         assert_eq!((picked.status, picked.version), (Status::PickedUp, order.version + 3));
-        let delivered = run(&mut *lane, vec![step(&order, driver, report(Step::Delivered))]).await;
+        let delivered = run(&mut *lane, vec![step(&order, driver, StepReport::of(Step::Delivered))]).await;
         assert!(told(&delivered).contains(&("order".to_owned(), EventType::OrderUpdated)));
         let ListedDelivery { delivery, order } = delivery(&store, &order).await;
         assert_eq!((order.status, order.payment_status), (Status::Delivered, PaymentStatus::Paid));
         assert_eq!((delivery.status, delivery.collected_minor), (DeliveryStatus::Delivered, Some(order.total_minor)));
         let now = driver_now(&store, driver).await;
         assert_eq!((now.active, now.delivered, now.on_time), (0, 1, 1));
-        let again = run(&mut *lane, vec![step(&order, driver, report(Step::Delivered))]).await;
+        let again = run(&mut *lane, vec![step(&order, driver, StepReport::of(Step::Delivered))]).await;
         assert!(taken(&again.outcomes[0]).is_ok() && again.events.is_empty());
         assert_eq!(store.peek("SELECT count(*) FROM delivery_steps").await, 3);
         let past = store.store.past_of(driver, None, 10).await.unwrap();
@@ -52,7 +52,7 @@ on_every_store! {
             (Step::PickedUp, now(&store).minus(S(86_400))),
             (Step::Delivered, now(&store).plus(S(86_400))),
         ] {
-            let report = StepReport { said_at: Some(said_at), ..report(what) };
+            let report = StepReport { said_at: Some(said_at), ..StepReport::of(what) };
             assert_eq!(taken(&run_one(&mut *lane, step(&order, driver, report)).await), Ok(StepTaken::Taken));
         }
         let delivery = delivery(&store, &order).await.delivery;
@@ -66,8 +66,8 @@ on_every_store! {
         let order = ready(&world, &mut *lane).await;
         let driver = driver(&mut *lane, 2).await;
         assigned(&store, &mut *lane, &order, driver).await;
-        run_one(&mut *lane, step(&order, driver, report(Step::PickedUp))).await;
-        let short = StepReport { collected_minor: Some(order.total_minor - 100), ..report(Step::Delivered) };
+        run_one(&mut *lane, step(&order, driver, StepReport::of(Step::PickedUp))).await;
+        let short = StepReport { collected_minor: Some(order.total_minor - 100), ..StepReport::of(Step::Delivered) };
         let committed = run(&mut *lane, vec![step(&order, driver, short)]).await;
         let ops = committed.events.iter().find(|event| event.room.to_string() == "ops").unwrap();
         assert!(ops.data.as_str().contains("\"difference_minor\":-100"), "{}", ops.data.as_str());
@@ -89,18 +89,18 @@ on_every_store! {
         let order = ready(&world, &mut *lane).await;
         let driver = driver(&mut *lane, 2).await;
         assigned(&store, &mut *lane, &order, driver).await;
-        run_one(&mut *lane, step(&order, driver, report(Step::PickedUp))).await;
+        run_one(&mut *lane, step(&order, driver, StepReport::of(Step::PickedUp))).await;
         let code = delivery(&store, &order).await.delivery.code;
         let wrong = if code == "0000" { "1111" } else { "0000" };
         for left in (0..5).rev() {
-            let report = StepReport { code: Some(wrong.to_owned()), ..report(Step::Delivered) };
+            let report = StepReport { code: Some(wrong.to_owned()), ..StepReport::of(Step::Delivered) };
             let refused = taken(&run_one(&mut *lane, step(&order, driver, report)).await);
             assert_eq!(refused, Err(StepRefusal::WrongCode { tries_left: left }));
         }
-        let right = StepReport { code: Some(code), ..report(Step::Delivered) };
+        let right = StepReport { code: Some(code), ..StepReport::of(Step::Delivered) };
         let late = taken(&run_one(&mut *lane, step(&order, driver, right)).await);
         assert_eq!(late, Err(StepRefusal::WrongCode { tries_left: 0 }));
-        let photo = StepReport { photo: Some("photos/1".to_owned()), ..report(Step::Delivered) };
+        let photo = StepReport { photo: Some("photos/1".to_owned()), ..StepReport::of(Step::Delivered) };
         assert_eq!(taken(&run_one(&mut *lane, step(&order, driver, photo)).await), Ok(StepTaken::Taken));
         assert_eq!(delivery(&store, &order).await.delivery.proof, Some(Proof::Photo("photos/1".to_owned())));
     }
@@ -112,12 +112,12 @@ on_every_store! {
         let driver = driver(&mut *lane, 2).await;
         assigned(&store, &mut *lane, &order, driver).await;
         run_one(&mut *lane, leave(&order, Party::Admin, Some(UserId::generate()))).await;
-        let committed = run(&mut *lane, vec![step(&order, driver, report(Step::PickedUp))]).await;
+        let committed = run(&mut *lane, vec![step(&order, driver, StepReport::of(Step::PickedUp))]).await;
         assert_eq!(taken(&committed.outcomes[0]), Ok(StepTaken::Late));
         assert_eq!(told(&committed), [("ops".to_owned(), EventType::Notification)]);
         assert_eq!(delivery(&store, &order).await.delivery.status, DeliveryStatus::Unassigned);
         assert_eq!(store.peek("SELECT count(*) FROM delivery_steps WHERE late").await, 1);
-        let stranger = taken(&run_one(&mut *lane, step(&order, UserId::generate(), report(Step::PickedUp))).await);
+        let stranger = taken(&run_one(&mut *lane, step(&order, UserId::generate(), StepReport::of(Step::PickedUp))).await);
         assert_eq!(stranger, Err(StepRefusal::NoSuchDelivery));
     }
 
@@ -127,15 +127,15 @@ on_every_store! {
         let driver = driver(&mut *lane, 2).await;
         assigned(&store, &mut *lane, &order, driver).await;
         for what in [Step::PickedUp, Step::AtDropoff] {
-            run_one(&mut *lane, step(&order, driver, report(what))).await;
+            run_one(&mut *lane, step(&order, driver, StepReport::of(what))).await;
         }
-        let failed = || StepReport { reason: Some(FailureReason::CustomerUnreachable), ..report(Step::Failed) };
+        let failed = || StepReport { reason: Some(FailureReason::CustomerUnreachable), ..StepReport::of(Step::Failed) };
         let early = taken(&run_one(&mut *lane, step(&order, driver, failed())).await);
         assert!(matches!(early, Err(StepRefusal::TooEarly { .. })), "{early:?}");
         live(&store, &mut *lane, S(301), &[driver]).await;
         assert_eq!(taken(&run_one(&mut *lane, step(&order, driver, failed())).await), Ok(StepTaken::Taken));
         assert_eq!(order_now(&store, order.id).await.status, Status::Failed);
-        assert_eq!(taken(&run_one(&mut *lane, step(&order, driver, report(Step::Returned))).await), Ok(StepTaken::Taken));
+        assert_eq!(taken(&run_one(&mut *lane, step(&order, driver, StepReport::of(Step::Returned))).await), Ok(StepTaken::Taken));
         assert_eq!(delivery(&store, &order).await.delivery.status, DeliveryStatus::Returned);
         assert_eq!(driver_now(&store, driver).await.active, 0);
     }
@@ -148,7 +148,7 @@ on_every_store! {
         let decline = OfferAnswer::Decline { reason: Some("too far".to_owned()) };
         run_one(&mut *lane, answer(&offer_of(&store, one, &order).await, decline)).await;
         assigned(&store, &mut *lane, &order, other).await;
-        run_one(&mut *lane, step(&order, other, report(Step::AtPickup))).await;
+        run_one(&mut *lane, step(&order, other, StepReport::of(Step::AtPickup))).await;
         let timeline = store.store.timeline(order.id).await.unwrap();
         let told: Vec<_> = timeline
             .iter()
@@ -170,7 +170,7 @@ on_every_store! {
             let order = ready(&world, &mut *lane).await;
             assigned(&store, &mut *lane, &order, driver).await;
             if arrived {
-                run_one(&mut *lane, step(&order, driver, report(Step::AtPickup))).await;
+                run_one(&mut *lane, step(&order, driver, StepReport::of(Step::AtPickup))).await;
             }
             let order = order_now(&store, order.id).await;
             let committed = run(&mut *lane, vec![move_to(&order, Status::Cancelled)]).await;

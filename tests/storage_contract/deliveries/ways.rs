@@ -40,7 +40,7 @@ on_every_store! {
         let stranger = UserId::generate();
         assert_eq!(given(&run_one(&mut *lane, assign(&second, stranger)).await), Err(AssignRefusal::NoSuchDriver));
         // From one hand into another, with the food.
-        run_one(&mut *lane, step(&order, other, report(Step::PickedUp))).await;
+        run_one(&mut *lane, step(&order, other, StepReport::of(Step::PickedUp))).await;
         let committed = run(&mut *lane, vec![assign(&order, one)]).await;
         assert_eq!(committed.left, [(order.id, other)]);
         let active = (driver_now(&store, one).await.active, driver_now(&store, other).await.active);
@@ -75,7 +75,7 @@ on_every_store! {
         assert_eq!((looks(&commits)[0].wave, &*looks(&commits)[0].job.not), (1, &[one][..]));
         assert_eq!(driver_now(&store, one).await.delivered, 1, "it counts");
         assigned(&store, &mut *lane, &order, other).await;
-        run_one(&mut *lane, step(&order, other, report(Step::AtPickup))).await;
+        run_one(&mut *lane, step(&order, other, StepReport::of(Step::AtPickup))).await;
         // From the time at which it was to be ready.
         live(&store, &mut *lane, S(25 * 60 + 601), &[other]).await;
         assert!(left(&run_one(&mut *lane, leave(&order, Party::Driver, Some(other))).await).is_ok());

@@ -1,24 +1,15 @@
 //! Payments that succeed after their business stopped taking orders, and writes that are done once for a key.
 
 use bellhop::domain::business::{PauseCause, TradingChange};
-use bellhop::domain::ids::NodeId;
-use bellhop::domain::saga::Clocks;
-use bellhop::storage::commands::{IdempotencyKey, Keyed, KeyedRepeat, Lease, LeaseHistory, RenewLeases};
+use bellhop::storage::commands::{IdempotencyKey, Keyed, KeyedRepeat, Lease};
 
-use crate::fixtures::trade;
+use crate::fixtures::{renewal, trade};
 
 use super::*;
 
 fn leases(world: &Fixture, devices: u32) -> Write {
     let lease = Lease { business: world.business.id, devices };
-    Write::RenewLeases(RenewLeases {
-        node: NodeId::from_uuid(uuid::Uuid::from_u128(7)),
-        leases: vec![lease],
-        lapsed: Vec::new(),
-        history: LeaseHistory::Unbroken,
-        lease: S(15),
-        clocks: Clocks::default(),
-    })
+    renewal(vec![lease])
 }
 
 on_every_store! {

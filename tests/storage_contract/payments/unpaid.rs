@@ -1,10 +1,9 @@
 //! Orders that wait for their payment too long: the provider is asked first, and nothing that it has said is passed over.
 
-use bellhop::domain::ids::NodeId;
-use bellhop::domain::saga::Clocks;
-use bellhop::storage::commands::{AskPaymentAgain, FireDeadline, LeaseHistory, RenewLeases};
+use bellhop::storage::commands::{AskPaymentAgain, FireDeadline};
 
 use super::*;
+use crate::fixtures::beat;
 
 /// Lets time pass while a node lives, then fires the order's deadline if it is due.
 async fn pass(store: &TestStore, lane: &mut dyn Lane, time: Duration) -> Option<Committed> {
@@ -13,15 +12,7 @@ async fn pass(store: &TestStore, lane: &mut dyn Lane, time: Duration) -> Option<
         let step = left.min(S(30));
         clock.advance(step);
         left -= step;
-        let renewal = RenewLeases {
-            node: NodeId::from_uuid(uuid::Uuid::from_u128(7)),
-            leases: Vec::new(),
-            lapsed: Vec::new(),
-            history: LeaseHistory::Unbroken,
-            lease: S(15),
-            clocks: Clocks::default(),
-        };
-        run_one(lane, Write::RenewLeases(renewal)).await;
+        beat(lane).await;
     }
     let due = store.store.due_sagas(clock.now(), None, 10).await.unwrap().into_iter().next()?;
     let fire = FireDeadline { order: due.order, business: due.business, attempt: due.attempt };

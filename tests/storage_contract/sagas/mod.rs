@@ -6,7 +6,7 @@ use std::time::Duration;
 use bellhop::domain::access::Role;
 use bellhop::domain::cursor::Cursor;
 use bellhop::domain::event::EventType;
-use bellhop::domain::ids::{NodeId, UserId};
+use bellhop::domain::ids::UserId;
 use bellhop::domain::order::{
     Draft, EndedCode, Fulfilment, MoveRequest, Order, Party, PaymentMethod, PlaceRefusal, Status,
 };
@@ -16,12 +16,14 @@ use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::storage::commands::{
     AckScope, AnswerState, BusinessPatch, Command, Committed, DeviceAck, DeviceMark, FinishIntent,
-    FireDeadline, FireOutcome, IntentResult, Lease, LeaseHistory, MarkKind, MoveOrder, Outcome, PlaceOutcome,
-    RenewLeases, SagaDue, ScopedAck, TakeInOrders, Write,
+    FireDeadline, FireOutcome, IntentResult, Lease, MarkKind, Outcome, PlaceOutcome, SagaDue, ScopedAck,
+    TakeInOrders, Write,
 };
 use bellhop::storage::{Attempt, DuePlace, Lane};
 
-use crate::fixtures::{Fixture, command, move_to, now, place, place_one, placed, run, run_one, update, user};
+use crate::fixtures::{
+    Fixture, beat, command, move_to, now, place, place_one, placed, renewal, run, run_one, update, user, wish,
+};
 use crate::harness::{TestStore, check};
 
 mod outages;
@@ -40,22 +42,6 @@ fn fired(outcome: &Outcome) -> &FireOutcome {
         Outcome::Fired(fired) => fired,
         other => panic!("expected a deadline, got {other:?}"),
     }
-}
-
-/// A node says that it lives.
-async fn beat(lane: &mut dyn Lane) {
-    run_one(lane, renewal(Vec::new())).await;
-}
-
-fn renewal(leases: Vec<Lease>) -> Write {
-    Write::RenewLeases(RenewLeases {
-        node: NodeId::from_uuid(uuid::Uuid::from_u128(7)),
-        leases,
-        lapsed: Vec::new(),
-        history: LeaseHistory::Unbroken,
-        lease: S(15),
-        clocks: Clocks::default(),
-    })
 }
 
 /// The commits of everything that comes due within a time, each at its moment, while a node lives.
@@ -110,13 +96,7 @@ async fn place_by_another(world: &Fixture, lane: &mut dyn Lane) -> Order {
 
 fn by(party: Party, order: &Order, to: Status) -> Write {
     let request = MoveRequest { party, to, version: order.version, prep_minutes: None, delivered_by: None };
-    Write::MoveOrder(MoveOrder {
-        order: order.id,
-        business: order.business_id,
-        user: None,
-        request,
-        reason: None,
-    })
+    wish(order, request)
 }
 
 fn acknowledged(world: &Fixture, cursor: Cursor) -> Write {
