@@ -95,6 +95,9 @@ impl CommitFanout {
                 self.count_payment(write, outcome);
             }
             Outcome::Removed(Removal::Removed) => self.removed(write),
+            Outcome::SessionsEnded(ended) => {
+                ended.iter().flatten().for_each(|session| self.session_ended(*session));
+            }
             Outcome::Done => self.done(write),
             Outcome::PaymentInitiated(_) | Outcome::PaymentRecorded(_) => self.count_payment(write, outcome),
             Outcome::Removed(Removal::NotThere | Removal::LastOwner)

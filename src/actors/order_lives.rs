@@ -74,7 +74,7 @@ impl OrderLives {
     }
 }
 
-/// A ring as the devices of the business hear it.
+/// A ring as the devices of the business, or of a driver, hear it.
 fn rung_out(due: &RingDue, now: Timestamp) -> EphemeralEvent {
     let deadline_at = due.ring.deadline_at;
     let remaining = deadline_at.map(|at| at.since(now).as_millis());
@@ -87,5 +87,6 @@ fn rung_out(due: &RingDue, now: Timestamp) -> EphemeralEvent {
         remaining_ms: remaining.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
         now,
     };
-    EphemeralEvent::new(RoomId::Business(due.business), now, &EphemeralPayload::OrderRing(ring))
+    let room = due.driver.map_or(RoomId::Business(due.business), RoomId::Driver);
+    EphemeralEvent::new(room, now, &EphemeralPayload::OrderRing(ring))
 }

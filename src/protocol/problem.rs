@@ -51,6 +51,8 @@ problems! {
     Forbidden => 403, "forbidden", "Not allowed for this role";
     /// The driver is not approved yet.
     DriverPending => 403, "driver_pending", "This driver is not approved yet";
+    /// An operator has suspended the account.
+    AccountSuspended => 403, "account_suspended", "This account is suspended";
     /// The browser page is of an origin that is not allowed.
     OriginRefused => 403, "origin_refused", "Pages of this origin may not call this hub";
     /// This party may never make the transition, whatever the status of the order.

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Closed, Device, Person, StoreKind, TestApp, order_body};
+use crate::support::{Answer, Closed, Device, PATIENCE, Person, StoreKind, TestApp, order_body};
 
 crate::on_both_stores!(
     a_driver_comes_on_is_offered_an_order_nearby_and_is_seen_by_those_who_wait_for_it,
     a_driver_who_loses_an_order_leaves_its_room,
+    a_cancelled_order_rings_at_its_driver_until_they_act_and_a_changed_one_once,
 );
 
 /// A driver of the zone of every test's business.
@@ -41,10 +42,28 @@ async fn accept(app: &TestApp, merchant: &Person, order: &Value) {
 
 /// The next event of this type.
 async fn event(device: &mut Device, kind: &str) -> Value {
+    frame(device, kind).await["event"]["data"].clone()
+}
+
+/// The frame with the next event of this type.
+async fn frame(device: &mut Device, kind: &str) -> Value {
     loop {
         let frame = device.next().await;
         if frame["event"]["type"] == kind {
-            return frame["event"]["data"].clone();
+            return frame;
+        }
+    }
+}
+
+/// Nothing rings in this time.
+async fn is_silent(app: &TestApp, device: &mut Device, seconds: u64) {
+    app.advance(Duration::from_secs(seconds)).await;
+    device.send(json!({"type": "ping"})).await;
+    loop {
+        let frame = device.next().await;
+        assert_ne!(frame["event"]["type"], "order_ring", "{frame}");
+        if frame["type"] == "alive" {
+            return;
         }
     }
 }
@@ -128,6 +147,49 @@ async fn a_driver_who_loses_an_order_leaves_its_room(kind: StoreKind) {
     operator.post(&app, &unassign, &json!({"reason": "Another one is nearer"})).await.expect(200);
     assert_eq!(inside.closed().await.code, 4003);
     device.settle().await;
+    device.close().await;
+}
+
+async fn a_cancelled_order_rings_at_its_driver_until_they_act_and_a_changed_one_once(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let (merchant, customer) = (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
+    let (business, operator) = (merchant.business(&app).await, app.operator("Olga").await);
+    let dora = driver(&app, "Dora").await;
+    let mut device = on(&app, &dora).await;
+    let order = order(&app, &customer, &business).await;
+    accept(&app, &merchant, &order).await;
+    let offer = event(&mut device, "offer_opened").await;
+    dora.post(&app, &format!("/offers/{}/accept", offer["offer_id"].as_str().unwrap()), &json!({}))
+        .await
+        .expect(200);
+    let path = format!("/orders/{}", order["id"].as_str().unwrap());
+    let version = async || operator.get(&app, &path).await.expect(200).json()["version"].clone();
+    let later = json!({"version": version().await, "ready_in_minutes": 20});
+    merchant.patch(&app, &path, &later).await.expect(200);
+    let ring = event(&mut device, "order_ring").await;
+    assert_eq!((&ring["order_id"], &ring["kind"]), (&order["id"], &json!("changed")), "{ring}");
+    is_silent(&app, &mut device, 40).await;
+    let cancelled = json!({"status": "cancelled", "version": version().await, "reason": "They rang"});
+    operator.patch(&app, &format!("{path}/status"), &cancelled).await.expect(200);
+    let told = frame(&mut device, "delivery_updated").await;
+    assert_eq!(told["event"]["data"]["status"], "cancelled", "{told}");
+    for number in 1..=3 {
+        let ring = event(&mut device, "order_ring").await;
+        assert_eq!((&ring["kind"], &ring["ring"]), (&json!("cancelled"), &json!(number)), "{ring}");
+        if number < 3 {
+            app.advance(Duration::from_secs(15)).await;
+        }
+    }
+    device.send(json!({"type": "acted", "room": told["room"], "cursor": told["cursor"]})).await;
+    let marks = "SELECT COUNT(*) FROM device_marks WHERE kind = 'acted'";
+    let mut looks = tokio::time::interval(Duration::from_millis(10));
+    let stored = async {
+        while app.numbers(marks).await == [Some(0)] {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stored).await.expect("the mark is stored");
+    is_silent(&app, &mut device, 60).await;
     device.close().await;
 }
 

@@ -175,6 +175,10 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
             );
             body["order_id"] = customer.post(&app, "/orders", &online).await.expect(201).json()["id"].clone();
         }
+        if operation.id == "acknowledgeEvents" {
+            let events = merchant.get(&app, &format!("/rooms/{}/events", known["room"])).await.expect(200);
+            body["cursor"] = events.json()["cursor"].clone();
+        }
         let request = match operation.id.as_str() {
             "receivePaymentMessage" => {
                 let signature = payments::sign(payments::WEBHOOK_SECRET, &body.to_string());
@@ -192,7 +196,10 @@ async fn the_example_of_every_body_is_accepted_as_it_stands() {
                 customer = Some(sign_in(&app, field("email"), field("password")).await);
                 known.insert("refresh_token", text("refresh_token"));
             }
-            "createBusiness" => drop(known.insert("business_id", text("id"))),
+            "createBusiness" => {
+                known.insert("room", format!("business:{}", text("id")));
+                known.insert("business_id", text("id"));
+            }
             "addMenuItem" => drop(known.insert("sku", text("sku"))),
             "placeOrder" => drop(known.insert("order_id", text("id"))),
             "refundOrder" => drop(known.insert("refund_id", text("id"))),

@@ -33,6 +33,7 @@ mod restore;
 mod route_facts;
 mod sessions;
 mod surroundings;
+mod suspensions;
 mod transports;
 mod upkeep;
 

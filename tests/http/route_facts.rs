@@ -50,6 +50,7 @@ fn with_ids(path: &str) -> String {
             "sessions" => "ses_",
             "deliveries" => "dlv_",
             "offers" => "off_",
+            "rooms" => "business:biz_",
             "drivers" | "members" | "users" => "usr_",
             _ => "",
         };

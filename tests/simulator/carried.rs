@@ -17,6 +17,9 @@ use crate::world::{Live, World};
 /// Late by so much is a fire in the simulator.
 const LATE: Duration = Duration::from_secs(3);
 
+/// Longest pause between two looks at a driver who is on the way to the business.
+const NEARER_EVERY: Duration = Duration::from_secs(60);
+
 /// An offer as its driver knows it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
@@ -327,6 +330,9 @@ pub(crate) fn may_be_taken(world: &World, order: usize) {
     let (live, rules, now) = (&world.orders[order], &world.clocks.dispatch, world.now);
     assert_ne!(live.order.status, Status::PickedUp, "nothing but a person takes what is under way");
     let rider = live.bag.holder.expect("somebody has it");
+    if !world.riders[rider].driver.approved {
+        return;
+    }
     let asked = live.bag.asked_at.expect("the driver was asked");
     assert!(now.since(asked) >= rules.asked, "the driver had no time to answer");
     let outage = world.outage_ended_at.filter(|_| now >= world.trusted_from);
@@ -430,7 +436,8 @@ fn has_an_owner(n: usize, live: &Live, status: DeliveryStatus, world: &World) {
             let open = bag.offers.iter().filter(Bag::is_open);
             open.map(|asked| ends_at(world, asked)).max().expect("one is open").plus(LATE)
         }
-        _ if status.is_carried() => soon,
+        _ if status.is_under_way() => now.plus(rules.silent_under_way).plus(LATE),
+        _ if status.is_carried() => now.plus(NEARER_EVERY.max(rules.look_every)).plus(LATE),
         _ => return,
     };
     let due = live.row.due_at.unwrap_or_else(|| panic!("order {n} is {status} and nobody's"));
@@ -462,6 +469,7 @@ pub(crate) fn check_riders(world: &World) {
         let is_asked = |live: &Live| live.bag.offers.iter().any(|one| one.rider == n && Bag::is_open(&one));
         let asked = world.orders.iter().filter(|live| is_asked(live)).count();
         assert!(driver.online || asked == 0, "rider {n} is off and asked");
+        assert!(driver.approved || !driver.online, "rider {n} is suspended and on");
         assert!(driver.has_room() || asked == 0, "rider {n} has no room and is asked");
         let is_broadcast = world.clocks.dispatch.wave.contains(&0);
         assert!(asked <= 1 || is_broadcast, "rider {n} is asked for {asked} orders");

@@ -50,6 +50,7 @@ fn counts(world: &World) -> [(&'static str, u64); NUMBER] {
         ("offers withdrawn", seen.withdrawn),
         ("offers that ended in a grace", seen.graced_offers),
         ("drivers set off for silence to offers", seen.went_off),
+        ("drivers suspended", seen.suspended),
         ("drivers set off as away", seen.silent_riders),
         ("waves too late", seen.fenced),
         ("looks lost", seen.lost_looks),
@@ -67,7 +68,7 @@ fn counts(world: &World) -> [(&'static str, u64); NUMBER] {
     ]
 }
 
-const NUMBER: usize = 51;
+const NUMBER: usize = 52;
 
 /// Sums over evenings that are played by several threads.
 #[derive(Debug)]

@@ -29,6 +29,7 @@ pub(crate) struct Look {
     pub(crate) attempt: i64,
     pub(crate) wave: u32,
     pub(crate) not: Vec<UserId>,
+    pub(crate) after: Vec<UserId>,
 }
 
 impl World {
@@ -61,6 +62,7 @@ impl World {
             driver: delivery.driver,
             position: driver.and_then(|driver| driver.position),
             alive_at: driver.and_then(|driver| driver.alive_at),
+            may_work: driver.is_none_or(|driver| driver.approved),
             pickup: self.pickup(order),
             offers_until: self.offers_until(stored),
             held: self.shops[live.shop].holds(HeldAction::Dispatch, self.now),
@@ -151,7 +153,13 @@ impl World {
     /// A look that follows a fire, for the pool of the zone.
     pub(crate) fn look_of(&self, order: usize, wave: u32) -> Look {
         let delivery = self.orders[order].delivery.as_ref().expect("a look is for a delivery");
-        Look { order, attempt: delivery.delivery().attempt, wave, not: delivery.not_asked_again() }
+        Look {
+            order,
+            attempt: delivery.delivery().attempt,
+            wave,
+            not: delivery.not_asked_again(),
+            after: delivery.asked_in_vain(),
+        }
     }
 
     /// What the pool believes now, read from the rows.
@@ -217,6 +225,7 @@ impl World {
                 radius_m: rules.radius_of(number),
                 most: rules.size_of(number),
                 not: look.not.clone(),
+                after: look.after.clone(),
             };
             let candidates = rank(&job, stands.iter().filter(in_zone), rules.speed_mps, self.now);
             if !candidates.is_empty() {

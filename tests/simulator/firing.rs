@@ -34,6 +34,7 @@ impl World {
             delivery: self.delivery_facts(order),
             delivered: live.delivered,
             acted_at: live.acted_at,
+            driver_acted_at: None,
             muted: business.alerts.is_muted(self.now),
             called_at: business.alerts.called_at,
             mailed_at: business.alerts.mailed_at,
@@ -77,6 +78,7 @@ impl World {
                     by_itself && ring.kind == RingKind::Placed && live.order.status == Status::Accepted,
                 );
             }
+            SagaEffect::RingDriver(driver, ring) => invariants::ring_driver(live, driver, ring),
             SagaEffect::Use(channel, rung) => {
                 invariants::channel(live, shop, channel, rung, &self.clocks, now);
                 assert!(live.uses.insert((channel, rung)), "a channel is used once for a rung");

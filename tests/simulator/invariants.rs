@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bellhop::domain::business::{PauseCause, PauseEnd, Pauses};
 use bellhop::domain::hold::HeldAction;
+use bellhop::domain::ids::UserId;
 use bellhop::domain::order::{Fulfilment, Party, PaymentMethod, PaymentStatus, Status, Way};
 use bellhop::domain::saga::{Channel, Clocks, Ring, RingKind, Rung};
 use bellhop::domain::time::Timestamp;
@@ -90,6 +91,18 @@ fn ended_by_their_cause(n: usize, before: &Pauses, then: Timestamp, world: &Worl
         let by =
             world.ended.iter().any(|(shop, cause, end)| (*shop, *cause) == (n, pause.cause) && allowed(*end));
         assert!(by, "the pause {} of shop {n} ended by nothing that ends it", pause.cause);
+    }
+}
+
+/// A driver is rung of an order that they carry, or that was cancelled while they did.
+pub(crate) fn ring_driver(live: &Live, driver: UserId, ring: Ring) {
+    let delivery = live.delivery.as_ref().expect("drivers carry deliveries").delivery();
+    match ring.kind {
+        RingKind::Cancelled => {
+            assert_eq!((delivery.driver, live.order.status), (Some(driver), Status::Cancelled));
+        }
+        RingKind::Changed => assert!(ring.ring == 1 && !live.order.status.is_end()),
+        RingKind::Placed => panic!("a driver does not answer for orders"),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What drivers say: answers to offers, steps, and whether they want offers.
 
-use bellhop::domain::delivery::{Accepted, AnswerRefusal, Step, StepOutcome, StepRefusal, StepReport};
+use bellhop::domain::delivery::{
+    Accepted, AnswerRefusal, OrderDelivery, Step, StepOutcome, StepRefusal, StepReport,
+};
 use bellhop::domain::ids::{OfferId, UserId};
 use bellhop::domain::order::{MoveRequest, Moved, Party};
 
@@ -126,6 +128,9 @@ impl World {
         self.commit();
         let now = self.now;
         let driver = &mut self.riders[rider].driver;
+        if online && !driver.approved {
+            return;
+        }
         if online {
             let is_new = driver.set_online(now).expect("every driver has a zone");
             if is_new {
@@ -136,6 +141,31 @@ impl World {
         driver.set_offline(now);
         let user = driver.user;
         self.withdraw_of(user, None);
+    }
+
+    /// An operator closes the account of a driver. That their orders are looked at at once may be lost with the node.
+    pub(crate) fn suspend(&mut self, rider: usize, is_lost: bool) {
+        self.commit();
+        let driver = &mut self.riders[rider].driver;
+        driver.suspend(self.now);
+        let user = driver.user;
+        self.withdraw_of(user, None);
+        self.seen.suspended += 1;
+        self.note(|| format!("rider {rider} is suspended"));
+        for order in (0..self.orders.len()).filter(|_| !is_lost) {
+            let delivery = self.orders[order].delivery.as_ref().map(OrderDelivery::delivery);
+            if delivery.is_some_and(|one| one.driver == Some(user) && one.counts) {
+                let mut saga = self.saga(order);
+                saga.look_at_driver(self.now);
+                self.write(order, &saga);
+            }
+        }
+    }
+
+    /// An operator opens the account again.
+    pub(crate) fn restore(&mut self, rider: usize) {
+        self.commit();
+        self.riders[rider].driver.approved = true;
     }
 
     /// Sets drivers off of whom nothing was heard, while the hub was there all the time.

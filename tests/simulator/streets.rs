@@ -44,7 +44,7 @@ fn seconds(random: &mut Random, low: u64, high: u64) -> Duration {
 /// One thing about deliveries happens.
 pub(crate) fn step(world: &mut World, random: &mut Random) {
     let rider = random.below(world.riders.len() as u64) as usize;
-    match random.below(102) {
+    match random.below(104) {
         0..22 => world.set_online(rider, random.chance(75)),
         22..30 => {
             world.telephone(rider, false);
@@ -63,6 +63,8 @@ pub(crate) fn step(world: &mut World, random: &mut Random) {
         88..91 => hold(world, random),
         91..95 => old_answer(world, random),
         95..97 => crash_while_asking(world),
+        97..98 => world.suspend(rider, random.chance(20)),
+        98..100 => (0..world.riders.len()).for_each(|rider| world.restore(rider)),
         _ => world.pool = None,
     }
 }

@@ -107,6 +107,7 @@ pub(crate) struct Seen {
     pub(crate) given_up: u64,
     pub(crate) asked_riders: u64,
     pub(crate) stalled: u64,
+    pub(crate) suspended: u64,
     pub(crate) left: u64,
     pub(crate) assigned: u64,
     pub(crate) handed: u64,

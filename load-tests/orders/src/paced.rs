@@ -39,7 +39,8 @@ impl Pace {
         while began.elapsed() < self.time {
             ticks.tick().await;
             while under_way.try_join_next().is_some() {}
-            let wanted = (began.elapsed().min(self.time).as_secs_f64() * self.a_second) as u64;
+            // The first one is due at once.
+            let wanted = (began.elapsed().min(self.time).as_secs_f64() * self.a_second).ceil() as u64;
             while due < wanted {
                 let at = began + Duration::from_secs_f64(due as f64 / self.a_second);
                 due += 1;

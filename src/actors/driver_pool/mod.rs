@@ -114,7 +114,8 @@ impl DriverPools {
         }
     }
 
-    /// An offer to a driver was opened by a commit of this node.
+    /// An offer to a driver was opened by a commit of this node. Every pool hears it: the event names the driver alone, whose zones this node
+    /// may not know, and to a pool that has no such driver it costs one look into a map.
     pub(in crate::actors) fn asked(&self, driver: UserId) {
         self.tell_every(|| PoolMessage::Asked(driver));
     }

@@ -150,24 +150,14 @@ impl PoolState {
         }
     }
 
-    /// The first wave from the one that is due whose radius has somebody.
+    /// Proposes a wave, if somebody is there.
     fn propose(&mut self, look: LookDue, is_second: bool, now: Timestamp) -> Option<PoolAction> {
         for member in self.members.values_mut() {
             if member.asked.until.take_if(|until| *until <= now).is_some() {
                 member.stand.is_asked = false;
             }
         }
-        let mut number = look.wave.max(1);
-        let (number, candidates) = loop {
-            let candidates = self.candidates(&look.job, number, now);
-            if !candidates.is_empty() {
-                break (number, candidates);
-            }
-            if self.rules.is_widest(number) {
-                return None;
-            }
-            number += 1;
-        };
+        let (number, candidates) = self.first_wave(&look, now)?;
         // The others are in reserve, for those whom the store knows to be asked or off.
         let size = self.rules.size_of(number);
         for candidate in candidates.iter().take(size) {
@@ -185,6 +175,24 @@ impl PoolState {
         };
         let wave = OpenWave { order: look.order, business: look.business, wave };
         Some(PoolAction::Open(Box::new(Proposal { wave, look, is_second })))
+    }
+
+    /// The first wave from the one that is due whose radius has somebody who was not asked in vain; else the first that has anybody.
+    fn first_wave(&self, look: &LookDue, now: Timestamp) -> Option<(u32, Vec<Candidate>)> {
+        let (mut number, mut any) = (look.wave.max(1), None);
+        loop {
+            let candidates = self.candidates(&look.job, number, now);
+            if candidates.first().is_some_and(|best| !look.job.after.contains(&best.driver)) {
+                return Some((number, candidates));
+            }
+            if !candidates.is_empty() {
+                any = any.or(Some((number, candidates)));
+            }
+            if self.rules.is_widest(number) {
+                return any;
+            }
+            number += 1;
+        }
     }
 
     fn candidates(&self, job: &Job, number: u32, now: Timestamp) -> Vec<Candidate> {

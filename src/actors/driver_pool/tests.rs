@@ -35,6 +35,7 @@ fn look_in(zone: &str) -> LookDue {
         radius_m: 0,
         most: 0,
         not: Vec::new(),
+        after: Vec::new(),
     };
     let (order, zone) = (OrderId::generate(), zone.to_owned());
     LookDue { order, business, zone, attempt: 0, wave: 1, payout_minor: 0, job }

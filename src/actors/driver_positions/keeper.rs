@@ -10,8 +10,8 @@ use crate::storage::{ListedDelivery, StoreError};
 
 use super::DriverPositions;
 use super::settings::{
-    LISTEN_FIRST, PASS_EVERY, READS_A_ROUND, READS_AT_ONCE, SILENT_AT_ONCE, SILENT_EVERY, STORE_AT_ONCE,
-    STORE_EVERY,
+    LISTEN_FIRST, OLD_READS_A_ROUND, PASS_EVERY, READS_A_ROUND, READS_AT_ONCE, SILENT_AT_ONCE, SILENT_EVERY,
+    STORE_AT_ONCE, STORE_EVERY,
 };
 use super::state::{Carried, Known, Pass};
 
@@ -68,7 +68,7 @@ impl PositionKeeper {
 
     /// Asks the store what is not known of drivers, a round of them.
     async fn read(&self) {
-        let due = self.positions.state().due_reads(READS_A_ROUND, self.positions.now());
+        let due = self.positions.state().due_reads(READS_A_ROUND, OLD_READS_A_ROUND, self.positions.now());
         let reads = due.into_iter().map(|driver| async move { (driver, self.read_one(driver).await) });
         let mut read = stream::iter(reads).buffer_unordered(READS_AT_ONCE);
         while let Some((driver, read)) = read.next().await {

@@ -8,8 +8,8 @@ pub(super) const PASS_EVERY: Duration = Duration::from_secs(1);
 /// Signs of life and positions are written this often, those of many drivers at once.
 pub(super) const STORE_EVERY: Duration = Duration::from_secs(8);
 
-/// Drivers in one write.
-pub(super) const STORE_AT_ONCE: usize = 500;
+/// Drivers in one write: few enough that an order behind it does not wait.
+pub(super) const STORE_AT_ONCE: usize = 100;
 
 /// What a driver carries is read again after this, when nothing was heard of a change before.
 pub(super) const KNOWN_FOR: Duration = Duration::from_secs(30);
@@ -17,8 +17,9 @@ pub(super) const KNOWN_FOR: Duration = Duration::from_secs(30);
 /// What drivers carry is read for so many at a time.
 pub(super) const READS_AT_ONCE: usize = 8;
 
-/// Drivers read in one round.
+/// Drivers read in one round, and of them those of whom only nothing was heard for long.
 pub(super) const READS_A_ROUND: usize = 256;
+pub(super) const OLD_READS_A_ROUND: usize = 64;
 
 /// A driver of whom nothing was heard for so long is forgotten here; the store knows their last position.
 pub(super) const FORGET_AFTER: Duration = Duration::from_secs(600);

@@ -178,10 +178,17 @@ impl PositionState {
         heard.map(|heard| heard.read_at = None).is_some()
     }
 
-    /// Drivers of whom the store is to be asked, at most `limit`, which are taken to be asked from now on.
-    pub(super) fn due_reads(&mut self, limit: usize, now: Timestamp) -> Vec<UserId> {
-        let is_due =
-            |heard: &DriverHeard| heard.read_at.is_none_or(|read_at| now.since(read_at) >= KNOWN_FOR);
+    /// Drivers of whom the store is to be asked, at most `limit`, which are taken to be asked from now on. At most `old` of them are asked
+    /// about though nothing was heard of a change.
+    pub(super) fn due_reads(&mut self, limit: usize, mut old: usize, now: Timestamp) -> Vec<UserId> {
+        let mut is_due = |heard: &DriverHeard| match heard.read_at {
+            None => true,
+            Some(read_at) => {
+                let is_old = old > 0 && now.since(read_at) >= KNOWN_FOR;
+                old -= usize::from(is_old);
+                is_old
+            }
+        };
         let due = self.drivers.iter_mut().filter(|(_, heard)| is_due(heard)).take(limit);
         due.map(|(driver, heard)| {
             heard.read_at = Some(now);

@@ -79,8 +79,8 @@ impl Persistence {
         self.write(ApproveUser { user }).await
     }
 
-    /// Starts a login session.
-    pub async fn open_session(&self, session: NewSession) -> Result<(), SubmitError> {
+    /// Starts a login session; `NotThere` when there is no such account, or it is suspended.
+    pub async fn open_session(&self, session: NewSession) -> Result<UserChange, SubmitError> {
         self.write(Box::new(session)).await
     }
 

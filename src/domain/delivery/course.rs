@@ -29,6 +29,8 @@ pub enum DeliveryEffect {
 pub struct OrderDelivery {
     pub(super) delivery: Delivery,
     pub(super) offers: Vec<Offer>,
+    /// Drivers who did not answer an offer that is not among `offers`.
+    ignored_by: Vec<UserId>,
 }
 
 impl OrderDelivery {
@@ -58,12 +60,12 @@ impl OrderDelivery {
             created_at: now,
             updated_at: now,
         };
-        Self { delivery, offers: Vec::new() }
+        Self { delivery, offers: Vec::new(), ignored_by: Vec::new() }
     }
 
-    /// One as the store kept it.
-    pub fn stored(delivery: Delivery, offers: Vec<Offer>) -> Self {
-        Self { delivery, offers }
+    /// One as the store kept it. `ignored_by` are drivers who did not answer an offer that is not among `offers`.
+    pub fn stored(delivery: Delivery, offers: Vec<Offer>, ignored_by: Vec<UserId>) -> Self {
+        Self { delivery, offers, ignored_by }
     }
 
     /// The delivery as it is now.
@@ -90,6 +92,16 @@ impl OrderDelivery {
     pub fn is_not_for(&self, driver: UserId) -> bool {
         let is_final = |offer: &&Offer| matches!(offer.state, OfferState::Declined | OfferState::Accepted);
         self.offers.iter().filter(is_final).any(|offer| offer.driver == driver)
+    }
+
+    /// Drivers who did not answer when they were asked.
+    pub fn asked_in_vain(&self) -> Vec<UserId> {
+        let expired = self.offers.iter().filter(|offer| offer.state == OfferState::Expired);
+        let mut drivers: Vec<UserId> = expired.map(|offer| offer.driver).collect();
+        drivers.extend(&self.ignored_by);
+        drivers.sort_unstable();
+        drivers.dedup();
+        drivers
     }
 
     /// Whether this driver ever had it.

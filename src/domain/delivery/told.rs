@@ -33,7 +33,7 @@ pub fn updated(
         rooms.into_iter().map(|room| pending(new_id(), room, data(None), now)).collect();
     if let Some(driver) = delivery.driver {
         let payout = Some(delivery.payout_minor);
-        events.push(pending(new_id(), RoomId::Driver(driver), data(payout), now));
+        events.push(of_driver(new_id(), driver, data(payout), now));
     }
     Announcement { notification: None, events }
 }
@@ -41,8 +41,7 @@ pub fn updated(
 /// A delivery that a driver has no more, for that driver's room.
 pub fn left(delivery: &Delivery, order: &Order, driver: UserId, id: EventId, now: Timestamp) -> Announcement {
     let data = event(delivery, order, None, Some(delivery.payout_minor));
-    let events = vec![pending(id, RoomId::Driver(driver), data, now)];
-    Announcement { notification: None, events }
+    Announcement { notification: None, events: vec![of_driver(id, driver, data, now)] }
 }
 
 fn event(
@@ -79,12 +78,17 @@ pub fn asked(
 ) -> Announcement {
     let data = event(delivery, order, Some(driver), Some(delivery.payout_minor));
     let data = DeliveryEvent { answer_by: Some(answer_by), ..data };
-    Announcement { notification: None, events: vec![pending(id, RoomId::Driver(driver.user), data, now)] }
+    Announcement { notification: None, events: vec![of_driver(id, driver.user, data, now)] }
 }
 
 // It is about an order, but no device answers for it by having heard of its delivery.
 fn pending(id: EventId, room: RoomId, data: DeliveryEvent, at: Timestamp) -> PendingEvent {
     PendingEvent { id, room, at, payload: EventPayload::DeliveryUpdated(Box::new(data)), order: None }
+}
+
+// The driver says by `acted` that they have seen it.
+fn of_driver(id: EventId, driver: UserId, data: DeliveryEvent, at: Timestamp) -> PendingEvent {
+    PendingEvent { order: Some(data.order_id), ..pending(id, RoomId::Driver(driver), data, at) }
 }
 
 /// An offer, for the room of its driver.

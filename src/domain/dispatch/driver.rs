@@ -55,7 +55,7 @@ pub struct Driver {
     pub user: UserId,
     /// What customers and businesses call them.
     pub name: String,
-    /// An operator has let the account work.
+    /// An operator has let the account work, and none has suspended it.
     pub approved: bool,
     /// What they ride.
     pub vehicle: Vehicle,
@@ -214,6 +214,12 @@ impl Driver {
             (self.waiting_since, self.updated_at) = (None, now);
         }
         was_online
+    }
+
+    /// Closes the account: they are off, and may not work any more.
+    pub fn suspend(&mut self, now: Timestamp) {
+        self.set_offline(now);
+        (self.approved, self.updated_at) = (false, now);
     }
 
     /// Whether they have room for one more delivery.

@@ -1,5 +1,6 @@
 //! Who is asked first for a delivery.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use crate::domain::delivery::Candidate;
@@ -45,6 +46,8 @@ pub struct Job {
     pub most: usize,
     /// Drivers who are not asked: they declined, gave it back, or were asked in this wave.
     pub not: Vec<UserId>,
+    /// Drivers who did not answer when they were asked for it: everybody else comes before them.
+    pub after: Vec<UserId>,
 }
 
 /// A delivery that a driver carries already.
@@ -88,8 +91,8 @@ pub struct DriverStand {
 /// The drivers to ask, the best first, at most `job.most`.
 ///
 /// Out of question are drivers in `job.not`, without a position, outside of the radius, without room, who are asked already, who take no cash where
-/// cash is taken, and whose vehicle does not go that far. Of the others, who carries food of the same business that is ready within ten minutes of this and
-/// goes within two kilometres of it comes first. Then by seconds, least first:
+/// cash is taken, and whose vehicle does not go that far. Of the others, those in `job.after` come last, and who carries food of the same business that is ready
+/// within ten minutes of this and goes within two kilometres of it comes first. Then by seconds, least first:
 ///
 /// `distance ÷ speed + 240 × carried − 0.2 × min(waited, 1,800) − 120 × (on_time + 5) ÷ (delivered + 5)`
 ///
@@ -101,7 +104,7 @@ pub fn rank<'a>(
     now: Timestamp,
 ) -> Vec<Candidate> {
     let way = job.pickup.metres_to(job.dropoff);
-    let mut found: Vec<(bool, f64, Candidate)> = drivers
+    let mut found: Vec<Ranked> = drivers
         .filter(|driver| can_take(driver, job, way))
         .filter_map(|driver| {
             let position = driver.position?;
@@ -112,18 +115,34 @@ pub fn rank<'a>(
             let stacked = driver.jobs.iter().any(|other| goes_together(other, job));
             let score = score(driver, distance, speed_mps, now);
             let distance_m = distance.round() as i64;
-            Some((stacked, score, Candidate { driver: driver.user, distance_m, stacked }))
+            let candidate = Candidate { driver: driver.user, distance_m, stacked };
+            Some(Ranked { is_last: job.after.contains(&driver.user), score, candidate })
         })
         .collect();
-    let by_rank = |a: &(bool, f64, Candidate), b: &(bool, f64, Candidate)| {
-        b.0.cmp(&a.0).then(a.1.total_cmp(&b.1)).then(a.2.driver.cmp(&b.2.driver))
-    };
     if found.len() > job.most && job.most > 0 {
-        found.select_nth_unstable_by(job.most - 1, by_rank);
+        found.select_nth_unstable_by(job.most - 1, Ranked::compare);
     }
     found.truncate(job.most);
-    found.sort_unstable_by(by_rank);
-    found.into_iter().map(|(.., candidate)| candidate).collect()
+    found.sort_unstable_by(Ranked::compare);
+    found.into_iter().map(|ranked| ranked.candidate).collect()
+}
+
+/// A driver who can be asked, and what places them.
+struct Ranked {
+    is_last: bool,
+    score: f64,
+    candidate: Candidate,
+}
+
+impl Ranked {
+    fn compare(&self, other: &Self) -> Ordering {
+        let (own, others) = (&self.candidate, &other.candidate);
+        self.is_last
+            .cmp(&other.is_last)
+            .then(others.stacked.cmp(&own.stacked))
+            .then(self.score.total_cmp(&other.score))
+            .then(own.driver.cmp(&others.driver))
+    }
 }
 
 fn can_take(driver: &DriverStand, job: &Job, way: f64) -> bool {

@@ -34,6 +34,7 @@ fn job() -> Job {
         radius_m: 1_500,
         most: 10,
         not: Vec::new(),
+        after: Vec::new(),
     }
 }
 
@@ -84,6 +85,16 @@ fn who_is_out_of_question_is_not_proposed_whatever_the_reason() {
     assert_eq!(order_of(&far_away, &[car]), [1]);
     assert_eq!(order_of(&cash, std::slice::from_ref(&fine)), [1]);
     assert_eq!(order_of(&job(), &[fine]), [1]);
+}
+
+#[test]
+fn who_did_not_answer_comes_behind_everybody_else_whatever_speaks_for_them() {
+    let job = Job { after: vec![user(1), user(2)], ..job() };
+    let loaded = DriverStand { jobs: vec![same_way()], ..stand(1, 0.0) };
+    assert_eq!(order_of(&job, &[loaded.clone(), stand(2, 10.0), stand(3, 1_400.0)]), [3, 1, 2]);
+    let best = Job { most: 1, ..job.clone() };
+    assert_eq!(order_of(&best, &[loaded.clone(), stand(3, 1_400.0)]), [3]);
+    assert_eq!(order_of(&best, &[loaded]), [1], "nobody else is there");
 }
 
 #[test]
@@ -279,8 +290,9 @@ prop_compose! {
         radius_m in 100..5_000_u32,
         most in 0..12_usize,
         not in vec((0..40_u128).prop_map(user), 0..5),
+        after in vec((0..40_u128).prop_map(user), 0..5),
     ) -> Job {
-        Job { dropoff, is_cash, radius_m, most, not, ..job() }
+        Job { dropoff, is_cash, radius_m, most, not, after, ..job() }
     }
 }
 

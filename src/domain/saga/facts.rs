@@ -48,6 +48,8 @@ pub struct Facts<'a> {
     pub delivered: bool,
     /// When a device last acted on an event of the order.
     pub acted_at: Option<Timestamp>,
+    /// When the driver of the order last acted on an event of it.
+    pub driver_acted_at: Option<Timestamp>,
     /// Whether calls and mail of the business are silent.
     pub muted: bool,
     /// The last call to the business for waiting orders.
@@ -99,6 +101,8 @@ pub struct DeliveryFacts {
     pub position: Option<Position>,
     /// The last sign of life of that driver.
     pub alive_at: Option<Timestamp>,
+    /// Whether the account of that driver may work; one that is suspended may not.
+    pub may_work: bool,
     /// Where it is fetched.
     pub pickup: Location,
     /// When the last open offer ends; `None`: none is open.
@@ -132,6 +136,8 @@ pub struct Unanswered {
 pub enum SagaEffect {
     /// Devices of the business ring; told after the commit and not stored as an event.
     Ring(Ring),
+    /// The devices of this driver ring.
+    RingDriver(UserId, Ring),
     /// A fallback channel is used.
     Use(Channel, Rung),
     /// The provider is asked about the open payment of the order, and told to close it.

@@ -17,12 +17,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::delivery::Delivery;
+use crate::domain::delivery::{Delivery, DeliveryStatus};
 use crate::domain::order::{EndedCode, Order, Party, Status};
 use crate::domain::time::Timestamp;
 
 pub use alert::{AlertRule, OrderAlert};
 pub use attention::Attention;
+use attention::DriverBell;
 pub use clocks::Clocks;
 pub use facts::{DeliveryFacts, Facts, Grace, Ring, SagaEffect, Unanswered, UnpaidFacts};
 pub use outage::SignsOfLife;
@@ -53,6 +54,9 @@ pub struct OrderSaga {
     /// There while devices ring until somebody has looked at the order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attention: Option<Attention>,
+    /// There while a driver is rung.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    driver_bell: Option<DriverBell>,
     /// There while the order has been answered and has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
@@ -117,6 +121,9 @@ impl OrderSaga {
     pub fn changed(&mut self, order: &Order, party: Party, clocks: &Clocks, now: Timestamp) {
         let Some(progress) = &mut self.progress else { return };
         progress.ready_by(order, clocks, now);
+        if let Some(driver) = self.search.as_ref().and_then(Search::driver) {
+            self.driver_bell = Some(DriverBell::changed(driver, clocks, now));
+        }
         // A new order that nobody has looked at yet rings longer.
         let rings_longer = self.attention.as_ref().is_some_and(Attention::is_of_new_order);
         if party != Party::Member && !rings_longer {
@@ -135,6 +142,7 @@ impl OrderSaga {
             self.unpaid_at,
             self.alert.as_ref().and_then(OrderAlert::next_due),
             self.attention.as_ref().map(Attention::next_due),
+            self.driver_bell.as_ref().map(DriverBell::next_due),
             self.progress.as_ref().and_then(Progress::next_due),
             self.search.as_ref().map(Search::next_due),
         ]
@@ -185,6 +193,11 @@ impl OrderSaga {
         now: Timestamp,
     ) {
         let rules = &clocks.dispatch;
+        // Somebody may be on the way for nothing.
+        let is_news = delivery.status == DeliveryStatus::Cancelled && delivery.ended_at == Some(now);
+        if let Some(driver) = delivery.driver.filter(|_| is_news) {
+            self.driver_bell = Some(DriverBell::cancelled(driver, clocks, now));
+        }
         self.search = Search::follow(self.search.take(), order, delivery, offers_until, rules, now);
     }
 
@@ -201,6 +214,11 @@ impl OrderSaga {
         if let Some(search) = &mut self.search {
             search.opened(wave);
         }
+    }
+
+    /// Looks at the driver who has the delivery at once. Whether anybody has it.
+    pub fn look_at_driver(&mut self, now: Timestamp) -> bool {
+        self.search.as_mut().is_some_and(|search| search.look_at_driver(now))
     }
 
     /// Searches until then. Whether there is a search.
@@ -261,7 +279,7 @@ impl OrderSaga {
     /// Begins anew for an order that a release without sagas placed or moved. What it says about its past stays.
     fn take_over(&mut self, order: &mut Order, facts: &Facts<'_>) {
         let (placed_at, answered_at) = (order.placed_at, order.answered_at);
-        self.attention = None;
+        (self.attention, self.driver_bell) = (None, None);
         self.enter(order, facts.saga_terms, facts.clocks, facts.now);
         (order.placed_at, order.answered_at) = (placed_at.or(order.placed_at), answered_at);
     }
@@ -347,6 +365,11 @@ impl OrderSaga {
             && !attention.fire(facts, effects)
         {
             self.attention = None;
+        }
+        if let Some(bell) = &mut self.driver_bell
+            && !bell.fire(facts, effects)
+        {
+            self.driver_bell = None;
         }
     }
 

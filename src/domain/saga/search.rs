@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::delivery::Delivery;
 use crate::domain::dispatch::{DispatchRules, GiveUp};
+use crate::domain::ids::UserId;
 use crate::domain::order::{Order, Status};
 use crate::domain::time::Timestamp;
 
@@ -146,6 +147,25 @@ impl Search {
     /// When the search is given up, while there is one.
     pub fn gives_up_at(&self) -> Option<Timestamp> {
         matches!(self.stage, Stage::Searching(_)).then_some(self.give_up_at)
+    }
+
+    /// The driver who has it.
+    pub(super) fn driver(&self) -> Option<UserId> {
+        match &self.stage {
+            Stage::Searching(_) => None,
+            Stage::Coming(watch) => Some(watch.driver),
+            Stage::UnderWay(trip) => trip.driver,
+        }
+    }
+
+    /// Looks at the driver who has it at once. Whether anybody has it.
+    pub(super) fn look_at_driver(&mut self, now: Timestamp) -> bool {
+        match &mut self.stage {
+            Stage::Searching(_) => return false,
+            Stage::Coming(watch) => watch.look_at = watch.look_at.min(now),
+            Stage::UnderWay(trip) => trip.look_at = trip.look_at.min(now),
+        }
+        true
     }
 
     pub(super) fn next_due(&self) -> Timestamp {

@@ -67,6 +67,7 @@ fn facts(clocks: &Clocks, now: Timestamp) -> Facts<'_> {
         delivery: None,
         delivered: false,
         acted_at: None,
+        driver_acted_at: None,
         muted: false,
         called_at: None,
         mailed_at: None,

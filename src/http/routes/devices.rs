@@ -30,6 +30,7 @@ pub(in crate::http) fn routes(mount: &mut impl Mount) {
 /// Whether a device can ring.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"can_ring": true}))]
 struct DeviceBody {
     /// Whether it could make a sound now.
     #[garde(skip)]
@@ -54,7 +55,7 @@ struct DeviceView {
 /// Say whether a device without a socket can ring, as `device` does on a socket.
 ///
 /// It holds for 45 s, and for the businesses you are a member of.
-#[utoipa::path(operation_id = "putDevice", tag = "rooms",
+#[utoipa::path(operation_id = "putDevice", tag = "rooms", request_body = DeviceBody,
     params(("id" = String, Path, description = "The device's own id: 1 to 64 visible ASCII characters")),
     responses(
         (status = 200, description = "It is heard", body = DeviceView),

@@ -165,6 +165,36 @@ pub struct ApproveUser {
     pub user: UserId,
 }
 
+/// Closes an account to its owner: nobody signs in, its login sessions end, and a driver is asked no more.
+#[derive(Clone, Copy, Debug)]
+pub struct SuspendUser {
+    /// The account.
+    pub user: UserId,
+    /// The operator who does it.
+    pub by: UserId,
+}
+
+/// Opens a suspended account to its owner again.
+#[derive(Clone, Copy, Debug)]
+pub struct RestoreUser {
+    /// The account.
+    pub user: UserId,
+    /// The operator who does it.
+    pub by: UserId,
+}
+
+/// Ends every login session of an account.
+#[derive(Clone, Copy, Debug)]
+pub struct EndSessions {
+    /// The account.
+    pub user: UserId,
+    /// The operator who does it.
+    pub by: UserId,
+}
+
+/// Most ended login sessions that one outcome names; the store has all of them, and nodes find the others there in seconds.
+pub const MAX_ENDED_SESSIONS: usize = 1_000;
+
 /// Ends a login session.
 #[derive(Clone, Copy, Debug)]
 pub struct EndSession {

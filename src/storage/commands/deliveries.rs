@@ -211,7 +211,8 @@ pub struct ExtendSearch {
     pub until: Timestamp,
 }
 
-/// Looks at once whether somebody is to be asked: the last offer was withdrawn by a commit of another order.
+/// Looks at once whether somebody is to be asked, or whether the driver still may come: a commit of another order has withdrawn the last
+/// offer, or one the account of the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LookAgain {
     /// The order.

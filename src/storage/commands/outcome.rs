@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::business::{Business, MenuItem};
 use crate::domain::delivery::{AnswerRefusal, AssignRefusal, LeaveRefusal, StepRefusal};
 use crate::domain::dispatch::DriverRefusal;
-use crate::domain::ids::{OrderId, UserId};
+use crate::domain::ids::{LoginSessionId, OrderId, UserId};
 use crate::domain::order::{MoveRefusal, Order, PlaceRefusal};
 use crate::domain::time::Timestamp;
 use crate::fail_point;
@@ -74,8 +74,10 @@ pub enum Outcome {
     BusinessUpdated(BusinessUpdate),
     /// Of `CreateUser`: false when the address is taken.
     UserCreated(Creation),
-    /// Of `SetPassword`, `SetPhone`, `ApproveUser` and `SetAlertMe`.
+    /// Of `SetPassword`, `SetPhone`, `ApproveUser`, `RestoreUser`, `OpenSession` and `SetAlertMe`.
     UserChanged(UserChange),
+    /// Of `SuspendUser` and `EndSessions`: login sessions that it ended; `None` when there is no such account.
+    SessionsEnded(Option<Vec<LoginSessionId>>),
     /// Of `RedeemTicket`: `AlreadyThere` when it was used before.
     TicketRedeemed(Creation),
     /// Of `UpdateItem`: as it is now; `None` when there is no such item.
@@ -312,7 +314,7 @@ pub struct Committed {
     pub drivers: Vec<DriverNow>,
     /// Drivers who have an order no more: their subscriptions of its room end.
     pub left: Vec<(OrderId, UserId)>,
-    /// Orders of other transactions of which the last open offer was withdrawn.
+    /// Orders of other transactions of which the last open offer, or the account of the driver, was withdrawn.
     pub look_again: Vec<LookAgain>,
 }
 

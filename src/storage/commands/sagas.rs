@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{BusinessId, IntentId, OrderId};
+use crate::domain::ids::{BusinessId, IntentId, OrderId, UserId};
 use crate::domain::order::{Order, Status};
 use crate::domain::saga::{DeadlineKind, Ring, Rung};
 use crate::domain::time::Timestamp;
@@ -81,6 +81,8 @@ pub struct SagaDue {
 pub struct RingDue {
     /// The business whose devices ring.
     pub business: BusinessId,
+    /// The driver whose devices ring instead.
+    pub driver: Option<UserId>,
     /// The order.
     pub order: OrderId,
     /// Its number.

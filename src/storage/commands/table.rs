@@ -214,8 +214,17 @@ macro_rules! write_table {
             /// Let an account be used for what its role is for.
             ApproveUser(w: ApproveUser) => UserChanged(UserChange), alone, Awaited, NewWork,
                 lane: lane_of(w.user), bytes: 256, changes: [];
-            /// Start a login session.
-            OpenSession(w: Box<NewSession>) => Done(()), alone, Awaited, NewWork,
+            /// Close an account to its owner.
+            SuspendUser(w: SuspendUser) => SessionsEnded(Option<Vec<LoginSessionId>>), batched, Awaited, Finishing,
+                lane: lane_of(w.user), bytes: 128, changes: [];
+            /// Open a suspended account to its owner again.
+            RestoreUser(w: RestoreUser) => UserChanged(UserChange), alone, Awaited, Finishing,
+                lane: lane_of(w.user), bytes: 128, changes: [];
+            /// End every login session of an account.
+            EndSessions(w: EndSessions) => SessionsEnded(Option<Vec<LoginSessionId>>), alone, Awaited, Finishing,
+                lane: lane_of(w.user), bytes: 128, changes: [];
+            /// Start a login session; nothing is stored for an account that is suspended.
+            OpenSession(w: Box<NewSession>) => UserChanged(UserChange), alone, Awaited, NewWork,
                 lane: lane_of(w.id), bytes: 256, changes: [];
             /// Exchange a refresh token for its successor.
             RotateSession(w: RotateSession) => Rotated(Rotation), alone, Awaited, NewWork,

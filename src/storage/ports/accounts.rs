@@ -25,6 +25,8 @@ pub struct User {
     pub name: Option<String>,
     /// Whether an operator has approved it.
     pub approved: Approval,
+    /// Since when operators keep its owner out; `None`: they do not.
+    pub suspended_at: Option<Timestamp>,
     /// Time of registration.
     pub created_at: Timestamp,
 }

@@ -29,6 +29,16 @@ DELETE /api/v1/auth/sessions/{id}                     absent        401 404 404 
 DELETE /api/v1/admin/rate-limits                      -             401 403 403 403 403 204
 POST   /api/v1/admin/users/{id}/approve               own,other,foreign 401 403 403 403 403 200
 POST   /api/v1/admin/users/{id}/approve               absent        401 403 403 403 403 404
+POST   /api/v1/admin/users/{id}/suspend               own,other,foreign 401 403 403 403 403 200
+POST   /api/v1/admin/users/{id}/suspend               absent        401 403 403 403 403 404
+POST   /api/v1/admin/users/{id}/restore               own,other,foreign 401 403 403 403 403 200
+POST   /api/v1/admin/users/{id}/restore               absent        401 403 403 403 403 404
+DELETE /api/v1/admin/users/{id}/sessions              own,other,foreign 401 403 403 403 403 204
+DELETE /api/v1/admin/users/{id}/sessions              absent        401 403 403 403 403 404
+POST   /api/v1/admin/businesses/{id}/suspend          own,other,foreign 401 403 403 403 403 200
+POST   /api/v1/admin/businesses/{id}/suspend          absent        401 403 403 403 403 404
+POST   /api/v1/admin/businesses/{id}/restore          own,other,foreign 401 403 403 403 403 200
+POST   /api/v1/admin/businesses/{id}/restore          absent        401 403 403 403 403 404
 GET    /api/v1/rooms/{room}/events                     own           401 404 404 200 200 200
 GET    /api/v1/rooms/{room}/events                     other,foreign 401 404 404 404 404 200
 GET    /api/v1/rooms/{room}/events                     absent        401 404 404 404 404 404

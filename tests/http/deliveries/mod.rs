@@ -1,5 +1,6 @@
 //! Deliveries by drivers over HTTP: what drivers say and are asked, what they carry, and what operators and businesses do about it.
 
+mod evenings;
 mod hands;
 mod offers;
 mod profile;
@@ -38,6 +39,11 @@ impl City {
 
     /// An order to the customer's door, for 250 in cash, that is accepted: a driver is searched for it.
     pub(crate) async fn accepted(&self) -> Value {
+        self.owner.move_order(&self.app, &self.placed().await, "accepted").await
+    }
+
+    /// The same before it is accepted.
+    pub(crate) async fn placed(&self) -> Value {
         let body = with(
             order_body(&self.business),
             json!({
@@ -45,8 +51,7 @@ impl City {
                 "customer": {"name": "Zoe", "phone": "+351 21 000 00 00"},
             }),
         );
-        let placed = self.customer.post(&self.app, "/orders", &body).await.expect(201).json();
-        self.owner.move_order(&self.app, &placed, "accepted").await
+        self.customer.post(&self.app, "/orders", &body).await.expect(201).json()
     }
 
     /// Another driver who is off.

@@ -90,6 +90,22 @@ on_every_store! {
         assert_eq!((driver.online, driver.ignored), (false, 3));
     }
 
+    /// However long ago: whoever was not asked yet comes first.
+    async fn the_look_says_who_did_not_answer(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let order = ready(&world, &mut *lane).await;
+        let (first, second) = (driver(&mut *lane, 1).await, driver(&mut *lane, 1).await);
+        let mut silent = Vec::new();
+        for asked in [first, second] {
+            assert_eq!(opened(&open(&store, &mut *lane, &order, &[asked]).await), 1);
+            let commits = live(&store, &mut *lane, S(46), &[first, second]).await;
+            silent.push(asked);
+            silent.sort();
+            let job = &looks(&commits)[0].job;
+            assert_eq!((&job.after, &job.not), (&silent, &Vec::new()));
+        }
+    }
+
     /// Nobody could have answered; and everybody has time once it is back.
     async fn an_offer_that_an_outage_ran_over_is_not_ignored(store) {
         let (world, mut lane) = Fixture::new(&store).await;

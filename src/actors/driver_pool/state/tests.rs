@@ -52,6 +52,7 @@ fn look() -> LookDue {
             radius_m: 0,
             most: 0,
             not: Vec::new(),
+            after: Vec::new(),
         },
     }
 }
@@ -103,6 +104,18 @@ fn the_first_wave_whose_radius_has_somebody_is_proposed_with_the_fence_of_the_lo
     assert_eq!(proposed(pool.look(later, NOW)), (3, vec![1]), "the other one is being asked");
     assert_eq!(pool.look(look(), NOW), None, "nobody is left in the widest radius");
     assert_eq!(pool.look(LookDue { wave: 9, ..look() }, NOW), None);
+}
+
+#[test]
+fn who_did_not_answer_is_proposed_again_when_no_radius_has_anybody_else() {
+    let again = |wave| {
+        let due = look();
+        LookDue { wave, job: Job { after: vec![user(1)], ..due.job }, ..due }
+    };
+    let near_and_far = || pool(vec![driver(1, 10.0), driver(2, 4_000.0)]);
+    assert_eq!(proposed(near_and_far().look(again(2), NOW)), (3, vec![2, 1]), "the other one first");
+    assert_eq!(proposed(near_and_far().look(look(), NOW)), (1, vec![1]), "for another order");
+    assert_eq!(proposed(pool(vec![driver(1, 10.0)]).look(again(2), NOW)), (2, vec![1]));
 }
 
 #[test]

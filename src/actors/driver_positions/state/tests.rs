@@ -35,7 +35,7 @@ fn carried() -> Carried {
 fn known() -> PositionState {
     let mut state = PositionState::default();
     assert_eq!(state.alive(user(1), START), Heard::Unknown);
-    assert_eq!(state.due_reads(10, START), [user(1)]);
+    assert_eq!(state.due_reads(10, 10, START), [user(1)]);
     assert_eq!(state.learned(user(1), Some(Known::default()), None, START), None);
     state
 }
@@ -124,8 +124,8 @@ fn a_position_waits_until_it_is_known_who_may_see_it() {
     assert_eq!(state.moved(user(1), place(1), None, START), Heard::Unknown);
     assert_eq!(state.tick(at(1)), []);
     assert_eq!(state.take_unstored(10), [], "nor is anything stored of who may be no driver");
-    assert_eq!(state.due_reads(10, at(1)), [user(1)]);
-    assert_eq!(state.due_reads(10, at(1)), [], "it is being read");
+    assert_eq!(state.due_reads(10, 10, at(1)), [user(1)]);
+    assert_eq!(state.due_reads(10, 10, at(1)), [], "it is being read");
     let carried = vec![carried()];
     let known = Known { zones: vec!["centre".to_owned()], carried };
     let pass = state.learned(user(1), Some(known.clone()), None, at(1)).expect("it is passed on");
@@ -140,7 +140,7 @@ fn whoever_gets_to_see_a_driver_sees_the_last_position_at_once() {
     let mut state = known();
     state.moved(user(1), place(1), None, at(1));
     assert!(state.changed(user(1)));
-    assert_eq!(state.due_reads(10, at(2)), [user(1)]);
+    assert_eq!(state.due_reads(10, 10, at(2)), [user(1)]);
     let known = Known { zones: Vec::new(), carried: vec![carried()] };
     let pass = state.learned(user(1), Some(known.clone()), None, at(2)).expect("it is passed on");
     assert_eq!(pass.position.location, place(1));
@@ -201,4 +201,20 @@ proptest! {
             prop_assert!(passed_at.since(position.at) <= MAX_AGE + Duration::from_millis(1_500 * 60));
         }
     }
+}
+
+#[test]
+fn those_of_whom_something_changed_are_read_before_those_of_whom_only_nothing_was_heard() {
+    let mut state = PositionState::default();
+    for n in 0..10 {
+        state.alive(user(n), START);
+    }
+    assert_eq!(state.due_reads(100, 2, START).len(), 10, "nothing is known of them");
+    let later = START.plus(KNOWN_FOR);
+    for n in 0..4 {
+        state.changed(user(n));
+    }
+    assert_eq!(state.due_reads(100, 2, later).len(), 6, "four, and two that are old");
+    assert_eq!(state.due_reads(100, 2, later).len(), 2);
+    assert_eq!(state.due_reads(1, 2, later).len(), 1);
 }

@@ -64,6 +64,7 @@ impl Evening {
             driver: self.delivery.delivery().driver,
             position: self.driver.position,
             alive_at: self.driver.alive_at,
+            may_work: self.driver.approved,
             pickup: SHOP,
             offers_until: open.map(|offer| offer.ends_at(grace_until)).max(),
             held: self.search_held,
@@ -452,4 +453,46 @@ fn a_driver_who_leaves_when_the_search_was_over_leaves_time_for_another() {
         evening.driver = Driver { user: UserId::generate(), ..evening.driver.clone() };
     }
     assert_eq!(evening.saga.search_gives_up_at(), Some(at(3_700)), "as long as until people are told");
+}
+
+#[test]
+fn a_driver_whose_account_is_suspended_loses_what_is_not_fetched_and_operators_are_told_of_the_rest() {
+    for under_way in [false, true] {
+        let mut evening = Evening::accepted(600, DispatchRules::default());
+        evening.until(180);
+        let offer = evening.offer(1, 181);
+        evening.accept(offer, 181);
+        if under_way {
+            evening.order.status = Status::PickedUp;
+            evening.delivery.follow_order(&evening.order, Party::Admin, Some(&mut evening.driver), at(190));
+            evening.changed(190);
+        }
+        evening.drive(500.0, 200);
+        evening.until(204);
+        evening.driver.suspend(at(205));
+        assert!(evening.saga.look_at_driver(at(205)));
+        let seen = evening.until(230);
+        let (taken, told) = (SagaEffect::TakeFromDriver, SagaEffect::Alarm(OpsAlarm::DriverSilent));
+        let expected = if under_way { told } else { taken };
+        assert_eq!(seconds_of(&seen, expected).first(), Some(&205), "{seen:?}");
+        let times = seconds_of(&seen, told).len();
+        assert_eq!(times, usize::from(under_way), "operators are told once");
+        assert!(!under_way || seconds_of(&seen, taken).is_empty(), "{seen:?}");
+    }
+}
+
+#[test]
+fn a_driver_who_comes_is_looked_at_once_a_minute_at_most() {
+    let mut evening = Evening::accepted(600, DispatchRules::default());
+    evening.until(180);
+    let offer = evening.offer(1, 181);
+    evening.accept(offer, 181);
+    let mut looks = Vec::new();
+    for now in (190..490).step_by(10) {
+        evening.drive(4_000.0 - 10.0 * now as f64, now);
+        evening.until(now);
+        looks.push(evening.saga.next_due().unwrap());
+    }
+    looks.dedup();
+    assert!(looks.len() <= 300 / 60 + 2, "{} writes in five minutes", looks.len());
 }

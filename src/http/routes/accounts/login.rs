@@ -26,7 +26,7 @@ use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, KIB, RouteFacts};
 use crate::protocol::problem::ProblemCode;
 use crate::storage::User;
-use crate::storage::commands::{Device, NewSession, SetPassword};
+use crate::storage::commands::{Device, NewSession, SetPassword, UserChange};
 
 use super::tokens::{Refreshable, TokensView, session_lifetime, stored_hash, tokens_for};
 
@@ -77,6 +77,7 @@ pub(super) struct LoginDevice {
 #[utoipa::path(operation_id = "signIn", tag = "accounts", request_body = Login, responses(
     (status = 200, description = "Signed in", body = TokensView),
     (status = 401, description = "`bad_credentials`"),
+    (status = 403, description = "`account_suspended`: operators keep its owner out"),
     (status = 429, description = "`too_many_requests`: wait as long as `Retry-After` says"),
 ))]
 #[post("/auth/login")]
@@ -101,7 +102,9 @@ pub(super) async fn login(
         created_at: now,
         expires_at: now.plus(session_lifetime(&app)),
     };
-    app.persistence.open_session(session).await?;
+    if app.persistence.open_session(session).await? == UserChange::NotThere {
+        return Err(suspended());
+    }
     Ok(tokens_for(
         &app,
         principal,
@@ -141,6 +144,10 @@ async fn authenticate(
             if let Verified::Renewed(password_hash) = verified {
                 renew_password(app, &user, password_hash).await;
             }
+            // Only to those who know the password.
+            if user.suspended_at.is_some() {
+                return Err(suspended());
+            }
             Ok(user)
         }
         None => {
@@ -149,6 +156,10 @@ async fn authenticate(
             Err(ApiError::new(ProblemCode::BadCredentials, "Check both and try again."))
         }
     }
+}
+
+fn suspended() -> ApiError {
+    ApiError::new(ProblemCode::AccountSuspended, "Ask the operators of this hub.")
 }
 
 /// The account of an address, if there is one, and the device if it has signed in to the account before.

@@ -77,6 +77,8 @@ pub struct UserView {
     name: Option<String>,
     /// False for drivers who wait for an operator.
     approved: bool,
+    /// Whether operators keep its owner out.
+    suspended: bool,
     /// RFC 3339.
     #[schema(example = "2026-01-31T18:30:00Z")]
     created_at: String,
@@ -90,6 +92,7 @@ impl From<User> for UserView {
             role: user.role.to_string(),
             name: user.name,
             approved: user.approved == Approval::Approved,
+            suspended: user.suspended_at.is_some(),
             created_at: user.created_at.to_rfc3339(),
         }
     }
@@ -122,6 +125,7 @@ pub(super) async fn signup(app: web::Data<AppState>, body: Body<Signup>) -> Resu
         role: role.to_string(),
         name: user.name.clone(),
         approved: user.approved == Approval::Approved,
+        suspended: false,
         created_at: user.created_at.to_rfc3339(),
     };
     match app.persistence.create_user(user).await? {

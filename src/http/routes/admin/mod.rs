@@ -5,6 +5,7 @@ mod dead_letters;
 mod drivers;
 mod holds;
 mod refunds;
+mod suspensions;
 
 use actix_web::{HttpResponse, delete, post, web};
 
@@ -25,6 +26,11 @@ pub(in crate::http) fn routes(mount: &mut impl Mount) {
     mount
         .endpoint(reset_limits)
         .endpoint(approve)
+        .endpoint(suspensions::suspend_user)
+        .endpoint(suspensions::restore_user)
+        .endpoint(suspensions::end_sessions)
+        .endpoint(suspensions::suspend_business)
+        .endpoint(suspensions::restore_business)
         .endpoint(businesses::businesses)
         .endpoint(drivers::list)
         .endpoint(drivers::put)

@@ -33,6 +33,7 @@ use crate::http::response::pagination::PageSize;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, Mount, RouteFacts};
 use dto::NewBusiness;
+pub(in crate::http::routes) use update::change;
 pub(in crate::http) use view::{BusinessView, BusinessViewer};
 
 /// Mounts the routes.

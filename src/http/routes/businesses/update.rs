@@ -50,7 +50,7 @@ pub(super) async fn update(
 }
 
 /// Changes a business and answers with it.
-pub(super) async fn change(
+pub(in crate::http::routes) async fn change(
     app: &AppState,
     who: Principal,
     business: BusinessId,

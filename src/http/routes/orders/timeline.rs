@@ -18,6 +18,9 @@ use crate::http::extractors::signed_in::SignedIn;
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Endpoint, RouteFacts};
 
+/// A step farther from its place than this is flagged, metres.
+const FAR_M: i64 = 500;
+
 /// An entry of an order's timeline.
 #[derive(Default, Serialize, ToSchema)]
 pub(super) struct TimelineItem {
@@ -111,6 +114,9 @@ pub(super) struct TimelineItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 40)]
     far_m: Option<i64>,
+    /// With `far_m`: whether that was farther than 500 metres.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    far: Option<bool>,
     /// With `step`: `code`, or the reference of a photo.
     #[serde(skip_serializing_if = "Option::is_none")]
     proof: Option<String>,
@@ -211,6 +217,7 @@ impl TimelineItem {
                 said_at: said_at.map(Timestamp::to_rfc3339),
                 late: late.then_some(true),
                 far_m,
+                far: far_m.map(|metres| metres > FAR_M),
                 reason,
                 proof,
                 ..self

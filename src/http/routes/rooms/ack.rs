@@ -22,6 +22,7 @@ use super::subscribe::PathRoom;
 /// How far a device has received a room.
 #[derive(Deserialize, Validate, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"cursor": "80a19d51.42", "device": "till-1"}))]
 struct AckBody {
     /// The position of the last event that arrived.
     #[garde(dive)]
@@ -29,6 +30,7 @@ struct AckBody {
     cursor: Parsed<Cursor>,
     /// The device: 1 to 64 visible ASCII characters. Without it, the one named at sign-in, else the login session.
     #[garde(inner(custom(rules::device)))]
+    #[schema(min_length = 1, max_length = 64, pattern = "^[!-~]+$", example = "till-1")]
     device: Option<String>,
 }
 
@@ -36,7 +38,7 @@ struct AckBody {
 ///
 /// It is cumulative: one for the newest event covers all since the device's last one. The first one of a device covers the event
 /// at its cursor only.
-#[utoipa::path(operation_id = "acknowledgeEvents", tag = "rooms",
+#[utoipa::path(operation_id = "acknowledgeEvents", tag = "rooms", request_body = AckBody,
     params(("room" = String, Path, description = "`business:biz_…`, `order:ord_…` or `ops`")),
     responses((status = 204, description = "It is stored")))]
 #[post("/rooms/{room}/ack")]

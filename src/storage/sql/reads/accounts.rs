@@ -15,14 +15,14 @@ use crate::storage::sql::store::SqlStore;
 static USER: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("users"),
-        "SELECT id, email, password_hash, role, name, approved, created_at FROM users WHERE id = $1",
+        "SELECT id, email, password_hash, role, name, approved, suspended_at, created_at FROM users WHERE id = $1",
     )
 });
 
 static USER_BY_EMAIL: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("users"),
-        "SELECT id, email, password_hash, role, name, approved, created_at FROM users WHERE email = $1",
+        "SELECT id, email, password_hash, role, name, approved, suspended_at, created_at FROM users WHERE email = $1",
     )
 });
 
@@ -67,6 +67,7 @@ struct UserRow {
     role: String,
     name: Option<String>,
     approved: bool,
+    suspended_at: Option<i64>,
     created_at: i64,
 }
 
@@ -78,6 +79,7 @@ impl UserRow {
             password_hash: self.password_hash,
             role: parse("users.role", &self.role)?,
             name: self.name,
+            suspended_at: self.suspended_at.map(Timestamp::from_micros),
             approved: if self.approved { Approval::Approved } else { Approval::Pending },
             created_at: Timestamp::from_micros(self.created_at),
         })

@@ -11,7 +11,8 @@ use crate::storage::error::StoreError;
 use super::values::{micros, number, parse, time};
 
 /// The columns of [`DriverRow`], of `users u` and `drivers d`.
-pub(in crate::storage::sql) const DRIVER_COLUMNS: &str = "u.id, u.name, u.approved, u.created_at, d.vehicle, d.capacity, d.zones, \
+pub(in crate::storage::sql) const DRIVER_COLUMNS: &str = "u.id, u.name, \
+     (u.approved AND u.suspended_at IS NULL) AS approved, u.created_at, d.vehicle, d.capacity, d.zones, \
      d.wanted_zones, d.takes_cash, d.online, d.active, d.ignored, d.waiting_since, d.alive_at, d.lat, d.lng, d.position_at, d.delivered, \
      d.on_time, d.updated_at";
 

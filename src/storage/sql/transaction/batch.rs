@@ -13,6 +13,7 @@ mod news;
 mod offers;
 mod refunds;
 mod steps;
+mod suspending;
 mod writing;
 mod written;
 

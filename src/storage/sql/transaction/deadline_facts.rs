@@ -27,7 +27,9 @@ static DEVICES: LazyStatement = LazyStatement::new(|| {
         &format!(
             "SELECT o.id, EXISTS (SELECT 1 FROM order_acks a WHERE a.order_id = o.id) AS delivered, \
                  (SELECT max(m.at) FROM device_marks m WHERE m.order_id = o.id AND m.kind = '{acted}' \
-                     AND m.room = 'business:' || o.business_id) AS acted_at \
+                     AND m.room = 'business:' || o.business_id) AS acted_at, \
+                 (SELECT max(m.at) FROM device_marks m WHERE m.order_id = o.id AND m.kind = '{acted}' \
+                     AND m.room = 'driver:' || o.driver_id) AS driver_acted_at \
              FROM orders o WHERE o.id = {{any}}"
         ),
     )
@@ -60,6 +62,7 @@ struct DevicesRow {
     id: String,
     delivered: bool,
     acted_at: Option<i64>,
+    driver_acted_at: Option<i64>,
 }
 
 #[derive(FromRow)]
@@ -90,6 +93,7 @@ pub(super) fn saga_terms(business: &Business) -> SagaTerms {
 struct DeviceWord {
     delivered: bool,
     acted_at: Option<Timestamp>,
+    driver_acted_at: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -130,7 +134,8 @@ impl DeadlineFacts {
         }
         for row in connection.fetch::<DevicesRow>(&DEVICES, &[Arg::texts(orders)]).await? {
             let acted_at = row.acted_at.map(Timestamp::from_micros);
-            let word = DeviceWord { delivered: row.delivered, acted_at };
+            let driver_acted_at = row.driver_acted_at.map(Timestamp::from_micros);
+            let word = DeviceWord { delivered: row.delivered, acted_at, driver_acted_at };
             self.devices.insert(parse("orders.id", &row.id)?, word);
         }
         Ok(())
@@ -144,7 +149,8 @@ impl DeadlineFacts {
         clocks: &'c Clocks,
         now: Timestamp,
     ) -> Facts<'c> {
-        let DeviceWord { delivered, acted_at } = self.devices.get(&order).copied().unwrap_or_default();
+        let DeviceWord { delivered, acted_at, driver_acted_at } =
+            self.devices.get(&order).copied().unwrap_or_default();
         Facts {
             now,
             clocks,
@@ -152,6 +158,7 @@ impl DeadlineFacts {
             delivery: None,
             delivered,
             acted_at,
+            driver_acted_at,
             muted: business.alerts.is_muted(now),
             called_at: business.alerts.called_at,
             mailed_at: business.alerts.mailed_at,

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use sqlx_macros::FromRow;
 
 use crate::domain::delivery::{Delivery, Offer, OfferEnd, OfferState, OrderDelivery};
 use crate::domain::dispatch::Driver;
@@ -15,15 +14,14 @@ use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::Cipher;
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
-use crate::storage::sql::rows::{DeliveryRow, DriverRow, OfferRow, parse};
+use crate::storage::sql::rows::{DeliveryRow, DriverRow, OfferRow};
 use crate::storage::sql::statement::Arg;
 
+mod reading;
 mod statements;
 mod writing;
 
-use statements::{
-    ASKED, LOCK_DELIVERIES, LOCK_DRIVERS, LOCK_OFFERS, MAKE_DRIVERS, OPEN_OFFERS, SILENT_DRIVERS,
-};
+use statements::{LOCK_DELIVERIES, LOCK_DRIVERS, LOCK_OFFERS, MAKE_DRIVERS, OPEN_OFFERS, SILENT_DRIVERS};
 
 /// What a batch has to lock.
 #[derive(Default)]
@@ -47,12 +45,6 @@ struct WantedOffer {
     order_id: Option<OrderId>,
     driver_id: Option<UserId>,
     offer_id: Option<OfferId>,
-}
-
-#[derive(FromRow)]
-struct AskedRow {
-    id: String,
-    driver_id: String,
 }
 
 /// A step that somebody reported.
@@ -110,11 +102,13 @@ impl Deliveries {
             }
         }
         self.lock_offers(connection, &mut read, (&withdrawing, &offers)).await?;
+        let mut ignored = Self::ignored(connection, read.values().map(|(delivery, _)| delivery)).await?;
         for (delivery, offers) in read.into_values() {
             let open = offers.iter().filter(|offer: &&Offer| offer.state == OfferState::Open);
             drivers.extend(open.map(|offer| offer.driver));
             let order = delivery.order;
-            let delivery = OrderDelivery::stored(delivery, offers);
+            let ignored_by = ignored.remove(&order).unwrap_or_default();
+            let delivery = OrderDelivery::stored(delivery, offers, ignored_by);
             self.stored.insert(order, delivery.clone());
             self.present.insert(order, delivery);
         }
@@ -124,20 +118,6 @@ impl Deliveries {
             }
         }
         self.read_asked(connection, &candidates).await
-    }
-
-    async fn read_asked(
-        &mut self,
-        connection: &mut Connection,
-        candidates: &BTreeSet<UserId>,
-    ) -> Result<(), TxError> {
-        if candidates.is_empty() {
-            return Ok(());
-        }
-        for row in connection.fetch::<AskedRow>(&ASKED, &[Arg::texts(candidates)]).await? {
-            self.asked.insert(parse("offers.id", &row.id)?, parse("offers.driver_id", &row.driver_id)?);
-        }
-        Ok(())
     }
 
     async fn lock_offers(

@@ -37,6 +37,7 @@ mod reach;
 mod sagas;
 mod search_index;
 mod sessions;
+mod suspensions;
 mod taking_in;
 mod waiting_orders;
 

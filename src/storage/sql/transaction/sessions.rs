@@ -7,6 +7,7 @@ use crate::domain::ids::LoginSessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
     EndSession, NewSession, ROTATION_GRACE, Removal, RotateSession, Rotation, SessionActivity, TokenUse,
+    UserChange,
 };
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{number, parse};
@@ -14,12 +15,12 @@ use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::execute::{Context, Execute};
 
+// The lock of the account lets a suspension wait that would not see this session.
 static OPEN_SESSION: LazyStatement = LazyStatement::new(|| {
-    Statement::new(
-        Operation::Insert("sessions"),
-        "INSERT INTO sessions (id, user_id, device_id, device_name, device_platform, generation, token_hash, \
-             rotated_at, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $7, $8)",
-    )
+    let text = "INSERT INTO sessions (id, user_id, device_id, device_name, device_platform, generation, token_hash, \
+             rotated_at, created_at, expires_at) SELECT $1, u.id, $3, $4, $5, 0, $6, $7, $7, $8 FROM users u \
+         WHERE u.id = $2 AND u.suspended_at IS NULL";
+    Statement::apart(Operation::Insert("sessions"), "", &format!("{text} FOR SHARE OF u"), text)
 });
 
 static LOCK_SESSION: LazyStatement = LazyStatement::new(|| {
@@ -63,9 +64,9 @@ static SEEN: LazyStatement = LazyStatement::new(|| {
 });
 
 impl Execute for NewSession {
-    type Output = ();
+    type Output = UserChange;
 
-    async fn execute(&self, cx: Context<'_>) -> Result<(), TxError> {
+    async fn execute(&self, cx: Context<'_>) -> Result<UserChange, TxError> {
         let session = self;
         let device = session.device.as_ref();
         let args = [
@@ -78,8 +79,7 @@ impl Execute for NewSession {
             Arg::Int(session.created_at.as_micros()),
             Arg::Int(session.expires_at.as_micros()),
         ];
-        cx.connection.execute(&OPEN_SESSION, &args).await?;
-        Ok(())
+        Ok(UserChange::from(cx.connection.execute(&OPEN_SESSION, &args).await? > 0))
     }
 }
 

@@ -89,6 +89,7 @@ impl Transaction<'_> {
             Write::SetDriverOnline(wish) => Ok(self.set_driver_online(*wish)),
             Write::ApproveZones(wish) => Ok(self.approve_zones(wish)),
             Write::EndSilentDrivers(wish) => self.end_silent_drivers(*wish).await,
+            Write::SuspendUser(wish) => self.suspend_user(*wish, at).await,
             write => self.single(write, at).await,
         }
     }

@@ -145,6 +145,7 @@ impl Transaction<'_> {
             driver: delivery.driver,
             position: driver.and_then(|driver| driver.position),
             alive_at: driver.and_then(|driver| driver.alive_at),
+            may_work: driver.is_none_or(|driver| driver.approved),
             pickup: business.location,
             offers_until: one.offers_until(self.grace_of(id)),
             held: self.facts.holds(HeldAction::Dispatch, business, self.now),
@@ -185,6 +186,7 @@ impl Transaction<'_> {
             radius_m: rules.radius_of(wave),
             most: rules.size_of(wave),
             not: one.not_asked_again(),
+            after: one.asked_in_vain(),
         };
         Some(LookDue {
             order: id,
@@ -233,11 +235,13 @@ impl Transaction<'_> {
         }
     }
 
-    /// Takes the delivery from a driver who does not come.
+    /// Takes the delivery from a driver who does not come, or may not any more.
     fn take_from_driver(&mut self, id: OrderId) {
         let left = self.with_delivery(id, |delivery, drivers, _, now| {
             let driver = carrier(delivery, drivers);
-            delivery.leave((Party::System, None), LeaveReason::Stalled, true, driver, now)
+            let may_work = driver.as_ref().is_none_or(|driver| driver.approved);
+            let reason = if may_work { LeaveReason::Stalled } else { LeaveReason::Suspended };
+            delivery.leave((Party::System, None), reason, may_work, driver, now)
         });
         if let Some(Ok(effects)) = left {
             self.delivery_changed(id, &effects);

@@ -82,6 +82,7 @@ impl Transaction<'_> {
                 self.ring(business, id, ring);
                 report.rungs.push(Rung::Ring);
             }
+            SagaEffect::RingDriver(driver, ring) => self.ring_out(business, id, Some(driver), ring),
             SagaEffect::Use(channel, rung) => {
                 self.use_channel(business, id, channel, rung).await?;
                 // One rung may use two channels.
@@ -140,8 +141,12 @@ impl Transaction<'_> {
         if let Some(saga) = self.sagas.of(order, business) {
             saga.rang();
         }
+        self.ring_out(business, order, None, ring);
+    }
+
+    fn ring_out(&mut self, business: BusinessId, order: OrderId, driver: Option<UserId>, ring: Ring) {
         let order_number = self.orders.get(order).map_or(0, |order| order.order_number);
-        self.rings.push(RingDue { business, order, order_number, ring });
+        self.rings.push(RingDue { business, driver, order, order_number, ring });
     }
 
     async fn use_channel(

@@ -94,6 +94,7 @@ impl<'a> Wanted<'a> {
             Write::ChangeDriver(change) => self.with_own_row(change.driver),
             Write::SetDriverOnline(set) => self.with_own_row(set.driver),
             Write::ApproveZones(approve) => self.with_own_row(approve.driver),
+            Write::SuspendUser(suspend) => self.with_withdrawals(suspend.user),
             Write::EndSilentDrivers(_) => self.needs_sign_of_life = true,
             _ => {}
         }

@@ -80,10 +80,20 @@ impl Transaction<'_> {
         }
     }
 
-    /// Follows offers that another transaction has withdrawn.
+    /// Follows offers that another transaction has withdrawn. A driver who may not work any more is looked at when it is fired next,
+    /// which is at once.
     pub(super) fn look_again(&mut self, look: LookAgain) -> Answer {
-        let effects = self.with_delivery(look.order, |delivery, _, _, now| delivery.follow_offers(now));
-        self.delivery_changed(look.order, &effects.unwrap_or_default());
+        let LookAgain { order, business } = look;
+        let effects = self.with_delivery(order, |delivery, _, _, now| delivery.follow_offers(now));
+        self.delivery_changed(order, &effects.unwrap_or_default());
+        let driver = self.deliveries.get(order).and_then(|one| one.delivery().driver);
+        let driver = driver.and_then(|driver| self.deliveries.driver(driver));
+        if driver.is_some_and(|driver| !driver.approved)
+            && let Some(kept) = self.sagas.of(order, business)
+            && kept.saga.look_at_driver(self.now)
+        {
+            self.sagas.changed(order);
+        }
         Outcome::Done.into()
     }
 }

@@ -102,6 +102,25 @@ pub(super) static ASKED: LazyStatement = LazyStatement::new(|| {
     )
 });
 
+// Under the lock of the driver, so that nothing is added meanwhile.
+pub(super) static CARRIED: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select("deliveries"),
+        "SELECT v.order_id, v.business_id FROM deliveries v WHERE v.driver_id = $1 AND v.counts",
+    )
+});
+
+// Not locked: an offer that is over stays so.
+pub(super) static IGNORED: LazyStatement = LazyStatement::new(|| {
+    let expired = OfferState::Expired.as_str();
+    Statement::new(
+        Operation::Select("offers"),
+        &format!(
+            "SELECT DISTINCT f.order_id, f.driver_id FROM offers f WHERE f.order_id = {{any}} AND f.state = '{expired}'"
+        ),
+    )
+});
+
 const DELIVERY: &str = "id text, status text, driver_id text, counts bool, attempt int, payout_minor int, code_tries int, \
      assigned_at int, at_pickup_at int, picked_up_at int, at_dropoff_at int, ended_at int, reason text, proof text, \
      collected_minor int, updated_at int";
@@ -201,9 +220,17 @@ mod tests {
     async fn on_sqlite_everything_that_is_locked_is_found_by_an_index() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         sqlx_macros::migrate!("migrations/sqlite").run_direct(None, &mut connection, false).await.unwrap();
-        let locks: [&LazyStatement; 6] =
-            [&LOCK_DELIVERIES, &LOCK_OFFERS, &LOCK_DRIVERS, &SILENT_DRIVERS, &OPEN_OFFERS, &ASKED];
-        for statement in locks {
+        let finds: [&LazyStatement; 8] = [
+            &LOCK_DELIVERIES,
+            &LOCK_OFFERS,
+            &LOCK_DRIVERS,
+            &SILENT_DRIVERS,
+            &OPEN_OFFERS,
+            &ASKED,
+            &IGNORED,
+            &CARRIED,
+        ];
+        for statement in finds {
             let text = format!("EXPLAIN QUERY PLAN {}", statement.text(Dialect::Sqlite).as_str());
             let plan = sqlx::query(sqlx::AssertSqlSafe(text)).fetch_all(&mut connection).await.unwrap();
             for step in plan {
