@@ -12,14 +12,16 @@ mod hold_poller;
 mod hub_lock;
 mod initial_series;
 mod last_seen_flusher;
+mod listen;
+mod node_says;
 mod order_timers;
+mod redis_thread;
 mod revocation_poller;
 mod shutdown;
 mod startup_message;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_server::{Server, ServerHandle};
 use tokio_util::sync::CancellationToken;
@@ -27,22 +29,26 @@ use tokio_util::sync::CancellationToken;
 use crate::actors::persistence::Persistence;
 use crate::actors::reachability::Reachability;
 use crate::actors::session::Sessions;
+use crate::actors::watchdog;
 use crate::config::Settings;
-use crate::http::limits::LocalLimits;
+use crate::domain::ids::NodeId;
+use crate::http::limits::Limits;
 use crate::http::readiness::{Phase, Readiness};
+use crate::http::settings::ServerSettings;
 use crate::http::sockets::{Admission, Upgrader};
-use crate::storage::Store;
+use crate::storage::{KnownNodes, Store};
 use crate::telemetry::Metrics;
 
 use build::{Actors, Auth};
 use database::Database;
 use hub_lock::HubLock;
 use last_seen_flusher::LastSeenFlusher;
+use redis_thread::RedisThread;
 use shutdown::{Flush, Shutdown};
 use startup_message::StartupMessage;
 
 pub use database::{migrate, open_store};
-pub use errors::{RunError, StartError};
+pub use errors::{EXIT_FATAL, RunError, StartError};
 pub use order_timers::OrderTimers;
 
 /// Begins the clean stop of a hub. Cheap to clone.
@@ -68,8 +74,10 @@ pub struct App {
     readiness: Readiness,
     metrics: Metrics,
     stop: CancellationToken,
-    drain_within: Duration,
+    server_settings: ServerSettings,
     message: StartupMessage,
+    /// Ends after everything that uses it.
+    _redis: RedisThread,
     /// Released last.
     _lock: Option<HubLock>,
 }
@@ -82,43 +90,46 @@ impl App {
     /// # Errors
     /// When the port, the database or a setting does not work; nothing keeps running then.
     pub async fn build(settings: Settings) -> Result<Self, StartError> {
-        let (listening, ops) = build::listen(&settings)?;
+        let (listening, ops) = listen::listen(&settings)?;
         let (address, ops_address) = (listening.address, ops.as_ref().map(|ops| ops.address));
         let metrics = Metrics::new(&settings.storage.data.dir);
         initial_series::begin_at_zero(&metrics);
         let message = StartupMessage::new(&settings, &database::location(&settings)?);
         let database = Database::open(&settings, &listening, metrics.clone()).await?;
+        let redis = RedisThread::start(&settings)?;
         let auth = Auth::new(&settings, &metrics)?;
         let horizon = auth.load_revocations(database.store.as_ref()).await?;
+        let nodes = KnownNodes::new(NodeId::generate());
         let limits = &settings.http.limits;
-        let limits = limits.enabled.then(|| Arc::new(LocalLimits::new(limits)));
-        let (actors, bridge) =
-            Actors::start(&settings, &database.store, &auth, limits.clone(), &metrics).await?;
-        let readiness = Readiness::default();
-        let api =
-            build::api(&settings, &database, &auth, &actors, limits, metrics.clone(), readiness.clone());
+        let limits = limits.enabled.then(|| Arc::new(Limits::new(limits, redis.client(), nodes.clone())));
+        let (actors, inbox) =
+            Actors::start(&settings, &database.store, &auth, limits.clone(), nodes, &redis, &metrics).await?;
+        let api = build::api(&settings, &database, &auth, &actors, limits, redis.client(), metrics.clone());
         let sockets = &settings.actors.sessions;
-        let admission = Admission::new(sockets.max_per_user, sockets.max_per_ip);
-        let gate = Upgrader::new(api.clone(), actors.sessions.clone(), admission);
+        let nodes = actors.nodes.clone();
+        let admission = Admission::shared(sockets.max_per_user, sockets.max_per_ip, redis.client(), nodes);
+        let gate = Upgrader::new(api.clone(), actors.sessions.clone(), admission.clone());
         let (server, handle) = listening
             .serve(ops, &settings.http.server, api, gate)
             .map_err(|cause| StartError::Listen { address, cause })?;
         let stop = CancellationToken::new();
-        let clocks = build::order_clocks(&settings);
-        let last_seen = build::spawn_background(&database, auth, &actors, bridge, horizon, clocks, &stop);
+        actix::spawn(admission.keep_shared(stop.clone()));
+        let clocks = order_timers::order_clocks(&settings);
+        let last_seen = build::spawn_background(&database, auth, &actors, inbox, horizon, clocks, &stop);
         Ok(Self {
             server,
             handle,
             address,
             ops_address,
             store: database.store,
+            readiness: actors.readiness.clone(),
             actors,
             last_seen,
-            readiness,
             metrics,
             stop,
-            drain_within: Duration::from_secs(settings.http.server.drain_s),
+            server_settings: settings.http.server,
             message,
+            _redis: redis,
             _lock: database.lock,
         })
     }
@@ -168,6 +179,15 @@ impl App {
         Stopper(self.stop.clone())
     }
 
+    /// Lets every thread give signs of life, and the watchdog look for them.
+    fn watch_threads(&self) {
+        let Actors { rooms, timers, fatal, .. } = &self.actors;
+        rooms.give_signs_of_life(fatal);
+        timers.give_signs_of_life(fatal);
+        actix::spawn(fatal.pulse("the main thread").of_this_thread());
+        watchdog::watch(fatal, self.metrics.clone(), || std::process::exit(EXIT_FATAL.into()));
+    }
+
     /// Serves until it is stopped, then drains: not ready, no new sockets, clients told when to come back,
     /// requests under way answered, writers flushed, the database closed.
     ///
@@ -176,6 +196,7 @@ impl App {
     pub async fn run(self) -> Result<(), RunError> {
         self.readiness.set(Phase::Ready);
         self.message.log(self.address, self.ops_address);
+        self.watch_threads();
         let mut server = actix::spawn(self.server);
         let outcome = tokio::select! {
             () = self.stop.cancelled() => Ok(()),
@@ -195,7 +216,7 @@ impl App {
             stop: self.stop,
         };
         let flush = if outcome.is_ok() { Flush::Writers } else { Flush::Nothing };
-        shutdown.run(self.drain_within, flush).await;
+        shutdown.run(&self.server_settings, flush).await;
         outcome
     }
 }

@@ -83,6 +83,20 @@ fn every_order_that_drivers_bring_in_a_demo_comes_to_its_end_on_both_stores() {
 }
 
 #[test]
+fn a_demo_on_two_nodes_loses_and_doubles_nothing_and_both_take_orders() {
+    actix_rt::System::new().block_on(async {
+        let database = Database::create(StoreKind::Postgres).await;
+        let url = database.postgres.as_ref().map(|postgres| postgres.url.clone().into());
+        let verdict =
+            demo::run(Options { database: url, nodes: 2, ..options(9) }).await.expect("the demo runs");
+        assert!(verdict.is_good() && verdict.odd == (0, None), "{verdict}");
+        let by_node = &verdict.taken_by_node;
+        assert!(by_node.len() == 2 && by_node.iter().all(|taken| *taken > 0), "{verdict}");
+        assert!(by_node.iter().sum::<u64>() >= verdict.placed, "{verdict}");
+    });
+}
+
+#[test]
 fn a_demo_on_postgres_does_so_too_and_again_on_what_it_left() {
     actix_rt::System::new().block_on(async {
         let database = Database::create(StoreKind::Postgres).await;

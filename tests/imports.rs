@@ -18,7 +18,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("telemetry", &["settings"]),
     ("storage", &["domain", "protocol", "settings", "fail_point", "telemetry"]),
     ("auth", &["domain", "settings", "storage", "telemetry"]),
-    ("bus", &["domain", "protocol"]),
+    ("redis_client", &["settings"]),
+    ("bus", &["domain", "protocol", "settings", "redis_client", "telemetry"]),
     ("outbound", &["domain", "settings"]),
     (
         "actors",
@@ -34,11 +35,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "storage",
             "auth",
             "outbound",
+            "redis_client",
             "actors",
             "telemetry",
         ],
     ),
-    ("config", &["settings", "storage", "auth", "outbound", "actors", "http", "telemetry"]),
+    (
+        "config",
+        &["settings", "storage", "auth", "redis_client", "bus", "outbound", "actors", "http", "telemetry"],
+    ),
     (
         "app",
         &[
@@ -47,6 +52,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "settings",
             "storage",
             "auth",
+            "redis_client",
             "bus",
             "outbound",
             "actors",

@@ -22,6 +22,7 @@ install_missing() {
   local missing=()
   [ -n "$(postgres_bin)" ] || missing+=(postgresql)
   if [ "$with_redis" = 1 ]; then command -v redis-server >/dev/null || missing+=(redis-server); fi
+  if [ "$with_redis" = 1 ]; then command -v redis-cli >/dev/null || missing+=(redis-tools); fi
   install_packages ${missing[@]+"${missing[@]}"}
   install_compiler
 }
@@ -98,9 +99,37 @@ start_redis() {
     redis-server - >>"$folder/redis.log" 2>&1 &
   server=$!
 }
+# One master of a cluster. A cluster has no password here: its nodes would need it for each other.
+start_cluster_redis() {
+  mkdir -p "$folder/redis-$1"
+  printf '%s\n' "port $1" 'bind 127.0.0.1' 'save ""' 'appendonly no' "dir $folder/redis-$1" 'cluster-enabled yes' |
+    redis-server - >>"$folder/redis-cluster.log" 2>&1 &
+  server=$!
+}
+# Three masters that know each other and share all slots.
+start_redis_cluster() {
+  local ports=() nodes=() port
+  for _ in 1 2 3; do
+    start start_cluster_redis redis_answers "$folder/redis-cluster.log"
+    ports+=("$started_port")
+    nodes+=("127.0.0.1:$started_port")
+  done
+  redis-cli --cluster create "${nodes[@]}" --cluster-yes >>"$folder/redis-cluster.log" 2>&1 ||
+    { cat "$folder/redis-cluster.log" >&2; die "the Redis Cluster could not be made"; }
+  for port in "${ports[@]}"; do
+    for _ in $(seq 300); do
+      if redis-cli -p "$port" cluster info | grep -q 'cluster_state:ok'; then break; fi
+      sleep 0.1
+    done
+  done
+  BELLHOP_TEST_REDIS_CLUSTER=$(IFS=,; echo "${nodes[*]/#/redis://}")
+  export BELLHOP_TEST_REDIS_CLUSTER
+  say "a Redis Cluster answers on ports ${ports[*]}"
+}
 redis_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'PING\r\n' >&3 && IFS= read -r -t 2 _ <&3); }
 
-# Starts Postgres, and Redis for `--with-redis`, and says in BELLHOP_TEST_POSTGRES and BELLHOP_TEST_REDIS where they are.
+# Starts Postgres, and for `--with-redis` a Redis and a Redis Cluster, and says in BELLHOP_TEST_POSTGRES, BELLHOP_TEST_REDIS and
+# BELLHOP_TEST_REDIS_CLUSTER where they are.
 # Missing Debian packages are installed first.
 start_servers() {
   if [ "${1:-}" = --with-redis ]; then with_redis=1; fi
@@ -133,6 +162,7 @@ start_servers() {
   start start_redis redis_answers "$folder/redis.log"
   export BELLHOP_TEST_REDIS="redis://default:$password@127.0.0.1:$started_port/"
   say "Redis answers on port $started_port"
+  start_redis_cluster
 }
 
 # Runs cargo in a process group of its own, so that nothing of it is left when this script is told to stop.

@@ -9,20 +9,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::auth::revocations::Revocations;
-use crate::bus::{Bus, BusMessage, ControlMessage};
-use crate::domain::ids::{LoginSessionId, OrderId, UserId};
+use crate::bus::{Bus, BusMessage};
+use crate::domain::control::ControlChange;
+use crate::domain::ids::LoginSessionId;
 use crate::domain::order::{Order, Status};
 use crate::domain::payment::{NewsRefusal, NewsStatus, PaymentState};
+use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::protocol::ephemeral::EphemeralEvent;
 use crate::protocol::event::RoomEvent;
 use crate::storage::cache::CachedReads;
 use crate::storage::commands::{
     Command, Committed, EndSession, FireOutcome, InitiateOutcome, MoveOrder, NewsOutcome, Outcome,
-    PlaceOutcome, RecordOutcome, Removal, RemoveMember, Rotation, Write,
+    PlaceOutcome, RecordOutcome, Rotation, Write,
 };
 use crate::telemetry::Metrics;
 
+use super::control::{ControlListener, ControlRoom};
 use super::driver_lives::DriverLives;
 use super::order_lives::OrderLives;
 use super::persistence::CommitListener;
@@ -40,6 +43,7 @@ pub struct CommitFanout {
     metrics: Metrics,
     bus: Arc<dyn Bus>,
     workers: Workers,
+    control: ControlRoom,
 }
 
 impl CommitFanout {
@@ -55,7 +59,10 @@ impl CommitFanout {
         metrics: Metrics,
         bus: Arc<dyn Bus>,
     ) -> Self {
-        Self { reads, rooms, lives, drivers, revocations, workers, metrics, bus }
+        let control = ControlRoom::default();
+        // Before the follower reads the room's head, so that nothing is committed unheard between the two.
+        bus.subscribe(RoomId::Control);
+        Self { reads, rooms, lives, drivers, revocations, workers, metrics, bus, control }
     }
 
     /// Refuses the tokens of a login session from now on and closes its sockets (4001).
@@ -64,9 +71,15 @@ impl CommitFanout {
         self.workers.end_session(session);
     }
 
-    /// Lets the sockets of a user ask again whether they may be in their rooms; those that may not close (4003).
-    pub(super) fn recheck_access(&self, user: UserId) {
-        self.workers.recheck_access(user);
+    /// Messages of other nodes were lost.
+    pub(super) fn messages_were_lost(&self) {
+        self.control.doubt();
+    }
+
+    /// An event of the control room, of this node or of another.
+    fn heard_control(&self, event: &RoomEvent) {
+        self.act_on(event);
+        self.control.heard(event);
     }
 
     fn after(&self, write: &Write, outcome: &Outcome) {
@@ -81,26 +94,20 @@ impl CommitFanout {
                 }
             }
             Outcome::Fired(fired) => self.deadline_fired(fired),
-            Outcome::Rotated(rotation) => match (write, rotation) {
-                (Write::RotateSession(rotate), Rotation::Reused { .. }) => {
-                    self.metrics.security_events_total.with_label_values(&["refresh_reuse"]).inc();
-                    self.session_ended(rotate.session);
-                }
-                (_, Rotation::Reused { .. } | Rotation::Continued { .. } | Rotation::Refused) => {}
-            },
+            Outcome::Rotated(Rotation::Reused { .. }) => {
+                self.metrics.security_events_total.with_label_values(&["refresh_reuse"]).inc();
+            }
             Outcome::NewsApplied(news) => {
                 if let NewsOutcome::Dead { refusal: NewsRefusal::WrongOrder } = news {
                     self.metrics.security_events_total.with_label_values(&["payment_of_another_order"]).inc();
                 }
                 self.count_payment(write, outcome);
             }
-            Outcome::Removed(Removal::Removed) => self.removed(write),
-            Outcome::SessionsEnded(ended) => {
-                ended.iter().flatten().for_each(|session| self.session_ended(*session));
-            }
             Outcome::Done => self.done(write),
             Outcome::PaymentInitiated(_) | Outcome::PaymentRecorded(_) => self.count_payment(write, outcome),
-            Outcome::Removed(Removal::NotThere | Removal::LastOwner)
+            Outcome::Removed(_)
+            | Outcome::SessionsEnded(_)
+            | Outcome::Rotated(Rotation::Continued { .. } | Rotation::Refused)
             | Outcome::Changed(_)
             | Outcome::RingOrdered(_)
             | Outcome::MessageReceived(_)
@@ -129,29 +136,19 @@ impl CommitFanout {
             | Outcome::Advanced(_)
             | Outcome::AcksLeft
             | Outcome::LeasesRenewed(_)
+            | Outcome::IntentBegun(_)
+            | Outcome::QuotaEra(_)
+            | Outcome::JobClaimed(_)
+            | Outcome::JobLost
             | Outcome::RoomRotated(_) => {}
-        }
-    }
-
-    fn removed(&self, write: &Write) {
-        if let Write::EndSession(EndSession { session }) = write {
-            self.session_ended(*session);
-        } else if let Write::RemoveMember(RemoveMember { user, .. }) = write {
-            self.recheck_access(*user);
-            self.bus.publish(BusMessage::Control(ControlMessage::MembershipsChanged(*user)));
-        }
-    }
-
-    /// Sockets of drivers leave the rooms of orders that they have no more (4003).
-    fn left(&self, left: &[(OrderId, UserId)]) {
-        for (_, driver) in left {
-            self.recheck_access(*driver);
-            self.bus.publish(BusMessage::Control(ControlMessage::MembershipsChanged(*driver)));
         }
     }
 
     /// Another node told an event of a room.
     pub(super) fn told(&self, event: &RoomEvent) {
+        if event.room == RoomId::Control {
+            return self.heard_control(event);
+        }
         self.reads.told(event);
         self.drivers.told(event);
         self.rooms.publish(std::slice::from_ref(event));
@@ -189,11 +186,6 @@ impl CommitFanout {
         }
     }
 
-    fn session_ended(&self, session: LoginSessionId) {
-        self.end_session(session);
-        self.bus.publish(BusMessage::Control(ControlMessage::SessionEnded(session)));
-    }
-
     fn order_placed(&self, order: &Order) {
         self.metrics.orders_created_total.inc();
         if order.status == Status::Placed {
@@ -226,19 +218,61 @@ impl CommitFanout {
     }
 }
 
+impl ControlListener for CommitFanout {
+    fn control(&self) -> &ControlRoom {
+        &self.control
+    }
+
+    /// What the event concerns is read again, tokens of an ended login session are refused, and sockets leave what is lost.
+    fn act_on(&self, event: &RoomEvent) {
+        let Some(change) = event.control_change() else { return };
+        self.metrics.control_events_total.with_label_values(&[change.kind().as_str()]).inc();
+        self.reads.changed_anywhere(change);
+        match change {
+            ControlChange::SessionEnded(session) if self.revocations.contains(session) => {}
+            ControlChange::SessionEnded(session) => self.end_session(session),
+            ControlChange::MembershipsChanged(user)
+            | ControlChange::AccountChanged(user)
+            | ControlChange::DriverLeft { driver: user, .. } => self.workers.recheck_access(user),
+            ControlChange::BusinessChanged(_) | ControlChange::MenuChanged(_) => {}
+        }
+    }
+
+    fn trust_nothing(&self) {
+        self.reads.forget_all();
+        self.workers.recheck_everybody();
+    }
+
+    fn missed(&self) {
+        self.metrics.control_resyncs_total.inc();
+    }
+
+    fn heard_all(&self, until: Instant) {
+        self.reads.neighbours().heard_all(until);
+    }
+
+    fn looked(&self, now: Instant) {
+        let age = self.reads.neighbours().heard_ago(now).unwrap_or_default();
+        self.metrics.control_age_seconds.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    }
+}
+
 impl CommitListener for CommitFanout {
     fn committed(&self, commands: &[Command], committed: &mut Committed) {
         committed.outcomes.iter().for_each(|outcome| outcome.reach(["offer_committed", "accept_committed"]));
         self.reads.committed(commands, &committed.outcomes);
         let events = std::mem::take(&mut committed.events);
         events.iter().for_each(|event| self.reads.told(event));
+        events
+            .iter()
+            .filter(|event| event.room == RoomId::Control)
+            .for_each(|event| self.heard_control(event));
         self.rooms.publish(&events);
         for (command, outcome) in commands.iter().zip(&committed.outcomes) {
             self.after(command.write.unkeyed(), outcome);
         }
         self.lives.committed(committed);
         self.drivers.committed(commands, committed, &events);
-        self.left(&committed.left);
         events.into_iter().for_each(|event| self.bus.publish(BusMessage::Event(event)));
         committed.outcomes.iter().for_each(|outcome| outcome.reach(["offer_announced", "accept_announced"]));
     }

@@ -2,6 +2,7 @@
 
 pub mod cluster_bridge;
 pub mod commit_fanout;
+pub mod control;
 pub mod deadlines;
 pub mod driver_lives;
 pub mod driver_pool;
@@ -16,6 +17,7 @@ pub mod money;
 pub mod order_lives;
 pub mod order_saga;
 pub mod persistence;
+pub mod pulse;
 pub mod reachability;
 pub mod reader;
 pub mod room;
@@ -24,6 +26,7 @@ pub mod settings;
 mod subscription;
 pub mod sweep;
 mod token_expiry;
+pub mod watchdog;
 mod work_list;
 pub mod worker;
 

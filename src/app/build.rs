@@ -1,17 +1,18 @@
 //! The stages of a start, each given what the one before it made.
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock and owns the tasks that it starts")]
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix::prelude::Arbiter;
 use actix_web::web;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::FatalSignal;
-use crate::actors::cluster_bridge::ClusterBridge;
+use crate::actors::cluster_bridge::{BusEffects, ClusterBridge};
 use crate::actors::commit_fanout::CommitFanout;
+use crate::actors::control::ControlFollower;
 use crate::actors::driver_lives::DriverLives;
 use crate::actors::driver_positions::{DriverPositions, PositionKeeper};
 use crate::actors::jobs::Jobs;
@@ -19,7 +20,6 @@ use crate::actors::persistence::Persistence;
 use crate::actors::reachability::{LeaseKeeper, Reachability};
 use crate::actors::room::Rooms;
 use crate::actors::session::Sessions;
-use crate::actors::settings::{clocks, dispatch_rules};
 use crate::actors::worker::Workers;
 use crate::auth::authenticator::Authenticator;
 use crate::auth::last_seen::LastSeen;
@@ -28,17 +28,17 @@ use crate::auth::refresh_token::RefreshTokens;
 use crate::auth::revocations::Revocations;
 use crate::auth::stream_proof::StreamProofs;
 use crate::auth::token::{TokenKey, TokenSettings, Tokens};
-use crate::bus::InProcessBus;
+use crate::bus::BusInbox;
 use crate::config::Settings;
 use crate::domain::saga::Clocks;
 use crate::domain::time::Timestamp;
 use crate::http::app_state::{AppState, AppStateParts};
-use crate::http::limits::LocalLimits;
+use crate::http::limits::Limits;
 use crate::http::readiness::Readiness;
-use crate::http::server::Listening;
 use crate::outbound::{Channels, Payments};
-use crate::storage::Store;
+use crate::redis_client::RedisClient;
 use crate::storage::cache::{CachedReads, CurrentHolds};
+use crate::storage::{KnownNodes, Store};
 use crate::telemetry::Metrics;
 
 use super::connected_drivers;
@@ -48,23 +48,10 @@ use super::errors::StartError;
 use super::frame_quota::FrameLimits;
 use super::hold_poller;
 use super::last_seen_flusher::LastSeenFlusher;
-use super::order_timers::OrderTimers;
+use super::node_says::node_says;
+use super::order_timers::{OrderTimers, order_clocks};
+use super::redis_thread::RedisThread;
 use super::revocation_poller::{Horizon, RevocationPoller, prune};
-
-/// Binds the port, and the one of the operators' routes if there is one.
-pub(super) fn listen(settings: &Settings) -> Result<(Listening, Option<Listening>), StartError> {
-    let bind = |address| Listening::bind(address).map_err(|cause| StartError::Listen { address, cause });
-    let server = &settings.http.server;
-    let listening = bind(SocketAddr::new(server.host, server.port))?;
-    Ok((listening, settings.http.ops.address().map(bind).transpose()?))
-}
-
-/// The clocks by which orders live.
-pub(super) fn order_clocks(settings: &Settings) -> Clocks {
-    let unpaid = Duration::from_secs(settings.outbound.payments.unpaid_s);
-    let dispatch = dispatch_rules(&settings.actors.dispatch, settings.http.drivers.max_capacity);
-    Clocks { dispatch, ..clocks(&settings.actors.alerts, &settings.actors.sagas, unpaid) }
-}
 
 /// Everything that proves who asks, made from the operator's secret.
 pub(super) struct Auth {
@@ -126,6 +113,8 @@ pub(super) struct Actors {
     reads: CachedReads,
     holds: CurrentHolds,
     payments: Payments,
+    pub(super) nodes: KnownNodes,
+    pub(super) readiness: Readiness,
     pub(super) rooms: Rooms,
     fanout: Arc<CommitFanout>,
     pub(super) persistence: Persistence,
@@ -139,19 +128,22 @@ pub(super) struct Actors {
 }
 
 impl Actors {
-    /// Starts them in the order in which they need each other; the bridge to other nodes is still to be run.
+    /// Starts them in the order in which they need each other; messages of other nodes still wait in the inbox.
     pub(super) async fn start(
         settings: &Settings,
         store: &Arc<dyn Store>,
         auth: &Auth,
-        limits: Option<Arc<LocalLimits>>,
+        limits: Option<Arc<Limits>>,
+        nodes: KnownNodes,
+        redis: &RedisThread,
         metrics: &Metrics,
-    ) -> Result<(Self, ClusterBridge), StartError> {
+    ) -> Result<(Self, BusInbox), StartError> {
         let (actors, fatal) = (&settings.actors, FatalSignal::new());
-        // This node is alone: nothing it publishes is received by anybody.
-        let (bus, inbox) = InProcessBus::default().connect();
+        let (bus, inbox) = redis.bus(settings, nodes.own(), metrics);
         let rooms = Rooms::start(store.clone(), bus.clone(), 1, actors.rooms.clone(), metrics.clone());
         let reads = CachedReads::new(store.clone(), settings.storage.cache.clone(), metrics.clone());
+        let counted = nodes.clone();
+        reads.neighbours().counted_by(move || counted.count());
         let (revocations, counted) = (auth.revocations.clone(), metrics.clone());
         let workers = Workers::new();
         let timers = OrderTimers::new(store.clone(), &actors.sagas);
@@ -196,13 +188,19 @@ impl Actors {
             metrics.clone(),
             fatal.clone(),
         );
-        let jobs = Jobs::start(store.clone(), persistence.clone(), actors.retention.clone(), metrics.clone());
-        let bridge =
-            ClusterBridge { inbox, rooms: rooms.clone(), reads: reads.clone(), fanout: fanout.clone() };
+        let jobs = Jobs::start(
+            store.clone(),
+            persistence.clone(),
+            nodes.own(),
+            actors.retention.clone(),
+            metrics.clone(),
+        );
         let all = Self {
             reads,
             holds,
             payments,
+            nodes,
+            readiness: Readiness::default(),
             rooms,
             fanout,
             persistence,
@@ -213,7 +211,7 @@ impl Actors {
             jobs,
             fatal,
         };
-        Ok((all, bridge))
+        Ok((all, inbox))
     }
 
     fn position_keeper(&self) -> PositionKeeper {
@@ -221,8 +219,10 @@ impl Actors {
     }
 
     fn lease_keeper(&self, store: Arc<dyn Store>, clocks: Clocks) -> LeaseKeeper {
-        let (persistence, rooms) = (self.persistence.clone(), self.rooms.clone());
-        LeaseKeeper::new(self.reachability.clone(), store, persistence, rooms, clocks)
+        let (persistence, rooms, nodes) = (self.persistence.clone(), self.rooms.clone(), self.nodes.clone());
+        let says =
+            node_says(self.sessions.clone(), rooms.clone(), store.known_schema(), self.readiness.clone());
+        LeaseKeeper::new(self.reachability.clone(), store, persistence, rooms, clocks, nodes, says)
     }
 }
 
@@ -232,15 +232,16 @@ pub(super) fn api(
     database: &Database,
     auth: &Auth,
     actors: &Actors,
-    limits: Option<Arc<LocalLimits>>,
+    limits: Option<Arc<Limits>>,
+    redis: Option<RedisClient>,
     metrics: Metrics,
-    readiness: Readiness,
 ) -> web::Data<AppState> {
     web::Data::new(AppState::new(AppStateParts {
         store: database.store.clone(),
         reads: actors.reads.clone(),
         holds: actors.holds.clone(),
         payments: actors.payments.clone(),
+        redis,
         persistence: actors.persistence.clone(),
         tokens: auth.tokens.clone(),
         refresh_tokens: auth.refresh_tokens.clone(),
@@ -252,8 +253,11 @@ pub(super) fn api(
         reachability: actors.reachability.clone(),
         drivers: actors.drivers.clone(),
         jobs: actors.jobs.clone(),
+        rooms: actors.rooms.clone(),
+        workers: actors.sessions.workers().clone(),
+        nodes: actors.nodes.clone(),
         metrics,
-        readiness,
+        readiness: actors.readiness.clone(),
         limits,
         deployment: database.deployment,
         settings: settings.http.clone(),
@@ -265,23 +269,21 @@ pub(super) fn spawn_background(
     database: &Database,
     auth: Auth,
     actors: &Actors,
-    bridge: ClusterBridge,
+    inbox: BusInbox,
     horizon: Horizon,
     clocks: Clocks,
     stop: &CancellationToken,
 ) -> LastSeenFlusher {
-    actix::spawn(bridge.run(stop.clone()));
+    let effects = BusEffects { rooms: actors.rooms.clone(), fanout: actors.fanout.clone() };
+    ClusterBridge::start(&Arbiter::current(), inbox, Arc::new(effects), stop.clone());
     actix::spawn(actors.lease_keeper(database.store.clone(), clocks).run());
     actix::spawn(actors.position_keeper().run());
     actix::spawn(connected_drivers::hear(actors.sessions.clone(), actors.drivers.clone(), stop.clone()));
     actix::spawn(prune(auth.revocations.clone(), stop.clone()));
-    let poller = RevocationPoller {
-        store: database.store.clone(),
-        fanout: actors.fanout.clone(),
-        revocations: auth.revocations,
-        horizon,
-    };
+    let (store, fanout) = (database.store.clone(), actors.fanout.clone());
+    let poller = RevocationPoller { store, fanout, revocations: auth.revocations, horizon };
     actix::spawn(poller.run(stop.clone()));
+    actix::spawn(ControlFollower::new(actors.fanout.clone(), database.store.clone()).run(stop.clone()));
     actix::spawn(hold_poller::follow(actors.holds.clone(), database.store.clone(), stop.clone()));
     actix::spawn(equal_addresses::log_all(database.store.clone()));
     let flusher = LastSeenFlusher {

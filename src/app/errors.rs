@@ -9,6 +9,9 @@ use crate::auth::token::WeakSecret;
 use crate::storage::StoreError;
 use crate::storage::crypto::cipher::KeysError;
 
+/// Exit status when a part of the hub failed and a supervisor should start the process again: `EX_SOFTWARE` of sysexits.h.
+pub const EXIT_FATAL: u8 = 70;
+
 /// The reason the hub could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {

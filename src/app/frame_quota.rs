@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::actors::worker::FrameQuota;
 use crate::domain::ids::UserId;
-use crate::http::limits::{LocalLimits, QuotaSubject, RateClass};
+use crate::http::limits::{Limits, QuotaSubject, RateClass};
 
 /// Consumes the request quotas for frames; without limits nothing is consumed.
-pub(super) struct FrameLimits(pub(super) Option<Arc<LocalLimits>>);
+pub(super) struct FrameLimits(pub(super) Option<Arc<Limits>>);
 
 impl FrameQuota for FrameLimits {
     fn consume(&self, user: UserId, now: Instant) -> Result<(), Duration> {
         let Some(limits) = &self.0 else { return Ok(()) };
-        limits.consume(RateClass::Frames, QuotaSubject::User(user), now).wait().map_or(Ok(()), Err)
+        limits.consume_here(RateClass::Frames, QuotaSubject::User(user), now).wait().map_or(Ok(()), Err)
     }
 }

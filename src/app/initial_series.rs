@@ -1,6 +1,7 @@
 //! Counters whose labels are known begin at 0: a rate over a series that appears with its first event misses that event.
 
 use crate::actors::jobs::JobName;
+use crate::domain::control::ControlKind;
 use crate::domain::order::Status;
 use crate::domain::payment::PaymentState;
 use crate::domain::saga::{Channel, DeadlineKind, Rung};
@@ -38,7 +39,9 @@ pub(super) fn begin_at_zero(metrics: &Metrics) {
     one(&metrics.http_connections_refused_total, &REFUSALS);
     one(&metrics.notifications_sent_total, &["NEW_ORDER", "CUSTOM"]);
     one(&metrics.deliveries_total, &["live", "history"]);
+    one(&metrics.bus_messages_total, &["sent", "received", "dropped", "refused", "unknown"]);
     one(&metrics.epoch_rotations_total, &["store_behind", "other_event"]);
+    one(&metrics.control_events_total, &ControlKind::ALL.map(ControlKind::as_str));
     one(&metrics.order_rings_total, &Rung::ALL.map(Rung::as_str));
     for kind in DeadlineKind::ALL {
         let _ = metrics.deadline_lateness_seconds.with_label_values(&[kind.as_str()]);
@@ -49,15 +52,15 @@ pub(super) fn begin_at_zero(metrics: &Metrics) {
     begin_intents(metrics);
     one(&metrics.security_events_total, &SECURITY_EVENTS);
     one(&metrics.job_rows_deleted_total, &jobs);
-    let two = |family: &prometheus::IntCounterVec, firsts: &[&str], seconds: [&str; 3]| {
+    let two = |family: &prometheus::IntCounterVec, firsts: &[&str], seconds: &[&str]| {
         for first in firsts {
             for second in seconds {
                 family.with_label_values(&[first, second]).inc_by(0);
             }
         }
     };
-    two(&metrics.jobs_total, &jobs, ["done", "busy", "failed"]);
-    two(&metrics.cache_requests_total, &CACHES, ["hit", "miss", "stale"]);
+    two(&metrics.jobs_total, &jobs, &["done", "busy", "failed", "lost"]);
+    two(&metrics.cache_requests_total, &CACHES, &["hit", "miss", "stale"]);
 }
 
 fn begin_intents(metrics: &Metrics) {

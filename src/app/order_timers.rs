@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::actors::FatalSignal;
 use crate::actors::deadlines::Deadlines;
 use crate::actors::driver_pool::{DriverPools, PoolWatch};
 use crate::actors::intents::Intents;
@@ -11,10 +12,12 @@ use crate::actors::order_lives::OrderLives;
 use crate::actors::order_saga::OrderSagas;
 use crate::actors::persistence::Persistence;
 use crate::actors::room::Rooms;
-use crate::actors::settings::SagaSettings;
+use crate::actors::settings::{SagaSettings, clocks, dispatch_rules};
 use crate::actors::sweep::DeadlineSweep;
 use crate::bus::Bus;
+use crate::config::Settings;
 use crate::domain::dispatch::DispatchRules;
+use crate::domain::saga::Clocks;
 use crate::domain::time::Timestamp;
 use crate::outbound::{Channels, Payments};
 use crate::storage::Store;
@@ -77,9 +80,15 @@ impl OrderTimers {
     ) {
         let arbiter = self.sagas.arbiter();
         self.deadlines.write_through(persistence.clone());
-        self.sweep.get_or_init(|| DeadlineSweep::start(&arbiter, self.deadlines.clone()));
+        self.sweep.get_or_init(|| DeadlineSweep::start(&arbiter, self.deadlines.clone(), metrics.clone()));
         self.intents.start(&arbiter, self.store.clone(), persistence.clone(), channels, metrics.clone());
         self.money.start(&arbiter, self.store.clone(), persistence.clone(), payments, holds, metrics);
+    }
+
+    /// Lets their thread give signs of life.
+    pub(super) fn give_signs_of_life(&self, fatal: &FatalSignal) {
+        // A thread that is stopping need not.
+        let _ = self.sagas.arbiter().spawn(fatal.pulse("the thread of sagas").of_this_thread());
     }
 
     /// Ends them; what is due stays so in the store.
@@ -113,4 +122,11 @@ impl OrderTimers {
             sweep.now();
         }
     }
+}
+
+/// The clocks by which orders live.
+pub(super) fn order_clocks(settings: &Settings) -> Clocks {
+    let unpaid = Duration::from_secs(settings.outbound.payments.unpaid_s);
+    let dispatch = dispatch_rules(&settings.actors.dispatch, settings.http.drivers.max_capacity);
+    Clocks { dispatch, ..clocks(&settings.actors.alerts, &settings.actors.sagas, unpaid) }
 }

@@ -1,4 +1,5 @@
 //! The drain of a hub that was told to stop, phase by phase, each with its bound.
+#![expect(clippy::disallowed_methods, reason = "this file owns the tasks that it starts")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,17 +8,20 @@ use actix_server::ServerHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::actors::worker::DrainPlan;
 use crate::http::readiness::{Phase, Readiness};
+use crate::http::settings::ServerSettings;
 use crate::storage::Store;
+use crate::storage::commands::LeaveHub;
 
 use super::build::Actors;
 use super::last_seen_flusher::LastSeenFlusher;
 
-/// Clients that lose their node come back spread over this long.
-const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
+/// Time that a client gets to take its last frames and close.
+const CLOSING: Duration = Duration::from_secs(3);
 
-/// Share of the drain time that sockets get; the rest is for requests and writers.
-const SOCKETS_WITHIN: Duration = Duration::from_secs(10);
+/// Time of the drain that is kept for requests under way once the sockets are closed.
+const REQUESTS: Duration = Duration::from_secs(2);
 
 /// Time beyond the drain time that the writers get, and then the database, at most: with the 25 s of the default the
 /// process ends within 30 s, when supervisors kill.
@@ -42,15 +46,23 @@ pub(super) struct Shutdown {
 }
 
 impl Shutdown {
-    /// Sockets first, then requests under way, writers and the database. Ends at most [`FLUSH_WITHIN`] twice after `within`.
-    pub(super) async fn run(self, within: Duration, flush: Flush) {
-        let Actors { sessions, persistence, timers, reachability, drivers, rooms, jobs, .. } = self.actors;
+    /// Sockets first, then requests under way, writers and the database. Ends at most [`FLUSH_WITHIN`] twice after
+    /// `server.drain_s`.
+    pub(super) async fn run(self, settings: &ServerSettings, flush: Flush) {
+        let within = Duration::from_secs(settings.drain_s);
+        let Actors { sessions, persistence, timers, reachability, drivers, rooms, jobs, nodes, .. } =
+            self.actors;
         self.readiness.set(Phase::Draining);
         jobs.stop();
+        // The others know at once; a store that is away delays nothing. It ends with the keeper.
+        let told = reachability.clone();
+        actix::spawn(async move { told.renew_now().await });
         let deadline = Instant::now() + within;
         self.last_seen.touch_open_sockets().await;
-        tracing::info!(sockets = sessions.open(), "draining");
-        sessions.drain(RECONNECT_SPREAD, SOCKETS_WITHIN.min(within)).await;
+        let spread = settings.drain_spread(sessions.open());
+        tracing::info!(sockets = sessions.open(), spread_s = spread.as_secs_f64(), "draining");
+        let (plan, closed_within) = times(spread, within, flush);
+        sessions.drain(plan, closed_within).await;
         if timeout_at(deadline, self.server.stop(true)).await.is_err() {
             tracing::warn!("requests under way did not finish in time");
         }
@@ -60,7 +72,12 @@ impl Shutdown {
         let last = deadline.max(Instant::now()) + FLUSH_WITHIN;
         let flushed = async {
             self.last_seen.store().await;
-            persistence.drain().await;
+            // Without this word the others wait until the lease of this node has run out. Not waited for: the store may be away.
+            let leave = persistence.write(LeaveHub { node: nodes.own() });
+            let (left, ()) = tokio::join!(leave, persistence.drain());
+            if let Err(error) = left {
+                tracing::debug!(%error, "the other nodes were not told");
+            }
         };
         if flush == Flush::Writers && timeout_at(last, flushed).await.is_err() {
             tracing::error!("the writers did not finish in time");
@@ -71,5 +88,36 @@ impl Shutdown {
             tracing::warn!("the database pool did not close in time");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// How clients are told, and the time within which their sockets are closed. They are served until their moment, unless a part died:
+/// then they are better off elsewhere.
+fn times(spread: Duration, within: Duration, flush: Flush) -> (DrainPlan, Duration) {
+    let closed_within = (spread + CLOSING).min(within.saturating_sub(REQUESTS));
+    let told_within = match flush {
+        Flush::Writers => closed_within.saturating_sub(CLOSING),
+        Flush::Nothing => Duration::ZERO,
+    };
+    (DrainPlan { spread, told_within }, closed_within)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_client_is_told_in_time_to_close_before_the_requests_end() {
+        let times = |spread, within, flush| {
+            let (spread, within) = (Duration::from_secs(spread), Duration::from_secs(within));
+            let (plan, closed_within) = times(spread, within, flush);
+            assert_eq!(plan.spread, spread);
+            (plan.told_within.as_secs(), closed_within.as_secs())
+        };
+        assert_eq!(times(5, 25, Flush::Writers), (5, 8));
+        assert_eq!(times(20, 25, Flush::Writers), (20, 23));
+        assert_eq!(times(20, 10, Flush::Writers), (5, 8), "the rest is told at once when to come back");
+        assert_eq!(times(20, 0, Flush::Writers), (0, 0));
+        assert_eq!(times(20, 25, Flush::Nothing), (0, 23), "a part died");
     }
 }

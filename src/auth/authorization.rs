@@ -51,7 +51,7 @@ pub async fn cached_role_at(
 }
 
 /// Decides whether somebody may be in a room: they may if they may see its business or its order; in that of a driver, if they are that
-/// driver or an operator; in those of a zone and of the operators, if they are one.
+/// driver or an operator; in those of a zone and of the operators, if they are one. Nobody may be in that of the nodes.
 pub async fn room_access(
     reads: &CachedReads,
     who: Principal,
@@ -59,6 +59,7 @@ pub async fn room_access(
 ) -> Result<RoomAccess, StoreError> {
     let granted = match room {
         RoomId::Ops | RoomId::Zone(_) => may_hear_ops(who),
+        RoomId::Control => false,
         RoomId::Driver(driver) => may_hear_driver(who, driver),
         RoomId::Business(business) => cached_role_at(reads, who, business).await?.is_some(),
         RoomId::Order(order) => match reads.order(order).await? {

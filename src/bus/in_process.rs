@@ -7,7 +7,7 @@ use crate::domain::room::RoomId;
 
 use super::inbox::{BusInbox, InboxSender, inbox};
 use super::message::BusMessage;
-use super::port::Bus;
+use super::port::{Bus, BusHealth};
 
 /// A bus in memory. Clones are the same bus; a node alone on it publishes to nobody.
 #[derive(Clone, Debug, Default)]
@@ -73,6 +73,10 @@ impl Bus for Connection {
         self.change(|rooms| {
             rooms.remove(&room);
         });
+    }
+
+    fn health(&self) -> BusHealth {
+        BusHealth::Fine
     }
 }
 

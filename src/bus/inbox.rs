@@ -62,6 +62,11 @@ impl InboxSender {
         }
     }
 
+    /// Whether nobody receives any more.
+    pub fn is_closed(&self) -> bool {
+        self.messages.is_closed()
+    }
+
     /// Notes that messages may not have arrived, as after a broken connection.
     pub fn note_loss(&self) {
         self.loss.noted.store(true, Ordering::Release);

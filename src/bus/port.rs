@@ -4,6 +4,15 @@ use crate::domain::room::RoomId;
 
 use super::message::BusMessage;
 
+/// Whether messages of other nodes arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BusHealth {
+    /// They do, as far as was seen.
+    Fine,
+    /// They may not: the store is to be asked more often.
+    Doubted,
+}
+
 /// One node's connection to the bus; [`super`] has its guarantees. Messages arrive through the [`BusInbox`](super::BusInbox) that is made
 /// together with it. Dropping the connection ends both.
 pub trait Bus: Send + Sync + 'static {
@@ -16,4 +25,7 @@ pub trait Bus: Send + Sync + 'static {
 
     /// Lets messages about a room arrive no longer; a few may still come. Without a subscription nothing changes.
     fn unsubscribe(&self, room: RoomId);
+
+    /// Whether messages arrive.
+    fn health(&self) -> BusHealth;
 }

@@ -8,11 +8,8 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{App, RunError};
+use crate::app::{App, EXIT_FATAL, RunError};
 use crate::config::Settings;
-
-/// `EX_SOFTWARE` of sysexits.h: a part of the hub failed, and a supervisor should start the process again.
-const EXIT_FATAL: u8 = 70;
 
 /// The longest wait for the answer of a health check.
 const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -70,12 +67,15 @@ pub(super) async fn healthcheck(settings: &Settings) -> ExitCode {
     let server = &settings.http.server;
     // A hub that listens on every interface is asked on loopback.
     let host = if server.host.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { server.host };
-    let url = format!("http://{}/health/ready", SocketAddr::new(host, server.port));
-    let client = reqwest::Client::builder().timeout(HEALTHCHECK_TIMEOUT).no_proxy().build();
-    let response = async { client?.get(&url).send().await };
-    match response.await {
+    let url = |path| format!("http://{}/health/{path}", SocketAddr::new(host, server.port));
+    let client = match reqwest::Client::builder().timeout(HEALTHCHECK_TIMEOUT).no_proxy().build() {
+        Ok(client) => client,
+        Err(error) => return super::output::fail(&error),
+    };
+    match client.get(url("ready")).send().await {
         Ok(response) if response.status().is_success() => {
-            super::output::print_line("ready");
+            let version = async { client.get(url("version")).send().await?.json().await };
+            super::output::print_line(&format!("ready{}", schemas(version.await.ok().as_ref())));
             ExitCode::SUCCESS
         }
         Ok(response) => {
@@ -83,5 +83,15 @@ pub(super) async fn healthcheck(settings: &Settings) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => super::output::fail(&error),
+    }
+}
+
+/// The versions of the schema, as `/health/version` has them; nothing for a hub that names none.
+fn schemas(version: Option<&serde_json::Value>) -> String {
+    let schema = |name: &str| version.and_then(|version| version.get(name)?.as_i64());
+    match (schema("schema_version"), schema("database_schema_version")) {
+        (Some(known), Some(found)) => format!(", schema {known} known, {found} in the database"),
+        (Some(known), None) => format!(", schema {known} known"),
+        (None, _) => String::new(),
     }
 }

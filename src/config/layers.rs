@@ -17,12 +17,15 @@ const STAGING: &str = include_str!("../../config/staging.toml");
 const PRODUCTION: &str = include_str!("../../config/production.toml");
 
 /// Variables with a name that other programs use too. For the same setting a later one wins.
-const PLAIN_NAMES: [(&str, &str); 11] = [
+const PLAIN_NAMES: [(&str, &str); 14] = [
     ("DEBUG", "log.level"),
     ("LOG_LEVEL", "log.level"),
     ("RUST_LOG", "log.level"),
     ("PORT", "server.port"),
     ("DATABASE_URL", "database.url"),
+    ("REDIS_URL", "redis.url"),
+    ("REDIS_HOST", "redis.host"),
+    ("REDIS_PORT", "redis.port"),
     ("DB_POOL_SIZE", "database.max_connections"),
     ("RATE_LIMIT_ENABLED", "limits.enabled"),
     ("JWT_SECRET", "auth.secret_key"),
@@ -32,10 +35,7 @@ const PLAIN_NAMES: [(&str, &str); 11] = [
 ];
 
 /// Variables that similar programs use and that have no effect here, with the reason.
-const WITHOUT_EFFECT: [(&str, &str); 6] = [
-    ("REDIS_URL", "a hub runs alone, without Redis, for now"),
-    ("REDIS_HOST", "a hub runs alone, without Redis, for now"),
-    ("REDIS_PORT", "a hub runs alone, without Redis, for now"),
+const WITHOUT_EFFECT: [(&str, &str); 3] = [
     ("SENTRY_DSN", "errors are not reported to other services yet"),
     ("DB_MAX_OVERFLOW", "the pool never grows beyond database.max_connections"),
     ("RATE_LIMIT_PER_MINUTE", "limits are set by class, as in BELLHOP__LIMITS__API"),

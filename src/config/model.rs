@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::Table;
 
-use crate::{actors, http, outbound, storage, telemetry};
+use crate::{actors, bus, http, outbound, redis_client, storage, telemetry};
 
 use super::Environment;
 
@@ -21,6 +21,10 @@ pub struct Settings {
     pub actors: actors::Settings,
     /// The section `payments`.
     pub outbound: outbound::Settings,
+    /// The section `redis`.
+    pub redis: redis_client::Settings,
+    /// The section `bus`.
+    pub bus: bus::Settings,
     /// Sections `server`, `auth`, `docs`, `drivers`, `limits`, `ops`, `health`.
     pub http: http::Settings,
     /// The section `log`.
@@ -45,6 +49,8 @@ impl Settings {
             Table::try_from(&self.storage),
             Table::try_from(&self.actors),
             Table::try_from(&self.outbound),
+            Table::try_from(&self.redis),
+            Table::try_from(&self.bus),
             Table::try_from(&self.http),
             Table::try_from(&self.telemetry),
         ];
@@ -77,6 +83,8 @@ impl Settings {
             storage: module(table)?,
             actors: module(table)?,
             outbound: module(table)?,
+            redis: module(table)?,
+            bus: module(table)?,
             http: module(table)?,
             telemetry: module(table)?,
         })

@@ -20,8 +20,16 @@ use crate::outbound::ProviderKind;
 use super::{MissingSecrets, SettingProblem, Settings};
 
 /// The settings that are never printed and may be read from a file.
-pub(super) const SECRETS: [&str; 5] =
-    ["auth.secret_key", "database.url", "encryption.keys", "payments.api_key", "payments.webhook_secrets"];
+pub(super) const SECRETS: [&str; 8] = [
+    "auth.secret_key",
+    "bus.key",
+    "bus.previous_key",
+    "database.url",
+    "encryption.keys",
+    "payments.api_key",
+    "payments.webhook_secrets",
+    "redis.url",
+];
 
 /// The name of the file with generated secrets, in the data folder.
 pub(crate) const FILE: &str = "secrets.toml";

@@ -23,12 +23,15 @@ pub(super) fn problems(settings: &Settings) -> Vec<SettingProblem> {
     problems.extend(settings.storage.problems());
     problems.extend(settings.actors.problems());
     problems.extend(settings.outbound.problems());
+    problems.extend(settings.redis.problems());
+    problems.extend(settings.bus.problems());
     problems.extend(settings.telemetry.problems());
     match settings.environment {
         Environment::Development => {}
         Environment::Staging | Environment::Production => {
             problems.extend(weak_secrets(settings));
             problems.extend(unsafe_payments(settings));
+            problems.extend(unsafe_redis(settings));
         }
     }
     problems
@@ -49,6 +52,25 @@ fn unsafe_payments(settings: &Settings) -> Vec<SettingProblem> {
         checks.refuse("webhook_secrets", "must be random: take those of the provider");
     }
     checks.found()
+}
+
+/// What may be said to Redis and to other nodes in development only.
+fn unsafe_redis(settings: &Settings) -> Vec<SettingProblem> {
+    let (redis, mut checks) = (&settings.redis.redis, Checks::of("redis"));
+    if settings.environment == Environment::Production && redis.is_in_the_open() && !redis.allow_plaintext {
+        let advice = "set redis.allow_plaintext if nobody else is in that network";
+        checks.refuse("url", format!("must begin with rediss:// except for this machine: {advice}"));
+    }
+    let mut problems = checks.found();
+    let (bus, mut checks) = (&settings.bus.bus, Checks::of("bus"));
+    for (name, key) in [("key", &bus.key), ("previous_key", &bus.previous_key)] {
+        let key = key.expose_secret();
+        if !key.is_empty() && (is_copied(key) || is_typed(key.as_bytes())) {
+            checks.refuse(name, "must be random: make one with `openssl rand -base64 48`");
+        }
+    }
+    problems.extend(checks.found());
+    problems
 }
 
 fn weak_secrets(settings: &Settings) -> Vec<SettingProblem> {

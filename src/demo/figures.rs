@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus::Histogram;
 
-use crate::telemetry::{Metrics, quantile};
+use crate::telemetry::quantile;
 
 /// The usual three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,13 +19,9 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// From commit to a device's acknowledgement so far.
-    pub(super) fn commit_to_ack(metrics: &Metrics) -> Option<Self> {
-        Self::of(&metrics.event_ack_seconds)
-    }
-
-    pub(super) fn of(histogram: &Histogram) -> Option<Self> {
-        let at = |q| quantile(histogram, q);
+    /// Of histograms with the same buckets, together.
+    pub(super) fn of(histograms: &[&Histogram]) -> Option<Self> {
+        let at = |q| quantile(histograms, q);
         Some(Self { p50: at(0.5)?, p95: at(0.95)?, p99: at(0.99)? })
     }
 }
@@ -73,20 +69,6 @@ pub struct DeliveryReport {
     pub searched_anew: u64,
     /// From the first look for a driver until one has the delivery, as the hub measured it.
     pub time_to_assign: Option<Quantiles>,
-}
-
-impl DeliveryReport {
-    /// Adds what the hub counted.
-    pub(super) fn with_counts(self, metrics: &Metrics, searched_anew: u64) -> Self {
-        let count = |outcome: &str| metrics.offers_total.with_label_values(&[outcome]).get();
-        Self {
-            offers: count("opened"),
-            declined_taken_expired: (count("declined"), count("taken"), count("expired")),
-            searched_anew,
-            time_to_assign: Quantiles::of(&metrics.dispatch_assign_seconds),
-            ..self
-        }
-    }
 }
 
 impl Display for DeliveryReport {

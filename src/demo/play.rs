@@ -21,6 +21,7 @@ use crate::domain::time::Timestamp;
 use super::customer;
 use super::ledger::{Audit, AuditScope, COUNTER, DEVICES, Ledger, Listed};
 use super::merchant::Device;
+use super::options::Options;
 use super::provider::Provider;
 use super::rider::Rider;
 use super::scenario::Scenario;
@@ -39,6 +40,9 @@ const VANISH_FROM: Duration = Duration::from_secs(60);
 /// Interval of the check whether every order has reached its end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// Age of a list on one of several nodes, at most: another one may have changed it.
+const LIST_AGE: Duration = Duration::from_secs(2);
+
 /// Settings of one run.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -46,10 +50,21 @@ pub(super) struct Plan {
     pub(super) pace: f64,
     /// Time in which customers order; no limit but `closing` unless given.
     pub(super) run_for: Option<Duration>,
+    /// Lists are as old as this at most.
+    list_age: Duration,
     /// Cancelled from outside to end early.
     pub(super) closing: CancellationToken,
     /// Cancelled from outside to wait for nothing any more.
     pub(super) hurry: CancellationToken,
+}
+
+impl Plan {
+    /// The part of the options that concerns a run, and what ends it early.
+    pub(super) fn new(options: &Options, [closing, hurry]: [CancellationToken; 2]) -> Self {
+        let list_age = if options.nodes == 1 { Duration::ZERO } else { LIST_AGE };
+        let pace = f64::from(options.orders_per_second);
+        Self { pace, run_for: options.run_for, list_age, closing, hurry }
+    }
 }
 
 /// What the hub's lists say at the end.
@@ -99,7 +114,7 @@ pub(super) async fn play(
     } else {
         AuditScope::Everything
     };
-    let listed = list_everything(&simulation).await?;
+    let listed = list_everything(&simulation, plan.list_age).await?;
     let now = Timestamp::now();
     let audit = simulation.ledger(|ledger| ledger.audit(&listed, &scope, now));
     let paused = paused_businesses(&simulation).await?;
@@ -159,8 +174,9 @@ struct ItemPayment {
     status: PaymentStatus,
 }
 
-/// Every order of this run that the hub lists, business by business.
-async fn list_everything(simulation: &Simulation) -> Result<Vec<Listed>, CallError> {
+/// Every order of this run that the hub lists, business by business, once its lists know of everything that has happened.
+async fn list_everything(simulation: &Simulation, age: Duration) -> Result<Vec<Listed>, CallError> {
+    tokio::time::sleep(age).await;
     let floor = simulation.ledger(|ledger| ledger.floor());
     let mut listed = Vec::new();
     for place in &simulation.scenario.businesses {

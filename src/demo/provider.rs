@@ -1,5 +1,6 @@
 //! The payment provider, as far as it talks to the hub: by signed messages.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bellhop_client::{Answer, Client};
@@ -17,14 +18,19 @@ const SEND_AGAIN: Duration = Duration::from_millis(150);
 /// The payment provider, as far as it talks to the hub.
 #[derive(Debug)]
 pub(super) struct Provider {
-    client: Client,
+    clients: Vec<Client>,
+    sent: AtomicUsize,
     secrets: WebhookSecrets,
 }
 
 impl Provider {
-    /// The provider of the hub that this client calls, with the secret that both know.
-    pub(super) fn new(client: Client, secret: &SecretString) -> Self {
-        Self { client, secrets: WebhookSecrets::new(std::slice::from_ref(secret)) }
+    /// The provider of the hubs that these clients call in turn, with the secret that both know.
+    pub(super) fn new(clients: Vec<Client>, secret: &SecretString) -> Self {
+        Self {
+            clients,
+            sent: AtomicUsize::new(0),
+            secrets: WebhookSecrets::new(std::slice::from_ref(secret)),
+        }
     }
 
     /// Sends a message until the hub has taken it in.
@@ -32,7 +38,8 @@ impl Provider {
         let signature = self.secrets.sign(message.as_bytes()).unwrap_or_default();
         let mut last = String::new();
         for _ in 0..MAX_SENDS {
-            let request = self.client.raw(Method::POST, "/api/v1/payments/webhook");
+            let client = &self.clients[self.sent.fetch_add(1, Ordering::Relaxed) % self.clients.len()];
+            let request = client.raw(Method::POST, "/api/v1/payments/webhook");
             let request =
                 request.header("x-signature", &signature).header("content-type", "application/json");
             let answer = match request.body(message.to_owned()).send().await {

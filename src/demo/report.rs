@@ -4,8 +4,8 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 
 use crate::domain::saga::Rung;
-use crate::telemetry::Metrics;
 
+use super::counts::Counts;
 use super::figures::{major, quantiles, row};
 use super::ledger::{Alerts, Audit, Ledger, Recoveries, Totals};
 use super::play::Findings;
@@ -17,6 +17,8 @@ pub use super::figures::{DeliveryReport, Quantiles};
 pub struct RunReport {
     /// Orders answered with 201.
     pub placed: u64,
+    /// Orders that each node took, one for each; those of visitors count too.
+    pub taken_by_node: Vec<u64>,
     /// Of them, those that rang on every device of their business.
     pub rung: u64,
     /// Of them, those that every device of their business acknowledged.
@@ -102,7 +104,7 @@ impl MoneyReport {
 }
 
 impl RunReport {
-    pub(super) fn new(ledger: &Ledger, findings: Findings, metrics: &Metrics, lasted: Duration) -> Self {
+    pub(super) fn new(ledger: &Ledger, findings: Findings, counts: &Counts, lasted: Duration) -> Self {
         let Findings { audit, paused: paused_at_end } = findings;
         let Audit { lost, doubled, missed, stuck, live, left, uncollected, driven, money } = audit;
         let Totals { placed, rung, acked, completed, settled: _, rang_again, unanswered, never_placed } =
@@ -116,6 +118,7 @@ impl RunReport {
         let Recoveries { cut, resumed, repeated, same } = ledger.recoveries;
         Self {
             placed,
+            taken_by_node: counts.orders_by_node(),
             rung,
             acked,
             never_placed,
@@ -123,23 +126,24 @@ impl RunReport {
             live,
             unanswered,
             rung_again: (rang_again, rings_heard),
-            escalated: metrics.order_rings_total.with_label_values(&[Rung::Escalate.as_str()]).get(),
+            escalated: counts
+                .sum(|metrics| metrics.order_rings_total.with_label_values(&[Rung::Escalate.as_str()]).get()),
             accepted_by_itself,
             paused_and_resumed: (paused, open_again),
             paused_at_end,
             refused_by_pause,
-            time_to_answer: Quantiles::of(ledger.alerts.answer_times()),
+            time_to_answer: Quantiles::of(&[ledger.alerts.answer_times()]),
             lost,
             doubled,
             missed,
             stuck,
             left,
             cut_and_resumed: (cut, resumed),
-            caught_up: caught_up(metrics),
+            caught_up: counts.caught_up(),
             repeated_and_same: (repeated, same),
             refused,
             odd: (odd, last.map(str::to_owned)),
-            commit_to_ack: Quantiles::commit_to_ack(metrics),
+            commit_to_ack: counts.commit_to_ack(),
             money: MoneyReport {
                 online: money.online,
                 captured_minor: money.captured_minor,
@@ -148,7 +152,7 @@ impl RunReport {
                 wrong: money.wrong,
                 uncollected,
             },
-            deliveries: driven.with_counts(metrics, ledger.deliveries.searched_anew()),
+            deliveries: counts.deliveries(driven, ledger.deliveries.searched_anew()),
             lasted,
         }
     }
@@ -169,14 +173,12 @@ impl RunReport {
     }
 }
 
-/// Events sent to devices from the history so far.
-pub(super) fn caught_up(metrics: &Metrics) -> u64 {
-    metrics.deliveries_total.with_label_values(&["history"]).get()
-}
-
 impl RunReport {
     fn orders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "orders placed", &self.placed)?;
+        for (n, taken) in (1..).zip(&self.taken_by_node).filter(|_| self.taken_by_node.len() > 1) {
+            row(f, &format!("  taken by node {n}"), taken)?;
+        }
         row(f, "  rung on every device", &self.rung)?;
         row(f, "  acknowledged by every device", &self.acked)?;
         row(f, "  ended before they were paid", &self.never_placed)?;
@@ -272,6 +274,7 @@ mod tests {
         let ms = Duration::from_millis;
         RunReport {
             placed: 400,
+            taken_by_node: vec![140, 260],
             rung: 400,
             acked: 400,
             never_placed: 0,
@@ -343,6 +346,8 @@ mod tests {
             "903",
             "answered with the first order",
             "orders placed",
+            "  taken by node 1                             140",
+            "  taken by node 2                             260",
             "lost (must be 0)",
             "doubled (must be 0)",
             "stuck (must be 0)",

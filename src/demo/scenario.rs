@@ -126,12 +126,15 @@ impl Scenario {
     }
 }
 
-/// Builds the scenario, or finds what is left of it from an earlier run on the same data.
-pub(super) async fn build(client: &Client, count: usize) -> Result<Scenario, CallError> {
+/// Builds the scenario, or finds what is left of it from an earlier run on the same data. Everybody stays at the client that made
+/// them; the two of a team are not at the same one, where there are several.
+pub(super) async fn build(clients: &[Client], count: usize) -> Result<Scenario, CallError> {
+    let at = |n: usize| &clients[n % clients.len()];
     let teams = count.min(TEAMS);
     let people = (0..teams).flat_map(|n| [owner(n), staff(n)]).chain((0..CUSTOMERS).map(customer));
     let accounts: Vec<Arc<Account>> = stream::iter(people)
-        .map(|person| async { Account::open(client, person).await.map(Arc::new) })
+        .enumerate()
+        .map(|(n, person)| async move { Account::open(at(n), person).await.map(Arc::new) })
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
@@ -146,7 +149,7 @@ pub(super) async fn build(client: &Client, count: usize) -> Result<Scenario, Cal
         .await?;
     let has_drivers = (0..count).any(|n| BusinessKind::of(n, count) == BusinessKind::HasDrivers);
     let couriers = stream::iter(0..if has_drivers { COURIERS } else { 0 })
-        .map(|n| courier(client, n))
+        .map(|n| courier(at(n), n))
         .buffered(AT_ONCE)
         .try_collect()
         .await?;

@@ -21,6 +21,8 @@ pub enum RoomId {
     Zone(ZoneName),
     /// The operators of the hub.
     Ops,
+    /// The nodes of the hub, which tell each other what has changed. No client is ever in it.
+    Control,
 }
 
 impl fmt::Display for RoomId {
@@ -31,12 +33,16 @@ impl fmt::Display for RoomId {
             Self::Driver(id) => write!(f, "driver:{id}"),
             Self::Zone(name) => write!(f, "zone:{name}"),
             Self::Ops => f.write_str(OPS),
+            Self::Control => f.write_str(CONTROL),
         }
     }
 }
 
 /// The name of [`RoomId::Ops`].
 const OPS: &str = "ops";
+
+/// The name of [`RoomId::Control`].
+const CONTROL: &str = "control";
 
 /// A text that is not the name of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,8 +53,10 @@ impl FromStr for RoomId {
     type Err = RoomIdError;
 
     fn from_str(text: &str) -> Result<Self, RoomIdError> {
-        if text == OPS {
-            return Ok(Self::Ops);
+        match text {
+            OPS => return Ok(Self::Ops),
+            CONTROL => return Ok(Self::Control),
+            _ => {}
         }
         let (kind, id) = text.split_once(':').ok_or(RoomIdError)?;
         match kind {
@@ -83,6 +91,10 @@ mod tests {
         let room = RoomId::Business(BusinessId::generate());
         assert_eq!(room.to_string().parse(), Ok(room));
         assert_eq!((RoomId::Ops.to_string().as_str(), "ops".parse()), ("ops", Ok(RoomId::Ops)));
+        assert_eq!(
+            (RoomId::Control.to_string().as_str(), "control".parse()),
+            ("control", Ok(RoomId::Control))
+        );
         let order = OrderId::generate();
         for bad in [
             "business",
@@ -91,6 +103,7 @@ mod tests {
             &format!("table:{order}"),
             "ops:x",
             "ops:",
+            "control:x",
             "OPS",
         ] {
             assert_eq!(bad.parse::<RoomId>(), Err(RoomIdError), "{bad}");

@@ -9,6 +9,8 @@ use crate::actors::driver_positions::DriverPositions;
 use crate::actors::jobs::Jobs;
 use crate::actors::persistence::Persistence;
 use crate::actors::reachability::Reachability;
+use crate::actors::room::Rooms;
+use crate::actors::worker::Workers;
 use crate::auth::last_seen::LastSeen;
 use crate::auth::login_throttle::LoginThrottle;
 use crate::auth::password::Passwords;
@@ -19,16 +21,17 @@ use crate::auth::token::Tokens;
 use crate::auth::unanswered_tickets::UnansweredTickets;
 use crate::auth::webhook_signature::WebhookSecrets;
 use crate::outbound::Payments;
-use crate::storage::Store;
+use crate::redis_client::RedisClient;
 use crate::storage::cache::{CachedReads, CurrentHolds};
 use crate::storage::crypto::cipher::Cipher;
+use crate::storage::{KnownNodes, Store};
 use crate::telemetry::Metrics;
 
 use super::deployment::Deployment;
 use super::idempotency::in_flight::InFlightKeys;
+use super::limits::Limits;
 use super::limits::body_budget::BodyBudget;
 use super::limits::denials::Denials;
-use super::limits::local::LocalLimits;
 use super::limits::log_throttle::LogThrottle;
 use super::middleware::cidr::Network;
 use super::readiness::{DatabaseProbe, Readiness};
@@ -47,6 +50,8 @@ pub struct AppStateParts {
     pub holds: CurrentHolds,
     /// The payment provider.
     pub payments: Payments,
+    /// Redis, if there is one.
+    pub redis: Option<RedisClient>,
     /// The only way to write.
     pub persistence: Persistence,
     /// Signs and checks access tokens and tickets.
@@ -69,12 +74,18 @@ pub struct AppStateParts {
     pub drivers: DriverPositions,
     /// The background jobs.
     pub jobs: Jobs,
+    /// Rooms in use here.
+    pub rooms: Rooms,
+    /// Whoever follows them here.
+    pub workers: Workers,
+    /// Nodes of the hub.
+    pub nodes: KnownNodes,
     /// Every metric.
     pub metrics: Metrics,
     /// Whether the node takes new work.
     pub readiness: Readiness,
     /// Quotas; `None` switches limits off.
-    pub limits: Option<Arc<LocalLimits>>,
+    pub limits: Option<Arc<Limits>>,
     /// The surroundings the hub runs in.
     pub deployment: Deployment,
     /// The settings of the HTTP interface.
@@ -87,6 +98,7 @@ pub struct AppState {
     pub(in crate::http) reads: CachedReads,
     pub(in crate::http) holds: CurrentHolds,
     pub(in crate::http) payments: Payments,
+    pub(in crate::http) redis: Option<RedisClient>,
     pub(in crate::http) persistence: Persistence,
     pub(in crate::http) tokens: Arc<Tokens>,
     pub(in crate::http) refresh_tokens: Arc<RefreshTokens>,
@@ -98,10 +110,13 @@ pub struct AppState {
     pub(in crate::http) reachability: Reachability,
     pub(in crate::http) drivers: DriverPositions,
     pub(in crate::http) jobs: Jobs,
+    pub(in crate::http) rooms: Rooms,
+    pub(in crate::http) workers: Workers,
+    pub(in crate::http) nodes: KnownNodes,
     pub(in crate::http) webhook_secrets: WebhookSecrets,
     pub(in crate::http) metrics: Metrics,
     pub(in crate::http) readiness: Readiness,
-    pub(in crate::http) limits: Option<Arc<LocalLimits>>,
+    pub(in crate::http) limits: Option<Arc<Limits>>,
     pub(in crate::http) denials: Denials,
     pub(in crate::http) shed_requests: LogThrottle,
     pub(in crate::http) refused_origins: LogThrottle,
@@ -131,6 +146,7 @@ impl AppState {
             reads: parts.reads,
             holds: parts.holds,
             payments: parts.payments,
+            redis: parts.redis,
             persistence: parts.persistence,
             tokens: parts.tokens,
             refresh_tokens: parts.refresh_tokens,
@@ -142,6 +158,9 @@ impl AppState {
             reachability: parts.reachability,
             drivers: parts.drivers,
             jobs: parts.jobs,
+            rooms: parts.rooms,
+            workers: parts.workers,
+            nodes: parts.nodes,
             webhook_secrets,
             metrics: parts.metrics,
             readiness: parts.readiness,

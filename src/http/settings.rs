@@ -1,6 +1,7 @@
 //! Settings of the HTTP interface: the listener, tokens, the documentation pages, drivers' accounts.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,11 @@ const MIB: usize = 1024 * KIB;
 
 /// Fewest bytes of `auth.secret_key`: as many as HS256 puts out (RFC 7518 §3.2).
 pub const SECRET_KEY_BYTES: usize = 32;
+
+/// Bounds of the time over which the clients of a hub that stops are told to come back: a second for each thousand sockets,
+/// so that the other nodes take them, and short enough for a process that is killed after half a minute.
+const LEAST_DRAIN_SPREAD: Duration = Duration::from_secs(5);
+const MOST_DRAIN_SPREAD: Duration = Duration::from_secs(20);
 
 /// The settings of the HTTP interface.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -66,6 +72,9 @@ pub struct ServerSettings {
     /// Longest time that clients and requests get after the signal to stop, seconds, 0–26: writing the rest takes up to 4 more,
     /// and supervisors kill after 30.
     pub drain_s: u64,
+    /// Time over which the clients of a hub that stops are told to come back, seconds, at most 20; 0 takes one for each thousand
+    /// sockets, 5 at least.
+    pub drain_spread_s: u64,
 }
 
 /// `[auth]`: tokens and password hashes.
@@ -155,6 +164,7 @@ impl Default for ServerSettings {
             body_timeout_s: 30,
             connections_per_address: 4096,
             drain_s: 25,
+            drain_spread_s: 0,
         }
     }
 }
@@ -200,6 +210,17 @@ impl ServerSettings {
         }
     }
 
+    /// Time over which so many clients are told to come back.
+    pub fn drain_spread(&self, sockets: usize) -> Duration {
+        match self.drain_spread_s {
+            0 => {
+                let by_sockets = Duration::from_millis(u64::try_from(sockets).unwrap_or(u64::MAX));
+                by_sockets.clamp(LEAST_DRAIN_SPREAD, MOST_DRAIN_SPREAD)
+            }
+            seconds => Duration::from_secs(seconds),
+        }
+    }
+
     /// The ranges of `trusted_proxies`; entries that are none are left out (they are problems at start).
     pub fn trusted_networks(&self) -> Vec<Network> {
         self.trusted_proxies.iter().filter_map(|text| text.parse().ok()).collect()
@@ -226,6 +247,7 @@ impl ServerSettings {
             checks.refuse("trusted_hosts", format!("'{host}' is not a lower-case name without a port"));
         }
         checks.range("drain_s", self.drain_s, 0..=26);
+        checks.range("drain_spread_s", self.drain_spread_s, 0..=MOST_DRAIN_SPREAD.as_secs());
         checks.found()
     }
 }
@@ -269,6 +291,17 @@ mod tests {
     fn a_drain_that_leaves_no_time_to_end_within_half_a_minute_is_refused() {
         let problems = |drain_s| ServerSettings { drain_s, ..Default::default() }.problems().len();
         assert_eq!([0, 26, 27].map(problems), [0, 0, 1]);
+    }
+
+    #[test]
+    fn clients_are_told_over_a_second_for_each_thousand_between_5_and_20() {
+        let server = ServerSettings::default();
+        let spread =
+            [0, 5_000, 7_500, 20_000, 1_000_000].map(|sockets| server.drain_spread(sockets).as_millis());
+        assert_eq!(spread, [5_000, 5_000, 7_500, 20_000, 20_000]);
+        let set = ServerSettings { drain_spread_s: 3, ..Default::default() };
+        assert_eq!(set.drain_spread(20_000), Duration::from_secs(3));
+        assert_eq!(ServerSettings { drain_spread_s: 21, ..Default::default() }.problems().len(), 1);
     }
 
     #[test]

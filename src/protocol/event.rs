@@ -4,6 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
+use crate::domain::control::ControlChange;
 use crate::domain::cursor::Cursor;
 use crate::domain::ephemeral::EphemeralPayload;
 use crate::domain::event::{EventKind, EventPayload};
@@ -55,6 +56,12 @@ impl From<&EphemeralPayload> for EventData {
     }
 }
 
+impl From<ControlChange> for EventData {
+    fn from(change: ControlChange) -> Self {
+        Self(change.to_json().into())
+    }
+}
+
 /// A numbered event: committed, with its position in its room.
 #[derive(Clone, Debug)]
 pub struct RoomEvent {
@@ -70,6 +77,14 @@ pub struct RoomEvent {
     pub at: Timestamp,
     /// The details, which depend on the type.
     pub data: EventData,
+}
+
+impl RoomEvent {
+    /// What nodes are told by it; `None` for an event of a room of clients, and for one that this release does not know.
+    pub fn control_change(&self) -> Option<ControlChange> {
+        let is_control = self.room == RoomId::Control;
+        is_control.then(|| ControlChange::read(self.kind.as_str(), self.data.as_str())).flatten()
+    }
 }
 
 /// An event without its data, which is JSON already.

@@ -5,19 +5,21 @@ mod clock;
 pub mod commands;
 pub mod crypto;
 mod error;
+mod known_nodes;
 mod ports;
 pub mod settings;
 mod sql;
 
 pub use clock::StoreClock;
 pub use error::StoreError;
+pub use known_nodes::KnownNodes;
 pub use ports::{
     AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DeadLetter,
     DeadLetterState, DeliveryReads, DriverFilter, DueIntent, DueMessage, DuePlace, DueRefund, Earnings,
     HoldReads, IdempotencyReads, Invitation, Lane, ListedDelivery, ListedRefund, LoginSession,
-    MaintenanceReads, Member, NextPage, NotificationReads, OrderPage, OrderQuery, OrderReads, OrderScope,
-    PageStart, PaymentReads, PaymentToAsk, PoolDriver, RoomReads, SagaReads, SealedPage, Store, StoredHold,
-    TimelineEntry, TimelineEvent, Total, User,
+    MaintenanceReads, Member, NextPage, NodeReads, NotificationReads, OrderPage, OrderQuery, OrderReads,
+    OrderScope, PageStart, PaymentReads, PaymentToAsk, PoolDriver, RoomReads, SagaReads, SealedPage, Store,
+    StoredHold, StoredJob, StoredRun, TimelineEntry, TimelineEvent, Total, User,
 };
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};

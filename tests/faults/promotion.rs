@@ -1,13 +1,14 @@
 //! A standby that lacks the last commits takes the place of the database: no client is left with a hole in what it
 //! knows, and it is said aloud.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde_json::Value;
+use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -217,4 +218,66 @@ async fn a_standby_without_the_last_commits_is_noticed_though_nobody_writes() {
     client.until("and goes on", |known| known.placed.contains(&next)).await;
     client.leave();
     drop(app);
+}
+
+/// The epoch of each room, as the copy of a database has it.
+async fn epochs(database: &StandbyDatabase) -> BTreeMap<String, i64> {
+    let mut connection = PgConnection::connect(&database.url).await.expect("Postgres answers");
+    let rows = sqlx::query_as::<_, (String, i64)>("SELECT room, epoch FROM room_seq");
+    rows.fetch_all(&mut connection).await.expect("the table is there").into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_hubs_give_each_room_of_a_standby_that_lacks_commits_one_new_epoch() {
+    let (proxy, first) = TestApp::start_behind_proxy(&[]).await;
+    let hubs = [first.start_another().await, first.start_another().await, first];
+    let mut scenario = Scenario::new(&hubs[0], 3, 12).await;
+    scenario.devices.clear();
+    let merchant = scenario.merchant.clone();
+    let quiet = merchant.business(&hubs[1]).await;
+    let customer = scenario.customers[0].clone();
+    customer.order(&hubs[2], &quiet).await;
+    an_order_each(&hubs[0], &scenario, "before").await;
+    let businesses: Vec<String> =
+        (0..3).map(|n| scenario.business_of(n).to_owned()).chain([quiet.clone()]).collect();
+    let mut clients = Vec::new();
+    for (hub, business) in hubs.iter().flat_map(|hub| businesses.iter().map(move |business| (hub, business)))
+    {
+        clients.push(Client::start(hub, &merchant, business, None).await);
+    }
+
+    let standby = copy(&proxy, &hubs[0]).await;
+    let before = epochs(&standby).await;
+    // Each hub commits some of what the standby lacks, and hears of the rest from the store.
+    for n in 0..12 {
+        order_until_placed(&hubs[n % 3], &scenario, n % 12, &format!("lost-{n}")).await;
+    }
+    let lost = order(&hubs[1], &customer, &quiet).await;
+    for client in &clients {
+        let count = if client.business == quiet { 2 } else { 4 + 4 };
+        client.until("it is up to date", |known| known.placed.len() == count).await;
+    }
+    proxy.promote(&standby.name);
+    for hub in &hubs {
+        an_order_each(hub, &scenario, &format!("after-{}", hub.address)).await;
+    }
+    for client in &clients {
+        client.until("it is told that it cannot go on", |known| known.resyncs > 0).await;
+        let truth = placed(&hubs[0].http, &hubs[0].url(""), &merchant, &client.business).await;
+        assert!(!truth.contains(&lost));
+        client.until("it knows what the store has", |known| known.placed == truth).await;
+        assert_eq!(client.known().resyncs, 1, "and is told once");
+    }
+    let after = epochs(&standby).await;
+    let changed: Vec<&String> = before.keys().filter(|room| before[*room] != after[*room]).collect();
+    let of_businesses: BTreeSet<String> = businesses.iter().map(|id| format!("business:{id}")).collect();
+    assert_eq!(changed.iter().filter(|room| of_businesses.contains(**room)).count(), 4, "{changed:?}");
+    // The hub that noticed first may also tell of the rooms of its lost orders, four or five, which the standby never had.
+    let (alarms, rooms): (u64, _) = (hubs.iter().map(alarms).sum(), changed.len() as u64);
+    assert!(
+        (rooms..=rooms + 5).contains(&alarms),
+        "each new epoch is an alarm of one hub: {alarms}, {changed:?}"
+    );
+    clients.into_iter().for_each(|client| drop(client.leave()));
+    drop(hubs);
 }

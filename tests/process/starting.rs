@@ -126,15 +126,19 @@ fn the_settings_are_shown_with_where_they_came_from_and_without_passwords() {
     fs::create_dir(folder.path().join("config")).unwrap();
     fs::write(folder.path().join("config/default.toml"), "[rooms]\nlinger_s = 7\n").unwrap();
     fs::write(folder.path().join("config/developement.toml"), "[rooms]\nlinger_s = 8\n").unwrap();
-    let variables =
-        [("DATABASE_URL", "postgres://ann:hunter2@db.example/orders"), ("REDIS_URL", "redis://x")];
+    let variables = [
+        ("DATABASE_URL", "postgres://ann:hunter2@db.example/orders"),
+        ("REDIS_URL", "redis://:hunter2@x"),
+        ("SENTRY_DSN", "x"),
+    ];
     let output = bellhop(folder.path(), &["config", "check"], &variables).output().unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     for line in [
         "url = \"postgres://[redacted]@db.example:5432/orders\"  # DATABASE_URL",
         "linger_s = 7  # config/default.toml",
         "port = 8000",
-        "# REDIS_URL is set but has no effect: a hub runs alone, without Redis, for now",
+        "# SENTRY_DSN is set but has no effect: errors are not reported to other services yet",
+        "url = \"[redacted]\"  # REDIS_URL",
         "# config/developement.toml is read in no environment: name it default, development, staging or production",
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line} is missing in\n{shown}");

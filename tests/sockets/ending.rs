@@ -122,6 +122,31 @@ async fn a_stopping_hub_tells_its_clients_when_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_of_a_stopping_hub_is_served_until_it_is_its_turn_to_go() {
+    let settings = [("server.workers", "1"), ("server.drain_spread_s", "10")];
+    let mut app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
+    let (merchant, customer) = (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
+    let business = merchant.business(&app).await;
+    let mut device = Device::of_business(&app, &merchant, &business, None).await;
+    let hub = (*app).clone();
+    let stopping = tokio::task::spawn_blocking(move || app.stop());
+    loop {
+        let ready = hub.http.get(hub.url("/health/ready")).send().await.unwrap();
+        if ready.text().await.unwrap().contains("draining") {
+            break;
+        }
+    }
+    let poll = format!("/rooms/business:{business}/events?wait=20");
+    merchant.get(&hub, &poll).await.expect_problem(503, "unavailable");
+    let order = customer.order(&hub, &business).await;
+    let created = device.next_numbered().await;
+    assert_eq!(created["event"]["data"]["order_id"], order["id"]);
+    while device.next().await["type"] != "reconnect" {}
+    assert_eq!(device.closed().await, Closed { code: 1012, reason: "restart".to_owned() });
+    stopping.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_opens_a_socket_while_the_hub_stops_is_told_to_come_back() {
     let mut app = TestApp::start_with(StoreKind::Sqlite, &[("sessions.max_per_user", "10000")]).await;
     let merchant = app.person("merchant", "Mia").await;

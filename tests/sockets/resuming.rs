@@ -10,6 +10,32 @@ crate::on_both_stores!(
     a_cursor_of_another_history_or_ahead_of_the_head_gives_resync,
 );
 
+/// What one node has told a device is the same on every other, before that has heard of it.
+#[tokio::test]
+async fn a_device_that_is_ahead_of_another_node_resumes_there_without_resync() {
+    let app = TestApp::start(StoreKind::Postgres).await;
+    let other = app.start_another().await;
+    let merchant = app.person("merchant", "Mia").await;
+    let business = merchant.business(&app).await;
+    // The room is in use on the other node, so that it knows a position.
+    let stays = Device::of_business(&other, &merchant, &business, None).await;
+    let mut ahead = Device::of_business(&app, &merchant, &business, None).await;
+    let note = json!({"type": "NOTE", "title": "t", "message": "m"});
+    for _ in 0..5 {
+        merchant.post(&app, &format!("/businesses/{business}/notifications"), &note).await.expect(201);
+        let cursor = ahead.next_numbered().await["cursor"].as_str().unwrap().to_owned();
+        let path = format!("/rooms/business:{business}/events?cursor={cursor}");
+        let polled = merchant.get(&other, &path).await.expect(200).json();
+        assert_eq!(polled, json!({"events": [], "cursor": cursor, "resync": false}));
+        let moved = Device::of_business(&other, &merchant, &business, Some(&cursor)).await;
+        let room = json!({"room": format!("business:{business}"), "cursor": cursor, "recovered": true});
+        assert_eq!(moved.hello["rooms"][0], room);
+        moved.close().await;
+    }
+    ahead.close().await;
+    stays.close().await;
+}
+
 /// A thousand events in the room of `business`, as notifications.
 async fn thousand_events(app: &TestApp, merchant: &Person, business: &str) {
     for batch in 0..20 {

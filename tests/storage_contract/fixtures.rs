@@ -12,6 +12,7 @@ use bellhop::domain::order::{
     Address, Draft, DraftItem, Fulfilment, MoveRequest, Order, Party, PaymentMethod, Status,
 };
 use bellhop::domain::private::Private;
+use bellhop::domain::room::RoomId;
 use bellhop::domain::saga::Clocks;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
@@ -34,8 +35,15 @@ pub(crate) fn command(action: Write) -> Command {
     Command { id: CommandId::generate(), at: now(), write: action }
 }
 
-/// Runs the actions as one transaction.
+/// Runs the actions as one transaction. What nodes are told by it is left out.
 pub(crate) async fn run(lane: &mut dyn Lane, actions: Vec<Write>) -> Committed {
+    let mut committed = run_told(lane, actions).await;
+    committed.events.retain(|event| event.room != RoomId::Control);
+    committed
+}
+
+/// As [`run`], with what nodes are told.
+pub(crate) async fn run_told(lane: &mut dyn Lane, actions: Vec<Write>) -> Committed {
     let commands: Vec<Command> = actions.into_iter().map(command).collect();
     lane.run(&commands, Attempt::First).await.unwrap()
 }
@@ -216,6 +224,7 @@ pub(crate) fn renewal(leases: Vec<Lease>) -> Write {
         history: LeaseHistory::Unbroken,
         lease: Duration::from_secs(15),
         clocks: Clocks::default(),
+        beat: None,
     })
 }
 

@@ -49,6 +49,7 @@ impl Node {
             lease: LEASE,
             history,
             clocks,
+            beat: None,
         })
     }
 

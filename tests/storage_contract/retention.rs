@@ -23,7 +23,7 @@ use crate::harness::{Place, TestStore, check};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-async fn purge(lane: &mut dyn Lane, what: Expirable, before: Timestamp, limit: u32) -> u64 {
+pub(crate) async fn purge(lane: &mut dyn Lane, what: Expirable, before: Timestamp, limit: u32) -> u64 {
     let mut deleted = 0;
     loop {
         match run_one(lane, Write::Purge(Purge { what, before, limit })).await {
@@ -77,6 +77,10 @@ async fn count(store: &TestStore, table: &str) -> i64 {
 async fn put_in(store: &TestStore) {
     let now = now().as_micros();
     for sql in [
+        format!(
+            "INSERT INTO nodes (node, version, schema_version, state, sockets, rooms, started_at, until) \
+            VALUES ('n', 'v', 1, 'ready', 0, 0, {now}, {now})"
+        ),
         format!("INSERT INTO reach_leases (business_id, node, devices, until) VALUES ('b', 'n', 1, {now})"),
         format!(
             "INSERT INTO holds (what, scope, until, reason, user_id, created_at) VALUES ('dispatch', 'all', {now}, 'r', 'u', 0)"

@@ -107,6 +107,15 @@ impl TestApp {
             .await
     }
 
+    /// Another hub on the same data, with some settings of its own.
+    pub async fn start_another_with(&self, own: &[(&str, &str)]) -> Self {
+        assert!(self.postgres_url().is_some(), "a SQLite file is one hub's");
+        let mut overrides = self.overrides.clone();
+        overrides.retain(|(known, _)| own.iter().all(|(key, _)| key != known));
+        overrides.extend(own.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        Self::run_on(self.database.clone().expect("it lives as long as the app"), overrides).await
+    }
+
     async fn run_on(database: Arc<Database>, overrides: Vec<(String, String)>) -> Self {
         let endpoint = Endpoint::new(SocketAddr::from(([127, 0, 0, 1], 0)));
         let mut app = Self { database: Some(database), overrides, running: None, endpoint };
@@ -119,6 +128,8 @@ impl TestApp {
         // Tests that are not about limits ask more often than anybody may.
         let mut sources =
             Sources::bare(database.folder.path()).with("server.port", "0").with("limits.enabled", "false");
+        // Nor do they wait long for clients who are told one after the other that a hub stops.
+        sources = sources.with("server.drain_spread_s", "1");
         if let Some(postgres) = &database.postgres {
             sources = sources.with("database.url", postgres.url.clone()).with("database.lanes", "2");
         }

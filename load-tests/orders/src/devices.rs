@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use anyhow::Result;
-use bellhop_client::lean::{Connection, Greeting, Socket, handshake, write_request};
+use bellhop_client::lean::{Connection, Greeting, Socket, handshake, masked, write_request};
 use tokio::task::JoinHandle;
 
 use crate::room_frame::RoomFrame;
@@ -100,20 +100,4 @@ async fn answer(
             return Ok(());
         }
     }
-}
-
-/// A text frame of a client, with a mask of zeros.
-pub(crate) fn masked(text: &str) -> Vec<u8> {
-    let mut frame = vec![0x81];
-    match u8::try_from(text.len()) {
-        Ok(length @ 0..=125) => frame.push(0x80 | length),
-        _ => {
-            let length = u16::try_from(text.len()).expect("an acknowledgement is short");
-            frame.push(0x80 | 126);
-            frame.extend(length.to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend(text.as_bytes());
-    frame
 }

@@ -5,13 +5,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use bellhop_client::lean::{Greeting, Socket, handshake};
+use bellhop_client::lean::{Greeting, Socket, handshake, masked};
 use bellhop_client::{Account, CallError, Client, ClientSettings, NewAccount, Request, Rng, Tokens};
 use serde::Serialize;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::devices::masked;
 use crate::hub::{Hub, PASSWORD};
 use crate::paced::Pace;
 use crate::process::Server;

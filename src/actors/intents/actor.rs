@@ -6,12 +6,12 @@ use actix::prelude::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context,
 
 use crate::actors::persistence::Persistence;
 use crate::outbound::{AlertCall, CallError, Channels};
-use crate::storage::commands::{FinishIntent, IntentResult};
+use crate::storage::commands::{BeginIntent, FinishIntent, IntentResult};
 use crate::storage::{DueIntent, Store};
 use crate::telemetry::Metrics;
 
 use super::messages::{IntentsDue, Stop};
-use super::settings::{CALL_WITHIN, INTENTS, LOOK_EVERY};
+use super::settings::{BEGUN_FOR, CALL_WITHIN, INTENTS, LOOK_EVERY};
 use super::state::{IntentStep, IntentsState, result};
 
 pub(super) struct IntentsActor {
@@ -55,14 +55,38 @@ impl IntentsActor {
         match step {
             IntentStep::End(intent, result) => self.end(intent, result, ctx),
             IntentStep::Call(intent) => {
-                let answer = call(self.channels.clone(), intent).into_actor(self);
+                let answer = self.begin_and_call(intent).into_actor(self);
                 ctx.spawn(answer.map(move |answer, actor, ctx| {
+                    let Some(answer) = answer else {
+                        actor.state.on_left(intent.id, actor.store.clock().now());
+                        return;
+                    };
                     let result = result(&intent, &answer, actor.store.clock().now());
                     if let Err(error) = &answer {
                         tracing::warn!(intent = %intent.id, channel = %intent.channel, %error, "a call did not work");
                     }
                     actor.end(intent, result, ctx);
                 }));
+            }
+        }
+    }
+
+    /// Calls, unless another node is about to; `None` then, and when that is not known.
+    fn begin_and_call(
+        &self,
+        intent: DueIntent,
+    ) -> impl Future<Output = Option<Result<(), CallError>>> + use<> {
+        let (persistence, channels) = (self.persistence.clone(), self.channels.clone());
+        let until = self.store.clock().now().plus(BEGUN_FOR);
+        async move {
+            let begin = BeginIntent { intent: intent.id, due_at: intent.due_at, until };
+            match persistence.write(begin).await {
+                Ok(true) => Some(call(channels, intent).await),
+                Ok(false) => None,
+                Err(error) => {
+                    tracing::warn!(intent = %intent.id, %error, "an intent was not begun");
+                    None
+                }
             }
         }
     }

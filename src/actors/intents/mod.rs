@@ -39,11 +39,13 @@ impl Intents {
         metrics: Metrics,
     ) {
         self.actor.get_or_init(|| {
-            let make = move || {
+            let counted = metrics.clone();
+            // It waits for nothing itself: what it has begun has time limits of its own.
+            let make = move |_| {
                 let (store, persistence) = (store.clone(), persistence.clone());
                 IntentsActor::new(store, persistence, channels.clone(), metrics.clone())
             };
-            Kept::start(arbiter, MAILBOX, "the dispatcher of intents", make)
+            Kept::start(arbiter, MAILBOX, "the dispatcher of intents", counted, make)
         });
     }
 

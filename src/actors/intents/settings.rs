@@ -12,3 +12,6 @@ pub(super) const INTENTS: Bounds = Bounds { at_once: 64, page: 64, largest_page:
 
 /// A call that has no answer by then did not work.
 pub(super) const CALL_WITHIN: Duration = Duration::from_secs(10);
+
+/// An intent that a node has begun is left alone by the others for this long: longer than the call and the write of its result take.
+pub(super) const BEGUN_FOR: Duration = Duration::from_secs(20);

@@ -9,7 +9,7 @@ use crate::domain::time::{ClockWatch, Timestamp};
 use crate::telemetry::Metrics;
 
 use super::job::{JobName, JobOutcome};
-use super::messages::{ListJobs, Stop};
+use super::messages::{ListDue, Stop};
 use super::runner::JobRunner;
 use super::state::{Jitter, JobsState, NextJob};
 
@@ -40,7 +40,7 @@ impl JobsActor {
 
     fn run_next(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        match self.state.next(now, Timestamp::now()) {
+        match self.state.next(now) {
             NextJob::Busy => {}
             NextJob::WaitUntil(at) => {
                 ctx.run_later(at.saturating_duration_since(now), Self::run_next);
@@ -56,6 +56,10 @@ impl JobsActor {
     }
 
     fn ended(&mut self, name: JobName, outcome: JobOutcome) {
+        let took = self.state.ended(&outcome, Instant::now(), draw_jitter());
+        if matches!(outcome, JobOutcome::Elsewhere(_)) {
+            return;
+        }
         self.metrics.jobs_total.with_label_values(&[name.as_str(), outcome.as_str()]).inc();
         match &outcome {
             JobOutcome::Done(0) => {}
@@ -69,8 +73,11 @@ impl JobsActor {
             JobOutcome::Failed(cause) => {
                 tracing::warn!(job = name.as_str(), cause, "a job failed and is tried again")
             }
+            JobOutcome::Lost => {
+                tracing::warn!(job = name.as_str(), "another node has taken over a job that took too long")
+            }
+            JobOutcome::Elsewhere(_) => {}
         }
-        let took = self.state.ended(outcome, Instant::now(), draw_jitter());
         self.metrics.job_seconds.with_label_values(&[name.as_str()]).observe(took.as_secs_f64());
     }
 }
@@ -89,12 +96,12 @@ impl Actor for JobsActor {
     }
 }
 
-impl Handler<ListJobs> for JobsActor {
+impl Handler<ListDue> for JobsActor {
     type Result = ();
 
-    fn handle(&mut self, ListJobs { reply }: ListJobs, _: &mut Self::Context) {
+    fn handle(&mut self, ListDue { reply }: ListDue, _: &mut Self::Context) {
         // The caller may have stopped waiting.
-        let _ = reply.send(self.state.reports(Instant::now(), Timestamp::now()));
+        let _ = reply.send(self.state.due(Instant::now(), Timestamp::now()));
     }
 }
 

@@ -1,8 +1,6 @@
-//! The jobs there are, how often each runs, and what is known of its runs.
+//! The jobs there are, how often each runs, and what comes of it.
 
 use std::time::Duration;
-
-use crate::domain::time::Timestamp;
 
 /// A background job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +15,8 @@ pub enum JobName {
     Commands,
     /// Deletes room events past `retention.room_events_days`.
     RoomEvents,
+    /// Deletes events of the control room that are a day old.
+    ControlEvents,
     /// Deletes notifications past `retention.notifications_days`.
     Notifications,
     /// Deletes invitations that have run out.
@@ -39,6 +39,8 @@ pub enum JobName {
     DeliverySteps,
     /// Deletes leases of reachable businesses that ran out an hour ago.
     ReachLeases,
+    /// Deletes nodes that were last expected an hour ago.
+    Nodes,
     /// Deletes holds that ended a day ago.
     Holds,
     /// Deletes the audit past `retention.audit_days`.
@@ -73,12 +75,13 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl JobName {
     /// Every job.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::ExpiredTickets,
         Self::ExpiredSessions,
         Self::IdempotencyKeys,
         Self::Commands,
         Self::RoomEvents,
+        Self::ControlEvents,
         Self::Notifications,
         Self::Invitations,
         Self::DeviceMarks,
@@ -90,6 +93,7 @@ impl JobName {
         Self::Offers,
         Self::DeliverySteps,
         Self::ReachLeases,
+        Self::Nodes,
         Self::Holds,
         Self::Audit,
         Self::DeviceAcks,
@@ -109,6 +113,7 @@ impl JobName {
             Self::IdempotencyKeys => "idempotency_keys",
             Self::Commands => "commands",
             Self::RoomEvents => "room_events",
+            Self::ControlEvents => "control_events",
             Self::Notifications => "notifications",
             Self::Invitations => "invitations",
             Self::DeviceMarks => "device_marks",
@@ -120,6 +125,7 @@ impl JobName {
             Self::Offers => "offers",
             Self::DeliverySteps => "delivery_steps",
             Self::ReachLeases => "reach_leases",
+            Self::Nodes => "nodes",
             Self::Holds => "holds",
             Self::Audit => "audit",
             Self::DeviceAcks => "device_acks",
@@ -142,6 +148,7 @@ impl JobName {
             | Self::OrderDeadlines
             | Self::Devices => Urgency::Urgent,
             Self::RoomEvents
+            | Self::ControlEvents
             | Self::Notifications
             | Self::Invitations
             | Self::DeviceMarks
@@ -153,6 +160,7 @@ impl JobName {
             | Self::Offers
             | Self::DeliverySteps
             | Self::ReachLeases
+            | Self::Nodes
             | Self::Holds
             | Self::Audit
             | Self::DeviceAcks
@@ -176,6 +184,7 @@ impl JobName {
             Self::Checkpoint => Duration::from_secs(10 * 60),
             Self::ExpiredSessions
             | Self::RoomEvents
+            | Self::ControlEvents
             | Self::Notifications
             | Self::Invitations
             | Self::DeviceMarks
@@ -186,7 +195,8 @@ impl JobName {
             | Self::DeadLetters
             | Self::Offers
             | Self::DeliverySteps
-            | Self::ReachLeases => HOUR,
+            | Self::ReachLeases
+            | Self::Nodes => HOUR,
             Self::DeviceAcks | Self::OrderCounters | Self::Holds | Self::Audit | Self::Analyze => {
                 Duration::from_secs(24 * 60 * 60)
             }
@@ -194,18 +204,7 @@ impl JobName {
     }
 }
 
-/// A run of a job that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobRun {
-    /// When it began.
-    pub began_at: Timestamp,
-    /// How long it took.
-    pub took: Duration,
-    /// What it came to.
-    pub outcome: JobOutcome,
-}
-
-/// The result of a run.
+/// The result of a run on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobOutcome {
     /// It is done, and so many rows were deleted.
@@ -214,41 +213,33 @@ pub enum JobOutcome {
     Busy,
     /// The cause; it is tried again soon.
     Failed(String),
+    /// It took so long that another node has taken it over.
+    Lost,
+    /// It was not begun: another node runs it, or has run it. It may be due here after this.
+    Elsewhere(Duration),
 }
 
+/// A job that failed or was blocked is tried again after this, or after its period if that is shorter.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+
 impl JobOutcome {
+    /// From this end of a job to its next run.
+    pub fn pause(&self, name: JobName) -> Duration {
+        match self {
+            Self::Done(_) => name.period(),
+            Self::Busy | Self::Failed(_) | Self::Lost => name.period().min(RETRY_AFTER),
+            Self::Elsewhere(wait) => name.period().min(*wait),
+        }
+    }
+
     /// The word in metrics and for operators.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",
             Self::Busy => "busy",
             Self::Failed(_) => "failed",
+            Self::Lost => "lost",
+            Self::Elsewhere(_) => "elsewhere",
         }
     }
-}
-
-/// The present state of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobState {
-    /// It runs.
-    Running {
-        /// Start of the run.
-        since: Timestamp,
-    },
-    /// It waits for its turn.
-    Waiting {
-        /// Its due time.
-        until: Timestamp,
-    },
-}
-
-/// A job as operators see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobReport {
-    /// Which.
-    pub name: JobName,
-    /// Now.
-    pub state: JobState,
-    /// The last time; `None` before the first run since the start.
-    pub last: Option<JobRun>,
 }

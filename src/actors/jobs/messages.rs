@@ -3,13 +3,15 @@
 use actix::prelude::Message;
 use tokio::sync::oneshot;
 
-use super::job::JobReport;
+use crate::domain::time::Timestamp;
 
-/// Asks for every job with its state.
+use super::job::JobName;
+
+/// Asks when this node tries each job.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct ListJobs {
-    pub(super) reply: oneshot::Sender<Vec<JobReport>>,
+pub(super) struct ListDue {
+    pub(super) reply: oneshot::Sender<Vec<(JobName, Timestamp)>>,
 }
 
 /// Ends the actor and drops the job that runs.

@@ -3,13 +3,17 @@
 #![expect(clippy::disallowed_methods, reason = "this file reads the clock")]
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::domain::ids::NodeId;
 use crate::domain::time::Timestamp;
-use crate::storage::commands::{Expirable, MaintenanceProgress, RowKey, Sweepable};
+use crate::storage::commands::{
+    Analyze, ClaimJob, EndJob, Expirable, HeldJob, IndexOrders, JobClaim, MaintenanceProgress, Outcome,
+    Purge, RowKey, Sweep, Sweepable, TakeInOrders, WriteOfJob, WriteRequest,
+};
 use crate::storage::{Checkpoint, Store};
 
-use super::super::persistence::Persistence;
+use super::super::persistence::{Persistence, SubmitError};
 use super::job::{JobName, JobOutcome};
 use super::settings::RetentionSettings;
 
@@ -22,83 +26,153 @@ const INDEX_ROWS: u32 = 100;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
+/// How long a job is a node's after each of its writes: more than one waits for its place and takes.
+const LEASE: Duration = Duration::from_secs(30);
+
 /// Runs jobs. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct JobRunner {
     pub(super) store: Arc<dyn Store>,
     pub(super) persistence: Persistence,
+    pub(super) node: NodeId,
     pub(super) settings: RetentionSettings,
 }
 
+/// The end of a job before it is done.
+enum Halt {
+    /// Another node has it.
+    Lost,
+    /// The cause.
+    Failed(String),
+}
+
+impl From<SubmitError> for Halt {
+    fn from(error: SubmitError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<Result<u64, Halt>> for JobOutcome {
+    fn from(result: Result<u64, Halt>) -> Self {
+        match result {
+            Ok(rows) => Self::Done(rows),
+            Err(Halt::Lost) => Self::Lost,
+            Err(Halt::Failed(cause)) => Self::Failed(cause),
+        }
+    }
+}
+
 impl JobRunner {
-    /// Runs a job to its end.
+    /// Runs a job to its end, unless another node runs it or has done so.
     pub(super) async fn run(self, name: JobName) -> JobOutcome {
+        let (job, node) = (name.as_str(), self.node);
+        let claim = ClaimJob { job, node, period: name.period(), lease: LEASE };
+        let fence = match self.persistence.write(claim).await {
+            Ok(JobClaim::Taken(fence)) => fence,
+            Ok(JobClaim::Later(millis)) => return JobOutcome::Elsewhere(Duration::from_millis(millis)),
+            Err(error) => return JobOutcome::Failed(error.to_string()),
+        };
+        let (began, held) = (Instant::now(), HeldJob { job, fence, lease: LEASE });
+        let outcome = HeldRun { runner: &self, held }.work(name).await;
+        if outcome != JobOutcome::Lost {
+            self.note(name, held, &outcome, began.elapsed()).await;
+        }
+        outcome
+    }
+
+    /// Notes the end of a run. Without the note the job's lease runs out and it is due for every node.
+    async fn note(&self, name: JobName, held: HeldJob, outcome: &JobOutcome, took: Duration) {
+        let (rows, error) = match outcome {
+            JobOutcome::Done(rows) => (Some(*rows), None),
+            JobOutcome::Failed(cause) => (None, Some(cause.clone())),
+            JobOutcome::Busy | JobOutcome::Lost | JobOutcome::Elsewhere(_) => (None, None),
+        };
+        let (due_in, outcome) = (outcome.pause(name), outcome.as_str());
+        let end = EndJob { held, due_in, took, outcome, rows, error };
+        if let Err(error) = self.persistence.write(Box::new(end)).await {
+            tracing::debug!(job = name.as_str(), %error, "the end of a job could not be noted");
+        }
+    }
+}
+
+/// A job that is this node's while its fence is the newest: every write names it.
+struct HeldRun<'a> {
+    runner: &'a JobRunner,
+    held: HeldJob,
+}
+
+impl HeldRun<'_> {
+    async fn work(&self, name: JobName) -> JobOutcome {
         if name == JobName::Checkpoint {
-            return match self.store.checkpoint().await {
+            // Of a file, which is one hub's.
+            return match self.runner.store.checkpoint().await {
                 Ok(Checkpoint::Done) => JobOutcome::Done(0),
                 Ok(Checkpoint::Busy) => JobOutcome::Busy,
                 Err(error) => JobOutcome::Failed(error.to_string()),
             };
         }
-        self.write(name).await.map_or_else(JobOutcome::Failed, JobOutcome::Done)
+        self.steps(name).await.into()
+    }
+
+    /// One write, unless another node has the job.
+    async fn write<W: WriteRequest>(&self, write: W) -> Result<W::Output, Halt> {
+        let step = Box::new(WriteOfJob { held: self.held, write: write.into() });
+        match self.runner.persistence.write(step).await? {
+            Outcome::JobLost => Err(Halt::Lost),
+            outcome => W::output(outcome)
+                .map_err(|other| Halt::Failed(format!("an outcome of another kind: {other:?}"))),
+        }
     }
 
     /// Jobs of the writers; gives the rows deleted.
-    async fn write(self, name: JobName) -> Result<u64, String> {
+    async fn steps(&self, name: JobName) -> Result<u64, Halt> {
+        let settings = &self.runner.settings;
         let days = |days: u32| DAY * days;
         match name {
             JobName::ExpiredTickets => self.purge(Expirable::Tickets, DAY).await,
             JobName::ExpiredSessions => self.purge(Expirable::Sessions, DAY).await,
             JobName::IdempotencyKeys => self.purge(Expirable::IdempotencyKeys, DAY).await,
             JobName::Commands => self.purge(Expirable::Commands, DAY).await,
-            JobName::RoomEvents => {
-                self.purge(Expirable::RoomEvents, days(self.settings.room_events_days)).await
-            }
+            JobName::RoomEvents => self.purge(Expirable::RoomEvents, days(settings.room_events_days)).await,
+            JobName::ControlEvents => self.purge(Expirable::ControlEvents, DAY).await,
             JobName::Notifications => {
-                self.purge(Expirable::Notifications, days(self.settings.notifications_days)).await
+                self.purge(Expirable::Notifications, days(settings.notifications_days)).await
             }
             JobName::Invitations => self.purge(Expirable::Invitations, Duration::ZERO).await,
-            JobName::DeviceMarks => {
-                self.purge(Expirable::DeviceMarks, days(self.settings.room_events_days)).await
-            }
-            JobName::OrderAcks => {
-                self.purge(Expirable::OrderAcks, days(self.settings.room_events_days)).await
-            }
-            JobName::OrderSagas => {
-                self.purge(Expirable::OrderSagas, days(self.settings.room_events_days)).await
-            }
-            JobName::Intents => self.purge(Expirable::Intents, days(self.settings.intents_days)).await,
+            JobName::DeviceMarks => self.purge(Expirable::DeviceMarks, days(settings.room_events_days)).await,
+            JobName::OrderAcks => self.purge(Expirable::OrderAcks, days(settings.room_events_days)).await,
+            JobName::OrderSagas => self.purge(Expirable::OrderSagas, days(settings.room_events_days)).await,
+            JobName::Intents => self.purge(Expirable::Intents, days(settings.intents_days)).await,
             JobName::PaymentMessages => {
-                self.purge(Expirable::PaymentMessages, days(self.settings.payment_messages_days)).await
+                self.purge(Expirable::PaymentMessages, days(settings.payment_messages_days)).await
             }
             JobName::DeadLetters => {
-                self.purge(Expirable::DeadLetters, days(self.settings.payment_messages_days)).await
+                self.purge(Expirable::DeadLetters, days(settings.payment_messages_days)).await
             }
-            JobName::Offers => self.purge(Expirable::Offers, days(self.settings.deliveries_days)).await,
+            JobName::Offers => self.purge(Expirable::Offers, days(settings.deliveries_days)).await,
             JobName::DeliverySteps => {
-                self.purge(Expirable::DeliverySteps, days(self.settings.deliveries_days)).await
+                self.purge(Expirable::DeliverySteps, days(settings.deliveries_days)).await
             }
             JobName::ReachLeases => self.purge(Expirable::ReachLeases, HOUR).await,
+            JobName::Nodes => self.purge(Expirable::Nodes, HOUR).await,
             JobName::Holds => self.purge(Expirable::Holds, DAY).await,
-            JobName::Audit => self.purge(Expirable::Audit, days(self.settings.audit_days)).await,
-            JobName::Devices => self.purge(Expirable::Devices, days(self.settings.room_events_days)).await,
-            JobName::DeviceAcks => {
-                self.sweep(Sweepable::DeviceAcks, days(self.settings.room_events_days)).await
-            }
+            JobName::Audit => self.purge(Expirable::Audit, days(settings.audit_days)).await,
+            JobName::Devices => self.purge(Expirable::Devices, days(settings.room_events_days)).await,
+            JobName::DeviceAcks => self.sweep(Sweepable::DeviceAcks, days(settings.room_events_days)).await,
             JobName::OrderCounters => self.sweep(Sweepable::OrderCounters, days(7)).await,
             JobName::OrderSearch => self.index_orders().await,
             JobName::OrderDeadlines => self.take_in_orders().await,
-            JobName::Analyze => self.persistence.analyze().await.map(|()| 0).map_err(|e| e.to_string()),
+            JobName::Analyze => self.write(Analyze).await.map(|()| 0),
             JobName::Checkpoint => Ok(0),
         }
     }
 
     /// Deletes what is older than `age`, command by command until nothing is left of it.
-    async fn purge(&self, what: Expirable, age: Duration) -> Result<u64, String> {
+    async fn purge(&self, what: Expirable, age: Duration) -> Result<u64, Halt> {
         let before = Timestamp::now().minus(age);
         let mut deleted = 0;
         loop {
-            let rows = self.persistence.purge(what, before, PURGE_ROWS).await.map_err(|e| e.to_string())?;
+            let rows = self.write(Purge { what, before, limit: PURGE_ROWS }).await?;
             deleted += rows;
             if rows < u64::from(PURGE_ROWS) {
                 return Ok(deleted);
@@ -107,12 +181,12 @@ impl JobRunner {
     }
 
     /// Goes through all rows of `what` and deletes those older than `age`.
-    async fn sweep(&self, what: Sweepable, age: Duration) -> Result<u64, String> {
+    async fn sweep(&self, what: Sweepable, age: Duration) -> Result<u64, Halt> {
         let before = Timestamp::now().minus(age);
         let (mut deleted, mut after) = (0, None);
         loop {
-            let step = self.persistence.sweep(what, before, after, PURGE_ROWS).await;
-            let MaintenanceProgress { changed, last } = step.map_err(|e| e.to_string())?;
+            let step = Sweep { what, before, after, limit: PURGE_ROWS };
+            let MaintenanceProgress { changed, last } = self.write(step).await?;
             deleted += changed;
             let Some(last) = last else { return Ok(deleted) };
             after = Some(RowKey::of_text(&last));
@@ -120,14 +194,14 @@ impl JobRunner {
     }
 
     /// Makes all orders due that have no deadlines. Nothing is deleted by that.
-    async fn take_in_orders(&self) -> Result<u64, String> {
-        while self.persistence.take_in_orders(PURGE_ROWS).await.map_err(|e| e.to_string())?.last.is_some() {}
+    async fn take_in_orders(&self) -> Result<u64, Halt> {
+        while self.write(TakeInOrders { limit: PURGE_ROWS }).await?.last.is_some() {}
         Ok(0)
     }
 
     /// Puts all orders into the text index that are not in it. Nothing is deleted by that.
-    async fn index_orders(&self) -> Result<u64, String> {
-        while self.persistence.index_orders(INDEX_ROWS).await.map_err(|e| e.to_string())?.last.is_some() {}
+    async fn index_orders(&self) -> Result<u64, Halt> {
+        while self.write(IndexOrders { limit: INDEX_ROWS }).await?.last.is_some() {}
         Ok(0)
     }
 }

@@ -1,13 +1,10 @@
-//! The state of background jobs: which one is due, and how the last run of each ended.
+//! The state of background jobs: which one this node tries next.
 
 use std::time::{Duration, Instant};
 
 use crate::domain::time::Timestamp;
 
-use super::job::{JobName, JobOutcome, JobReport, JobRun, JobState, Urgency};
-
-/// A job that failed or was blocked is tried again after this, or after its period if that is shorter.
-const RETRY_AFTER: Duration = Duration::from_secs(60);
+use super::job::{JobName, JobOutcome, Urgency};
 
 /// The next step of the actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,14 +37,12 @@ impl Jitter {
 struct Entry {
     name: JobName,
     due: Instant,
-    last: Option<JobRun>,
 }
 
 #[derive(Debug)]
 struct Running {
     name: JobName,
     since: Instant,
-    began_at: Timestamp,
 }
 
 /// Every job with its due time by the monotonic clock, so that a wall clock that jumps makes none early or late. At most one
@@ -63,53 +58,42 @@ impl JobsState {
     pub(super) fn new(now: Instant, mut chance: impl FnMut() -> Jitter) -> Self {
         let entries = JobName::ALL.into_iter().map(|name| {
             let due = now + chance().jitter(name.period());
-            Entry { name, due, last: None }
+            Entry { name, due }
         });
         Self { entries: entries.collect(), running: None }
     }
 
     /// The urgent ones that are due come first, then the one that has been due for longest.
-    pub(super) fn next(&mut self, now: Instant, wall: Timestamp) -> NextJob {
+    pub(super) fn next(&mut self, now: Instant) -> NextJob {
         if self.running.is_some() {
             return NextJob::Busy;
         }
         let due = self.entries.iter().filter(|entry| entry.due <= now);
         if let Some(entry) = due.min_by_key(|entry| (entry.name.urgency() == Urgency::Background, entry.due))
         {
-            self.running = Some(Running { name: entry.name, since: now, began_at: wall });
+            self.running = Some(Running { name: entry.name, since: now });
             return NextJob::Run(entry.name);
         }
         let soonest = self.entries.iter().map(|entry| entry.due).min();
         NextJob::WaitUntil(soonest.expect("there are jobs"))
     }
 
-    /// The running job has ended. Its period counts from here, so that a slow job is not due again at once.
-    pub(super) fn ended(&mut self, outcome: JobOutcome, now: Instant, chance: Jitter) -> Duration {
-        let Some(Running { name, since, began_at }) = self.running.take() else { return Duration::ZERO };
+    /// The running job has ended. Its period counts from here, so that a slow job is not due again at once; of one that another node
+    /// runs or has run, the node that comes first after its time is as good as any.
+    pub(super) fn ended(&mut self, outcome: &JobOutcome, now: Instant, chance: Jitter) -> Duration {
+        let Some(Running { name, since }) = self.running.take() else { return Duration::ZERO };
         let took = now.saturating_duration_since(since);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name == name) {
-            let period = name.period();
-            let pause = if matches!(outcome, JobOutcome::Done(_)) { period } else { period.min(RETRY_AFTER) };
+            let pause = outcome.pause(name);
             entry.due = now + pause + chance.jitter(pause);
-            entry.last = Some(JobRun { began_at, took, outcome });
         }
         took
     }
 
-    /// Every job as operators see it.
-    pub(super) fn reports(&self, now: Instant, wall: Timestamp) -> Vec<JobReport> {
-        let report = |entry: &Entry| {
-            let running = self.running.as_ref().filter(|running| running.name == entry.name);
-            JobReport {
-                name: entry.name,
-                state: match running {
-                    Some(running) => JobState::Running { since: running.began_at },
-                    None => JobState::Waiting { until: wall.plus(entry.due.saturating_duration_since(now)) },
-                },
-                last: entry.last.clone(),
-            }
-        };
-        self.entries.iter().map(report).collect()
+    /// When this node tries each job, by the wall clock.
+    pub(super) fn due(&self, now: Instant, wall: Timestamp) -> Vec<(JobName, Timestamp)> {
+        let due = |entry: &Entry| (entry.name, wall.plus(entry.due.saturating_duration_since(now)));
+        self.entries.iter().map(due).collect()
     }
 }
 
@@ -126,14 +110,14 @@ mod tests {
     }
 
     fn run(schedule: &mut JobsState, now: Instant) -> JobName {
-        match schedule.next(now, WALL) {
+        match schedule.next(now) {
             NextJob::Run(name) => name,
             other => panic!("expected a job, got {other:?}"),
         }
     }
 
-    fn report(schedule: &JobsState, name: JobName, now: Instant) -> JobReport {
-        schedule.reports(now, WALL).into_iter().find(|report| report.name == name).unwrap()
+    fn due(schedule: &JobsState, name: JobName, now: Instant, wall: Timestamp) -> Timestamp {
+        schedule.due(now, wall).into_iter().find(|(job, _)| *job == name).unwrap().1
     }
 
     #[test]
@@ -143,15 +127,15 @@ mod tests {
         let mut order = Vec::new();
         for _ in JobName::ALL {
             order.push(run(&mut schedule, now));
-            assert_eq!(schedule.next(now, WALL), NextJob::Busy);
-            schedule.ended(JobOutcome::Done(0), now, Jitter::of(0));
+            assert_eq!(schedule.next(now), NextJob::Busy);
+            schedule.ended(&JobOutcome::Done(0), now, Jitter::of(0));
         }
         let first_background = order.iter().position(|name| name.urgency() == Urgency::Background).unwrap();
         assert!(
             order[first_background..].iter().all(|name| name.urgency() == Urgency::Background),
             "{order:?}"
         );
-        assert!(matches!(schedule.next(now, WALL), NextJob::WaitUntil(at) if at > now));
+        assert!(matches!(schedule.next(now), NextJob::WaitUntil(at) if at > now));
         order.sort();
         assert_eq!(order, JobName::ALL, "each had its turn");
     }
@@ -159,56 +143,41 @@ mod tests {
     #[test]
     fn nothing_is_due_before_its_time_and_everything_within_a_period_and_a_tenth() {
         let (mut schedule, start) = schedule();
-        let NextJob::WaitUntil(first) = schedule.next(start, WALL) else { panic!("nothing is due yet") };
+        let NextJob::WaitUntil(first) = schedule.next(start) else { panic!("nothing is due yet") };
         assert!(first > start);
         let now = start + 2 * DAY;
         let name = run(&mut schedule, now);
-        schedule.ended(JobOutcome::Done(3), now, Jitter::of(u32::MAX));
-        let report = report(&schedule, name, now);
-        let JobState::Waiting { until } = report.state else { panic!("it has ended") };
+        schedule.ended(&JobOutcome::Done(3), now, Jitter::of(u32::MAX));
+        let until = due(&schedule, name, now, WALL);
         assert!(until >= WALL.plus(name.period()) && until <= WALL.plus(name.period().mul_f64(1.11)));
-        assert_eq!(report.last.unwrap().outcome, JobOutcome::Done(3));
     }
 
     #[test]
     fn a_wall_clock_that_jumps_makes_no_job_early_or_late() {
         let (mut schedule, start) = schedule();
         let now = start + 2 * DAY;
+        let name = run(&mut schedule, now);
+        schedule.ended(&JobOutcome::Done(0), now, Jitter::of(0));
         let ahead = WALL.plus(Duration::from_secs(9 * 3600));
-        let NextJob::Run(name) = schedule.next(now, ahead) else { panic!("it is due") };
-        schedule.ended(JobOutcome::Done(0), now, Jitter::of(0));
-        let JobState::Waiting { until } = report(&schedule, name, now).state else { panic!("it has ended") };
-        assert_eq!(until, WALL.plus(name.period()), "told by the clock as it is now");
-        for other in 1..JobName::ALL.len() {
-            assert!(matches!(schedule.next(now, WALL), NextJob::Run(_)), "{other}");
-            schedule.ended(JobOutcome::Done(0), now, Jitter::of(0));
-        }
-        assert!(matches!(schedule.next(now, ahead), NextJob::WaitUntil(_)));
+        assert_eq!(
+            due(&schedule, name, now, ahead),
+            ahead.plus(name.period()),
+            "told by the clock as it is now"
+        );
     }
 
     #[test]
-    fn a_failed_job_comes_back_soon_and_says_why() {
+    fn a_failed_job_comes_back_soon_and_one_of_another_node_when_that_may_be_done() {
         let (mut schedule, start) = schedule();
         let now = start + DAY;
         let name = run(&mut schedule, now);
         let end = now + Duration::from_secs(5);
-        assert_eq!(
-            schedule.ended(JobOutcome::Failed("away".to_owned()), end, Jitter::of(0)),
-            Duration::from_secs(5)
-        );
-        let report = report(&schedule, name, end);
-        assert_eq!(report.state, JobState::Waiting { until: WALL.plus(name.period().min(RETRY_AFTER)) });
-        let last = report.last.unwrap();
-        assert_eq!(
-            (last.took, last.outcome),
-            (Duration::from_secs(5), JobOutcome::Failed("away".to_owned()))
-        );
-    }
-
-    #[test]
-    fn the_running_job_is_shown_with_its_begin() {
-        let (mut schedule, start) = schedule();
-        let name = run(&mut schedule, start + DAY);
-        assert_eq!(report(&schedule, name, start + DAY).state, JobState::Running { since: WALL });
+        let failed = JobOutcome::Failed("away".to_owned());
+        assert_eq!(schedule.ended(&failed, end, Jitter::of(0)), Duration::from_secs(5));
+        let minute = Duration::from_secs(60);
+        assert_eq!(due(&schedule, name, end, WALL), WALL.plus(name.period().min(minute)));
+        let other = run(&mut schedule, end);
+        schedule.ended(&JobOutcome::Elsewhere(7 * minute), end, Jitter::of(0));
+        assert_eq!(due(&schedule, other, end, WALL), WALL.plus(other.period().min(7 * minute)));
     }
 }

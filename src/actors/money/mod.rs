@@ -44,8 +44,10 @@ impl Money {
     ) {
         self.actor.get_or_init(|| {
             let work = Work { store, persistence, payments };
-            let make = move || MoneyActor::new(work.clone(), holds.clone(), metrics.clone());
-            Kept::start(arbiter, MAILBOX, "the worker of money", make)
+            let counted = metrics.clone();
+            // It waits for nothing itself: what it has begun has time limits of its own.
+            let make = move |_| MoneyActor::new(work.clone(), holds.clone(), metrics.clone());
+            Kept::start(arbiter, MAILBOX, "the worker of money", counted, make)
         });
     }
 

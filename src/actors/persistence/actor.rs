@@ -92,6 +92,9 @@ impl Actor for PersistenceActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(EXPIRY_TICK, |actor, ctx| {
             let now = Instant::now();
+            if let Some(guard) = &actor.guard {
+                guard.beat();
+            }
             for (n, lane) in actor.lanes.iter_mut().enumerate() {
                 for job in lane.queue.expire(now) {
                     job.waiter.answer(Err(SubmitError::Unavailable));

@@ -11,11 +11,10 @@ use crate::domain::order::Order;
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    AcksProgress, Analyze, AnswerInvitation, ApproveUser, Creation, DeviceMark, EndSession, EpochChange,
-    Expirable, IndexOrders, InvitationAnswer, InvitationOutcome, ItemPatch, MaintenanceProgress,
-    MemberRefusal, MoveError, MoveOrder, NewSession, NewUser, PlaceOrder, PlaceOutcome, Purge, PutMember,
-    ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember, RotateRoom, RotateSession, Rotation,
-    RowKey, ScopedAck, SessionActivity, SetAlertMe, SetPassword, SetPhone, Sweep, Sweepable, TakeInOrders,
+    AcksProgress, AnswerInvitation, ApproveUser, Creation, DeviceMark, EndSession, EpochChange,
+    InvitationAnswer, InvitationOutcome, ItemPatch, MemberRefusal, MoveError, MoveOrder, NewSession, NewUser,
+    PlaceOrder, PlaceOutcome, PutMember, ReadNotification, RedeemTicket, Removal, RemoveItem, RemoveMember,
+    RotateRoom, RotateSession, Rotation, ScopedAck, SessionActivity, SetAlertMe, SetPassword, SetPhone,
     UpdateItem, UserChange, lane_of,
 };
 
@@ -180,12 +179,6 @@ impl Persistence {
         self.write(mark).await
     }
 
-    /// Deletes at most `limit` rows of what is older than `before`, and tells how many. Gives way to orders: refused
-    /// like them when too much waits.
-    pub async fn purge(&self, what: Expirable, before: Timestamp, limit: u32) -> Result<u64, SubmitError> {
-        self.write(Purge { what, before, limit }).await
-    }
-
     /// Puts a room into `epoch` if it is still in the one seen: once, however many ask.
     pub async fn rotate_room(
         &self,
@@ -194,32 +187,5 @@ impl Persistence {
         epoch: Epoch,
     ) -> Result<EpochChange, SubmitError> {
         self.write(RotateRoom { room, seen, epoch }).await
-    }
-
-    /// Goes through the next `limit` rows of `what` behind `after` and deletes those older than `before`. Gives way to
-    /// orders like [`Persistence::purge`].
-    pub async fn sweep(
-        &self,
-        what: Sweepable,
-        before: Timestamp,
-        after: Option<RowKey>,
-        limit: u32,
-    ) -> Result<MaintenanceProgress, SubmitError> {
-        self.write(Sweep { what, before, after, limit }).await
-    }
-
-    /// Puts at most `limit` orders into the text index that are not in it yet.
-    pub async fn index_orders(&self, limit: u32) -> Result<MaintenanceProgress, SubmitError> {
-        self.write(IndexOrders { limit }).await
-    }
-
-    /// Makes at most `limit` live orders due that have no saga.
-    pub async fn take_in_orders(&self, limit: u32) -> Result<MaintenanceProgress, SubmitError> {
-        self.write(TakeInOrders { limit }).await
-    }
-
-    /// Tells the query planner how the data is spread.
-    pub async fn analyze(&self) -> Result<(), SubmitError> {
-        self.write(Analyze).await
     }
 }

@@ -5,20 +5,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::actors::persistence::Persistence;
 use crate::actors::room::Rooms;
 use crate::domain::ephemeral::{EphemeralPayload, Presence};
-use crate::domain::ids::{BusinessId, NodeId};
+use crate::domain::ids::BusinessId;
+use crate::domain::node::NodeFacts;
 use crate::domain::room::RoomId;
 use crate::domain::saga::Clocks;
+use crate::domain::time::Timestamp;
 use crate::protocol::ephemeral::EphemeralEvent;
-use crate::storage::Store;
-use crate::storage::commands::{LeaseHistory, PauseUnreachable, RenewLeases};
+use crate::storage::commands::{HubSeen, LeaseHistory, NodeBeat, PauseUnreachable, RenewLeases};
+use crate::storage::{KnownNodes, Store};
 
 use super::Reachability;
-use super::settings::{LEASE_FOR, LEASES_A_WRITE, MERGE_WITHIN, RENEW_EVERY};
+use super::settings::{
+    AFTER_LAPSE, LATE_WITHIN, LEASE_FOR, LEASES_A_WRITE, LOOK_PAUSE, MERGE_WITHIN, RENEW_EVERY,
+};
 use super::state::Round;
 
 /// Writes the leases of one node, every five seconds and at once for a business that becomes reachable, and pauses what cannot be
@@ -29,10 +33,18 @@ pub struct LeaseKeeper {
     persistence: Persistence,
     rooms: Rooms,
     clocks: Clocks,
-    node: NodeId,
+    nodes: KnownNodes,
+    says: NodeSays,
     /// When all leases of this node were last in the store.
     renewed: Option<Instant>,
+    /// The store's time up to which it is known which leases of other nodes have run out.
+    looked_at: Option<Timestamp>,
+    /// When the next lease of a node that is late runs out, if that is before the next round.
+    lapse: Option<Instant>,
 }
+
+/// Gives what a node says of itself at this moment.
+pub type NodeSays = Box<dyn Fn() -> NodeFacts + Send>;
 
 /// Leases to write.
 #[derive(Clone, Copy)]
@@ -50,8 +62,11 @@ impl LeaseKeeper {
         persistence: Persistence,
         rooms: Rooms,
         clocks: Clocks,
+        nodes: KnownNodes,
+        says: NodeSays,
     ) -> Self {
-        Self { reachability, store, persistence, rooms, clocks, node: NodeId::generate(), renewed: None }
+        let (renewed, looked_at, lapse) = (None, None, None);
+        Self { reachability, store, persistence, rooms, clocks, nodes, says, renewed, looked_at, lapse }
     }
 
     /// Runs until [`Reachability::stop`], which also ends a write that is waited for: writers that stop refuse it, and that is no
@@ -69,6 +84,8 @@ impl LeaseKeeper {
         loop {
             tokio::select! {
                 _ = ticks.tick() => self.round().await,
+                // A node that has gone: what its devices could ring for is known at once.
+                () = at_the_time(self.lapse) => self.renew(Which::All).await,
                 () = reachability.woken() => {
                     sleep(MERGE_WITHIN).await;
                     self.renew(Which::Missing).await;
@@ -93,6 +110,9 @@ impl LeaseKeeper {
 
     async fn renew(&mut self, which: Which) {
         let begun = Instant::now();
+        if matches!(which, Which::All) {
+            self.lapse = None;
+        }
         let Round { leases, lapsed } = match which {
             Which::All => self.reachability.state().renewal(begun),
             Which::Missing => self.reachability.state().missing(begun),
@@ -107,8 +127,13 @@ impl LeaseKeeper {
             chunks.push(Round::default());
         }
         chunks[0].lapsed = lapsed;
+        let mut beat = matches!(which, Which::All).then(|| NodeBeat {
+            facts: (self.says)(),
+            looked_at: self.looked_at,
+            late: LATE_WITHIN,
+        });
         for round in chunks {
-            if !self.write(round, begun).await {
+            if !self.write(round, begun, beat.take()).await {
                 return;
             }
         }
@@ -118,20 +143,24 @@ impl LeaseKeeper {
     }
 
     /// Writes a part of the leases and tells what has changed by it; whether it is in the store.
-    async fn write(&self, round: Round, begun: Instant) -> bool {
+    async fn write(&mut self, round: Round, begun: Instant, beat: Option<NodeBeat>) -> bool {
         let broken = self.renewed.is_some_and(|renewed| begun.duration_since(renewed) > LEASE_FOR);
         let renewal = RenewLeases {
-            node: self.node,
+            node: self.nodes.own(),
             leases: round.leases.clone(),
             lapsed: round.lapsed.clone(),
             lease: LEASE_FOR,
             history: if broken { LeaseHistory::Broken } else { LeaseHistory::Unbroken },
             clocks: self.clocks.clone(),
+            beat,
         };
         match self.persistence.write(renewal).await {
             Ok(renewed) => {
                 if let Some(devices) = renewed.devices {
                     self.tell(&round, &devices, begun);
+                }
+                if let Some(hub) = renewed.hub {
+                    self.seen(*hub, &round);
                 }
                 true
             }
@@ -139,6 +168,32 @@ impl LeaseKeeper {
                 tracing::warn!(%error, businesses = round.leases.len(), "leases could not be renewed");
                 false
             }
+        }
+    }
+
+    /// Takes in what the others are and do.
+    fn seen(&mut self, hub: HubSeen, round: &Round) {
+        self.nodes.seen(hub.nodes);
+        self.nodes.quotas_reset(hub.quota_era);
+        self.nodes.schema_seen(hub.schema_version);
+        self.looked_at = Some(hub.at);
+        let wait = hub.next_lapse.map(|lapse| lapse.since(hub.at)).filter(|wait| *wait < RENEW_EVERY);
+        // Once a second at most, however many leases run out one after the other.
+        self.lapse = wait.map(|wait| Instant::now() + (wait + AFTER_LAPSE).max(LOOK_PAUSE));
+        for (business_id, devices) in hub.lapsed {
+            if !round.leases.iter().any(|lease| lease.business == business_id) {
+                self.tell_here(Presence { business_id, reachable: devices > 0, devices }, hub.at);
+            }
+        }
+    }
+
+    /// Tells those who follow a business here that a lease of another node has run out, which may have gone without a word. Every node
+    /// tells its own.
+    fn tell_here(&self, presence: Presence, at: Timestamp) {
+        let rooms = [RoomId::Business(presence.business_id), RoomId::Ops];
+        let payload = EphemeralPayload::Presence(presence);
+        for room in rooms {
+            self.rooms.deliver_ephemeral(&EphemeralEvent::new(room, at, &payload));
         }
     }
 
@@ -151,6 +206,14 @@ impl LeaseKeeper {
                 self.rooms.publish_ephemeral(EphemeralEvent::new(room, at, &payload));
             }
         }
+    }
+}
+
+/// Returns at a moment, or never.
+async fn at_the_time(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 

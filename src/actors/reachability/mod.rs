@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::ids::{BusinessId, UserId};
 
-pub use keeper::LeaseKeeper;
+pub use keeper::{LeaseKeeper, NodeSays};
 use state::{Heard, ReachState};
 
 pub(in crate::actors) use state::{DeviceOf, RingSource};

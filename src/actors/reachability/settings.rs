@@ -22,3 +22,12 @@ pub(super) const MAX_DEVICES_OF_USER: usize = 50;
 
 /// Most leases in one write.
 pub(super) const LEASES_A_WRITE: usize = 2_000;
+
+/// How long after a lease of another node has run out it is looked at: late enough that the store sees it.
+pub(super) const AFTER_LAPSE: Duration = Duration::from_millis(50);
+
+/// A node whose lease has less than this left has missed a renewal by a second.
+pub(super) const LATE_WITHIN: Duration = Duration::from_secs(9);
+
+/// Shortest pause between two looks at leases of nodes that are late.
+pub(super) const LOOK_PAUSE: Duration = Duration::from_secs(1);

@@ -75,8 +75,9 @@ impl Reader {
         *self.shared.buffer.borrow_mut() = Some(EventBuffer::joining(room));
         self.room = Some(room);
         self.shared.worker.subscribe(room, self.key);
-        let head = self.shared.worker.join(room).await?;
-        let result = self.buffer(|buffer| buffer.joined(head, Requested::parse(cursor)));
+        let requested = Requested::parse(cursor);
+        let head = self.shared.worker.join(room, requested).await?;
+        let result = self.buffer(|buffer| buffer.joined(head, requested));
         self.resync = (result == JoinResult::Unrecoverable).then_some(head);
         Ok(JoinedRoom { room, cursor: self.position(), recovered: result == JoinResult::Recovered })
     }
@@ -109,7 +110,9 @@ impl Reader {
         let room = self.room.expect("a reader joins a room before it is read from");
         loop {
             if let Some(notice) = self.closed() {
-                return Ok(Some(ReaderItem::Closed(notice)));
+                // Who is to come back has to hear first that its position leads nowhere.
+                let lost = self.resync.filter(|_| notice.reason == CloseReason::Restart);
+                return Ok(Some(lost.map_or(ReaderItem::Closed(notice), ReaderItem::Resync)));
             }
             if self.shared.access_checks.get() > self.access_checked {
                 self.check_access(room).await?;

@@ -7,6 +7,8 @@ use actix::prelude::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, Handler, WrapFuture,
 };
 
+use tokio::sync::Notify;
+
 use crate::actors::persistence::Persistence;
 use crate::bus::Bus;
 use crate::domain::cursor::Epoch;
@@ -18,6 +20,7 @@ use super::listener::Listener;
 use super::live_event::{History, LiveEvent};
 use super::memory::RoomMemory;
 use super::messages::{Join, Leave, Publish, PublishEphemeral, ReadHistory, Watermark};
+use super::reaching::Reaching;
 use super::registry::Registry;
 use super::settings::RoomSettings;
 use super::state::{Identity, Repair, RoomEffects, RoomState};
@@ -42,6 +45,8 @@ pub(super) struct RoomDeps {
     pub(super) memory: Arc<RoomMemory>,
     pub(super) settings: RoomSettings,
     pub(super) metrics: Metrics,
+    /// Messages of other nodes were lost.
+    pub(super) dirty: Arc<Notify>,
 }
 
 struct Member {
@@ -73,6 +78,7 @@ pub(super) struct RoomActor {
     pub(super) deps: RoomDeps,
     pub(super) repairing: Repairing,
     pub(super) comparing: Comparing,
+    pub(super) reaching: Reaching,
     members: Vec<Member>,
     empty_since: Option<Instant>,
 }
@@ -85,6 +91,7 @@ impl RoomActor {
             deps,
             repairing: Repairing::Idle,
             comparing: Comparing::Idle,
+            reaching: Reaching::default(),
             members: Vec::new(),
             empty_since: Some(Instant::now()),
         }
@@ -218,8 +225,8 @@ impl Handler<PublishEphemeral> for RoomActor {
 impl Handler<Watermark> for RoomActor {
     type Result = ();
 
-    fn handle(&mut self, Watermark(head): Watermark, ctx: &mut Self::Context) {
-        self.change(ctx, |state| state.on_watermark(head));
+    fn handle(&mut self, Watermark { head, lost }: Watermark, ctx: &mut Self::Context) {
+        self.change(ctx, |state| if lost { state.on_loss(head) } else { state.on_watermark(head) });
     }
 }
 

@@ -24,13 +24,25 @@ pub(super) struct PublishEphemeral(pub(super) EncodedEphemeral);
 /// The store's head of this room.
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct Watermark(pub(super) Head);
+pub(super) struct Watermark {
+    pub(super) head: Head,
+    /// Messages of other nodes were lost: what the room lacks will not come by itself.
+    pub(super) lost: bool,
+}
 
 /// Adds a listener; the answer is the position after which every event reaches it.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct Join {
     pub(super) listener: Arc<dyn Listener>,
+    pub(super) reply: oneshot::Sender<Cursor>,
+}
+
+/// Asks for the position once the room has reached `to`, or the store does not have it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct Reach {
+    pub(super) to: Cursor,
     pub(super) reply: oneshot::Sender<Cursor>,
 }
 

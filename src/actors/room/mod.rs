@@ -7,6 +7,7 @@ pub(in crate::actors) mod live_event;
 mod memory;
 mod messages;
 mod poll_heads;
+mod reaching;
 mod recovery;
 mod registry;
 mod ring_buffer;
@@ -28,11 +29,12 @@ use crate::protocol::event::{EncodedEvent, RoomEvent};
 use crate::storage::{Store, StoreError};
 use crate::telemetry::Metrics;
 
+use super::fatal::FatalSignal;
 use super::mailbox::{Mailbox, SendError};
 use super::persistence::Persistence;
 use actor::{RoomActor, RoomDeps};
 use memory::RoomMemory;
-use messages::{Join, Leave, Publish, PublishEphemeral, ReadHistory};
+use messages::{Join, Leave, Publish, PublishEphemeral, Reach, ReadHistory};
 use registry::Registry;
 use settings::RoomSettings;
 
@@ -74,6 +76,7 @@ impl Rooms {
     ) -> Self {
         let arbiters: Vec<Arbiter> = (0..arbiters.max(1)).map(|_| Arbiter::new()).collect();
         let deps = RoomDeps {
+            dirty: Arc::default(),
             registry: Registry::default(),
             store,
             bus,
@@ -92,6 +95,14 @@ impl Rooms {
     /// need the rooms themselves; a second call changes nothing.
     pub fn write_through(&self, persistence: Persistence) {
         let _ = self.deps.writer.set(persistence);
+    }
+
+    /// Lets their threads give signs of life.
+    pub fn give_signs_of_life(&self, fatal: &FatalSignal) {
+        for arbiter in self.arbiters.iter() {
+            // A thread that is stopping need not.
+            let _ = arbiter.spawn(fatal.pulse("a thread of rooms").of_this_thread());
+        }
     }
 
     /// Passes committed events to the rooms in use on this node; each is encoded once. Never waits: a room whose
@@ -130,6 +141,15 @@ impl Rooms {
     /// When the room does not answer within 5 s; the listener may have been added.
     pub async fn join(&self, room: RoomId, listener: Arc<dyn Listener>) -> Result<Cursor, RoomUnavailable> {
         self.ask(room, |reply| Join { listener: listener.clone(), reply }).await
+    }
+
+    /// The position of a room for a client that another node told of `to`, which this one has not heard of yet: the room reads from the store
+    /// first. It is before `to` only if the store does not have that event either.
+    ///
+    /// # Errors
+    /// When the room, or the store, does not answer within 5 s.
+    pub(in crate::actors) async fn reach(&self, room: RoomId, to: Cursor) -> Result<Cursor, RoomUnavailable> {
+        self.ask(room, |reply| Reach { to, reply }).await
     }
 
     /// Removes the listener with this id from a room. A room that is too busy goes on delivering to it.
@@ -180,6 +200,11 @@ impl Rooms {
     /// Whether the room's actor runs; the listeners of one that does not have to join again.
     pub fn is_running(&self, room: &RoomId) -> bool {
         self.deps.registry.get(room).is_some_and(|mailbox| mailbox.is_open())
+    }
+
+    /// Compares every room with the store at once: messages of other nodes were lost.
+    pub(in crate::actors) fn compare_now(&self) {
+        self.deps.dirty.notify_one();
     }
 
     /// Rooms in use on this node.

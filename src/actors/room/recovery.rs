@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use actix::prelude::{ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, WrapFuture};
+use actix::prelude::{ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, Handler, WrapFuture};
 
 use crate::actors::persistence::SubmitError;
 use crate::domain::cursor::Head;
@@ -14,6 +14,7 @@ use crate::storage::{Store, StoreError};
 
 use super::actor::{Comparing, Repairing, RoomActor, STORE_RETRY};
 use super::live_event::LiveEvent;
+use super::messages::Reach;
 use super::state::{Loss, RoomState};
 
 /// Most events read from the store at once.
@@ -27,13 +28,17 @@ impl RoomActor {
             return;
         }
         self.repairing = Repairing::Reading;
+        self.reaching.begin_read();
         self.deps.metrics.room_gap_repairs_total.inc();
         read_missing(self.deps.store.clone(), self.id, state.repair_after(), state.head().seq)
             .into_actor(self)
             .map(|read, room: &mut Self, ctx| {
                 room.repairing = Repairing::Idle;
                 match read {
-                    Ok(events) => room.on_missing(&events, ctx),
+                    Ok(events) => {
+                        room.on_missing(&events, ctx);
+                        room.answer_reaching(ctx);
+                    }
                     Err(error) => {
                         tracing::warn!(room = %room.id, %error, "missing events could not be read");
                         ctx.run_later(STORE_RETRY, |room, ctx| room.repair(ctx));
@@ -49,6 +54,16 @@ impl RoomActor {
         }
         let full_page = events.len() >= REPAIR_PAGE as usize;
         if full_page && self.state.as_ref().is_some_and(|state| state.lost().is_none()) {
+            self.repair(ctx);
+        }
+    }
+
+    /// Answers those who waited for the read that has ended; others need another one.
+    fn answer_reaching(&mut self, ctx: &mut Context<Self>) {
+        let Some(state) = self.state.as_ref().filter(|_| self.repairing != Repairing::Reading) else {
+            return;
+        };
+        if self.reaching.end_read(state.head()) {
             self.repair(ctx);
         }
     }
@@ -120,6 +135,17 @@ impl RoomActor {
                     }
                 });
             }
+        }
+    }
+}
+
+impl Handler<Reach> for RoomActor {
+    type Result = ();
+
+    fn handle(&mut self, Reach { to, reply }: Reach, ctx: &mut Self::Context) {
+        let Some(state) = &self.state else { return };
+        if self.reaching.wait(to, reply, state.head()) {
+            self.repair(ctx);
         }
     }
 }

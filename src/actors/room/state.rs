@@ -196,6 +196,14 @@ impl RoomState {
         effects
     }
 
+    /// Takes the store's head after messages were lost: one look is enough to know that the room has missed an event.
+    pub(super) fn on_loss(&mut self, store: Head) -> RoomEffects {
+        if store.cursor.epoch == self.head.cursor.epoch {
+            self.store_head = self.store_head.max(store.cursor.seq);
+        }
+        self.on_watermark(store)
+    }
+
     /// Takes the store's head, read after this room stood at `before`: a store that ends earlier has lost events.
     pub(super) fn on_compared(&mut self, before: Cursor, store: Head) -> RoomEffects {
         let same_epoch = before.epoch == self.head.cursor.epoch && store.cursor.epoch == before.epoch;

@@ -8,6 +8,7 @@ use actix::prelude::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 use crate::actors::reachability::RingSource;
 use crate::actors::room::RoomUnavailable;
 use crate::actors::room::live_event::History;
+use crate::actors::subscription::Requested;
 use crate::auth::authorization::{RoomAccess, room_access};
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::UserId;
@@ -95,7 +96,8 @@ impl SessionActor {
     fn join(&self, room: RoomId, cursor: Option<String>, ctx: &mut Context<Self>) {
         let worker = self.connection.worker.clone();
         worker.subscribe(room, self.key);
-        let joined = async move { worker.join(room).await };
+        let requested = Requested::parse(cursor.as_deref());
+        let joined = async move { worker.join(room, requested).await };
         self.then(ctx, joined, move |session, joined, ctx| match joined {
             Ok(head) => {
                 let settings = session.connection.worker.deps.settings.clone();

@@ -32,7 +32,7 @@ use super::persistence::Persistence;
 use super::reachability::Reachability;
 use super::room::Rooms;
 use super::worker::deps::{FrameQuota, WorkerDeps};
-use super::worker::{Worker, Workers};
+use super::worker::{DrainPlan, Worker, Workers};
 use settings::SessionSettings;
 
 pub use actor::open;
@@ -114,11 +114,11 @@ impl Sessions {
         self.deps.open_readers.load(Ordering::Relaxed)
     }
 
-    /// Tells every client to come back within `spread` and closes (1012); returns when all sockets are closed or
-    /// `within` has passed. Long polls and streams have been told by then; the server waits for their answers.
-    pub async fn drain(&self, spread: Duration, within: Duration) {
+    /// Tells every client to come back, as planned, and closes (1012); returns when all sockets are closed or `within` has
+    /// passed. Long polls and streams have been told by then; the server waits for their answers.
+    pub async fn drain(&self, plan: DrainPlan, within: Duration) {
         let deadline = Instant::now() + within;
-        self.workers.restart(spread, deadline).await;
+        self.workers.restart(plan, deadline).await;
         while self.open() > 0 && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

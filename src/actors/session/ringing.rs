@@ -62,9 +62,12 @@ impl SessionState {
             RoomId::Business(business) if subscription.is_wanted() && !subscription.is_joining() => {
                 Some(business)
             }
-            RoomId::Business(_) | RoomId::Order(_) | RoomId::Driver(_) | RoomId::Zone(_) | RoomId::Ops => {
-                None
-            }
+            RoomId::Business(_)
+            | RoomId::Order(_)
+            | RoomId::Driver(_)
+            | RoomId::Zone(_)
+            | RoomId::Ops
+            | RoomId::Control => None,
         };
         let businesses = self.subscriptions.iter().filter_map(in_room).collect();
         let device = self.device.clone().unwrap_or_else(|| Arc::from(self.device()));

@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::actors::deadlines::Deadlines;
 use crate::actors::persistence::SubmitError;
+use crate::actors::pulse::Pulse;
 use crate::storage::DuePlace;
 use crate::storage::commands::{FireDeadline, FireOutcome};
 
@@ -18,19 +19,29 @@ pub(super) struct SweepActor {
     state: SweepState,
     deadlines: Deadlines,
     settings: SweepSettings,
+    /// Beats when it waits for nothing, and with each answer.
+    pulse: Pulse,
 }
 
 impl SweepActor {
-    pub(super) fn new(deadlines: Deadlines, settings: SweepSettings) -> Self {
-        Self { state: SweepState::new(settings.page as usize), deadlines, settings }
+    pub(super) fn new(deadlines: Deadlines, settings: SweepSettings, pulse: Pulse) -> Self {
+        Self { state: SweepState::new(settings.page as usize), deadlines, settings, pulse }
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        if self.pulse.is_replaced() {
+            ctx.stop();
+            return;
+        }
         let action = self.state.on_tick(Instant::now());
         self.perform(action, ctx);
     }
 
     fn perform(&mut self, action: SweepAction, ctx: &mut Context<Self>) {
+        // Waiting is for the answer that is under way, after which it beats.
+        if action != SweepAction::Wait || self.state.is_idle() {
+            self.pulse.beat();
+        }
         match action {
             SweepAction::Read(after) => self.read(after, ctx),
             SweepAction::Fire(due) => self.fire(due, ctx),

@@ -8,6 +8,8 @@ mod state;
 
 use actix::prelude::ArbiterHandle;
 
+use crate::telemetry::Metrics;
+
 use super::deadlines::Deadlines;
 use super::kept::Kept;
 use actor::SweepActor;
@@ -25,9 +27,9 @@ pub struct DeadlineSweep {
 
 impl DeadlineSweep {
     /// Sweeps at once and then every second, on this arbiter.
-    pub fn start(arbiter: &ArbiterHandle, deadlines: Deadlines) -> Self {
-        let make = move || SweepActor::new(deadlines.clone(), SweepSettings::default());
-        Self { actor: Kept::start(arbiter, MAILBOX, "the sweep of deadlines", make) }
+    pub fn start(arbiter: &ArbiterHandle, deadlines: Deadlines, metrics: Metrics) -> Self {
+        let make = move |pulse| SweepActor::new(deadlines.clone(), SweepSettings::default(), pulse);
+        Self { actor: Kept::start(arbiter, MAILBOX, "the sweep of deadlines", metrics, make) }
     }
 
     /// Sweeps at once: the store's clock was moved.

@@ -66,6 +66,11 @@ impl SweepState {
         Self { page, run: Run::Idle, again: false, passed: HashMap::new() }
     }
 
+    /// Whether no sweep is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.run == Run::Idle
+    }
+
     /// Time for a sweep, unless one is under way.
     pub(super) fn on_tick(&mut self, now: Instant) -> SweepAction {
         if self.run != Run::Idle {

@@ -17,6 +17,8 @@ pub(super) enum AccessChange {
     SessionEnded(LoginSessionId),
     /// A user may have lost the right to a room.
     RoomsOf(UserId),
+    /// Anybody may have lost anything.
+    Everybody,
 }
 
 /// Changes that a thread has not acted on yet.

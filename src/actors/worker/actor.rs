@@ -15,8 +15,10 @@ use crate::actors::persistence::SubmitError;
 use crate::storage::commands::ScopedAck;
 
 use super::access_changes::{AccessChange, AccessChanges, Unseen};
+use crate::actors::subscription::Requested;
+
 use super::messages::WorkerMessage;
-use super::settings::{ACKS_A_COMMAND, EVENTS_A_TURN, MERGE_WITHIN, TICK};
+use super::settings::{ACKS_A_COMMAND, EVENTS_A_TURN, MERGE_WITHIN, TELL_EVERY, TICK};
 use super::thread::Worker;
 
 pub(super) struct WorkerActor {
@@ -64,6 +66,7 @@ impl WorkerActor {
             Unseen::Changes(changes) => changes.into_iter().for_each(|change| match change {
                 AccessChange::SessionEnded(session) => self.worker.end_session(session),
                 AccessChange::RoomsOf(user) => self.worker.recheck_access(user),
+                AccessChange::Everybody => self.worker.recheck_all(),
             }),
             Unseen::Unknown => self.worker.recheck_all(),
         }
@@ -71,6 +74,9 @@ impl WorkerActor {
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
+        if let Some(guard) = &self.guard {
+            guard.beat();
+        }
         self.act_on_changes();
         self.worker.tick(now);
         let depth = i64::try_from(self.waiting.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
@@ -129,6 +135,16 @@ impl WorkerActor {
         .spawn(ctx);
     }
 
+    /// Tells clients of a node that stops, each at its moment, until all have been told.
+    fn tell_departing(&self, began: Instant, ctx: &mut Context<Self>) {
+        if self.worker.tell_departing(began.elapsed()) {
+            // What they acknowledged until then; the tick has stored the rest.
+            ctx.run_later(MERGE_WITHIN, Self::flush);
+        } else {
+            ctx.run_later(TELL_EVERY, move |actor, ctx| actor.tell_departing(began, ctx));
+        }
+    }
+
     /// Joins rooms whose actor has ended: they start again from the store, and the subscribers here compare positions.
     fn rejoin(&self, ctx: &mut Context<Self>) {
         for room in self.worker.rooms() {
@@ -136,7 +152,7 @@ impl WorkerActor {
                 continue;
             }
             let worker = self.worker.clone();
-            async move { worker.join(room).await }
+            async move { worker.join(room, Requested::Head).await }
                 .into_actor(self)
                 .map(move |joined, actor: &mut Self, _| match joined {
                     Ok(head) => actor.worker.set_head(room, head),
@@ -180,12 +196,15 @@ impl Handler<WorkerMessage> for WorkerActor {
             WorkerMessage::ListConnected(reply) => {
                 let _ = reply.send(self.worker.connected());
             }
-            WorkerMessage::Restart(spread, done) => {
+            WorkerMessage::CountMembers(room, reply) => {
+                let _ = reply.send(self.worker.count_members(room));
+            }
+            WorkerMessage::Restart(plan, done) => {
                 if let Some(guard) = self.guard.take() {
                     guard.disarm();
                 }
-                self.worker.restart(spread);
-                self.flush(ctx);
+                self.worker.restart(plan);
+                self.tell_departing(Instant::now(), ctx);
                 let _ = done.send(());
             }
         }

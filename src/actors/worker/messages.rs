@@ -1,7 +1,5 @@
 //! Messages that a worker thread receives.
 
-use std::time::Duration;
-
 use actix::prelude::Message;
 use tokio::sync::oneshot;
 
@@ -11,6 +9,8 @@ use crate::domain::cursor::Cursor;
 use crate::domain::ids::UserId;
 use crate::domain::room::RoomId;
 use crate::protocol::ephemeral::EncodedEphemeral;
+
+use super::drain::DrainPlan;
 
 /// See each variant.
 #[derive(Message)]
@@ -28,6 +28,8 @@ pub(super) enum WorkerMessage {
     Probe(UserId),
     /// Asks for whoever has an open subscriber.
     ListConnected(oneshot::Sender<Vec<Principal>>),
-    /// The node goes down: tell clients to come back within this time, flush, and answer when both have begun.
-    Restart(Duration, oneshot::Sender<()>),
+    /// Asks how many subscribers a room has here.
+    CountMembers(RoomId, oneshot::Sender<usize>),
+    /// The node goes down: tell clients to come back, flush, and answer when both have begun.
+    Restart(DrainPlan, oneshot::Sender<()>),
 }

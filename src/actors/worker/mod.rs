@@ -5,6 +5,7 @@ mod access_changes;
 mod ack_buffer;
 mod actor;
 pub(in crate::actors) mod deps;
+mod drain;
 mod handle;
 mod messages;
 pub(in crate::actors) mod queued_bytes;
@@ -24,6 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::domain::access::Principal;
 use crate::domain::ids::{LoginSessionId, UserId};
+use crate::domain::room::RoomId;
 
 use super::mailbox::Mailbox;
 use super::room::listener::Listener as _;
@@ -35,6 +37,7 @@ use messages::WorkerMessage;
 use settings::{MAILBOX, RESERVED};
 
 pub use deps::FrameQuota;
+pub use drain::DrainPlan;
 pub use subscriber::CloseNotice;
 pub use thread::Worker;
 
@@ -80,6 +83,11 @@ impl Workers {
         self.record(AccessChange::RoomsOf(user));
     }
 
+    /// Lets every socket, long poll and stream check whether its login session has ended and whether it may be in its rooms.
+    pub fn recheck_everybody(&self) {
+        self.record(AccessChange::Everybody);
+    }
+
     /// A worker whose mailbox is full sees the change before its next message, or at its next tick.
     fn record(&self, change: AccessChange) {
         self.changes.add(change);
@@ -109,9 +117,21 @@ impl Workers {
         active
     }
 
-    /// Tells every client to come back within `spread`; returns when all workers have begun, or at `deadline`.
-    pub(in crate::actors) async fn restart(&self, spread: Duration, deadline: Instant) {
-        for answer in self.ask_all(|done| WorkerMessage::Restart(spread, done)) {
+    /// Sockets, long polls and streams that follow a room on this node; those of a thread that does not answer within `within` are left
+    /// out.
+    pub async fn members(&self, room: RoomId, within: Duration) -> usize {
+        let (deadline, mut members) = (Instant::now() + within, 0);
+        for answer in self.ask_all(|reply| WorkerMessage::CountMembers(room, reply)) {
+            if let Ok(Ok(count)) = timeout_at(deadline, answer).await {
+                members += count;
+            }
+        }
+        members
+    }
+
+    /// Tells every client to come back, as planned; returns when all workers have begun, or at `deadline`.
+    pub(in crate::actors) async fn restart(&self, plan: DrainPlan, deadline: Instant) {
+        for answer in self.ask_all(|done| WorkerMessage::Restart(plan, done)) {
             // A worker that is gone has no sockets.
             let _ = timeout_at(deadline, answer).await;
         }

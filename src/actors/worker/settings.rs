@@ -15,6 +15,9 @@ pub(super) const RESERVED: usize = 1024;
 /// Time between two ticks: heartbeats and expiries are this exact.
 pub(super) const TICK: Duration = Duration::from_secs(1);
 
+/// Time between two looks at which clients of a node that stops are to be told.
+pub(super) const TELL_EVERY: Duration = Duration::from_millis(50);
+
 /// Events queued for subscribers before other tasks on the thread get their turn.
 pub(super) const EVENTS_A_TURN: u64 = 1024;
 

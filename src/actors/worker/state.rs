@@ -8,6 +8,7 @@ use crate::domain::access::Principal;
 use crate::domain::room::RoomId;
 
 use super::ack_buffer::AckBuffer;
+use super::drain::{Departures, DrainPlan};
 use super::subscriber::{CloseNotice, Subscriber, SubscriberKey};
 
 /// A subscriber of a room.
@@ -20,7 +21,8 @@ pub(super) struct WorkerState {
     next_key: SubscriberKey,
     subscribers: HashMap<SubscriberKey, Rc<dyn Subscriber>>,
     rooms: HashMap<RoomId, Vec<RoomMember>>,
-    restarting: bool,
+    /// The node goes down, and these clients are told so.
+    departures: Option<Departures>,
 }
 
 impl WorkerState {
@@ -28,7 +30,7 @@ impl WorkerState {
     pub(super) fn add(&mut self, subscriber: Rc<dyn Subscriber>) -> SubscriberKey {
         let key = self.next_key;
         self.next_key += 1;
-        if self.restarting {
+        if self.departures.is_some() {
             subscriber.close(CloseNotice::restart(Duration::ZERO));
         }
         self.subscribers.insert(key, subscriber);
@@ -83,14 +85,21 @@ impl WorkerState {
         self.subscribers().map(|subscriber| subscriber.principal()).collect()
     }
 
-    /// Closes every subscriber, now and from now on, with moments to come back that are spread over `spread`.
-    pub(super) fn restart(&mut self, spread: Duration) {
-        self.restarting = true;
-        let count = u32::try_from(self.subscribers.len().max(1)).unwrap_or(u32::MAX);
-        for (index, subscriber) in (0u32..).zip(self.subscribers.values()) {
-            // The middle of each one's share, so that even a single client does not come back at once.
-            subscriber.close(CloseNotice::restart(spread * (2 * index + 1) / (2 * count)));
+    /// The node goes down: new subscribers are closed from now on, the others by [`WorkerState::tell_departing`].
+    pub(super) fn restart(&mut self, plan: DrainPlan) {
+        self.departures = Some(Departures::new(plan, self.subscribers.keys().copied()));
+    }
+
+    /// Closes the subscribers whose moment has come when so much of the drain has passed; whether those were the last.
+    pub(super) fn tell_departing(&mut self, elapsed: Duration) -> bool {
+        let Some(departures) = &mut self.departures else { return true };
+        while let Some((key, after)) = departures.next(elapsed) {
+            // One that has gone by itself needs no word.
+            if let Some(subscriber) = self.subscribers.get(&key) {
+                subscriber.close(CloseNotice::restart(after));
+            }
         }
+        departures.are_over()
     }
 }
 
@@ -167,17 +176,23 @@ mod tests {
     }
 
     #[test]
-    fn clients_of_a_node_that_goes_down_come_back_spread_and_new_ones_at_once() {
-        let (mut state, clients) = (WorkerState::default(), [client(), client()]);
-        for client in &clients {
-            state.add(client.clone());
-        }
-        state.restart(Duration::from_secs(4));
-        let mut after: Vec<_> = clients.iter().flat_map(|client| client.closed.take()).collect();
-        after.sort_by_key(|notice| notice.after);
-        assert_eq!(after, [1, 3].map(|seconds| CloseNotice::restart(Duration::from_secs(seconds))));
+    fn clients_of_a_node_that_goes_down_are_served_until_their_moment_and_new_ones_are_not() {
+        let (mut state, clients) = (WorkerState::default(), [client(), client(), client()]);
+        let keys = clients.clone().map(|client| state.add(client));
+        state.remove(keys[2], std::iter::empty());
+        let told = || clients.iter().map(|client| client.closed.borrow().len()).sum::<usize>();
+        let plan = DrainPlan { spread: Duration::from_secs(4), told_within: Duration::from_secs(4) };
+        state.restart(plan);
+        assert!(!state.tell_departing(Duration::from_secs(0)));
+        assert_eq!(told(), 0);
         let late = client();
         state.add(late.clone());
         assert_eq!(late.closed.take(), [CloseNotice::restart(Duration::ZERO)]);
+        assert!(!state.tell_departing(Duration::from_secs(2)));
+        assert_eq!(told(), 1);
+        state.remove(keys[0], std::iter::empty());
+        state.remove(keys[1], std::iter::empty());
+        assert!(state.tell_departing(Duration::from_secs(4)), "nobody is left to be told");
+        assert_eq!(told(), 1);
     }
 }

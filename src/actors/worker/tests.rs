@@ -1,4 +1,4 @@
-//! Worker threads that are behind: changes of access reach their sockets all the same.
+//! Worker threads that are behind, and parts beside them that break: changes of access and events reach sockets all the same.
 
 use std::io;
 use std::pin::Pin;
@@ -13,9 +13,11 @@ use super::*;
 use crate::actors::driver_pool::DriverPools;
 use crate::actors::driver_positions::DriverPositions;
 use crate::actors::fatal::FatalSignal;
+use crate::actors::mailbox::SendError;
 use crate::actors::persistence::{CommitListener, Persistence};
 use crate::actors::reachability::Reachability;
-use crate::actors::room::Rooms;
+use crate::actors::room::live_event::LiveEvent;
+use crate::actors::room::{Listener, Rooms};
 use crate::actors::session::{self, ConnectParams, Sessions};
 use crate::actors::settings::{PersistenceSettings, RoomSettings, SessionSettings};
 use crate::auth::authenticator::Authenticator;
@@ -26,9 +28,13 @@ use crate::bus::InProcessBus;
 use crate::domain::access::{MemberRole, Principal, Role};
 use crate::domain::business::sample;
 use crate::domain::cursor::{Cursor, Epoch};
-use crate::domain::ids::BusinessId;
+use crate::domain::ephemeral::{EphemeralPayload, Presence};
+use crate::domain::ids::{BusinessId, NotificationId};
+use crate::domain::notification::{Notification, Priority};
 use crate::domain::room::RoomId;
 use crate::domain::time::Timestamp;
+use crate::protocol::ephemeral::{EncodedEphemeral, EphemeralEvent};
+use crate::storage::Store;
 use crate::storage::cache::CachedReads;
 use crate::storage::commands::{Approval, Command, Committed, CreateBusiness, NewUser};
 use crate::storage::crypto::cipher::Cipher;
@@ -54,6 +60,7 @@ struct Hub {
     persistence: Persistence,
     business: BusinessId,
     staff: UserId,
+    store: Arc<dyn Store>,
     _folder: tempfile::TempDir,
 }
 
@@ -87,7 +94,8 @@ impl Hub {
         let key = ("k".parse().unwrap(), SecretBox::new(Box::new([1; 32])));
         let cipher = Arc::new(Cipher::new(vec![key], SecretBox::new(Box::new([2; 32]))).unwrap());
         let file = folder.path().join("hub.sqlite");
-        let store = crate::storage::sqlite::connect(&file, cipher, metrics.clone()).await.unwrap();
+        let store: Arc<dyn Store> =
+            crate::storage::sqlite::connect(&file, cipher, metrics.clone()).await.unwrap();
         store.migrate().await.unwrap();
         let (bus, _) = InProcessBus::default().connect();
         let rooms = Rooms::start(store.clone(), bus, 1, RoomSettings::default(), metrics.clone());
@@ -97,7 +105,7 @@ impl Hub {
         let persistence = persistence.await.unwrap();
         let nothing_kept = CacheSettings { max_bytes: 0, ..CacheSettings::default() };
         let drivers = DriverPositions::new(store.clone(), rooms.clone(), DriverPools::default());
-        let reads = CachedReads::new(store, nothing_kept, metrics.clone());
+        let reads = CachedReads::new(store.clone(), nothing_kept, metrics.clone());
         let limits = SessionSettings::default();
         let sessions = Sessions::new(
             Workers::new(),
@@ -121,7 +129,7 @@ impl Hub {
         persistence.write(made).await.unwrap();
         persistence.put_member(id, staff_id, MemberRole::Staff).await.unwrap().unwrap();
         let worker = sessions.start_worker();
-        Self { sessions, worker, persistence, business: id, staff: staff_id, _folder: folder }
+        Self { sessions, worker, persistence, business: id, staff: staff_id, store, _folder: folder }
     }
 
     /// A socket of the staff in the business's room, after its first frame, and its login session.
@@ -216,6 +224,103 @@ fn a_session_that_breaks_says_so_and_the_others_go_on() {
         assert_eq!(closed.with_label_values(&["error"]).get(), 1);
         let quiet = tokio::time::timeout(Duration::ZERO, other.read_u8()).await;
         assert!(quiet.is_err(), "another socket of the thread stays open");
+    });
+}
+
+/// A listener that breaks the room that gives it an ephemeral event.
+struct BreaksItsRoom;
+
+impl Listener for BreaksItsRoom {
+    fn id(&self) -> usize {
+        usize::MAX
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    fn deliver(&self, _: RoomId, _: LiveEvent) -> Result<(), SendError> {
+        Ok(())
+    }
+
+    fn deliver_ephemeral(&self, _: RoomId, _: EncodedEphemeral) {
+        panic!("on purpose");
+    }
+
+    fn set_head(&self, _: RoomId, _: Cursor) -> Result<(), SendError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_room_that_panics_is_made_anew_and_its_sockets_miss_nothing() {
+    System::new().block_on(async {
+        let hub = Hub::start().await;
+        let (mut client, _) = hub.socket().await;
+        let (room, rooms) = (RoomId::Business(hub.business), &hub.worker.deps.rooms);
+        rooms.join(room, Arc::new(BreaksItsRoom)).await.unwrap();
+        let presence = Presence { business_id: hub.business, reachable: true, devices: 1 };
+        rooms.publish_ephemeral(EphemeralEvent::new(
+            room,
+            Timestamp::now(),
+            &EphemeralPayload::Presence(presence),
+        ));
+        let broken = async {
+            while rooms.is_running(&room) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), broken).await.expect("the room breaks");
+        // It is committed while there is no room, or one that has just begun.
+        hub.persistence.write(Box::new(notification(hub.business))).await.unwrap();
+        let mut heard = Vec::new();
+        let hear = async {
+            while !String::from_utf8_lossy(&heard).contains("there is an oven") {
+                assert!(client.read_buf(&mut heard).await.unwrap() > 0, "the socket stays open");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), hear).await.expect("the event comes");
+        assert!(rooms.is_running(&room));
+    });
+}
+
+fn notification(business_id: BusinessId) -> Notification {
+    Notification {
+        id: NotificationId::generate(),
+        business_id,
+        kind: "TEST".to_owned(),
+        title: "news".to_owned(),
+        message: "there is an oven".to_owned(),
+        data: Default::default(),
+        priority: Priority::default(),
+        created_at: Timestamp::now(),
+    }
+}
+
+/// Whoever hears of commits and breaks with the first.
+struct BreaksWithACommit;
+
+impl CommitListener for BreaksWithACommit {
+    fn committed(&self, _: &[Command], _: &mut Committed) {
+        panic!("on purpose");
+    }
+
+    fn commit_unknown(&self, _: &[Command]) {}
+}
+
+#[test]
+fn a_writer_that_panics_ends_the_process() {
+    System::new().block_on(async {
+        let hub = Hub::start().await;
+        let (store, metrics) = (hub.store.clone(), hub.worker.deps.metrics.clone());
+        let (settings, fatal) = (PersistenceSettings::default(), FatalSignal::new());
+        let breaking = Arc::new(BreaksWithACommit);
+        let persistence = Persistence::start(&store, 1, &settings, breaking, metrics, fatal.clone());
+        let persistence = persistence.await.unwrap();
+        let answer = persistence.create_user(user()).await;
+        assert!(answer.is_err(), "nobody says that it happened");
+        let raised = tokio::time::timeout(Duration::from_secs(10), fatal.raised()).await;
+        assert_eq!(raised, Ok("a writer lane"));
     });
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use crate::actors::room::RoomUnavailable;
 use crate::actors::room::listener::Listener;
 use crate::actors::room::live_event::LiveEvent;
+use crate::actors::subscription::Requested;
 use crate::domain::access::Principal;
 use crate::domain::cursor::Cursor;
 use crate::domain::ids::{LoginSessionId, UserId};
@@ -22,6 +23,7 @@ use crate::protocol::ephemeral::EncodedEphemeral;
 use crate::storage::commands::ScopedAck;
 
 use super::deps::WorkerDeps;
+use super::drain::DrainPlan;
 use super::state::WorkerState;
 use super::subscriber::{CloseNotice, Delivered, Subscriber, SubscriberKey};
 
@@ -75,9 +77,20 @@ impl Worker {
         self.state.borrow_mut().subscribe(room, key);
     }
 
-    /// Makes events of a room reach this thread; the answer is the position after which every event does.
-    pub(in crate::actors) async fn join(&self, room: RoomId) -> Result<Cursor, RoomUnavailable> {
-        self.deps.rooms.join(room, self.listener.clone()).await
+    /// Makes events of a room reach this thread; the answer is a position after which every event does. It is behind what the client has
+    /// seen on another node only if the store is too.
+    pub(in crate::actors) async fn join(
+        &self,
+        room: RoomId,
+        requested: Requested,
+    ) -> Result<Cursor, RoomUnavailable> {
+        let head = self.deps.rooms.join(room, self.listener.clone()).await?;
+        match requested {
+            Requested::From(cursor) if cursor.epoch == head.epoch && cursor.seq > head.seq => {
+                self.deps.rooms.reach(room, cursor).await
+            }
+            _ => Ok(head),
+        }
     }
 
     /// Unsubscribes from a room; with the room's last subscriber here, the thread leaves it.
@@ -180,9 +193,19 @@ impl Worker {
         self.state.borrow().subscribers().for_each(|subscriber| subscriber.recheck_access());
     }
 
-    /// Closes every subscriber, now and from now on, with moments to come back that are spread over `spread`.
-    pub(super) fn restart(&self, spread: Duration) {
-        self.state.borrow_mut().restart(spread);
+    /// The node goes down: see [`WorkerState::restart`].
+    pub(super) fn restart(&self, plan: DrainPlan) {
+        self.state.borrow_mut().restart(plan);
+    }
+
+    /// Closes the subscribers whose moment has come; whether those were the last.
+    pub(super) fn tell_departing(&self, elapsed: Duration) -> bool {
+        self.state.borrow_mut().tell_departing(elapsed)
+    }
+
+    /// How many follow a room here.
+    pub(super) fn count_members(&self, room: RoomId) -> usize {
+        self.state.borrow().members(room).map_or(0, <[_]>::len)
     }
 
     /// The login sessions with an open subscriber, one for each subscriber.

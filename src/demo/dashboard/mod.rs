@@ -11,11 +11,9 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::telemetry::Metrics;
-
+use super::counts::Counts;
 use super::figures::{Quantiles, millis};
 use super::ledger::{Alerts, Ledger, Recoveries, Totals};
-use super::report::caught_up;
 use tracked_orders::TrackedOrders;
 
 /// Interval of redrawing a terminal.
@@ -146,7 +144,7 @@ impl Dashboard {
     /// Starts drawing on standard output.
     pub(super) fn start(
         ledger: Arc<Mutex<Ledger>>,
-        metrics: Metrics,
+        counts: Counts,
         businesses: Vec<String>,
         closing: CancellationToken,
     ) -> io::Result<Self> {
@@ -154,7 +152,7 @@ impl Dashboard {
         let smart = io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
         let work = move || {
             let style = if smart { Style::Redrawn } else { Style::Lines };
-            draw(&ledger, &metrics, &businesses, style, &closing, &stopped)
+            draw(&ledger, &counts, &businesses, style, &closing, &stopped)
         };
         let thread = std::thread::Builder::new().name("screen".to_owned()).spawn(work)?;
         Ok(Self { stop, thread })
@@ -176,7 +174,7 @@ enum Style {
 
 fn draw(
     ledger: &Mutex<Ledger>,
-    metrics: &Metrics,
+    counts: &Counts,
     businesses: &[String],
     style: Style,
     closing: &CancellationToken,
@@ -199,11 +197,11 @@ fn draw(
             elapsed,
             pace: pace.of(elapsed, totals.placed),
             totals,
-            sockets: metrics.websocket_connections_active.get(),
-            latency: Quantiles::commit_to_ack(metrics),
+            sockets: counts.sockets(),
+            latency: counts.commit_to_ack(),
             recoveries,
             alerts,
-            caught_up: caught_up(metrics),
+            caught_up: counts.caught_up(),
             closing: closing.is_cancelled() && !last,
         };
         output.show(&shown, || tracked.lines(businesses));

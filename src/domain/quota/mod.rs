@@ -25,6 +25,12 @@ impl Window {
         Self { count: count.max(1), length: length.max(Duration::from_millis(1)) }
     }
 
+    /// One of `parts` shares of the window's number, at least 1.
+    #[must_use]
+    pub fn share(self, parts: u32) -> Self {
+        Self { count: (self.count / parts.max(1)).max(1), ..self }
+    }
+
     /// The same window for `times` as many requests.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
@@ -48,6 +54,12 @@ impl From<Window> for Quota {
 }
 
 impl Quota {
+    /// One of `parts` shares of both windows, at least 1 of each.
+    #[must_use]
+    pub fn share(self, parts: u32) -> Self {
+        Self { short: self.short.share(parts), long: self.long.map(|long| long.share(parts)) }
+    }
+
     /// Both windows for `times` as many requests.
     #[must_use]
     pub fn times(self, times: u32) -> Self {

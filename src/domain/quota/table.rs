@@ -41,13 +41,18 @@ impl<K: Copy + Eq + Hash> QuotaTable<K> {
 
     /// Consumes one of the subject's quota, or says how long to wait.
     pub fn consume(&mut self, key: K, now: Duration) -> (Decision, WindowKind) {
-        let quota = self.quota;
+        self.consume_share(key, 1, now)
+    }
+
+    /// As [`Self::consume`], where the subject has one of `parts` shares of its quota.
+    pub fn consume_share(&mut self, key: K, parts: u32, now: Duration) -> (Decision, WindowKind) {
+        let quota = self.quota.share(parts);
         self.with(key, now, |usage| usage.consume(&quota, now))
     }
 
-    /// The refusal that [`Self::consume`] would return now, or `None`. Consumes nothing.
-    pub fn check(&mut self, key: &K, now: Duration) -> Option<(Decision, WindowKind)> {
-        self.usages.get_mut(key)?.check(&self.quota, now)
+    /// The refusal that [`Self::consume_share`] would return now, or `None`. Consumes nothing.
+    pub fn check_share(&mut self, key: &K, parts: u32, now: Duration) -> Option<(Decision, WindowKind)> {
+        self.usages.get_mut(key)?.check(&self.quota.share(parts), now)
     }
 
     /// Records one in the short window without asking; in a full window it replaces the oldest.

@@ -50,6 +50,19 @@ fn a_long_window_holds_beside_a_short_one() {
 }
 
 #[test]
+fn a_share_of_a_quota_admits_its_part_and_says_when_the_next_one_fits() {
+    let (quota, mut usage) = (Quota::from(Window::new(100, MINUTE)), Usage::default());
+    for second in 0..30 {
+        assert!(admits(&mut usage, &quota, at(second)));
+    }
+    let share = quota.share(4);
+    let refused = Decision::Refused { wait: Duration::from_secs(60 + 5 - 30) };
+    assert_eq!(usage.consume(&share, at(30)), (refused, WindowKind::Short), "six of thirty have to leave");
+    assert!(!admits(&mut usage, &share, at(64)) && admits(&mut usage, &share, at(65)));
+    assert_eq!(quota.share(1_000).short.count, 1, "nobody is locked out");
+}
+
+#[test]
 fn what_is_refunded_can_be_consumed_again_and_only_once() {
     let quota =
         Quota { short: Window::new(2, MINUTE), long: Some(Window::new(100, Duration::from_secs(600))) };

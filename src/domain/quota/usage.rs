@@ -10,12 +10,13 @@ use super::{Decision, Quota, Window, WindowKind};
 const SLOTS: u32 = 60;
 
 impl Window {
-    fn length_ms(self) -> u64 {
+    /// Its length in whole milliseconds.
+    pub fn length_ms(self) -> u64 {
         floor_ms(self.length)
     }
 
     /// Requests closer together than this many milliseconds share a slot; 0 when each has its own.
-    fn slot_ms(self) -> u64 {
+    pub fn slot_ms(self) -> u64 {
         if self.count <= SLOTS { 0 } else { self.length_ms().div_ceil(SLOTS.into()) }
     }
 }
@@ -66,6 +67,18 @@ impl Log {
     fn until_one_back(&self, window: Window, now: u64) -> Duration {
         let oldest = self.slots.front().map_or(0, |slot| slot.at() + window.length_ms());
         Duration::from_millis(oldest.saturating_sub(now))
+    }
+
+    /// The time until so many have left the window that one more fits, which is more than one where the number has been lowered.
+    fn until_one_fits(&self, window: Window, now: u64) -> Duration {
+        let mut over = (self.consumed + 1).saturating_sub(window.count.into());
+        for slot in &self.slots {
+            over = over.saturating_sub(slot.count());
+            if over == 0 {
+                return Duration::from_millis((slot.at() + window.length_ms()).saturating_sub(now));
+            }
+        }
+        Duration::ZERO
     }
 
     /// The number that could be consumed now. Call [`Self::expire`] before.
@@ -139,7 +152,7 @@ impl Usage {
         let now = floor_ms(now);
         let wait = |log: &mut Log, window| {
             log.expire(window, now);
-            (log.remaining(window) == 0).then(|| log.until_one_back(window, now))
+            (log.remaining(window) == 0).then(|| log.until_one_fits(window, now))
         };
         let short = wait(&mut self.short, quota.short);
         let long = quota.long.and_then(|window| wait(self.long.get_or_insert_default(), window));

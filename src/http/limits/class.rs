@@ -60,6 +60,12 @@ impl RateClass {
         }
     }
 
+    /// Whether all nodes together hold its quotas. Not those of supervisors, which ask each node, and of frames, which wait for
+    /// nobody: a socket is on one node.
+    pub(super) const fn is_shared(self) -> bool {
+        !matches!(self, Self::Health | Self::Frames)
+    }
+
     /// Factor between a subject's quota and that of its user or network; `None` where the subject is a user or a token
     /// family.
     pub(super) const fn wide_factor(self) -> Option<u32> {

@@ -1,14 +1,11 @@
 //! Consuming quotas on behalf of a request.
-//!
-//! The functions are asynchronous because nodes that share their quotas will have to be asked.
-
-use std::time::Instant;
 
 use crate::http::app_state::AppState;
 use crate::http::response::problem::ApiError;
 use crate::protocol::problem::ProblemCode;
 
 use super::class::RateClass;
+use super::quotas::Strictness;
 use super::status::QuotaStatus;
 use super::subject::QuotaSubject;
 
@@ -21,10 +18,20 @@ pub(in crate::http) async fn consume(
     class: RateClass,
     subject: QuotaSubject,
 ) -> Result<Option<QuotaStatus>, ApiError> {
-    match try_consume(app, class, subject).await {
-        Some(status) if status.is_refused() => Err(refusal(app, status)),
-        status => Ok(status),
-    }
+    consume_strictly(app, class, subject, Strictness::Lenient).await
+}
+
+/// As [`consume`], where it is known how strict a node is by itself. Sign-ins always are.
+pub(in crate::http) async fn consume_strictly(
+    app: &AppState,
+    class: RateClass,
+    subject: QuotaSubject,
+    strictness: Strictness,
+) -> Result<Option<QuotaStatus>, ApiError> {
+    let Some(limits) = &app.limits else { return Ok(None) };
+    let strictness = if class == RateClass::Auth { Strictness::Strict } else { strictness };
+    let status = limits.consume(class, subject, strictness).await;
+    if status.is_refused() { Err(refusal(app, status)) } else { Ok(Some(status)) }
 }
 
 /// As [`consume`], for callers that try something else before they refuse: see [`refusal`].
@@ -33,20 +40,16 @@ pub(in crate::http) async fn try_consume(
     class: RateClass,
     subject: QuotaSubject,
 ) -> Option<QuotaStatus> {
-    app.limits.as_ref().map(|limits| limits.consume(class, subject, Instant::now()))
+    Some(app.limits.as_ref()?.consume(class, subject, Strictness::Lenient).await)
 }
 
-/// The refusal that [`consume`] would meet now, or `None`. Consumes nothing.
-pub(in crate::http) async fn check(
-    app: &AppState,
-    class: RateClass,
-    subject: QuotaSubject,
-) -> Option<QuotaStatus> {
-    app.limits.as_ref()?.check(class, subject, Instant::now())
+/// The refusal that [`consume`] would meet now, as far as this node knows, or `None`. Consumes nothing.
+pub(in crate::http) fn check(app: &AppState, class: RateClass, subject: QuotaSubject) -> Option<QuotaStatus> {
+    app.limits.as_ref()?.check(class, subject)
 }
 
 /// Gives back what a request consumed that turned out to be free.
-pub(in crate::http) async fn refund(app: &AppState, consumed: Option<&QuotaStatus>) {
+pub(in crate::http) fn refund(app: &AppState, consumed: Option<&QuotaStatus>) {
     if let (Some(limits), Some(consumed)) = (&app.limits, consumed) {
         limits.refund(consumed);
     }

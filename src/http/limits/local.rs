@@ -24,7 +24,7 @@ const OWN: TableBounds = TableBounds { subjects: 3584, slots: 65_536 };
 const WIDE: TableBounds = TableBounds { subjects: 896, slots: 8192 };
 
 /// Quotas consumed on this node. They are lost with the process.
-pub struct LocalLimits {
+pub(super) struct LocalLimits {
     started: Instant,
     classes: Vec<ClassTables>,
     hasher: RandomState,
@@ -32,6 +32,7 @@ pub struct LocalLimits {
 
 /// The tables of one class and the header value of its policy.
 struct ClassTables {
+    quota: Quota,
     own: Tables,
     /// The same requests once more, by user or by network.
     wide: Option<Tables>,
@@ -55,54 +56,59 @@ impl Tables {
 impl ClassTables {
     fn new(class: RateClass, quota: Quota) -> Self {
         let wide = class.wide_factor().map(|factor| quota.times(factor));
-        let mut windows_seen = Vec::new();
-        let mut policy_of = |scope: QuotaScope, quota: Quota| {
-            let windows = [(WindowKind::Short, Some(quota.short)), (WindowKind::Long, quota.long)];
-            for (which, Window { count, length }) in windows.into_iter().filter_map(|(w, q)| Some((w, q?))) {
-                let suffix = class.suffix(scope, which);
-                windows_seen.push(format!("\"{}{suffix}\";q={count};w={}", class.as_str(), length.as_secs()));
-            }
-            HeaderValue::from_str(&windows_seen.join(", ")).expect("words and digits are a header value")
-        };
-        let policy = policy_of(QuotaScope::Own, quota);
-        let whole_policy = wide.map_or_else(|| policy.clone(), |wide| policy_of(QuotaScope::Wide, wide));
         Self {
+            quota,
             own: Tables::new(quota, OWN),
             wide: wide.map(|quota| Tables::new(quota, WIDE)),
-            policy,
-            whole_policy,
+            policy: policy(class, quota, None),
+            whole_policy: policy(class, quota, wide),
         }
     }
+
+    fn wide_quota(&self, class: RateClass) -> Option<Quota> {
+        class.wide_factor().map(|factor| self.quota.times(factor))
+    }
+}
+
+/// The header value that names every window of a subject's quota and of the wider one around it.
+fn policy(class: RateClass, own: Quota, wide: Option<Quota>) -> HeaderValue {
+    let mut windows_seen = Vec::new();
+    for (scope, quota) in [(QuotaScope::Own, Some(own)), (QuotaScope::Wide, wide)] {
+        let Some(quota) = quota else { continue };
+        let windows = [(WindowKind::Short, Some(quota.short)), (WindowKind::Long, quota.long)];
+        for (which, Window { count, length }) in windows.into_iter().filter_map(|(w, q)| Some((w, q?))) {
+            let suffix = class.suffix(scope, which);
+            windows_seen.push(format!("\"{}{suffix}\";q={count};w={}", class.as_str(), length.as_secs()));
+        }
+    }
+    HeaderValue::from_str(&windows_seen.join(", ")).expect("words and digits are a header value")
 }
 
 impl LocalLimits {
     /// Quotas of which nothing is consumed.
-    pub fn new(settings: &LimitSettings) -> Self {
+    pub(super) fn new(settings: &LimitSettings) -> Self {
         let classes = RateClass::ALL.iter().map(|class| ClassTables::new(*class, settings.quota(*class)));
         Self { started: Instant::now(), classes: classes.collect(), hasher: RandomState::new() }
     }
 
-    /// Consumes one of the subject's quota of this class, and of the wider one around it; both or neither.
-    pub fn consume(&self, class: RateClass, subject: QuotaSubject, now: Instant) -> QuotaStatus {
+    /// Consumes one of `parts` shares of the subject's quota of this class, and of the wider one around it; both or neither.
+    pub(super) fn consume(
+        &self,
+        class: RateClass,
+        subject: QuotaSubject,
+        parts: u32,
+        now: Instant,
+    ) -> QuotaStatus {
         let (tables, at) = (&self.classes[class as usize], self.since(now));
         let (own, wide) = subject.keys(class);
         let wide = tables.wide.as_ref().zip(wide);
-        let policy = if wide.is_some() { &tables.whole_policy } else { &tables.policy };
-        let status = |(decision, which), scope| QuotaStatus {
-            class,
-            subject,
-            at: now,
-            decision,
-            scope,
-            which,
-            policy: policy.clone(),
-        };
+        let status = |decided, scope| self.status(class, subject, (parts, now), decided, scope);
         // The wide one first: a network that has nothing left makes no entries for its blocks.
-        let around = wide.map(|(wide, key)| wide.of(key, &self.hasher).consume(key, at));
+        let around = wide.map(|(wide, key)| wide.of(key, &self.hasher).consume_share(key, parts, at));
         if let Some(refused @ (Decision::Refused { .. }, _)) = around {
             return status(refused, QuotaScope::Wide);
         }
-        let outcome = tables.own.of(own, &self.hasher).consume(own, at);
+        let outcome = tables.own.of(own, &self.hasher).consume_share(own, parts, at);
         match (outcome.0, around, wide) {
             (Decision::Refused { .. }, _, Some((wide, key))) => {
                 wide.of(key, &self.hasher).refund(&key, at);
@@ -120,29 +126,54 @@ impl LocalLimits {
     }
 
     /// The refusal that consuming would meet; `None` when it would meet none. Consumes nothing.
-    pub fn check(&self, class: RateClass, subject: QuotaSubject, now: Instant) -> Option<QuotaStatus> {
+    pub(super) fn check(
+        &self,
+        class: RateClass,
+        subject: QuotaSubject,
+        parts: u32,
+        now: Instant,
+    ) -> Option<QuotaStatus> {
         let (tables, at) = (&self.classes[class as usize], self.since(now));
         let (own, wide) = subject.keys(class);
         let wide = tables.wide.as_ref().zip(wide);
-        let policy = if wide.is_some() { &tables.whole_policy } else { &tables.policy };
-        let of_wide = wide.and_then(|(wide, key)| wide.of(key, &self.hasher).check(&key, at));
-        let of_own = || tables.own.of(own, &self.hasher).check(&own, at);
+        let of_wide = wide.and_then(|(wide, key)| wide.of(key, &self.hasher).check_share(&key, parts, at));
+        let of_own = || tables.own.of(own, &self.hasher).check_share(&own, parts, at);
         let refused = of_wide
             .map(|wide| (wide, QuotaScope::Wide))
             .or_else(|| of_own().map(|own| (own, QuotaScope::Own)));
-        refused.map(|((decision, which), scope)| QuotaStatus {
-            class,
-            subject,
-            at: now,
-            decision,
-            scope,
-            which,
-            policy: policy.clone(),
-        })
+        refused.map(|(decided, scope)| self.status(class, subject, (parts, now), decided, scope))
+    }
+
+    /// What was decided, by whomever, as the header fields tell it.
+    pub(super) fn status(
+        &self,
+        class: RateClass,
+        subject: QuotaSubject,
+        (parts, at): (u32, Instant),
+        (decision, which): (Decision, WindowKind),
+        scope: QuotaScope,
+    ) -> QuotaStatus {
+        let tables = &self.classes[class as usize];
+        let has_wide = tables.wide.is_some() && subject.keys(class).1.is_some();
+        let policy = match (parts, has_wide) {
+            (0 | 1, true) => tables.whole_policy.clone(),
+            (0 | 1, false) => tables.policy.clone(),
+            (_, true) => {
+                policy(class, tables.quota.share(parts), tables.wide_quota(class).map(|q| q.share(parts)))
+            }
+            (_, false) => policy(class, tables.quota.share(parts), None),
+        };
+        QuotaStatus { class, subject, at, shared_at: None, decision, scope, which, policy }
+    }
+
+    /// The quota of each subject of a class, and the wider one.
+    pub(super) fn quotas(&self, class: RateClass) -> (Quota, Option<Quota>) {
+        let tables = &self.classes[class as usize];
+        (tables.quota, tables.wide_quota(class))
     }
 
     /// Gives back what was consumed; nothing where the table has forgotten the subject.
-    pub fn refund(&self, consumed: &QuotaStatus) {
+    pub(super) fn refund(&self, consumed: &QuotaStatus) {
         if consumed.is_refused() {
             return;
         }
@@ -155,7 +186,7 @@ impl LocalLimits {
     }
 
     /// Forgets everything that was consumed.
-    pub fn reset(&self) {
+    pub(super) fn reset(&self) {
         for tables in self.classes.iter().flat_map(|class| [Some(&class.own), class.wide.as_ref()]).flatten()
         {
             for table in &tables.0 {
@@ -182,7 +213,7 @@ mod tests {
     }
 
     fn admits(limits: &LocalLimits, class: RateClass, subject: QuotaSubject) -> bool {
-        !limits.consume(class, subject, limits.started).is_refused()
+        !limits.consume(class, subject, 1, limits.started).is_refused()
     }
 
     fn address(text: &str) -> QuotaSubject {
@@ -231,7 +262,7 @@ mod tests {
         let limits = limits();
         for n in 0..200_000u128 {
             let flooding = AddressBlock::of(IpAddr::V6(Ipv6Addr::from_bits((0x2600 << 112) | n << 80)));
-            limits.consume(RateClass::Auth, QuotaSubject::Address(flooding), limits.started);
+            limits.consume(RateClass::Auth, QuotaSubject::Address(flooding), 1, limits.started);
         }
         assert!(admits(&limits, RateClass::Auth, address("192.0.2.1")));
     }
@@ -242,17 +273,30 @@ mod tests {
         let subject =
             QuotaSubject::LoginSession { user: UserId::generate(), session: LoginSessionId::generate() };
         for _ in 0..5_000 {
-            let spent = limits.consume(RateClass::Api, subject, limits.started);
+            let spent = limits.consume(RateClass::Api, subject, 1, limits.started);
             assert!(!spent.is_refused());
             limits.refund(&spent);
         }
-        assert!(limits.check(RateClass::Api, subject, limits.started).is_none());
+        assert!(limits.check(RateClass::Api, subject, 1, limits.started).is_none());
+    }
+
+    #[test]
+    fn one_of_four_shares_is_a_quarter_of_every_window_and_its_policy_says_so() {
+        let limits = limits();
+        let client = address("2001:db8::1");
+        let admitted =
+            (0..10).filter(|_| !limits.consume(RateClass::Auth, client, 4, limits.started).is_refused());
+        assert_eq!(admitted.count(), 2);
+        let refused = limits.consume(RateClass::Auth, client, 4, limits.started);
+        assert_eq!(refused.policy, "\"auth\";q=2;w=300, \"auth-network\";q=20;w=300");
+        assert!(limits.check(RateClass::Auth, client, 4, limits.started).is_some());
+        assert!(admits(&limits, RateClass::Auth, client), "the whole quota is not spent");
     }
 
     #[test]
     fn a_policy_names_every_window_that_is_enforced() {
         let limits = limits();
-        let policy = |class, subject| limits.consume(class, subject, limits.started).policy;
+        let policy = |class, subject| limits.consume(class, subject, 1, limits.started).policy;
         let sign_in =
             QuotaSubject::LoginSession { user: UserId::generate(), session: LoginSessionId::generate() };
         assert_eq!(

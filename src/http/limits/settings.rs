@@ -56,6 +56,8 @@ pub struct LimitSettings {
     pub health: u32,
     /// Their window, seconds, 1–86400.
     pub health_window_s: u64,
+    /// Longest wait for Redis, which has the quotas of all nodes, milliseconds, 1–1000; then the node decides by itself.
+    pub redis_timeout_ms: u64,
 }
 
 impl Default for LimitSettings {
@@ -87,6 +89,7 @@ impl Default for LimitSettings {
             // Ten supervisors behind one address ask once a second each.
             health: 600,
             health_window_s: 60,
+            redis_timeout_ms: 20,
         }
     }
 }
@@ -142,6 +145,7 @@ impl LimitSettings {
         ] {
             checks.range(name, seconds, 1..=86_400);
         }
+        checks.range("redis_timeout_ms", self.redis_timeout_ms, 1..=1_000);
         checks.found()
     }
 }

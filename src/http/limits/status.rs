@@ -21,6 +21,8 @@ pub struct QuotaStatus {
     pub(super) class: RateClass,
     pub(super) subject: QuotaSubject,
     pub(super) at: Instant,
+    /// Redis' time at which it was consumed there, in milliseconds.
+    pub(super) shared_at: Option<u64>,
     pub(super) decision: Decision,
     pub(super) scope: QuotaScope,
     pub(super) which: WindowKind,
@@ -73,6 +75,7 @@ mod tests {
             class: RateClass::Api,
             subject: QuotaSubject::User(UserId::generate()),
             at: Instant::now(),
+            shared_at: None,
             decision,
             scope,
             which,

@@ -1,5 +1,7 @@
 //! Subjects that have quotas.
 
+use std::fmt;
+
 use crate::domain::access::Principal;
 use crate::domain::address::AddressBlock;
 use crate::domain::ids::{LoginSessionId, UserId};
@@ -33,6 +35,17 @@ pub(in crate::http) enum QuotaKey {
     LoginSession(LoginSessionId),
     Addresses(AddressBlock),
     Hub,
+}
+
+impl fmt::Display for QuotaKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => user.fmt(f),
+            Self::LoginSession(session) => session.fmt(f),
+            Self::Addresses(block) => block.fmt(f),
+            Self::Hub => f.write_str("hub"),
+        }
+    }
 }
 
 impl From<Principal> for QuotaSubject {

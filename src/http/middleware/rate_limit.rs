@@ -13,8 +13,8 @@ use crate::http::app_state::AppState;
 use crate::http::extractors::audience::{Audience as _, CanPlaceOrders};
 use crate::http::extractors::signed_in::checked_token;
 use crate::http::extractors::stream_caller::ticket_holder;
-use crate::http::limits::consume::{check, consume, refusal};
-use crate::http::limits::{QuotaStatus, QuotaSubject, RATE_LIMIT, Rate, RateClass};
+use crate::http::limits::consume::{check, consume, consume_strictly, refusal};
+use crate::http::limits::{QuotaStatus, QuotaSubject, RATE_LIMIT, Rate, RateClass, Strictness};
 use crate::http::response::problem::ApiError;
 use crate::http::route_table::{Exposure, RouteTable};
 
@@ -73,30 +73,36 @@ fn charge_of(rate: Rate, caller: Caller, client: QuotaSubject) -> Charge {
     }
 }
 
+/// Operators' routes are worth most to somebody who tries tokens.
+fn strictness_of(exposure: Exposure) -> Strictness {
+    if exposure == Exposure::Operators { Strictness::Strict } else { Strictness::Lenient }
+}
+
 /// Consumes what is due before a request is handled.
 async fn charge(
     app: &AppState,
     request: &ServiceRequest,
     charge: Charge,
+    strictness: Strictness,
 ) -> Result<Option<QuotaStatus>, ApiError> {
     match charge {
-        Charge::Now(class, subject) => consume(app, class, subject).await,
+        Charge::Now(class, subject) => consume_strictly(app, class, subject, strictness).await,
         Charge::Deposit(class, subject) => {
             let deposit = consume(app, class, subject).await?;
             request.extensions_mut().insert(Deposit(deposit));
             Ok(None)
         }
         Charge::Webhook(client) => {
-            let spent = match check(app, RateClass::Public, client).await {
-                None => check(app, RateClass::Webhooks, QuotaSubject::Hub).await,
+            let spent = match check(app, RateClass::Public, client) {
+                None => check(app, RateClass::Webhooks, QuotaSubject::Hub),
                 spent => spent,
             };
             spent.map_or(Ok(None), |spent| Err(refusal(app, spent)))
         }
         Charge::Order(who) => {
-            let order = check(app, RateClass::Orders, QuotaSubject::User(who.user)).await;
+            let order = check(app, RateClass::Orders, QuotaSubject::User(who.user));
             match order {
-                Some(refused) if check(app, RateClass::Api, who.into()).await.is_some() => {
+                Some(refused) if check(app, RateClass::Api, who.into()).is_some() => {
                     Err(refusal(app, refused))
                 }
                 _ => Ok(None),
@@ -166,7 +172,7 @@ pub(in crate::http) async fn limit_rate(
     // Hidden routes cost the same quota as unknown ones; otherwise the quota would reveal them.
     let hidden = is_hidden(&app, target.exposure, &request);
     let due = charge_of(if hidden { Rate::Caller } else { target.rate }, caller, client);
-    let status = match charge(&app, &request, due).await {
+    let status = match charge(&app, &request, due, strictness_of(target.exposure)).await {
         Ok(status) => status,
         Err(error) => return Ok(refuse(request, error).await),
     };

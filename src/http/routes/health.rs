@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::domain::time::Timestamp;
 use crate::outbound::ProviderHealth;
+use crate::redis_client::{RedisClient, RedisHealth};
 use crate::storage::Circuit;
 use crate::telemetry::Metrics;
 
@@ -34,6 +35,9 @@ const NOT_CONFIGURED: &str = "not_configured";
 
 const FULL: &str = "the filesystem of the data folder is almost full";
 const SHEDS: &str = "the writers have more to do than they can: new orders are refused";
+
+const REDIS_AWAY: &str =
+    "Redis does not answer; events of other nodes come by the database, up to 1.5 s later";
 
 const PROVIDER_AWAY: &str = "the payment provider does not answer; refunds wait and are sent when it does";
 
@@ -99,7 +103,7 @@ pub struct ReadyView {
     /// every node out.
     #[schema(example = "healthy")]
     database: &'static str,
-    /// `not_configured`.
+    /// `healthy`, `unhealthy` or `not_configured`. It never decides: without Redis events of other nodes come later.
     #[schema(example = "not_configured")]
     redis: &'static str,
 }
@@ -121,7 +125,12 @@ async fn ready(app: web::Data<AppState>) -> HttpResponse {
         Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
     let database = if answers { HEALTHY } else { UNHEALTHY };
-    HttpResponse::build(code).json(ReadyView { status, database, redis: "not_configured" })
+    let redis = match app.redis.as_ref().map(RedisClient::health) {
+        None => NOT_CONFIGURED,
+        Some(RedisHealth::Healthy) => HEALTHY,
+        Some(RedisHealth::Away) => UNHEALTHY,
+    };
+    HttpResponse::build(code).json(ReadyView { status, database, redis })
 }
 
 impl Endpoint for ready {
@@ -167,6 +176,8 @@ pub struct DetailedView {
 async fn detailed(app: web::Data<AppState>) -> HttpResponse {
     let started = Instant::now();
     let answers = database_answers(&app, CHECK_WITHIN).await;
+    let took = started.elapsed();
+    let redis = redis(&app).await;
     let reads = match app.store.circuit() {
         Circuit::Closed => "pass",
         Circuit::Open => "refused",
@@ -183,8 +194,7 @@ async fn detailed(app: web::Data<AppState>) -> HttpResponse {
             "database",
             CheckView {
                 status: if answers { HEALTHY } else { UNHEALTHY },
-                // To the microsecond.
-                response_time: (started.elapsed().as_secs_f64() * 1e6).round() / 1e6,
+                response_time: seconds(took),
                 details: Some(json!({
                     "store": app.store.name(), "reads": reads, "wal_bytes": wal_bytes,
                 })),
@@ -193,7 +203,7 @@ async fn detailed(app: web::Data<AppState>) -> HttpResponse {
         ),
         ("pools", judged(sheds.then_some(SHEDS), json!({ "open": open, "idle": idle }))),
         ("system", judged(full.then_some(FULL), json!({ "cpus": cpus, "disk_usage_percent": disk }))),
-        ("redis", at_once(NOT_CONFIGURED, None)),
+        ("redis", redis),
         ("payment_provider", payment_provider(&app)),
         ("smtp", at_once(NOT_CONFIGURED, None)),
     ]);
@@ -205,6 +215,20 @@ async fn detailed(app: web::Data<AppState>) -> HttpResponse {
 
 impl Endpoint for detailed {
     const FACTS: RouteFacts = RouteFacts::health().exposure(Exposure::OperatorsNetwork);
+}
+
+/// Whether Redis answers now.
+async fn redis(app: &AppState) -> CheckView {
+    let Some(redis) = &app.redis else { return at_once(NOT_CONFIGURED, None) };
+    let looked = redis.look().await;
+    let details = json!({ "cluster": redis.is_cluster() });
+    let view = judged(looked.is_err().then_some(REDIS_AWAY), details);
+    CheckView { response_time: looked.map_or(0.0, seconds), ..view }
+}
+
+/// To the microsecond.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e6
 }
 
 /// Whether the payment provider answers, as far as calls have shown; nobody is asked for this.
@@ -247,13 +271,25 @@ pub struct VersionView {
     /// Semantic.
     #[schema(example = "0.1.0")]
     version: &'static str,
+    /// The newest change of the schema that the program knows.
+    #[schema(example = 16)]
+    schema_version: i64,
+    /// The newest change of the schema that the database has, as of five seconds ago: more than the program knows after an update that
+    /// was taken back. `null` before the first look.
+    #[schema(example = 16)]
+    database_schema_version: Option<i64>,
 }
 
 /// The program and its version.
 #[utoipa::path(operation_id = "readVersion", tag = "operations", responses((status = 200, description = "Its version", body = VersionView)))]
 #[get("/health/version")]
-async fn version() -> HttpResponse {
-    HttpResponse::Ok().json(VersionView { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION") })
+async fn version(app: web::Data<AppState>) -> HttpResponse {
+    HttpResponse::Ok().json(VersionView {
+        name: env!("CARGO_PKG_NAME"),
+        version: env!("CARGO_PKG_VERSION"),
+        schema_version: app.store.known_schema(),
+        database_schema_version: app.nodes.schema(),
+    })
 }
 
 impl Endpoint for version {

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::actors::jobs::{JobOutcome, JobReport, JobRun, JobState, Urgency};
+use crate::actors::jobs::{JobReport, JobRun, JobState, JobsUnavailable, Urgency};
 use crate::protocol::problem::ProblemCode;
 
 use crate::http::app_state::AppState;
@@ -32,29 +32,33 @@ pub struct JobView {
     period_s: u64,
     /// Whether it runs now.
     running: bool,
+    /// The node that runs it, `nod_…`; `null` when none does.
+    node: Option<String>,
     /// The time it began if it runs, else the time it is due; RFC 3339.
     at: String,
-    /// The last run since this node started.
+    /// The last run, on whichever node.
     last_run: Option<JobRunView>,
 }
 
 /// The end of a job.
 #[derive(Serialize, ToSchema)]
 pub struct JobRunView {
+    /// The node that ran it, `nod_…`.
+    node: String,
     /// RFC 3339.
     began_at: String,
     /// The time it took, milliseconds.
     duration_ms: u64,
     /// `done`, `failed`, or `busy` when others were in its way and a part is left.
     #[schema(example = "done")]
-    outcome: &'static str,
+    outcome: String,
     /// Rows that it deleted; `null` unless it is done.
     rows_deleted: Option<u64>,
     /// The cause of a failure.
     error: Option<String>,
 }
 
-/// The background jobs of this node.
+/// The background jobs of the hub.
 #[derive(Serialize, ToSchema)]
 pub struct JobsView {
     /// Every job.
@@ -63,9 +67,9 @@ pub struct JobsView {
 
 impl From<JobReport> for JobView {
     fn from(report: JobReport) -> Self {
-        let (running, at) = match report.state {
-            JobState::Running { since } => (true, since),
-            JobState::Waiting { until } => (false, until),
+        let (node, at) = match report.state {
+            JobState::Running { node, since } => (Some(node), since),
+            JobState::Waiting { until } => (None, until),
         };
         Self {
             name: report.name.as_str(),
@@ -74,7 +78,8 @@ impl From<JobReport> for JobView {
                 Urgency::Background => "background",
             },
             period_s: report.name.period().as_secs(),
-            running,
+            running: node.is_some(),
+            node,
             at: at.to_rfc3339(),
             last_run: report.last.map(JobRunView::from),
         }
@@ -83,28 +88,24 @@ impl From<JobReport> for JobView {
 
 impl From<JobRun> for JobRunView {
     fn from(run: JobRun) -> Self {
-        let word = run.outcome.as_str();
-        let (outcome, rows_deleted, error) = match run.outcome {
-            JobOutcome::Done(rows) => (word, Some(rows), None),
-            JobOutcome::Busy => (word, None, None),
-            JobOutcome::Failed(cause) => (word, None, Some(cause)),
-        };
-        let duration_ms = u64::try_from(run.took.as_millis()).unwrap_or(u64::MAX);
-        Self { began_at: run.began_at.to_rfc3339(), duration_ms, outcome, rows_deleted, error }
+        let JobRun { node, began_at, took, outcome, rows, error } = run;
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        Self { node, began_at: began_at.to_rfc3339(), duration_ms, outcome, rows_deleted: rows, error }
     }
 }
 
-/// List the background jobs of the node that answers, with their last runs.
+/// List the background jobs, which run once for all nodes, with their last runs. Every node gives the same answer.
 #[utoipa::path(operation_id = "listJobs", tag = "operations", responses(
     (status = 200, description = "Every job", body = JobsView),
 ))]
 #[get("/admin/jobs")]
 async fn jobs(app: web::Data<AppState>, _who: SignedIn<Operators>) -> Result<HttpResponse, ApiError> {
-    let reports = app
-        .jobs
-        .reports()
-        .await
-        .map_err(|error| ApiError::new(ProblemCode::Unavailable, format!("Try again: {error}.")))?;
+    let reports = app.jobs.reports().await.map_err(|error| match error {
+        JobsUnavailable::Scheduler(error) => {
+            ApiError::new(ProblemCode::Unavailable, format!("Try again: {error}."))
+        }
+        JobsUnavailable::Store(error) => error.into(),
+    })?;
     Ok(HttpResponse::Ok().json(JobsView { items: reports.into_iter().map(JobView::from).collect() }))
 }
 

@@ -1,13 +1,18 @@
-//! The bound on sockets of one user and of one address on this node.
+//! The bound on sockets of one user and of one address: on all nodes while Redis answers, else on this one.
 
 use std::hash::Hash;
 use std::sync::Arc;
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::address::AddressBlock;
 use crate::domain::ids::UserId;
+use crate::redis_client::RedisClient;
+use crate::storage::KnownNodes;
+
+use super::shared_places::{Counted, SharedPlaces};
 
 /// The counts of open sockets. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -19,6 +24,7 @@ struct Counts {
     addresses: DashMap<AddressBlock, usize>,
     max_per_user: usize,
     max_per_address: usize,
+    shared: Option<Arc<SharedPlaces>>,
 }
 
 /// A socket's place in the counts, given back when it is dropped.
@@ -42,17 +48,55 @@ pub enum TooManySockets {
 impl Admission {
     /// Nothing is open yet.
     pub fn new(max_per_user: usize, max_per_address: usize) -> Self {
-        let counts =
-            Counts { users: DashMap::new(), addresses: DashMap::new(), max_per_user, max_per_address };
-        Self(Arc::new(counts))
+        Self::over(max_per_user, max_per_address, None)
+    }
+
+    /// Nothing is open yet here; other nodes tell through Redis what is open there.
+    pub fn shared(
+        max_per_user: usize,
+        max_per_address: usize,
+        redis: Option<RedisClient>,
+        nodes: KnownNodes,
+    ) -> Self {
+        let shared = redis.map(|client| Arc::new(SharedPlaces::new(client, nodes)));
+        Self::over(max_per_user, max_per_address, shared)
+    }
+
+    fn over(max_per_user: usize, max_per_address: usize, shared: Option<Arc<SharedPlaces>>) -> Self {
+        let (users, addresses) = (DashMap::new(), DashMap::new());
+        Self(Arc::new(Counts { users, addresses, max_per_user, max_per_address, shared }))
+    }
+
+    /// Tells the other nodes what is open here until it is stopped.
+    pub async fn keep_shared(self, stop: CancellationToken) {
+        let Some(shared) = self.0.shared.clone() else { return };
+        let counts = self.0;
+        let count = |counted| counts.of(counted);
+        shared.keep(count, || counts.all(), stop).await;
     }
 
     /// Takes a place for one more socket, or none at all.
     ///
     /// # Errors
     /// The user or the address that has as many sockets as it may.
-    pub fn admit(&self, user: UserId, address: AddressBlock) -> Result<Permit, TooManySockets> {
-        let Counts { users, addresses, max_per_user, max_per_address } = &*self.0;
+    pub async fn admit(&self, user: UserId, address: AddressBlock) -> Result<Permit, TooManySockets> {
+        let permit = self.admit_here(user, address)?;
+        let Some(shared) = &self.0.shared else { return Ok(permit) };
+        let Counts { max_per_user, max_per_address, .. } = &*self.0;
+        let (of_user, of_address) = (Counted::User(user), Counted::Address(address));
+        let (user_fits, address_fits) = tokio::join!(
+            shared.admits(of_user, self.0.of(of_user), *max_per_user),
+            shared.admits(of_address, self.0.of(of_address), *max_per_address),
+        );
+        match (user_fits, address_fits) {
+            (true, true) => Ok(permit),
+            (false, _) => Err(TooManySockets::OfUser(*max_per_user)),
+            (true, false) => Err(TooManySockets::OfAddress(*max_per_address)),
+        }
+    }
+
+    fn admit_here(&self, user: UserId, address: AddressBlock) -> Result<Permit, TooManySockets> {
+        let Counts { users, addresses, max_per_user, max_per_address, .. } = &*self.0;
         if !take(users, user, *max_per_user) {
             return Err(TooManySockets::OfUser(*max_per_user));
         }
@@ -64,10 +108,28 @@ impl Admission {
     }
 }
 
+impl Counts {
+    fn of(&self, counted: Counted) -> usize {
+        match counted {
+            Counted::User(user) => self.users.get(&user).map_or(0, |count| *count),
+            Counted::Address(address) => self.addresses.get(&address).map_or(0, |count| *count),
+        }
+    }
+
+    fn all(&self) -> Vec<Counted> {
+        let users = self.users.iter().map(|entry| Counted::User(*entry.key()));
+        users.chain(self.addresses.iter().map(|entry| Counted::Address(*entry.key()))).collect()
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         release(&self.counts.users, self.user);
         release(&self.counts.addresses, self.address);
+        if let Some(shared) = &self.counts.shared {
+            shared.changed(Counted::User(self.user));
+            shared.changed(Counted::Address(self.address));
+        }
     }
 }
 
@@ -100,13 +162,13 @@ mod tests {
         let admission = Admission::new(2, 3);
         let (a, b) = (UserId::generate(), UserId::generate());
         let here = block("127.0.0.1");
-        let first = admission.admit(a, here).expect("the first");
-        let second = admission.admit(a, here).expect("the second");
-        assert_eq!(admission.admit(a, here).err(), Some(TooManySockets::OfUser(2)));
-        let third = admission.admit(b, here).expect("another user's");
-        assert_eq!(admission.admit(b, here).err(), Some(TooManySockets::OfAddress(3)));
+        let first = admission.admit_here(a, here).expect("the first");
+        let second = admission.admit_here(a, here).expect("the second");
+        assert_eq!(admission.admit_here(a, here).err(), Some(TooManySockets::OfUser(2)));
+        let third = admission.admit_here(b, here).expect("another user's");
+        assert_eq!(admission.admit_here(b, here).err(), Some(TooManySockets::OfAddress(3)));
         drop(first);
-        let again = admission.admit(b, here).expect("there is room again");
+        let again = admission.admit_here(b, here).expect("there is room again");
         drop((second, third, again));
         assert!(admission.0.users.is_empty() && admission.0.addresses.is_empty());
     }
@@ -114,9 +176,9 @@ mod tests {
     #[test]
     fn the_addresses_of_one_ipv6_block_share_its_places() {
         let admission = Admission::new(10, 1);
-        let _first = admission.admit(UserId::generate(), block("2001:db8::1")).expect("the first");
-        let neighbour = admission.admit(UserId::generate(), block("2001:db8::2:3"));
+        let _first = admission.admit_here(UserId::generate(), block("2001:db8::1")).expect("the first");
+        let neighbour = admission.admit_here(UserId::generate(), block("2001:db8::2:3"));
         assert_eq!(neighbour.err(), Some(TooManySockets::OfAddress(1)));
-        assert!(admission.admit(UserId::generate(), block("2001:db8:0:1::1")).is_ok());
+        assert!(admission.admit_here(UserId::generate(), block("2001:db8:0:1::1")).is_ok());
     }
 }

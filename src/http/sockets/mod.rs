@@ -6,6 +6,7 @@ mod credentials;
 mod handshake;
 mod path;
 mod refusal;
+mod shared_places;
 mod upgrade;
 
 pub use admission::{Admission, Permit, TooManySockets};

@@ -158,20 +158,20 @@ impl WorkerUpgrader {
     ///
     /// # Errors
     /// 429 when the user or the address holds as many as it may.
-    pub fn reader(
+    pub async fn reader(
         &self,
         who: Principal,
         token_expires_at: Timestamp,
         address: AddressBlock,
     ) -> Result<Reader, ApiError> {
-        let permit = self.upgrader.place(who.user, address)?;
+        let permit = self.upgrader.place(who.user, address).await?;
         Ok(Reader::new(&self.worker, who, token_expires_at, permit))
     }
 }
 
 impl Upgrader {
-    fn place(&self, user: UserId, address: AddressBlock) -> Result<Permit, ApiError> {
-        self.admission.admit(user, address).map_err(|refusal| {
+    async fn place(&self, user: UserId, address: AddressBlock) -> Result<Permit, ApiError> {
+        self.admission.admit(user, address).await.map_err(|refusal| {
             let (policy, most) = match refusal {
                 TooManySockets::OfUser(most) => {
                     // Sockets of devices that vanished make room for the new ones of the same devices.
@@ -234,7 +234,7 @@ impl Upgrader {
         let Credentials { principal, device, token_expires_at, ticket } =
             Credentials::of(&self.app, request.head().headers(), &query).inspect_err(denied)?;
         consume(&self.app, RateClass::Api, principal.into()).await?;
-        let permit = self.place(principal.user, block)?;
+        let permit = self.place(principal.user, block).await?;
         let room = match self.room_of(path.room, principal).await? {
             None => None,
             Some(room) => match room_access(&self.app.reads, principal, room).await? {

@@ -1,7 +1,7 @@
 //! Cached values, each with the key that names its type.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, MenuItem};
@@ -10,6 +10,7 @@ use crate::domain::order::{Order, Status};
 use crate::domain::time::Timestamp;
 use crate::storage::ports::{BusinessStats, OrderPage, OrderScope};
 
+use super::neighbours::Learned;
 use super::versions::Snapshot;
 
 /// Key of one kind of value: under it no other kind is stored or found.
@@ -18,15 +19,17 @@ pub(super) trait CacheKey: Clone {
 
     /// Label in the metric.
     const LABEL: &'static str;
+    /// How changes by other nodes are learned of.
+    const LEARNED: Learned;
 
     fn key(&self) -> Key;
     fn pack(value: Self::Value) -> Value;
     fn unpack(value: Value) -> Option<Self::Value>;
 }
 
-/// Every kind of cached value: its key, its type and its word in the metric.
+/// Every kind of cached value: its key, its type, its word in the metric, and how changes by other nodes are learned of.
 macro_rules! cached {
-    ($($kind:ident: $name:ident($($part:ty),+) => $value:ty, $label:literal;)+) => {
+    ($($kind:ident: $name:ident($($part:ty),+) => $value:ty, $label:literal, $learned:ident;)+) => {
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub(super) enum Key {
             $($kind($name),)+
@@ -45,6 +48,7 @@ macro_rules! cached {
                 type Value = $value;
 
                 const LABEL: &'static str = $label;
+                const LEARNED: Learned = Learned::$learned;
 
                 fn key(&self) -> Key {
                     Key::$kind(self.clone())
@@ -63,13 +67,13 @@ macro_rules! cached {
 }
 
 cached! {
-    Business: BusinessKey(BusinessId) => Arc<Business>, "business";
-    Menu: MenuKey(BusinessId) => Arc<Vec<MenuItem>>, "menu";
-    Membership: MembershipKey(BusinessId, UserId) => MemberRole, "membership";
-    Order: OrderKey(OrderId) => Arc<Order>, "order";
-    FirstPage: FirstPageKey(Box<FirstPage>) => Arc<OrderPage>, "orders";
+    Business: BusinessKey(BusinessId) => Arc<Business>, "business", ByControl;
+    Menu: MenuKey(BusinessId) => Arc<Vec<MenuItem>>, "menu", ByControl;
+    Membership: MembershipKey(BusinessId, UserId) => MemberRole, "membership", ByControl;
+    Order: OrderKey(OrderId) => Arc<Order>, "order", ByTime;
+    FirstPage: FirstPageKey(Box<FirstPage>) => Arc<OrderPage>, "orders", ByTime;
     // The time is the beginning of the day that is counted.
-    Stats: StatsKey(BusinessId, Timestamp) => BusinessStats, "stats";
+    Stats: StatsKey(BusinessId, Timestamp) => BusinessStats, "stats", ByTime;
 }
 
 /// Query of the first page of a list.
@@ -87,5 +91,8 @@ pub(super) struct Entry {
     pub(super) value: Value,
     /// Versions of the inputs as of before the read.
     pub(super) inputs: Snapshot,
-    pub(super) fresh_until: Instant,
+    /// When the read began.
+    pub(super) read_at: Instant,
+    /// How long it holds on a node that is alone.
+    pub(super) holds_for: Duration,
 }

@@ -1,7 +1,8 @@
 //! Invalidation: the versions that a commit, or one without an answer, bumps.
 
+use crate::domain::control::ControlChange;
 use crate::domain::event::EventType;
-use crate::domain::ids::{OrderId, UserId};
+use crate::domain::ids::OrderId;
 use crate::domain::room::RoomId;
 use crate::protocol::event::RoomEvent;
 use crate::storage::commands::{Change, Command, Outcome};
@@ -61,9 +62,21 @@ impl CachedReads {
         }
     }
 
-    /// Bumps the memberships of a user, which another node has changed: they are read again before they are served.
-    pub fn memberships_changed(&self, user: UserId) {
-        self.0.versions.bump(&[Input::Memberships(user)]);
+    /// Bumps what a change concerns, whichever node made it: it is read again before it is served.
+    pub fn changed_anywhere(&self, change: ControlChange) {
+        match change {
+            // Accounts and login sessions are not cached.
+            ControlChange::SessionEnded(_) | ControlChange::AccountChanged(_) => {}
+            ControlChange::MembershipsChanged(user) => self.changed(Change::Memberships(user)),
+            ControlChange::DriverLeft { order, .. } => self.order_changed(order),
+            ControlChange::BusinessChanged(business) => self.changed(Change::Business(business)),
+            ControlChange::MenuChanged(business) => self.changed(Change::Menu(business)),
+        }
+    }
+
+    /// Bumps everything: changes of other nodes may have been missed.
+    pub fn forget_all(&self) {
+        self.0.versions.bump_all();
     }
 
     /// Bumps the business or the order of an event that says that its state or its delivery has changed, whatever write or node changed it.

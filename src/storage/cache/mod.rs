@@ -5,6 +5,8 @@ mod cached;
 mod current_holds;
 mod entry;
 mod invalidation;
+mod lists;
+mod neighbours;
 mod size;
 mod versions;
 
@@ -21,23 +23,22 @@ use crate::domain::time::Timestamp;
 use crate::telemetry::Metrics;
 
 use crate::storage::error::StoreError;
-use crate::storage::ports::{BusinessStats, OrderPage, OrderQuery, OrderScope, PageStart, Store};
+use crate::storage::ports::{BusinessStats, OrderPage, OrderQuery, PageStart, Store};
 use crate::storage::settings::CacheSettings;
 pub use cached::{Cached, Freshness};
 pub use current_holds::CurrentHolds;
 use entry::{
     BusinessKey, CacheKey, Entry, FirstPage, FirstPageKey, Key, MembershipKey, MenuKey, OrderKey, StatsKey,
 };
+pub use neighbours::Neighbours;
 use size::EntrySize;
 use versions::{Input, Snapshot, Versions};
-
-/// Lists over more businesses than this are read anew each time.
-const MAX_BUSINESSES: u32 = 32;
 
 struct Inner {
     store: Arc<dyn Store>,
     entries: Option<Cache<Key, Entry, EntrySize>>,
     versions: Versions,
+    neighbours: Neighbours,
     metrics: Metrics,
     settings: CacheSettings,
 }
@@ -55,12 +56,18 @@ impl CachedReads {
         let bytes = settings.max_bytes;
         let size = EntrySize::new(bytes, settings.max_entries);
         let entries = (bytes > 0).then(|| Cache::with_weighter(settings.max_entries, bytes as u64, size));
-        Self(Arc::new(Inner { store, entries, versions: Versions::new(), metrics, settings }))
+        let (versions, neighbours) = (Versions::new(), Neighbours::new(Instant::now()));
+        Self(Arc::new(Inner { store, entries, versions, neighbours, metrics, settings }))
     }
 
     /// The store's time.
     pub fn now(&self) -> Timestamp {
         self.0.store.clock().now()
+    }
+
+    /// What bounds how long values hold: those that write to the same store.
+    pub fn neighbours(&self) -> &Neighbours {
+        &self.0.neighbours
     }
 
     /// A business.
@@ -128,32 +135,6 @@ impl CachedReads {
         self.required(key, self.0.settings.order_s, read).await
     }
 
-    /// Versions of everything a list is made of; `None` for a list over more than [`MAX_BUSINESSES`].
-    async fn inputs_of_list(&self, query: &OrderQuery) -> Result<Option<Snapshot>, StoreError> {
-        let versions = &self.0.versions;
-        let unknown = Input::OrdersOfSomebody;
-        Ok(Some(match (query.scope, query.business) {
-            (OrderScope::Customer(user), _) => versions.snapshot(&[unknown, Input::OrdersBy(user)]),
-            (OrderScope::Everybody, None) => versions.snapshot(&[unknown, Input::Orders]),
-            (OrderScope::Everybody, Some(business)) => {
-                versions.snapshot(&[unknown, Input::OrdersAt(business)])
-            }
-            (OrderScope::Member(user), Some(business)) => {
-                versions.snapshot(&[unknown, Input::Memberships(user), Input::OrdersAt(business)])
-            }
-            (OrderScope::Member(user), None) => {
-                let mut inputs = versions.snapshot(&[unknown, Input::Memberships(user)]);
-                let theirs = self.0.store.businesses_of(user, None, MAX_BUSINESSES + 1).await?;
-                if theirs.len() > MAX_BUSINESSES as usize {
-                    return Ok(None);
-                }
-                let orders: Vec<Input> = theirs.iter().map(|b| Input::OrdersAt(b.id)).collect();
-                inputs.extend(versions.snapshot(&orders));
-                inputs
-            }
-        }))
-    }
-
     /// Figures of a business for the day that began at `since`, and the number of orders that wait there now.
     ///
     /// # Errors
@@ -196,8 +177,9 @@ impl CachedReads {
         if let Some(hit) = self.fresh(&key) {
             return Ok(hit);
         }
+        let begun = Instant::now();
         match read.await {
-            Ok(read) => Ok(self.insert(&key, read, seconds)),
+            Ok(read) => Ok(self.insert(&key, read, begun, seconds)),
             Err(error) => self.stale(&key, error),
         }
     }
@@ -212,8 +194,9 @@ impl CachedReads {
         if let Some(hit) = self.fresh(&key) {
             return Ok(Some(hit));
         }
+        let begun = Instant::now();
         match read.await {
-            Ok(Some(read)) => Ok(Some(self.insert(&key, read, seconds))),
+            Ok(Some(read)) => Ok(Some(self.insert(&key, read, begun, seconds))),
             Ok(None) => {
                 self.remove(&key);
                 Ok(None)
@@ -245,23 +228,31 @@ impl CachedReads {
             return None;
         }
         let now = Instant::now();
-        let freshness = if now < entry.fresh_until {
-            Freshness::Fresh
-        } else {
-            Freshness::Stale(now.saturating_duration_since(entry.fresh_until))
+        let holds_for = self.0.neighbours.bound(entry.holds_for, K::LEARNED, now);
+        let freshness = match now.saturating_duration_since(entry.read_at).checked_sub(holds_for) {
+            None => Freshness::Fresh,
+            Some(since) => Freshness::Stale(since),
         };
         let bound = Freshness::Stale(Duration::from_secs(self.0.settings.stale_s));
         let value = K::unpack(entry.value)?;
         (freshness <= bound).then_some(Cached { value, freshness })
     }
 
-    fn insert<K: CacheKey>(&self, key: &K, read: ReadValue<K::Value>, seconds: u64) -> Cached<K::Value> {
+    fn insert<K: CacheKey>(
+        &self,
+        key: &K,
+        read: ReadValue<K::Value>,
+        read_at: Instant,
+        seconds: u64,
+    ) -> Cached<K::Value> {
         let (value, inputs) = read;
+        // Also what nobody has asked for yet is bounded by who is there now.
+        self.0.neighbours.are_none(read_at);
         match (&self.0.entries, inputs) {
             (Some(entries), Some(inputs)) => {
                 self.count::<K>("miss");
-                let fresh_until = Instant::now() + Duration::from_secs(seconds);
-                let entry = Entry { value: K::pack(value.clone()), inputs, fresh_until };
+                let holds_for = Duration::from_secs(seconds);
+                let entry = Entry { value: K::pack(value.clone()), inputs, read_at, holds_for };
                 entries.insert(key.key(), entry);
             }
             (_, None) => self.remove(key),

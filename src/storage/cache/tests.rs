@@ -4,8 +4,10 @@ use secrecy::SecretBox;
 
 use super::*;
 use crate::domain::business::sample;
+use crate::domain::control::ControlChange;
 use crate::storage::commands::{AddItem, Command, CreateBusiness, Outcome, RemoveMember, UpdateItem, Write};
 use crate::storage::crypto::cipher::Cipher;
+use crate::storage::ports::OrderScope;
 use crate::storage::{Lane, sqlite};
 
 struct Fixture {
@@ -222,7 +224,7 @@ async fn a_value_read_before_a_commit_and_kept_after_it_is_never_given_out() {
     let old = Arc::new(fixture.store.menu(id).await.unwrap());
     let (commands, outcomes) = run(&mut *fixture.lane, soup(id, 700)).await;
     fixture.reads.committed(&commands, &outcomes);
-    fixture.reads.insert(&MenuKey(id), (old, Some(seen)), 300);
+    fixture.reads.insert(&MenuKey(id), (old, Some(seen)), Instant::now(), 300);
     assert_eq!(fixture.reads.menu(id).await.unwrap().value[0].price_minor, 700);
 }
 
@@ -273,4 +275,56 @@ async fn without_bytes_there_is_no_cache() {
         assert!(fixture.reads.business(fixture.business.id).await.unwrap().is_some());
     }
     assert_eq!(counted(&fixture, "hit"), 0);
+}
+
+#[tokio::test]
+async fn a_change_that_another_node_made_is_read_again_once_it_is_told() {
+    let mut fixture = fixture(CacheSettings::default()).await;
+    let (id, owner) = (fixture.business.id, fixture.owner);
+    let price = async |reads: &CachedReads| reads.menu(id).await.unwrap().value[0].price_minor;
+    run(&mut *fixture.lane, first_soup(id)).await;
+    assert_eq!(price(&fixture.reads).await, 0);
+    // No commit of this node: it is not told.
+    run(&mut *fixture.lane, soup(id, 700)).await;
+    fixture.reads.changed_anywhere(ControlChange::BusinessChanged(id));
+    assert_eq!(price(&fixture.reads).await, 0, "the menu is another value");
+    fixture.reads.changed_anywhere(ControlChange::MenuChanged(id));
+    assert_eq!(price(&fixture.reads).await, 700);
+    run(&mut *fixture.lane, soup(id, 900)).await;
+    fixture.reads.forget_all();
+    assert_eq!(price(&fixture.reads).await, 900);
+    let role = async |reads: &CachedReads| reads.membership(id, owner).await.unwrap().map(|copy| copy.value);
+    assert_eq!(role(&fixture.reads).await, Some(MemberRole::Owner));
+    let change = crate::storage::commands::PutMember { business: id, user: owner, role: MemberRole::Owner };
+    run(&mut *fixture.lane, Write::PutMember(change)).await;
+    let misses =
+        || fixture.reads.0.metrics.cache_requests_total.with_label_values(&["membership", "miss"]).get();
+    let before = misses();
+    fixture.reads.changed_anywhere(ControlChange::MembershipsChanged(owner));
+    assert_eq!(role(&fixture.reads).await, Some(MemberRole::Owner));
+    assert_eq!(misses(), before + 1);
+}
+
+#[tokio::test]
+async fn beside_other_nodes_what_nobody_tells_is_read_again_after_two_seconds() {
+    let fixture = fixture(CacheSettings::default()).await;
+    let (id, nodes) = (fixture.business.id, Arc::new(std::sync::atomic::AtomicU32::new(1)));
+    let counted = nodes.clone();
+    fixture.reads.neighbours().counted_by(move || counted.load(Ordering::Relaxed));
+    let long_ago = Instant::now().checked_sub(Duration::from_secs(3)).expect("the machine runs for longer");
+    let day = Timestamp::from_unix_seconds(1_000_000);
+    let stats = fixture.store.business_stats(id, day).await.unwrap();
+    let menu = Arc::new(fixture.store.menu(id).await.unwrap());
+    let inputs = |input| Some(fixture.reads.0.versions.snapshot(&[input]));
+    fixture.reads.insert(&StatsKey(id, day), (stats, inputs(Input::OrdersAt(id))), long_ago, 300);
+    fixture.reads.insert(&MenuKey(id), (menu, inputs(Input::Menu(id))), long_ago, 300);
+    let fresh = || {
+        let (stats, menu) = (fixture.reads.fresh(&StatsKey(id, day)), fixture.reads.fresh(&MenuKey(id)));
+        (stats.is_some(), menu.is_some())
+    };
+    assert_eq!(fresh(), (true, true), "alone, nothing changes unheard");
+    nodes.store(2, Ordering::Relaxed);
+    assert_eq!(fresh(), (false, false));
+    fixture.reads.neighbours().heard_all(Instant::now());
+    assert_eq!(fresh(), (false, true), "changes of menus are told");
 }

@@ -55,6 +55,13 @@ impl Versions {
         snapshot.iter().all(|(slot, version)| self.slots[*slot].load(Ordering::SeqCst) == *version)
     }
 
+    /// Bumps every version: nothing that was read before is served.
+    pub(super) fn bump_all(&self) {
+        for slot in &self.slots {
+            slot.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     pub(super) fn bump(&self, inputs: &[Input]) {
         for input in inputs {
             self.slots[self.slot(*input)].fetch_add(1, Ordering::SeqCst);

@@ -126,6 +126,8 @@ pub enum Expirable {
     /// Events of rooms, by when they happened. Where a room's history ends is kept, so that its numbers go on and who
     /// comes back from before gets `resync`.
     RoomEvents,
+    /// Events of the control room, by when they happened. A node that has not read them by then drops all that it keeps in memory.
+    ControlEvents,
     /// Notifications with their read marks, by when they were made.
     Notifications,
     /// Invitations, by when they ran out.
@@ -148,6 +150,8 @@ pub enum Expirable {
     DeliverySteps,
     /// Leases of reachable businesses, by when they ran out.
     ReachLeases,
+    /// Nodes that have gone, by when they were last expected.
+    Nodes,
     /// Holds of operators, by when they ended.
     Holds,
     /// The audit, by when something was changed.
@@ -198,8 +202,10 @@ pub const RETENTION: &[(&str, Retention)] = &[
     ("idempotency_keys", Retention::Purged(Expirable::IdempotencyKeys)),
     ("intents", Retention::Purged(Expirable::Intents)),
     ("invitations", Retention::Purged(Expirable::Invitations)),
+    ("job_leases", Retention::Stays("a row for each kind of job")),
     ("members", Retention::Stays("who may do what, until they leave; a bound for each business")),
     ("menu_items", Retention::Stays("what can be ordered, until it is taken off; a bound for each business")),
+    ("nodes", Retention::Purged(Expirable::Nodes)),
     ("notification_reads", Retention::With("notifications")),
     ("notifications", Retention::Purged(Expirable::Notifications)),
     ("offers", Retention::Purged(Expirable::Offers)),

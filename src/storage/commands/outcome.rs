@@ -13,8 +13,8 @@ use crate::protocol::event::RoomEvent;
 
 use super::{
     ChangeError, Creation, DeliveryChanged, DriverNow, EpochChange, FireOutcome, InitiateOutcome,
-    InvitationOutcome, LeasesRenewed, LookAgain, LookDue, MaintenanceProgress, NewsOutcome, Receipt,
-    RecordOutcome, RefundBegun, RefundOutcome, RingDue, RingOutcome, Rotation, SagaDue, StepTaken,
+    InvitationOutcome, JobClaim, LeasesRenewed, LookAgain, LookDue, MaintenanceProgress, NewsOutcome,
+    Receipt, RecordOutcome, RefundBegun, RefundOutcome, RingDue, RingOutcome, Rotation, SagaDue, StepTaken,
     StoredResponse, UserChange, WayRefusal,
 };
 
@@ -97,6 +97,14 @@ pub enum Outcome {
     AcksLeft,
     /// Of `RenewLeases`.
     LeasesRenewed(LeasesRenewed),
+    /// Of `BeginIntent`: whether it is the caller's.
+    IntentBegun(bool),
+    /// Of `ResetQuotas`: how often that was done.
+    QuotaEra(i64),
+    /// Of `ClaimJob`.
+    JobClaimed(JobClaim),
+    /// Of `WriteOfJob` when another node has taken the job; else what its write came to.
+    JobLost,
     /// Of `RotateRoom`.
     RoomRotated(EpochChange),
     /// Of everything that cannot be refused.

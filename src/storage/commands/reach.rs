@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{BusinessId, NodeId};
 use crate::domain::saga::Clocks;
 
+use super::{HubSeen, NodeBeat};
+
 /// A business that devices of one node can ring for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Lease {
@@ -41,6 +43,8 @@ pub struct RenewLeases {
     pub history: LeaseHistory,
     /// The clocks of outages.
     pub clocks: Clocks,
+    /// What the node says of itself; `None` when it said so a moment ago.
+    pub beat: Option<NodeBeat>,
 }
 
 /// The outcome of a renewal of leases.
@@ -49,6 +53,9 @@ pub struct LeasesRenewed {
     /// Devices, on all nodes, of the businesses named; one that is missing has none. `None` where the first answer was lost.
     #[serde(skip)]
     pub devices: Option<HashMap<BusinessId, u32>>,
+    /// The hub as the node finds it, if it said something of itself and the first answer was not lost.
+    #[serde(skip)]
+    pub hub: Option<Box<HubSeen>>,
 }
 
 /// Pause every business that could not be reached for long enough, unless too many of them would be.

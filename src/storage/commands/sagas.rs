@@ -91,6 +91,17 @@ pub struct RingDue {
     pub ring: Ring,
 }
 
+/// A node is about to use a channel: others leave the intent alone until then. Not when another node has begun it, or it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BeginIntent {
+    /// The intent.
+    pub intent: IntentId,
+    /// When it was due, as it was read.
+    pub due_at: Timestamp,
+    /// When it is due again if nothing is said of it.
+    pub until: Timestamp,
+}
+
 /// Stores what came of a use of a channel. One that has ended stays as it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinishIntent {

@@ -110,6 +110,9 @@ macro_rules! write_table {
             FireDeadline(w: FireDeadline) => Fired(FireOutcome), batched, Background, Alerting,
                 lane: lane_of(w.business), bytes: 256,
                 changes: [Change::Order(w.order), Change::Business(w.business)];
+            /// Take a use of a channel to the outside before other nodes do.
+            BeginIntent(w: BeginIntent) => IntentBegun(bool), alone, Background, Alerting,
+                lane: lane_of(w.intent), bytes: 128, changes: [];
             /// Store what came of a use of a channel to the outside.
             FinishIntent(w: FinishIntent) => Done(()), alone, Background, Alerting,
                 lane: lane_of(w.intent), bytes: 128, changes: [];
@@ -281,6 +284,21 @@ macro_rules! write_table {
             /// Pause the businesses that no device can ring for.
             PauseUnreachable(w: PauseUnreachable) => Done(()), alone, Background, Finishing,
                 lane: lane_of(LEASES), bytes: 256, changes: [];
+            /// Say that a node leaves.
+            LeaveHub(w: LeaveHub) => Done(()), alone, Background, Finishing,
+                lane: lane_of(LEASES), bytes: 64, changes: [];
+            /// Give everybody their quotas back.
+            ResetQuotas(w: ResetQuotas) => QuotaEra(i64), alone, Awaited, Finishing,
+                lane: lane_of(LEASES), bytes: 64, changes: [];
+            /// Take a job that no node runs.
+            ClaimJob(w: ClaimJob) => JobClaimed(JobClaim), alone, Background, NewWork,
+                lane: lane_of(MAINTENANCE), bytes: 128, changes: [];
+            /// Do a step of a job, unless another node has taken it.
+            WriteOfJob(w: Box<WriteOfJob>) => Any(Outcome), batched, Background, NewWork,
+                lane: lane_of(MAINTENANCE), bytes: 128 + w.write.bytes(), changes: [..w.write];
+            /// Note the end of a job.
+            EndJob(w: Box<EndJob>) => Done(()), alone, Background, NewWork,
+                lane: lane_of(MAINTENANCE), bytes: 256, changes: [];
             /// Store that one event was shown or acted upon on a device.
             StoreMark(w: DeviceMark) => Done(()), alone, Awaited, NewWork,
                 lane: lane_of(w.room), bytes: 160, changes: [];

@@ -7,6 +7,7 @@ mod deliveries;
 mod holds;
 mod idempotency;
 mod maintenance;
+mod nodes;
 mod notifications;
 mod orders;
 mod payments;
@@ -21,6 +22,7 @@ pub use deliveries::{DeliveryReads, DriverFilter, Earnings, ListedDelivery, Pool
 pub use holds::{HoldReads, StoredHold};
 pub use idempotency::IdempotencyReads;
 pub use maintenance::{MaintenanceReads, SealedPage};
+pub use nodes::{NodeReads, StoredJob, StoredRun};
 pub use notifications::NotificationReads;
 pub use orders::{
     BusinessStats, NextPage, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, TimelineEntry,

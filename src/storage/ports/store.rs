@@ -11,6 +11,7 @@ use super::deliveries::DeliveryReads;
 use super::holds::HoldReads;
 use super::idempotency::IdempotencyReads;
 use super::maintenance::MaintenanceReads;
+use super::nodes::NodeReads;
 use super::notifications::NotificationReads;
 use super::orders::OrderReads;
 use super::payments::PaymentReads;
@@ -45,6 +46,7 @@ pub trait Store:
     + BusinessReads
     + DeliveryReads
     + HoldReads
+    + NodeReads
     + NotificationReads
     + OrderReads
     + PaymentReads
@@ -64,6 +66,10 @@ pub trait Store:
     async fn open_lane(&self) -> Result<Box<dyn Lane>, StoreError>;
     /// Brings the schema up to date; safe to run on several nodes at once.
     async fn migrate(&self) -> Result<(), StoreError>;
+    /// The newest change of the schema that this program knows.
+    fn known_schema(&self) -> i64;
+    /// The newest change of the schema that the database has, which may be one of a newer release.
+    async fn schema(&self) -> Result<i64, StoreError>;
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
     /// Whether reads are refused at once.

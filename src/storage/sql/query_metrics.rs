@@ -8,7 +8,7 @@ use crate::telemetry::metrics::Metrics;
 pub(super) const NO_TABLE: &str = "none";
 
 /// Every table there is on either database: a label has no other value than these and [`NO_TABLE`].
-const TABLES: [&str; 39] = [
+const TABLES: [&str; 41] = [
     "audit",
     "businesses",
     "commands",
@@ -25,8 +25,10 @@ const TABLES: [&str; 39] = [
     "idempotency_keys",
     "intents",
     "invitations",
+    "job_leases",
     "members",
     "menu_items",
+    "nodes",
     "notification_reads",
     "notifications",
     "offers",

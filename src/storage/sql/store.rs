@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx_macros::FromRow;
 
 use crate::domain::saga::Clocks;
 use crate::storage::clock::StoreClock;
@@ -20,11 +21,23 @@ use super::postgres::migrate as postgres;
 use super::read_pool::ReadPool;
 use super::sqlite::files::LOST;
 use super::sqlite::maintenance as sqlite;
-use super::statement::{Arg, Statement};
+use super::statement::{Arg, LazyStatement, NO_TABLE, Operation, Statement};
 
 /// The longest a transaction may take before COMMIT: beyond every statement's own limit, so that it is only met by many slow
 /// statements one after the other.
 pub(super) const TRANSACTION_LIMIT: Duration = Duration::from_secs(10);
+
+static SCHEMA: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Select(NO_TABLE),
+        "SELECT MAX(version) AS version FROM _sqlx_migrations WHERE success",
+    )
+});
+
+#[derive(FromRow)]
+struct SchemaRow {
+    version: Option<i64>,
+}
 
 /// One database, behind every port: the reads are implemented in [`super::reads`].
 #[derive(Debug)]
@@ -99,6 +112,18 @@ impl Store for SqlStore {
             }
             Connector::Sqlite { options, files, .. } => sqlite::migrate(options, files).await,
         }
+    }
+
+    fn known_schema(&self) -> i64 {
+        match &self.migrations {
+            Connector::Postgres { .. } => postgres::known_schema(),
+            Connector::Sqlite { .. } => sqlite::known_schema(),
+        }
+    }
+
+    async fn schema(&self) -> Result<i64, StoreError> {
+        let newest: Option<SchemaRow> = self.fetch_first(&SCHEMA, &[]).await?;
+        Ok(newest.and_then(|row| row.version).unwrap_or_default())
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

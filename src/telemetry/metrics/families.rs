@@ -98,14 +98,21 @@ families! {
     refunds_total: counters(["result"]), "Attempts at refunds, by what the payment provider said.";
     dead_letters: gauge(), "Messages that could not be worked on and wait for an operator.";
     webhook_queue_depth: gauge(), "Messages of the payment provider that were taken in and are not worked on yet.";
+    bus_connected: gauge(), "1 while messages of other nodes arrive, else 0.";
+    bus_messages_total: counters(["result"]), "Messages between nodes.";
+    bridge_lag_seconds: histogram(FINE_SECONDS), "Time of a probe from this node through the bus back to it.";
     room_gap_repairs_total: counter(), "Times a room had to read events that it had not received.";
     room_memory_bytes: gauge(), "Bytes of events that rooms keep in memory.";
+    control_events_total: counters(["kind"]), "Changes that every node has to hear of, acted on.";
+    control_resyncs_total: counter(), "Times everything cached was dropped because such changes could not be read.";
+    control_age_seconds: gauge(), "Time since all such changes were last known.";
     epoch_rotations_total: counters(["cause"]),
         "Rooms put into a new epoch because the store lacked events that were committed.";
     jobs_total: counters(["job", "outcome"]), "Background jobs ended.";
     job_seconds: histograms(COARSE_SECONDS, ["job"]), "Time of a background job.";
     job_rows_deleted_total: counters(["job"]), "Rows deleted because their retention was over.";
     cache_requests_total: counters(["cache", "result"]), "Reads of the cache.";
+    actors_hung_total: counters(["actor"]), "Actors and threads that stood still for some seconds.";
     mailbox_depth: gauges(["actor"]), "Messages that wait in a mailbox.";
     security_events_total: counters(["kind"]), "Security events.";
     offers_total: counters(["outcome"]), "Offers of deliveries to drivers.";

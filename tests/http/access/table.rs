@@ -171,6 +171,8 @@ PATCH  /api/v1/orders/{id}/status                     own           401 200 404 
 PATCH  /api/v1/orders/{id}/status                     other         401 404 404 200 200 200
 PATCH  /api/v1/orders/{id}/status                     foreign       401 404 404 404 404 200
 PATCH  /api/v1/orders/{id}/status                     absent        401 404 404 404 404 404
+GET    /api/v1/admin/nodes                            -             401 403 403 403 403 200
+GET    /api/v1/admin/rooms/{room}                     own,other,foreign,absent 401 403 403 403 403 200
 GET    /api/v1/admin/jobs                             -             401 403 403 403 403 200
 GET    /api/v1/admin/businesses                       -             401 403 403 403 403 200
 GET    /api/v1/admin/holds                            -             401 403 403 403 403 200

@@ -32,7 +32,7 @@ mod ways;
 pub(super) const S: fn(u64) -> Duration = Duration::from_secs;
 
 /// A driver of the zone of the business who is on and has room for so many deliveries.
-pub(super) async fn driver(lane: &mut dyn Lane, capacity: u8) -> UserId {
+pub(crate) async fn driver(lane: &mut dyn Lane, capacity: u8) -> UserId {
     let account = user(Role::Driver);
     let id = account.id;
     run(lane, vec![Write::CreateUser(Box::new(account))]).await;
@@ -75,7 +75,7 @@ pub(super) async fn driven(world: &Fixture, lane: &mut dyn Lane) -> Order {
 }
 
 /// The same, with food that is ready, so that the search begins at once.
-pub(super) async fn ready(world: &Fixture, lane: &mut dyn Lane) -> Order {
+pub(crate) async fn ready(world: &Fixture, lane: &mut dyn Lane) -> Order {
     let order = driven(world, lane).await;
     match run_one(lane, move_to(&order, Status::Ready)).await {
         Outcome::Moved(Ok(order)) => *order,
@@ -232,7 +232,7 @@ pub(super) fn leave(order: &Order, party: Party, user: Option<UserId>) -> Write 
     }))
 }
 
-pub(super) fn assign(order: &Order, driver: UserId) -> Write {
+pub(crate) fn assign(order: &Order, driver: UserId) -> Write {
     Write::AssignDriver(AssignDriver {
         order: order.id,
         business: order.business_id,

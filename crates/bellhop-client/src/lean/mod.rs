@@ -5,7 +5,7 @@ mod connection;
 mod socket;
 
 pub use connection::{ANSWER_TIMEOUT, Answer, Connection, write_request};
-pub use socket::{Greeting, Socket, handshake};
+pub use socket::{Greeting, Socket, handshake, masked};
 
 /// An exchange that failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! WebSockets that read every frame where it arrived, in a buffer that all sockets of a thread share.
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -40,6 +40,23 @@ pub fn handshake(address: SocketAddr, path: &str, token: &str) -> String {
     )
 }
 
+/// A text frame of a client, with a mask of zeros; of fewer than 64 KiB.
+pub fn masked(text: &str) -> Vec<u8> {
+    let mut frame = vec![0x81];
+    match u8::try_from(text.len()) {
+        Ok(length @ 0..=125) => frame.push(0x80 | length),
+        _ => {
+            // Longer than what a hub takes would be cut by its own check.
+            let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+            frame.push(0x80 | 126);
+            frame.extend(length.to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(text.as_bytes());
+    frame
+}
+
 /// An open socket. Pings are answered while it is read.
 #[derive(Debug)]
 pub struct Socket {
@@ -64,7 +81,29 @@ impl Socket {
         if let Some(bytes) = receive_buffer {
             socket.set_recv_buffer_size(bytes)?;
         }
-        let mut stream = socket.connect(address).await?;
+        Self::shake_hands(socket.connect(address).await?, request, greeting).await
+    }
+
+    /// As [`Socket::open`], from an address of this machine: clients of one address are bounded.
+    ///
+    /// # Errors
+    /// As [`Socket::open`], and when the address is not of this machine.
+    pub async fn open_from(
+        source: Ipv4Addr,
+        address: SocketAddr,
+        request: &str,
+        greeting: Greeting,
+    ) -> Result<Self, LeanError> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from((source, 0)))?;
+        Self::shake_hands(socket.connect(address).await?, request, greeting).await
+    }
+
+    async fn shake_hands(
+        mut stream: TcpStream,
+        request: &str,
+        greeting: Greeting,
+    ) -> Result<Self, LeanError> {
         stream.set_nodelay(true)?;
         stream.write_all(request.as_bytes()).await?;
         let mut answer = Vec::with_capacity(512);

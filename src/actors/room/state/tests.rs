@@ -106,6 +106,17 @@ fn a_watermark_ahead_twice_in_a_row_is_a_lost_doorbell() {
 }
 
 #[test]
+fn after_a_loss_one_look_is_enough_to_repair() {
+    let mut room = room(5, 100);
+    assert_eq!(room.on_loss(at(5)).repair, None, "nothing is missing");
+    assert_eq!(room.on_loss(at(6)).repair, Some(Repair::Now));
+    room.on_event(event(EPOCH, 6));
+    assert_eq!(room.on_loss(at(4)).repair, None, "the look is older");
+    assert_eq!(room.on_loss(Head { cursor: Cursor::new(EPOCH.another(9), 3), last: None }).identity, None);
+    assert_eq!(room.head(), Cursor::new(EPOCH.another(9), 3));
+}
+
+#[test]
 fn another_epoch_forgets_what_was_known() {
     let mut room = room(5, 100);
     room.on_event(event(EPOCH, 6));

@@ -53,7 +53,7 @@ pub(super) async fn refresh(
     let token = token.expose_secret();
     let (session, generation) = app.refresh_tokens.parse_and_check(token).map_err(|_| refused())?;
     let deposit = request.extensions_mut().remove::<Deposit>();
-    refund(&app, deposit.as_ref().and_then(|deposit| deposit.0.as_ref())).await;
+    refund(&app, deposit.as_ref().and_then(|deposit| deposit.0.as_ref()));
     let status = consume(&app, RateClass::Refresh, QuotaSubject::Family(session)).await?;
     let next = generation.checked_add(1).ok_or_else(refused)?;
     let rotate = RotateSession {

@@ -4,13 +4,14 @@ mod businesses;
 mod dead_letters;
 mod drivers;
 mod holds;
+mod nodes;
 mod refunds;
 mod suspensions;
 
 use actix_web::{HttpResponse, delete, post, web};
 
 use crate::domain::ids::UserId;
-use crate::storage::commands::UserChange;
+use crate::storage::commands::{ResetQuotas, UserChange};
 
 use crate::http::app_state::AppState;
 use crate::http::deployment::Deployment;
@@ -36,6 +37,8 @@ pub(in crate::http) fn routes(mount: &mut impl Mount) {
         .endpoint(drivers::put)
         .endpoint(holds::list)
         .endpoint(holds::put)
+        .endpoint(nodes::nodes)
+        .endpoint(nodes::room)
         .endpoint(refunds::list)
         .endpoint(refunds::retry)
         .endpoint(refunds::settle)
@@ -45,7 +48,7 @@ pub(in crate::http) fn routes(mount: &mut impl Mount) {
         .endpoint(dead_letters::replay_one);
 }
 
-/// Give everybody their rate limits back.
+/// Give everybody their rate limits back, at once on the node that answers and within five seconds on the others.
 ///
 /// For test systems: in production there is no such route.
 #[utoipa::path(operation_id = "resetRateLimits", tag = "operations", responses(
@@ -57,9 +60,8 @@ async fn reset_limits(app: web::Data<AppState>, _who: SignedIn<Operators>) -> Re
     if app.deployment == Deployment::Production {
         return Err(ApiError::not_found());
     }
-    if let Some(limits) = &app.limits {
-        limits.reset();
-    }
+    let era = app.persistence.write(ResetQuotas).await?;
+    app.nodes.quotas_reset(era);
     Ok(HttpResponse::NoContent().finish())
 }
 

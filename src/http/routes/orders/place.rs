@@ -89,7 +89,7 @@ pub(super) async fn place(
         Err(error) => {
             // A client that comes again when told to must not run out of orders without having placed one.
             if error.code() == ProblemCode::Unavailable {
-                refund(&app, consumed.as_ref()).await;
+                refund(&app, consumed.as_ref());
             }
             Err(if guard.is_some() { error.of_keyed_request() } else { error })
         }
@@ -176,7 +176,7 @@ async fn charge_repetition(
     if request.is_refused() {
         return order;
     }
-    refund(app, order.as_ref()).await;
+    refund(app, order.as_ref());
     Some(request)
 }
 

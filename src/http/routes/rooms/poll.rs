@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use garde::Validate;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -12,8 +12,10 @@ use utoipa::{IntoParams, ToSchema};
 use crate::actors::reader::{PageLimits, Reader, ReaderItem};
 use crate::actors::room::LiveEvent;
 use crate::domain::cursor::Cursor;
+use crate::http::app_state::AppState;
 use crate::http::input::{FromText, NumberBounds, Parsed, Query, schema_of};
 use crate::http::middleware::request_log::Waited;
+use crate::http::readiness::Phase;
 use crate::http::response::pagination::number;
 use crate::http::response::problem::ApiError;
 use crate::protocol::close::CloseReason;
@@ -121,6 +123,7 @@ struct EventView {
     ))]
 #[get("/rooms/{room}/events")]
 pub(super) async fn poll(
+    app: web::Data<AppState>,
     who: SignedIn,
     room: PathRoom,
     query: Query<PollQuery>,
@@ -129,6 +132,7 @@ pub(super) async fn poll(
     let PollQuery { cursor, limit, wait } = query.0;
     let limit = limit.map_or(DEFAULT_LIMIT, |limit| limit.into_inner().0);
     let wait = Duration::from_secs(wait.map_or(0, |wait| wait.into_inner().0).into());
+    refuse_to_wait(app.readiness.get(), wait)?;
     let limits = PageLimits { events: limit as usize, bytes: ANSWER_BYTES };
     let cursor = cursor.map(|cursor| cursor.into_inner().to_string());
     let caller = (who.principal, who.claims.expires_at);
@@ -154,6 +158,14 @@ pub(super) async fn poll(
 
 impl Endpoint for poll {
     const FACTS: RouteFacts = RouteFacts::of::<Anyone>();
+}
+
+/// A node that stops answers whoever waits at once, so that they would ask it again and again until it has stopped.
+fn refuse_to_wait(phase: Phase, wait: Duration) -> Result<(), ApiError> {
+    if phase == Phase::Ready || wait.is_zero() {
+        return Ok(());
+    }
+    Err(ApiError::new(ProblemCode::Unavailable, "Nobody can wait here now: this node stops."))
 }
 
 /// The next events of a room, or `None` when there are none in time; and how long they were waited for.

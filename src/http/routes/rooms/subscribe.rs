@@ -51,7 +51,7 @@ pub(super) async fn subscribe(
     let app = AppState::of(request);
     let upgrader =
         request.app_data::<WorkerUpgrader>().expect("the routes are mounted together with their upgrader");
-    let mut reader = upgrader.reader(who, token_expires_at, address_block(request))?;
+    let mut reader = upgrader.reader(who, token_expires_at, address_block(request)).await?;
     // Checked once more: from now on the reader is told when the login session ends.
     if app.revocations.contains(who.session) {
         return Err(session_ended());

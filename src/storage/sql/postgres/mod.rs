@@ -31,6 +31,9 @@ const MAX_LANES: usize = 4;
 /// again. One that is lost meanwhile is found by the read, which takes another.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
+/// The longest wait of a migration for a lock: meanwhile others wait behind it.
+const MIGRATION_LOCK_WITHIN: Duration = Duration::from_secs(2);
+
 /// An answer may take so much longer than its statement may run.
 const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 
@@ -110,7 +113,7 @@ fn driver_options(url: &str) -> Result<PgConnectOptions, StoreError> {
 
 /// Settings of the sessions of each kind of connection.
 struct Sessions {
-    /// Without limits: a migration may take longer than any statement of daily life.
+    /// A migration may take longer than any statement of daily life, but waits for no lock for longer than the others.
     migrating: SessionSettings,
     reading: SessionSettings,
     writing: SessionSettings,
@@ -119,8 +122,9 @@ struct Sessions {
 impl Sessions {
     fn of(options: &PostgresOptions) -> Self {
         // A commit that was answered has to be on disk, whatever the database's own default is.
-        let migrating = SessionSettings::new(vec![("synchronous_commit", "on".to_owned())]);
-        let bounded = migrating.with(&[
+        let lasting = SessionSettings::new(vec![("synchronous_commit", "on".to_owned())]);
+        let migrating = lasting.with(&[("lock_timeout", &MIGRATION_LOCK_WITHIN.as_millis().to_string())]);
+        let bounded = lasting.with(&[
             ("statement_timeout", &options.statement_timeout.as_millis().to_string()),
             ("lock_timeout", &options.lock_timeout.as_millis().to_string()),
             ("idle_in_transaction_session_timeout", &TRANSACTION_LIMIT.as_millis().to_string()),

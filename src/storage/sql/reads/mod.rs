@@ -8,6 +8,7 @@ mod holds;
 mod idempotency;
 mod lists;
 mod maintenance;
+mod nodes;
 mod notifications;
 mod order_items;
 mod orders;

@@ -1,6 +1,7 @@
 //! Work on the whole file: migrations, checkpoints of the write-ahead log, backups.
 
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -11,11 +12,11 @@ use crate::storage::error::StoreError;
 use crate::storage::ports::Checkpoint;
 use crate::storage::sql::connector::connect_sqlite;
 use crate::storage::sql::errors::{TxError, away};
-use crate::storage::sql::migrations::failed;
+use crate::storage::sql::migrations::{failed, lenient, newest};
 
 use super::files::Files;
 
-static MIGRATIONS: Migrator = sqlx_macros::migrate!("migrations/sqlite");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| lenient(sqlx_macros::migrate!("migrations/sqlite")));
 
 /// The longest a checkpoint keeps the writer waiting.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(1);
@@ -76,4 +77,9 @@ pub(in crate::storage::sql) async fn migrate(
     MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(failed)?;
     transaction.commit().await.map_err(unavailable)?;
     connection.close().await.map_err(unavailable)
+}
+
+/// The newest change of the schema that this program knows.
+pub(in crate::storage::sql) fn known_schema() -> i64 {
+    newest(&MIGRATIONS)
 }

@@ -1,5 +1,6 @@
 //! Accounts and tickets.
 
+use crate::domain::control::ControlChange;
 use crate::storage::commands::{
     Approval, ApproveUser, Creation, NewUser, RedeemTicket, SetPassword, SetPhone, UserChange,
 };
@@ -90,7 +91,11 @@ impl Execute for ApproveUser {
 
     async fn execute(&self, cx: Context<'_>) -> Result<UserChange, TxError> {
         let user = self.user;
-        Ok(change(cx.connection.execute(&APPROVE, &[Arg::text(user)]).await?))
+        let approved = cx.connection.execute(&APPROVE, &[Arg::text(user)]).await?;
+        if approved > 0 {
+            cx.control.push(ControlChange::AccountChanged(user));
+        }
+        Ok(change(approved))
     }
 }
 

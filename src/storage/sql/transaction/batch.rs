@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
 mod change;
+mod control;
 mod decide;
 mod dispatch;
 mod drivers;
@@ -19,8 +20,9 @@ mod written;
 
 use std::sync::Arc;
 
+use crate::domain::control::ControlChange;
 use crate::domain::event::{Announcement, Posted as _};
-use crate::domain::ids::{BusinessId, EventId, NotificationId, OrderId, UserId};
+use crate::domain::ids::{EventId, NotificationId, OrderId, UserId};
 use crate::domain::order::AnnouncementIds;
 use crate::domain::saga::Clocks;
 use crate::domain::time::Timestamp;
@@ -80,6 +82,7 @@ pub(super) struct Transaction<'a> {
     /// Looks for drivers, with the number of the wave.
     looks: Vec<(OrderId, u32)>,
     left: Vec<(OrderId, UserId)>,
+    control: Vec<ControlChange>,
     look_again: Vec<LookAgain>,
 }
 
@@ -112,6 +115,7 @@ impl<'a> Transaction<'a> {
             audits: Vec::new(),
             looks: Vec::new(),
             left: Vec::new(),
+            control: Vec::new(),
             look_again: Vec::new(),
         }
     }
@@ -141,7 +145,8 @@ impl<'a> Transaction<'a> {
             .collect();
         applied_commands::record(self.connection, self.cipher, self.commands, &open, &outcomes, attempt)
             .await?;
-        let events = events::number(self.connection, emitted.events).await?;
+        let control = self.control_events(&emitted.events);
+        let events = events::number(self.connection, emitted.events, &control).await?;
         outcomes.iter().for_each(|outcome| outcome.reach(["offer_written", "accept_written"]));
         let is_replay = |outcome: &Outcome| matches!(outcome, Outcome::Replayed(letters) if *letters > 0);
         let money_due = written.money_due || outcomes.iter().any(is_replay);
@@ -154,18 +159,6 @@ impl<'a> Transaction<'a> {
         let (looks, sagas, now) = (self.looks_due(), self.sagas.due(), self.now);
         let Self { rings, left, look_again, .. } = self;
         Committed { now, sagas, rings, looks, left, look_again, ..Committed::default() }
-    }
-
-    /// Reads the business again if a command of this batch has changed it.
-    async fn refresh(&mut self, business: BusinessId) -> Result<(), TxError> {
-        if !self.catalog.is_stale(business) {
-            return Ok(());
-        }
-        let drafts = self.commands.iter().filter_map(|command| {
-            let Write::PlaceOrder(place) = &command.write else { return None };
-            Some(&place.draft)
-        });
-        self.catalog.reload(self.connection, drafts).await
     }
 
     async fn act(&mut self, command: &'a Command) -> Result<Answer, TxError> {
@@ -182,6 +175,7 @@ impl<'a> Transaction<'a> {
             Write::RingOrder(ring) => Ok(self.ring_order(ring)),
             Write::FireDeadline(fire) => self.fire(fire).await,
             Write::Keyed(keyed) => self.keyed(keyed, command.at).await,
+            Write::WriteOfJob(step) => self.of_job(step, command.at).await,
             Write::ReceiveMessage(message) => Ok(self.receive_message(message)),
             write => self.unkeyed(write, command.at).await,
         }
@@ -259,6 +253,7 @@ macro_rules! run_one {
             now: $transaction.now,
             at: $at,
             told: &mut told,
+            control: &mut $transaction.control,
         };
         let outcome = outcome_of!($outcome, $write.execute(cx).await?);
         $transaction.sources.extend(told.into_iter().map(Source::Posted));

@@ -5,6 +5,7 @@ use sqlx_macros::FromRow;
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, BusinessEvent, Hand, PauseCause};
+use crate::domain::control::ControlChange;
 use crate::domain::ids::{BusinessId, EventId};
 use crate::domain::money::Currency;
 use crate::domain::ops::{ChangeIds, business_updated, business_updated_for_members};
@@ -115,6 +116,7 @@ impl Execute for CreateBusiness {
         let args = [args.as_slice(), &terms_args(business)].concat();
         if cx.connection.execute(&CREATE, &args).await? > 0 {
             put_member_row(cx.connection, business.id, *owner, MemberRole::Owner).await?;
+            cx.control.push(ControlChange::MembershipsChanged(*owner));
         }
         Ok(())
     }
@@ -142,6 +144,7 @@ impl Execute for UpdateBusiness {
         let row: Option<BusinessRow> = cx.connection.fetch_first(&UPDATE, &args).await?;
         let Some(row) = row else { return Ok(BusinessUpdate::NotThere) };
         let updated = row.into_business(cx.cipher)?;
+        cx.control.push(ControlChange::BusinessChanged(self.business));
         self.tell(cx, &before, &updated).await?;
         Ok(BusinessUpdate::Updated(Box::new(updated)))
     }

@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
+use crate::domain::control::ControlEvent;
 use crate::domain::cursor::Cursor;
-use crate::domain::event::{Announcement, Notification, PendingEvent};
+use crate::domain::event::{Announcement, EventKind, Notification, PendingEvent};
+use crate::domain::ids::{EventId, OrderId};
 use crate::domain::room::RoomId;
+use crate::domain::time::Timestamp;
 use crate::protocol::event::{EventData, RoomEvent};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
@@ -82,33 +85,60 @@ pub(super) async fn write_notifications(
     connection.execute(&NOTIFY, &[Arg::rows(&rows)]).await.map(drop)
 }
 
+/// An event as it is stored, without its number.
+struct Unnumbered {
+    id: EventId,
+    room: RoomId,
+    kind: EventKind,
+    at: Timestamp,
+    data: EventData,
+    order: Option<OrderId>,
+}
+
+impl From<PendingEvent> for Unnumbered {
+    fn from(event: PendingEvent) -> Self {
+        let (kind, data) = (event.payload.event_type().into(), EventData::from(&event.payload));
+        let PendingEvent { id, room, at, order, .. } = event;
+        Self { id, room, kind, at, data, order }
+    }
+}
+
+impl From<&ControlEvent> for Unnumbered {
+    fn from(event: &ControlEvent) -> Self {
+        let ControlEvent { id, at, change } = *event;
+        let (kind, data) = (change.kind().as_str().into(), EventData::from(change));
+        Self { id, room: RoomId::Control, kind, at, data, order: None }
+    }
+}
+
 /// Numbers and stores the events. Events of one room keep their order.
 pub(super) async fn number(
     connection: &mut Connection,
     events: Vec<PendingEvent>,
+    control: &[ControlEvent],
 ) -> Result<Vec<RoomEvent>, TxError> {
-    if events.is_empty() {
+    if events.is_empty() && control.is_empty() {
         return Ok(Vec::new());
     }
+    let events: Vec<Unnumbered> =
+        events.into_iter().map(Into::into).chain(control.iter().map(Into::into)).collect();
     let mut next = reserve(connection, &events).await?;
     let (mut numbered, mut rows) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
     for event in events {
         let position = next.get_mut(&event.room).ok_or_else(|| corrupt("room_seq.room"))?;
         position.seq += 1;
-        let data = EventData::from(&event.payload);
-        let kind = event.payload.event_type();
         rows.push(RoomEventRow {
             room: event.room.to_string(),
             epoch: position.epoch.value().into(),
             seq: seq_column(position.seq),
             id: event.id.to_string(),
-            kind: kind.as_str().to_owned(),
+            kind: event.kind.as_str().to_owned(),
             at: event.at.as_micros(),
-            data: data.as_str().to_owned(),
+            data: event.data.as_str().to_owned(),
             order_id: event.order.map(|order| order.to_string()),
         });
-        let PendingEvent { id, room, at, .. } = event;
-        numbered.push(RoomEvent { room, cursor: *position, id, kind: kind.into(), at, data });
+        let Unnumbered { id, room, kind, at, data, .. } = event;
+        numbered.push(RoomEvent { room, cursor: *position, id, kind, at, data });
     }
     connection.execute(&INSERT, &[Arg::rows(&rows)]).await?;
     Ok(numbered)
@@ -117,7 +147,7 @@ pub(super) async fn number(
 /// Takes numbers for these events, which locks their rooms, and returns the position before the first number of each room.
 async fn reserve(
     connection: &mut Connection,
-    events: &[PendingEvent],
+    events: &[Unnumbered],
 ) -> Result<HashMap<RoomId, Cursor>, TxError> {
     let mut counts: BTreeMap<RoomId, u64> = BTreeMap::new();
     for event in events {

@@ -1,5 +1,6 @@
 //! Running one write that shares nothing with the others of its transaction.
 
+use crate::domain::control::ControlChange;
 use crate::domain::event::Announcement;
 use crate::domain::time::Timestamp;
 use crate::storage::crypto::cipher::Cipher;
@@ -16,6 +17,8 @@ pub(super) struct Context<'a> {
     pub(super) at: Timestamp,
     /// What rooms are told of it.
     pub(super) told: &'a mut Vec<Announcement>,
+    /// What every node is told of it.
+    pub(super) control: &'a mut Vec<ControlChange>,
 }
 
 /// A write of the rows `alone` of the table of writes.

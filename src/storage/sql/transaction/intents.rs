@@ -9,7 +9,7 @@ use crate::domain::ids::{BusinessId, IntentId, OrderId};
 use crate::domain::order::Status;
 use crate::domain::saga::{Channel, Rung};
 use crate::domain::time::Timestamp;
-use crate::storage::commands::{FinishIntent, IntentResult};
+use crate::storage::commands::{BeginIntent, FinishIntent, IntentResult};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::{corrupt, number};
@@ -41,6 +41,13 @@ static WAITING: LazyStatement = LazyStatement::new(|| {
             "SELECT count(*) AS waiting FROM (SELECT 1 AS one FROM orders o \
              WHERE o.business_id = $1 AND o.status = '{placed}' LIMIT {COUNTED}) AS w"
         ),
+    )
+});
+
+static BEGIN: LazyStatement = LazyStatement::new(|| {
+    Statement::new(
+        Operation::Update("intents"),
+        "UPDATE intents SET due_at = $3 WHERE id = $1 AND due_at = $2 AND ended_at IS NULL",
     )
 });
 
@@ -96,6 +103,16 @@ struct WaitingRow {
 pub(super) async fn waiting(connection: &mut Connection, business: BusinessId) -> Result<u32, TxError> {
     let row: Option<WaitingRow> = connection.fetch_first(&WAITING, &[Arg::text(business)]).await?;
     Ok(number("count", row.ok_or_else(|| corrupt("count"))?.waiting)?)
+}
+
+impl Execute for BeginIntent {
+    type Output = bool;
+
+    async fn execute(&self, cx: Context<'_>) -> Result<bool, TxError> {
+        let Self { intent, due_at, until } = *self;
+        let args = [Arg::text(intent), Arg::Int(due_at.as_micros()), Arg::Int(until.as_micros())];
+        Ok(cx.connection.execute(&BEGIN, &args).await? > 0)
+    }
 }
 
 impl Execute for FinishIntent {

@@ -3,6 +3,7 @@
 use sqlx_macros::FromRow;
 
 use crate::domain::business::{MAX_INVITATIONS, MAX_INVITATIONS_OF_USER, MAX_MEMBERS};
+use crate::domain::control::ControlChange;
 use crate::domain::ids::BusinessId;
 use crate::storage::commands::{
     AnswerInvitation, InvitationAnswer, InvitationOutcome, Invitee, NewInvitation,
@@ -129,6 +130,7 @@ impl Execute for AnswerInvitation {
             }
             (InvitationAnswer::Accept, _) => {
                 put_member_row(cx.connection, business, user, role).await?;
+                cx.control.push(ControlChange::MembershipsChanged(user));
                 "accepted"
             }
         };

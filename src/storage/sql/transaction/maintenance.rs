@@ -42,6 +42,10 @@ static INVITATIONS: LazyStatement = LazyStatement::new(|| deletion("invitations"
 static ROOM_EVENTS: LazyStatement =
     LazyStatement::new(|| deletion("room_events", "room, epoch, seq", "at < $1"));
 
+// The rows of one room stand together in the key.
+static CONTROL_EVENTS: LazyStatement =
+    LazyStatement::new(|| deletion("room_events", "room, epoch, seq", "room = 'control' AND at < $1"));
+
 static DEVICE_MARKS: LazyStatement =
     LazyStatement::new(|| deletion("device_marks", "room, device, epoch, seq, kind", "at < $1"));
 
@@ -70,6 +74,8 @@ static DELIVERY_STEPS: LazyStatement =
 
 static REACH_LEASES: LazyStatement =
     LazyStatement::new(|| deletion("reach_leases", "business_id, node", "until < $1"));
+
+static NODES: LazyStatement = LazyStatement::new(|| deletion("nodes", "node", "until < $1"));
 
 static HOLDS: LazyStatement = LazyStatement::new(|| deletion("holds", "what, scope", "until < $1"));
 
@@ -175,6 +181,7 @@ impl Execute for Purge {
             Expirable::Commands => (&COMMANDS, first_id_of(CommandId::PREFIX, before)),
             Expirable::Notifications => (&NOTIFICATIONS, first_id_of(NotificationId::PREFIX, before)),
             Expirable::RoomEvents => (&ROOM_EVENTS, time),
+            Expirable::ControlEvents => (&CONTROL_EVENTS, time),
             Expirable::Invitations => (&INVITATIONS, time),
             Expirable::DeviceMarks => (&DEVICE_MARKS, time),
             Expirable::OrderAcks => (&ORDER_ACKS, time),
@@ -185,6 +192,7 @@ impl Execute for Purge {
             Expirable::Offers => (&OFFERS, time),
             Expirable::DeliverySteps => (&DELIVERY_STEPS, time),
             Expirable::ReachLeases => (&REACH_LEASES, time),
+            Expirable::Nodes => (&NODES, time),
             Expirable::Holds => (&HOLDS, time),
             Expirable::Audit => (&AUDIT, time),
             Expirable::Devices => return purge_devices(cx.connection, time, limit).await,

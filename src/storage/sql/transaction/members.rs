@@ -4,6 +4,7 @@ use sqlx_macros::FromRow;
 
 use crate::domain::access::MemberRole;
 use crate::domain::business::MAX_MEMBERS;
+use crate::domain::control::ControlChange;
 use crate::domain::ids::{BusinessId, UserId};
 use crate::storage::commands::{MemberRefusal, PutMember, Removal, RemoveMember, SetAlertMe, UserChange};
 use crate::storage::sql::connection::Connection;
@@ -97,6 +98,7 @@ impl Execute for PutMember {
             return Ok(Err(MemberRefusal::Full));
         }
         put_member_row(cx.connection, business, user, role).await?;
+        cx.control.push(ControlChange::MembershipsChanged(user));
         Ok(Ok(()))
     }
 }
@@ -111,7 +113,11 @@ impl Execute for RemoveMember {
             return Ok(Removal::LastOwner);
         }
         let removed = cx.connection.execute(&REMOVE_MEMBER, &[Arg::text(business), Arg::text(user)]).await?;
-        Ok(if removed == 0 { Removal::NotThere } else { Removal::Removed })
+        if removed == 0 {
+            return Ok(Removal::NotThere);
+        }
+        cx.control.push(ControlChange::MembershipsChanged(user));
+        Ok(Removal::Removed)
     }
 }
 

@@ -3,6 +3,7 @@
 use sqlx_macros::FromRow;
 
 use crate::domain::business::{MAX_MENU_ITEMS, MenuItem};
+use crate::domain::control::ControlChange;
 use crate::storage::commands::{AddItem, Addition, Removal, RemoveItem, UpdateItem};
 use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::MenuItemRow;
@@ -69,6 +70,7 @@ impl Execute for AddItem {
             Arg::Bool(item.available),
         ];
         cx.connection.execute(&ADD_ITEM, &args).await?;
+        cx.control.push(ControlChange::MenuChanged(*business));
         Ok(Addition::Added)
     }
 }
@@ -88,6 +90,9 @@ impl Execute for UpdateItem {
             Arg::OptBool(patch.available),
         ];
         let row: Option<MenuItemRow> = cx.connection.fetch_first(&UPDATE_ITEM, &args).await?;
+        if row.is_some() {
+            cx.control.push(ControlChange::MenuChanged(*business));
+        }
         Ok(row.map(Into::into))
     }
 }
@@ -98,7 +103,11 @@ impl Execute for RemoveItem {
     async fn execute(&self, cx: Context<'_>) -> Result<Removal, TxError> {
         let Self { business, sku } = self;
         let removed = cx.connection.execute(&REMOVE_ITEM, &[Arg::text(business), Arg::text(sku)]).await?;
-        Ok(if removed == 0 { Removal::NotThere } else { Removal::Removed })
+        if removed == 0 {
+            return Ok(Removal::NotThere);
+        }
+        cx.control.push(ControlChange::MenuChanged(*business));
+        Ok(Removal::Removed)
     }
 }
 

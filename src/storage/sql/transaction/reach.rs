@@ -25,6 +25,7 @@ use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::audit::{self, AuditEntry};
 use super::execute::{Context, Execute};
+use super::nodes;
 
 /// Most businesses that one transaction pauses; the next one is a few seconds later.
 const PAUSES_A_TRANSACTION: usize = 200;
@@ -231,7 +232,11 @@ impl Execute for RenewLeases {
             let business = parse("reach_leases.business_id", &row.business_id)?;
             devices.insert(business, number("reach_leases.devices", row.devices)?);
         }
-        Ok(LeasesRenewed { devices: Some(devices) })
+        let hub = match &self.beat {
+            Some(beat) => Some(Box::new(nodes::beat(connection, self.node, beat, self.lease, now).await?)),
+            None => None,
+        };
+        Ok(LeasesRenewed { devices: Some(devices), hub })
     }
 }
 

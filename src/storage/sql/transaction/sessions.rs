@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx_macros::FromRow;
 
+use crate::domain::control::ControlChange;
 use crate::domain::ids::LoginSessionId;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
@@ -171,6 +172,7 @@ impl Execute for RotateSession {
             },
             Presented::Rotated => {
                 cx.connection.execute(&END_SESSION, &[id(), micros(at)]).await?;
+                cx.control.push(ControlChange::SessionEnded(rotate.session));
                 Rotation::Reused { user }
             }
             Presented::Current => {
@@ -197,7 +199,11 @@ impl Execute for EndSession {
         let (session, at) = (self.session, cx.at);
         let ended =
             cx.connection.execute(&END_SESSION, &[Arg::text(session), Arg::Int(at.as_micros())]).await?;
-        Ok(if ended == 0 { Removal::NotThere } else { Removal::Removed })
+        if ended == 0 {
+            return Ok(Removal::NotThere);
+        }
+        cx.control.push(ControlChange::SessionEnded(session));
+        Ok(Removal::Removed)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 use sqlx_macros::FromRow;
 
+use crate::domain::control::ControlChange;
 use crate::domain::ids::{LoginSessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{EndSessions, MAX_ENDED_SESSIONS, RestoreUser, UserChange};
@@ -78,6 +79,7 @@ impl Execute for RestoreUser {
         if cx.connection.execute(&RESTORE, &[Arg::text(user)]).await? == 0 {
             return Ok(UserChange::NotThere);
         }
+        cx.control.push(ControlChange::AccountChanged(user));
         audit::record(cx.connection, [entry(by, "user.restored", user)], cx.now).await?;
         Ok(UserChange::Made)
     }
@@ -93,6 +95,7 @@ impl Execute for EndSessions {
             return Ok(None);
         }
         let ended = end_sessions(cx.connection, user, cx.at).await?;
+        cx.control.extend(ended.iter().copied().map(ControlChange::SessionEnded));
         audit::record(cx.connection, [entry(by, "user.sessions_ended", user)], cx.now).await?;
         Ok(Some(ended))
     }

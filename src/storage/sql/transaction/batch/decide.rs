@@ -5,12 +5,14 @@ use crate::domain::saga::OrderSaga;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
     Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder, PlaceOutcome, StoredResponse, Write,
+    WriteOfJob,
 };
 use crate::storage::sql::errors::TxError;
 
 use super::super::answer::Answer;
 use super::super::deadline_facts::saga_terms;
 use super::super::idempotency::{By, KeyState};
+use super::super::jobs;
 use super::super::orders::Mover;
 use super::{Source, Transaction};
 
@@ -64,6 +66,15 @@ impl Transaction<'_> {
             self.keys.answered(&keyed.key, By::Answer(kept));
         }
         Ok(answer)
+    }
+
+    /// Does a write of a job, unless another node has taken the job.
+    pub(super) async fn of_job(&mut self, step: &WriteOfJob, at: Timestamp) -> Result<Answer, TxError> {
+        if jobs::holds(self.connection, step.held, self.now).await? {
+            self.unkeyed(&step.write, at).await
+        } else {
+            Ok(Outcome::JobLost.into())
+        }
     }
 
     /// Does a write that may be done once for a key.

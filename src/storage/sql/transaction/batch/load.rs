@@ -155,6 +155,18 @@ impl<'a> Wanted<'a> {
 }
 
 impl<'a> Transaction<'a> {
+    /// Reads the business again if a command of this batch has changed it.
+    pub(super) async fn refresh(&mut self, business: BusinessId) -> Result<(), TxError> {
+        if !self.catalog.is_stale(business) {
+            return Ok(());
+        }
+        let drafts = self.commands.iter().filter_map(|command| {
+            let Write::PlaceOrder(place) = &command.write else { return None };
+            Some(&place.draft)
+        });
+        self.catalog.reload(self.connection, drafts).await
+    }
+
     pub(super) async fn load(&mut self, open: &[usize]) -> Result<(), TxError> {
         let mut wanted = Wanted::default();
         for &i in open {

@@ -1,5 +1,6 @@
 //! Accounts that operators close: those of drivers have deliveries and offers.
 
+use crate::domain::control::ControlChange;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{LookAgain, Outcome, SuspendUser};
 use crate::storage::sql::errors::TxError;
@@ -14,7 +15,9 @@ impl Transaction<'_> {
     pub(super) async fn suspend_user(&mut self, wish: SuspendUser, at: Timestamp) -> Result<Answer, TxError> {
         let SuspendUser { user, by } = wish;
         let ended = suspensions::suspend(self.connection, user, self.now, at).await?;
-        if ended.is_some() {
+        if let Some(ended) = &ended {
+            self.control.push(ControlChange::AccountChanged(user));
+            self.control.extend(ended.iter().copied().map(ControlChange::SessionEnded));
             self.audits.push(suspensions::entry(by, "user.suspended", user));
             if let Some(driver) = self.deliveries.driver_mut(user) {
                 driver.suspend(self.now);

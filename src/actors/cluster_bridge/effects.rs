@@ -1,45 +1,30 @@
-//! The bridge from the bus to this node: what other nodes publish reaches the rooms, caches and sockets here.
+//! What messages of other nodes do on this one.
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
+use crate::actors::commit_fanout::CommitFanout;
+use crate::actors::room::Rooms;
+use crate::bus::BusMessage;
 
-use crate::bus::{BusInbox, BusMessage, ControlMessage, Received};
-use crate::storage::cache::CachedReads;
+/// The parts of a node that obey other nodes; a port, so that the bridge can be tested alone. Calls never wait.
+pub trait BusListener: Send + Sync + 'static {
+    /// Another node said this.
+    fn obey(&self, message: BusMessage);
 
-use super::commit_fanout::CommitFanout;
-use super::room::Rooms;
+    /// Messages were lost: every room may lack events, and so may the control room.
+    fn lost(&self);
+}
 
-/// Obeys the messages of other nodes one after the other; never waits for anything but the next one. A message that is lost costs
-/// time and nothing else: the rooms' watermark finds events within 1.5 s, the revocation poller ended login sessions within 5 s.
-pub struct ClusterBridge {
-    /// The messages.
-    pub inbox: BusInbox,
+/// The rooms, caches and sockets of this node. A message that is lost costs time and nothing else: the rooms' watermark finds events
+/// within 1.5 s, the follower of the control room what has changed.
+pub struct BusEffects {
     /// Hear the events.
     pub rooms: Rooms,
-    /// Forget what has changed.
-    pub reads: CachedReads,
-    /// Ends login sessions and checks sockets.
+    /// Acts on what other nodes have changed.
     pub fanout: Arc<CommitFanout>,
 }
 
-impl ClusterBridge {
-    /// Runs until it is stopped or the bus has ended.
-    pub async fn run(mut self, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                received = self.inbox.next() => match received {
-                    Some(Received::Message(message)) => self.obey(message),
-                    Some(Received::Lost) => {
-                        tracing::warn!("messages of other nodes were lost; the store is asked instead");
-                    }
-                    None => return,
-                },
-            }
-        }
-    }
-
+impl BusListener for BusEffects {
     fn obey(&self, message: BusMessage) {
         match message {
             BusMessage::Event(event) => self.fanout.told(&event),
@@ -47,12 +32,14 @@ impl ClusterBridge {
                 self.fanout.heard(&event);
                 self.rooms.deliver_ephemeral(&event);
             }
-            BusMessage::Control(ControlMessage::SessionEnded(session)) => self.fanout.end_session(session),
-            BusMessage::Control(ControlMessage::MembershipsChanged(user)) => {
-                self.reads.memberships_changed(user);
-                self.fanout.recheck_access(user);
-            }
+            // Of no use any more: what they said are events of the control room.
+            BusMessage::Control(_) => {}
         }
+    }
+
+    fn lost(&self) {
+        self.rooms.compare_now();
+        self.fanout.messages_were_lost();
     }
 }
 
@@ -60,13 +47,15 @@ impl ClusterBridge {
 mod tests {
     use std::time::Duration;
 
-    use actix::System;
+    use actix::{Arbiter, System};
     use secrecy::SecretBox;
     use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
     use uuid::Uuid;
 
     use super::*;
     use crate::actors::SendError;
+    use crate::actors::cluster_bridge::ClusterBridge;
     use crate::actors::deadlines::Deadlines;
     use crate::actors::driver_lives::DriverLives;
     use crate::actors::driver_pool::DriverPools;
@@ -81,15 +70,16 @@ mod tests {
     use crate::actors::worker::Workers;
     use crate::auth::revocations::Revocations;
     use crate::bus::InProcessBus;
+    use crate::domain::control::ControlChange;
     use crate::domain::cursor::{Cursor, Epoch};
     use crate::domain::ephemeral::EphemeralType;
-    use crate::domain::event::EventKind;
-    use crate::domain::ids::{BusinessId, CommandId, EventId, LoginSessionId};
+    use crate::domain::ids::{BusinessId, EventId, LoginSessionId};
     use crate::domain::room::RoomId;
     use crate::domain::time::Timestamp;
     use crate::protocol::ephemeral::{EncodedEphemeral, EphemeralEvent};
     use crate::protocol::event::{EventData, RoomEvent};
-    use crate::storage::commands::{Command, Committed, EndSession, Outcome, Removal, Write};
+    use crate::storage::cache::CachedReads;
+    use crate::storage::commands::Committed;
     use crate::storage::crypto::cipher::Cipher;
     use crate::storage::settings::CacheSettings;
     use crate::telemetry::Metrics;
@@ -133,16 +123,20 @@ mod tests {
                 counted,
                 bus,
             ));
-            let bridge = ClusterBridge { inbox, rooms: rooms.clone(), reads, fanout: fanout.clone() };
-            actix::spawn(bridge.run(CancellationToken::new()));
+            let effects = BusEffects { rooms: rooms.clone(), fanout: fanout.clone() };
+            ClusterBridge::start(&Arbiter::current(), inbox, Arc::new(effects), CancellationToken::new());
             Self { fanout, rooms, epoch, revocations, _folder: folder }
         }
 
-        fn commit_end_of(&self, session: LoginSessionId, removal: Removal) {
-            let action = Write::EndSession(EndSession { session });
-            let command = Command { id: CommandId::generate(), at: Timestamp::now(), write: action };
-            let outcomes = vec![Outcome::Removed(removal)];
-            self.fanout.committed(&[command], &mut Committed { outcomes, ..Committed::default() });
+        fn commit(&self, room: RoomId, epoch: Epoch, kind: &str, data: EventData) {
+            let (cursor, at) = (Cursor::new(epoch, 1), Timestamp::now());
+            let event = RoomEvent { room, cursor, id: EventId::generate(), kind: kind.into(), at, data };
+            self.fanout.committed(&[], &mut Committed { events: vec![event], ..Committed::default() });
+        }
+
+        fn commit_end_of(&self, session: LoginSessionId) {
+            let change = ControlChange::SessionEnded(session);
+            self.commit(RoomId::Control, self.epoch, change.kind().as_str(), change.into());
         }
     }
 
@@ -151,9 +145,10 @@ mod tests {
         System::new().block_on(async {
             let bus = InProcessBus::default();
             let (first, second) = (Node::start(&bus).await, Node::start(&bus).await);
-            let (unknown, ended) = (LoginSessionId::generate(), LoginSessionId::generate());
-            first.commit_end_of(unknown, Removal::NotThere);
-            first.commit_end_of(ended, Removal::Removed);
+            let ended = LoginSessionId::generate();
+            // A newer release tells something that this one does not know.
+            first.commit(RoomId::Control, first.epoch, "shop_moved", EventData::empty());
+            first.commit_end_of(ended);
             assert!(first.revocations.contains(ended));
             let arrived = async {
                 while !second.revocations.contains(ended) {
@@ -161,7 +156,6 @@ mod tests {
                 }
             };
             tokio::time::timeout(Duration::from_secs(5), arrived).await.expect("it arrives soon");
-            assert!(!second.revocations.contains(unknown), "nothing has ended");
         });
     }
 
@@ -204,15 +198,7 @@ mod tests {
             let reader = Arc::new(EventReader { events, ephemerals });
             let head = second.rooms.join(room, reader).await.unwrap();
             assert_eq!(head, Cursor::new(second.epoch, 0));
-            let event = RoomEvent {
-                room,
-                cursor: Cursor::new(second.epoch, 1),
-                id: EventId::generate(),
-                kind: EventKind::from("order_created"),
-                at: Timestamp::now(),
-                data: EventData::empty(),
-            };
-            first.fanout.committed(&[], &mut Committed { events: vec![event], ..Committed::default() });
+            first.commit(room, second.epoch, "order_created", EventData::empty());
             let cursor = tokio::time::timeout(Duration::from_secs(5), delivered.recv()).await;
             assert_eq!(cursor.expect("it arrives soon"), Some(Cursor::new(second.epoch, 1)));
             let ring = EphemeralEvent {
