@@ -8,7 +8,9 @@ use actix_server::ServerHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::actors::persistence::Persistence;
 use crate::actors::worker::DrainPlan;
+use crate::domain::ids::NodeId;
 use crate::http::readiness::{Phase, Readiness};
 use crate::http::settings::ServerSettings;
 use crate::storage::Store;
@@ -70,15 +72,7 @@ impl Shutdown {
         reachability.stop();
         drivers.stop().await;
         let last = deadline.max(Instant::now()) + FLUSH_WITHIN;
-        let flushed = async {
-            self.last_seen.store().await;
-            // Without this word the others wait until the lease of this node has run out. Not waited for: the store may be away.
-            let leave = persistence.write(LeaveHub { node: nodes.own() });
-            let (left, ()) = tokio::join!(leave, persistence.drain());
-            if let Err(error) = left {
-                tracing::debug!(%error, "the other nodes were not told");
-            }
-        };
+        let flushed = write_out(&self.last_seen, &persistence, nodes.own());
         if flush == Flush::Writers && timeout_at(last, flushed).await.is_err() {
             tracing::error!("the writers did not finish in time");
         }
@@ -88,6 +82,17 @@ impl Shutdown {
             tracing::warn!("the database pool did not close in time");
         }
         tracing::info!("stopped");
+    }
+}
+
+/// Writes what is still in memory, says that this node leaves, and ends the writers.
+async fn write_out(last_seen: &LastSeenFlusher, persistence: &Persistence, node: NodeId) {
+    last_seen.store().await;
+    // Without this word the others wait until the lease of this node has run out. Not waited for: the store may be away.
+    let leave = persistence.write(LeaveHub { node });
+    let (left, ()) = tokio::join!(leave, persistence.drain());
+    if let Err(error) = left {
+        tracing::debug!(%error, "the other nodes were not told");
     }
 }
 

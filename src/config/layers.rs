@@ -175,6 +175,11 @@ impl Layers {
     fn add_named(&mut self, name: &str, key: &str, text: &str, origin: &str) {
         match name {
             "LOG_LEVEL" => self.add_log_level(text),
+            // Kubernetes says so in every container of a service called redis.
+            "REDIS_PORT" if text.contains("://") => {
+                self.notices
+                    .push(format!("{name} is set but has no effect: it is an address and not a port"));
+            }
             "DEBUG" => match text.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" => self.add_text(key, "debug", origin),
                 "false" | "0" | "no" | "off" => {}

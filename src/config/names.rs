@@ -39,7 +39,7 @@ pub(super) fn is_foreign(name: &str, value: &str) -> bool {
 }
 
 /// The setting that `given`, a variable or a dotted name, probably means: the one that differs in separators only, else the only one
-/// with this last part, else one that is misspelt.
+/// with this last part, else that of the server itself, else one that is misspelt.
 pub(super) fn closest<'k>(known: impl Iterator<Item = &'k String> + Clone, given: &str) -> Option<&'k str> {
     let plain = |name: &str| name.to_ascii_lowercase().replace("__", "_").replace(['.', '-'], "_");
     let given = plain(given);
@@ -47,10 +47,14 @@ pub(super) fn closest<'k>(known: impl Iterator<Item = &'k String> + Clone, given
     if let Some(same) = known.clone().find(|key| plain(key) == given) {
         return Some(same);
     }
-    let mut ending =
+    let ending =
         known.clone().filter(|key| key.split_once('.').is_some_and(|(_, last)| plain(last) == given));
-    if let (Some(only), None) = (ending.next(), ending.next()) {
-        return Some(only);
+    let of_the_server = ending.clone().find(|key| key.starts_with("server."));
+    let mut ending = ending;
+    match (ending.next(), ending.next()) {
+        (Some(only), None) => return Some(only),
+        (Some(_), Some(_)) if of_the_server.is_some() => return of_the_server.map(String::as_str),
+        _ => {}
     }
     let similarity = |key: &&String| strsim::jaro_winkler(&plain(key), given);
     let best = known.max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
@@ -63,7 +67,15 @@ mod tests {
 
     #[test]
     fn a_name_that_slipped_leads_to_the_one_that_was_meant() {
-        let known = ["server.port", "server.host", "limits.enabled", "docs.enabled", "ops.bind", "log.level"];
+        let known = [
+            "redis.port",
+            "server.port",
+            "server.host",
+            "limits.enabled",
+            "docs.enabled",
+            "ops.bind",
+            "log.level",
+        ];
         let known = known.map(str::to_owned);
         for (given, expected) in [
             ("BELLHOP_PORT", Some("server.port")),

@@ -376,6 +376,9 @@ fn names_of_other_hubs_are_taken_and_those_that_mean_nothing_are_told() {
     assert_eq!(settings.redis.redis.url.expose_secret(), "redis://x");
     let host = load(&[("REDIS_HOST", "cache"), ("REDIS_PORT", "7000")]).unwrap().redis.redis;
     assert_eq!((host.host.as_str(), host.port, host.is_configured()), ("cache", 7000, true));
+    let service = load(&[("REDIS_PORT", "tcp://10.0.0.9:6379")]).unwrap();
+    assert!(!service.redis.redis.is_configured(), "a service of Kubernetes is called redis");
+    assert!(service.provenance.notices[0].starts_with("REDIS_PORT"), "{:?}", service.provenance.notices);
     let odd = load(&[("DEBUG", "express:*")]).unwrap().provenance.notices;
     assert!(odd.len() == 1 && odd[0].starts_with("DEBUG"), "{odd:?}");
 }

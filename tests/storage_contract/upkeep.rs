@@ -93,6 +93,7 @@ on_every_store! {
         let (world, mut lane) = Fixture::new(&store).await;
         run(&mut *lane, (0..5).map(|_| notification(world.business.id)).collect()).await;
         let later = now().plus(HOUR);
+        purge(&mut *lane, Expirable::ControlEvents, later, 100).await;
         for what in [Expirable::Notifications, Expirable::RoomEvents] {
             let mut taken = Vec::new();
             for _ in 0..3 {
@@ -107,6 +108,7 @@ on_every_store! {
         let room = RoomId::Business(world.business.id);
         run(&mut *lane, vec![notification(world.business.id), notification(world.business.id)]).await;
         let head = store.store.head(room).await.unwrap().cursor;
+        purge(&mut *lane, Expirable::ControlEvents, now().plus(HOUR), 100).await;
         assert_eq!(purge(&mut *lane, Expirable::RoomEvents, now().plus(HOUR), 100).await, 2);
         assert_eq!(store.store.head(room).await.unwrap().cursor, head, "the end of the history is still known");
         let next = run(&mut *lane, vec![notification(world.business.id)]).await.events;

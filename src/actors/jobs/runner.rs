@@ -127,39 +127,33 @@ impl HeldRun<'_> {
     /// Jobs of the writers; gives the rows deleted.
     async fn steps(&self, name: JobName) -> Result<u64, Halt> {
         let settings = &self.runner.settings;
-        let days = |days: u32| DAY * days;
+        let by_days = |what, days: u32| self.purge(what, DAY * days);
         match name {
             JobName::ExpiredTickets => self.purge(Expirable::Tickets, DAY).await,
             JobName::ExpiredSessions => self.purge(Expirable::Sessions, DAY).await,
             JobName::IdempotencyKeys => self.purge(Expirable::IdempotencyKeys, DAY).await,
             JobName::Commands => self.purge(Expirable::Commands, DAY).await,
-            JobName::RoomEvents => self.purge(Expirable::RoomEvents, days(settings.room_events_days)).await,
+            JobName::RoomEvents => by_days(Expirable::RoomEvents, settings.room_events_days).await,
             JobName::ControlEvents => self.purge(Expirable::ControlEvents, DAY).await,
-            JobName::Notifications => {
-                self.purge(Expirable::Notifications, days(settings.notifications_days)).await
-            }
+            JobName::Notifications => by_days(Expirable::Notifications, settings.notifications_days).await,
             JobName::Invitations => self.purge(Expirable::Invitations, Duration::ZERO).await,
-            JobName::DeviceMarks => self.purge(Expirable::DeviceMarks, days(settings.room_events_days)).await,
-            JobName::OrderAcks => self.purge(Expirable::OrderAcks, days(settings.room_events_days)).await,
-            JobName::OrderSagas => self.purge(Expirable::OrderSagas, days(settings.room_events_days)).await,
-            JobName::Intents => self.purge(Expirable::Intents, days(settings.intents_days)).await,
+            JobName::DeviceMarks => by_days(Expirable::DeviceMarks, settings.room_events_days).await,
+            JobName::OrderAcks => by_days(Expirable::OrderAcks, settings.room_events_days).await,
+            JobName::OrderSagas => by_days(Expirable::OrderSagas, settings.room_events_days).await,
+            JobName::Intents => by_days(Expirable::Intents, settings.intents_days).await,
             JobName::PaymentMessages => {
-                self.purge(Expirable::PaymentMessages, days(settings.payment_messages_days)).await
+                by_days(Expirable::PaymentMessages, settings.payment_messages_days).await
             }
-            JobName::DeadLetters => {
-                self.purge(Expirable::DeadLetters, days(settings.payment_messages_days)).await
-            }
-            JobName::Offers => self.purge(Expirable::Offers, days(settings.deliveries_days)).await,
-            JobName::DeliverySteps => {
-                self.purge(Expirable::DeliverySteps, days(settings.deliveries_days)).await
-            }
+            JobName::DeadLetters => by_days(Expirable::DeadLetters, settings.payment_messages_days).await,
+            JobName::Offers => by_days(Expirable::Offers, settings.deliveries_days).await,
+            JobName::DeliverySteps => by_days(Expirable::DeliverySteps, settings.deliveries_days).await,
             JobName::ReachLeases => self.purge(Expirable::ReachLeases, HOUR).await,
             JobName::Nodes => self.purge(Expirable::Nodes, HOUR).await,
             JobName::Holds => self.purge(Expirable::Holds, DAY).await,
-            JobName::Audit => self.purge(Expirable::Audit, days(settings.audit_days)).await,
-            JobName::Devices => self.purge(Expirable::Devices, days(settings.room_events_days)).await,
-            JobName::DeviceAcks => self.sweep(Sweepable::DeviceAcks, days(settings.room_events_days)).await,
-            JobName::OrderCounters => self.sweep(Sweepable::OrderCounters, days(7)).await,
+            JobName::Audit => by_days(Expirable::Audit, settings.audit_days).await,
+            JobName::Devices => by_days(Expirable::Devices, settings.room_events_days).await,
+            JobName::DeviceAcks => self.sweep(Sweepable::DeviceAcks, DAY * settings.room_events_days).await,
+            JobName::OrderCounters => self.sweep(Sweepable::OrderCounters, DAY * 7).await,
             JobName::OrderSearch => self.index_orders().await,
             JobName::OrderDeadlines => self.take_in_orders().await,
             JobName::Analyze => self.write(Analyze).await.map(|()| 0),
