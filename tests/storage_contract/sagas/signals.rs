@@ -19,7 +19,8 @@ on_every_store! {
         assert_eq!(stored.answered_at, Some(accepted.now));
         let ringing = live(&store, &mut *lane, S(60)).await;
         let rings = ringing.iter().map(|commit| commit.rings.len()).sum::<usize>();
-        assert!(rings >= 4, "it rings until somebody has looked at it: {rings}");
+        // Four on a machine that is not busy: each follows fifteen seconds after the one before was written.
+        assert!(rings >= 3, "it rings until somebody has looked at it: {rings}");
         let of = |room| accepted.events.iter().find(|event| event.room == room).unwrap();
         let acted = |event: &RoomEvent, user, role| Write::StoreMark(DeviceMark {
             room: event.room, device: "till".to_owned(), user, role, cursor: event.cursor, kind: MarkKind::Acted,
