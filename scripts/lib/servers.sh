@@ -128,11 +128,11 @@ start_redis_cluster() {
 }
 redis_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'PING\r\n' >&3 && IFS= read -r -t 2 _ <&3); }
 
-# Starts Postgres, and for `--with-redis` a Redis and a Redis Cluster, and says in BELLHOP_TEST_POSTGRES, BELLHOP_TEST_REDIS and
-# BELLHOP_TEST_REDIS_CLUSTER where they are.
+# Starts Postgres, for `--with-redis` a Redis, and for `--with-redis-cluster` a Redis Cluster too, and says in BELLHOP_TEST_POSTGRES,
+# BELLHOP_TEST_REDIS and BELLHOP_TEST_REDIS_CLUSTER where they are.
 # Missing Debian packages are installed first.
 start_servers() {
-  if [ "${1:-}" = --with-redis ]; then with_redis=1; fi
+  case "${1:-}" in --with-redis*) with_redis=1 ;; esac
   install_missing
   bin=$(postgres_bin)
   [ -n "$bin" ] || die "no Postgres server was found after installing"
@@ -162,7 +162,7 @@ start_servers() {
   start start_redis redis_answers "$folder/redis.log"
   export BELLHOP_TEST_REDIS="redis://default:$password@127.0.0.1:$started_port/"
   say "Redis answers on port $started_port"
-  start_redis_cluster
+  if [ "$1" = --with-redis-cluster ]; then start_redis_cluster; fi
 }
 
 # Runs cargo in a process group of its own, so that nothing of it is left when this script is told to stop.

@@ -74,12 +74,7 @@ impl Hubs {
             let port = if options.port == 0 { 0 } else { options.port.saturating_add(node) };
             let sources = |port: u16| {
                 let sources = sources(&folder, port, shared, secret);
-                if options.nodes == 1 {
-                    return sources;
-                }
-                // A list may be read from another node than the one that changed it.
-                let sources = sources.with("cache.order_s", "1").with("cache.business_s", "1");
-                sources.with("auth.secret_key", key.clone())
+                if options.nodes == 1 { sources } else { sources.with("auth.secret_key", key.clone()) }
             };
             apps.push(Self::one(port, sources).await?);
         }

@@ -1,32 +1,18 @@
 //! Somebody between the hub and Redis.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bellhop::redis_client::{RedisClient, RedisSettings};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::authority::{Authority, authority};
 use crate::support::{own_prefix, redis_url};
 
 /// Speaks TLS with a certificate for `name` and passes on to the Redis at `to`. The answer is the port, and the certificate of the
 /// authority that signed it.
 async fn in_front_of(to: String, name: &str) -> (u16, String) {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    let server = TlsAcceptor::from(Arc::new(config));
+    let Authority { pem, server } = authority(name);
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -40,7 +26,7 @@ async fn in_front_of(to: String, name: &str) -> (u16, String) {
             });
         }
     });
-    (port, issuer.pem())
+    (port, pem)
 }
 
 /// Whether a client with this authority finds Redis behind a server with a certificate for `name`; none where there is no Redis.

@@ -1,38 +1,14 @@
 //! Somebody between the hub and Postgres.
 
-use std::sync::Arc;
-
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+use crate::support::authority::authority;
 use crate::support::{StoreKind, TestApp};
 
 /// What a client of Postgres sends first when it wants TLS (its protocol, 55.2.10).
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-
-/// An authority whose certificate is in `pem`, and a server with a certificate of it for `name`.
-struct Authority {
-    pem: String,
-    server: TlsAcceptor,
-}
-
-fn authority(name: &str) -> Authority {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
-    Authority { pem: issuer.pem(), server: TlsAcceptor::from(Arc::new(config)) }
-}
 
 /// Speaks TLS, or refuses to, and passes on to the Postgres at `to`. The answer is the port.
 async fn in_front_of(to: String, server: Option<TlsAcceptor>) -> u16 {

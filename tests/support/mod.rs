@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod app;
+pub mod authority;
 mod database;
 mod device;
 mod killed_hub;

@@ -48,7 +48,6 @@ mod tests {
     use std::time::Duration;
 
     use actix::{Arbiter, System};
-    use secrecy::SecretBox;
     use tokio::sync::mpsc;
     use tokio_util::sync::CancellationToken;
     use uuid::Uuid;
@@ -80,7 +79,6 @@ mod tests {
     use crate::protocol::event::{EventData, RoomEvent};
     use crate::storage::cache::CachedReads;
     use crate::storage::commands::Committed;
-    use crate::storage::crypto::cipher::Cipher;
     use crate::storage::settings::CacheSettings;
     use crate::telemetry::Metrics;
 
@@ -96,11 +94,7 @@ mod tests {
         async fn start(bus: &InProcessBus) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let metrics = Metrics::new(folder.path());
-            let key = ("k".parse().unwrap(), SecretBox::new(Box::new([1; 32])));
-            let cipher = Arc::new(Cipher::new(vec![key], SecretBox::new(Box::new([2; 32]))).unwrap());
-            let file = folder.path().join("hub.sqlite");
-            let store = crate::storage::sqlite::connect(&file, cipher, metrics.clone()).await.unwrap();
-            store.migrate().await.unwrap();
+            let store = crate::storage::sqlite::empty(folder.path(), metrics.clone()).await;
             let (bus, inbox) = bus.connect();
             let rooms = Rooms::start(store.clone(), bus.clone(), 1, RoomSettings::default(), metrics.clone());
             let epoch = store.epoch().await.unwrap();

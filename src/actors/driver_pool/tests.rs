@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use actix::{Arbiter, System};
-use secrecy::SecretBox;
 
 use super::*;
 use crate::actors::FatalSignal;
@@ -12,7 +11,6 @@ use crate::domain::ids::{BusinessId, OrderId};
 use crate::domain::location::Location;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::Command;
-use crate::storage::crypto::cipher::Cipher;
 use crate::telemetry::Metrics;
 
 struct NobodyHears;
@@ -45,11 +43,7 @@ fn look_in(zone: &str) -> LookDue {
 async fn started(arbiter: &Arbiter) -> (DriverPools, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let metrics = Metrics::new(folder.path());
-    let key = ("k".parse().unwrap(), SecretBox::new(Box::new([1; 32])));
-    let cipher = Arc::new(Cipher::new(vec![key], SecretBox::new(Box::new([2; 32]))).unwrap());
-    let file = folder.path().join("hub.sqlite");
-    let store = crate::storage::sqlite::connect(&file, cipher, metrics.clone()).await.unwrap();
-    store.migrate().await.unwrap();
+    let store = crate::storage::sqlite::empty(folder.path(), metrics.clone()).await;
     let (settings, fatal) = (PersistenceSettings::default(), FatalSignal::new());
     let persistence = Persistence::start(&store, 1, &settings, Arc::new(NobodyHears), metrics, fatal);
     let persistence = persistence.await.unwrap();

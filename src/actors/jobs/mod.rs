@@ -26,7 +26,7 @@ use messages::{ListDue, Stop};
 use runner::JobRunner;
 
 pub use job::{JobName, JobOutcome, Urgency};
-pub use report::{JobReport, JobRun, JobState};
+pub use report::{JobReport, JobState};
 pub use settings::RetentionSettings;
 
 /// The actor of the jobs does not answer: it has stopped or is too busy.

@@ -1,28 +1,9 @@
 //! Jobs as operators see them, on whichever node.
 
-use std::time::Duration;
-
 use crate::domain::time::Timestamp;
 use crate::storage::{StoredJob, StoredRun};
 
 use super::job::JobName;
-
-/// A run of a job that has ended, on whichever node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobRun {
-    /// The node.
-    pub node: String,
-    /// When it began.
-    pub began_at: Timestamp,
-    /// How long it took.
-    pub took: Duration,
-    /// The word of what it came to.
-    pub outcome: String,
-    /// Rows that it deleted, if it is done.
-    pub rows: Option<u64>,
-    /// The cause, if it failed.
-    pub error: Option<String>,
-}
 
 /// The present state of a job, on whichever node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +30,7 @@ pub struct JobReport {
     /// Now.
     pub state: JobState,
     /// The last time; `None` before the first run of the hub.
-    pub last: Option<JobRun>,
+    pub last: Option<StoredRun>,
 }
 
 impl JobReport {
@@ -63,10 +44,6 @@ impl JobReport {
         } else {
             JobState::Waiting { until: stored.due_at }
         };
-        let last = stored.last.clone().map(|run| {
-            let StoredRun { node, began_at, took, outcome, rows, error } = run;
-            JobRun { node, began_at, took, outcome, rows, error }
-        });
-        Self { name, state, last }
+        Self { name, state, last: stored.last.clone() }
     }
 }

@@ -1,21 +1,16 @@
 //! Sagas of orders on a thread of their own, beside a store in which nothing is due.
 
 use actix::System;
-use secrecy::SecretBox;
 
 use super::*;
 use crate::domain::ids::{BusinessId, OrderId};
-use crate::storage::crypto::cipher::Cipher;
 use crate::telemetry::Metrics;
 
 const AT: Timestamp = Timestamp::from_unix_seconds(1_000_000);
 
 async fn sagas(settings: &SagaSettings) -> (OrderSagas, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let key = ("k".parse().unwrap(), SecretBox::new(Box::new([1; 32])));
-    let cipher = Arc::new(Cipher::new(vec![key], SecretBox::new(Box::new([2; 32]))).unwrap());
-    let file = folder.path().join("hub.sqlite");
-    let store = crate::storage::sqlite::connect(&file, cipher, Metrics::new(folder.path())).await.unwrap();
+    let store = crate::storage::sqlite::empty(folder.path(), Metrics::new(folder.path())).await;
     (OrderSagas::start(Deadlines::new(store), settings), folder)
 }
 

@@ -6,7 +6,6 @@ use std::task::{self, Poll};
 
 use actix::System;
 use bytes::Bytes;
-use secrecy::SecretBox;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf};
 
 use super::*;
@@ -37,7 +36,6 @@ use crate::protocol::ephemeral::{EncodedEphemeral, EphemeralEvent};
 use crate::storage::Store;
 use crate::storage::cache::CachedReads;
 use crate::storage::commands::{Approval, Command, Committed, CreateBusiness, NewUser};
-use crate::storage::crypto::cipher::Cipher;
 use crate::storage::settings::CacheSettings;
 use crate::telemetry::Metrics;
 
@@ -91,12 +89,7 @@ impl Hub {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Metrics::new(folder.path());
-        let key = ("k".parse().unwrap(), SecretBox::new(Box::new([1; 32])));
-        let cipher = Arc::new(Cipher::new(vec![key], SecretBox::new(Box::new([2; 32]))).unwrap());
-        let file = folder.path().join("hub.sqlite");
-        let store: Arc<dyn Store> =
-            crate::storage::sqlite::connect(&file, cipher, metrics.clone()).await.unwrap();
-        store.migrate().await.unwrap();
+        let store = crate::storage::sqlite::empty(folder.path(), metrics.clone()).await;
         let (bus, _) = InProcessBus::default().connect();
         let rooms = Rooms::start(store.clone(), bus, 1, RoomSettings::default(), metrics.clone());
         let (settings, fatal) = (PersistenceSettings::default(), FatalSignal::new());

@@ -4,8 +4,9 @@ use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::actors::jobs::{JobReport, JobRun, JobState, JobsUnavailable, Urgency};
+use crate::actors::jobs::{JobReport, JobState, JobsUnavailable, Urgency};
 use crate::protocol::problem::ProblemCode;
+use crate::storage::StoredRun;
 
 use crate::http::app_state::AppState;
 use crate::http::extractors::audience::Operators;
@@ -86,9 +87,9 @@ impl From<JobReport> for JobView {
     }
 }
 
-impl From<JobRun> for JobRunView {
-    fn from(run: JobRun) -> Self {
-        let JobRun { node, began_at, took, outcome, rows, error } = run;
+impl From<StoredRun> for JobRunView {
+    fn from(run: StoredRun) -> Self {
+        let StoredRun { node, began_at, took, outcome, rows, error } = run;
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         Self { node, began_at: began_at.to_rfc3339(), duration_ms, outcome, rows_deleted: rows, error }
     }

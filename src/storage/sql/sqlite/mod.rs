@@ -112,3 +112,13 @@ async fn make_file(path: &Path) -> std::io::Result<()> {
     open.mode(0o600);
     open.open(path).await.map(drop)
 }
+
+/// A store of its own in `folder`, migrated and empty.
+#[cfg(test)]
+pub(crate) async fn empty(folder: &Path, metrics: Metrics) -> Arc<dyn Store> {
+    let key = ("k".parse().unwrap(), secrecy::SecretBox::new(Box::new([1; 32])));
+    let cipher = Cipher::new(vec![key], secrecy::SecretBox::new(Box::new([2; 32]))).unwrap();
+    let store = connect(&folder.join("hub.sqlite"), Arc::new(cipher), metrics).await.unwrap();
+    store.migrate().await.unwrap();
+    store
+}
