@@ -27,12 +27,12 @@ impl BusMessage {
     }
 }
 
-/// An instruction for every node. Each only makes a node look at what the store already says, so that obeying one twice, or
-/// one that came late, changes nothing.
+/// An instruction for every node. The bus carries them; no node sends or obeys one: what they said are events of the room of the nodes,
+/// which are not lost with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlMessage {
-    /// A login session has ended: its tokens are refused and its sockets close (4001).
+    /// A login session has ended.
     SessionEnded(LoginSessionId),
-    /// Memberships of a user have changed: cached ones are read again, and sockets leave the rooms that are lost (4003).
+    /// Memberships of a user have changed.
     MembershipsChanged(UserId),
 }

@@ -32,7 +32,7 @@ impl BusListener for BusEffects {
                 self.fanout.heard(&event);
                 self.rooms.deliver_ephemeral(&event);
             }
-            // Of no use any more: what they said are events of the control room.
+            // What they say are events of the control room, which is followed.
             BusMessage::Control(_) => {}
         }
     }
