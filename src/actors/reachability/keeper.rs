@@ -72,8 +72,13 @@ impl LeaseKeeper {
     /// Runs until [`Reachability::stop`], which also ends a write that is waited for: writers that stop refuse it, and that is no
     /// news. Only one keeper of a [`Reachability`] answers [`Reachability::renew_now`].
     pub async fn run(self) {
-        let stopped = self.reachability.0.stopped.clone();
-        stopped.run_until_cancelled(self.keep()).await;
+        let stopped = self.reachability.clone();
+        tokio::select! {
+            // Looked at first: an answer of writers that stop may be there at the same moment.
+            biased;
+            () = stopped.0.stopped.cancelled() => {}
+            () = self.keep() => {}
+        }
     }
 
     async fn keep(mut self) {
