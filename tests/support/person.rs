@@ -1,8 +1,13 @@
+use std::time::{Duration, Instant};
+
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::app::Endpoint;
+
+/// How long a hub that refuses new work is asked again.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const PASSWORD: &str = "correct horse battery";
 
@@ -60,8 +65,15 @@ impl Person {
     pub(super) async fn new(app: &Endpoint, role: &str, name: &str) -> Self {
         let email = format!("{}-{}@example.org", name.to_lowercase(), uuid::Uuid::new_v4().simple());
         let body = json!({"email": email, "password": PASSWORD, "role": role, "name": name});
-        let made =
-            Answer::of(app.http.post(app.url("/api/v1/auth/signup")).json(&body)).await.expect(201).json();
+        let began = Instant::now();
+        let made = loop {
+            let made = Answer::of(app.http.post(app.url("/api/v1/auth/signup")).json(&body)).await;
+            // On a machine that is too busy the hub refuses new work for a moment, as any client is told.
+            if made.status != 503 || began.elapsed() > PATIENCE {
+                break made.expect(201).json();
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
         let id = made["id"].as_str().expect("an id").to_owned();
         let mut person = Self { id, email, token: String::new(), refresh_token: String::new() };
         person.sign_in(app, None).await;
