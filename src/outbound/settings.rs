@@ -57,6 +57,9 @@ pub struct PaymentSettings {
     pub key_ttl_s: u64,
     /// Whether owners of a business may demand refunds, not only operators.
     pub owner_refunds: bool,
+    /// Whether every message of the provider about a refund of the hub names it. One that names none is about money that somebody else
+    /// gave back then.
+    pub names_refunds: bool,
 }
 
 impl Default for PaymentSettings {
@@ -69,6 +72,7 @@ impl Default for PaymentSettings {
             unpaid_s: 900,
             key_ttl_s: 82_800,
             owner_refunds: false,
+            names_refunds: false,
         }
     }
 }

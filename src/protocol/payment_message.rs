@@ -76,6 +76,7 @@ fn news(fields: &Fields, payment: Option<PaymentId>, order: Option<OrderId>) -> 
         amount_minor,
         currency: optional(fields.currency.as_ref())?,
         refund: optional(fields.refund_id.as_ref())?,
+        is_foreign: false,
     })
 }
 

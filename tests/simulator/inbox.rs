@@ -37,6 +37,9 @@ impl World {
         let heard = match (&message.news, order) {
             (Err(refusal), _) => Err(*refusal),
             (Ok(_), None) => Err(NewsRefusal::UnknownPayment),
+            (Ok(news), Some(order)) if self.traffic.provider.names_refunds => {
+                self.hear(order, &news.clone().of_named_refunds())
+            }
             (Ok(news), Some(order)) => self.hear(order, news),
         };
         self.note(|| format!("letter {n}: {heard:?}"));

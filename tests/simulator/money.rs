@@ -201,6 +201,7 @@ impl World {
             amount_minor,
             currency: None,
             refund: None,
+            is_foreign: false,
         };
         let news = match stand {
             Some(Some(Stand::Captured(amount))) => news(NewsStatus::Success, Some(amount)),

@@ -106,7 +106,15 @@ fn false_news(world: &mut World, random: &mut Random) {
     let Some((payment, order)) = random.pick(&known).copied() else { return };
     let other = random.pick(&known).map_or(order, |(_, order)| *order);
     let status = *random.pick(&NewsStatus::ALL).expect("there are four");
-    let news = PaymentNews { payment, order, status, amount_minor: None, currency: None, refund: None };
+    let news = PaymentNews {
+        payment,
+        order,
+        status,
+        amount_minor: None,
+        currency: None,
+        refund: None,
+        is_foreign: false,
+    };
     let news = match random.below(4) {
         0 if other != order => Ok(PaymentNews { order: other, ..news }),
         // A payment that failed has no currency.

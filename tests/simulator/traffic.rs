@@ -262,6 +262,7 @@ impl World {
             amount_minor: (!is_silent).then_some(amount_minor),
             currency: None,
             refund,
+            is_foreign: false,
         };
         // What the hub cannot find out by asking has a name of its own.
         let has_id = !is_of_the_hub || way == Way::Failed;
@@ -314,6 +315,7 @@ impl World {
                 amount_minor: says.then_some(amount_minor),
                 currency: random.chance(30).then(|| self.orders[held.order].order.currency),
                 refund: None,
+                is_foreign: false,
             };
             self.tell(news, false, random);
         }
@@ -337,22 +339,20 @@ impl World {
             amount_minor: None,
             currency: None,
             refund: None,
+            is_foreign: false,
         };
         self.tell(news, false, random);
     }
 
-    /// Money goes back by somebody else's hand. An amount that a refund of the hub has too cannot be told apart from it, where messages
-    /// without a name are about that one.
+    /// Money goes back by somebody else's hand, where messages about refunds of the hub name them: elsewhere an amount that one of those has
+    /// too cannot be told apart from it.
     pub(crate) fn give_back_outside(&mut self, payment: PaymentId, amount_minor: i64, random: &mut Random) {
         let Some(held) = self.traffic.provider.payment(payment) else { return };
         let amount_minor = amount_minor.min(held.left());
         let order = &self.orders[held.order];
-        let is_taken = order.money.refunds().iter().any(|refund| {
-            refund.payment == payment && refund.amount_minor == amount_minor && refund.attempt > 0
-        });
         // Whoever gives money back there looks first whether somebody here has.
         let is_handed = order.till.by_hand_out.iter().any(|(id, ..)| *id == payment);
-        if is_taken || is_handed || !self.traffic.provider.names_refunds {
+        if is_handed || !self.traffic.provider.names_refunds {
             return;
         }
         if self.traffic.provider.give_back(payment, amount_minor, self.now).is_some() {

@@ -40,7 +40,10 @@ impl Work {
     /// spends none of its attempts.
     pub(super) async fn message(self, message: DueMessage) -> Worked {
         fail_point::reach("message_read");
-        let news = PaymentMessage::read(&message.body.0).news;
+        let mut news = PaymentMessage::read(&message.body.0).news;
+        if self.payments.settings().names_refunds {
+            news = news.map(PaymentNews::of_named_refunds);
+        }
         let (order, business) = message.payment.unzip();
         let source = NewsSource::Message { id: message.id, attempts: message.attempts };
         let written = self.apply(ApplyNews { source, business, order, news }).await;
@@ -195,7 +198,7 @@ fn news(asked: &PaymentToAsk, stands: &ProviderPayment, now: Timestamp) -> Optio
         ProviderPayment::Closed | ProviderPayment::Unknown => (NewsStatus::Failed, None, None),
     };
     let PaymentToAsk { payment, order, .. } = *asked;
-    Some(PaymentNews { payment, order, status, amount_minor, currency, refund: None })
+    Some(PaymentNews { payment, order, status, amount_minor, currency, refund: None, is_foreign: false })
 }
 
 async fn sent(provider: &dyn PaymentProvider, send: &SendRefund) -> RefundAnswer {

@@ -37,6 +37,19 @@ pub struct PaymentNews {
     pub currency: Option<Currency>,
     /// The refund it is about; the one that is under way unless given.
     pub refund: Option<RefundId>,
+    /// Whether it is about money that somebody else gave back, and so about no refund of the hub.
+    #[serde(default)]
+    pub is_foreign: bool,
+}
+
+impl PaymentNews {
+    /// The same, told by a provider that names the refunds of the hub: what names none is about money that somebody else gave back.
+    #[must_use]
+    pub fn of_named_refunds(mut self) -> Self {
+        let is_about_refund = matches!(self.status, NewsStatus::Refunded | NewsStatus::RefundFailed);
+        self.is_foreign = is_about_refund && self.refund.is_none();
+        self
+    }
 }
 
 string_enum! {

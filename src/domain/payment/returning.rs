@@ -25,11 +25,13 @@ impl OrderMoney {
             }
             return Ok(self.told_of(id, now));
         }
-        if let Some(effects) = self.told_without_id(news, now) {
+        if !news.is_foreign
+            && let Some(effects) = self.told_without_id(news, now)
+        {
             return Ok(effects);
         }
         let was_sent = |refund: &Refund| refund.payment == news.payment && refund.attempt > 0;
-        if news.amount_minor.is_none() && self.refunds.iter().any(was_sent) {
+        if news.amount_minor.is_none() && !news.is_foreign && self.refunds.iter().any(was_sent) {
             // It says neither which nor how much, so it may be about one of ours that is long done.
             return Ok(Vec::new());
         }
@@ -197,6 +199,9 @@ impl OrderMoney {
         news: &PaymentNews,
         now: Timestamp,
     ) -> Result<Vec<MoneyEffect>, NewsRefusal> {
+        if news.is_foreign {
+            return Err(NewsRefusal::AmountMismatch);
+        }
         let was_sent = |refund: &&Refund| refund.payment == news.payment && refund.attempt > 0;
         let mut sent = self.refunds.iter().filter(was_sent);
         let Some(id) = news.refund else { return self.bounced_without_id(news, now) };

@@ -44,7 +44,8 @@ fn initiate(money: &mut OrderMoney, order: &Order) -> PaymentId {
 }
 
 fn news(order: &Order, payment: PaymentId, status: NewsStatus) -> PaymentNews {
-    PaymentNews { payment, order: order.id, status, amount_minor: None, currency: None, refund: None }
+    let (amount_minor, currency, refund, is_foreign) = (None, None, None, false);
+    PaymentNews { payment, order: order.id, status, amount_minor, currency, refund, is_foreign }
 }
 
 fn hear(

@@ -216,6 +216,26 @@ fn money_that_went_back_without_a_request_is_taken_off_what_was_still_to_be_sent
 }
 
 #[test]
+fn money_given_back_elsewhere_is_no_refund_of_the_hub_where_the_provider_names_those() {
+    for names in [false, true] {
+        let (mut money, mut order, _) = paid();
+        let demanded = demand(Some(400), None);
+        let (id, _) = money.demand(&mut order, demanded, RefundId::generate, at(2)).unwrap();
+        let (_, attempt) = begin(&mut money, id, at(3)).unwrap();
+        let done = RefundAnswer::Done { reference: None };
+        money.refund_answered(id, attempt, &done, &mut order, RefundId::generate, at(4));
+        let payment = money.payments()[0].id;
+        let told = PaymentNews { amount_minor: Some(400), ..news(&order, payment, NewsStatus::Refunded) };
+        let told = if names { told.of_named_refunds() } else { told };
+        hear(&mut money, &mut order, &told).unwrap();
+        assert_eq!(money.payments()[0].refunded_minor, if names { 800 } else { 400 });
+        let failed = PaymentNews { status: NewsStatus::RefundFailed, ..told };
+        let heard = hear(&mut money, &mut order, &failed);
+        assert_eq!(heard.is_err(), names, "whose refund did not arrive is for a person");
+    }
+}
+
+#[test]
 fn news_that_does_not_fit_while_a_refund_is_on_its_way_changes_nothing() {
     let (mut money, mut order, id) = cancelled();
     let payment = money.payments()[0].id;

@@ -188,6 +188,7 @@ async fn close(app: &AppState, order: &Order, payment: PaymentId) -> Result<(), 
         amount_minor: None,
         currency: None,
         refund: None,
+        is_foreign: false,
     };
     let write = ApplyNews {
         source: NewsSource::Asked,
