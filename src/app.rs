@@ -15,6 +15,7 @@ mod last_seen_flusher;
 mod listen;
 mod node_says;
 mod order_timers;
+mod oversight;
 mod redis_thread;
 mod revocation_poller;
 mod shutdown;
@@ -43,6 +44,7 @@ use build::{Actors, Auth};
 use database::Database;
 use hub_lock::HubLock;
 use last_seen_flusher::LastSeenFlusher;
+use oversight::Oversight;
 use redis_thread::RedisThread;
 use shutdown::{Flush, Shutdown};
 use startup_message::StartupMessage;
@@ -114,6 +116,7 @@ impl App {
             .map_err(|cause| StartError::Listen { address, cause })?;
         let stop = CancellationToken::new();
         actix::spawn(admission.keep_shared(stop.clone()));
+        actix::spawn(Oversight::new(&settings, &database.store, &metrics).run(stop.clone()));
         let clocks = order_timers::order_clocks(&settings);
         let last_seen = build::spawn_background(&database, auth, &actors, inbox, horizon, clocks, &stop);
         Ok(Self {

@@ -2,6 +2,7 @@
 
 use crate::actors::jobs::JobName;
 use crate::domain::control::ControlKind;
+use crate::domain::hold::HeldAction;
 use crate::domain::order::Status;
 use crate::domain::payment::PaymentState;
 use crate::domain::saga::{Channel, DeadlineKind, Rung};
@@ -50,6 +51,7 @@ pub(super) fn begin_at_zero(metrics: &Metrics) {
     one(&metrics.offers_total, &["opened", "accepted", "declined", "taken", "expired", "withdrawn"]);
     one(&metrics.refunds_total, &["succeeded", "pending", "failed", "unknown"]);
     begin_intents(metrics);
+    begin_gauges(metrics);
     one(&metrics.security_events_total, &SECURITY_EVENTS);
     one(&metrics.job_rows_deleted_total, &jobs);
     let two = |family: &prometheus::IntCounterVec, firsts: &[&str], seconds: &[&str]| {
@@ -68,5 +70,14 @@ fn begin_intents(metrics: &Metrics) {
         for result in ["sent", "failed", "not_configured", "cancelled"] {
             metrics.intents_total.with_label_values(&[channel.as_str(), result]).inc_by(0);
         }
+    }
+}
+
+fn begin_gauges(metrics: &Metrics) {
+    for state in ["failed", "late"] {
+        let _ = metrics.refunds_waiting.with_label_values(&[state]);
+    }
+    for what in HeldAction::ALL {
+        let _ = metrics.hold_age_seconds.with_label_values(&[what.as_str()]);
     }
 }

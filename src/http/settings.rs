@@ -1,6 +1,7 @@
 //! Settings of the HTTP interface: the listener, tokens, the documentation pages, drivers' accounts.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -114,6 +115,8 @@ pub struct OpsSettings {
     /// `address:port` of a listener for `/metrics`, `/health/detailed` and `/api/v1/admin`, which are then nowhere else.
     /// Empty: they are on the main one, in production the first two for loopback and `ops.trusted_networks` only.
     pub bind: String,
+    /// File from which `/metrics` has the time of the last backup. Empty: it does not.
+    pub backup_status: PathBuf,
     /// Addresses or ranges that see `/metrics` and `/health/detailed` in production without `ops.bind`, besides loopback.
     pub trusted_networks: Vec<String>,
 }

@@ -14,12 +14,13 @@ pub use clock::StoreClock;
 pub use error::StoreError;
 pub use known_nodes::KnownNodes;
 pub use ports::{
-    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, Checkpoint, Circuit, DeadLetter,
-    DeadLetterState, DeliveryReads, DriverFilter, DueIntent, DueMessage, DuePlace, DueRefund, Earnings,
-    HoldReads, IdempotencyReads, Invitation, Lane, ListedDelivery, ListedRefund, LoginSession,
+    AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, BusinessesInUse, Checkpoint, Circuit,
+    DeadLetter, DeadLetterState, DeliveryReads, DriverFilter, DueIntent, DueMessage, DuePlace, DueRefund,
+    Earnings, HoldReads, IdempotencyReads, Invitation, Lane, ListedDelivery, ListedRefund, LoginSession,
     MaintenanceReads, Member, NextPage, NodeReads, NotificationReads, OrderPage, OrderQuery, OrderReads,
-    OrderScope, PageStart, PaymentReads, PaymentToAsk, PoolDriver, RoomReads, SagaReads, SealedPage, Store,
-    StoredHold, StoredJob, StoredRun, TimelineEntry, TimelineEvent, Total, User,
+    OrderScope, Overdue, OversightReads, PageStart, PaymentReads, PaymentToAsk, PoolDriver, RoomReads,
+    SagaReads, SealedPage, Store, StoredHold, StoredJob, StoredRun, TimelineEntry, TimelineEvent, Total,
+    User,
 };
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};

@@ -31,6 +31,7 @@ mod quotas;
 mod real_inputs;
 mod restore;
 mod route_facts;
+mod series;
 mod sessions;
 mod surroundings;
 mod suspensions;

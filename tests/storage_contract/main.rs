@@ -22,6 +22,7 @@ mod million;
 mod moves;
 mod nodes;
 mod orders;
+mod oversight;
 mod payments;
 mod plans;
 mod reach;

@@ -11,11 +11,11 @@ use bellhop::domain::room::RoomId;
 use bellhop::domain::saga::Clocks;
 use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
-use bellhop::storage::Lane;
 use bellhop::storage::commands::{
     AddItem, BusinessPatch, Committed, CreateBusiness, Lease, LeaseHistory, Outcome, PauseUnreachable,
     RenewLeases, Write,
 };
+use bellhop::storage::{BusinessesInUse, Lane};
 
 use crate::fixtures::{Fixture, business, item, place, placed, run, run_one, trade, update};
 use crate::harness::TestStore;
@@ -174,6 +174,25 @@ on_every_store! {
         assert_eq!(causes(&store, own).await, []);
         assert!(node.renew(&[own]).await.events.is_empty());
         assert!(node.pause().await.events.is_empty());
+    }
+
+    async fn businesses_that_are_paused_by_machine_are_counted_apart_from_those_that_people_pause(store) {
+        let (world, mut lane) = Fixture::new(&store).await;
+        let own = businesses(&mut *lane, &world, 3).await;
+        let mut node = Node::settled(&store, &own).await;
+        node.pass(UNREACHABLE + LEASE, &own[1..]).await;
+        node.pause().await;
+        assert_eq!(causes(&store, own[0]).await, [PauseCause::Unreachable]);
+        let paused = TradingChange::Paused { until: Some(node.now().plus(UNREACHABLE)) };
+        run_one(&mut *lane, trade(own[1], paused)).await;
+        let counted = BusinessesInUse { open: 1, paused_by_machine: 1 };
+        assert_eq!(store.store.businesses_in_use(node.now()).await.unwrap(), counted);
+        let open_again = BusinessesInUse { open: 2, ..counted };
+        let later = node.now().plus(UNREACHABLE + STEP);
+        assert_eq!(store.store.businesses_in_use(later).await.unwrap(), open_again, "a pause ends by time");
+        node.renew(&own).await;
+        let all = BusinessesInUse { open: 3, paused_by_machine: 0 };
+        assert_eq!(store.store.businesses_in_use(later).await.unwrap(), all);
     }
 
     async fn changes_of_a_business_do_not_put_off_its_pause_and_opening_does(store) {

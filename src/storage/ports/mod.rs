@@ -10,6 +10,7 @@ mod maintenance;
 mod nodes;
 mod notifications;
 mod orders;
+mod oversight;
 mod payments;
 mod rooms;
 mod sagas;
@@ -28,6 +29,7 @@ pub use orders::{
     BusinessStats, NextPage, OrderPage, OrderQuery, OrderReads, OrderScope, PageStart, TimelineEntry,
     TimelineEvent, Total,
 };
+pub use oversight::{BusinessesInUse, Overdue, OversightReads};
 pub use payments::{
     DeadLetter, DeadLetterState, DueMessage, DueRefund, ListedRefund, PaymentReads, PaymentToAsk,
 };

@@ -14,6 +14,7 @@ use super::maintenance::MaintenanceReads;
 use super::nodes::NodeReads;
 use super::notifications::NotificationReads;
 use super::orders::OrderReads;
+use super::oversight::OversightReads;
 use super::payments::PaymentReads;
 use super::rooms::RoomReads;
 use super::sagas::SagaReads;
@@ -49,6 +50,7 @@ pub trait Store:
     + NodeReads
     + NotificationReads
     + OrderReads
+    + OversightReads
     + PaymentReads
     + IdempotencyReads
     + RoomReads

@@ -49,6 +49,7 @@ pub(super) struct ReadPool {
 impl ReadPool {
     /// Has to be called inside a runtime.
     pub(super) fn new(name: &'static str, pool: Arc<Pool>, limit: Duration, metrics: Metrics) -> Arc<Self> {
+        metrics.database_pool_max_connections.set(pool.most().into());
         let (breaker, runtime) = (Mutex::default(), Handle::current());
         Arc::new(Self { name, pool, limit, breaker, runtime, metrics })
     }

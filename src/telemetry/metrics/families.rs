@@ -1,6 +1,6 @@
 //! The table of all metrics: name, kind, labels, and the help text on `/metrics`.
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use prometheus::{GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::register::Register;
 
@@ -34,6 +34,9 @@ macro_rules! type_of {
     };
     (gauges) => {
         IntGaugeVec
+    };
+    (float_gauges) => {
+        GaugeVec
     };
     (histogram) => {
         Histogram
@@ -76,6 +79,10 @@ families! {
     database_query_seconds: histograms(COARSE_SECONDS, ["operation", "table"]),
         "Time of a database operation; for a read with its wait for a connection.";
     database_pool_connections: gauges(["state"]), "Connections of the read pool.";
+    database_pool_max_connections: gauge(), "Most connections of the read pool.";
+    database_replica_lag_seconds: float_gauges(["replica"]), "Time by which standbys of this Postgres are behind.";
+    database_size_bytes: gauge(), "Size of the database.";
+    backup_last_success_timestamp_seconds: gauges([]), "When the last backup succeeded, as ops.backup_status says.";
     database_circuit_open: gauge(), "1 while reads are refused because the database does not answer, else 0.";
     sqlite_wal_bytes: gauge(), "Size of the write-ahead log of SQLite; 0 on Postgres.";
     persistence_queue_depth: gauge(), "Commands that wait for a writer lane.";
@@ -93,9 +100,12 @@ families! {
     orders_unanswered_total: counter(), "Orders that ended because nobody answered.";
     deadline_lateness_seconds: histograms(COARSE_SECONDS, ["kind"]),
         "Time from the moment a deadline was due to the commit that acted on it.";
+    deadlines_overdue: gauge(), "Deadlines on which nobody has acted 5 s after their time.";
     intents_total: counters(["channel", "result"]), "Messages to the outside ended.";
     payments_total: counters(["status"]), "Payments begun, and news of them taken in.";
     refunds_total: counters(["result"]), "Attempts at refunds, by what the payment provider said.";
+    refunds_waiting: gauges(["state"]), "Refunds that failed, or have not succeeded for an hour.";
+    orders_paid_not_placed: gauge(), "Orders whose payment was told of 2 minutes ago and that are not placed.";
     dead_letters: gauge(), "Messages that could not be worked on and wait for an operator.";
     webhook_queue_depth: gauge(), "Messages of the payment provider that were taken in and are not worked on yet.";
     bus_connected: gauge(), "1 while messages of other nodes arrive, else 0.";
@@ -117,6 +127,9 @@ families! {
     security_events_total: counters(["kind"]), "Security events.";
     offers_total: counters(["outcome"]), "Offers of deliveries to drivers.";
     dispatch_assign_seconds: histogram(ANSWER_SECONDS), "Time from the first look for a driver until one has the delivery.";
+    deliveries_without_driver: gauges(["zone"]), "Deliveries searched for in zones in which no driver is on, of at most 100 zones.";
+    businesses_in_use: gauges(["trading"]), "Businesses with an order in the last week, by whether they take orders.";
+    hold_age_seconds: gauges(["what"]), "Time since the oldest hold of each kind was set; 0 without one.";
     drivers_online: gauges(["zone"]), "Drivers who are on, of at most 100 zones.";
     unreadable_rows_total: counters(["table"]), "Stored rows that could not be read and were left out of a list.";
     password_hashes_running: gauge(), "Password hashes being computed now.";

@@ -2,8 +2,8 @@
 
 use prometheus::core::{Collector, Desc};
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    Result,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, Result,
 };
 
 /// The name of a metric and how it is read.
@@ -63,6 +63,10 @@ impl Register {
 
     pub(super) fn gauges(&mut self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
         self.family(IntGaugeVec::new(Opts::new(name, help), labels)?, "gauge")
+    }
+
+    pub(super) fn float_gauges(&mut self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec> {
+        self.family(GaugeVec::new(Opts::new(name, help), labels)?, "gauge")
     }
 
     pub(super) fn histogram(&mut self, name: &str, help: &str, bounds: &[f64]) -> Result<Histogram> {

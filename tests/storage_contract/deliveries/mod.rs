@@ -48,7 +48,7 @@ pub(crate) async fn driver(lane: &mut dyn Lane, capacity: u8) -> UserId {
     id
 }
 
-pub(super) async fn set_online(lane: &mut dyn Lane, driver: UserId, online: bool) -> Committed {
+pub(crate) async fn set_online(lane: &mut dyn Lane, driver: UserId, online: bool) -> Committed {
     run(lane, vec![Write::SetDriverOnline(SetDriverOnline { driver, online })]).await
 }
 

@@ -6,7 +6,7 @@ use bellhop::storage::commands::ReplayDeadLetters;
 
 use super::*;
 
-fn message(key: &str, order: Option<OrderId>, payment: Option<PaymentId>) -> Write {
+pub(super) fn message(key: &str, order: Option<OrderId>, payment: Option<PaymentId>) -> Write {
     let body = Private(format!("{{\"event_id\":\"{key}\"}}"));
     let id = PaymentMessageId::generate();
     Write::ReceiveMessage(Box::new(ReceiveMessage { id, key: key.to_owned(), body, order, payment }))
@@ -20,13 +20,13 @@ fn receipt(outcome: &Outcome) -> Receipt {
 }
 
 /// The one message that is due.
-async fn due(store: &TestStore) -> DueMessage {
+pub(super) async fn due(store: &TestStore) -> DueMessage {
     let due = store.store.due_messages(store.store.clock().now(), 10).await.unwrap();
     assert_eq!(due.len(), 1, "{due:?}");
     due.into_iter().next().unwrap()
 }
 
-fn work(message: &DueMessage, news: Result<PaymentNews, NewsRefusal>) -> Write {
+pub(super) fn work(message: &DueMessage, news: Result<PaymentNews, NewsRefusal>) -> Write {
     let source = NewsSource::Message { id: message.id, attempts: message.attempts };
     let (order, business) = message.payment.unzip();
     Write::ApplyNews(Box::new(ApplyNews { source, business, order, news }))

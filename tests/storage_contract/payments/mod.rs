@@ -22,6 +22,7 @@ use crate::fixtures::{Fixture, move_to, place_one, run, run_one};
 use crate::harness::{TestStore, check};
 
 mod messages;
+mod overdue;
 mod refunds;
 mod settled;
 mod unpaid;

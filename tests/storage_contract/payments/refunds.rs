@@ -4,7 +4,7 @@ use bellhop::storage::commands::{HandleRefund, RefundLate, RefundWish};
 
 use super::*;
 
-fn begin(order: &Order, refund: RefundId, attempt: u32) -> Write {
+pub(super) fn begin(order: &Order, refund: RefundId, attempt: u32) -> Write {
     Write::BeginRefund(BeginRefund { refund, order: order.id, business: order.business_id, attempt })
 }
 
@@ -15,7 +15,7 @@ fn begun(outcome: Outcome) -> Option<RefundBegun> {
     }
 }
 
-fn answered(order: &Order, refund: RefundId, attempt: u32, answer: RefundAnswer) -> Write {
+pub(super) fn answered(order: &Order, refund: RefundId, attempt: u32, answer: RefundAnswer) -> Write {
     Write::RefundAnswered(Box::new(RefundAnswered {
         refund,
         order: order.id,
@@ -53,7 +53,7 @@ fn handle(order: &Order, refund: RefundId, wish: RefundWish) -> Write {
 }
 
 /// An order that was paid and refused, with the refund that is due.
-async fn owed(store: &TestStore, world: &Fixture, lane: &mut dyn Lane) -> (Order, RefundId) {
+pub(super) async fn owed(store: &TestStore, world: &Fixture, lane: &mut dyn Lane) -> (Order, RefundId) {
     let (order, _) = paid(world, lane).await;
     let placed = now_of(store, &order).await;
     run_one(lane, move_to(&placed, Status::Rejected)).await;

@@ -96,6 +96,11 @@ impl Pool {
         }
     }
 
+    /// The most connections that are open at a time.
+    pub(super) fn most(&self) -> u32 {
+        self.limits.max
+    }
+
     /// Connections open, and those of them that are idle.
     pub(super) fn size(&self) -> (u32, u32) {
         let idle = u32::try_from(self.idle().len()).unwrap_or(u32::MAX);

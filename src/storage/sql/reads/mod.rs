@@ -12,6 +12,7 @@ mod nodes;
 mod notifications;
 mod order_items;
 mod orders;
+mod oversight;
 mod payments;
 mod rooms;
 mod sagas;
@@ -30,6 +31,9 @@ mod tests {
         "INDEX dead_letters_open_of_order",
         "INDEX payment_messages_due",
         "INDEX drivers_online",
+        "INDEX payment_messages_open",
+        "INDEX refunds_open",
+        "INDEX deliveries_searched",
     ];
 
     #[tokio::test]
@@ -44,6 +48,7 @@ mod tests {
             idempotency::STATEMENTS,
             notifications::STATEMENTS,
             orders::STATEMENTS,
+            oversight::STATEMENTS,
             payments::STATEMENTS,
             rooms::STATEMENTS,
             sagas::STATEMENTS,

@@ -1,5 +1,7 @@
 //! Businesses and the items of their menus.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use sqlx_macros::FromRow;
 
@@ -20,6 +22,15 @@ pub(in crate::storage::sql) const BUSINESS_COLUMNS: &str = "b.id, b.name, b.lat,
      b.delivered_by, b.contact_email, b.contact_phone, b.accept_s, b.ring_every_s, b.auto_accept, b.reach, \
      b.accepts_fulfilment, b.accepts_payment, b.delivery_radius_m, b.muted_until, b.can_ring_since, b.unanswered, \
      b.called_at, b.mailed_at, b.pauses, b.opened_at";
+
+/// Businesses without an order for this long are in no figure about all of them: neither those that nobody uses, nor any number of
+/// them that somebody made, say whether a network is lost.
+pub(in crate::storage::sql) const BUSINESS_IN_USE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Whether a business `b` had an order since the time in `since`.
+pub(in crate::storage::sql) fn is_in_use(since: &str) -> String {
+    format!("EXISTS (SELECT 1 FROM orders o WHERE o.business_id = b.id AND o.created_at > {since})")
+}
 
 #[derive(Debug, Serialize, Deserialize, FromRow)]
 pub(in crate::storage::sql) struct BusinessRow {

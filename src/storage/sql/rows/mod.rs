@@ -10,7 +10,9 @@ mod policy;
 mod users;
 mod values;
 
-pub(super) use businesses::{BUSINESS_COLUMNS, BusinessRow, MenuItemRow, sealed_contact, state_columns};
+pub(super) use businesses::{
+    BUSINESS_COLUMNS, BUSINESS_IN_USE, BusinessRow, MenuItemRow, is_in_use, sealed_contact, state_columns,
+};
 pub(super) use deliveries::{DELIVERY_COLUMNS, DeliveryRow, OFFER_COLUMNS, OfferRow};
 pub(super) use drivers::{ChangedDriverRow, DRIVER_COLUMNS, DriverRow};
 pub(super) use events::{NotificationRow, RoomEventRow};

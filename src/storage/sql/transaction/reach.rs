@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::storage::commands::{LeaseHistory, LeasesRenewed, PauseUnreachable, RenewLeases};
 use crate::storage::sql::connection::Connection;
 use crate::storage::sql::errors::TxError;
-use crate::storage::sql::rows::{BUSINESS_COLUMNS, BusinessRow, number, parse};
+use crate::storage::sql::rows::{BUSINESS_COLUMNS, BUSINESS_IN_USE, BusinessRow, is_in_use, number, parse};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 
 use super::audit::{self, AuditEntry};
@@ -32,15 +32,6 @@ const PAUSES_A_TRANSACTION: usize = 200;
 
 /// Most businesses without a device that are looked at: beyond them the brake holds anyway.
 const LOOKED_AT: i64 = 10_000;
-
-/// Businesses without an order for this long are not counted for the brake: neither those that nobody uses, nor any number of
-/// them that somebody made, say whether a network is lost.
-const IN_USE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// Whether a business `b` had an order since the time in `since`.
-fn is_in_use(since: &str) -> String {
-    format!("EXISTS (SELECT 1 FROM orders o WHERE o.business_id = b.id AND o.created_at > {since})")
-}
 
 /// A statement whose locks are `locks` on Postgres; SQLite has one writer, who needs none.
 fn locking(operation: Operation, text: &str, locks: &str) -> Statement {
@@ -331,7 +322,7 @@ impl Execute for PauseUnreachable {
             return connection.execute(&RELEASED, &[]).await.map(drop);
         }
         let since = Arg::Int(now.minus(clocks.unreachable).as_micros());
-        let used_since = Arg::Int(now.minus(IN_USE).as_micros());
+        let used_since = Arg::Int(now.minus(BUSINESS_IN_USE).as_micros());
         let standing: Option<StandingRow> = connection.fetch_first(&STANDING, &[since, used_since]).await?;
         let Some(standing) = standing else { return Ok(()) };
         let began = standing.leases_since.map(Timestamp::from_micros);
@@ -371,7 +362,7 @@ async fn unreachable(
     within: Duration,
     now: Timestamp,
 ) -> Result<Unreachable, TxError> {
-    let used_since = Arg::Int(now.minus(IN_USE).as_micros());
+    let used_since = Arg::Int(now.minus(BUSINESS_IN_USE).as_micros());
     let args = [Arg::Int(now.as_micros()), Arg::Int(LOOKED_AT), used_since];
     let mut found = Unreachable::default();
     for row in connection.fetch::<UnreachableRow>(&UNREACHABLE, &args).await? {
@@ -390,7 +381,7 @@ async fn unreachable(
 
 /// How many businesses in use take orders again because their pauses have ended by time.
 async fn open_after_pauses(connection: &mut Connection, now: Timestamp) -> Result<u32, TxError> {
-    let args = [Arg::Int(now.minus(IN_USE).as_micros()), Arg::Int(LOOKED_AT)];
+    let args = [Arg::Int(now.minus(BUSINESS_IN_USE).as_micros()), Arg::Int(LOOKED_AT)];
     let mut open = 0;
     for row in connection.fetch::<BusinessRow>(&PAUSED, &args).await? {
         open += u32::from(row.into_business_without_contact()?.takes_orders(now).is_ok());
