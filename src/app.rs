@@ -8,6 +8,7 @@ mod database;
 mod equal_addresses;
 mod errors;
 mod frame_quota;
+mod held_copy;
 mod hold_poller;
 mod hub_lock;
 mod initial_series;

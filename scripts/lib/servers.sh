@@ -128,6 +128,17 @@ start_redis_cluster() {
 }
 redis_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1" && printf 'PING\r\n' >&3 && IFS= read -r -t 2 _ <&3); }
 
+# Postgres refuses to run as root, so that it runs as somebody else then: $owner, by ${run_as[@]}. setpriv stays the same process: its
+# id is the server's.
+choose_owner() {
+  owner=$(id -un)
+  if [ "$(id -u)" = 0 ]; then
+    owner=nobody
+    if id postgres >/dev/null 2>&1; then owner=postgres; fi
+    run_as=(setpriv "--reuid=$owner" "--regid=$(id -g "$owner")" --clear-groups)
+  fi
+}
+
 # Starts Postgres, for `--with-redis` a Redis, and for `--with-redis-cluster` a Redis Cluster too, and says in BELLHOP_TEST_POSTGRES,
 # BELLHOP_TEST_REDIS and BELLHOP_TEST_REDIS_CLUSTER where they are.
 # Missing Debian packages are installed first.
@@ -136,15 +147,7 @@ start_servers() {
   install_missing
   bin=$(postgres_bin)
   [ -n "$bin" ] || die "no Postgres server was found after installing"
-  # Postgres refuses to run as root, so that it runs as somebody else then. setpriv stays the same process: its id is the
-  # server's.
-  local owner
-  owner=$(id -un)
-  if [ "$(id -u)" = 0 ]; then
-    owner=nobody
-    if id postgres >/dev/null 2>&1; then owner=postgres; fi
-    run_as=(setpriv "--reuid=$owner" "--regid=$(id -g "$owner")" --clear-groups)
-  fi
+  choose_owner
   say "starting Postgres ($bin) in $folder"
   printf '%s' "$password" >"$folder/password"
   mkdir -m 700 "$folder/postgres"

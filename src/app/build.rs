@@ -46,6 +46,7 @@ use super::database::Database;
 use super::equal_addresses;
 use super::errors::StartError;
 use super::frame_quota::FrameLimits;
+use super::held_copy;
 use super::hold_poller;
 use super::last_seen_flusher::LastSeenFlusher;
 use super::node_says::node_says;
@@ -286,6 +287,7 @@ pub(super) fn spawn_background(
     actix::spawn(ControlFollower::new(actors.fanout.clone(), database.store.clone()).run(stop.clone()));
     actix::spawn(hold_poller::follow(actors.holds.clone(), database.store.clone(), stop.clone()));
     actix::spawn(equal_addresses::log_all(database.store.clone()));
+    actix::spawn(held_copy::log_if_held(database.store.clone()));
     let flusher = LastSeenFlusher {
         last_seen: auth.last_seen,
         sessions: actors.sessions.clone(),

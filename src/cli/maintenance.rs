@@ -84,9 +84,14 @@ async fn try_epochs(settings: &Settings) -> Result<String, MaintenanceError> {
     let store = open_existing(settings).await?;
     let before = store.epoch().await?;
     let epoch = before.another(getrandom::u32()?);
+    // First, so that an interrupted run leaves the copy held.
+    key_rotation::hold_copy(store.as_ref()).await?;
     let rooms = key_rotation::rotate_epoch(store.as_ref(), epoch).await?;
     store.close().await;
-    Ok(format!("{rooms} rooms are in the epoch {epoch} now; clients with older cursors get resync"))
+    Ok(format!(
+        "{rooms} rooms are in the epoch {epoch} now; clients with older cursors get resync. The orders that are there now are held: \
+         `bellhop release` lists what the hub would do about them"
+    ))
 }
 
 async fn try_backup(settings: &Settings, file: PathBuf) -> Result<String, MaintenanceError> {

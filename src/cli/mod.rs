@@ -1,11 +1,14 @@
 //! The command line: arguments, output and exit status of each command.
 
 mod admin;
+mod business;
 mod database;
 mod maintenance;
 mod open_files;
 mod output;
 mod payments;
+mod release;
+mod seed;
 mod serve;
 
 use std::net::IpAddr;
@@ -68,6 +71,9 @@ enum Command {
     /// Manage operators and other accounts
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Take one business out of a copy that was restored beside, and put it back
+    #[command(subcommand)]
+    Business(business::BusinessCommand),
     /// Play the payment provider of a hub whose provider is simulated
     #[command(subcommand)]
     Payments(payments::Payments),
@@ -77,6 +83,10 @@ enum Command {
     /// Start a new epoch of events, which makes older cursors invalid
     #[command(subcommand)]
     Epochs(maintenance::Epochs),
+    /// List what a restored copy would do by itself about the orders that were in it; with --yes, let it
+    Release(release::Release),
+    /// Put two businesses, their menus and accounts to try into the database; refused in production
+    Seed,
     /// Copy the SQLite database to a new file, also while the hub runs
     Backup {
         /// The file to create
@@ -143,7 +153,12 @@ impl Command {
     fn needs_database(&self) -> bool {
         match self {
             Self::Admin(command) => command.needs_database(),
-            Self::Keys(_) | Self::Epochs(_) | Self::Payments(_) | Self::Backup { .. } => true,
+            Self::Keys(_)
+            | Self::Epochs(_)
+            | Self::Payments(_)
+            | Self::Business(_)
+            | Self::Release(_)
+            | Self::Backup { .. } => true,
             _ => false,
         }
     }
@@ -172,21 +187,26 @@ fn with_settings(command: Command, paths: Paths) -> ExitCode {
         Ok(logging) => logging,
         Err(error) => return fail(&error),
     };
-    run_in_system(async move {
-        match command {
-            Command::Serve { .. } => serve::serve(settings).await,
-            Command::Healthcheck { .. } => serve::healthcheck(&settings).await,
-            Command::Migrate => migrate(&settings).await,
-            Command::Admin(command) => admin::run(&settings, command).await,
-            Command::Payments(command) => payments::run(&settings, command).await,
-            Command::Keys(keys) => maintenance::keys(&settings, keys).await,
-            Command::Epochs(epochs) => maintenance::epochs(&settings, epochs).await,
-            Command::Backup { file } => maintenance::backup(&settings, file).await,
-            Command::Demo(_) | Command::Openapi | Command::Config(_) | Command::Completions { .. } => {
-                ExitCode::SUCCESS
-            }
+    run_in_system(run_with(settings, command))
+}
+
+async fn run_with(settings: Settings, command: Command) -> ExitCode {
+    match command {
+        Command::Serve { .. } => serve::serve(settings).await,
+        Command::Healthcheck { .. } => serve::healthcheck(&settings).await,
+        Command::Migrate => migrate(&settings).await,
+        Command::Admin(command) => admin::run(&settings, command).await,
+        Command::Business(command) => business::run(&settings, command).await,
+        Command::Payments(command) => payments::run(&settings, command).await,
+        Command::Keys(keys) => maintenance::keys(&settings, keys).await,
+        Command::Epochs(epochs) => maintenance::epochs(&settings, epochs).await,
+        Command::Release(release) => release::run(&settings, release).await,
+        Command::Seed => seed::run(&settings).await,
+        Command::Backup { file } => maintenance::backup(&settings, file).await,
+        Command::Demo(_) | Command::Openapi | Command::Config(_) | Command::Completions { .. } => {
+            ExitCode::SUCCESS
         }
-    })
+    }
 }
 
 /// The sources of settings of this process, with the options of the command.

@@ -16,11 +16,11 @@ pub use known_nodes::KnownNodes;
 pub use ports::{
     AccountReads, AnswerTimes, Attempt, BusinessReads, BusinessStats, BusinessesInUse, Checkpoint, Circuit,
     DeadLetter, DeadLetterState, DeliveryReads, DriverFilter, DueIntent, DueMessage, DuePlace, DueRefund,
-    Earnings, HoldReads, IdempotencyReads, Invitation, Lane, ListedDelivery, ListedRefund, LoginSession,
-    MaintenanceReads, Member, NextPage, NodeReads, NotificationReads, OrderPage, OrderQuery, OrderReads,
-    OrderScope, Overdue, OversightReads, PageStart, PaymentReads, PaymentToAsk, PoolDriver, RoomReads,
-    SagaReads, SealedPage, Store, StoredHold, StoredJob, StoredRun, TimelineEntry, TimelineEvent, Total,
-    User,
+    Earnings, HeldCopyReads, HeldOrder, HeldRefund, HoldReads, IdempotencyReads, Invitation, Lane,
+    ListedDelivery, ListedRefund, LoginSession, MaintenanceReads, Member, NextPage, NodeReads,
+    NotificationReads, OrderPage, OrderQuery, OrderReads, OrderScope, Overdue, OversightReads, PageStart,
+    PaymentReads, PaymentToAsk, PoolDriver, RoomReads, SagaReads, SealedPage, Store, StoredHold, StoredJob,
+    StoredRun, TimelineEntry, TimelineEvent, Total, User,
 };
 pub use settings::Settings;
 pub use sql::{postgres, sqlite};

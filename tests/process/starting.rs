@@ -249,3 +249,33 @@ async fn a_hub_that_waits_for_its_database_ends_when_it_is_told() {
     .await;
     assert_eq!(hub.stop().code(), Some(0));
 }
+
+#[test]
+fn a_seed_is_sown_once_and_not_in_production() {
+    let folder = TempDir::new().unwrap();
+    let seed = |variables: &[(&str, &str)]| {
+        let Output { status, stdout, stderr } =
+            bellhop(folder.path(), &["seed"], variables).output().unwrap();
+        (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+    };
+    let (status, said) = seed(&[]);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("6 accounts, 2 businesses, 8 dishes"), "{said}");
+    let ids = |said: &str| {
+        said.lines().filter(|line| line.contains(" is biz_")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&said).len(), 2, "{said}");
+    let (status, again) = seed(&[]);
+    assert_eq!(status, Some(0), "{again}");
+    assert!(again.contains("0 accounts, 0 businesses, 0 dishes"), "{again}");
+    assert_eq!(ids(&again), ids(&said));
+    let key = "k1:CwRNgQxnkqQW3CQUEtu8GNkPWoSuk2xHN39SYe4Xjfc=";
+    let production = [
+        ("BELLHOP_ENV", "production"),
+        ("SECRET_KEY", "0q6GMvnWlbcnNXSjE0w84zP8EfHyHsO/GxiwggdqNefV/dDQ"),
+        ("BELLHOP__ENCRYPTION__KEYS", key),
+    ];
+    let (status, refused) = seed(&production);
+    assert_ne!(status, Some(0), "{refused}");
+    assert!(refused.contains("production"), "{refused}");
+}

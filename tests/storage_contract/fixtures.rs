@@ -18,7 +18,7 @@ use bellhop::domain::time::Timestamp;
 use bellhop::protocol::event::RoomEvent;
 use bellhop::protocol::views::{Contact, OrderView};
 use bellhop::storage::commands::{
-    AddItem, Approval, BusinessPatch, Command, Committed, CreateBusiness, IdempotencyKey, Lease,
+    AddItem, Aftermath, Approval, BusinessPatch, Command, Committed, CreateBusiness, IdempotencyKey, Lease,
     LeaseHistory, MoveOrder, NewUser, Outcome, PlaceOrder, PlaceOutcome, RenderedResponse, RenewLeases,
     UpdateBusiness, Write,
 };
@@ -201,13 +201,27 @@ pub(crate) fn move_to(order: &Order, to: Status) -> Write {
     let request =
         MoveRequest { party: Party::Member, to, version, prep_minutes: Some(25), delivered_by: None };
     let reason = Some("because".to_owned());
-    Write::MoveOrder(MoveOrder { order: order.id, business: order.business_id, user: None, request, reason })
+    Write::MoveOrder(MoveOrder {
+        order: order.id,
+        business: order.business_id,
+        user: None,
+        request,
+        reason,
+        aftermath: Aftermath::Usual,
+    })
 }
 
 /// A wish that nobody is named for, without a reason.
 pub(crate) fn wish(order: &Order, request: MoveRequest) -> Write {
     let (order, business) = (order.id, order.business_id);
-    Write::MoveOrder(MoveOrder { order, business, user: None, request, reason: None })
+    Write::MoveOrder(MoveOrder {
+        order,
+        business,
+        user: None,
+        request,
+        reason: None,
+        aftermath: Aftermath::Usual,
+    })
 }
 
 /// A node says that it lives.

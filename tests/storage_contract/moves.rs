@@ -6,7 +6,7 @@ use bellhop::domain::business::TradingChange;
 use bellhop::domain::delivery::DeliveredBy;
 use bellhop::domain::event::EventType;
 use bellhop::domain::order::{MoveRefusal, MoveRequest, Order, Party, Status};
-use bellhop::storage::commands::{BusinessPatch, MoveError, MoveOrder, Outcome, Write};
+use bellhop::storage::commands::{Aftermath, BusinessPatch, MoveError, MoveOrder, Outcome, Write};
 
 use crate::fixtures::{Fixture, move_to, place, place_one, run, run_one};
 
@@ -54,7 +54,7 @@ on_every_store! {
         let mut stale = order.clone();
         stale.version = 7;
         let request = MoveRequest { party: Party::Customer, to: Status::Accepted, version: 1, prep_minutes: None, delivered_by: None };
-        let theirs = Write::MoveOrder(MoveOrder { order: order.id, business: order.business_id, user: None, request, reason: None });
+        let theirs = Write::MoveOrder(MoveOrder { order: order.id, business: order.business_id, user: None, request, reason: None, aftermath: Aftermath::Usual });
         let mut absent = order.clone();
         absent.id = bellhop::domain::ids::OrderId::generate();
         let committed = run(&mut *lane, vec![
@@ -118,7 +118,7 @@ on_every_store! {
             let request = MoveRequest {
                 party: Party::Member, to: Status::Accepted, version: 1, prep_minutes: None, delivered_by: None,
             };
-            Write::MoveOrder(MoveOrder { order: order.id, business: order.business_id, user: None, request, reason: None })
+            Write::MoveOrder(MoveOrder { order: order.id, business: order.business_id, user: None, request, reason: None, aftermath: Aftermath::Usual })
         };
         let fresh = world.draft();
         let mut placed = order.clone();

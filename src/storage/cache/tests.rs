@@ -139,7 +139,7 @@ async fn what_a_commit_changed_or_may_have_changed_is_not_given_out_as_stale() {
 #[tokio::test]
 async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in() {
     use crate::domain::order::{MoveRequest, Party};
-    use crate::storage::commands::MoveOrder;
+    use crate::storage::commands::{Aftermath, MoveOrder};
 
     let fixture = fixture(CacheSettings::default()).await;
     let (id, since) = (fixture.business.id, Timestamp::from_unix_seconds(0));
@@ -167,6 +167,7 @@ async fn a_move_that_may_have_happened_hides_every_list_and_count_it_may_be_in()
         user: None,
         request,
         reason: None,
+        aftermath: Aftermath::Usual,
     });
     let command = Command { id: crate::domain::ids::CommandId::generate(), at: since, write: action };
     fixture.reads.commit_unknown(&[command]);

@@ -50,6 +50,13 @@ pub struct RotateEpoch {
     pub limit: u32,
 }
 
+/// Says whether the database is a restored copy that is held: while it is, nothing is done by itself about the orders that it has now.
+#[derive(Clone, Copy, Debug)]
+pub struct SetCopyHeld {
+    /// Whether it is held from now on.
+    pub held: bool,
+}
+
 /// Makes live orders due that have no saga, because an older version placed them beside this one.
 #[derive(Clone, Copy, Debug)]
 pub struct TakeInOrders {

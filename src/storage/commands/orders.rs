@@ -96,6 +96,18 @@ pub struct MoveOrder {
     pub request: MoveRequest,
     /// The mover's words for why.
     pub reason: Option<String>,
+    /// What becomes of its money, and whether devices ring.
+    pub aftermath: Aftermath,
+}
+
+/// What follows when an order is moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Aftermath {
+    /// What the table of transitions says.
+    #[default]
+    Usual,
+    /// Nothing: money stays as it is and no device rings. For an order of a restored copy, whose end nobody knows.
+    Nothing,
 }
 
 /// Change what an order says, without moving it.

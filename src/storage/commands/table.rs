@@ -323,6 +323,9 @@ macro_rules! write_table {
             /// Put the hub and rooms into another epoch.
             RotateEpoch(w: RotateEpoch) => Advanced(MaintenanceProgress), alone, Background, NewWork,
                 lane: lane_of(MAINTENANCE), bytes: 128, changes: [];
+            /// Hold the orders of a restored copy, or let them go.
+            SetCopyHeld(w: SetCopyHeld) => Done(()), alone, Awaited, NewWork,
+                lane: lane_of(MAINTENANCE), bytes: 64, changes: [];
             /// Put one room into another epoch, if it is still in the one seen: however many notice that the store is an older
             /// copy, the room changes once. The hub's epoch, in which rooms begin, changes with it under the same condition.
             RotateRoom(w: RotateRoom) => RoomRotated(EpochChange), alone, Awaited, Finishing,

@@ -16,7 +16,7 @@ use crate::domain::ids::CommandId;
 use crate::domain::time::Timestamp;
 
 use crate::storage::commands::{
-    Command, MaintenanceProgress, Reseal, RotateEpoch, RowKey, SealedColumn, WriteRequest,
+    Command, MaintenanceProgress, Reseal, RotateEpoch, RowKey, SealedColumn, SetCopyHeld, WriteRequest,
 };
 use crate::storage::error::StoreError;
 use crate::storage::ports::{Attempt, Lane, SealedPage, Store};
@@ -148,6 +148,15 @@ pub async fn rotate_epoch(store: &dyn Store, epoch: Epoch) -> Result<u64, Rotati
         }
     }
     Err(RotationError::EpochInUse)
+}
+
+/// Holds the orders of the database, which is a restored copy: nothing is done by itself about them until it is released.
+///
+/// # Errors
+/// Nothing has changed then.
+pub async fn hold_copy(store: &dyn Store) -> Result<(), RotationError> {
+    let mut lane = store.open_lane().await?;
+    Ok(run(lane.as_mut(), || SetCopyHeld { held: true }).await?)
 }
 
 async fn next_page(

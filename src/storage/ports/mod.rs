@@ -4,6 +4,7 @@
 mod accounts;
 mod businesses;
 mod deliveries;
+mod held_copy;
 mod holds;
 mod idempotency;
 mod maintenance;
@@ -20,6 +21,7 @@ mod writer;
 pub use accounts::{AccountReads, LoginSession, User};
 pub use businesses::{AnswerTimes, BusinessReads, Invitation, Member};
 pub use deliveries::{DeliveryReads, DriverFilter, Earnings, ListedDelivery, PoolDriver};
+pub use held_copy::{HeldCopyReads, HeldOrder, HeldRefund};
 pub use holds::{HoldReads, StoredHold};
 pub use idempotency::IdempotencyReads;
 pub use maintenance::{MaintenanceReads, SealedPage};

@@ -8,6 +8,7 @@ use crate::storage::error::StoreError;
 use super::accounts::AccountReads;
 use super::businesses::BusinessReads;
 use super::deliveries::DeliveryReads;
+use super::held_copy::HeldCopyReads;
 use super::holds::HoldReads;
 use super::idempotency::IdempotencyReads;
 use super::maintenance::MaintenanceReads;
@@ -46,6 +47,7 @@ pub trait Store:
     AccountReads
     + BusinessReads
     + DeliveryReads
+    + HeldCopyReads
     + HoldReads
     + NodeReads
     + NotificationReads

@@ -21,6 +21,7 @@ use bellhop::storage::{DueMessage, Lane};
 use crate::fixtures::{Fixture, move_to, place_one, run, run_one};
 use crate::harness::{TestStore, check};
 
+mod held_copy;
 mod messages;
 mod overdue;
 mod refunds;
@@ -52,7 +53,8 @@ async fn open(lane: &mut dyn Lane, order: &Order) -> PaymentId {
 }
 
 fn news(order: &Order, payment: PaymentId, status: NewsStatus) -> PaymentNews {
-    PaymentNews { payment, order: order.id, status, amount_minor: None, currency: None, refund: None }
+    let (amount_minor, currency, refund, is_foreign) = (None, None, None, false);
+    PaymentNews { payment, order: order.id, status, amount_minor, currency, refund, is_foreign }
 }
 
 /// News that the provider told when it was asked.

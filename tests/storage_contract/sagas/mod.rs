@@ -26,6 +26,7 @@ use crate::fixtures::{
 };
 use crate::harness::{TestStore, check};
 
+mod held_copy;
 mod outages;
 mod pauses;
 mod releases;

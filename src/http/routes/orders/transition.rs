@@ -12,7 +12,7 @@ use crate::domain::order::table::{Row, verdict};
 use crate::domain::order::{Fulfilment, MoveRefusal, MoveRequest, Order, Party, ReasonRule, Status, Verdict};
 use crate::protocol::problem::ProblemCode;
 use crate::protocol::views::OrderView;
-use crate::storage::commands::{MoveError, MoveOrder};
+use crate::storage::commands::{Aftermath, MoveError, MoveOrder};
 
 use super::access::{order_for, view_of_one};
 use super::precondition::{Precondition, precondition, version_required};
@@ -105,7 +105,8 @@ pub(super) async fn change_status(
         .map(|minutes| u16::try_from(minutes).expect("the range of the field lies within 16 bits"));
     let request = MoveRequest { party, to, version, prep_minutes, delivered_by };
     let (order, business) = (id.0, order.business_id);
-    let wish = MoveOrder { order, business, user: Some(who.principal.user), request, reason };
+    let (user, aftermath) = (Some(who.principal.user), Aftermath::Usual);
+    let wish = MoveOrder { order, business, user, request, reason, aftermath };
     match app.persistence.move_order(wish).await? {
         Ok(order) => {
             let mut response = HttpResponse::Ok().json(view_of_one(&app, &order, party).await);

@@ -4,6 +4,7 @@ mod accounts;
 mod answer_times;
 mod businesses;
 mod deliveries;
+mod held_copy;
 mod holds;
 mod idempotency;
 mod lists;
@@ -45,6 +46,7 @@ mod tests {
             answer_times::STATEMENTS,
             businesses::STATEMENTS,
             deliveries::STATEMENTS,
+            held_copy::STATEMENTS,
             idempotency::STATEMENTS,
             notifications::STATEMENTS,
             orders::STATEMENTS,

@@ -15,6 +15,8 @@ use crate::storage::sql::rows::{number, parse};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, words};
 use crate::storage::sql::store::SqlStore;
 
+use super::held_copy::not_of_held_copy;
+
 static DUE_SAGAS: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("order_sagas"),
@@ -34,6 +36,7 @@ static NEXT_SAGA: LazyStatement = LazyStatement::new(|| {
 static DUE_INTENTS: LazyStatement = LazyStatement::new(|| {
     let placed = Status::Placed.as_str();
     let undelivered = words([Rung::Undelivered, Rung::Mail].map(Rung::as_str));
+    let free = not_of_held_copy("i.order_id");
     Statement::new(
         Operation::Select("intents"),
         &format!(
@@ -41,7 +44,7 @@ static DUE_INTENTS: LazyStatement = LazyStatement::new(|| {
                  (EXISTS (SELECT 1 FROM orders o WHERE o.id = i.order_id AND o.status = '{placed}') \
                   AND NOT (i.rung IN ({undelivered}) \
                       AND EXISTS (SELECT 1 FROM order_acks a WHERE a.order_id = i.order_id))) AS is_needed \
-             FROM intents i WHERE i.due_at IS NOT NULL AND i.due_at <= $1 ORDER BY i.due_at, i.id LIMIT $2"
+             FROM intents i WHERE i.due_at IS NOT NULL AND i.due_at <= $1 AND {free} ORDER BY i.due_at, i.id LIMIT $2"
         ),
     )
 });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{Connection as _, Row as _};
+use sqlx::{Connection as _, Row as _, SqliteConnection};
 
 use crate::storage::error::StoreError;
 use crate::storage::ports::Checkpoint;
@@ -52,9 +52,11 @@ pub(in crate::storage::sql) async fn backup(
     let made = new.open(file).await.map_err(unusable)?;
     let name = file.to_str().ok_or_else(|| StoreError::NotHappened("the file's name is no UTF-8".to_owned()));
     let copied = async {
+        let name = name?;
         let mut connection = connect_sqlite(options, files).await.map_err(away)?;
-        let copy = sqlx::query("VACUUM INTO $1").bind(name?.to_owned());
+        let copy = sqlx::query("VACUUM INTO $1").bind(name.to_owned());
         copy.execute(&mut connection).await.map_err(|e| TxError::from(e).error)?;
+        check(&mut connection, name).await?;
         connection.close().await.map_err(|e| TxError::from(e).error)?;
         made.sync_all().await.map_err(unusable)
     };
@@ -64,6 +66,24 @@ pub(in crate::storage::sql) async fn backup(
         let _ = tokio::fs::remove_file(file).await;
     }
     copied
+}
+
+/// Reads the whole copy: a page that cannot be read, or an index that does not fit its table, makes it no backup.
+async fn check(connection: &mut SqliteConnection, copy: &str) -> Result<(), StoreError> {
+    let failed = |e| TxError::from(e).error;
+    sqlx::query("ATTACH DATABASE $1 AS copy")
+        .bind(copy.to_owned())
+        .execute(&mut *connection)
+        .await
+        .map_err(failed)?;
+    let found: String = sqlx::query_scalar("PRAGMA copy.integrity_check(1)")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(failed)?;
+    match found.as_str() {
+        "ok" => Ok(()),
+        wrong => Err(StoreError::Corrupt(format!("the copy, and so probably the database: {wrong}"))),
+    }
 }
 
 /// Runs missing migrations as the writer, so that a second process waits and then finds them done.

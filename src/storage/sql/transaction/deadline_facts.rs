@@ -8,7 +8,7 @@ use sqlx_macros::FromRow;
 use crate::domain::business::Business;
 use crate::domain::hold::{HeldAction, Hold, is_held};
 use crate::domain::ids::{BusinessId, OrderId, UserId};
-use crate::domain::order::{Fulfilment, Party, Status};
+use crate::domain::order::{Fulfilment, Order, Party, Status};
 use crate::domain::saga::{Clocks, Facts, Grace, SagaTerms, UnpaidFacts};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::MarkKind;
@@ -17,7 +17,7 @@ use crate::storage::sql::errors::TxError;
 use crate::storage::sql::rows::parse;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, words};
 
-use super::outage;
+use super::outage::{self, HubFacts};
 
 // Acted upon in the room of the business: whoever else may mark events of the order, its customer among them, is not the kitchen.
 static DEVICES: LazyStatement = LazyStatement::new(|| {
@@ -99,7 +99,7 @@ struct DeviceWord {
 #[derive(Default)]
 pub(super) struct DeadlineFacts {
     clocks: Arc<Clocks>,
-    grace: Option<Grace>,
+    hub: HubFacts,
     holds: Vec<Hold>,
     devices: HashMap<OrderId, DeviceWord>,
 }
@@ -111,8 +111,8 @@ impl DeadlineFacts {
         clocks: Arc<Clocks>,
         now: Timestamp,
     ) -> Result<Self, TxError> {
-        let grace = outage::alive(connection, &clocks, now).await?;
-        Ok(Self { clocks, grace, ..Self::default() })
+        let hub = outage::alive(connection, &clocks, now).await?;
+        Ok(Self { clocks, hub, ..Self::default() })
     }
 
     /// Reads what concerns these orders, which are due.
@@ -162,7 +162,7 @@ impl DeadlineFacts {
             muted: business.alerts.is_muted(now),
             called_at: business.alerts.called_at,
             mailed_at: business.alerts.mailed_at,
-            grace: self.grace,
+            grace: self.hub.grace,
             cancel_held: self.holds(HeldAction::AutoCancel, business, now),
             saga_terms: saga_terms(business),
             terms: Some(business.acceptance(now)),
@@ -171,7 +171,12 @@ impl DeadlineFacts {
 
     /// The grace after the last outage, once the sign of life was noted.
     pub(super) fn grace(&self) -> Option<Grace> {
-        self.grace
+        self.hub.grace
+    }
+
+    /// Whether the order is one of a restored copy that is held.
+    pub(super) fn is_of_held_copy(&self, order: &Order) -> bool {
+        self.hub.held_since.is_some_and(|since| order.created_at <= since)
     }
 
     /// Whether operators hold this at the business.

@@ -15,6 +15,7 @@ mod devices;
 mod drivers;
 mod events;
 mod execute;
+mod held_copy;
 mod holds;
 mod idempotency;
 mod identity;

@@ -12,7 +12,7 @@ use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 static READ: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("hub"),
-        "SELECT alive_at, outage_ended_at, grace_until FROM hub WHERE id = 1",
+        "SELECT alive_at, outage_ended_at, grace_until, held_since FROM hub WHERE id = 1",
     )
 });
 
@@ -32,18 +32,27 @@ struct HubRow {
     alive_at: Option<i64>,
     outage_ended_at: Option<i64>,
     grace_until: Option<i64>,
+    held_since: Option<i64>,
+}
+
+/// What the row of the hub says to those who fire deadlines.
+#[derive(Clone, Copy, Default)]
+pub(super) struct HubFacts {
+    /// The grace that holds since the last outage.
+    pub(super) grace: Option<Grace>,
+    /// The orders placed until then are those of a restored copy that is held.
+    pub(super) held_since: Option<Timestamp>,
 }
 
 /// A sign of life is renewed when it is older than this part of the time that makes an outage: the row is one for all lanes.
 const RENEWED_IN: u32 = 8;
 
-/// Notes that a node writes at `now`, and gives the grace that holds since the last outage. It is the first lock a transaction
-/// takes.
+/// Notes that a node writes at `now`, and gives what is to be known of the hub. It is the first lock a transaction takes.
 pub(super) async fn alive(
     connection: &mut Connection,
     clocks: &Clocks,
     now: Timestamp,
-) -> Result<Option<Grace>, TxError> {
+) -> Result<HubFacts, TxError> {
     let mut hub = read(connection).await?;
     let renewed_before = now.minus(clocks.outage / RENEWED_IN);
     if hub.alive_at.is_none_or(|alive| Timestamp::from_micros(alive) < renewed_before) {
@@ -54,11 +63,11 @@ pub(super) async fn alive(
         connection.execute(&RENEW, &args).await?;
         hub = read(connection).await?;
     }
-    let grace = hub.outage_ended_at.zip(hub.grace_until);
-    Ok(grace.map(|(ended, until)| Grace {
+    let grace = hub.outage_ended_at.zip(hub.grace_until).map(|(ended, until)| Grace {
         outage_ended_at: Timestamp::from_micros(ended),
         until: Timestamp::from_micros(until),
-    }))
+    });
+    Ok(HubFacts { grace, held_since: hub.held_since.map(Timestamp::from_micros) })
 }
 
 async fn read(connection: &mut Connection) -> Result<HubRow, TxError> {

@@ -196,6 +196,23 @@ impl Sagas {
         }
     }
 
+    /// The saga keeps its state and is looked at again at `until`.
+    pub(super) fn postponed(&mut self, order: OrderId, until: Timestamp) {
+        if let Some(saga) = self.sagas.get_mut(&order) {
+            saga.due_at = Some(until);
+            saga.attempt += 1;
+            self.changed.insert(order);
+        }
+    }
+
+    /// Nothing of the order is due any more.
+    pub(super) fn silence(&mut self, order: OrderId) {
+        if let Some(saga) = self.sagas.get_mut(&order) {
+            saga.saga = OrderSaga::default();
+            self.changed(order);
+        }
+    }
+
     /// Its row as it is now is told after the commit, though nothing changes.
     pub(super) fn asked(&mut self, order: OrderId) {
         self.asked.insert(order);

@@ -2,6 +2,7 @@
 
 use crate::domain::payment::RefundState;
 use crate::storage::ports::DeadLetterState;
+use crate::storage::sql::reads::held_copy::not_of_held_copy;
 use crate::storage::sql::rows::{PAYMENT_COLUMNS, REFUND_COLUMNS};
 use crate::storage::sql::statement::{LazyStatement, Operation, Statement};
 
@@ -34,20 +35,24 @@ pub(super) static DUE_MESSAGES: LazyStatement = LazyStatement::new(|| {
 });
 
 pub(super) static TO_ASK: LazyStatement = LazyStatement::new(|| {
+    let free = not_of_held_copy("p.order_id");
     Statement::new(
         Operation::Select("payments"),
-        "SELECT p.id, p.order_id, p.business_id, p.ask_at, p.updated_at FROM payments p \
-         WHERE p.ask_at IS NOT NULL AND p.ask_at <= $1 ORDER BY p.ask_at, p.id LIMIT $2",
+        &format!(
+            "SELECT p.id, p.order_id, p.business_id, p.ask_at, p.updated_at FROM payments p \
+             WHERE p.ask_at IS NOT NULL AND p.ask_at <= $1 AND {free} ORDER BY p.ask_at, p.id LIMIT $2"
+        ),
     )
 });
 
 fn due(column: &str) -> Statement {
+    let free = not_of_held_copy("f.order_id");
     Statement::new(
         Operation::Select("refunds"),
         &format!(
             "SELECT f.id, f.order_id, f.business_id, b.zone, f.attempt, f.{column} AS due_at FROM refunds f \
              JOIN businesses b ON b.id = f.business_id \
-             WHERE f.{column} IS NOT NULL AND f.{column} <= $1 ORDER BY f.{column}, f.id LIMIT $2"
+             WHERE f.{column} IS NOT NULL AND f.{column} <= $1 AND {free} ORDER BY f.{column}, f.id LIMIT $2"
         ),
     )
 }

@@ -4,8 +4,8 @@ use crate::domain::order::{self, Moved, PlaceRefusal};
 use crate::domain::saga::OrderSaga;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder, PlaceOutcome, StoredResponse, Write,
-    WriteOfJob,
+    Aftermath, Keyed, KeyedRepeat, MoveError, MoveOrder, Outcome, PlaceOrder, PlaceOutcome, StoredResponse,
+    Write, WriteOfJob,
 };
 use crate::storage::sql::errors::TxError;
 
@@ -118,10 +118,15 @@ impl Transaction<'_> {
             return Ok(Outcome::Moved(Err(MoveError::NoSuchOrder)).into());
         };
         let (from, party) = (order.status, wish.request.party);
+        let (is_silent, payment) = (wish.aftermath == Aftermath::Nothing, order.payment_status);
         let follows = match order.apply(wish.request, wish.reason.as_deref(), terms, self.now) {
             Err(refusal) => return Ok(Outcome::Moved(Err(MoveError::Refused(refusal))).into()),
             // A copy of its own, since the order's number may be still to come.
             Ok(Moved::Unchanged) => return Ok(Answer::Moved { step: self.orders.unchanged(wish.order) }),
+            Ok(Moved::Changed(_)) if is_silent => {
+                order.payment_status = payment;
+                &[]
+            }
             Ok(Moved::Changed(follows)) => follows,
         };
         if let Some(saga) = self.sagas.of(order.id, order.business_id) {
@@ -130,7 +135,11 @@ impl Transaction<'_> {
         }
         self.catalog.count(order.business_id, |business| business.alerts.answered(order, from, party));
         self.follow_move(wish.order, party)?;
-        self.settle(wish.order).await?;
+        if is_silent {
+            self.sagas.silence(wish.order);
+        } else {
+            self.settle(wish.order).await?;
+        }
         let mover = Mover { party, user: wish.user, reason: wish.reason.clone() };
         let step = self.orders.moved(wish.order, from, follows, mover, self.now);
         self.sources.push(Source::Step(step));

@@ -1,6 +1,8 @@
 //! Firing deadlines: the saga of an order decides, and everything that follows becomes part of the transaction.
 #![expect(clippy::disallowed_methods, reason = "this file draws new ids")]
 
+use std::time::Duration;
+
 use crate::domain::alert_texts::{late_order, order_alarm, pause_alarm};
 use crate::domain::business::{Pause, PauseCause};
 use crate::domain::event::{Announcement, Posted as _};
@@ -19,6 +21,9 @@ use super::super::intents::{self, NewIntent};
 use super::super::orders::Mover;
 use super::{Source, Transaction};
 
+/// The time after which an order of a restored copy is looked at again: the longest wait for its deadlines after the release.
+const HELD_FOR: Duration = Duration::from_secs(30);
+
 impl Transaction<'_> {
     /// Whether the row is as it was seen, and due.
     pub(super) fn is_due(&self, fire: &FireDeadline) -> bool {
@@ -28,11 +33,20 @@ impl Transaction<'_> {
         })
     }
 
+    /// Whether the order is one of a restored copy that is held: then it is looked at again later.
+    fn is_held_back(&mut self, fire: &FireDeadline) -> bool {
+        let held = self.orders.get(fire.order).is_some_and(|order| self.facts.is_of_held_copy(order));
+        if held {
+            self.sagas.postponed(fire.order, self.now.plus(HELD_FOR));
+        }
+        held
+    }
+
     /// Fires what is due of an order. What is not due any more changes nothing.
     pub(super) async fn fire(&mut self, fire: &FireDeadline) -> Result<Answer, TxError> {
         self.sagas.asked(fire.order);
         let nothing = Answer::Fired { order: fire.order, report: None, step: None };
-        if !self.is_due(fire) {
+        if !self.is_due(fire) || self.is_held_back(fire) {
             return Ok(nothing);
         }
         self.refresh(fire.business).await?;
