@@ -137,6 +137,9 @@ def machine():
 def page(runs, again, commit):
     written = Path("docs/benchmarks/soak.md").exists()
     soak = "\n## For an hour\n\n[A mixed load for an hour](benchmarks/soak.md): what levels off.\n" if written else ""
+    written = Path("docs/benchmarks/k6.md").exists()
+    scenarios = "[k6 against three hubs](benchmarks/k6.md): orders, sockets, a mix, a spike, a soak."
+    k6 = f"\n## From outside\n\n{scenarios}\n" if written else ""
     idle, room = runs.of["bellhop.idle"][0]["sockets"], runs.of["bellhop.room"][0]["sockets"]
     return f"""# Benchmarks
 
@@ -165,7 +168,7 @@ be posted to its receipt, at 5 a second; CPU is the server's, publishing include
 ## The stated load
 
 {stated_line(runs)}
-{soak}
+{soak}{k6}
 ## How
 
 {machine()}. Commit {commit}. Absolute figures differ from machine to machine
