@@ -10,6 +10,18 @@ short_clocks() {
     BELLHOP__PAYMENTS__WEBHOOK_SECRETS=a-secret-of-the-drill-0123456789
 }
 
+# Every device knows that its place in the events is gone, and misses nothing that it was not told of.
+expect_resyncs() {
+  expect "events without holes" "$(result "r['holes'] + r['repeated']")" 0
+  expect "devices that were told resync" "$(result "r['resyncs']")" 2
+}
+
+# What the held copy would do, and its release.
+release_copy() {
+  note "$(bellhop release | tail -n 1)"
+  note "$(bellhop release --yes | tail -n 1)"
+}
+
 drill_restore_sqlite() {
   local copied data
   hub_ports=("$(free_port)")
@@ -32,11 +44,9 @@ drill_restore_sqlite() {
   load_check --until "$copied"
   expect "orders lost that were answered before the copy" "$(result "r['orders_lost_before_the_time']")" 0
   expect_true "what came after the copy is gone, as it must be" "$(result "r['orders_lost']") > 0"
-  expect "events without holes" "$(result "r['holes'] + r['repeated']")" 0
-  expect "devices that were told resync" "$(result "r['resyncs']")" 2
+  expect_resyncs
   expect "integrity of the restored file" "$(sqlite3 "$data/bellhop.sqlite" 'PRAGMA integrity_check')" ok
-  note "$(bellhop release | tail -n 1)"
-  note "$(bellhop release --yes | tail -n 1)"
+  release_copy
 }
 
 drill_restore_postgres() {
@@ -70,10 +80,8 @@ drill_restore_postgres() {
   expect "orders lost that were answered before the time" "$(result "r['orders_lost_before_the_time']")" 0
   expect_true "what came after it is gone" "$(result "r['orders_lost']") > 0"
   expect "items on the menus" "$(pg_ask two 'SELECT count(*) FROM menu_items')" 2
-  expect "events without holes" "$(result "r['holes'] + r['repeated']")" 0
-  expect "devices that were told resync" "$(result "r['resyncs']")" 2
-  note "$(bellhop release | tail -n 1)"
-  note "$(bellhop release --yes | tail -n 1)"
+  expect_resyncs
+  release_copy
 }
 
 # `ask METHOD PATH TOKEN BODY`

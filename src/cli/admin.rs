@@ -13,15 +13,16 @@ use crate::auth::password::{NewPassword, PasswordSettings, Passwords, Standing};
 use crate::config::Settings;
 use crate::domain::access::Role;
 use crate::domain::email::{EmailAddress, SignInAddress};
-use crate::domain::ids::{CommandId, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::text::{TextError, check_line};
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    Approval, ApproveUser, Command, Creation, EndSession, NewUser, Outcome, SetPassword, UserChange, Write,
+    Approval, ApproveUser, Creation, EndSession, NewUser, Outcome, SetPassword, UserChange, Write,
 };
 use crate::storage::{Attempt, Lane, Store, StoreError, User};
 
 use super::database::{self, DatabaseError};
+use super::one_write::{command, run_one};
 
 /// Login sessions ended in one transaction.
 const ENDED_AT_ONCE: u32 = 100;
@@ -122,7 +123,7 @@ async fn create(settings: &Settings, wanted: Create) -> Result<String, AdminErro
     let outcome = run_one(&mut *store.open_lane().await?, Write::CreateUser(Box::new(user))).await?;
     store.close().await;
     match outcome {
-        Some(Outcome::UserCreated(Creation::Created)) => {
+        Outcome::UserCreated(Creation::Created) => {
             Ok(format!("{email} can sign in as an operator ({database})"))
         }
         _ => Err(AdminError::Taken { email, database }),
@@ -135,7 +136,7 @@ async fn approve(settings: &Settings, email: &SignInAddress) -> Result<String, A
         run_one(&mut *store.open_lane().await?, Write::ApproveUser(ApproveUser { user: user.id })).await?;
     store.close().await;
     match outcome {
-        Some(Outcome::UserChanged(UserChange::Made)) => {
+        Outcome::UserChanged(UserChange::Made) => {
             Ok(format!("{} is approved as a {} ({database})", user.email, user.role))
         }
         _ => Err(AdminError::Unknown { email: user.email, database }),
@@ -148,7 +149,7 @@ async fn set_password(settings: &Settings, email: &SignInAddress) -> Result<Stri
     let set = SetPassword { user: user.id, password_hash, instead_of: None };
     let mut lane = store.open_lane().await?;
     let outcome = run_one(&mut *lane, Write::SetPassword(Box::new(set))).await?;
-    let Some(Outcome::UserChanged(UserChange::Made)) = outcome else {
+    let Outcome::UserChanged(UserChange::Made) = outcome else {
         return Err(AdminError::Unknown { email: user.email, database });
     };
     let ended = end_sessions(store.as_ref(), &mut *lane, user.id).await?;
@@ -186,15 +187,6 @@ async fn account(
         }
     }
     Err(AdminError::Unknown { email: address.account().to_owned(), database })
-}
-
-fn command(action: Write) -> Command {
-    Command { id: CommandId::generate(), at: Timestamp::now(), write: action }
-}
-
-async fn run_one(lane: &mut dyn Lane, action: Write) -> Result<Option<Outcome>, StoreError> {
-    let committed = lane.run(&[command(action)], Attempt::First).await?;
-    Ok(committed.outcomes.into_iter().next())
 }
 
 async fn hash(settings: &Settings, password: NewPassword) -> Result<String, AdminError> {

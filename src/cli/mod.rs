@@ -4,6 +4,7 @@ mod admin;
 mod business;
 mod database;
 mod maintenance;
+mod one_write;
 mod open_files;
 mod output;
 mod payments;

@@ -1,5 +1,4 @@
 //! Letting a restored copy go: lists what the hub would do about its orders, ends old ones, and ends the hold.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -7,14 +6,15 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::Settings;
-use crate::domain::ids::{CommandId, OrderId};
-use crate::domain::order::{MoveRequest, Party, Status};
+use crate::domain::ids::OrderId;
+use crate::domain::order::Status;
 use crate::domain::time::Timestamp;
-use crate::storage::commands::{Aftermath, Command, MoveOrder, Outcome, SetCopyHeld, Write};
+use crate::storage::commands::{MoveOrder, Outcome, SetCopyHeld, Write};
 use crate::storage::crypto::key_rotation::{self, RotationError};
-use crate::storage::{Attempt, HeldOrder, HeldRefund, Lane, Store, StoreError};
+use crate::storage::{HeldOrder, HeldRefund, Lane, Store, StoreError};
 
 use super::database::{self, DatabaseError};
+use super::one_write::run_one;
 use super::output::{fail, print_line};
 
 /// Orders read, and orders ended, in one step.
@@ -141,26 +141,11 @@ async fn end(lane: &mut dyn Lane, old: &[&HeldOrder]) -> Result<usize, StoreErro
     let mut ended = 0;
     for order in old {
         let to = if order.status == Status::PickedUp { Status::Delivered } else { Status::Cancelled };
-        let request = MoveRequest {
-            party: Party::Admin,
-            to,
-            version: order.version,
-            prep_minutes: None,
-            delivered_by: None,
-        };
-        let (id, business, reason) = (order.order, order.business, Some(REASON.to_owned()));
-        let wish =
-            MoveOrder { order: id, business, user: None, request, reason, aftermath: Aftermath::Nothing };
+        let wish = MoveOrder::of_held_copy((order.order, order.business), order.version, to, REASON);
         match run_one(lane, Write::MoveOrder(wish)).await? {
-            Some(Outcome::Moved(Ok(_))) => ended += 1,
-            _ => print_line(&format!("order {id} has changed meanwhile and was not ended")),
+            Outcome::Moved(Ok(_)) => ended += 1,
+            _ => print_line(&format!("order {} has changed meanwhile and was not ended", order.order)),
         }
     }
     Ok(ended)
-}
-
-async fn run_one(lane: &mut dyn Lane, write: Write) -> Result<Option<Outcome>, StoreError> {
-    let command = Command { id: CommandId::generate(), at: Timestamp::now(), write };
-    let committed = lane.run(&[command], Attempt::First).await?;
-    Ok(committed.outcomes.into_iter().next())
 }

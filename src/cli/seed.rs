@@ -12,15 +12,16 @@ use crate::domain::business::{
 };
 use crate::domain::delivery::DeliveredBy;
 use crate::domain::dispatch::{DriverChange, Sharing, Vehicle};
-use crate::domain::ids::{BusinessId, CommandId, UserId};
+use crate::domain::ids::{BusinessId, UserId};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
 use crate::storage::commands::{
-    AddItem, Approval, ChangeDriver, Command, CreateBusiness, NewUser, PutMember, Write,
+    AddItem, Addition, Approval, ChangeDriver, CreateBusiness, Creation, NewUser, Outcome, PutMember, Write,
 };
-use crate::storage::{Attempt, Lane, Store, StoreError};
+use crate::storage::{Lane, Store, StoreError};
 
 use super::database::{self, DatabaseError};
+use super::one_write::run_one;
 use super::output::{fail, print_line};
 
 /// The password of every account, known to everybody: for machines that outsiders do not reach.
@@ -134,7 +135,7 @@ async fn seed(settings: &Settings) -> Result<String, SeedError> {
     let mut lane = store.open_lane().await?;
     let mut made = Made::default();
     for person in &PEOPLE {
-        people(settings, store.as_ref(), lane.as_mut(), person, &mut made).await?;
+        make_account(settings, store.as_ref(), lane.as_mut(), person, &mut made).await?;
     }
     let mut ids = Vec::new();
     for house in &HOUSES {
@@ -164,7 +165,7 @@ fn told(database: &str, made: &Made, ids: &[BusinessId]) -> String {
 }
 
 /// Makes the account, if it is not there.
-async fn people(
+async fn make_account(
     settings: &Settings,
     store: &dyn Store,
     lane: &mut dyn Lane,
@@ -259,8 +260,14 @@ fn business(house: &House, now: Timestamp) -> Business {
 }
 
 async fn write(lane: &mut dyn Lane, write: Write) -> Result<(), StoreError> {
-    let command = Command { id: CommandId::generate(), at: Timestamp::now(), write };
-    lane.run(&[command], Attempt::First).await.map(drop)
+    match run_one(lane, write).await? {
+        Outcome::Done
+        | Outcome::UserCreated(Creation::Created)
+        | Outcome::DriverChanged(Ok(()))
+        | Outcome::ItemAdded(Addition::Added)
+        | Outcome::MemberPut(Ok(())) => Ok(()),
+        refused => Err(StoreError::NotHappened(format!("a part was refused: {refused:?}"))),
+    }
 }
 
 async fn hash(settings: &Settings) -> Result<String, SeedError> {

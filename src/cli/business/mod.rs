@@ -1,5 +1,4 @@
 //! One business out of a copy and back: its settings, menu and members as a file. Orders and other businesses are not touched.
-#![expect(clippy::disallowed_methods, reason = "this file reads the clock and draws new ids")]
 
 mod file;
 
@@ -14,14 +13,15 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::config::Settings;
 use crate::domain::access::MemberRole;
 use crate::domain::business::{Business, Hand, MenuItem};
-use crate::domain::ids::{BusinessId, CommandId, UserId};
-use crate::domain::time::Timestamp;
+use crate::domain::ids::{BusinessId, UserId};
 use crate::storage::commands::{
-    AddItem, Command, ItemPatch, PutMember, RemoveItem, UpdateBusiness, UpdateItem, Write,
+    AddItem, Addition, BusinessUpdate, ItemPatch, Outcome, PutMember, Removal, RemoveItem, UpdateBusiness,
+    UpdateItem, Write,
 };
-use crate::storage::{Attempt, Member, Store, StoreError};
+use crate::storage::{Member, Store, StoreError};
 
 use super::database::{self, DatabaseError};
+use super::one_write::run_one;
 use super::output::{fail, print_line};
 use file::{Exported, Kept, KeptMember};
 
@@ -72,6 +72,8 @@ enum BusinessError {
     NoOwner(BusinessId),
     #[error("{}: {cause}", file.display())]
     File { file: PathBuf, cause: io::Error },
+    #[error("{made} of {planned} changes of {business} were made, the others refused")]
+    Refused { made: usize, planned: usize, business: String },
     #[error("{}: {why}", file.display())]
     Content { file: PathBuf, why: String },
 }
@@ -118,14 +120,17 @@ async fn import(settings: &Settings, wanted: Import) -> Result<String, BusinessE
     let business = business.ok_or(BusinessError::Unknown(file.business, database::name(settings)?))?;
     let changes = plan(store.as_ref(), &business, file, &wanted).await?;
     changes.iter().for_each(|(said, _)| print_line(said));
-    let writes: Vec<Write> = changes.into_iter().filter_map(|(_, write)| write).collect();
-    let made = writes.len();
-    if !wanted.dry_run {
-        apply(store.as_ref(), writes).await?;
+    let planned = changes.iter().filter(|(_, write)| write.is_some()).count();
+    if wanted.dry_run {
+        store.close().await;
+        return Ok(format!("{planned} changes of {} would be made; nothing was changed", business.name));
     }
+    let made = apply(store.as_ref(), changes).await?;
     store.close().await;
-    let word = if wanted.dry_run { "would be made; nothing was changed" } else { "made" };
-    Ok(format!("{made} changes of {} {word}", business.name))
+    if made < planned {
+        return Err(BusinessError::Refused { made, planned, business: business.name });
+    }
+    Ok(format!("{made} changes of {} made", business.name))
 }
 
 async fn plan(
@@ -212,11 +217,32 @@ async fn change_members(
     Ok(changes)
 }
 
-async fn apply(store: &dyn Store, writes: Vec<Write>) -> Result<(), StoreError> {
-    let mut lane = store.open_lane().await?;
-    for write in writes {
-        let command = Command { id: CommandId::generate(), at: Timestamp::now(), write };
-        lane.run(&[command], Attempt::First).await?;
+/// Makes the changes one after the other. How many were made; of a refused one its sentence is printed again.
+async fn apply(store: &dyn Store, changes: Vec<Planned>) -> Result<usize, StoreError> {
+    let (mut lane, mut made) = (store.open_lane().await?, 0);
+    for (said, write) in changes {
+        let Some(write) = write else { continue };
+        match run_one(lane.as_mut(), write).await? {
+            Outcome::BusinessUpdated(BusinessUpdate::Updated(_))
+            | Outcome::ItemAdded(Addition::Added)
+            | Outcome::ItemUpdated(Some(_))
+            | Outcome::Removed(Removal::Removed)
+            | Outcome::MemberPut(Ok(())) => made += 1,
+            refused => print_line(&format!("refused: {said} ({})", why(&refused))),
+        }
     }
-    Ok(())
+    Ok(made)
+}
+
+fn why(refused: &Outcome) -> &'static str {
+    match refused {
+        Outcome::BusinessUpdated(BusinessUpdate::ZoneHeld) => "an operator holds something in its zone",
+        Outcome::BusinessUpdated(BusinessUpdate::CurrencyInUse) => "its currency is in use",
+        Outcome::ItemAdded(Addition::Full) => "the menu is full",
+        Outcome::ItemAdded(Addition::AlreadyThere) => "it is on the menu already",
+        Outcome::Removed(Removal::LastOwner) | Outcome::MemberPut(Err(_)) => {
+            "the membership cannot be changed so"
+        }
+        _ => "it is not there any more",
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{BusinessId, OrderId, UserId};
-use crate::domain::order::{ChangeRefusal, ChangeRequest, Draft, MoveRequest, Order};
+use crate::domain::order::{ChangeRefusal, ChangeRequest, Draft, MoveRequest, Order, Party, Status};
 use crate::domain::private::Private;
 
 use super::table::Write;
@@ -98,6 +98,21 @@ pub struct MoveOrder {
     pub reason: Option<String>,
     /// What becomes of its money, and whether devices ring.
     pub aftermath: Aftermath,
+}
+
+impl MoveOrder {
+    /// The end of an order of a restored copy by an operator: money stays as it is and no device rings.
+    pub fn of_held_copy(
+        (order, business): (OrderId, BusinessId),
+        version: i64,
+        to: Status,
+        reason: &str,
+    ) -> Self {
+        let party = Party::Admin;
+        let request = MoveRequest { party, to, version, prep_minutes: None, delivered_by: None };
+        let (reason, aftermath) = (Some(reason.to_owned()), Aftermath::Nothing);
+        Self { order, business, user: None, request, reason, aftermath }
+    }
 }
 
 /// What follows when an order is moved.

@@ -1,6 +1,6 @@
 //! A restored copy: nothing is done by itself about its orders until it is released.
 
-use bellhop::storage::commands::{Aftermath, MoveOrder, SetCopyHeld};
+use bellhop::storage::commands::{MoveOrder, SetCopyHeld};
 
 use super::*;
 
@@ -9,16 +9,8 @@ fn hold(held: bool) -> Write {
 }
 
 fn ended_silently(order: &Order, to: Status) -> Write {
-    let request = MoveRequest {
-        party: Party::Admin,
-        to,
-        version: order.version,
-        prep_minutes: None,
-        delivered_by: None,
-    };
-    let (id, business, reason) = (order.id, order.business_id, Some("after a restore".to_owned()));
-    let aftermath = Aftermath::Nothing;
-    Write::MoveOrder(MoveOrder { order: id, business, user: None, request, reason, aftermath })
+    let wish = MoveOrder::of_held_copy((order.id, order.business_id), order.version, to, "after a restore");
+    Write::MoveOrder(wish)
 }
 
 on_every_store! {

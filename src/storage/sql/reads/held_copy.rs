@@ -11,6 +11,8 @@ use crate::storage::sql::rows::parse;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
+use super::sagas::behind;
+
 /// The condition that the order of this column is none of a restored copy that is held.
 pub(super) fn not_of_held_copy(order: &str) -> String {
     format!(
@@ -102,9 +104,8 @@ impl HeldCopyReads for SqlStore {
         after: Option<DuePlace>,
         limit: u32,
     ) -> Result<Vec<HeldOrder>, StoreError> {
-        let (from, order) = after
-            .map_or((i64::MIN, String::new()), |place| (place.due_at.as_micros(), place.order.to_string()));
-        let args = [Arg::Int(since.as_micros()), Arg::Int(from), Arg::Text(order), Arg::Int(limit.into())];
+        let [from, order] = behind(after);
+        let args = [Arg::Int(since.as_micros()), from, order, Arg::Int(limit.into())];
         let rows: Vec<OrderRead> = self.fetch(&ORDERS, &args).await?;
         rows.into_iter().map(OrderRead::into_order).collect()
     }

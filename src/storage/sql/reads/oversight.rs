@@ -83,7 +83,7 @@ static WITHOUT_DRIVER: LazyStatement = LazyStatement::new(|| {
         "SELECT v.zone, COUNT(*) AS counted FROM deliveries v WHERE v.status IN ('unassigned', 'offered') \
          AND NOT EXISTS (SELECT 1 FROM driver_zones z JOIN drivers d ON d.user_id = z.user_id \
              WHERE z.zone = v.zone AND d.online) \
-         GROUP BY v.zone ORDER BY v.zone LIMIT $1",
+         GROUP BY v.zone ORDER BY counted DESC, v.zone LIMIT $1",
     )
 });
 

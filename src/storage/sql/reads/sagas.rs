@@ -97,6 +97,13 @@ impl IntentRow {
     }
 }
 
+/// The place behind which a page of due orders begins, as its two arguments.
+pub(super) fn behind(after: Option<DuePlace>) -> [Arg; 2] {
+    let place = after.map(|place| (place.due_at.as_micros(), place.order.to_string()));
+    let (due_at, order) = place.unwrap_or((i64::MIN, String::new()));
+    [Arg::Int(due_at), Arg::Text(order)]
+}
+
 #[async_trait]
 impl SagaReads for SqlStore {
     fn set_clocks(&self, clocks: Clocks) {
@@ -109,9 +116,8 @@ impl SagaReads for SqlStore {
         after: Option<DuePlace>,
         limit: u32,
     ) -> Result<Vec<SagaDue>, StoreError> {
-        let (from, order) = after
-            .map_or((i64::MIN, String::new()), |place| (place.due_at.as_micros(), place.order.to_string()));
-        let args = [Arg::Int(before.as_micros()), Arg::Int(from), Arg::Text(order), Arg::Int(limit.into())];
+        let [from, order] = behind(after);
+        let args = [Arg::Int(before.as_micros()), from, order, Arg::Int(limit.into())];
         let rows: Vec<DueRow> = self.fetch(&DUE_SAGAS, &args).await?;
         let due = |row: DueRow| {
             Ok(SagaDue {
