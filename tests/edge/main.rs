@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use support::{Answer, Device, Endpoint, EventStream, order_body};
+use support::{Answer, Device, Endpoint, Followers, Person, order_body};
 use tls::Edge;
 
 /// A hub as `scripts/edge` names it.
@@ -57,27 +57,31 @@ async fn logged(text: &str) -> String {
     }
 }
 
+/// A business and its customer, who come through nginx from an address of their own.
+struct Shop {
+    through: Endpoint,
+    olga: Person,
+    zoe: Person,
+    business: String,
+}
+
+async fn shop(address: u8) -> Shop {
+    let through = Endpoint::new(edge().from([127, 0, 1, address]).await);
+    let (olga, zoe) = (through.person("merchant", "Olga").await, through.person("customer", "Zoe").await);
+    let business = olga.business(&through).await;
+    Shop { through, olga, zoe, business }
+}
+
 #[tokio::test]
 #[ignore = "needs nginx and three hubs: scripts/edge"]
 async fn sockets_streams_and_long_polls_hear_an_order_at_once() {
-    let edge = edge();
-    let through = Endpoint::new(edge.from([127, 0, 1, 1]).await);
-    let (olga, zoe) = (through.person("merchant", "Olga").await, through.person("customer", "Zoe").await);
-    let business = olga.business(&through).await;
-    let mut socket = Device::of_business(&through, &olga, &business, None).await;
-    let room = format!("/rooms/business:{business}");
-    let (mut stream, hello) = EventStream::open(&through, &olga, &format!("{room}/stream")).await;
-    let cursor = hello.json()["rooms"][0]["cursor"].as_str().unwrap().to_owned();
-    let poll = olga.request(&through, Method::GET, &format!("{room}/events?cursor={cursor}&wait=30"));
-    let polled = tokio::spawn(Answer::of(poll));
+    let Shop { through, olga, zoe, business } = shop(1).await;
+    let followers = Followers::open(&through, &olga, &business).await;
     // Longer than a proxy would wait that collects an answer, and the poll waits by then.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let order = zoe.order(&through, &business).await;
     let placed = Instant::now();
-    assert_eq!(socket.next_numbered().await["event"]["data"]["order_id"], order["id"]);
-    assert_eq!(stream.next().await.event, "order_created");
-    let polled = polled.await.unwrap().expect(200).json();
-    assert_eq!(polled["events"][0]["event"]["data"]["order_id"], order["id"]);
+    let (socket, _stream, polled) = followers.hear(&order).await;
     let heard = placed.elapsed();
     println!("a socket, a stream and a long poll had the order {heard:?} after the answer to it");
     assert!(heard < Duration::from_secs(2), "{heard:?}");
@@ -85,8 +89,8 @@ async fn sockets_streams_and_long_polls_hear_an_order_at_once() {
     // A poll without an event is answered by the hub, after its 30 s, not by the proxy before.
     let asked = Instant::now();
     let cursor = polled["cursor"].as_str().unwrap();
-    let poll = olga.request(&through, Method::GET, &format!("{room}/events?cursor={cursor}&wait=30"));
-    let poll = Answer::of(poll).await;
+    let events = format!("/rooms/business:{business}/events?cursor={cursor}&wait=30");
+    let poll = Answer::of(olga.request(&through, Method::GET, &events)).await;
     println!("a long poll of 30 s was answered after {:?} with {}", asked.elapsed(), poll.status);
     assert!(poll.status.is_success(), "{}", poll.text);
 
@@ -104,10 +108,7 @@ async fn sockets_streams_and_long_polls_hear_an_order_at_once() {
 #[tokio::test]
 #[ignore = "needs nginx and three hubs: scripts/edge"]
 async fn bodies_pass_up_to_the_limit_of_their_route() {
-    let edge = edge();
-    let through = Endpoint::new(edge.from([127, 0, 1, 2]).await);
-    let (olga, zoe) = (through.person("merchant", "Olga").await, through.person("customer", "Zoe").await);
-    let business = olga.business(&through).await;
+    let Shop { through, zoe, business, .. } = shop(2).await;
     let mut order = order_body(&business);
     // Blanks may be anywhere in JSON: 60 KiB that the hub has to read, in one piece and in many.
     let text = order.to_string();

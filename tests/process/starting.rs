@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
@@ -248,6 +248,34 @@ async fn a_hub_that_waits_for_its_database_ends_when_it_is_told() {
     })
     .await;
     assert_eq!(hub.stop().code(), Some(0));
+}
+
+#[test]
+fn a_business_is_put_back_from_its_file_and_a_refused_change_ends_the_import_with_an_error() {
+    let folder = TempDir::new().unwrap();
+    let run = |arguments: &[&str]| {
+        let Output { status, stdout, stderr } = bellhop(folder.path(), arguments, &[]).output().unwrap();
+        (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+    };
+    let (_, said) = run(&["seed"]);
+    let business = said.lines().find_map(|line| line.strip_prefix("Cantina Sol is ")).expect("a business");
+    assert_eq!(run(&["business", "export", business, "sol.json"]).0, Some(0));
+    let (status, said) = run(&["business", "import", "sol.json"]);
+    assert!(status == Some(0) && said.contains("0 changes of Cantina Sol made"), "{said}");
+
+    // A dish that is in the file twice can be added once.
+    let file = folder.path().join("sol.json");
+    let mut kept: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let mut dish = kept["menu"][0].clone();
+    dish["sku"] = json!("new");
+    kept["menu"].as_array_mut().unwrap().extend([dish.clone(), dish]);
+    std::fs::write(&file, kept.to_string()).unwrap();
+    let (status, said) = run(&["business", "import", "sol.json", "--dry-run"]);
+    assert!(status == Some(0) && said.contains("2 changes of Cantina Sol would be made"), "{said}");
+    let (status, said) = run(&["business", "import", "sol.json"]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("refused: menu: new is added (it is on the menu already)"), "{said}");
+    assert!(said.contains("1 of 2 changes of Cantina Sol were made"), "{said}");
 }
 
 #[test]

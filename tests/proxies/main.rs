@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use running::{Running, address_without_a_listener, block};
-use support::{Answer, Device, Endpoint, EventStream, StoreKind, TestApp, Wire};
+use support::{Answer, Device, Endpoint, Followers, StoreKind, TestApp, Wire};
 
 /// The origin of a page in a web view on iOS.
 const APP: &str = "capacitor://localhost";
@@ -39,21 +39,12 @@ async fn everything_works_through(app: &TestApp, proxy: &Running) {
     let through = Endpoint::new(proxy.address);
     let (olga, zoe) = (through.person("merchant", "Olga").await, through.person("customer", "Zoe").await);
     let business = olga.business(&through).await;
-    let mut socket = Device::of_business(&through, &olga, &business, None).await;
-    let room = format!("/rooms/business:{business}");
-    let (mut stream, hello) = EventStream::open(&through, &olga, &format!("{room}/stream")).await;
-    let cursor = hello.json()["rooms"][0]["cursor"].as_str().unwrap().to_owned();
-    let poll = olga.request(&through, Method::GET, &format!("{room}/events?cursor={cursor}&wait=30"));
-    let polled = tokio::spawn(Answer::of(poll));
+    let followers = Followers::open(&through, &olga, &business).await;
     while app.sessions().readers() < 2 {
         tokio::task::yield_now().await;
     }
     let order = zoe.order(&through, &business).await;
-    // Each of them hears it while all stay open.
-    assert_eq!(socket.next().await["event"]["data"]["order_id"], order["id"]);
-    assert_eq!(stream.next().await.event, "order_created");
-    let polled = polled.await.unwrap().expect(200).json();
-    assert_eq!(polled["events"][0]["event"]["data"]["order_id"], order["id"]);
+    let (mut socket, mut stream, _) = followers.hear(&order).await;
 
     // A tag that a proxy has made weak is as good as the hub's own.
     let path = format!("/orders/{}", order["id"].as_str().unwrap());

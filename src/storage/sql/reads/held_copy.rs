@@ -11,7 +11,7 @@ use crate::storage::sql::rows::parse;
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use crate::storage::sql::store::SqlStore;
 
-use super::sagas::behind;
+use super::due_place::behind;
 
 /// The condition that the order of this column is none of a restored copy that is held.
 pub(super) fn not_of_held_copy(order: &str) -> String {

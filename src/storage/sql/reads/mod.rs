@@ -4,6 +4,7 @@ mod accounts;
 mod answer_times;
 mod businesses;
 mod deliveries;
+mod due_place;
 mod held_copy;
 mod holds;
 mod idempotency;

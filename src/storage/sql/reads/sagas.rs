@@ -15,6 +15,7 @@ use crate::storage::sql::rows::{number, parse};
 use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement, words};
 use crate::storage::sql::store::SqlStore;
 
+use super::due_place::behind;
 use super::held_copy::not_of_held_copy;
 
 static DUE_SAGAS: LazyStatement = LazyStatement::new(|| {
@@ -95,13 +96,6 @@ impl IntentRow {
             expires_at: Timestamp::from_micros(self.expires_at),
         })
     }
-}
-
-/// The place behind which a page of due orders begins, as its two arguments.
-pub(super) fn behind(after: Option<DuePlace>) -> [Arg; 2] {
-    let place = after.map(|place| (place.due_at.as_micros(), place.order.to_string()));
-    let (due_at, order) = place.unwrap_or((i64::MIN, String::new()));
-    [Arg::Int(due_at), Arg::Text(order)]
 }
 
 #[async_trait]
