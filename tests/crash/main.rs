@@ -21,7 +21,7 @@ use history::{DeviceLog, History, StoredOrder, StoredRoom};
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
-use support::{Endpoint, Person, StoreKind, TestDatabase};
+use support::{Endpoint, PATIENT_VARIABLE, Person, StoreKind, TestDatabase};
 use tokio::sync::watch;
 
 const BUSINESSES: usize = 3;
@@ -98,7 +98,8 @@ impl Hub {
             .env_clear()
             .env("RUST_LOG", "warn")
             .env("BELLHOP__DATABASE__LANES", "2")
-            .env("BELLHOP__LIMITS__ENABLED", "false");
+            .env("BELLHOP__LIMITS__ENABLED", "false")
+            .envs([PATIENT_VARIABLE]);
         if let Some(postgres) = &database.postgres {
             command.env("DATABASE_URL", &postgres.url);
         }

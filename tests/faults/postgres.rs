@@ -11,9 +11,8 @@ use crate::support::{CommitFault, Device, NetworkFault, TestApp};
 
 /// 200 orders of 20 customers while every COMMIT that carries work fails.
 async fn two_hundred_orders_while_commits_are(fault: CommitFault) {
-    // One lane, so that the COMMIT that asks again is always the next one; nothing is shed for waiting meanwhile.
-    let settings = [("database.lanes", "1"), ("persistence.queue_age_ms", "60000")];
-    let (proxy, app) = TestApp::start_behind_proxy(&settings).await;
+    // One lane, so that the COMMIT that asks again is always the next one.
+    let (proxy, app) = TestApp::start_behind_proxy(&[("database.lanes", "1")]).await;
     let scenario = Scenario::new(&app, 4, 20).await;
     proxy.fail_every_other_commit(fault);
     let began = Instant::now();
@@ -123,7 +122,7 @@ async fn connections_that_break_all_at_once_cost_no_read_its_answer() {
 
 #[tokio::test]
 async fn a_slow_road_to_postgres_shares_transactions_and_loses_nothing() {
-    let (proxy, app) = TestApp::start_behind_proxy(&[("persistence.queue_age_ms", "5000")]).await;
+    let (proxy, app) = TestApp::start_behind_proxy(&[]).await;
     let scenario = Scenario::new(&app, 2, 12).await;
     proxy.set(NetworkFault::Slow(Duration::from_millis(5)));
     let mut placed = an_order_each(&app, &scenario, "slow").await;

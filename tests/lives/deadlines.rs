@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
 
 use crate::s;
-use crate::support::{Endpoint, StoreKind, TestDatabase, order_body};
+use crate::support::{Endpoint, PATIENT_VARIABLE, StoreKind, TestDatabase, order_body};
 
 crate::on_both_stores!(killed_before_its_deadlines_the_next_hub_fires_each_of_them_once);
 
@@ -116,6 +116,7 @@ impl Hub {
             ("RUST_LOG", "warn"),
             ("BELLHOP__DATABASE__LANES", "2"),
             ("BELLHOP__LIMITS__ENABLED", "false"),
+            PATIENT_VARIABLE,
             ("BELLHOP__ALERTS__UNANSWERED_PAUSE", "100"),
             ("BELLHOP__ALERTS__ACCEPT_S", &accept.as_secs().to_string()),
             // The hub is away for longer than an outage takes where all are due at once, and its grace is not what is measured.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::support::{Endpoint, Person};
+use crate::support::{Endpoint, PATIENT_VARIABLE, Person};
 
 /// Far longer than anything takes that is waited for.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -71,6 +71,7 @@ impl Hub {
             ("PATH", std::env::var("PATH").unwrap_or_default().as_str()),
             ("BELLHOP__LOG__LEVEL", level),
             ("BELLHOP__LIMITS__ENABLED", "false"),
+            PATIENT_VARIABLE,
         ]);
         prepare(&mut command, data.path());
         let child = Process::start(&mut command);

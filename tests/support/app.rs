@@ -26,6 +26,13 @@ use super::proxy::Proxy;
 /// Time that goes by at once in [`TestApp::advance`]: less than a lease of a business's devices, far less than an outage.
 const MAX_STEP: Duration = Duration::from_secs(10);
 
+/// New work may wait for as long as a hub can be told: on a machine that is busy with other tests a hub with the default would
+/// refuse it.
+const PATIENT: (&str, &str) = ("persistence.queue_age_ms", "60000");
+
+/// The same in the environment of a hub that is a process of its own.
+pub const PATIENT_VARIABLE: (&str, &str) = ("BELLHOP__PERSISTENCE__QUEUE_AGE_MS", PATIENT.1);
+
 /// Where a hub answers, and a client to ask it.
 #[derive(Clone)]
 pub struct Endpoint {
@@ -130,6 +137,7 @@ impl TestApp {
             Sources::bare(database.folder.path()).with("server.port", "0").with("limits.enabled", "false");
         // Nor do they wait long for clients who are told one after the other that a hub stops.
         sources = sources.with("server.drain_spread_s", "1");
+        sources = sources.with(PATIENT.0, PATIENT.1);
         if let Some(postgres) = &database.postgres {
             sources = sources.with("database.url", postgres.url.clone()).with("database.lanes", "2");
         }

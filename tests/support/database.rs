@@ -4,6 +4,9 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+/// How often Postgres is asked for a copy of a database that somebody uses.
+const MAX_TRIES: usize = 10;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreKind {
     Sqlite,
@@ -53,7 +56,7 @@ impl PostgresDatabase {
         let (server, _) = admin_url.rsplit_once('/').expect("a URL with a database");
         let url = format!("{server}/{name}");
         let database = Self { admin_url, name, url };
-        database.ask(format!("CREATE DATABASE {} TEMPLATE {template}", database.name)).await;
+        database.fill_from(template).await;
         database
     }
 
@@ -65,13 +68,33 @@ impl PostgresDatabase {
     /// Takes the content of `copy` instead of its own.
     pub async fn replace_with(&self, copy: &Self) {
         self.ask(format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
-        self.ask(format!("CREATE DATABASE {} TEMPLATE {}", self.name, copy.name)).await;
+        self.fill_from(&copy.name).await;
+    }
+
+    /// Creates the database with the content of another. A connection to that one may still be ending: Postgres waits 5 s for it,
+    /// and is asked again.
+    async fn fill_from(&self, template: &str) {
+        let sql = format!("CREATE DATABASE {} TEMPLATE {template}", self.name);
+        let mut tries = 1;
+        while let Err(error) = self.try_ask(sql.clone()).await {
+            assert!(is_in_use(&error) && tries < MAX_TRIES, "{error}");
+            tries += 1;
+        }
     }
 
     async fn ask(&self, sql: String) {
-        let mut admin = PgConnection::connect(&self.admin_url).await.expect("the test Postgres answers");
-        admin.execute(sqlx::AssertSqlSafe(sql)).await.expect("it is done");
+        self.try_ask(sql).await.expect("it is done");
     }
+
+    async fn try_ask(&self, sql: String) -> Result<(), sqlx::Error> {
+        let mut admin = PgConnection::connect(&self.admin_url).await.expect("the test Postgres answers");
+        admin.execute(sqlx::AssertSqlSafe(sql)).await.map(drop)
+    }
+}
+
+/// Whether somebody is connected to what was to be copied (`object_in_use`).
+fn is_in_use(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "55006")
 }
 
 impl Drop for PostgresDatabase {

@@ -9,7 +9,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 
-use super::app::Endpoint;
+use super::app::{Endpoint, PATIENT_VARIABLE};
 use super::database::{Database, StoreKind};
 use super::person::Answer;
 
@@ -55,6 +55,7 @@ impl KilledHub {
         let port = self.at.address.port().to_string();
         command.arg("--data").arg(folder.join("data")).args(["serve", "--port", &port]);
         command.env_clear().env("RUST_LOG", "warn").env("BELLHOP__LIMITS__ENABLED", "false");
+        command.envs([PATIENT_VARIABLE]);
         for (key, value) in &self.settings {
             command.env(format!("BELLHOP__{}", key.to_uppercase().replace('.', "__")), value);
         }

@@ -16,7 +16,7 @@ mod stream;
 mod wait;
 mod wire;
 
-pub use app::{Endpoint, TestApp};
+pub use app::{Endpoint, PATIENT_VARIABLE, TestApp};
 pub use database::{Database as TestDatabase, DatabaseCopy, PostgresDatabase as StandbyDatabase, StoreKind};
 pub use device::{Closed, Device, seq};
 pub use followers::Followers;

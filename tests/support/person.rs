@@ -65,15 +65,7 @@ impl Person {
     pub(super) async fn new(app: &Endpoint, role: &str, name: &str) -> Self {
         let email = format!("{}-{}@example.org", name.to_lowercase(), uuid::Uuid::new_v4().simple());
         let body = json!({"email": email, "password": PASSWORD, "role": role, "name": name});
-        let began = Instant::now();
-        let made = loop {
-            let made = Answer::of(app.http.post(app.url("/api/v1/auth/signup")).json(&body)).await;
-            // On a machine that is too busy the hub refuses new work for a moment, as any client is told.
-            if made.status != 503 || began.elapsed() > PATIENCE {
-                break made.expect(201).json();
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        };
+        let made = anonymously(app, "/auth/signup", &body).await.expect(201).json();
         let id = made["id"].as_str().expect("an id").to_owned();
         let mut person = Self { id, email, token: String::new(), refresh_token: String::new() };
         person.sign_in(app, None).await;
@@ -86,8 +78,7 @@ impl Person {
         if let Some(device) = device {
             body["device"] = json!({"id": device, "name": device, "platform": "test"});
         }
-        let answer =
-            Answer::of(app.http.post(app.url("/api/v1/auth/login")).json(&body)).await.expect(200).json();
+        let answer = anonymously(app, "/auth/login", &body).await.expect(200).json();
         self.token = answer["access_token"].as_str().expect("a token").to_owned();
         self.refresh_token = answer["refresh_token"].as_str().expect("a token").to_owned();
     }
@@ -158,6 +149,19 @@ impl Person {
             .await
             .expect(200)
             .json()
+    }
+}
+
+/// The answer to somebody who has no token yet. On a machine that is too busy the hub refuses for a moment, and is asked again,
+/// as any client is told.
+async fn anonymously(app: &Endpoint, path: &str, body: &Value) -> Answer {
+    let began = Instant::now();
+    loop {
+        let answer = Answer::of(app.http.post(app.url(&format!("/api/v1{path}"))).json(body)).await;
+        if answer.status != 503 || began.elapsed() > PATIENCE {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
