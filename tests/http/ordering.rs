@@ -170,7 +170,7 @@ async fn a_kitchen_reads_nothing_more_to_print_an_order(kind: StoreKind) {
     assert_eq!((&data["notes"], &data["table"]), (&json!("no\nonions"), &json!(4)));
     assert_eq!(data["payment"], json!({"method": "cash", "status": "pending", "version": 1}));
     let accepted = merchant.move_order(&app, &order, "accepted").await;
-    let heard = [till.next().await, guest.next().await];
+    let heard = [till.next_numbered().await, guest.next_numbered().await];
     let data = &heard[0]["event"]["data"];
     assert_eq!((&data["prep_minutes"], &data["ready_at"]), (&json!(20), &accepted["ready_at"]));
     let own = heard[1]["event"]["data"].as_object().unwrap();

@@ -88,7 +88,7 @@ async fn restored(kind: StoreKind, epoch: Epoch) -> Restored {
     }
     let newcomer = app.person("customer", "Nora").await;
     let lost = keyed(&app, &customer, &business).await.json();
-    cursors.push(devices[0].next().await["cursor"].as_str().unwrap().to_owned());
+    cursors.push(devices[0].next_numbered().await["cursor"].as_str().unwrap().to_owned());
     customer.order(&app, &business).await;
     merchant.move_order(&app, &first, "accepted").await;
     cursors.push(head(&app, &merchant, &room).await);
@@ -137,7 +137,11 @@ async fn after_a_restore_and_a_new_epoch_every_client_gets_resync_and_finds_the_
     for cursor in &world.cursors {
         let mut device = Device::of_business(app, merchant, business, Some(cursor)).await;
         assert_eq!(device.hello["rooms"][0]["recovered"], false, "{cursor}: {}", device.hello);
-        assert_eq!(device.next().await, json!({"type": "resync", "room": room, "cursor": now}), "{cursor}");
+        assert_eq!(
+            device.next_numbered().await,
+            json!({"type": "resync", "room": room, "cursor": now}),
+            "{cursor}"
+        );
         devices.push(device);
 
         let answer = poll(app, merchant, &room, &format!("cursor={cursor}&wait=30")).await;
@@ -147,7 +151,7 @@ async fn after_a_restore_and_a_new_epoch_every_client_gets_resync_and_finds_the_
         let (mut stream, hello) = EventStream::open(app, merchant, &path).await;
         let greeted = (hello.id.as_str(), &hello.json()["rooms"][0]["recovered"]);
         assert_eq!(greeted, ("", &json!(false)), "{cursor}");
-        let resync = stream.next().await;
+        let resync = stream.next_numbered().await;
         assert_eq!((resync.event.as_str(), &resync.id), ("resync", &now), "{cursor}");
         streams.push(stream);
     }
@@ -170,12 +174,12 @@ async fn after_a_restore_and_a_new_epoch_every_client_gets_resync_and_finds_the_
     let again = id(&again.json());
     assert_ne!(again, world.lost);
     for device in &mut devices {
-        let event = device.next().await;
+        let event = device.next_numbered().await;
         assert_eq!(seq(&event), seq(&json!({"cursor": now})) + 1);
         assert_eq!(event["event"]["data"]["order_id"], again.as_str(), "{event}");
     }
     for stream in &mut streams {
-        assert_eq!(stream.next().await.json()["event"]["data"]["order_id"], again.as_str());
+        assert_eq!(stream.next_numbered().await.json()["event"]["data"]["order_id"], again.as_str());
     }
     let polled = poll(app, merchant, &room, &format!("cursor={now}&wait=20")).await;
     assert_eq!(
@@ -215,10 +219,10 @@ async fn a_new_epoch_reaches_the_devices_of_a_running_hub(kind: StoreKind) {
     let before = device.hello["rooms"][0]["cursor"].as_str().unwrap().to_owned();
     let (done, said) = app.bellhop(&["epochs", "rotate"]).await;
     assert!(done, "{said}");
-    let resync = device.next().await;
+    let resync = device.next_numbered().await;
     assert_eq!((&resync["type"], seq(&resync)), (&json!("resync"), seq(&json!({"cursor": before}))));
     let order = customer.order(&app, &business).await;
-    let event = device.next().await;
+    let event = device.next_numbered().await;
     assert_eq!(event["event"]["data"]["order_id"], order["id"]);
     assert_eq!(seq(&event), seq(&resync) + 1);
     let (epoch, _) = resync["cursor"].as_str().unwrap().split_once('.').unwrap();

@@ -39,7 +39,7 @@ async fn two_devices_one_of_which_acknowledges_see_the_same_order(kind: StoreKin
     );
     // The other one still stands where it stood, and both see what comes next.
     merchant.move_order(&app, &order, "accepted").await;
-    assert_eq!(first.next().await, second.next().await);
+    assert_eq!(first.next_numbered().await, second.next_numbered().await);
     second.send(json!({"type": "ack", "room": seen_first["room"], "cursor": "00000000.99"})).await;
     assert_eq!(second.next().await["code"], "ack_refused");
     first.close().await;
@@ -88,7 +88,7 @@ async fn an_acknowledgement_that_takes_too_long_is_given_up_and_others_after_it_
     let room = format!("business:{business}");
     assert_eq!(app.stored_acks(&room).await, [("till-2".to_owned(), 1)], "it is not tried for ever");
     customer.order(&app, &business).await;
-    let seen = first.next().await;
+    let seen = first.next_numbered().await;
     first.send(ack(seen)).await;
     first.settle().await;
     let both = async { while app.stored_acks(&room).await.len() < 2 {} };

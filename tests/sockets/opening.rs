@@ -35,7 +35,7 @@ async fn a_placed_order_rings_every_device_and_the_answer_reaches_them_too(kind:
     }
     let accepted = merchant.move_order(&app, &order, "accepted").await;
     for device in devices.iter_mut().chain([&mut tracking]) {
-        let event = device.next().await["event"].clone();
+        let event = device.next_numbered().await["event"].clone();
         assert_eq!((&event["type"], &event["data"]["status"]), (&json!("order_updated"), &json!("accepted")));
         assert_eq!(event["data"]["version"], accepted["version"]);
     }
@@ -119,9 +119,9 @@ async fn a_socket_hears_the_rooms_it_subscribes_to_and_no_others() {
     customer.order(&app, &two).await;
     assert_eq!(device.next().await["room"], format!("business:{two}"));
     device.send(json!({"type": "unsubscribe", "room": format!("business:{two}")})).await;
-    assert_eq!(device.next().await["type"], "left");
+    assert_eq!(device.next_numbered().await["type"], "left");
     customer.order(&app, &two).await;
     customer.order(&app, &one).await;
-    assert_eq!(device.next().await["room"], format!("business:{one}"));
+    assert_eq!(device.next_numbered().await["room"], format!("business:{one}"));
     device.close().await;
 }

@@ -100,7 +100,7 @@ async fn the_frames_of_a_user_are_counted_over_all_their_sockets_and_no_other_us
     }
     for device in [&mut one, &mut two] {
         device.send(mark("acted")).await;
-        assert_eq!(device.next().await["code"], "too_many_requests");
+        assert_eq!(device.next_numbered().await["code"], "too_many_requests");
         device.settle().await;
     }
     let path = format!("/ws/orders/{}", order["id"].as_str().unwrap());

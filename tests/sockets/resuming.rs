@@ -101,13 +101,13 @@ async fn a_cursor_of_another_history_or_ahead_of_the_head_gives_resync(kind: Sto
         let mut device = Device::of_business(&app, &merchant, &business, Some(&cursor)).await;
         assert_eq!(device.hello["rooms"][0]["recovered"], false, "{cursor}");
         let resync = json!({"type": "resync", "room": format!("business:{business}"), "cursor": head});
-        assert_eq!(device.next().await, resync, "{cursor}");
+        assert_eq!(device.next_numbered().await, resync, "{cursor}");
         device.close().await;
     }
     let mut device = Device::of_business(&app, &merchant, &business, Some("nonsense")).await;
-    assert_eq!(device.next().await["type"], "resync");
+    assert_eq!(device.next_numbered().await["type"], "resync");
     customer.order(&app, &business).await;
-    assert_eq!(seq(&device.next().await), 2, "after a resync it is live");
+    assert_eq!(seq(&device.next_numbered().await), 2, "after a resync it is live");
     device.close().await;
 }
 

@@ -117,11 +117,11 @@ impl Device {
         }
     }
 
-    /// The next `count` events.
+    /// The next `count` events; orders that wait may ring between them.
     pub async fn events(&mut self, count: usize) -> Vec<Value> {
         let mut events = Vec::with_capacity(count);
         while events.len() < count {
-            let frame = self.next().await;
+            let frame = self.next_numbered().await;
             assert_eq!(frame["type"], "event", "{frame}");
             events.push(frame);
         }

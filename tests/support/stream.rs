@@ -66,6 +66,16 @@ impl EventStream {
         self.try_next().await.expect("the stream goes on")
     }
 
+    /// The next event that is no ring of an order.
+    pub async fn next_numbered(&mut self) -> StreamEvent {
+        loop {
+            let event = self.next().await;
+            if event.event != "order_ring" {
+                return event;
+            }
+        }
+    }
+
     /// The reason of the last event; what comes before it is passed over.
     pub async fn closed(&mut self) -> String {
         let mut last = None;
