@@ -20,6 +20,15 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// Ten customers. A password takes long to hash on a slow machine: they are made before the clock of an order begins.
+async fn guests(app: &TestApp) -> Vec<Person> {
+    let mut guests = Vec::new();
+    for n in 0..10 {
+        guests.push(app.person("customer", &format!("Guest{n}")).await);
+    }
+    guests
+}
+
 /// How often orders have taken a rung.
 fn taken(app: &TestApp, rung: &str) -> u64 {
     app.metrics().order_rings_total.with_label_values(&[rung]).get()

@@ -194,10 +194,10 @@ on_every_store! {
         let [one, two] = [(); 2].map(|()| NodeId::generate());
         let held = taken(&mut *lane, one).await;
         assert_eq!(held.fence, 1);
-        assert!((29_000..=30_000).contains(&later(&mut *lane, two).await), "while it runs");
+        assert!((20_000..=30_000).contains(&later(&mut *lane, two).await), "while it runs");
         run_one(&mut *lane, end(held)).await;
-        assert!((299_000..=300_000).contains(&later(&mut *lane, two).await));
-        assert!((299_000..=300_000).contains(&later(&mut *lane, one).await));
+        assert!((280_000..=300_000).contains(&later(&mut *lane, two).await));
+        assert!((280_000..=300_000).contains(&later(&mut *lane, one).await));
         let jobs = store.store.jobs().await.unwrap();
         let last = jobs[0].last.as_ref().unwrap();
         assert_eq!((jobs.len(), &*jobs[0].job, &*last.outcome), (1, "tickets", "done"));

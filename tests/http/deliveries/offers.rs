@@ -37,10 +37,14 @@ async fn an_offer_says_what_it_is_worth_and_about_where_it_goes(kind: StoreKind)
 
 async fn of_ten_who_accept_one_gets_it_and_is_answered_the_same_again(kind: StoreKind) {
     let city = City::open(kind).await;
+    // Before there is anything to offer: an offer lasts 45 s.
+    let mut drivers = Vec::new();
+    for n in 0..10 {
+        drivers.push(city.rider(&format!("Dan{n}")).await);
+    }
     let order = city.accepted().await;
     let mut asked = Vec::new();
-    for n in 0..10 {
-        let driver = city.rider(&format!("Dan{n}")).await;
+    for driver in drivers {
         let offer = city.offer(&order, &driver).await;
         asked.push((driver, offer));
     }
