@@ -7,7 +7,7 @@ use crate::support::{
 };
 
 /// The bound of 1.5 s for a lost message, and time for a machine that has other things to do.
-const REPAIRED_WITHIN: Duration = Duration::from_secs(6);
+const REPAIRED_WITHIN: Duration = Duration::from_secs(15);
 
 /// Two hubs, each with a proxy of its own before the Redis, and a shop with a device at the second.
 struct Pair {
@@ -22,8 +22,12 @@ struct Pair {
 impl Pair {
     /// None where there is no Redis to test with.
     async fn start() -> Option<Self> {
-        let url = redis_url("BELLHOP_TEST_REDIS")?;
-        let proxies = [RedisProxy::before(&url).await, RedisProxy::before(&url).await];
+        Some(Self::on(&redis_url("BELLHOP_TEST_REDIS")?).await)
+    }
+
+    /// On the Redis of this URL.
+    async fn on(url: &str) -> Self {
+        let proxies = [RedisProxy::before(url).await, RedisProxy::before(url).await];
         let prefix = own_prefix();
         let settings = [
             ("redis.url", proxies[0].url()),
@@ -40,7 +44,7 @@ impl Pair {
         let business = merchant.business(&first).await;
         merchant.sign_in(&second, Some("till")).await;
         let device = Device::of_business(&second, &merchant, &business, None).await;
-        Some(Self { device, first, second, proxies, customer, business })
+        Self { device, first, second, proxies, customer, business }
     }
 
     /// Orders at the first hub; the time until the device at the second has heard of it.
@@ -161,12 +165,15 @@ async fn while_redis_is_away_commands_go_on_events_arrive_and_no_shop_is_paused(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_emptied_is_not_missed() {
-    let Some(mut pair) = Pair::start().await else { return };
+    let Some(url) = redis_url("BELLHOP_TEST_REDIS") else { return };
+    // Tests share the server: a database of this one's own, so that no other loses anything.
+    let mut own = reqwest::Url::parse(&url).unwrap();
+    own.set_path("9");
+    let mut pair = Pair::on(own.as_str()).await;
     pair.order_by_the_bus().await;
-    // Tests share the server: what hubs of other tests keep there is theirs to lose at any time.
-    let client = redis::Client::open(redis_url("BELLHOP_TEST_REDIS").unwrap()).unwrap();
+    let client = redis::Client::open(own.as_str()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    redis::cmd("FLUSHALL").exec_async(&mut connection).await.unwrap();
+    redis::cmd("FLUSHDB").exec_async(&mut connection).await.unwrap();
     pair.order_by_the_bus().await;
     assert!(is_connected(&pair.first) && is_connected(&pair.second));
     assert_eq!(pair.paused().await, 0);
