@@ -154,11 +154,11 @@ impl TestStore {
         postgres::connect(&options, cipher(), self.metrics.clone()).unwrap()
     }
 
-    /// The same Postgres database through a store whose statements may take a tenth of a second.
+    /// The same Postgres database through a store whose statements may take half a second.
     pub(crate) fn hasty(&self) -> Arc<dyn Store> {
         let options = PostgresOptions {
-            statement_timeout: Duration::from_millis(100),
-            lock_timeout: Duration::from_millis(90),
+            statement_timeout: Duration::from_millis(500),
+            lock_timeout: Duration::from_millis(450),
             ..postgres_options(self.url())
         };
         postgres::connect(&options, cipher(), self.metrics.clone()).unwrap()

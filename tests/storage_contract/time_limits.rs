@@ -45,7 +45,8 @@ fn acknowledgements_of_much_are_stored_in_the_end_and_orders_beside_them_are_alw
         assert_eq!(store.store.head(room).await.unwrap().cursor.seq, EVENTS);
         let epoch = store.store.epoch().await.unwrap();
         let hasty = store.hasty();
-        let settings = PersistenceSettings::default();
+        // On a slow machine an order may wait, but not for longer than its caller does.
+        let settings = PersistenceSettings { queue_age_ms: 60_000, ..PersistenceSettings::default() };
         // One lane, so that all of it is in each other's way.
         let persistence =
             Persistence::start(&hasty, 1, &settings, Arc::new(Nobody), metrics(), FatalSignal::new());
