@@ -1,6 +1,6 @@
 //! Frames and open sockets have bounds, and those of the dead are not held against the living.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bellhop::protocol::frames::ClientFrame;
 use serde_json::{Value, json};
@@ -127,7 +127,7 @@ async fn an_acknowledgement_that_may_not_be_stored_at_once_is_stored_with_the_ot
 
 #[tokio::test]
 async fn acknowledgements_of_a_user_without_frames_are_not_stored_one_by_one() {
-    // Flushes are so far apart that at most one of them falls among what is looked at.
+    // Flushes are so far apart that few of them fall among what is looked at.
     let settings = [
         ON,
         ("limits.frames", "1"),
@@ -144,10 +144,10 @@ async fn acknowledgements_of_a_user_without_frames_are_not_stored_one_by_one() {
     assert_eq!(device.next().await["type"], "refreshed");
     let writes =
         || app.metrics().database_operations_total.with_label_values(&["insert", "device_acks"]).get();
-    let mut stored_at_once = 0;
+    let (mut stored_at_once, began) = (0, Instant::now());
     for _ in 0..3 {
         customer.order(&app, &business).await;
-        let event = device.next().await;
+        let event = device.next_numbered().await;
         let before = writes();
         device.send(json!({"type": "ack", "room": event["room"], "cursor": event["cursor"]})).await;
         device.settle().await;
@@ -155,15 +155,19 @@ async fn acknowledgements_of_a_user_without_frames_are_not_stored_one_by_one() {
         for _ in 0..20 {
             customer.order(&app, &elsewhere).await;
         }
-        stored_at_once += usize::from(writes() > before);
+        stored_at_once += u64::from(writes() > before);
     }
-    assert!(stored_at_once <= 1, "{stored_at_once} of 3 were written by themselves");
+    let flushes = 1 + began.elapsed().as_secs() / 10;
+    assert!(
+        stored_at_once <= flushes,
+        "{stored_at_once} of 3 were written, and there were {flushes} flushes"
+    );
 }
 
 #[tokio::test]
 async fn sockets_of_vanished_devices_make_room_for_the_ones_they_come_back_with() {
     // Nothing else would ask whether they are there while this test has patience.
-    let settings = [("sessions.max_per_user", "2"), ("sessions.ping_s", "30"), ("sessions.pong_s", "1")];
+    let settings = [("sessions.max_per_user", "2"), ("sessions.ping_s", "30"), ("sessions.pong_s", "5")];
     let app = TestApp::start_with(StoreKind::Sqlite, &settings).await;
     let merchant = app.person("merchant", "Mia").await;
     let business = merchant.business(&app).await;
