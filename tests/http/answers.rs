@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bellhop::domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::each;
@@ -21,6 +22,12 @@ fn entries<'a>(timeline: &'a Value, kind: &str) -> Vec<&'a Value> {
 async fn timeline(app: &TestApp, who: &Person, order: &Value) -> Value {
     let path = format!("/orders/{}/timeline", order["id"].as_str().unwrap());
     who.get(app, &path).await.expect(200).json()
+}
+
+/// A time zone in which no day begins within hours: figures are of the day of a business.
+fn where_it_is_day() -> &'static str {
+    let hour = Timestamp::now().unix_seconds() / 3600 % 24;
+    if (6..18).contains(&hour) { "UTC" } else { "Pacific/Auckland" }
 }
 
 async fn operators_ring_for_an_order_that_waits_and_for_no_other(kind: StoreKind) {
@@ -71,6 +78,8 @@ async fn figures_say_how_soon_orders_are_answered_and_how_many_were_not(kind: St
     let (owner, customer) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
     let operator = app.operator("Ada").await;
     let (quick, slow) = (owner.business(&app).await, owner.business(&app).await);
+    let by_day = json!({"timezone": where_it_is_day()});
+    owner.patch(&app, &format!("/businesses/{slow}"), &by_day).await.expect(200);
     let order = customer.order(&app, &quick).await;
     owner.move_order(&app, &order, "accepted").await;
     let order = customer.order(&app, &slow).await;
@@ -105,7 +114,7 @@ async fn a_hold_that_another_node_has_set_counts_within_two_seconds(kind: StoreK
     let app = TestApp::start(kind).await;
     let (owner, customer) = (app.person("merchant", "Olga").await, app.person("customer", "Zoe").await);
     let business = owner.business(&app).await;
-    let until = bellhop::domain::time::Timestamp::now().plus(Duration::from_secs(600)).as_micros();
+    let until = Timestamp::now().plus(Duration::from_secs(600)).as_micros();
     let row = format!("'new_orders', '{business}', {until}, 'a test', '{}', 0", owner.id);
     app.execute(format!(
         "INSERT INTO holds (what, scope, until, reason, user_id, created_at) VALUES ({row})"

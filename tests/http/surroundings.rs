@@ -136,7 +136,9 @@ async fn operations_of_the_database_are_counted_and_timed_by_what_they_do_to_whi
     ] {
         let labels = format!("{{operation=\"{operation}\",table=\"{table}\"}}");
         let operations = count(&format!("database_operations_total{labels}"));
-        assert!(operations > 0 && operations == count(&format!("database_query_seconds_count{labels}")));
+        let timed = count(&format!("database_query_seconds_count{labels}"));
+        // A read of the hub's own that is under way was counted and not timed yet.
+        assert!(operations > 0 && operations.abs_diff(timed) <= 1, "{operations} and {timed} of {labels}");
     }
     assert_eq!(count("database_operations_total{operation=\"insert\",table=\"orders\"}"), 1);
     // The planner of SQLite is told how the data is spread, which is done to no table.
