@@ -1,6 +1,6 @@
 // Spike: the mixed load, in its middle third SPIKE times as much (1.5), which begins with half of the sockets leaving and coming
-// back within a second. Up to 1.5 the bounds hold all the time and nothing is refused. Above it the bounds of times hold before
-// and after, and in between a hub may refuse with a time to come again; whatever it confirmed arrives.
+// back within five seconds, as after a drain. Up to 1.5 the bounds hold all the time and nothing is refused. Above it the bounds
+// of times hold before and after, and in between a hub may refuse with a time to come again; whatever it confirmed arrives.
 
 import { bounds, commonOptions } from "./lib/metrics.js";
 import { addition, mix } from "./lib/mix.js";

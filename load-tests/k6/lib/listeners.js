@@ -42,7 +42,8 @@ async function live(device, number, data) {
     await device.leaveFor(between(0.5, 5));
   } else if (behaviour === "storm" && number % 2 === 0) {
     await pause(secondsUntil(spikeBegins(data.began)));
-    await device.leaveFor(between(0, 1));
+    // As a hub that drains spreads them (server.drain_spread_s).
+    await device.leaveFor(between(0, 5));
   }
   const over = loadEnds(data.began) + settleSeconds * 1000;
   await pause(secondsUntil(over + place * (leavingSeconds - 2) * 1000));
