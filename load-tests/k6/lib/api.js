@@ -26,6 +26,12 @@ function bodyOf(answer) {
   }
 }
 
+// The time at which k6 had read an answer to what was asked at `asked`, as for the frames of a socket: not the later one at which its
+// JavaScript came to it.
+function arrivalOf(asked, { blocked, connecting, tls_handshaking: tls, duration }) {
+  return asked + blocked + connecting + tls + duration;
+}
+
 // A request to one hub; its answer is one of `wanted`, or it throws. `name` is the route in the figures, `kind` says what bound
 // its time has.
 export async function call(method, path, given) {
@@ -36,8 +42,12 @@ export async function call(method, path, given) {
   if (key) headers["Idempotency-Key"] = key;
   const settings = { headers, tags: { name: `${method} ${name}`, kind, phase }, timeout: kind === "poll" ? "40s" : "15s" };
   for (let attempt = 1; attempt <= tries; attempt += 1) {
+    const asked = Date.now();
     const answer = await http.asyncRequest(method, `${hub}/api/v1${path}`, body ? JSON.stringify(body) : null, settings);
-    if (wanted.includes(answer.status)) return { status: answer.status, body: bodyOf(answer), headers: answer.headers };
+    if (wanted.includes(answer.status)) {
+      const arrived = arrivalOf(asked, answer.timings);
+      return { status: answer.status, body: bodyOf(answer), headers: answer.headers, arrived };
+    }
     const after = Number(answer.headers["Retry-After"]);
     if (answer.status === 0) {
       answersLost.add(1);

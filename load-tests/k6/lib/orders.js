@@ -50,10 +50,13 @@ class Life {
     this.hearers = __ENV.LISTENED ? hearersOf(this.index) : 0;
   }
 
-  async ask(who, method, path, given) {
+  async call(who, method, path, given) {
     const token = await tokenOf(who === "customer" ? this.customer : this.business.owner);
-    const answer = await call(method, path, { token, phase: phaseOf(Date.now(), this.data.began), ...given });
-    return answer.body;
+    return call(method, path, { token, phase: phaseOf(Date.now(), this.data.began), ...given });
+  }
+
+  async ask(who, method, path, given) {
+    return (await this.call(who, method, path, given)).body;
   }
 
   async place(number) {
@@ -71,8 +74,9 @@ class Life {
   async poll(wait) {
     const cursor = this.position ? `cursor=${encodeURIComponent(this.position.cursor)}&` : "";
     const path = `/rooms/order:${this.order.id}/events?${cursor}wait=${wait}`;
-    const answer = await this.ask("customer", "GET", path, { name: "/rooms/{room}/events", kind: wait > 0 ? "poll" : "request" });
-    return { ...answer, arrived: Date.now() };
+    const kind = wait > 0 ? "poll" : "request";
+    const answer = await this.call("customer", "GET", path, { name: "/rooms/{room}/events", kind });
+    return { ...answer.body, arrived: answer.arrived };
   }
 
   // What the room says is exactly one event, the next one, with this status.
