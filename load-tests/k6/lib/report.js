@@ -3,12 +3,15 @@
 const shown = [
   ["http_req_duration{kind:request}", "requests, from sent to answered"],
   ["http_req_duration{kind:request,phase:steady}", "requests outside of the spike"],
+  ["http_req_duration{kind:request,phase:spike}", "requests within the spike"],
   ["delivery_ms{via:socket}", "from a request to its event at a socket"],
-  ["delivery_ms{via:socket,phase:steady}", "the same outside of the spike"],
+  ["delivery_ms{via:socket,phase:steady}", "request to socket, outside of the spike"],
+  ["delivery_ms{via:socket,phase:spike}", "request to socket, within the spike"],
   ["delivery_ms{via:poll}", "from a move to its event at a long poll"],
-  ["delivery_ms{via:poll,phase:steady}", "the same outside of the spike"],
+  ["delivery_ms{via:poll,phase:steady}", "move to long poll, outside of the spike"],
+  ["delivery_ms{via:poll,phase:spike}", "move to long poll, within the spike"],
   ["since_commit_ms{via:socket}", "from the time of an event to a socket"],
-  ["since_commit_ms{via:socket,phase:steady}", "the same outside of the spike"],
+  ["since_commit_ms{via:socket,phase:steady}", "event to socket, outside of the spike"],
 ];
 
 const ms = (value) => (value === undefined ? "" : value.toFixed(1)).padStart(9);
