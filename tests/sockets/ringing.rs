@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::support::{Device, EventStream, StoreKind, TestApp};
 
 crate::on_both_stores!(
-    an_answer_on_one_device_silences_ten_before_they_ring_again,
+    an_answer_on_one_device_silences_ten_within_a_second,
     a_ring_reaches_sockets_and_streams_and_moves_no_cursor,
     hello_and_alive_say_the_hubs_time,
 );
 
-async fn an_answer_on_one_device_silences_ten_before_they_ring_again(kind: StoreKind) {
+async fn an_answer_on_one_device_silences_ten_within_a_second(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let (merchant, customer) = (app.person("merchant", "Mia").await, app.person("customer", "Carl").await);
     let business = merchant.business(&app).await;
@@ -30,9 +30,8 @@ async fn an_answer_on_one_device_silences_ten_before_they_ring_again(kind: Store
         let heard = device.next_numbered().await;
         assert_eq!(heard["event"]["data"]["status"], "accepted", "{heard}");
     }
-    // The ring after the one at 5 s would be at 15 s: within that nobody hears two. A slow machine takes seconds for this.
     assert!(
-        answered.elapsed() < Duration::from_secs(10),
+        answered.elapsed() < Duration::from_secs(1),
         "the last device was silent after {:?}",
         answered.elapsed()
     );
