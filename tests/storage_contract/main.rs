@@ -14,6 +14,7 @@ mod acknowledgements;
 mod businesses;
 mod control;
 mod deliveries;
+mod grown_tables;
 mod heads;
 mod idempotency;
 mod identity;

@@ -41,7 +41,7 @@ static ORDER: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT o.business_id, o.ended_code, o.created_at, \
              CASE WHEN o.placed_by = '{member}' OR EXISTS (SELECT 1 FROM order_events e \
-                 WHERE e.order_id = o.id AND e.to_status = '{accepted}' AND e.party = '{hub}') \
+                 WHERE e.order_id = o.id AND e.to_status = '{accepted}' AND e.party = '{hub}' {{one}}) \
              THEN NULL ELSE o.answered_at - o.placed_at END AS took FROM orders o",
         accepted = Status::Accepted.as_str()
     )

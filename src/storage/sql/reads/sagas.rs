@@ -42,9 +42,9 @@ static DUE_INTENTS: LazyStatement = LazyStatement::new(|| {
         Operation::Select("intents"),
         &format!(
             "SELECT i.id, i.channel, i.rung, i.business_id, i.order_id, i.waiting, i.attempts, i.due_at, i.expires_at, \
-                 (EXISTS (SELECT 1 FROM orders o WHERE o.id = i.order_id AND o.status = '{placed}') \
+                 (EXISTS (SELECT 1 FROM orders o WHERE o.id = i.order_id AND o.status = '{placed}' {{one}}) \
                   AND NOT (i.rung IN ({undelivered}) \
-                      AND EXISTS (SELECT 1 FROM order_acks a WHERE a.order_id = i.order_id))) AS is_needed \
+                      AND EXISTS (SELECT 1 FROM order_acks a WHERE a.order_id = i.order_id {{one}}))) AS is_needed \
              FROM intents i WHERE i.due_at IS NOT NULL AND i.due_at <= $1 AND {free} ORDER BY i.due_at, i.id LIMIT $2"
         ),
     )

@@ -29,7 +29,7 @@ pub(in crate::storage::sql) const BUSINESS_IN_USE: Duration = Duration::from_sec
 
 /// Whether a business `b` had an order since the time in `since`.
 pub(in crate::storage::sql) fn is_in_use(since: &str) -> String {
-    format!("EXISTS (SELECT 1 FROM orders o WHERE o.business_id = b.id AND o.created_at > {since})")
+    format!("EXISTS (SELECT 1 FROM orders o WHERE o.business_id = b.id AND o.created_at > {since} {{one}})")
 }
 
 #[derive(Debug, Serialize, Deserialize, FromRow)]

@@ -25,7 +25,7 @@ static DEVICES: LazyStatement = LazyStatement::new(|| {
     Statement::new(
         Operation::Select("orders"),
         &format!(
-            "SELECT o.id, EXISTS (SELECT 1 FROM order_acks a WHERE a.order_id = o.id) AS delivered, \
+            "SELECT o.id, EXISTS (SELECT 1 FROM order_acks a WHERE a.order_id = o.id {{one}}) AS delivered, \
                  (SELECT max(m.at) FROM device_marks m WHERE m.order_id = o.id AND m.kind = '{acted}' \
                      AND m.room = 'business:' || o.business_id) AS acted_at, \
                  (SELECT max(m.at) FROM device_marks m WHERE m.order_id = o.id AND m.kind = '{acted}' \

@@ -31,7 +31,7 @@ static IN_USE: LazyStatement = LazyStatement::new(|| {
         "business_id text, n int",
         &format!(
             "SELECT r.business_id, r.n FROM {{rows}} WHERE EXISTS (SELECT 1 FROM orders o \
-                 WHERE o.business_id = r.business_id AND o.order_number = r.n AND o.status NOT IN ({ends}))"
+                 WHERE o.business_id = r.business_id AND o.order_number = r.n AND o.status NOT IN ({ends}) {{one}})"
         ),
     )
 });

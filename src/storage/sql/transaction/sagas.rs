@@ -46,12 +46,13 @@ static UPDATE: LazyStatement = LazyStatement::new(|| {
 
 // Of orders that a device has acknowledged for the first time. A row that somebody else holds is passed over, since acknowledgements
 // come behind rows of any kind and to wait here would close a circle of lanes: it is being answered, or is fired without this
-// acknowledgement and accepted at its next ring.
+// acknowledgement and accepted at its next ring. The condition on the time is
+// one that no index knows, since that of all times is shorter than that of ids while there are few rows.
 static ACCEPT: LazyStatement = LazyStatement::new(|| {
     let text = |lock: &str| {
         format!(
             "UPDATE order_sagas SET due_at = $2 WHERE order_id IN \
-             (SELECT s.order_id FROM order_sagas s WHERE s.order_id = {{any}} AND s.auto_accept AND s.due_at > $2 {lock}) \
+             (SELECT s.order_id FROM order_sagas s WHERE s.order_id = {{any}} AND s.auto_accept AND COALESCE(s.due_at, 0) > $2 {lock}) \
              RETURNING order_id, business_id, due_at, attempt, state"
         )
     };

@@ -42,7 +42,7 @@ fn pool(from: &str, which: &str) -> Statement {
     Statement::new(
         Operation::Select("drivers"),
         &format!(
-            "SELECT {DRIVER_COLUMNS}, EXISTS (SELECT 1 FROM offers f WHERE f.driver_id = d.user_id AND f.state = '{open}') AS is_asked \
+            "SELECT {DRIVER_COLUMNS}, EXISTS (SELECT 1 FROM offers f WHERE f.driver_id = d.user_id AND f.state = '{open}' {{one}}) AS is_asked \
              FROM {from} JOIN users u ON u.id = d.user_id WHERE {which}"
         ),
     )
