@@ -11,6 +11,7 @@ use crate::storage::sql::statement::{Arg, Dialect, Operation, Statement};
 use super::List;
 use super::asker::CountRow;
 use super::indexed::Indexed;
+use super::sample::Sample;
 use super::scope::{Conditions, Part, Scope, test};
 
 /// Orders that are walked past to count those found, where at least half of them are.
@@ -25,6 +26,9 @@ const SHORT_WALK: i64 = 2_000;
 
 /// The same where there is no text index to ask: a customer's own, however many.
 const LONG_WALK: i64 = 100_000;
+
+/// More orders than this that are expected in a status are not few: nothing is asked to find that out.
+const FEW: u64 = 2 * STATUS_WALK as u64;
 
 #[derive(FromRow)]
 struct WalkedRow {
@@ -101,29 +105,31 @@ impl List<'_> {
         (Statement::apart(Operation::Select("orders"), "business text", &postgres, &sqlite), conditions.args)
     }
 
-    /// How many there are, where `hits` were found among the first `rows`.
+    /// How many there are, where the newest are `sample`.
     pub(super) async fn count_found(
         &self,
         indexed: Option<&Indexed<'_>>,
-        hits: usize,
-        rows: usize,
-        newest: i64,
+        sample: Sample<'_>,
     ) -> Result<Total, StoreError> {
         let Some(indexed) = indexed else { return Ok(total_of(self.walked(LONG_WALK).await?.hits)) };
         if self.filter.status.is_some()
+            && sample.expected(sample.rows, indexed.oldest()) <= FEW
             && let Some(hits) = self.hits_of_few().await?
         {
             return Ok(total_of(hits));
         }
         // On SQLite the text index alone does not know the status: to walk past orders is less than to look each up there, as
         // long as many of them are hits.
-        if 2 * hits >= rows && self.filter.status.is_some() && self.asker.dialect() == Dialect::Sqlite {
+        if 2 * sample.hits >= sample.rows
+            && self.filter.status.is_some()
+            && self.asker.dialect() == Dialect::Sqlite
+        {
             let WalkedRow { n, hits } = self.walked(COUNT_WALK).await?;
             if n < COUNT_WALK || hits >= counted_to(0) {
                 return Ok(total_of(hits));
             }
         }
-        Ok(Total::of(indexed.count(self.asker, newest).await?))
+        Ok(Total::of(indexed.count(self.asker, sample.first.at).await?))
     }
 
     /// How many have the words, if few have the status.

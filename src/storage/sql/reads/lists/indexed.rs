@@ -15,7 +15,9 @@ use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Sta
 
 use super::asker::{Asker, CountRow};
 use super::newest::{Place, RowRead};
+use super::sample::Sample;
 use super::scope::{Conditions, Filter, Part, Scope};
+use super::times::Times;
 
 /// Questions to the index in one statement at most.
 const MAX_PREFIXES: usize = 1_000;
@@ -56,27 +58,6 @@ pub(super) async fn is_complete(asker: &Asker<'_>) -> Result<bool, StoreError> {
     Ok(rows.iter().all(|row| row.search_below.is_none()))
 }
 
-/// Ranges of times, as the terms have them, from a newest down to the oldest there are orders of, each twice as long as the one
-/// before: what has found little so far may look at as much again.
-struct Times {
-    newest: Option<u16>,
-    oldest: u16,
-    length: u16,
-    longest: u16,
-}
-
-impl Iterator for Times {
-    type Item = RangeInclusive<u16>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let newest = self.newest.filter(|newest| *newest >= self.oldest)?;
-        let first = newest.saturating_sub(self.length - 1).max(self.oldest);
-        self.newest = first.checked_sub(1);
-        self.length = self.length.saturating_mul(2).min(self.longest);
-        Some(first..=newest)
-    }
-}
-
 /// A search in the part of the index that belongs to a scope.
 pub(super) struct Indexed<'q> {
     owners: Vec<Owner>,
@@ -94,6 +75,7 @@ impl<'q> Indexed<'q> {
         scope: &Scope,
         words: &'q [Word],
         filter: Filter,
+        sample: Sample<'_>,
     ) -> Result<Self, StoreError> {
         let businesses = match scope {
             Scope::Businesses(businesses) => businesses.clone(),
@@ -107,8 +89,15 @@ impl<'q> Indexed<'q> {
         let oldest: Vec<CountRow> = asker.fetch(&OLDEST, &[]).await?;
         let oldest = Timestamp::from_micros(oldest.first().map_or(0, |row| row.n));
         let mut indexed = Self { owners, businesses, words, filter, oldest };
-        indexed.prefer_rare(asker).await?;
+        if sample.expected(sample.hits, oldest) < 2 * RARE {
+            indexed.prefer_rare(asker).await?;
+        }
         Ok(indexed)
+    }
+
+    /// When the oldest order of all was placed.
+    pub(super) fn oldest(&self) -> Timestamp {
+        self.oldest
     }
 
     /// Where words are rare with everybody, it is less to look at each order that has them than in the parts of many.
@@ -200,7 +189,7 @@ impl<'q> Indexed<'q> {
     fn conditions(&self, times: RangeInclusive<u16>, dialect: Dialect) -> Conditions {
         let mut conditions = Conditions::after(vec![self.asked(times, dialect)]);
         conditions.text = match dialect {
-            Dialect::Postgres => "o.search @@ r.query::tsquery".to_owned(),
+            Dialect::Postgres => BY_WORDS.to_owned(),
             Dialect::Sqlite => "s.order_search MATCH r.query".to_owned(),
         };
         if self.owners != [Owner::Anybody] {
@@ -241,22 +230,29 @@ impl<'q> Indexed<'q> {
 
     fn count_of(&self, times: RangeInclusive<u16>, most: i64, dialect: Dialect) -> (Statement, Vec<Arg>) {
         let anybodys = self.owners == [Owner::Anybody] && !self.businesses.is_empty();
-        let (table, from, limit, args) =
-            if dialect == Dialect::Sqlite && self.filter.status.is_none() && !anybodys {
-                // By the index alone: an order takes its owner and time from there as well.
-                let from = "{rows} CROSS JOIN order_search s WHERE s.order_search MATCH r.query".to_owned();
-                ("order_search", from, "$2".to_owned(), vec![self.asked(times, dialect), Arg::Int(most)])
-            } else {
-                let mut conditions = self.conditions(times, dialect);
-                let limit = conditions.arg(Arg::Int(most));
-                ("orders", orders_of(&conditions.text, dialect), limit, conditions.args)
+        let (table, from, limit, args) = if self.filter.status.is_none() && !anybodys {
+            // By the index alone, which says whose an order is and of when: to look that up in each order takes Postgres as long again.
+            let (table, from) = match dialect {
+                Dialect::Postgres => ("orders", orders_of(BY_WORDS, dialect)),
+                Dialect::Sqlite => (
+                    "order_search",
+                    "{rows} CROSS JOIN order_search s WHERE s.order_search MATCH r.query".to_owned(),
+                ),
             };
+            (table, from, "$2".to_owned(), vec![self.asked(times, dialect), Arg::Int(most)])
+        } else {
+            let mut conditions = self.conditions(times, dialect);
+            let limit = conditions.arg(Arg::Int(most));
+            ("orders", orders_of(&conditions.text, dialect), limit, conditions.args)
+        };
         let text = format!("SELECT count(*) AS n FROM (SELECT 1 AS one FROM {from} LIMIT {limit}) c");
         (Statement::over(Operation::Select(table), ASKED, &text), args)
     }
 }
 
 const ASKED: &str = "business text, query text";
+
+const BY_WORDS: &str = "o.search @@ r.query::tsquery";
 
 #[derive(Serialize)]
 struct AskedRow {
@@ -276,21 +272,5 @@ fn orders_of(conditions: &str, dialect: Dialect) -> String {
             "{{rows}} CROSS JOIN order_search s CROSS JOIN orders o INDEXED BY orders_by_search_row \
              ON o.search_row = s.rowid WHERE {conditions}"
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_looked_at_once_each_and_ever_more_at_a_time() {
-        let times = |newest, oldest, longest| {
-            Times { newest: Some(newest), oldest, length: 1, longest }.collect::<Vec<_>>()
-        };
-        assert_eq!(times(20, 3, 100), [20..=20, 18..=19, 14..=17, 6..=13, 3..=5]);
-        assert_eq!(times(9, 4, 3), [9..=9, 7..=8, 4..=6]);
-        assert_eq!(times(2, 0, 1), [2..=2, 1..=1, 0..=0]);
-        assert!(times(2, 3, 9).is_empty(), "nothing is older than the oldest");
     }
 }

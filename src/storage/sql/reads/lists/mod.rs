@@ -9,7 +9,9 @@ mod asker;
 mod count;
 mod indexed;
 mod newest;
+mod sample;
 mod scope;
+mod times;
 
 use std::collections::HashMap;
 
@@ -155,24 +157,24 @@ impl List<'_> {
         let walked = places.len();
         let total_of = |places: usize| Total::of(u64::try_from(places).unwrap_or(u64::MAX));
         let mut total = total_of(walked);
-        if let Some((first, last)) = newest.span()
+        if let Some(sample) = newest.sample()
             && !newest.has_ended()
             && (counted || walked < wanted)
         {
             let indexed = if has_index {
-                Some(Indexed::new(self.asker, &self.scope, &self.words, self.filter).await?)
+                Some(Indexed::new(self.asker, &self.scope, &self.words, self.filter, sample).await?)
             } else {
                 None
             };
             if let Some(indexed) = &indexed
                 && walked < wanted
             {
-                places.extend(indexed.find(self.asker, last, wanted - walked).await?);
+                places.extend(indexed.find(self.asker, sample.last, wanted - walked).await?);
             }
             if indexed.is_some() && places.len() < wanted {
                 total = total_of(places.len());
             } else if counted {
-                total = self.count_found(indexed.as_ref(), walked, newest.rows(), first.at).await?;
+                total = self.count_found(indexed.as_ref(), sample).await?;
             }
         }
         let places: Vec<&Place> = places.iter().skip(skipped).take(limit + 1).collect();

@@ -11,6 +11,7 @@ use crate::storage::sql::rows::{AFTER_ALL, corrupt};
 use crate::storage::sql::statement::{Arg, Dialect, Operation, Statement};
 
 use super::asker::Asker;
+use super::sample::Sample;
 use super::scope::{Conditions, Filter, Part, test};
 
 /// Rows of one statement at most.
@@ -120,20 +121,16 @@ impl Newest {
         self.walks.iter().all(|walk| walk.ended)
     }
 
-    /// How many rows were read in order.
-    pub(super) fn rows(&self) -> usize {
-        self.certain
-    }
-
-    /// The hits among them, newest first.
+    /// The hits among the rows that were read in order, newest first.
     pub(super) fn hits(&self) -> impl Iterator<Item = &Place> {
         self.passed[..self.certain].iter().filter(|row| row.hit).map(|row| &row.place)
     }
 
-    /// The first and the last of them, if there are any.
-    pub(super) fn span(&self) -> Option<(&Place, &Place)> {
+    /// What they say about all there are, if there are any.
+    pub(super) fn sample(&self) -> Option<Sample<'_>> {
         let rows = &self.passed[..self.certain];
-        Some((&rows.first()?.place, &rows.last()?.place))
+        let (first, last) = (&rows.first()?.place, &rows.last()?.place);
+        Some(Sample { first, last, rows: rows.len(), hits: self.hits().count() })
     }
 
     /// Reads on until there are so many hits or rows, or nothing more.
