@@ -89,15 +89,10 @@ impl<'q> Indexed<'q> {
         let oldest: Vec<CountRow> = asker.fetch(&OLDEST, &[]).await?;
         let oldest = Timestamp::from_micros(oldest.first().map_or(0, |row| row.n));
         let mut indexed = Self { owners, businesses, words, filter, oldest };
-        if sample.expected(sample.hits, oldest) < 2 * RARE {
+        if sample.expected_hits(oldest) < 2 * RARE {
             indexed.prefer_rare(asker).await?;
         }
         Ok(indexed)
-    }
-
-    /// When the oldest order of all was placed.
-    pub(super) fn oldest(&self) -> Timestamp {
-        self.oldest
     }
 
     /// Where words are rare with everybody, it is less to look at each order that has them than in the parts of many.
