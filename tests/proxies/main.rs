@@ -1,11 +1,12 @@
 //! The hub behind nginx and HAProxy as Debian ships them, with the lines of `docs/operations.md` and no others. Needs both
-//! programs: `scripts/proxies` installs them and runs this.
+//! programs, and a JDK: `scripts/proxies` installs them and runs this.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod running;
+mod upgrades;
 
 use reqwest::Method;
 use serde_json::{Value, json};
