@@ -19,6 +19,8 @@ mod documentation;
 mod documented_bodies;
 mod holds;
 mod idempotency;
+#[cfg(target_os = "linux")]
+mod keep_alive;
 mod limits;
 mod nesting;
 mod ordering;
