@@ -14,7 +14,8 @@ use crate::storage::sql::search::{self, Owner, Word};
 use crate::storage::sql::statement::{Arg, Dialect, LazyStatement, Operation, Statement};
 
 use super::asker::{Asker, CountRow};
-use super::newest::{Place, RowRead};
+use super::newest::RowRead;
+use super::place::Place;
 use super::sample::Sample;
 use super::scope::{Conditions, Filter, Part, Scope};
 use super::times::Times;

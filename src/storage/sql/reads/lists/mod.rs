@@ -9,6 +9,7 @@ mod asker;
 mod count;
 mod indexed;
 mod newest;
+mod place;
 mod sample;
 mod scope;
 mod times;
@@ -24,7 +25,8 @@ use crate::storage::sql::statement::{Arg, LazyStatement, Operation, Statement};
 use super::order_items::with_lines;
 pub(in crate::storage::sql) use asker::Asker;
 use indexed::Indexed;
-use newest::{Newest, Place};
+use newest::Newest;
+use place::Place;
 use scope::{Conditions, Filter, Part, Scope};
 
 /// Orders a search walks past before it asks the text index. A page is full by then if one in a few dozen is found.

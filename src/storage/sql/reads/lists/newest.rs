@@ -7,10 +7,11 @@ use sqlx_macros::FromRow;
 
 use crate::domain::ids::OrderId;
 use crate::storage::error::StoreError;
-use crate::storage::sql::rows::{AFTER_ALL, corrupt};
+use crate::storage::sql::rows::corrupt;
 use crate::storage::sql::statement::{Arg, Dialect, Operation, Statement};
 
 use super::asker::Asker;
+use super::place::Place;
 use super::sample::Sample;
 use super::scope::{Conditions, Filter, Part, test};
 
@@ -19,20 +20,6 @@ const STEP: usize = 4_000;
 
 /// So many rows are read at once from several ranges, each as if it were the only one; beyond it each gives its share.
 const AT_ONCE: usize = 500;
-
-/// A place in a list: smaller is further down.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) at: i64,
-    pub(super) id: String,
-}
-
-impl Place {
-    /// Above every order.
-    pub(super) fn top() -> Self {
-        Self { at: i64::MAX, id: AFTER_ALL.to_owned() }
-    }
-}
 
 /// An order that was passed by.
 #[derive(Debug, FromRow)]

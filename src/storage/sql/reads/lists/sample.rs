@@ -2,7 +2,7 @@
 
 use crate::domain::time::Timestamp;
 
-use super::newest::Place;
+use super::place::Place;
 
 /// The newest rows of a list, and how many of them are hits.
 #[derive(Clone, Copy, Debug)]
