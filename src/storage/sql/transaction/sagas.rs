@@ -46,8 +46,8 @@ static UPDATE: LazyStatement = LazyStatement::new(|| {
 
 // Of orders that a device has acknowledged for the first time. A row that somebody else holds is passed over, since acknowledgements
 // come behind rows of any kind and to wait here would close a circle of lanes: it is being answered, or is fired without this
-// acknowledgement and accepted at its next ring. The condition on the time is
-// one that no index knows, since that of all times is shorter than that of ids while there are few rows.
+// acknowledgement and accepted at its next ring. The condition on the time is one that no index knows, or a plan made for few rows
+// would read all times.
 static ACCEPT: LazyStatement = LazyStatement::new(|| {
     let text = |lock: &str| {
         format!(

@@ -90,7 +90,9 @@ impl<'q> Indexed<'q> {
         let oldest: Vec<CountRow> = asker.fetch(&OLDEST, &[]).await?;
         let oldest = Timestamp::from_micros(oldest.first().map_or(0, |row| row.n));
         let mut indexed = Self { owners, businesses, words, filter, oldest };
-        if sample.expected_hits(oldest) < 2 * RARE {
+        // A new word comes often and is rare all the same: not to ask may cost so many questions and no more.
+        let questions = indexed.owners.len() * indexed.times(sample.first.at).periods();
+        if sample.expected_hits(oldest) < 2 * RARE || questions > MAX_PREFIXES {
             indexed.prefer_rare(asker).await?;
         }
         Ok(indexed)

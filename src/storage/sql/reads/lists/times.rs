@@ -11,6 +11,13 @@ pub(super) struct Times {
     pub(super) longest: u16,
 }
 
+impl Times {
+    /// How many times are left, one by one.
+    pub(super) fn periods(&self) -> usize {
+        self.newest.map_or(0, |newest| usize::from(newest.saturating_sub(self.oldest)) + 1)
+    }
+}
+
 impl Iterator for Times {
     type Item = RangeInclusive<u16>;
 
